@@ -1,0 +1,94 @@
+/** What went wrong below HTTP, in words for a person, with the cure. */
+export interface NetworkFailure {
+  code: string;
+  text: string;
+  hint: string;
+  /** Whether the same request may succeed a moment later. */
+  transient: boolean;
+}
+
+const failures: Record<string, Omit<NetworkFailure, 'code'>> = {
+  ECONNREFUSED: {
+    text: 'connection refused',
+    hint: 'Check the host and port, and that the server runs.',
+    transient: true,
+  },
+  ECONNRESET: {
+    text: 'connection reset by the server',
+    hint: 'Try again; look at proxies and firewalls on the way.',
+    transient: true,
+  },
+  EPIPE: {
+    text: 'connection closed by the server while sending',
+    hint: 'Try again; look at proxies and firewalls on the way.',
+    transient: true,
+  },
+  ENOTFOUND: { text: 'host name not found', hint: 'Check the spelling of the host name, and DNS.', transient: false },
+  EAI_AGAIN: { text: 'DNS did not answer', hint: 'Check the DNS resolver of this machine.', transient: true },
+  EHOSTUNREACH: { text: 'no route to the host', hint: 'Check the network, VPN and firewall.', transient: true },
+  ENETUNREACH: { text: 'network unreachable', hint: 'Check the network, VPN and firewall.', transient: true },
+  ETIMEDOUT: { text: 'connection timed out', hint: 'Check the network, VPN and firewall.', transient: true },
+  UND_ERR_CONNECT_TIMEOUT: {
+    text: 'connection timed out',
+    hint: 'Check the network, VPN and firewall.',
+    transient: true,
+  },
+  UND_ERR_HEADERS_TIMEOUT: {
+    text: 'no answer in time',
+    hint: 'Try again; the server may be overloaded.',
+    transient: true,
+  },
+  UND_ERR_BODY_TIMEOUT: {
+    text: 'the answer stalled',
+    hint: 'Try again; the server or the network is slow.',
+    transient: true,
+  },
+  UND_ERR_SOCKET: {
+    text: 'connection broken',
+    hint: 'Try again; look at proxies and firewalls on the way.',
+    transient: true,
+  },
+  DEPTH_ZERO_SELF_SIGNED_CERT: {
+    text: 'self-signed TLS certificate',
+    hint: 'Name its CA in NODE_EXTRA_CA_CERTS.',
+    transient: false,
+  },
+  SELF_SIGNED_CERT_IN_CHAIN: {
+    text: 'TLS certificate of an unknown CA',
+    hint: 'Name the CA in NODE_EXTRA_CA_CERTS.',
+    transient: false,
+  },
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: {
+    text: 'TLS certificate of an unknown CA',
+    hint: 'Name the CA in NODE_EXTRA_CA_CERTS.',
+    transient: false,
+  },
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: {
+    text: 'TLS certificate of an unknown CA',
+    hint: 'Name the CA in NODE_EXTRA_CA_CERTS.',
+    transient: false,
+  },
+  CERT_HAS_EXPIRED: { text: 'expired TLS certificate', hint: 'Renew the server certificate.', transient: false },
+  ERR_TLS_CERT_ALTNAME_INVALID: {
+    text: 'TLS certificate for another host',
+    hint: 'Use the name the certificate was issued for.',
+    transient: false,
+  },
+  ERR_SSL_WRONG_VERSION_NUMBER: {
+    text: 'the server does not speak TLS on this port',
+    hint: 'Check the port; a registry without TLS must be listed in INSECURE_REGISTRIES.',
+    transient: false,
+  },
+};
+
+/** Recognises an error of the network or of undici; `undefined` when it is something else. */
+export function networkFailure(error: unknown): NetworkFailure | undefined {
+  for (let e = error, depth = 0; e instanceof Error && depth < 5; e = e.cause, depth++) {
+    const code = 'code' in e && typeof e.code === 'string' ? e.code : undefined;
+    const known = code && failures[code];
+    if (known) return { code, ...known };
+    // Happy eyeballs reports one error per address; they agree in practice.
+    if (e instanceof AggregateError && e.errors.length > 0) return networkFailure(e.errors[0]);
+  }
+  return undefined;
+}
