@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import { Agent, type Dispatcher } from 'undici';
 
 /** Every time limit of the HTTP layer, in milliseconds. */
@@ -48,15 +49,17 @@ export class Transport {
   }
 
   async request(request: Request): Promise<Response> {
-    const { statusCode, headers, body } = await this.#agent.request({
+    const options: Dispatcher.RequestOptions = {
       origin: request.url.origin,
       path: request.url.pathname + request.url.search,
       method: request.method,
       headers: { 'user-agent': userAgent, ...request.headers },
-      body: (request.body ?? null) as Dispatcher.DispatchOptions['body'],
-      ...(request.headersTimeoutMs !== undefined && { headersTimeout: request.headersTimeoutMs }),
-      ...(request.signal && { signal: request.signal }),
-    });
+      // undici takes any async iterable; its types know streams only.
+      body: (request.body ?? null) as Readable | null,
+    };
+    if (request.headersTimeoutMs !== undefined) options.headersTimeout = request.headersTimeoutMs;
+    if (request.signal) options.signal = request.signal;
+    const { statusCode, headers, body } = await this.#agent.request(options);
     return {
       status: statusCode,
       header: (name) => {
