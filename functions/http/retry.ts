@@ -1,7 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** What to do about a failed attempt: give up, or try again (not before `afterMs`, when the server named a time). */
-export type Verdict = { retry: false } | { retry: true; afterMs?: number | undefined };
+export interface Verdict {
+  retry: boolean;
+  afterMs?: number | undefined;
+}
 
 export interface RetryOptions {
   /** Attempts in all, the first included. */
@@ -26,7 +29,7 @@ export async function retry<T>(attempt: (n: number) => Promise<T>, options: Retr
     try {
       return await attempt(n);
     } catch (error) {
-      const verdict = n < options.attempts ? options.judge(error) : { retry: false as const };
+      const verdict: Verdict = n < options.attempts ? options.judge(error) : { retry: false };
       if (!verdict.retry || options.signal?.aborted) throw error;
       const ceiling = Math.min(options.maxMs, options.baseMs * 2 ** (n - 1));
       const pauseMs = Math.round((verdict.afterMs ?? 0) + Math.random() * ceiling);

@@ -1,0 +1,38 @@
+/** One challenge of a `WWW-Authenticate` header (RFC 9110, 11.6.1). */
+export interface Challenge {
+  /** In lower case: `basic`, `bearer`. */
+  scheme: string;
+  /** Names in lower case. */
+  parameters: Record<string, string>;
+}
+
+const token = "[!#$%&'*+.^_`|~0-9A-Za-z-]+";
+const schemeAt = new RegExp(`\\s*(${token})(?:\\s+|\\s*(?=,)|\\s*$)`, 'y');
+const parameterAt = new RegExp(`\\s*(${token})\\s*=\\s*(?:"((?:[^"\\\\]|\\\\.)*)"|(${token}))\\s*(?:,|$)`, 'y');
+
+/** Parses every challenge of the header; what cannot be parsed ends the list. */
+export function parseChallenges(header: string | undefined): Challenge[] {
+  const challenges: Challenge[] = [];
+  let at = 0;
+  while (header !== undefined && at < header.length) {
+    const parameter = match(parameterAt);
+    const current = challenges.at(-1);
+    if (parameter && current) {
+      const [, name = '', quoted, plain] = parameter;
+      current.parameters[name.toLowerCase()] = quoted?.replaceAll(/\\(.)/g, '$1') ?? plain ?? '';
+      continue;
+    }
+    const scheme = match(schemeAt);
+    if (!scheme) break;
+    challenges.push({ scheme: (scheme[1] ?? '').toLowerCase(), parameters: {} });
+    while (header[at] === ',') at++;
+  }
+  return challenges;
+
+  function match(pattern: RegExp): RegExpExecArray | null {
+    pattern.lastIndex = at;
+    const found = pattern.exec(header as string);
+    if (found) at = pattern.lastIndex;
+    return found;
+  }
+}

@@ -1,0 +1,82 @@
+import { FactoryError } from '../errors.ts';
+import type { Digest } from './digest.ts';
+import { type Descriptor, type Manifest, manifestLimits } from './manifest.ts';
+import { isIndexType, isManifestType } from './media-type.ts';
+
+/** Everything one manifest leads to. */
+export interface Image {
+  readonly root: Manifest;
+  /** Each manifest once, children before their parents, the root last: the order in which they can be pushed. */
+  readonly manifests: readonly Manifest[];
+  /** Each blob once. */
+  readonly blobs: readonly Descriptor[];
+  /** Bytes of all blobs. */
+  readonly size: number;
+}
+
+/**
+ * Walks from a root manifest to all it refers to, siblings in parallel. `read` gets a manifest by digest.
+ * Throws `ManifestInvalid` when limits are exceeded or descriptors contradict each other, and what `read` throws.
+ */
+export async function loadImage(root: Manifest, read: (digest: Digest) => Promise<Manifest>): Promise<Image> {
+  const manifests = new Map<Digest, Manifest>();
+  const blobs = new Map<Digest, Descriptor>();
+  let descriptors = 0;
+  await visit(root, 0);
+  const sorted = [...blobs.values()];
+  return {
+    root,
+    manifests: [...manifests.values()],
+    blobs: sorted,
+    size: sorted.reduce((sum, { size }) => sum + size, 0),
+  };
+
+  async function visit(manifest: Manifest, depth: number): Promise<void> {
+    if (depth > manifestLimits.depth) throw tooMuch(`indexes nested deeper than ${manifestLimits.depth}`);
+    descriptors += manifest.manifests.length + manifest.blobs.length;
+    if (descriptors > manifestLimits.descriptors) throw tooMuch(`more than ${manifestLimits.descriptors} descriptors`);
+    const children = new Map(manifest.manifests.map((child) => [child.digest, child]));
+    if (manifests.size + children.size > manifestLimits.manifests)
+      throw tooMuch(`more than ${manifestLimits.manifests} manifests`);
+    await Promise.all([...children.values()].map((child) => visitChild(child, depth)));
+    for (const blob of manifest.blobs) addBlob(blob);
+    manifests.set(manifest.digest, manifest);
+  }
+
+  async function visitChild(child: Descriptor, depth: number): Promise<void> {
+    if (!isManifestType(child.mediaType)) {
+      throw new FactoryError('ManifestUnsupported', `${root.digest} lists ${child.digest} of type ${child.mediaType}`, {
+        hint: 'Only indexes of Docker schema 2 and OCI images, indexes and artifacts can be copied.',
+      });
+    }
+    if (manifests.has(child.digest)) return;
+    const manifest = await read(child.digest);
+    if (manifest.bytes.length !== child.size) {
+      throw contradiction(`manifest ${child.digest} has ${manifest.bytes.length} bytes, its index says ${child.size}`);
+    }
+    if (isIndexType(child.mediaType) !== isIndexType(manifest.mediaType)) {
+      throw contradiction(`manifest ${child.digest} is ${manifest.mediaType}, its index says ${child.mediaType}`);
+    }
+    await visit(manifest, depth + 1);
+  }
+
+  function addBlob(blob: Descriptor): void {
+    const known = blobs.get(blob.digest);
+    if (known && known.size !== blob.size) {
+      throw contradiction(`blob ${blob.digest} has ${known.size} bytes in one place and ${blob.size} in another`);
+    }
+    if (!known) blobs.set(blob.digest, blob);
+  }
+
+  function tooMuch(what: string): FactoryError {
+    return new FactoryError('ManifestInvalid', `image ${root.digest} has ${what}`, {
+      hint: 'No real image is that large; the source registry is broken or hostile.',
+    });
+  }
+
+  function contradiction(what: string): FactoryError {
+    return new FactoryError('ManifestInvalid', what, {
+      hint: 'The image contradicts itself. Compare with another source registry.',
+    });
+  }
+}

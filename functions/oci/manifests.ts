@@ -1,0 +1,112 @@
+import { FactoryError } from '../errors.ts';
+import { readBody } from '../http/transport.ts';
+import { repositoryScope } from './auth/authorizer.ts';
+import { type Digest, isDigest } from './digest.ts';
+import { type Manifest, manifestLimits, parseManifest } from './manifest.ts';
+import { acceptedManifests } from './media-type.ts';
+import type { Registry } from './registry.ts';
+
+/** A `Repository` is named within its registry: `prefix/harness/ci-addon`. */
+export interface Repository {
+  readonly registry: Registry;
+  readonly name: string;
+}
+
+/**
+ * The digest that a tag (or digest) points at, by HEAD: Docker Hub counts manifest GETs as pulls, HEADs not
+ * (https://docs.docker.com/docker-hub/usage/pulls/). `undefined` when there is no such manifest.
+ * Falls back to GET for registries that leave the digest header out.
+ */
+export async function resolveTag(
+  repository: Repository,
+  tagOrDigest: string,
+  signal?: AbortSignal,
+): Promise<Digest | undefined> {
+  const response = await repository.registry.request({
+    method: 'HEAD',
+    target: `${repository.name}/manifests/${tagOrDigest}`,
+    scopes: [repositoryScope(repository.name, 'pull')],
+    expect: [200, 404],
+    headers: { accept: acceptedManifests },
+    doing: `look up manifest ${tagOrDigest} of`,
+    repository: repository.name,
+    writes: false,
+    signal,
+  });
+  await response.body.dump();
+  if (response.status === 404) return undefined;
+  const digest = response.header('docker-content-digest');
+  if (digest !== undefined && isDigest(digest)) return digest;
+  return (await getManifest(repository, tagOrDigest, signal)).digest;
+}
+
+/** Reads a manifest and checks it against the digest it was asked for by. Throws `ImageNotFound`, `DigestMismatch`, … */
+export async function getManifest(
+  repository: Repository,
+  tagOrDigest: string,
+  signal?: AbortSignal,
+): Promise<Manifest> {
+  const response = await repository.registry.request({
+    method: 'GET',
+    target: `${repository.name}/manifests/${tagOrDigest}`,
+    scopes: [repositoryScope(repository.name, 'pull')],
+    expect: [200],
+    headers: { accept: acceptedManifests },
+    doing: `pull manifest ${tagOrDigest} of`,
+    repository: repository.name,
+    writes: false,
+    signal,
+  });
+  let bytes: Buffer;
+  try {
+    bytes = await readBody(response, manifestLimits.bytes);
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause;
+    throw new FactoryError('ManifestInvalid', `manifest ${tagOrDigest} of ${repository.name} is larger than 4 MiB`, {
+      hint: 'No registry has to accept manifests above 4 MiB; this one is broken or hostile.',
+      cause,
+    });
+  }
+  return parseManifest(bytes, response.header('content-type'), isDigest(tagOrDigest) ? tagOrDigest : undefined);
+}
+
+/**
+ * Stores a manifest, byte for byte, under a tag or its digest. Returns whether the registry keeps track of its
+ * `subject`; if not, that is the client's work (distribution-spec, "Pushing Manifests with Subject").
+ */
+export async function putManifest(
+  repository: Repository,
+  tagOrDigest: string,
+  manifest: Manifest,
+  signal?: AbortSignal,
+): Promise<{ tracksSubject: boolean }> {
+  const response = await repository.registry.request({
+    method: 'PUT',
+    target: `${repository.name}/manifests/${tagOrDigest}`,
+    scopes: [repositoryScope(repository.name, 'pull,push')],
+    expect: [200, 201, 202],
+    headers: { 'content-type': manifest.mediaType },
+    body: manifest.bytes,
+    doing: `push manifest ${tagOrDigest} to`,
+    repository: repository.name,
+    writes: true,
+    signal,
+  });
+  await response.body.dump();
+  return { tracksSubject: response.header('oci-subject') !== undefined };
+}
+
+/** Deletes a manifest and with it every tag that points at it. A manifest that is gone already is fine. */
+export async function deleteManifest(repository: Repository, digest: Digest, signal?: AbortSignal): Promise<void> {
+  const response = await repository.registry.request({
+    method: 'DELETE',
+    target: `${repository.name}/manifests/${digest}`,
+    scopes: [repositoryScope(repository.name, 'delete'), repositoryScope(repository.name, 'pull,push')],
+    expect: [200, 202, 204, 404],
+    doing: `delete manifest ${digest} of`,
+    repository: repository.name,
+    writes: true,
+    signal,
+  });
+  await response.body.dump();
+}

@@ -1,0 +1,41 @@
+import { FactoryError } from '../errors.ts';
+import { type Descriptor, type Manifest, parseManifest } from './manifest.ts';
+import { isIndexType } from './media-type.ts';
+import { formatPlatform, type Platform, platformMatches } from './platform.ts';
+
+/** How buildx marks an attestation with the image it is about. */
+const attestationSubject = 'vnd.docker.reference.digest';
+
+/**
+ * An index reduced to some platforms: their images, the attestations about them, and nested indexes. Its bytes, and so
+ * its digest, differ from the original's; the same input always gives the same output. An image that is not an index is
+ * returned as it is, since nothing can be left out.
+ * Throws `ImageNotFound` when no platform is left.
+ */
+export function filterPlatforms(manifest: Manifest, wanted: readonly Platform[]): Manifest {
+  if (!isIndexType(manifest.mediaType) || wanted.length === 0) return manifest;
+  const isWanted = ({ platform }: Descriptor) =>
+    platform !== undefined && wanted.some((w) => platformMatches(w, platform));
+  const images = new Set(manifest.manifests.filter(isWanted).map(({ digest }) => digest));
+  const keeps = (child: Descriptor) =>
+    images.has(child.digest) ||
+    (child.platform === undefined && isIndexType(child.mediaType)) ||
+    [...images].some((digest) => digest === child.annotations?.[attestationSubject]);
+  const kept = manifest.manifests.map(keeps);
+  if (!kept.includes(true)) {
+    const offered = [
+      ...new Set(manifest.manifests.flatMap(({ platform }) => (platform ? [formatPlatform(platform)] : []))),
+    ];
+    throw new FactoryError(
+      'ImageNotFound',
+      `${manifest.digest} offers none of ${wanted.map(formatPlatform).join(', ')}`,
+      {
+        hint: `It offers ${offered.join(', ') || 'no platform at all'}. Change "platforms".`,
+      },
+    );
+  }
+  if (!kept.includes(false)) return manifest;
+  const document = JSON.parse(new TextDecoder().decode(manifest.bytes)) as { manifests: unknown[] };
+  document.manifests = document.manifests.filter((_, i) => kept[i]);
+  return parseManifest(new TextEncoder().encode(JSON.stringify(document)), manifest.mediaType);
+}

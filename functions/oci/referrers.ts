@@ -1,0 +1,98 @@
+import { readBody } from '../http/transport.ts';
+import { repositoryScope } from './auth/authorizer.ts';
+import type { Digest } from './digest.ts';
+import { type Descriptor, type Manifest, manifestLimits, parseManifest } from './manifest.ts';
+import { getManifest, putManifest, type Repository, resolveTag } from './manifests.ts';
+import { mediaTypes } from './media-type.ts';
+
+/** Which of the artifacts that refer to an image go along with it. */
+export type ReferrersPolicy = 'off' | 'signatures' | 'all';
+
+const signatureTypes = new Set([
+  'application/vnd.cncf.notary.signature',
+  'application/vnd.dev.cosign.artifact.sig.v1+json',
+  'application/vnd.dev.sigstore.bundle.v0.3+json',
+]);
+
+const maxPages = 100;
+
+/** What refers to `subject`, by the referrers API or, where there is none, by its fallback tag. */
+export async function listReferrers(
+  repository: Repository,
+  subject: Digest,
+  signal?: AbortSignal,
+): Promise<readonly Descriptor[]> {
+  const found: Descriptor[] = [];
+  let target: string | URL = `${repository.name}/referrers/${subject}`;
+  for (let page = 0; page < maxPages; page++) {
+    const response = await repository.registry.request({
+      method: 'GET',
+      target,
+      scopes: [repositoryScope(repository.name, 'pull')],
+      // Registries that do not know the API answer in many ways; all mean "look at the tag".
+      expect: [200, 400, 404, 405, 501],
+      headers: { accept: mediaTypes.ociIndex },
+      doing: `list the referrers of ${subject} in`,
+      repository: repository.name,
+      writes: false,
+      signal,
+    });
+    if (response.status !== 200) {
+      await response.body.dump();
+      return (await fallbackIndex(repository, subject, signal))?.manifests ?? [];
+    }
+    const index = parseManifest(await readBody(response, manifestLimits.bytes), mediaTypes.ociIndex);
+    found.push(...index.manifests);
+    const next = /<([^>]+)>\s*;\s*rel="?next"?/.exec(response.header('link') ?? '')?.[1];
+    if (next === undefined) break;
+    target = repository.registry.resolve(next, target);
+  }
+  return found;
+}
+
+export function isWantedReferrer(policy: ReferrersPolicy, { artifactType }: Descriptor): boolean {
+  return (
+    policy === 'all' || (policy === 'signatures' && artifactType !== undefined && signatureTypes.has(artifactType))
+  );
+}
+
+/** Tags under which cosign keeps what belongs to an image, in registries without referrers (cosign, "Tag-based discovery"). */
+export function cosignTags(policy: ReferrersPolicy, subject: Digest): string[] {
+  const suffixes = { off: [], signatures: ['.sig'], all: ['.sig', '.att', '.sbom'] }[policy];
+  return suffixes.map((suffix) => `${referrersTag(subject)}${suffix}`);
+}
+
+/**
+ * Adds an artifact to the index under the fallback tag, as clients must where the registry does not track subjects
+ * (distribution-spec, "Pushing Manifests with Subject").
+ */
+export async function addToFallbackIndex(
+  repository: Repository,
+  subject: Digest,
+  artifact: Descriptor,
+  signal?: AbortSignal,
+): Promise<void> {
+  const known = await fallbackIndex(repository, subject, signal);
+  if (known?.manifests.some(({ digest }) => digest === artifact.digest)) return;
+  const document = {
+    schemaVersion: 2,
+    mediaType: mediaTypes.ociIndex,
+    manifests: [...(known?.manifests ?? []), artifact],
+  };
+  const index = parseManifest(new TextEncoder().encode(JSON.stringify(document)), mediaTypes.ociIndex);
+  await putManifest(repository, referrersTag(subject), index, signal);
+}
+
+async function fallbackIndex(
+  repository: Repository,
+  subject: Digest,
+  signal?: AbortSignal,
+): Promise<Manifest | undefined> {
+  const digest = await resolveTag(repository, referrersTag(subject), signal);
+  return digest && getManifest(repository, digest, signal);
+}
+
+/** distribution-spec, "Referrers Tag Schema". */
+function referrersTag(subject: Digest): string {
+  return subject.replace(':', '-');
+}

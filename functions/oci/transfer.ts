@@ -1,0 +1,97 @@
+import { FactoryError } from '../errors.ts';
+import { retry, type Verdict } from '../http/retry.ts';
+import { cancelUpload, finishUpload, openBlob, startUpload } from './blobs.ts';
+import type { Descriptor } from './manifest.ts';
+import type { Repository } from './manifests.ts';
+import { RegistryFailure } from './registry-failure.ts';
+import { verifiedStream } from './verified-stream.ts';
+
+export interface BlobTransfer {
+  source: Repository;
+  destination: Repository;
+  blob: Descriptor;
+  /** A repository of the destination's registry that may hold the blob already. */
+  mountFrom?: string | undefined;
+  /** Told of every piece as it passes; a negative number takes back what a failed attempt had moved. */
+  onBytes?: ((bytes: number) => void) | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+/** Streams one blob from registry to registry, without a temporary file. */
+export async function transferBlob(transfer: BlobTransfer): Promise<'mounted' | 'uploaded'> {
+  const { destination, blob, signal, onBytes } = transfer;
+  return retry(
+    async () => {
+      const upload = await startUpload(destination, blob.digest, transfer.mountFrom, signal);
+      if (upload.mounted) return 'mounted';
+      let moved = 0;
+      const count = (bytes: number) => {
+        moved += bytes;
+        onBytes?.(bytes);
+      };
+      try {
+        await stream(transfer, upload.session, count);
+        return 'uploaded';
+      } catch (error) {
+        onBytes?.(-moved);
+        await cancelUpload(destination, upload.session, signal);
+        throw error;
+      }
+    },
+    { ...destination.registry.retryPolicy, signal, judge },
+  );
+}
+
+async function stream(transfer: BlobTransfer, session: URL, count: (bytes: number) => void): Promise<void> {
+  const { source, destination, blob, signal } = transfer;
+  const response = await openBlob(source, blob.digest, signal);
+  // The request fails with its own view of a stream that broke; the stream's reason is the true one.
+  let reason: unknown;
+  const body = remember(verifiedStream(readable(source, response.body), blob, count), (error) => (reason = error));
+  try {
+    await finishUpload(destination, session, blob, body, signal);
+  } catch (error) {
+    response.body.on('error', () => undefined).destroy();
+    throw reason ?? error;
+  }
+}
+
+/** Words a connection that breaks while reading as a failure of the source. */
+async function* readable(source: Repository, body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  try {
+    yield* body;
+  } catch (cause) {
+    throw new RegistryFailure(
+      'RegistryUnreachable',
+      `${source.registry.name} broke off while sending a blob of ${source.name}`,
+      {
+        hint: 'Try again; look at proxies and firewalls on the way.',
+        status: 0,
+        transient: true,
+        cause,
+      },
+    );
+  }
+}
+
+async function* remember(
+  body: AsyncIterable<Uint8Array>,
+  onError: (error: unknown) => void,
+): AsyncGenerator<Uint8Array> {
+  try {
+    yield* body;
+  } catch (error) {
+    onError(error);
+    throw error;
+  }
+}
+
+function judge(error: unknown): Verdict {
+  if (error instanceof RegistryFailure) {
+    // A session that the registry forgot, or a token that ran out while streaming: a new session heals both.
+    const fresh = error.code === 'BLOB_UPLOAD_UNKNOWN' || error.status === 401;
+    return { retry: error.transient || fresh, afterMs: error.retryAfterMs };
+  }
+  // One corrupted transfer is an accident; the attempts are bounded.
+  return { retry: error instanceof FactoryError && error.name === 'DigestMismatch' };
+}
