@@ -4,7 +4,6 @@
  */
 
 export const errorNames = [
-  'ConfirmationRequired',
   'CredentialHelperFailed',
   'DigestMismatch',
   'DriftFound',

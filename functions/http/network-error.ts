@@ -1,3 +1,5 @@
+import { isNativeError } from 'node:util/types';
+
 /** What went wrong below HTTP, in words for a person, with the cure. */
 export interface NetworkFailure {
   code: string;
@@ -83,12 +85,13 @@ const failures: Record<string, Omit<NetworkFailure, 'code'>> = {
 
 /** Recognises an error of the network or of undici; `undefined` when it is something else. */
 export function networkFailure(error: unknown): NetworkFailure | undefined {
-  for (let e = error, depth = 0; e instanceof Error && depth < 5; e = e.cause, depth++) {
+  // Not `instanceof`: errors of Node's own modules belong to another realm when the code runs inside a VM context.
+  for (let e = error, depth = 0; isNativeError(e) && depth < 5; e = e.cause, depth++) {
     const code = 'code' in e && typeof e.code === 'string' ? e.code : undefined;
     const known = code && failures[code];
     if (known) return { code, ...known };
     // Happy eyeballs reports one error per address; they agree in practice.
-    if (e instanceof AggregateError && e.errors.length > 0) return networkFailure(e.errors[0]);
+    if ('errors' in e && Array.isArray(e.errors) && e.errors.length > 0) return networkFailure(e.errors[0]);
   }
   return undefined;
 }

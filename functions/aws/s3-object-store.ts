@@ -1,0 +1,57 @@
+import { GetObjectCommand, NoSuchKey, paginateListObjectsV2, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import { FactoryError } from '../errors.ts';
+import { assertKey, type ObjectStore } from '../store/object-store.ts';
+
+/** The object store on AWS: one bucket. Its role needs `s3:GetObject`, `s3:PutObject` and `s3:ListBucket`. */
+export class S3ObjectStore implements ObjectStore {
+  readonly #bucket: string;
+  readonly #client: S3Client;
+
+  constructor(bucket: string, client: S3Client = new S3Client({})) {
+    this.#bucket = bucket;
+    this.#client = client;
+  }
+
+  async get(key: string): Promise<Uint8Array | undefined> {
+    assertKey(key);
+    try {
+      const { Body } = await this.#client.send(new GetObjectCommand({ Bucket: this.#bucket, Key: key }));
+      return await Body?.transformToByteArray();
+    } catch (error) {
+      if (error instanceof NoSuchKey) return undefined;
+      throw this.#failure('read', key, error);
+    }
+  }
+
+  async put(key: string, body: Uint8Array): Promise<void> {
+    assertKey(key);
+    try {
+      await this.#client.send(new PutObjectCommand({ Bucket: this.#bucket, Key: key, Body: body }));
+    } catch (error) {
+      throw this.#failure('write', key, error);
+    }
+  }
+
+  /** S3 lists in the order of the keys' bytes, which for the characters of our keys is the order of strings. */
+  async list(prefix: string): Promise<string[]> {
+    const keys: string[] = [];
+    try {
+      for await (const page of paginateListObjectsV2(
+        { client: this.#client },
+        { Bucket: this.#bucket, Prefix: prefix },
+      ))
+        for (const { Key } of page.Contents ?? []) if (Key !== undefined) keys.push(Key);
+    } catch (error) {
+      throw this.#failure('list', prefix, error);
+    }
+    return keys;
+  }
+
+  #failure(verb: string, key: string, cause: unknown): FactoryError {
+    const reason = cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause);
+    return new FactoryError('StoreFailed', `cannot ${verb} s3://${this.#bucket}/${key}: ${reason}`, {
+      hint: `Check that the bucket ${this.#bucket} exists in this region and that the role may use it (s3:GetObject, s3:PutObject, s3:ListBucket).`,
+      cause,
+    });
+  }
+}

@@ -1,0 +1,37 @@
+import { FactoryError } from '../errors.ts';
+import { displayUrl } from '../http/redact.ts';
+
+/**
+ * The gateway's URL, without a trailing slash, from what people write for Harness: with or without `/gateway`, with
+ * trailing slashes, a vanity host, a path in front of the gateway. The Harness SDK and the first Terraform factory
+ * count `/gateway` to the base URL, the documentation's examples do not.
+ *
+ * @throws {FactoryError} `InvalidConfiguration` for anything but an https URL without credentials and query. Plain
+ * http is for loopback only: the API key travels in a header.
+ */
+export function parseBaseUrl(text: string): URL {
+  const url = URL.parse(text.trim());
+  // What did not parse as a web address may hold a secret in any place, so it is not repeated.
+  if (!url) throw invalid('not a URL');
+  if (url.protocol !== 'https:' && url.protocol !== 'http:') throw invalid('a URL that is not https');
+  if (url.username || url.password) throw invalid(`credentials in the URL of ${url.host}`);
+  if (url.search || url.hash) throw invalid(`a query or fragment after ${displayUrl(url)}`);
+  if (url.protocol === 'http:' && !isLoopback(url.hostname)) throw invalid(displayUrl(url));
+  const prefix = url.pathname
+    .replace(/\/+$/, '')
+    .replace(/\/gateway$/, '')
+    .replace(/\/+$/, '');
+  return new URL(`${prefix}/gateway`, url.origin);
+}
+
+function isLoopback(hostname: string): boolean {
+  return hostname === 'localhost' || hostname === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(hostname);
+}
+
+function invalid(found: string): FactoryError {
+  const allowed = 'an https URL such as https://app.harness.io, without credentials, query or fragment';
+  return new FactoryError('InvalidConfiguration', `HARNESS_URL: found ${found}, allowed is ${allowed}`, {
+    hint: 'Set HARNESS_URL to the address of your Harness; the API key goes into its secret, not into the URL.',
+    problems: [{ path: 'HARNESS_URL', found, allowed }],
+  });
+}

@@ -1,0 +1,214 @@
+import { FactoryError } from '../errors.ts';
+import { retry, type Verdict } from '../http/retry.ts';
+import { readBody, Transport, type Response } from '../http/transport.ts';
+import { accountIdFromKey } from './account.ts';
+import { ApiKey } from './api-key.ts';
+import { parseBaseUrl } from './base-url.ts';
+import { parseConnector, type Connector, type ConnectorRef } from './connector.ts';
+import { isSuccess, parseEnvelope, parseImages, type Envelope } from './envelope.ts';
+import { refused, TransientFailure, unanswered, unexpected, type Call } from './failure.ts';
+import { executionConfigPath, type ConfigScope, type ExecutionConfigOperation } from './scope.ts';
+
+export interface HarnessClientOptions {
+  /** Address of Harness, with or without `/gateway`. */
+  url: string;
+  apiKey: string;
+  /** Default: the account in the key. */
+  accountId?: string;
+  transport?: Transport;
+  /** Ends every call of this client; calls take one of their own besides. */
+  signal?: AbortSignal;
+  /** Attempts in all, and the pauses between them in milliseconds. */
+  retry?: { attempts: number; baseMs: number; maxMs: number };
+  /** How long one attempt may take, in milliseconds. */
+  timeoutMs?: { read: number; write: number };
+}
+
+/** One field of a configuration and the image it shall name. */
+export interface FieldChange {
+  field: string;
+  value: string;
+}
+
+const defaultRetry = { attempts: 4, baseMs: 500, maxMs: 8_000 };
+const defaultTimeouts = { read: 10_000, write: 30_000 };
+/** A configuration of fifty fields has five kilobytes. */
+const bodyLimit = 2 * 1024 * 1024;
+/** A server that asks for a longer pause is left to the next run, in milliseconds. */
+const longestPauseMs = 60_000;
+
+/**
+ * The Harness API as far as the factory needs it: the execution configuration (which image each step runs) and
+ * connectors. Harness keeps one configuration document per account and module and locks nothing, so send one batch at
+ * a time and never write `K8` and `VM` in parallel: writers overwrite each other.
+ *
+ * Every method throws `FactoryError`: `HarnessUnauthorized`, `HarnessForbidden`, `HarnessRejected`, `HarnessUnreachable`,
+ * `HarnessUnexpectedResponse`; an aborted signal throws its reason.
+ */
+export class HarnessClient {
+  readonly accountId: string;
+  readonly #gateway: URL;
+  readonly #key: ApiKey;
+  readonly #transport: Transport;
+  readonly #signal: AbortSignal | undefined;
+  readonly #retry: typeof defaultRetry;
+  readonly #timeoutMs: typeof defaultTimeouts;
+
+  /** @throws {FactoryError} `InvalidConfiguration` for an unusable URL or key, or when no account is known. */
+  constructor(options: HarnessClientOptions) {
+    this.#gateway = parseBaseUrl(options.url);
+    this.#key = new ApiKey(options.apiKey);
+    this.accountId = options.accountId?.trim() || accountIdFromKey(options.apiKey) || throwNoAccount();
+    this.#transport = options.transport ?? new Transport();
+    this.#signal = options.signal;
+    this.#retry = options.retry ?? defaultRetry;
+    this.#timeoutMs = options.timeoutMs ?? defaultTimeouts;
+  }
+
+  /** The official images: field to `namespace/name:tag`. */
+  async defaultConfig(scope: ConfigScope, signal?: AbortSignal): Promise<Record<string, string>> {
+    const call = this.#configCall('read the default images of', scope, 'get-default-config');
+    const { data } = await this.#send(call, undefined, signal);
+    const images = parseImages(data);
+    if (!images) throw unexpected(call, 'without a map of images');
+    return images;
+  }
+
+  /**
+   * What the account overrides: field to image. Asks for the overrides alone, because the merged form leaves the
+   * supply chain fields out. A blank value is stored by Harness but ignored at run time, so it is no override.
+   */
+  async overrides(scope: ConfigScope, signal?: AbortSignal): Promise<Record<string, string>> {
+    const call = this.#configCall('read the overrides of', scope, 'get-customer-config');
+    call.url.searchParams.set('overridesOnly', 'true');
+    const { data } = await this.#send(call, undefined, signal);
+    const images = parseImages(data ?? {});
+    if (!images) throw unexpected(call, 'without a map of images');
+    return Object.fromEntries(Object.entries(images).filter(([, value]) => value.trim() !== ''));
+  }
+
+  /**
+   * Sets fields, all or none, in one request. Does nothing for an empty list.
+   * @throws {FactoryError} `HarnessRejected` when Harness refuses the batch, often for one field it does not know:
+   * nothing is stored then, and smaller batches tell which field it is.
+   * @throws {TypeError} for an empty value, which Harness would store as an override that is none.
+   */
+  async updateConfig(scope: ConfigScope, changes: readonly FieldChange[], signal?: AbortSignal): Promise<void> {
+    const empty = changes.find(({ value }) => value.trim() === '');
+    if (empty) throw new TypeError(`empty value for field ${empty.field}`);
+    const operations = changes.map(({ field, value }) => ({ field, value }));
+    await this.#write(this.#configCall('update the configuration of', scope, 'update-config'), operations, signal);
+  }
+
+  /** Gives fields their official images back, all or none, in one request. Does nothing for an empty list. */
+  async resetConfig(scope: ConfigScope, fields: readonly string[], signal?: AbortSignal): Promise<void> {
+    const operations = fields.map((field) => ({ field }));
+    await this.#write(this.#configCall('reset the configuration of', scope, 'reset-config'), operations, signal);
+  }
+
+  /** The connector, or `undefined` when there is none of this name. Needs `core_connector_view`. */
+  async connector(ref: ConnectorRef, signal?: AbortSignal): Promise<Connector | undefined> {
+    const { identifier, orgIdentifier, projectIdentifier } = ref;
+    const call: Call = {
+      method: 'GET',
+      url: this.#url(`ng/api/connectors/${encodeURIComponent(identifier)}`, { orgIdentifier, projectIdentifier }),
+      purpose: `read the connector ${identifier}`,
+      fields: [],
+      permission: 'core_connector_view',
+      timeoutMs: this.#timeoutMs.read,
+    };
+    const { code, data } = await this.#send(call, undefined, signal, notFound);
+    if (code === notFound) return undefined;
+    const connector = parseConnector(data);
+    if (!connector) throw unexpected(call, 'without a connector');
+    return connector;
+  }
+
+  #configCall(verb: string, { module, infrastructureType }: ConfigScope, operation: ExecutionConfigOperation): Call {
+    const writes = operation === 'update-config' || operation === 'reset-config';
+    return {
+      method: writes ? 'POST' : 'GET',
+      url: this.#url(executionConfigPath(module, operation), { infra: infrastructureType }),
+      purpose: `${verb} ${module}/${infrastructureType}`,
+      fields: [],
+      permission: writes ? 'core_account_edit' : 'core_account_view',
+      timeoutMs: writes ? this.#timeoutMs.write : this.#timeoutMs.read,
+    };
+  }
+
+  #url(path: string, query: Record<string, string | undefined>): URL {
+    const url = new URL(`${this.#gateway.href}/${path}`);
+    for (const [name, value] of Object.entries({ accountIdentifier: this.accountId, ...query })) {
+      if (value !== undefined) url.searchParams.set(name, value);
+    }
+    return url;
+  }
+
+  async #write(
+    call: Call,
+    operations: { field: string; value?: string }[],
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    if (operations.length === 0) return;
+    const fields = operations.map(({ field }) => field);
+    await this.#send({ ...call, fields }, JSON.stringify(operations), signal);
+  }
+
+  /** Calls until there is a final answer. An error code named `expected` is an answer like a success. */
+  async #send(call: Call, body?: string, signal?: AbortSignal, expected?: string): Promise<Envelope> {
+    const signals = [this.#signal, signal].filter((s) => s !== undefined);
+    const aborted = AbortSignal.any(signals);
+    try {
+      return await retry(() => this.#attempt(call, body, aborted, expected), {
+        ...this.#retry,
+        judge,
+        signal: aborted,
+      });
+    } catch (error) {
+      throw aborted.aborted ? aborted.reason : error;
+    }
+  }
+
+  async #attempt(call: Call, body: string | undefined, aborted: AbortSignal, expected?: string): Promise<Envelope> {
+    let response: Response;
+    let text: string;
+    try {
+      response = await this.#transport.request({
+        method: call.method,
+        url: call.url,
+        headers: {
+          accept: 'application/json',
+          ...(body !== undefined && { 'content-type': 'application/json' }),
+          ...this.#key.headers(),
+        },
+        body,
+        signal: AbortSignal.any([aborted, AbortSignal.timeout(call.timeoutMs)]),
+      });
+      text = (await readBody(response, bodyLimit)).toString('utf8');
+    } catch (error) {
+      throw unanswered(call, error);
+    }
+    const envelope = parseEnvelope(text);
+    const ok = response.status >= 200 && response.status < 300;
+    if (envelope && ((ok && isSuccess(envelope)) || (expected !== undefined && envelope.code === expected)))
+      return envelope;
+    throw refused(call, response, text, envelope, this.#key);
+  }
+}
+
+/** Harness says it with status 400. */
+const notFound = 'RESOURCE_NOT_FOUND_EXCEPTION';
+
+function judge(error: unknown): Verdict {
+  if (!(error instanceof TransientFailure) || (error.retryAfterMs ?? 0) > longestPauseMs) return { retry: false };
+  return { retry: true, afterMs: error.retryAfterMs };
+}
+
+function throwNoAccount(): never {
+  const found = 'no account id, and none in the API key';
+  const allowed = 'the account id, or a key of the form pat.ACCOUNT.… or sat.ACCOUNT.…';
+  throw new FactoryError('InvalidConfiguration', `HARNESS_ACCOUNT_ID: found ${found}, allowed is ${allowed}`, {
+    hint: 'Set HARNESS_ACCOUNT_ID; Harness shows it under Account Settings, Overview.',
+    problems: [{ path: 'HARNESS_ACCOUNT_ID', found, allowed }],
+  });
+}

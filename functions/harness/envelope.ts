@@ -1,0 +1,53 @@
+/** What every Harness service wraps its answers in. Errors come in several shapes; all their parts are optional. */
+export interface Envelope {
+  status?: string;
+  data?: unknown;
+  /** `INVALID_REQUEST`, `NG_ACCESS_DENIED`, …; a number in answers of the framework below Harness. */
+  code?: string;
+  message?: string;
+  correlationId?: string;
+  /** Of a 403: the permissions the key lacks. */
+  missingPermissions: string[];
+}
+
+/** Reads an answer's text; `undefined` when it is not a JSON object. */
+export function parseEnvelope(body: string): Envelope | undefined {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(body);
+  } catch {
+    // The parser's own error quotes the body, which may hold anything.
+    return undefined;
+  }
+  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) return undefined;
+  const { status, data, code, message, correlationId, failedPermissionChecks } = parsed as Record<string, unknown>;
+  return {
+    ...(typeof status === 'string' && { status }),
+    ...(data !== undefined && { data }),
+    ...((typeof code === 'string' || typeof code === 'number') && { code: String(code) }),
+    ...(typeof message === 'string' && { message }),
+    ...(typeof correlationId === 'string' && { correlationId }),
+    missingPermissions: (Array.isArray(failedPermissionChecks) ? failedPermissionChecks : []).flatMap(
+      (check: { permission?: unknown } | null) => (typeof check?.permission === 'string' ? [check.permission] : []),
+    ),
+  };
+}
+
+/**
+ * Whether Harness did what it was asked. `data: false` is how the IDP service says that it did not, under status 200
+ * and SUCCESS.
+ */
+export function isSuccess(envelope: Envelope): boolean {
+  return envelope.status === 'SUCCESS' && envelope.data !== false;
+}
+
+/**
+ * A configuration: field to image. The fields depend on the server's version, so the map is open; what is not a string
+ * is ignored. `undefined` when the data is no map at all.
+ */
+export function parseImages(data: unknown): Record<string, string> | undefined {
+  if (typeof data !== 'object' || data === null || Array.isArray(data)) return undefined;
+  return Object.fromEntries(
+    Object.entries(data).filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
+  );
+}

@@ -1,0 +1,158 @@
+import { FactoryError } from '../errors.ts';
+import { networkFailure } from '../http/network-error.ts';
+import { displayUrl } from '../http/redact.ts';
+import { parseRetryAfter, transientStatuses } from '../http/retry.ts';
+import type { Response } from '../http/transport.ts';
+import type { ApiKey } from './api-key.ts';
+import type { Envelope } from './envelope.ts';
+
+/** What a message about a failed call has to say of the call. */
+export interface Call {
+  method: 'GET' | 'POST';
+  url: URL;
+  /** What the factory was doing: `update the configuration of ci/K8`. */
+  purpose: string;
+  /** The fields of a write. */
+  fields: string[];
+  /** What the key must be allowed to do. */
+  permission: string;
+  /** A complete answer must arrive within this time, in milliseconds. */
+  timeoutMs: number;
+}
+
+/** A failure that a later attempt may not meet. */
+export class TransientFailure extends FactoryError {
+  /** What the server asked for with `Retry-After`, in milliseconds. */
+  readonly retryAfterMs: number | undefined;
+
+  constructor(message: string, options: { hint: string; cause?: unknown; retryAfterMs?: number | undefined }) {
+    super('HarnessUnreachable', message, options);
+    this.retryAfterMs = options.retryAfterMs;
+  }
+}
+
+const checkUrl = 'Check HARNESS_URL: it is the address of your Harness, such as https://app.harness.io.';
+
+/** The error of a call without an answer in HTTP. What is no matter of the network, a bug, comes back as it is. */
+export function unanswered(call: Call, error: unknown): unknown {
+  const where = `cannot ${call.purpose}: ${displayUrl(call.url)}`;
+  if (error instanceof DOMException && error.name === 'TimeoutError') {
+    return new TransientFailure(`${where}: no answer within ${call.timeoutMs / 1000} s`, {
+      hint: `Try again later. ${checkUrl}`,
+    });
+  }
+  const network = networkFailure(error);
+  if (network) {
+    const message = `${where}: ${network.text} (${network.code})`;
+    const options = { hint: `${network.hint} ${checkUrl}`, cause: error };
+    return network.transient
+      ? new TransientFailure(message, options)
+      : new FactoryError('HarnessUnreachable', message, options);
+  }
+  if (error instanceof RangeError) {
+    return new FactoryError('HarnessUnexpectedResponse', `${where}: ${error.message}`, { hint: checkUrl });
+  }
+  // No cause in what follows: undici keeps the bytes it could not parse in the error, and they may echo the key.
+  if (error instanceof Error && error.name === 'HTTPParserError') {
+    return new FactoryError('HarnessUnexpectedResponse', `${where}: the answer is not HTTP`, { hint: checkUrl });
+  }
+  const code = systemCode(error);
+  return code === undefined ? error : new FactoryError('HarnessUnreachable', `${where}: ${code}`, { hint: checkUrl });
+}
+
+/** The code of an error of the system, TLS or undici, other than the complaints about arguments: those are bugs. */
+function systemCode(error: unknown): string | undefined {
+  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
+  return typeof code === 'string' && !/^(UND_)?ERR_INVALID/.test(code) ? code : undefined;
+}
+
+/** The error of a call that was answered, but not with a success. */
+export function refused(
+  call: Call,
+  response: Response,
+  body: string,
+  envelope: Envelope | undefined,
+  key: ApiKey,
+): FactoryError {
+  const { status } = response;
+  const where = `cannot ${call.purpose}: ${displayUrl(call.url)} answered ${status}`;
+  const said = facts(envelope, key);
+  if (isTransient(call, status)) {
+    return new TransientFailure(where + said, {
+      hint:
+        status === 429
+          ? 'Harness limits requests per minute: run again later.'
+          : 'Harness or a proxy has a problem: run again later.',
+      retryAfterMs: parseRetryAfter(response.header('retry-after')),
+    });
+  }
+  const isPage = /^\s*</.test(body) || /\bhtml\b/.test(response.header('content-type') ?? '');
+  if (status >= 300 && status < 400) {
+    const target = URL.parse(response.header('location') ?? '', call.url.href);
+    return unexpected(call, `${status}, a redirect${target ? ` to ${key.redact(displayUrl(target))}` : ''}`);
+  }
+  // Harness itself says 400 for a thing that does not exist; 404 and 405 mean that this is no path of the API.
+  if (isPage || status === 404 || status === 405) {
+    return unexpected(call, `${status}${isPage ? ' with an HTML page' : ''}${said}`);
+  }
+  if (status === 401) {
+    return new FactoryError('HarnessUnauthorized', where + said, {
+      hint: `Check that the API key is complete, has not expired, and belongs to account ${call.url.searchParams.get('accountIdentifier')}.`,
+    });
+  }
+  if (status === 403) {
+    const missing = envelope?.missingPermissions.length ? envelope.missingPermissions.join(', ') : call.permission;
+    return new FactoryError('HarnessForbidden', `${where}: the key lacks ${plain(missing, key)}${said}`, {
+      hint: `Give the key's user or service account a role with ${call.permission}${roles[call.permission] ?? ''}.`,
+    });
+  }
+  if (status < 400 && envelope?.status === undefined) return unexpected(call, `${status} without a Harness envelope`);
+  return new FactoryError('HarnessRejected', where + said + fieldList(call.fields), {
+    hint:
+      call.fields.length > 0
+        ? 'One unknown or read-only field makes Harness refuse the whole request: leave it out with exclude_fields.'
+        : 'Check the account and the infrastructure type; Harness support can look the correlation id up.',
+  });
+}
+
+/** The error of an answer that is not what the API is documented to say. */
+export function unexpected(call: Call, what: string): FactoryError {
+  const message = `cannot ${call.purpose}: ${displayUrl(call.url)} answered ${what}`;
+  return new FactoryError('HarnessUnexpectedResponse', message, { hint: checkUrl });
+}
+
+/**
+ * A read may be repeated after any failure of the server. A write sets values, so it may be repeated too, but a plain
+ * 500 is how Harness answers an unknown field (harness/harness-core, GenericExceptionMapperV2), which no repetition cures.
+ */
+function isTransient({ method }: Call, status: number): boolean {
+  return transientStatuses.has(status) && !(method === 'POST' && status === 500);
+}
+
+/** Which of the roles that Harness ships hold a permission (harness/harness-core, managed-roles.yml). */
+const roles: Record<string, string> = {
+  core_account_view: ' (Account Viewer has it)',
+  core_account_edit: ' (Account Admin has it, or a custom role on the account with "Edit Account")',
+};
+
+function facts(envelope: Envelope | undefined, key: ApiKey): string {
+  const { message, code, correlationId, data } = envelope ?? {};
+  const origin = [code && plain(code, key), correlationId && `correlation id ${plain(correlationId, key)}`].filter(
+    Boolean,
+  );
+  const text = message ?? (data === false ? 'data is false, the service did not do it' : undefined);
+  return (text ? `: ${plain(text, key)}` : '') + (origin.length > 0 ? ` (${origin.join(', ')})` : '');
+}
+
+function fieldList(fields: string[]): string {
+  return fields.length > 0 ? `; fields: ${fields.join(', ')}` : '';
+}
+
+/** A server's text as one short line. The key goes first, while it is whole. */
+function plain(text: string, key: ApiKey): string {
+  const line = key
+    .redact(text)
+    .replace(/\p{C}+|\s+/gu, ' ')
+    .trim();
+  return line.length > 300 ? `${line.slice(0, 300)}…` : line;
+}

@@ -1,0 +1,136 @@
+import type { ConfigScope } from '../harness/scope.ts';
+import {
+  formatReference,
+  type ImageName,
+  isInside,
+  parseImageName,
+  type RegistryLocation,
+  relocate,
+} from '../oci/reference.ts';
+import type { FieldChange, KeptField, Snapshot } from '../run/documents.ts';
+import type { ScopeConfiguration, SelectedField } from './selection.ts';
+
+export interface Changes {
+  changes: FieldChange[];
+  kept: KeptField[];
+}
+
+export interface SyncSettings {
+  registry: RegistryLocation;
+  /** Where official images come from: an override that names one of these is Harness's own image, not the user's. */
+  sources: readonly RegistryLocation[];
+  /** Also remove our overrides of fields that Harness no longer has. */
+  prune: boolean;
+  /** The day until which a switch to an image has to wait, if any, by image key. */
+  soaking: ReadonlyMap<string, string>;
+}
+
+/** What `sync` writes: every selected field points at its copy, unless the user pointed it somewhere else. */
+export function syncChanges(
+  fields: readonly SelectedField[],
+  scopes: readonly ScopeConfiguration[],
+  settings: SyncSettings,
+): Changes {
+  const result: Changes = { changes: [], kept: [] };
+  for (const { module, infrastructureType, field, image, override } of fields) {
+    const key = formatReference(image);
+    const to = formatReference(relocate(image, settings.registry));
+    const row = { module, infrastructureType, field };
+    const foreign = override !== undefined && isForeign(override, settings);
+    const until = settings.soaking.get(key);
+    if (foreign) {
+      result.kept.push({ ...row, value: override, reason: 'points at a registry that is not ours' });
+    } else if (override === to) {
+      result.kept.push({ ...row, value: override, image: key });
+    } else if (until !== undefined) {
+      result.kept.push({ ...row, value: override ?? null, reason: `${key} soaks until ${until}` });
+    } else {
+      result.changes.push({ ...row, from: override ?? null, to, image: key });
+    }
+  }
+  for (const stale of staleOverrides(scopes, settings.registry)) {
+    if (settings.prune) result.changes.push(stale);
+    else
+      result.kept.push({
+        ...scopeOf(stale),
+        field: stale.field,
+        value: stale.from,
+        reason: 'Harness no longer has this field; prune: true removes it',
+      });
+  }
+  return result;
+}
+
+export interface ResetSettings {
+  registry: RegistryLocation;
+  resetScope: 'ours' | 'all';
+  chosen: (field: string, repository: string | undefined) => boolean;
+}
+
+/** What `reset` writes: no override any more, for those that are ours or for all. */
+export function resetChanges(scopes: readonly ScopeConfiguration[], settings: ResetSettings): Changes {
+  const result: Changes = { changes: [], kept: [] };
+  for (const scope of scopes) {
+    for (const [field, value] of Object.entries(scope.overrides)) {
+      const image = parsed(value);
+      const ours = image !== undefined && isInside(image, settings.registry);
+      const row = { ...scopeOf(scope), field };
+      const official = parsed(scope.defaults[field] ?? '')?.repository;
+      if (!settings.chosen(field, official))
+        result.kept.push({ ...row, value, reason: 'left out by include_fields or exclude_fields' });
+      else if (!ours && settings.resetScope === 'ours')
+        result.kept.push({ ...row, value, reason: 'does not point at our registry' });
+      else result.changes.push({ ...row, from: value, to: null });
+    }
+  }
+  return result;
+}
+
+/** What `restore` writes: the overrides exactly as a snapshot has them. */
+export function restoreChanges(scopes: readonly ScopeConfiguration[], snapshot: Snapshot): Changes {
+  const result: Changes = { changes: [], kept: [] };
+  for (const before of snapshot.scopes) {
+    const now = scopes.find((scope) => isSameScope(scope, before))?.overrides ?? {};
+    for (const field of new Set([...Object.keys(before.overrides), ...Object.keys(now)])) {
+      const row = { ...scopeOf(before), field };
+      const [from, to] = [now[field] ?? null, before.overrides[field] ?? null];
+      if (from === to) result.kept.push({ ...row, value: to });
+      else result.changes.push({ ...row, from, to });
+    }
+  }
+  return result;
+}
+
+export function isSameScope(a: ConfigScope, b: ConfigScope): boolean {
+  return a.module === b.module && a.infrastructureType === b.infrastructureType;
+}
+
+function scopeOf({ module, infrastructureType }: ConfigScope): ConfigScope {
+  return { module, infrastructureType };
+}
+
+function staleOverrides(scopes: readonly ScopeConfiguration[], registry: RegistryLocation): FieldChange[] {
+  return scopes.flatMap((scope) =>
+    Object.entries(scope.overrides).flatMap(([field, value]): FieldChange[] => {
+      const image = parsed(value);
+      const stale = !Object.hasOwn(scope.defaults, field) && image !== undefined && isInside(image, registry);
+      return stale ? [{ ...scopeOf(scope), field, from: value, to: null }] : [];
+    }),
+  );
+}
+
+/** Whether an override was pointed somewhere by the user: at a registry that is neither ours nor one of Harness's. */
+function isForeign(override: string, { registry, sources }: SyncSettings): boolean {
+  const image = parsed(override);
+  if (!image) return true;
+  if (image.registry === undefined || isInside(image, registry)) return false;
+  return !sources.some((source) => isInside(image, source));
+}
+
+function parsed(value: string): ImageName | undefined {
+  try {
+    return parseImageName(value);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,4 @@
+import { handle } from '../task.ts';
+import { report } from './report.ts';
+
+export const handler = handle(report);

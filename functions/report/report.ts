@@ -1,0 +1,186 @@
+import { type ErrorDocument, FactoryError } from '../errors.ts';
+import type {
+  ConfigResult,
+  CopyResult,
+  FieldChange,
+  ImageResult,
+  KeptField,
+  Plan,
+  PlannedImage,
+  Report,
+} from '../run/documents.ts';
+import { changeInventory } from '../run/inventory.ts';
+import type { RunDocuments } from '../run/run-documents.ts';
+import { parseErrorCause, type WorkflowError } from '../run/workflow-error.ts';
+import { actions } from '../settings/execution-input.ts';
+import type { TaskRun } from '../task.ts';
+
+export interface ReportEvent {
+  runId: string;
+  /** The workflow's state when it came here. */
+  state: { error?: WorkflowError; rollbackError?: WorkflowError; pruneError?: WorkflowError; action?: unknown };
+}
+
+/** Step Functions refuses states above 262,144 bytes; the rest is room for the state's own frame. */
+const stateLimit = 240_000;
+
+/**
+ * Writes the run's report and returns it as the output of the state machine. A report too large for that is returned
+ * without its lists; the whole one is in the object store.
+ */
+export async function report({ runId, state }: ReportEvent, { runtime }: TaskRun): Promise<Report> {
+  const documents = runtime.run(runId);
+  const plan = await documents.plan.find();
+  const results = await Promise.all((plan?.images ?? []).map((_, index) => documents.copyResult(index).find()));
+  const document = plan ? await describe(plan, results, state, documents) : withoutPlan(runId, state);
+  await documents.report.put(document);
+  await changeInventory(runtime.store, (inventory) => {
+    plan?.images.forEach(({ target, digest, status }, index) => {
+      const there = status === 'current' || (results[index] && results[index].status !== 'failed');
+      if (there && digest) inventory[target] = digest;
+    });
+  });
+  return JSON.stringify(document).length <= stateLimit ? document : { ...document, images: [], config: [] };
+}
+
+async function describe(
+  plan: Plan,
+  results: readonly (CopyResult | undefined)[],
+  state: ReportEvent['state'],
+  documents: RunDocuments,
+): Promise<Report> {
+  const { changes, held } = (await documents.changes.find()) ?? { changes: plan.changes, held: [] };
+  const written = (await documents.config.find()) ?? [];
+  const images = plan.images.map((planned, index) => imageResult(plan, planned, results[index]));
+  const error = errorOf(state, plan, images);
+  const pruned = await documents.pruned.find();
+  const warnings = [
+    ...plan.warnings,
+    ...(state.pruneError ? [`prune stopped: ${parseErrorCause(state.pruneError).message}`] : []),
+  ];
+  return {
+    status: error ? 'FAILED' : plan.skipped === undefined ? 'SUCCEEDED' : 'SKIPPED',
+    action: plan.action,
+    runId: plan.runId,
+    ...(plan.skipped !== undefined && { reason: plan.skipped }),
+    images,
+    config: configResults(plan, changes, [...plan.kept, ...held], written),
+    totals: totalsOf(images, plan.startedAt),
+    ...((plan.unused.length > 0 || pruned) && { unused: pruned ?? plan.unused }),
+    ...(warnings.length > 0 && { warnings }),
+    ...(error && { error }),
+  };
+}
+
+function imageResult(plan: Plan, planned: PlannedImage, result: CopyResult | undefined): ImageResult {
+  const row = {
+    image: planned.image,
+    source: planned.source ?? null,
+    target: planned.target,
+    digest: planned.digest ?? null,
+  };
+  if (planned.status === 'failed')
+    return {
+      ...row,
+      status: 'failed',
+      bytesTransferred: 0,
+      bytesSkipped: 0,
+      ...(planned.error && { error: planned.error }),
+    };
+  if (planned.status === 'current')
+    return { ...row, status: 'skipped', bytesTransferred: 0, bytesSkipped: planned.size ?? 0 };
+  if (result) return { ...row, ...result };
+  // Not copied: that is what a plan is about, and what a run that ended early leaves.
+  const transfer = plan.action === 'plan' ? (planned.uniqueSize ?? 0) : 0;
+  return {
+    ...row,
+    status: 'planned',
+    bytesTransferred: transfer,
+    bytesSkipped: plan.action === 'plan' ? (planned.size ?? 0) - transfer : 0,
+  };
+}
+
+function configResults(
+  plan: Plan,
+  changes: readonly FieldChange[],
+  kept: readonly KeptField[],
+  written: readonly ConfigResult[],
+): ConfigResult[] {
+  const isWritten = (change: FieldChange) =>
+    written.some(
+      (row) =>
+        row.field === change.field &&
+        row.module === change.module &&
+        row.infrastructureType === change.infrastructureType,
+    );
+  const planned = plan.action === 'plan' && plan.modifyDefault;
+  return [
+    ...written,
+    ...changes
+      .filter((change) => !isWritten(change))
+      .map(({ image: _, ...row }): ConfigResult =>
+        planned ? { ...row, status: 'planned' } : { ...row, to: row.from, status: 'unchanged' },
+      ),
+    ...kept.map(({ module, infrastructureType, field, value, reason }): ConfigResult => {
+      return {
+        module,
+        infrastructureType,
+        field,
+        from: value,
+        to: value,
+        status: 'unchanged',
+        ...(reason !== undefined && { reason }),
+      };
+    }),
+  ];
+}
+
+function totalsOf(images: readonly ImageResult[], startedAt: string): Report['totals'] {
+  const count = (status: ImageResult['status']) => images.filter((image) => image.status === status).length;
+  const sum = (key: 'bytesTransferred' | 'bytesSkipped') => images.reduce((total, image) => total + image[key], 0);
+  return {
+    images: images.length,
+    copied: count('copied'),
+    skipped: count('skipped'),
+    failed: count('failed'),
+    bytesTransferred: sum('bytesTransferred'),
+    bytesSkipped: sum('bytesSkipped'),
+    durationMs: Math.max(0, Date.now() - Date.parse(startedAt)),
+  };
+}
+
+function errorOf(state: ReportEvent['state'], plan: Plan, images: readonly ImageResult[]): ErrorDocument | undefined {
+  const error = state.error && parseErrorCause(state.error);
+  if (state.rollbackError) {
+    const rollback = parseErrorCause(state.rollbackError);
+    return {
+      ...rollback,
+      message: `${rollback.message} (after ${error?.name ?? 'a failure'}: ${error?.message ?? 'unknown'})`,
+    };
+  }
+  if (error) return error;
+  const missing = plan.action === 'plan' ? images.filter(({ status }) => status === 'failed') : [];
+  if (missing.length === 0) return undefined;
+  return new FactoryError(
+    'ImagesFailed',
+    `${missing.length} of ${images.length} images cannot be copied: ${missing.map(({ image }) => image).join(', ')}`,
+    {
+      hint: 'Each has its reason in the report.',
+    },
+  ).toJSON();
+}
+
+/** The run failed before there was a plan: the input was refused, or Harness did not answer. */
+function withoutPlan(runId: string, state: ReportEvent['state']): Report {
+  const error = state.error ? parseErrorCause(state.error) : undefined;
+  return {
+    status: 'FAILED',
+    // Before the plan the state is still the input.
+    action: actions.find((action) => action === state.action) ?? 'sync',
+    runId,
+    images: [],
+    config: [],
+    totals: { images: 0, copied: 0, skipped: 0, failed: 0, bytesTransferred: 0, bytesSkipped: 0, durationMs: 0 },
+    ...(error && { error }),
+  };
+}

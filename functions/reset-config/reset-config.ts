@@ -1,0 +1,15 @@
+import { applyChanges } from '../run/apply-changes.ts';
+import type { TaskRun } from '../task.ts';
+
+/** Takes the run's overrides away: one batch per module and infrastructure type, one after the other. */
+export async function resetConfig(
+  { runId }: { runId: string },
+  { runtime, signal }: TaskRun,
+): Promise<{ status: 'reset' }> {
+  const harness = await runtime.harness();
+  await applyChanges(runtime.run(runId), 'reset', async (scope, changes) => {
+    const fields = changes.map(({ field }) => field);
+    await harness.resetConfig(scope, fields, signal);
+  });
+  return { status: 'reset' };
+}

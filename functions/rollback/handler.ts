@@ -1,0 +1,4 @@
+import { handle } from '../task.ts';
+import { rollback } from './rollback.ts';
+
+export const handler = handle(rollback);

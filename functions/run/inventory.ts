@@ -1,0 +1,18 @@
+import type { Digest } from '../oci/digest.ts';
+import { getJson, type ObjectStore, putJson } from '../store/object-store.ts';
+
+/** Every copy that the factory made and has not deleted: reference → digest. Nothing else is ever offered for deletion. */
+export type Inventory = Record<string, Digest>;
+
+const key = 'inventory.json';
+
+export async function readInventory(store: ObjectStore): Promise<Inventory> {
+  return (await getJson<Inventory>(store, key)) ?? {};
+}
+
+export async function changeInventory(store: ObjectStore, change: (inventory: Inventory) => void): Promise<void> {
+  const inventory = await readInventory(store);
+  const before = JSON.stringify(inventory);
+  change(inventory);
+  if (JSON.stringify(inventory) !== before) await putJson(store, key, inventory);
+}

@@ -1,0 +1,178 @@
+import { z } from 'zod';
+import { FactoryError, type Problem } from '../errors.ts';
+import { parseRegistryLocation, type RegistryLocation } from '../oci/reference.ts';
+import { render } from './problems.ts';
+
+/** What a deployment (or the environment of a local run) sets for all its runs. */
+export interface Configuration {
+  harnessUrl: string;
+  /** Taken from the API key when not set. */
+  harnessAccountId: string | undefined;
+  /** The key itself (local runs). */
+  harnessApiKey: string | undefined;
+  /** Name or ARN of the Secrets Manager secret that holds the key. */
+  harnessApiKeySecret: string | undefined;
+  /** Name or ARN of the Secrets Manager secret that holds a Docker `config.json`. */
+  registryCredentialsSecret: string | undefined;
+  orgId: string | undefined;
+  projectId: string | undefined;
+  connector: string | undefined;
+  registry: RegistryLocation | undefined;
+  sources: string[];
+  modifyDefault: boolean;
+  maxConcurrency: number;
+  insecureRegistries: string[];
+  trustedTokenHosts: string[];
+}
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+const defaultSources = ['gar', 'ecr-public', 'dockerhub'];
+
+/** Harness identifiers (https://developer.harness.io, "Entity identifier reference"), here also with a scope prefix. */
+const identifier = /^(?:account\.|org\.)?[A-Za-z_][A-Za-z0-9_$-]{0,127}$/;
+
+const readers = {
+  harnessUrl: variable('HARNESS_URL', 'an https address such as https://app.harness.io', (text) => {
+    const url = new URL(text);
+    if (url.username || url.password || !/^https?:$/.test(url.protocol)) throw new TypeError();
+    return text;
+  }),
+  harnessAccountId: variable(
+    'HARNESS_ACCOUNT_ID',
+    'the account id: letters, digits, "_" and "-"',
+    matching(/^[A-Za-z0-9_-]{1,128}$/),
+  ),
+  harnessApiKey: variable('HARNESS_API_KEY', 'an API key (pat.… or sat.…) in one line', matching(/^[\u0021-\u007e]+$/)),
+  harnessApiKeySecret: variable(
+    'HARNESS_API_KEY_SECRET',
+    'the name or ARN of a Secrets Manager secret',
+    matching(/^[A-Za-z0-9/_+=.@:-]+$/),
+  ),
+  registryCredentialsSecret: variable(
+    'REGISTRY_CREDENTIALS_SECRET',
+    'the name or ARN of a Secrets Manager secret',
+    matching(/^[A-Za-z0-9/_+=.@:-]+$/),
+  ),
+  orgId: variable('ORG_ID', 'the identifier of a Harness organization', matching(identifier)),
+  projectId: variable('PROJECT_ID', 'the identifier of a Harness project', matching(identifier)),
+  connector: variable(
+    'CONTAINER_REGISTRY_CONNECTOR',
+    'the reference of a Harness connector, such as account.harnessImage',
+    matching(identifier),
+  ),
+  registry: variable('REGISTRY_NAME', 'host[:port][/prefix]', parseRegistryLocation),
+  sources: variable(
+    'SOURCE_REGISTRY',
+    'a comma-separated list of dockerhub, gar, ecr-public, host[:port][/prefix]',
+    (text) =>
+      list(text).map((name) => {
+        if (!defaultSources.includes(name)) parseRegistryLocation(name);
+        return name;
+      }),
+  ),
+  modifyDefault: variable(
+    'MODIFY_DEFAULT',
+    'true or false',
+    (text) => z.enum(['true', 'false']).parse(text) === 'true',
+  ),
+  maxConcurrency: variable('MAX_CONCURRENCY', 'a whole number from 1 to 40', (text) =>
+    z.int().min(1).max(40).parse(Number(text)),
+  ),
+  insecureRegistries: variable('INSECURE_REGISTRIES', 'a comma-separated list of host[:port]', hosts),
+  trustedTokenHosts: variable('TRUSTED_TOKEN_HOSTS', 'a comma-separated list of host[:port]', hosts),
+} as const;
+
+/** Variables of features that this version does not have: refused, because ignoring them would look like obeying. */
+const unsupported = ['GATHER_SCAN_TEMPLATE', 'BUILD_PUSH_TEMPLATE'];
+
+/** Variables whose values must not be shown. */
+const secret = new Set(['HARNESS_API_KEY']);
+
+/** Reads the configuration from environment variables. Throws `InvalidConfiguration` with every problem at once. */
+export function parseConfiguration(environment: Environment): Configuration {
+  const problems: Problem[] = unsupported
+    .filter((name) => environment[name])
+    .map((name) => ({
+      path: name,
+      found: render(environment[name]),
+      allowed: 'nothing: this version does not support it',
+    }));
+  const read = <T>(reader: Reader<T>): T | undefined => {
+    const outcome = reader(environment);
+    if ('problem' in outcome) problems.push(outcome.problem);
+    return 'value' in outcome ? outcome.value : undefined;
+  };
+  const configuration: Configuration = {
+    harnessUrl: read(readers.harnessUrl) ?? 'https://app.harness.io',
+    harnessAccountId: read(readers.harnessAccountId),
+    harnessApiKey: read(readers.harnessApiKey),
+    harnessApiKeySecret: read(readers.harnessApiKeySecret),
+    registryCredentialsSecret: read(readers.registryCredentialsSecret),
+    orgId: read(readers.orgId),
+    projectId: read(readers.projectId),
+    connector: read(readers.connector),
+    registry: read(readers.registry),
+    sources: read(readers.sources) ?? defaultSources,
+    modifyDefault: read(readers.modifyDefault) ?? true,
+    maxConcurrency: read(readers.maxConcurrency) ?? 5,
+    insecureRegistries: read(readers.insecureRegistries) ?? [],
+    trustedTokenHosts: read(readers.trustedTokenHosts) ?? [],
+  };
+  if (!environment['HARNESS_API_KEY'] && !environment['HARNESS_API_KEY_SECRET']) {
+    problems.push({
+      path: 'HARNESS_API_KEY',
+      found: 'nothing',
+      allowed: 'an API key, or HARNESS_API_KEY_SECRET naming its secret',
+    });
+  }
+  if (problems.length > 0) {
+    throw new FactoryError(
+      'InvalidConfiguration',
+      `the configuration has ${problems.length} problem${problems.length === 1 ? '' : 's'}`,
+      {
+        hint: 'Correct the environment variables; the README lists them all.',
+        problems,
+      },
+    );
+  }
+  return configuration;
+}
+
+type Outcome<T> = { value: T } | { problem: Problem } | { absent: true };
+type Reader<T> = (environment: Environment) => Outcome<T>;
+
+/** An empty variable counts as absent: that is how shells and CI systems unset one. */
+function variable<T>(name: string, allowed: string, parse: (text: string) => T): Reader<T> {
+  return (environment) => {
+    const text = environment[name]?.trim();
+    if (text === undefined || text === '') return { absent: true };
+    try {
+      return { value: parse(text) };
+    } catch {
+      return { problem: { path: name, found: secret.has(name) ? '(not shown)' : render(text), allowed } };
+    }
+  };
+}
+
+function matching(pattern: RegExp): (text: string) => string {
+  return (text) => {
+    if (!pattern.test(text)) throw new TypeError();
+    return text;
+  };
+}
+
+function list(text: string): string[] {
+  return text
+    .split(',')
+    .map((item) => item.trim())
+    .filter(Boolean);
+}
+
+function hosts(text: string): string[] {
+  return list(text).map((host) => {
+    const { registry, prefix } = parseRegistryLocation(host);
+    if (prefix) throw new TypeError();
+    return registry;
+  });
+}

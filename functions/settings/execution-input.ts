@@ -1,0 +1,277 @@
+import { z } from 'zod';
+import { FactoryError, type Problem } from '../errors.ts';
+import { harnessModules, infrastructureTypes, type HarnessModule, type InfrastructureType } from '../harness/scope.ts';
+import { isDigest } from '../oci/digest.ts';
+import {
+  type ImageName,
+  isRepositoryName,
+  isTag,
+  parseImageName,
+  parseRegistryLocation,
+  type RegistryLocation,
+} from '../oci/reference.ts';
+import { formatPlatform, parsePlatform, type Platform } from '../oci/platform.ts';
+import type { ReferrersPolicy } from '../oci/referrers.ts';
+import type { Configuration } from './configuration.ts';
+import { problemsOf } from './problems.ts';
+
+export const actions = ['sync', 'reset', 'plan', 'verify', 'restore'] as const;
+export type Action = (typeof actions)[number];
+
+/** Where Harness publishes its images (https://developer.harness.io, "Harness CI images"); each path mirrors Docker Hub's. */
+const officialSources: Record<string, string> = {
+  dockerhub: 'docker.io',
+  gar: 'us-docker.pkg.dev/gar-prod-setup/harness-public',
+  'ecr-public': 'public.ecr.aws/harness',
+};
+
+/** The execution input, validated and with every default filled in. */
+export interface RunSettings {
+  action: Action;
+  registry: RegistryLocation;
+  infrastructureTypes: InfrastructureType[];
+  includeWindowsRootless: boolean;
+  modifyDefault: boolean;
+  maxConcurrency: number;
+  modules: HarnessModule[];
+  sources: RegistryLocation[];
+  includeFields: string[];
+  excludeFields: string[];
+  /** Image name → tag or digest. */
+  pins: Record<string, string>;
+  extraImages: ImageName[];
+  platforms: Platform[];
+  onPartialFailure: 'abort' | 'update-succeeded';
+  referrers: ReferrersPolicy;
+  soakDays: number;
+  resetScope: 'ours' | 'all';
+  prune: boolean;
+  keepVersions: number;
+  restoreRun: string | undefined;
+}
+
+/** A run's id: the Step Functions execution name, and part of object keys. */
+export const runIdPattern = /^[A-Za-z0-9][A-Za-z0-9_-]{0,79}$/;
+
+const bool = z.boolean({ error: 'true or false' });
+const choice = <const T extends readonly string[]>(values: T) => z.enum(values, { error: values.join(', ') });
+const wholeNumber = (min: number, max: number) => {
+  const error = `a whole number from ${min} to ${max}`;
+  return z.int({ error }).min(min, { error }).max(max, { error });
+};
+/** One value or a list of them; never an empty list. */
+const listOf = <T extends z.ZodType>(item: T, error: string) =>
+  z.preprocess(
+    (value) => (value === undefined || Array.isArray(value) ? value : [value]),
+    z.array(item, { error }).min(1, { error }),
+  );
+const text = (allowed: string, accepts: (value: string) => boolean) =>
+  z.string({ error: allowed }).refine(accepts, { error: allowed, abort: true });
+
+const location = (allowed: string) => text(allowed, succeeds(parseRegistryLocation)).transform(parseRegistryLocation);
+const globs = z.array(
+  text('a glob on field or image names, such as "buildAndPush*" or "plugins/*"', (glob) => glob.trim() !== ''),
+  {
+    error: 'a list of globs',
+  },
+);
+
+const schema = z.strictObject(
+  {
+    action: choice(actions).optional(),
+    registry: location(
+      'host[:port][/prefix], such as 123456789012.dkr.ecr.eu-west-1.amazonaws.com/harness-mirror',
+    ).optional(),
+    infrastructure_type: listOf(choice(infrastructureTypes), 'K8, VM or a list of both').optional(),
+    include_windows_rootless: bool.optional(),
+    modify_default: bool.optional(),
+    max_concurrency: wholeNumber(1, 40).optional(),
+    modules: listOf(choice(harnessModules), 'a list of ci, iacm, idp').optional(),
+    source_registry: listOf(
+      text(
+        'dockerhub, gar, ecr-public or host[:port][/prefix]',
+        (name) => Object.hasOwn(officialSources, name) || succeeds(parseRegistryLocation)(name),
+      ).transform(sourceLocation),
+      'dockerhub, gar, ecr-public, host[:port][/prefix], or a list of these',
+    ).optional(),
+    include_fields: globs.optional(),
+    exclude_fields: globs.optional(),
+    pins: z
+      .record(
+        text('an image name without registry and tag, such as harness/ci-addon', isRepositoryName),
+        text('a tag or a digest (sha256:<64 hex>)', (value) => isTag(value) || isDigest(value)),
+        {
+          error: (issue) =>
+            issue.code === 'invalid_key'
+              ? 'an image name without registry and tag, such as harness/ci-addon'
+              : 'a map from image name to tag or digest',
+        },
+      )
+      .optional(),
+    extra_images: z
+      .array(
+        text(
+          '[host/]namespace/name[:tag|@digest], such as harness/delegate:25.10.1',
+          succeeds(parseImageName),
+        ).transform(parseImageName),
+        {
+          error: 'a list of image names',
+        },
+      )
+      .optional(),
+    platforms: z
+      .array(
+        text('os/architecture[/variant], such as linux/amd64', (value) => parsePlatform(value) !== undefined).transform(
+          (value) => parsePlatform(value) as Platform,
+        ),
+        { error: 'a list of platforms such as linux/amd64' },
+      )
+      .optional(),
+    wait_for_scan: bool.optional(),
+    scan_fail_on: choice(['CRITICAL', 'HIGH', 'MEDIUM', 'LOW']).optional(),
+    on_partial_failure: choice(['abort', 'update-succeeded']).optional(),
+    referrers: choice(['off', 'signatures', 'all']).optional(),
+    soak_days: wholeNumber(0, 90).optional(),
+    reset_scope: choice(['ours', 'all']).optional(),
+    prune: bool.optional(),
+    keep_versions: wholeNumber(1, 50).optional(),
+    restore_run: text('a run id, as "factory history" lists them', (id) => runIdPattern.test(id)).optional(),
+  },
+  {
+    error: (issue) => (issue.code === 'unrecognized_keys' ? `one of ${inputKeys().join(', ')}` : 'a JSON object'),
+  },
+);
+
+export function inputKeys(): string[] {
+  return Object.keys(schema.shape);
+}
+
+type Input = z.output<typeof schema>;
+
+/**
+ * Validates an execution input and fills in the defaults of the deployment.
+ * Throws `InvalidInput` with every problem at once, each with its JSON path, what was found and what is allowed.
+ */
+export function parseExecutionInput(input: unknown, configuration: Configuration): RunSettings {
+  const parsed = schema.safeParse(input ?? {});
+  const problems = parsed.success
+    ? impossible(parsed.data, configuration)
+    : [...problemsOf(parsed.error, input), ...impossibleDespite(parsed.error, input, configuration)];
+  if (!parsed.success || problems.length > 0) {
+    throw new FactoryError('InvalidInput', `the execution input has ${count(problems.length, 'problem')}`, {
+      hint: 'Correct the input; the README lists every key with its values.',
+      problems,
+    });
+  }
+  const data = parsed.data;
+  const action = data.action ?? 'sync';
+  return {
+    action,
+    registry: data.registry ?? (configuration.registry as RegistryLocation),
+    infrastructureTypes: unique(data.infrastructure_type ?? ['K8']),
+    includeWindowsRootless: data.include_windows_rootless ?? false,
+    modifyDefault: data.modify_default ?? configuration.modifyDefault,
+    maxConcurrency: data.max_concurrency ?? configuration.maxConcurrency,
+    modules: unique(data.modules ?? ['ci']),
+    sources: data.source_registry ?? configuration.sources.map(sourceLocation),
+    includeFields: data.include_fields ?? [],
+    excludeFields: data.exclude_fields ?? [],
+    pins: data.pins ?? {},
+    extraImages: data.extra_images ?? [],
+    platforms: data.platforms ?? [],
+    onPartialFailure: data.on_partial_failure ?? 'abort',
+    referrers: data.referrers ?? 'off',
+    soakDays: data.soak_days ?? 0,
+    resetScope: data.reset_scope ?? 'ours',
+    prune: data.prune ?? false,
+    keepVersions: data.keep_versions ?? 3,
+    restoreRun: data.restore_run,
+  };
+}
+
+/** What the well-formed part of an input asks in vain, so that all is said at once; complaints made already are not repeated. */
+function impossibleDespite(error: z.ZodError, input: unknown, configuration: Configuration): Problem[] {
+  if (typeof input !== 'object' || input === null || Array.isArray(input)) return [];
+  const bad = new Set(
+    error.issues.flatMap((issue) => (issue.code === 'unrecognized_keys' ? issue.keys : issue.path.slice(0, 1))),
+  );
+  const rest = schema.safeParse(Object.fromEntries(Object.entries(input).filter(([key]) => !bad.has(key))));
+  const complaints = rest.success ? impossible(rest.data, configuration) : [];
+  return complaints.filter(({ path }) => !bad.has(path.slice('$.'.length)));
+}
+
+/** What no run can do although each value is well formed. */
+function impossible(input: Input, configuration: Configuration): Problem[] {
+  const problems: Problem[] = [];
+  const refuse = (path: string, found: string, allowed: string) => problems.push({ path, found, allowed });
+  const action = input.action ?? 'sync';
+  const registry = input.registry ?? configuration.registry;
+  if (!registry) refuse('$.registry', 'nothing', 'host[:port][/prefix], here or in REGISTRY_NAME');
+  if (action === 'restore' && input.restore_run === undefined) {
+    refuse('$.restore_run', 'nothing', 'the id of the run whose snapshot is put back; "factory history" lists them');
+  }
+  if (action !== 'restore' && input.restore_run !== undefined) {
+    refuse(
+      '$.restore_run',
+      JSON.stringify(input.restore_run),
+      `nothing with action ${action}: it is for action restore`,
+    );
+  }
+  const onlyVm = input.infrastructure_type?.every((type) => type === 'VM') ?? false;
+  if (onlyVm && input.modules && !input.modules.includes('ci')) {
+    refuse('$.infrastructure_type', '"VM"', 'K8 with these modules: only module ci has images for VM');
+  }
+  if (input.include_windows_rootless && input.platforms && !input.platforms.some(({ os }) => os === 'windows')) {
+    refuse(
+      '$.platforms',
+      input.platforms.map(formatPlatform).join(', '),
+      'a windows platform too, with include_windows_rootless',
+    );
+  }
+  if (input.wait_for_scan) {
+    refuse(
+      '$.wait_for_scan',
+      'true',
+      `false: ${registry?.registry ?? 'the registry'} offers no scan results that this version can wait for`,
+    );
+  }
+  if (input.scan_fail_on !== undefined && !input.wait_for_scan) {
+    refuse('$.scan_fail_on', JSON.stringify(input.scan_fail_on), 'nothing without wait_for_scan: true');
+  }
+  if (input.prune && action !== 'sync') refuse('$.prune', 'true', `false with action ${action}: only sync prunes`);
+  const sources = input.source_registry ?? configuration.sources.map(sourceLocation);
+  if (
+    registry &&
+    sources.some((source) => source.registry === registry.registry && source.prefix === registry.prefix)
+  ) {
+    refuse(
+      '$.source_registry',
+      JSON.stringify(registry.registry),
+      'another place than "registry": images would be copied onto themselves',
+    );
+  }
+  return problems;
+}
+
+function sourceLocation(name: string): RegistryLocation {
+  return parseRegistryLocation(officialSources[name] ?? name);
+}
+
+function succeeds(parse: (value: string) => unknown): (value: string) => boolean {
+  return (value) => {
+    try {
+      parse(value);
+      return true;
+    } catch {
+      return false;
+    }
+  };
+}
+
+function unique<T>(values: T[]): T[] {
+  return [...new Set(values)];
+}
+
+function count(n: number, noun: string): string {
+  return `${n} ${noun}${n === 1 ? '' : 's'}`;
+}

@@ -1,0 +1,52 @@
+import type { z } from 'zod';
+import type { Problem } from '../errors.ts';
+
+const foundLimit = 80;
+
+/**
+ * Every issue of a failed parse as a problem. The schemas here say in each message what is allowed; where it stood and
+ * what was found is read off the raw value.
+ */
+export function problemsOf(error: z.ZodError, raw: unknown): Problem[] {
+  return error.issues.flatMap((issue): Problem[] => {
+    if (issue.code === 'unrecognized_keys') {
+      return issue.keys.map((key) => ({
+        ...at(raw, [...issue.path, key]),
+        found: 'an unknown key',
+        allowed: issue.message,
+      }));
+    }
+    return [{ ...at(raw, issue.path), allowed: issue.message }];
+  });
+}
+
+/** The JSON path of a place in `raw`, and a short rendering of what is there. */
+function at(raw: unknown, path: readonly PropertyKey[]): { path: string; found: string } {
+  let value = raw;
+  let text = '$';
+  for (const step of path) {
+    // A single value may stand where a list is allowed; it has no index of its own.
+    if (typeof step === 'number' && !Array.isArray(value)) break;
+    text += pathStep(step);
+    value = typeof value === 'object' && value !== null ? (value as Record<PropertyKey, unknown>)[step] : undefined;
+  }
+  return { path: text, found: render(value) };
+}
+
+function pathStep(step: PropertyKey): string {
+  if (typeof step === 'number') return `[${step}]`;
+  const key = String(step);
+  return /^[A-Za-z_][A-Za-z0-9_]*$/.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`;
+}
+
+/** A value as it may be shown: shortened, and without what looks like credentials. */
+export function render(value: unknown): string {
+  if (value === undefined) return 'nothing';
+  const text = JSON.stringify(value).replaceAll(/[^/"'\s@:]+:[^/"'\s@]*@/g, '***@');
+  return text.length > foundLimit ? `${text.slice(0, foundLimit)}…` : text;
+}
+
+/** Problems as lines for a terminal or a log. */
+export function describeProblems(problems: readonly Problem[]): string {
+  return problems.map(({ path, found, allowed }) => `${path}: found ${found}; allowed: ${allowed}`).join('\n');
+}

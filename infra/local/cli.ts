@@ -1,0 +1,174 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { Command, CommanderError, Option } from 'commander';
+import { FactoryError } from '../../functions/errors.ts';
+import type { Report } from '../../functions/run/documents.ts';
+import { type Environment, parseConfiguration } from '../../functions/settings/configuration.ts';
+import { parseExecutionInput } from '../../functions/settings/execution-input.ts';
+import packageJson from '../../package.json' with { type: 'json' };
+import { confirmOnTerminal } from './confirm.ts';
+import { FileStore } from './file-store.ts';
+import { historyTable, readHistory } from './history.ts';
+import { readInput } from './input.ts';
+import { createLocalRuntime } from './local-runtime.ts';
+import { progressOn } from './progress.ts';
+import { run } from './run.ts';
+import { describeError, summaryOf } from './summary.ts';
+
+/** Exit codes: succeeded or skipped, failed, bad input or configuration. */
+const exit = { success: 0, failure: 1, badInput: 2 };
+
+interface Options {
+  input?: string;
+  json?: boolean;
+  out?: string;
+  yes?: boolean;
+  state: string;
+  run?: string;
+}
+
+const commands = {
+  sync: 'copy what is missing, then switch Harness to the copies',
+  plan: 'show what sync would do; writes nothing',
+  verify: 'check that what Harness will pull is at the registry; writes nothing',
+  reset: 'give Harness its own images back',
+} as const;
+
+/** Runs one command and returns its exit code. Results go to standard output, everything else to standard error. */
+export async function main(argv: readonly string[], environment: Environment): Promise<number> {
+  let code = exit.success;
+  const program = new Command('factory')
+    .description('Keeps the Harness CI images in your own registry current, and points Harness at them.')
+    .version(packageJson.version)
+    .exitOverride()
+    .addHelpText(
+      'after',
+      '\nSettings come from environment variables (HARNESS_API_KEY, REGISTRY_NAME, …): see the README.',
+    );
+  for (const [action, description] of Object.entries(commands)) {
+    withRunOptions(program.command(action).description(description)).action(async (options: Options) => {
+      code = await runCommand(action, options, environment);
+    });
+  }
+  withRunOptions(program.command('restore').description('put back the configuration as it was before a run'))
+    .requiredOption('--run <id>', 'the run whose snapshot is put back')
+    .action(async (options: Options) => {
+      code = await runCommand('restore', options, environment);
+    });
+  withState(program.command('history').description('list past runs and what each changed'))
+    .option('--json', 'print one JSON document')
+    .action(async ({ state, json }: Options) => {
+      const entries = await readHistory(new FileStore(state));
+      process.stdout.write(json ? `${JSON.stringify(entries, null, 2)}\n` : historyTable(entries));
+    });
+  try {
+    await program.parseAsync(argv, { from: 'user' });
+    return code;
+  } catch (error) {
+    // Commander has printed its message (or the help) by itself.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exit.success : exit.badInput;
+    const failure = FactoryError.from(error);
+    process.stderr.write(`${describeError(failure.toJSON())}\n`);
+    return codeOf(failure.name);
+  }
+
+  function withState(command: Command): Command {
+    const folder = join(
+      environment['XDG_STATE_HOME'] || join(homedir(), '.local', 'state'),
+      'harness-ci-image-factory',
+    );
+    return command.addOption(
+      new Option('--state <dir>', 'where snapshots, history and checkpoints are kept').default(folder),
+    );
+  }
+
+  function withRunOptions(command: Command): Command {
+    return withState(command)
+      .option('--input <file>', 'the execution input as JSON; - reads standard input')
+      .option('--json', 'print one JSON document instead of the summary')
+      .option('--out <dir>', 'also write report.json and report.txt there')
+      .option('--yes', 'do not ask before Harness is switched');
+  }
+}
+
+async function runCommand(action: string, options: Options, environment: Environment): Promise<number> {
+  const interruption = new AbortController();
+  const interrupt = () => {
+    // A second signal ends the process at once, as usual.
+    process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
+    process.stderr.write('\nInterrupted: leaving Harness as it was…\n');
+    interruption.abort();
+  };
+  process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
+  const { signal } = interruption;
+  const progress = progressOn(process.stderr);
+  try {
+    const input = readInput(options.input, action);
+    if (options.run !== undefined) input['restore_run'] = options.run;
+    // Once more by the plan task; here, bad input is told before anything is started.
+    const configuration = configurationFor(input, environment);
+    const runtime = createLocalRuntime(configuration, environment, new FileStore(options.state), (event) =>
+      progress.handle(event),
+    );
+    const ask = process.stdin.isTTY && process.stderr.isTTY && !options.yes;
+    try {
+      const report = await run({
+        runtime,
+        input,
+        signal,
+        confirm: ask ? (plan) => confirmOnTerminal(plan, signal) : undefined,
+      });
+      progress.stop();
+      deliver(report, options);
+      return report.status === 'FAILED' ? codeOf(report.error?.name) : exit.success;
+    } finally {
+      await runtime.close();
+    }
+  } catch (error) {
+    progress.stop();
+    const failure = FactoryError.from(error);
+    if (!options.json) throw failure;
+    process.stdout.write(`${JSON.stringify({ status: 'FAILED', action, error: failure }, null, 2)}\n`);
+    return codeOf(failure.name);
+  } finally {
+    process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
+  }
+}
+
+/** Problems of the configuration and of the input, told together. */
+function configurationFor(input: unknown, environment: Environment) {
+  const problems = [];
+  try {
+    const configuration = parseConfiguration(environment);
+    parseExecutionInput(input, configuration);
+    return configuration;
+  } catch (error) {
+    if (!(error instanceof FactoryError) || error.name !== 'InvalidConfiguration') throw error;
+    problems.push(...(error.problems ?? []));
+    try {
+      parseExecutionInput(
+        input,
+        parseConfiguration({ HARNESS_API_KEY: 'unknown', REGISTRY_NAME: environment['REGISTRY_NAME'] }),
+      );
+    } catch (also) {
+      if (also instanceof FactoryError && also.name === 'InvalidInput') problems.push(...(also.problems ?? []));
+    }
+    throw new FactoryError('InvalidConfiguration', error.message, { hint: error.hint, problems });
+  }
+}
+
+function deliver(report: Report, { json, out }: Options): void {
+  const document = `${JSON.stringify(report, null, 2)}\n`;
+  const summary = summaryOf(report);
+  if (out !== undefined) {
+    mkdirSync(out, { recursive: true });
+    writeFileSync(join(out, 'report.json'), document);
+    writeFileSync(join(out, 'report.txt'), summary);
+  }
+  process.stdout.write(json ? document : summary);
+}
+
+function codeOf(name: string | undefined): number {
+  return name === 'InvalidInput' || name === 'InvalidConfiguration' ? exit.badInput : exit.failure;
+}

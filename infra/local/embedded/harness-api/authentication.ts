@@ -1,0 +1,31 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import { error } from './responses.ts';
+
+export type Permission = 'core_account_view' | 'core_account_edit' | 'core_connector_view';
+
+export interface KeyGrant {
+  key: string;
+  accountId: string;
+  permissions: Permission[];
+}
+
+/** Whose request it is. The account comes from the `Harness-Account` header or either spelling in the query. */
+export function authenticate(headers: IncomingHttpHeaders, query: URLSearchParams, keys: KeyGrant[]): KeyGrant {
+  const header = headers['harness-account'];
+  const accountId = (typeof header === 'string' && header) || query.get('accountId') || query.get('accountIdentifier');
+  if (!accountId) throw error(400, 'INVALID_REQUEST', 'Account detail is not present in the request');
+  const key = headers['x-api-key'];
+  if (!key) throw error(401, 'INVALID_TOKEN', 'Invalid API key or incorrect JWT');
+  const grant = keys.find((g) => g.key === key && g.accountId === accountId);
+  if (!grant) throw error(401, 'INVALID_TOKEN', `Invalid token or token expired for account ${accountId}`);
+  return grant;
+}
+
+export function authorize(grant: KeyGrant, permission: Permission): void {
+  if (grant.permissions.includes(permission)) return;
+  const resourceType = permission === 'core_connector_view' ? 'CONNECTOR' : 'ACCOUNT';
+  const resourceScope = { accountIdentifier: grant.accountId, orgIdentifier: null, projectIdentifier: null };
+  throw error(403, 'NG_ACCESS_DENIED', `Missing permission ${permission} on ${resourceType.toLowerCase()}`, {
+    failedPermissionChecks: [{ permission, resourceType, resourceScope, resourceIdentifier: grant.accountId }],
+  });
+}

@@ -1,0 +1,42 @@
+import { authorize } from './authentication.ts';
+import type { ConfigRequest } from './execution-config.ts';
+import { required } from './parameters.ts';
+import { success, type Answer } from './responses.ts';
+
+/** The two fields whose age Harness watches, and what the older endpoint calls them. */
+const watched = [
+  ['addonTag', 'AddonImage'],
+  ['liteEngineTag', 'LiteEngineImage'],
+] as const;
+
+/** GET on the root: the overrides that lie more than two minor versions behind their default. */
+export function staleVersions(request: ConfigRequest): Answer {
+  const stale = compared(request).filter(
+    ({ used, official }) =>
+      used.major < official.major || (used.major === official.major && official.minor - used.minor > 2),
+  );
+  return success(stale.map(({ tag, used }) => ({ tag, version: used.text })));
+}
+
+/** The overrides whose major version lies behind their default's. */
+export function deprecatedConfig(request: ConfigRequest): Answer {
+  const deprecated = compared(request).filter(({ used, official }) => used.major < official.major);
+  return success(Object.fromEntries(deprecated.map(({ field, image }) => [field, image])));
+}
+
+/** Overrides beside their defaults. Digests and tags that are no version are left out, as newer servers do. */
+function compared({ module, grant, query, account, defaults }: ConfigRequest) {
+  required(query, 'accountIdentifier');
+  authorize(grant, 'core_account_view');
+  return watched.flatMap(([field, tag]) => {
+    const image = account[module].K8[field];
+    const used = version(image);
+    const official = version(defaults[module].K8[field]);
+    return image !== undefined && used && official ? [{ field, tag, image, used, official }] : [];
+  });
+}
+
+function version(image: string | undefined): { text: string; major: number; minor: number } | undefined {
+  const match = /^[^@]*:((\d+)\.(\d+)[^:/@]*)$/.exec(image ?? '');
+  return match ? { text: match[1] ?? '', major: Number(match[2]), minor: Number(match[3]) } : undefined;
+}

@@ -1,0 +1,59 @@
+import { frameworkError, violation } from './responses.ts';
+
+/** A required query parameter. */
+export function required(query: URLSearchParams, name: string): string {
+  const value = query.get(name);
+  if (value === null || value.trim() === '') throw violation(name);
+  return value;
+}
+
+const infras = ['K8', 'VM', 'DLITE_VM'];
+
+/** The framework reads enums leniently: any case, blanks around, `-` and `.` for `_`. */
+export function infraParameter(query: URLSearchParams): string {
+  const infra = required(query, 'infra').trim().toUpperCase().replaceAll(/[-.]/g, '_');
+  if (infras.includes(infra)) return infra;
+  throw frameworkError(400, `query param infra must be one of [${infras.join(', ')}]`);
+}
+
+/** As Java reads a boolean: anything but "true" is false. Default: true. */
+export function overridesOnlyParameter(query: URLSearchParams): boolean {
+  return (query.get('overridesOnly') ?? 'true').toLowerCase() === 'true';
+}
+
+export interface Operation {
+  field: string;
+  /** `null` takes the override away. */
+  value: string | null;
+}
+
+/** The body of a write. Scalars become strings and unknown properties are passed over, as Jackson does. */
+export function operations(body: string): Operation[] {
+  if (body.trim() === '') throw violation('operations');
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(body);
+  } catch {
+    throw unprocessable('Unexpected character');
+  }
+  if (!Array.isArray(parsed)) throw unprocessable('Cannot deserialize value of type `java.util.ArrayList`');
+  return parsed.map((element: unknown, index) => {
+    if (typeof element !== 'object' || element === null || Array.isArray(element))
+      throw unprocessable('Cannot construct instance of operation');
+    const { field, value } = element as Record<string, unknown>;
+    const name = scalar(field);
+    if (name === null) throw violation(`operations[${index}].field`);
+    return { field: name, value: scalar(value) };
+  });
+}
+
+function scalar(value: unknown): string | null {
+  if (value === null || value === undefined) return null;
+  if (typeof value === 'string') return value;
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value);
+  throw unprocessable('Cannot deserialize value of type `java.lang.String`');
+}
+
+function unprocessable(details: string) {
+  return frameworkError(400, 'Unable to process JSON', details);
+}

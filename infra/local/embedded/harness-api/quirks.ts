@@ -1,0 +1,61 @@
+import picomatch from 'picomatch';
+import type { Infra, ModuleName } from './state.ts';
+
+/** An answer that takes the place of the real one. */
+export interface CannedAnswer {
+  /** How many requests get it. */
+  count: number;
+  status: number;
+  /** Sent as it is when a string, else as JSON. Default: no body. */
+  body?: unknown;
+  headers?: Record<string, string>;
+  /** Only requests whose path contains this. */
+  path?: string;
+}
+
+/** What differs between versions of the service, and what goes wrong in life. Every part may be changed at any time. */
+export interface Quirks {
+  /** Status for a field or infrastructure the service does not know: 500 by its code, 400 by its documentation. */
+  unknownFieldStatus: 400 | 500;
+  /** With `overridesOnly=false` the overrides of ssca*, provenance* and slsa* fields are not laid over the defaults. */
+  overlaySkipsSupplyChain: boolean;
+  /** Pause between reading and saving the document, in milliseconds: parallel writers lose each other's writes. */
+  lostUpdateRaceMs: number;
+  /** Fields that can be read but not written, as globs on `module/infra/field`; writing one is an unknown field. */
+  nonWritableFields: string[];
+  /** An account without overrides is answered with `data: null` in place of `{}`. */
+  dataNull: boolean;
+  /** The modules whose writes answer `data: false`, under status 200, and store nothing (seen with idp). */
+  writesAnswerFalse: ModuleName[];
+  /** The next so many requests are answered with 429, without `Retry-After`. */
+  throttle: number;
+  /** The next so many requests are never answered. */
+  hang: number;
+  /** Answers for the next requests; the first entry that matches is used, and counted down. */
+  failNext: CannedAnswer[];
+}
+
+export function defaultQuirks(): Quirks {
+  return {
+    unknownFieldStatus: 500,
+    overlaySkipsSupplyChain: false,
+    lostUpdateRaceMs: 0,
+    nonWritableFields: ['ci/VM/slsaVerificationTag'],
+    dataNull: false,
+    writesAnswerFalse: [],
+    throttle: 0,
+    hang: 0,
+    failNext: [],
+  };
+}
+
+export function isWritable(quirks: Quirks, module: ModuleName, infra: Infra, field: string): boolean {
+  return !quirks.nonWritableFields.some((glob) => picomatch.isMatch(`${module}/${infra}/${field}`, glob));
+}
+
+/** Takes the next canned answer for a path. */
+export function takeFailure(quirks: Quirks, path: string): CannedAnswer | undefined {
+  const failure = quirks.failNext.find((f) => f.count > 0 && path.includes(f.path ?? ''));
+  if (failure) failure.count--;
+  return failure;
+}

@@ -1,0 +1,59 @@
+import { randomUUID } from 'node:crypto';
+
+/** What a handler answers; `body` is sent as JSON. */
+export interface Answer {
+  status: number;
+  body: unknown;
+  headers?: Record<string, string>;
+}
+
+/** Thrown to answer with an error. */
+export class ApiError extends Error {
+  readonly answer: Answer;
+
+  constructor(answer: Answer) {
+    super(`answers ${answer.status}`);
+    this.answer = answer;
+  }
+}
+
+export function success(data: unknown): Answer {
+  return { status: 200, body: { status: 'SUCCESS', data, metaData: null, correlationId: randomUUID() } };
+}
+
+/** The shape of the services' own errors. */
+export function error(status: number, code: string, message: string, more: Record<string, unknown> = {}): ApiError {
+  const body = {
+    status: 'ERROR',
+    code,
+    message,
+    correlationId: randomUUID(),
+    detailedMessage: null,
+    responseMessages: [],
+    metadata: null,
+  };
+  return new ApiError({ status, body: { ...body, ...more } });
+}
+
+/** The shape of bean validation: a parameter or property that must be there and is not. */
+export function violation(fieldId: string, reason = 'must not be null'): ApiError {
+  const message = `${fieldId}: ${reason}`;
+  const errors = [{ fieldId, error: reason }];
+  return new ApiError({
+    status: 400,
+    body: { status: 'FAILURE', code: 'INVALID_REQUEST', message, correlationId: randomUUID(), errors },
+  });
+}
+
+/** The shape of the framework below (Dropwizard): routing, enums, JSON that does not fit. */
+export function frameworkError(code: number, message: string, details?: string): ApiError {
+  return new ApiError({ status: code, body: { code, message, ...(details !== undefined && { details }) } });
+}
+
+/**
+ * What the service makes of its own BadRequestException: a 500 that tells nothing. The documentation promises a 400.
+ */
+export function badRequest(status: 400 | 500, message: string): ApiError {
+  if (status === 400) return error(400, 'INVALID_REQUEST', message);
+  return error(500, 'UNKNOWN_ERROR', 'Oops, something went wrong on our end. Please contact Harness Support.');
+}

@@ -1,0 +1,167 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { authenticate, type KeyGrant } from './authentication.ts';
+import { officialDefaults, type Defaults } from './defaults.ts';
+import { defaultQuirks, takeFailure, type Quirks } from './quirks.ts';
+import { ApiError, error, frameworkError, type Answer } from './responses.ts';
+import { route } from './routes.ts';
+import { emptyAccount, type AccountState, type Infra, type ModuleName } from './state.ts';
+
+export interface HarnessApiOptions {
+  /** Accounts that differ from a fresh one, by id. Every account of a key exists anyway. */
+  accounts?: Record<string, Partial<AccountState>>;
+  /** Replaces whole default tables. */
+  defaults?: { [M in ModuleName]?: Partial<Defaults[M]> };
+  /** Default: one key of the account `embedded` that may do everything. */
+  keys?: KeyGrant[];
+  quirks?: Partial<Quirks>;
+}
+
+/** One request as it came in. Headers are left out: the key is among them. */
+export interface LoggedRequest {
+  method: string;
+  path: string;
+  query: Record<string, string>;
+  /** Parsed when it is JSON; `undefined` when empty. */
+  body: unknown;
+}
+
+export interface EmbeddedHarnessApi extends AsyncDisposable {
+  /** Origin without `/gateway`. */
+  url: string;
+  /** The first key and its account. */
+  apiKey: string;
+  accountId: string;
+  /** What is stored, by account. A write replaces the module's document, so read it anew after one. */
+  state: Record<string, AccountState>;
+  /** Every request, the failed ones too, in order of arrival. */
+  requests: LoggedRequest[];
+  quirks: Quirks;
+  /** Publishes a new official image, or with `undefined` takes the field away. */
+  setDefault(module: ModuleName, infra: Infra, field: string, value: string | undefined): void;
+  /** Stops listening and cuts every connection, the hanging ones too. */
+  close(): Promise<void>;
+}
+
+const bodyLimit = 1024 * 1024;
+
+/** Starts a Harness API on a free loopback port. It keeps everything in memory and lives until `close`. */
+export async function startHarnessApi(options: HarnessApiOptions = {}): Promise<EmbeddedHarnessApi> {
+  const keys = options.keys ?? [embeddedKey];
+  const [firstKey] = keys;
+  if (!firstKey) throw new TypeError('keys must not be empty');
+  const state: Record<string, AccountState> = {};
+  for (const id of [...keys.map((k) => k.accountId), ...Object.keys(options.accounts ?? {})]) {
+    state[id] = { ...emptyAccount(), ...structuredClone(options.accounts?.[id] ?? {}) };
+  }
+  const defaults = officialDefaults();
+  for (const module of ['ci', 'iacm', 'idp'] as const)
+    Object.assign(defaults[module], structuredClone(options.defaults?.[module]));
+  const quirks: Quirks = { ...defaultQuirks(), ...options.quirks };
+  const requests: LoggedRequest[] = [];
+
+  const answer = async (message: IncomingMessage): Promise<Answer | 'hang'> => {
+    const method = message.method ?? '';
+    const url = URL.parse(message.url ?? '', 'http://harness');
+    if (!url) throw frameworkError(400, 'HTTP 400 Bad Request');
+    const { pathname: path, searchParams: query } = url;
+    const body = await readText(message);
+    requests.push({ method, path, query: Object.fromEntries(query), body: parsed(body) });
+    const failure = takeFailure(quirks, path);
+    if (failure)
+      return { status: failure.status, body: failure.body, ...(failure.headers && { headers: failure.headers }) };
+    // The limiter stands before the gateway and says nothing of Harness.
+    if (quirks.throttle > 0) {
+      quirks.throttle--;
+      return { status: 429, body: 'Too Many Requests', headers: { 'content-type': 'text/plain' } };
+    }
+    if (quirks.hang > 0) {
+      quirks.hang--;
+      return 'hang';
+    }
+    const handle = route(method, path);
+    if (method === 'POST' && !/^application\/json\b/i.test(message.headers['content-type'] ?? '')) {
+      throw frameworkError(415, 'HTTP 415 Unsupported Media Type');
+    }
+    const grant = authenticate(message.headers, query, keys);
+    const account = state[grant.accountId];
+    if (!account) throw error(400, 'INVALID_REQUEST', `Account ${grant.accountId} does not exist`);
+    return handle({ grant, query, body, account, defaults, quirks });
+  };
+
+  const server = createServer((message, response) => {
+    answer(message)
+      .catch((thrown: unknown) => (thrown instanceof ApiError ? thrown.answer : bug(thrown)))
+      .then(
+        (result) => result !== 'hang' && send(response, result),
+        (thrown: unknown) => response.destroy(thrown as Error),
+      );
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new TypeError('no port');
+
+  const close = async (): Promise<void> => {
+    if (!server.listening) return;
+    const closed = once(server, 'close');
+    server.close();
+    server.closeAllConnections();
+    await closed;
+  };
+  return {
+    url: `http://127.0.0.1:${address.port}`,
+    apiKey: firstKey.key,
+    accountId: firstKey.accountId,
+    state,
+    requests,
+    quirks,
+    setDefault(module, infra, field, value) {
+      if (value === undefined) delete defaults[module][infra][field];
+      else defaults[module][infra][field] = value;
+    },
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+/** Opens nothing but this process's own fake. */
+const embeddedKey: KeyGrant = {
+  key: 'sat.embedded.factory.not-a-secret',
+  accountId: 'embedded',
+  permissions: ['core_account_view', 'core_account_edit', 'core_connector_view'],
+};
+
+async function readText(message: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of message as AsyncIterable<Buffer>) {
+    length += chunk.length;
+    if (length > bodyLimit) throw frameworkError(413, 'HTTP 413 Request Entity Too Large');
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+function parsed(body: string): unknown {
+  if (body === '') return undefined;
+  try {
+    return JSON.parse(body);
+  } catch {
+    return body;
+  }
+}
+
+function send(response: ServerResponse, { status, body, headers }: Answer): void {
+  const isText = typeof body === 'string' || body === undefined;
+  response.writeHead(status, { 'content-type': isText ? 'text/plain' : 'application/json', ...headers });
+  response.end(isText ? body : JSON.stringify(body));
+}
+
+/** A bug of the fake must not look like a quirk of Harness. */
+function bug(thrown: unknown): Answer {
+  return {
+    status: 500,
+    body: `bug in the embedded Harness API: ${thrown instanceof Error ? thrown.stack : String(thrown)}`,
+  };
+}

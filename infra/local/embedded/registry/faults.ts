@@ -1,0 +1,100 @@
+/** An answer that a fault gives in the registry's place. */
+interface Answer {
+  status: number;
+  headers?: Record<string, string>;
+  body?: string;
+}
+
+/**
+ * - `reset`: the connection is cut with RST
+ * - `finish-early`: the connection is closed with FIN, short of the promised length
+ * - `stall`: nothing more is sent or read; the connection stays open
+ * - `corrupt`: one byte is flipped, the one at `afterBytes`
+ * - `truncate`: only the first `afterBytes` bytes get through, in a message that is complete as HTTP sees it
+ * - an `Answer`: it is given instead
+ */
+export type Act = 'reset' | 'finish-early' | 'stall' | 'corrupt' | 'truncate' | Answer;
+
+export interface Fault {
+  match?: {
+    method?: string;
+    /** Tested against the path, without the query. */
+    path?: RegExp;
+    /** How often it strikes, default 1. */
+    times?: number;
+    /** Matching requests that are let through before it, default 0. */
+    skip?: number;
+  };
+  act: Act;
+  /**
+   * Where in the body it strikes: the answer's for GET, the request's otherwise. Without it, `reset`, `finish-early`,
+   * `stall` and an `Answer` strike before the request is looked at. A body that never gets this far is spared, and the
+   * fault waits for the next.
+   */
+  afterBytes?: number;
+}
+
+/** A fault in force. */
+export class PlannedFault {
+  readonly act: Act;
+  readonly afterBytes: number | undefined;
+  /** How often it has struck. */
+  hits = 0;
+  readonly #match: NonNullable<Fault['match']>;
+  #times: number;
+  #skip: number;
+
+  constructor(fault: Fault) {
+    this.act = fault.act;
+    this.afterBytes = fault.afterBytes;
+    this.#match = fault.match ?? {};
+    this.#times = this.#match.times ?? 1;
+    this.#skip = this.#match.skip ?? 0;
+  }
+
+  get name(): string {
+    return typeof this.act === 'string' ? this.act : `status ${this.act.status}`;
+  }
+
+  get left(): number {
+    return this.#times - this.hits;
+  }
+
+  /** Whether it applies to this request. Counts `skip` down, so it must be asked once per request. */
+  applies(method: string, path: string): boolean {
+    const { method: wanted, path: pattern } = this.#match;
+    if (this.left <= 0 || (wanted !== undefined && wanted !== method) || (pattern && !pattern.test(path))) return false;
+    return this.#skip-- <= 0;
+  }
+}
+
+/** The faults a test has ordered. */
+export class Faults {
+  /** How often any fault has struck. */
+  hits = 0;
+  readonly #planned: PlannedFault[] = [];
+
+  add(fault: Fault): PlannedFault {
+    const planned = new PlannedFault(fault);
+    this.#planned.push(planned);
+    return planned;
+  }
+
+  /** Lifts every fault; the count stays. */
+  clear(): void {
+    this.#planned.length = 0;
+  }
+
+  /** The first fault that applies to a request. It strikes only when its byte is reached: see `strike`. */
+  arm(method: string, path: string): PlannedFault | undefined {
+    return this.#planned.find((fault) => fault.applies(method, path));
+  }
+
+  /** Takes one of the fault's times; false when a parallel request took the last. */
+  strike(fault: PlannedFault): boolean {
+    if (fault.left <= 0) return false;
+    fault.hits++;
+    this.hits++;
+    return true;
+  }
+}

@@ -1,0 +1,134 @@
+import type { Quirks } from './quirks.ts';
+
+export const profileNames = [
+  'acr',
+  'artifactory',
+  'cloudflare',
+  'distribution',
+  'docker-hub',
+  'ecr',
+  'ecr-public',
+  'gar',
+  'ghcr',
+  'gitlab',
+  'harbor',
+  'nexus',
+  'quay',
+  'zot',
+] as const;
+
+export type ProfileName = (typeof profileNames)[number];
+
+interface Profile {
+  quirks: Quirks;
+  /** How the registry is logged in to. */
+  auth: 'basic' | 'bearer';
+}
+
+const MiB = 1024 * 1024;
+
+/** Lists are as hosted registries behaved when the sources were written; none is a contract of theirs. */
+const profiles: Record<ProfileName, Profile> = {
+  // harbor#23015, sdk-container-builds#258, opencontainers/artifacts#55
+  acr: { auth: 'bearer', quirks: { maxPutBytes: 20 * MiB, requireChunkLength: true, redirectBlobs: {} } },
+  // containerd#3533, RTFACT-13797
+  artifactory: {
+    auth: 'bearer',
+    quirks: { mount: 'no', postPutNotFound: true, forbiddenForMissing: true, sharedBlobs: true },
+  },
+  // serverless-registry src/chunk.ts, distribution-spec#485
+  cloudflare: {
+    auth: 'basic',
+    quirks: { minChunkBytes: 5 * MiB, maxChunkBytes: 100 * 1000 * 1000, announceMaxChunk: true },
+  },
+  // 2.8.2, measured with the conformance suite
+  distribution: {
+    auth: 'bearer',
+    quirks: {
+      noSinglePost: true,
+      ignoreContentRange: true,
+      noReferrers: true,
+      sha256Only: true,
+      noDelete: true,
+      honourAccept: true,
+      absoluteLocation: true,
+    },
+  },
+  // docs.docker.com/docker-hub/usage/pulls, hub-feedback#1907
+  'docker-hub': {
+    auth: 'bearer',
+    quirks: {
+      rateLimit: { limit: 100, windowSeconds: 21_600 },
+      redirectBlobs: {},
+      noReferrers: true,
+      noSinglePost: true,
+      honourAccept: true,
+      absoluteLocation: true,
+    },
+  },
+  // aws/containers-roadmap#2831 #2860 #2783, rust-oci-client#33
+  ecr: {
+    auth: 'basic',
+    quirks: {
+      createRepositories: false,
+      patchStatus: 201,
+      frozenRange: true,
+      mount: 'afterManifest',
+      childrenMustExist: true,
+      noManifestLocation: true,
+      rejectSubject: 405,
+      maxPageSize: 1000,
+      referrersPageSize: 50,
+      manifestPutsPerSecond: 10,
+      redirectBlobs: {},
+    },
+  },
+  // dotnet/sdk#33019, containers-roadmap#1459, buildbuddy#12635
+  'ecr-public': {
+    auth: 'bearer',
+    quirks: {
+      createRepositories: false,
+      patchStatus: 201,
+      frozenRange: true,
+      uploadStatusNotFound: true,
+      mount: 'no',
+      blobHeadUnauthorized: true,
+      redirectBlobs: {},
+    },
+  },
+  // sdk-container-builds#287, containerd#1318
+  gar: {
+    auth: 'bearer',
+    quirks: { noChunked: true, patchStatus: 204, locationSingleUse: true, absoluteLocation: true, redirectBlobs: {} },
+  },
+  // rust-oci-client#35 #37
+  ghcr: {
+    auth: 'bearer',
+    quirks: { maxChunkBytes: 4 * MiB, uploadLifetimeMs: 600_000, noReferrers: true, redirectBlobs: {} },
+  },
+  // ggcr#220, moby#33558
+  gitlab: { auth: 'bearer', quirks: { mount: 'unauthorizedFrom', noReferrers: true, noSinglePost: true } },
+  // harbor#17097, ggcr#1393, oras-go repository.go
+  harbor: {
+    auth: 'bearer',
+    quirks: { mount: 'unauthorizedFrom', missingManifestCode: 'UNKNOWN', unreliableManifestHead: true },
+  },
+  // nexus-public#1040
+  nexus: {
+    auth: 'basic',
+    quirks: { requireContentLengthOnManifestPut: true, maxManifestBytes: 10 * MiB, absoluteLocation: true },
+  },
+  // ggcr#1193
+  quay: { auth: 'bearer', quirks: { mountRequiresFrom: true, redirectBlobs: { expiresSeconds: 600 } } },
+  zot: { auth: 'basic', quirks: {} },
+};
+
+/** A copy of the quirks of a registry. */
+export function profile(name: ProfileName): Quirks {
+  return structuredClone(profiles[name].quirks);
+}
+
+/** Which auth such a registry asks for. */
+export function authKind(name: ProfileName): 'basic' | 'bearer' {
+  return profiles[name].auth;
+}

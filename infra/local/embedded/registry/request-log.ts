@@ -1,0 +1,40 @@
+import type { IncomingMessage } from 'node:http';
+
+/** One request as a test reads it, in order of arrival. Secrets are kept out. */
+export interface RequestRecord {
+  /** Which of the registry's servers it reached. */
+  server: 'registry' | 'tokens' | 'blobs';
+  method: string;
+  path: string;
+  /** Without the `?`; signatures are blanked out. */
+  query: string;
+  /** 0 until answered; it stays 0 when a fault or the client cut the connection. */
+  status: number;
+  /** Bytes of the request's body that arrived. */
+  bytesIn: number;
+  /** Bytes of the answer's body that were sent. */
+  bytesOut: number;
+  /** By lower-case name; of `authorization` only the scheme is kept. */
+  headers: Record<string, string>;
+  /** The fault that struck, if any. */
+  fault?: string;
+}
+
+export function recordOf(server: RequestRecord['server'], request: IncomingMessage, url: URL): RequestRecord {
+  const headers: Record<string, string> = {};
+  for (const [name, value] of Object.entries(request.headers)) {
+    if (value === undefined || name === 'cookie') continue;
+    const joined = Array.isArray(value) ? value.join(', ') : value;
+    headers[name] = name.endsWith('authorization') ? (joined.split(' ')[0] ?? '') : joined;
+  }
+  return {
+    server,
+    method: request.method ?? '',
+    path: url.pathname,
+    query: url.search.slice(1).replaceAll(/(signature=)[^&]*/gi, '$1…'),
+    status: 0,
+    bytesIn: 0,
+    bytesOut: 0,
+    headers,
+  };
+}

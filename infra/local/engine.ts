@@ -1,0 +1,70 @@
+import { StateMachine } from 'aws-local-stepfunctions';
+
+/** A workflow definition in Amazon States Language, as far as the engine looks into it. */
+export interface Definition {
+  StartAt: string;
+  States: Record<string, { Type: string; ItemProcessor?: Definition }>;
+}
+
+/** How an execution ended, in the terms of Step Functions. */
+export interface WorkflowOutcome {
+  status: 'SUCCEEDED' | 'FAILED';
+  output?: unknown;
+  error?: string;
+  cause?: string;
+}
+
+/** Calls a function by its placeholder (`PlanFunction`). */
+export type Invoke = (functionName: string, payload: unknown) => Promise<unknown>;
+
+/**
+ * Runs the workflow in this process with `aws-local-stepfunctions`. The adapter does for a task what Lambda does: it
+ * puts results into `Payload`, and errors into the form that Retry, Catch and their causes have on AWS.
+ */
+export async function runWorkflow(
+  definition: Definition,
+  input: unknown,
+  name: string,
+  invoke: Invoke,
+): Promise<WorkflowOutcome> {
+  const handlers = Object.fromEntries(
+    taskStates(definition).map((state) => [state, (parameters: LambdaParameters) => callLambda(parameters, invoke)]),
+  );
+  // Validated by the tests instead, for its start-up time.
+  const machine = new StateMachine(definition as never, { validationOptions: { noValidate: true } });
+  const execution = machine.run(input as never, {
+    overrides: { taskResourceLocalHandlers: handlers as never },
+    // The engine's context knows only what it is given here.
+    context: { Execution: { Id: name, Name: name, Input: input, StartTime: new Date().toISOString() } } as never,
+  });
+  try {
+    return { status: 'SUCCEEDED', output: await execution.result };
+  } catch (error) {
+    const failure = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+    const { name: code, message } = failure as Error;
+    return { status: 'FAILED', error: code, cause: message };
+  }
+}
+
+interface LambdaParameters {
+  FunctionName: string;
+  Payload: unknown;
+}
+
+async function callLambda({ FunctionName, Payload }: LambdaParameters, invoke: Invoke): Promise<{ Payload: unknown }> {
+  try {
+    return { Payload: await invoke(FunctionName.replace(/^\$\{(\w+)\}$/, '$1'), Payload) };
+  } catch (thrown) {
+    const { name, message } = thrown instanceof Error ? thrown : new Error(String(thrown));
+    const error = new Error(JSON.stringify({ errorType: name, errorMessage: message, trace: [] }));
+    error.name = name;
+    throw error;
+  }
+}
+
+function taskStates({ States }: Definition): string[] {
+  return Object.entries(States).flatMap(([name, state]) => {
+    if (state.Type === 'Task') return [name];
+    return state.ItemProcessor ? taskStates(state.ItemProcessor) : [];
+  });
+}

@@ -1,0 +1,92 @@
+import { MultiBar, Presets, type SingleBar } from 'cli-progress';
+import prettyBytes from 'pretty-bytes';
+import type { ProgressEvent } from '../../functions/runtime.ts';
+
+/** Shows a run while it goes on. */
+export interface Progress {
+  handle(event: ProgressEvent): void;
+  /** Leaves the terminal as it was. */
+  stop(): void;
+}
+
+/** Live bars on a terminal, one line per event elsewhere. */
+export function progressOn(stream: NodeJS.WriteStream): Progress {
+  return stream.isTTY ? new Bars(stream) : new Lines(stream);
+}
+
+class Lines implements Progress {
+  readonly #stream: NodeJS.WritableStream;
+
+  constructor(stream: NodeJS.WritableStream) {
+    this.#stream = stream;
+  }
+
+  handle(event: ProgressEvent): void {
+    const line = lineOf(event);
+    if (line !== undefined) this.#stream.write(`${line}\n`);
+  }
+
+  stop(): void {}
+}
+
+class Bars implements Progress {
+  readonly #bars: MultiBar;
+  readonly #open = new Map<string, SingleBar>();
+
+  constructor(stream: NodeJS.WriteStream) {
+    this.#bars = new MultiBar(
+      {
+        stream,
+        clearOnComplete: true,
+        hideCursor: true,
+        // An interruption is the command's affair: it still has to leave Harness as it was.
+        gracefulExit: false,
+        format: ' {bar} {percentage}%  {done} of {size}  {image}',
+        formatValue: (value) => String(value),
+      },
+      Presets.shades_grey,
+    );
+  }
+
+  handle(event: ProgressEvent): void {
+    if (event.kind === 'image-started') {
+      const size = prettyBytes(event.bytes);
+      this.#open.set(
+        event.image,
+        this.#bars.create(Math.max(event.bytes, 1), 0, { image: event.image, done: prettyBytes(0), size }),
+      );
+    } else if (event.kind === 'image-progress') {
+      const bar = this.#open.get(event.image);
+      bar?.increment(event.bytes, {
+        done: prettyBytes(Math.max(0, (bar as unknown as { value: number }).value + event.bytes)),
+      });
+    } else {
+      if (event.kind === 'image-finished') this.#close(event.image);
+      const line = lineOf(event);
+      if (line !== undefined) this.#bars.log(`${line}\n`);
+    }
+  }
+
+  stop(): void {
+    this.#bars.stop();
+  }
+
+  #close(image: string): void {
+    const bar = this.#open.get(image);
+    if (bar) this.#bars.remove(bar);
+    this.#open.delete(image);
+  }
+}
+
+function lineOf(event: ProgressEvent): string | undefined {
+  switch (event.kind) {
+    case 'image-started':
+      return `copying ${event.image} (${prettyBytes(event.bytes)})`;
+    case 'image-finished':
+      return event.status === 'failed' ? `FAILED  ${event.image}: ${event.message}` : `${event.status} ${event.image}`;
+    case 'note':
+      return event.message;
+    case 'image-progress':
+      return undefined;
+  }
+}

@@ -1,0 +1,52 @@
+import { randomBytes } from 'node:crypto';
+import { readWorkflowDefinition } from '../workflow-definition.ts';
+import { FactoryError } from '../../functions/errors.ts';
+import type { Plan, Report } from '../../functions/run/documents.ts';
+import type { Runtime } from '../../functions/runtime.ts';
+import { type Definition, runWorkflow } from './engine.ts';
+import { tasks, uninterruptible } from './tasks.ts';
+
+export interface RunOptions {
+  runtime: Runtime;
+  input: unknown;
+  /** Shown the plan of a run that would change Harness; `false` ends the run before anything is written. */
+  confirm?: ((plan: Plan) => Promise<boolean>) | undefined;
+  signal?: AbortSignal | undefined;
+  runId?: string;
+}
+
+/** Runs the workflow once in this process and returns its report, whatever the outcome. */
+export async function run({ runtime, input, confirm, signal, runId = newRunId() }: RunOptions): Promise<Report> {
+  const definition = JSON.parse(readWorkflowDefinition()) as Definition;
+  const outcome = await runWorkflow(definition, input, runId, async (functionName, payload) => {
+    const task = tasks[functionName];
+    if (!task) throw new TypeError(`the workflow calls ${functionName}, which has no handler`);
+    const interruptible = signal && !uninterruptible.has(functionName);
+    const result = await task(payload as never, { runtime, ...(interruptible && { signal }) });
+    return functionName === 'PlanFunction' ? ask(result as object) : result;
+  });
+  const report = await runtime.run(runId).report.find();
+  if (report) return report;
+  throw new FactoryError('UnexpectedError', `the run ended without a report (${outcome.error}: ${outcome.cause})`, {
+    hint: 'This is a bug in the factory. Please report it with the run id.',
+  });
+
+  async function ask(planned: object): Promise<object> {
+    const document = runtime.run(runId).plan;
+    const plan = await document.get();
+    const switches = plan.changes.length > 0 && (plan.modifyDefault || plan.action !== 'sync');
+    if (!confirm || plan.action === 'plan' || plan.action === 'verify' || !switches || (await confirm(plan)))
+      return planned;
+    await document.put({
+      ...plan,
+      skipped: 'the switch was not confirmed; nothing was copied and nothing was changed',
+    });
+    return { ...planned, route: 'report' };
+  }
+}
+
+/** Sorts by time, and is a valid execution name. */
+function newRunId(): string {
+  const time = new Date().toISOString().replaceAll(/[-:]|\.\d+/g, '');
+  return `${time}-${randomBytes(3).toString('hex')}`;
+}

@@ -1,0 +1,122 @@
+import Table from 'cli-table3';
+import prettyBytes from 'pretty-bytes';
+import type { ErrorDocument } from '../../functions/errors.ts';
+import type { ConfigResult, FieldChange, ImageResult, Report } from '../../functions/run/documents.ts';
+
+/** A run's report for a person: tables of at most `rows` rows, because the report file has them all. */
+export function summaryOf(report: Report, rows = 60): string {
+  const { totals, config } = report;
+  const images = report.images.filter(({ status }) => status !== 'skipped');
+  const switchedTo = new Set(images.map(({ target }) => target));
+  const parts = [
+    headline(report),
+    imagesTable(images, config, rows),
+    // Fields that just follow their image stand in its row.
+    configTable(
+      config.filter((row) => isNews(row) && !switchedTo.has(row.to ?? '')),
+      rows,
+    ),
+    report.unused && `Copies that nothing uses: ${report.unused.map(({ reference }) => reference).join(', ')}`,
+    report.warnings?.map((warning) => `Warning: ${warning}`).join('\n'),
+    report.error && describeError(report.error),
+    totals.images > 0 &&
+      `${totals.images} images: ${totals.copied} copied, ${totals.skipped} already there, ${totals.failed} failed; ` +
+        `${prettyBytes(totals.bytesTransferred)} moved, ${prettyBytes(totals.bytesSkipped)} not needed, ${(totals.durationMs / 1000).toFixed(1)} s`,
+  ];
+  return `${parts.filter(Boolean).join('\n\n')}\n`;
+}
+
+/** An error with what to do about it. */
+export function describeError({ name, message, hint, problems = [] }: ErrorDocument): string {
+  const lines = problems.map(({ path, found, allowed }) => `  ${path}: found ${found}; allowed: ${allowed}`);
+  return [`${name}: ${message}`, ...lines, `Hint: ${hint}`].join('\n');
+}
+
+/** What a run is about to change, for the question before it. */
+export function describeChanges(changes: readonly FieldChange[]): string {
+  return configTable(
+    changes.map((change) => ({ ...change, status: 'planned' })),
+    changes.length,
+  );
+}
+
+function headline({ status, action, runId, reason, images, config }: Report): string {
+  const fields = (...wanted: ConfigResult['status'][]) =>
+    plural(config.filter((row) => wanted.includes(row.status)).length, 'field');
+  const pending = images.filter((image) => image.status !== 'skipped').length;
+  const idle = pending === 0 && config.every((row) => row.status === 'unchanged');
+  const outcome = {
+    sync: idle ? 'nothing to do' : `${plural(pending, 'image')} copied, ${fields('updated', 'reset')} switched`,
+    reset: idle ? 'nothing to reset' : `${fields('reset')} reset`,
+    restore: idle ? 'nothing to restore' : `${fields('updated', 'reset')} restored`,
+    plan: idle ? 'nothing to do' : `${plural(pending, 'image')} to copy, ${fields('planned')} to switch`,
+    verify: 'what Harness will pull is at the registry',
+  }[action];
+  const note = status === 'SUCCEEDED' ? outcome : reason;
+  return `${action} ${runId}: ${status}${note === undefined ? '' : ` (${note})`}`;
+}
+
+/** Whether a row tells something: a change, or a field left alone for a reason. */
+function isNews({ status, reason }: ConfigResult): boolean {
+  return status !== 'unchanged' || reason !== undefined;
+}
+
+function imagesTable(images: readonly ImageResult[], config: readonly ConfigResult[], rows: number): string {
+  const lines = images.map(({ image, status, bytesTransferred, target, error }) => {
+    const fields = config.filter((row) => row.to === target && isNews(row)).map(({ field }) => field);
+    return [image, status, prettyBytes(bytesTransferred), error ? error.message : shorten(fields)];
+  });
+  return table(['Image', 'Status', 'Moved', 'Fields'], lines, rows);
+}
+
+function configTable(config: readonly ConfigResult[], rows: number): string {
+  const lines = config.map(({ module, infrastructureType, field, from, to, status, reason }) => [
+    `${module} ${infrastructureType}`,
+    field,
+    status,
+    from === to
+      ? `${from ?? "Harness's default"}${reason === undefined ? '' : ` (${reason})`}`
+      : `${from ?? "Harness's default"} → ${to ?? "Harness's default"}`,
+  ]);
+  return table(['Config', 'Field', 'Status', 'Image'], lines, rows);
+}
+
+/** Columns without rules: they survive logs, mails and narrow terminals. */
+const plain = {
+  top: '',
+  'top-mid': '',
+  'top-left': '',
+  'top-right': '',
+  bottom: '',
+  'bottom-mid': '',
+  'bottom-left': '',
+  'bottom-right': '',
+  left: '',
+  'left-mid': '',
+  mid: '',
+  'mid-mid': '',
+  right: '',
+  'right-mid': '',
+  middle: '  ',
+};
+
+export function table(head: string[], lines: string[][], rows: number): string {
+  if (lines.length === 0) return '';
+  const drawn = new Table({
+    head,
+    chars: plain,
+    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
+  });
+  drawn.push(...lines.slice(0, rows));
+  const text = drawn.toString().replaceAll(/ +$/gm, '');
+  return lines.length > rows ? `${text}\n… and ${lines.length - rows} more` : text;
+}
+
+function shorten(names: readonly string[]): string {
+  const shown = names.slice(0, 3).join(', ');
+  return names.length > 3 ? `${shown} and ${names.length - 3} more` : shown;
+}
+
+function plural(n: number, noun: string): string {
+  return `${n} ${noun}${n === 1 ? '' : 's'}`;
+}

@@ -1,0 +1,38 @@
+import { CfnOutput, Stack, type StackProps } from 'aws-cdk-lib';
+import { type ISecret, Secret } from 'aws-cdk-lib/aws-secretsmanager';
+import type { Construct } from 'constructs';
+import { formatLocation } from '../functions/oci/reference.ts';
+import type { Configuration } from '../functions/settings/configuration.ts';
+import { HarnessCiImageFactory } from './harness-ci-image-factory.ts';
+
+export interface HarnessCiImageFactoryStackProps extends StackProps {
+  readonly configuration: Configuration;
+}
+
+/** The factory by itself, for those who do not embed the construct in a stack of their own. */
+export class HarnessCiImageFactoryStack extends Stack {
+  readonly factory: HarnessCiImageFactory;
+
+  constructor(scope: Construct, id: string, { configuration, ...props }: HarnessCiImageFactoryStackProps) {
+    super(scope, id, { description: 'Keeps the Harness CI images in your own registry current', ...props });
+    this.factory = new HarnessCiImageFactory(this, 'Factory', {
+      ...configuration,
+      harnessApiKeySecret: this.#secret('ApiKey', configuration.harnessApiKeySecret),
+      registryName: configuration.registry && formatLocation(configuration.registry),
+      registryCredentialsSecret: this.#secret('RegistryCredentials', configuration.registryCredentialsSecret),
+      sourceRegistry: configuration.sources,
+      containerRegistryConnector: configuration.connector,
+    });
+    new CfnOutput(this, 'StateMachineArn', { value: this.factory.stateMachine.stateMachineArn });
+    new CfnOutput(this, 'StateBucketName', { value: this.factory.bucket.bucketName });
+  }
+
+  #secret(id: string, nameOrArn: string | undefined): ISecret | undefined {
+    if (nameOrArn === undefined) return undefined;
+    if (!nameOrArn.startsWith('arn:')) return Secret.fromSecretNameV2(this, id, nameOrArn);
+    // Secrets Manager ends every ARN with six characters of its own; people often leave them out.
+    return /-[A-Za-z0-9]{6}$/.test(nameOrArn)
+      ? Secret.fromSecretCompleteArn(this, id, nameOrArn)
+      : Secret.fromSecretPartialArn(this, id, nameOrArn);
+  }
+}

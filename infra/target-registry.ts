@@ -1,0 +1,32 @@
+import { Stack, Token } from 'aws-cdk-lib';
+import type { Construct } from 'constructs';
+import { parseEcrHost } from '../functions/aws/ecr.ts';
+import { parseRegistryLocation } from '../functions/oci/reference.ts';
+
+/** Where images go, and, when that is ECR, what its repositories are called in policies. */
+export interface TargetRegistry {
+  /** `host[:port][/prefix]` */
+  name: string;
+  /** `undefined` when the registry is not ECR. */
+  repositoriesArn: string | undefined;
+}
+
+/**
+ * The registry named `name`, else the ECR registry of the stack's own account and region.
+ * Throws when `name` is a token: the policies depend on what it says.
+ */
+export function targetRegistry(scope: Construct, name: string | undefined): TargetRegistry {
+  const { account, partition, region, urlSuffix } = Stack.of(scope);
+  const repositories = (where: { region: string; accountId: string }, path: string) =>
+    `arn:${partition}:ecr:${where.region}:${where.accountId}:repository/${path}*`;
+
+  if (name === undefined)
+    return {
+      name: `${account}.dkr.ecr.${region}.${urlSuffix}`,
+      repositoriesArn: repositories({ region, accountId: account }, ''),
+    };
+  if (Token.isUnresolved(name)) throw new Error('registryName must be known when the app is synthesized, not a token');
+  const { registry, prefix } = parseRegistryLocation(name);
+  const ecr = parseEcrHost(registry);
+  return { name, repositoriesArn: ecr && repositories(ecr, prefix && `${prefix}/`) };
+}

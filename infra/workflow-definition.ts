@@ -1,0 +1,19 @@
+import { readFileSync } from 'node:fs';
+
+/** The workflow as an Amazon States Language document, its functions still placeholders such as `${PlanFunction}`. */
+export function readWorkflowDefinition(): string {
+  return JSON.stringify(JSON.parse(readFileSync(`${import.meta.dirname}/workflow.asl.json`, 'utf8')));
+}
+
+/** The tasks a definition calls: `${UpdateConfigFunction}` stands for the handler in `functions/update-config`. */
+export function tasksOf(definition: string): string[] {
+  const names = [...definition.matchAll(/\$\{(\w+)Function\}/g)].map(([, name = '']) =>
+    name.replaceAll(/(?<=[a-z])(?=[A-Z])/g, '-').toLowerCase(),
+  );
+  return [...new Set(names)];
+}
+
+/** The placeholder of a task: `UpdateConfigFunction` for `update-config`. */
+export function placeholderOf(task: string): string {
+  return `${task.replaceAll(/(?:^|-)([a-z])/g, (_, letter: string) => letter.toUpperCase())}Function`;
+}

@@ -1,0 +1,67 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
+import { S3ObjectStore } from '../../functions/aws/s3-object-store.ts';
+import { available } from '../real-parts.ts';
+import { type MotoServer, region, startMotoServer } from './moto-server.ts';
+
+(available('moto_server') ? describe : describe.skip)('the object store on S3', () => {
+  let moto: MotoServer;
+  let client: S3Client;
+  let store: S3ObjectStore;
+
+  beforeAll(async () => {
+    moto = await startMotoServer({ s3PageSize: 3 });
+    client = new S3Client({ ...moto.config, forcePathStyle: true });
+    await client.send(
+      new CreateBucketCommand({ Bucket: 'state', CreateBucketConfiguration: { LocationConstraint: region } }),
+    );
+    store = new S3ObjectStore('state', client);
+  }, 60_000);
+  afterAll(async () => {
+    client?.destroy();
+    await moto?.close();
+  });
+
+  it('gives back the bytes that were put', async () => {
+    const bytes = Uint8Array.from({ length: 256 }, (_, i) => i);
+    await store.put('runs/1/plan.json', bytes);
+    expect(await store.get('runs/1/plan.json')).toEqual(bytes);
+  });
+
+  it('replaces an object that is there', async () => {
+    await store.put('latest', new TextEncoder().encode('old and longer'));
+    await store.put('latest', new TextEncoder().encode('new'));
+    expect(new TextDecoder().decode(await store.get('latest'))).toBe('new');
+  });
+
+  it('keeps an empty object apart from none', async () => {
+    await store.put('empty', new Uint8Array());
+    expect(await store.get('empty')).toEqual(new Uint8Array());
+    expect(await store.get('none')).toBeUndefined();
+  });
+
+  it('lists every page of keys below a prefix, sorted', async () => {
+    const names = ['b', 'a.json', 'a-1', 'Z', 'c/d', 'a_1', '10', '9'];
+    for (const name of names) await store.put(`list/${name}`, new Uint8Array());
+    await store.put('listed-not', new Uint8Array());
+    expect(await store.list('list/')).toEqual(names.map((name) => `list/${name}`).toSorted());
+    expect(await store.list('nothing/')).toEqual([]);
+  });
+
+  it('refuses a key that would leave the store', async () => {
+    await expect(store.get('../other')).rejects.toThrow(TypeError);
+    await expect(store.put('/root', new Uint8Array())).rejects.toThrow(TypeError);
+  });
+
+  it('names bucket, key and cure when the bucket is missing', async () => {
+    const lost = new S3ObjectStore('lost', client);
+    const failure = {
+      name: 'StoreFailed',
+      message: expect.stringMatching(/s3:\/\/lost\/k: NoSuchBucket/),
+      hint: expect.stringContaining('bucket lost'),
+    };
+    await expect(lost.get('k')).rejects.toMatchObject(failure);
+    await expect(lost.put('k', new Uint8Array())).rejects.toMatchObject(failure);
+    await expect(lost.list('k')).rejects.toMatchObject(failure);
+  });
+});

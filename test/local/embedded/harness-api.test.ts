@@ -1,0 +1,524 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { officialDefaults } from '../../../infra/local/embedded/harness-api/defaults.ts';
+import { defaultQuirks } from '../../../infra/local/embedded/harness-api/quirks.ts';
+import { startHarnessApi, type EmbeddedHarnessApi } from '../../../infra/local/embedded/harness-api/server.ts';
+import { emptyAccount, type AccountState } from '../../../infra/local/embedded/harness-api/state.ts';
+
+const admin = 'sat.acct1.admin.aaaaaaaaaaaa';
+const viewer = 'sat.acct1.viewer.bbbbbbbbbbbb';
+const uuid = /^[0-9a-f]{8}-[0-9a-f-]{27}$/;
+
+let harness: EmbeddedHarnessApi;
+
+beforeAll(async () => {
+  harness = await startHarnessApi({
+    keys: [
+      {
+        key: admin,
+        accountId: 'acct1',
+        permissions: ['core_account_view', 'core_account_edit', 'core_connector_view'],
+      },
+      { key: viewer, accountId: 'acct1', permissions: ['core_account_view'] },
+      { key: 'pat.acct2.id.cccccccccccc', accountId: 'acct2', permissions: ['core_account_view'] },
+    ],
+  });
+});
+
+beforeEach(() => {
+  harness.state['acct1'] = emptyAccount();
+  harness.requests.length = 0;
+  Object.assign(harness.quirks, defaultQuirks());
+});
+
+afterAll(() => harness.close());
+
+interface Reply {
+  status: number;
+  body: unknown;
+  text: string;
+  headers: Headers;
+}
+
+async function call(
+  method: string,
+  path: string,
+  options: { body?: unknown; headers?: Record<string, string> } = {},
+): Promise<Reply> {
+  const { body, headers } = options;
+  const response = await fetch(`${harness.url}/gateway${path}`, {
+    method,
+    headers: { 'x-api-key': admin, ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
+    ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+  });
+  const text = await response.text();
+  const isJson = response.headers.get('content-type')?.startsWith('application/json');
+  return { status: response.status, body: isJson ? JSON.parse(text) : undefined, text, headers: response.headers };
+}
+
+const config = (operation: string, query: string, mount = 'ci') =>
+  `/${mount}/execution-config/${operation}?accountIdentifier=acct1&${query}`;
+const update = (body: unknown, query = 'infra=K8', mount = 'ci') =>
+  call('POST', config('update-config', query, mount), { body });
+const reset = (body: unknown, query = 'infra=K8', mount = 'ci') =>
+  call('POST', config('reset-config', query, mount), { body });
+const overrides = async (query = 'infra=K8', mount = 'ci') => {
+  const { body } = await call('GET', config('get-customer-config', query, mount));
+  return (body as { data: unknown }).data;
+};
+
+function account(): AccountState {
+  const state = harness.state['acct1'];
+  if (!state) throw new Error('the account is gone');
+  return state;
+}
+
+describe('the envelope', () => {
+  it('wraps data with a status and a correlation id', async () => {
+    const { status, body } = await update([{ field: 'addonTag', value: 'r/a:1' }]);
+    expect(status).toBe(200);
+    expect(body).toEqual({ status: 'SUCCESS', data: true, metaData: null, correlationId: expect.stringMatching(uuid) });
+  });
+});
+
+describe('infra', () => {
+  it.each(['K8', 'k8', '%20K8%20'])('is read leniently: %s', async (infra) => {
+    account().ci.K8 = { addonTag: 'r/a:1' };
+    expect(await overrides(`infra=${infra}`)).toEqual({ addonTag: 'r/a:1' });
+  });
+
+  it.each(['vm', 'Vm'])('is read leniently: %s', async (infra) => {
+    account().ci.VM = { gitCloneTag: 'r/g:1' };
+    expect(await overrides(`infra=${infra}`)).toEqual({ gitCloneTag: 'r/g:1' });
+  });
+
+  it.each(['k8s', 'KUBERNETES'])('refuses %s with the values it allows', async (infra) => {
+    const { status, body } = await call('GET', config('get-default-config', `infra=${infra}`));
+    expect(status).toBe(400);
+    expect(body).toEqual({ code: 400, message: 'query param infra must be one of [K8, VM, DLITE_VM]' });
+  });
+
+  it.each(['', 'infra=', 'infra=%20'])('must be there: %j', async (query) => {
+    const { status, body } = await call('GET', config('get-customer-config', query));
+    expect(status).toBe(400);
+    expect(body).toMatchObject({
+      status: 'FAILURE',
+      code: 'INVALID_REQUEST',
+      message: 'infra: must not be null',
+      errors: [{ fieldId: 'infra', error: 'must not be null' }],
+    });
+  });
+
+  it.each([
+    ['ci', 'dlite-vm'],
+    ['ci', 'DLITE_VM'],
+    ['iacm-manager', 'VM'],
+    ['idp', 'VM'],
+  ])('has no configuration in %s for %s', async (mount, infra) => {
+    expect((await call('GET', config('get-default-config', `infra=${infra}`, mount))).status).toBe(500);
+    harness.quirks.unknownFieldStatus = 400;
+    const { status, body } = await update([], `infra=${infra}`, mount);
+    expect(status).toBe(400);
+    expect(body).toMatchObject({ message: expect.stringContaining('Config not supported for infra type: ') });
+  });
+});
+
+describe('reading', () => {
+  it('serves the documented kind of value in every table: namespace/name:tag', () => {
+    const tables = Object.values(officialDefaults()).flatMap((infras) => Object.values(infras));
+    const values = tables.flatMap((table) => Object.values(table));
+    expect(values.length).toBeGreaterThan(60);
+    expect(values.filter((value) => !/^(harness|plugins)\/[a-z0-9_-]+:[a-z0-9.-]+$/.test(value))).toEqual([]);
+  });
+
+  it('has no agents among the VM images, and the rootless ones among those of K8', () => {
+    const { K8, VM } = officialDefaults().ci;
+    expect(K8).toMatchObject({ addonTagRootless: expect.any(String), liteEngineTagRootless: expect.any(String) });
+    expect(Object.keys(VM).filter((field) => /addon|liteEngine|provenance/.test(field))).toEqual([]);
+    expect(Object.keys(VM).filter((field) => !(field in K8))).toEqual([]);
+  });
+
+  it('publishes a new default, and takes one away', async () => {
+    const read = async () =>
+      ((await call('GET', config('get-default-config', 'infra=K8'))).body as { data: object }).data;
+    harness.setDefault('ci', 'K8', 'harUploadTag', 'plugins/har:1.0.6');
+    expect(await read()).toHaveProperty('harUploadTag', 'plugins/har:1.0.6');
+    harness.setDefault('ci', 'K8', 'harUploadTag', undefined);
+    expect(await read()).not.toHaveProperty('harUploadTag');
+  });
+
+  it('answers with overrides alone unless asked otherwise', async () => {
+    account().ci.K8 = { addonTag: 'r/a:1' };
+    expect(await overrides()).toEqual({ addonTag: 'r/a:1' });
+    expect(await overrides('infra=K8&overridesOnly=TRUE')).toEqual({ addonTag: 'r/a:1' });
+    expect(await overrides('infra=K8&overridesOnly=false')).toEqual({ ...officialDefaults().ci.K8, addonTag: 'r/a:1' });
+  });
+
+  it('leaves the supply chain out of the merged view, where that quirk is on', async () => {
+    harness.quirks.overlaySkipsSupplyChain = true;
+    account().ci.K8 = {
+      addonTag: 'r/a:1',
+      sscaOrchestrationTag: 'r/s:1',
+      provenanceTag: 'r/p:1',
+      slsaVerificationTag: 'r/v:1',
+    };
+    expect(await overrides('infra=K8&overridesOnly=false')).toEqual({ ...officialDefaults().ci.K8, addonTag: 'r/a:1' });
+    expect(await overrides()).toHaveProperty('sscaOrchestrationTag', 'r/s:1');
+  });
+
+  it('says {} for no overrides, or null where that quirk is on', async () => {
+    expect(await overrides()).toEqual({});
+    harness.quirks.dataNull = true;
+    expect(await overrides()).toBeNull();
+  });
+});
+
+describe('writing', () => {
+  const before = { gitCloneTag: 'r/g:0' };
+
+  it.each([
+    ['an unknown field', 'nosuchTag'],
+    ['a field in the wrong case', 'addontag'],
+    ['a name every object has', 'constructor'],
+  ])('stores nothing of a batch with %s', async (_, field) => {
+    account().ci.K8 = { ...before };
+    const { status, body } = await update([
+      { field: 'addonTag', value: 'r/a:1' },
+      { field, value: 'r/x:1' },
+    ]);
+    expect(status).toBe(500);
+    expect(body).toEqual({
+      status: 'ERROR',
+      code: 'UNKNOWN_ERROR',
+      message: 'Oops, something went wrong on our end. Please contact Harness Support.',
+      correlationId: expect.stringMatching(uuid),
+      detailedMessage: null,
+      responseMessages: [],
+      metadata: null,
+    });
+    expect((await reset([{ field: 'gitCloneTag' }, { field }])).status).toBe(500);
+    expect(await overrides()).toEqual(before);
+  });
+
+  it('calls an unknown field a bad request, where that quirk is on', async () => {
+    harness.quirks.unknownFieldStatus = 400;
+    const { status, body } = await update([{ field: 'nosuchTag', value: 'x' }]);
+    expect(status).toBe(400);
+    expect(body).toMatchObject({ message: 'Field nosuchTag does not exist for infra type: K8' });
+  });
+
+  it('stores any text, "" too, and takes an override away for null or no value', async () => {
+    account().ci.K8 = { ...before, s3UploadTag: 'r/s:0' };
+    await update([
+      { field: 'addonTag', value: '' },
+      { field: 'liteEngineTag', value: ':TeethyTiger', extra: true },
+      { field: 'gitCloneTag', value: null },
+      { field: 's3UploadTag' },
+    ]);
+    expect(await overrides()).toEqual({ addonTag: '', liteEngineTag: ':TeethyTiger' });
+  });
+
+  it('applies the operations of a batch in order', async () => {
+    await update([
+      { field: 'addonTag', value: 'r/a:1' },
+      { field: 'addonTag', value: 'r/a:2' },
+    ]);
+    expect(await overrides()).toEqual({ addonTag: 'r/a:2' });
+  });
+
+  it('resets what is overridden and what is not, and ignores values', async () => {
+    account().ci.K8 = { ...before, addonTag: 'r/a:1' };
+    expect(await reset([{ field: 'gitCloneTag', value: 'r/ignored:1' }, { field: 'liteEngineTag' }])).toMatchObject({
+      status: 200,
+      body: { data: true },
+    });
+    expect(await overrides()).toEqual({ addonTag: 'r/a:1' });
+  });
+
+  it('does nothing, with success, for an empty list', async () => {
+    expect(await update([])).toMatchObject({ status: 200, body: { data: true } });
+  });
+
+  it('keeps K8, VM and the modules apart', async () => {
+    await update([{ field: 'gitCloneTag', value: 'k' }]);
+    await update([{ field: 'gitCloneTag', value: 'v' }], 'infra=VM');
+    await update([{ field: 'cookieCutter', value: 'i' }], 'infra=k8', 'idp');
+    await update([{ field: 'iacmTerraform', value: 't' }], 'infra=k8', 'iacm-manager');
+    expect(account()).toMatchObject({
+      ci: { K8: { gitCloneTag: 'k' }, VM: { gitCloneTag: 'v' } },
+      idp: { K8: { cookieCutter: 'i' }, VM: {} },
+      iacm: { K8: { iacmTerraform: 't' }, VM: {} },
+    });
+  });
+
+  it('loses one of two parallel writes to the same document, K8 or VM, where that quirk is on', async () => {
+    harness.quirks.lostUpdateRaceMs = 300;
+    await Promise.all([
+      update([{ field: 'addonTag', value: 'r/a:1' }]),
+      update([{ field: 'gitCloneTag', value: 'r/g:1' }], 'infra=VM'),
+    ]);
+    harness.quirks.lostUpdateRaceMs = 0;
+    expect(Object.keys({ ...account().ci.K8, ...account().ci.VM })).toHaveLength(1);
+  });
+
+  it('refuses to write some of the fields it shows', async () => {
+    expect(await call('GET', config('get-default-config', 'infra=VM'))).toMatchObject({
+      body: { data: { slsaVerificationTag: expect.any(String) } },
+    });
+    expect((await update([{ field: 'slsaVerificationTag', value: 'x' }], 'infra=VM')).status).toBe(500);
+    expect((await update([{ field: 'slsaVerificationTag', value: 'x' }])).status).toBe(200);
+    expect((await update([{ field: 'iacmTerraform', value: 'x' }])).status).toBe(200);
+    harness.quirks.nonWritableFields.push('ci/K8/iacm*');
+    expect((await update([{ field: 'iacmTerraform', value: 'x' }])).status).toBe(500);
+    expect((await update([{ field: 'iacmTerraform', value: 'x' }], 'infra=K8', 'iacm-manager')).status).toBe(200);
+  });
+
+  it('answers data: false and stores nothing, where that quirk is on', async () => {
+    harness.quirks.writesAnswerFalse = ['idp'];
+    expect(await update([{ field: 'createRepo', value: 'x' }], 'infra=K8', 'idp')).toMatchObject({
+      status: 200,
+      body: { status: 'SUCCESS', data: false },
+    });
+    expect(account().idp.K8).toEqual({});
+  });
+
+  it.each([
+    ['JSON cut off', '[{"field":'],
+    ['an object', { field: 'addonTag', value: 'x' }],
+    ['a list of texts', ['addonTag']],
+    ['a value that is an object', [{ field: 'addonTag', value: {} }]],
+  ])('cannot process %s', async (_, body) => {
+    const reply = await update(body);
+    expect(reply.status).toBe(400);
+    expect(reply.body).toMatchObject({ code: 400, message: 'Unable to process JSON' });
+    expect(await overrides()).toEqual({});
+  });
+
+  it('wants a field in each operation', async () => {
+    const { status, body } = await update([{ value: 'x' }]);
+    expect(status).toBe(400);
+    expect(body).toMatchObject({ status: 'FAILURE', errors: [{ fieldId: 'operations[0].field' }] });
+  });
+
+  it('wants JSON', async () => {
+    const path = config('update-config', 'infra=K8');
+    expect((await call('POST', path, { body: '[]', headers: { 'content-type': 'text/plain' } })).status).toBe(415);
+  });
+
+  it('deletes the whole document', async () => {
+    account().ci = { K8: { addonTag: 'a' }, VM: { gitCloneTag: 'g' } };
+    expect(await call('DELETE', '/ci/execution-config?accountIdentifier=acct1')).toMatchObject({
+      body: { data: true },
+    });
+    expect(account().ci).toEqual({ K8: {}, VM: {} });
+  });
+});
+
+describe('the watch on old versions', () => {
+  const data = async (path: string) =>
+    (await call('GET', `/ci/execution-config${path}?accountIdentifier=acct1`)).body as { data: unknown };
+
+  it.each([
+    ['1.18.1', []],
+    ['1.16.92', []],
+    ['1.15.0', [{ tag: 'AddonImage', version: '1.15.0' }]],
+    ['0.99.0', [{ tag: 'AddonImage', version: '0.99.0' }]],
+    ['latest', []],
+  ])('with addon %s lists %j', async (tag, expected) => {
+    account().ci.K8 = { addonTag: `registry.example.com:5000/harness/ci-addon:${tag}` };
+    expect((await data('')).data).toEqual(expected);
+  });
+
+  it('calls deprecated what lies a major version behind, and passes over digests', async () => {
+    account().ci.K8 = { addonTag: 'harness/ci-addon:0.9.1', liteEngineTag: 'harness/ci-lite-engine@sha256:00' };
+    expect((await data('/get-deprecated-config')).data).toEqual({ addonTag: 'harness/ci-addon:0.9.1' });
+  });
+});
+
+describe('authentication', () => {
+  const path = config('get-customer-config', 'infra=K8');
+  const get = (headers: Record<string, string>, at = path) => call('GET', at, { headers });
+
+  it('reads the header in any case', async () => {
+    const { hostname, port } = new URL(harness.url);
+    const socket = connect(Number(port), hostname);
+    socket.write(`GET /gateway${path} HTTP/1.1\r\nHost: x\r\nX-API-KEY: ${admin}\r\nConnection: close\r\n\r\n`);
+    const [answer] = (await once(socket, 'data')) as [Buffer];
+    socket.destroy();
+    expect(answer.toString()).toMatch(/^HTTP\/1\.1 200 /);
+  });
+
+  it.each([
+    ['no key', ''],
+    ['an unknown key', 'sat.acct1.x.y'],
+    ['the key of another account', 'pat.acct2.id.cccccccccccc'],
+  ])('answers 401 for %s', async (_, key) => {
+    expect(await get({ 'x-api-key': key })).toMatchObject({
+      status: 401,
+      body: { status: 'ERROR', code: 'INVALID_TOKEN' },
+    });
+  });
+
+  it('does not take a key as bearer token', async () => {
+    expect((await get({ 'x-api-key': '', authorization: `Bearer ${admin}` })).status).toBe(401);
+  });
+
+  it('wants to know the account', async () => {
+    expect(await get({}, '/ci/execution-config/get-customer-config?infra=K8')).toMatchObject({
+      status: 400,
+      body: { code: 'INVALID_REQUEST', message: 'Account detail is not present in the request' },
+    });
+  });
+
+  it('takes the account from the header for the key, but wants the parameter besides', async () => {
+    const headers = { 'harness-account': 'acct1' };
+    expect((await get(headers, '/ci/execution-config/get-default-config?infra=K8')).status).toBe(200);
+    expect(await get(headers, '/ci/execution-config/get-customer-config?infra=K8')).toMatchObject({
+      status: 400,
+      body: { errors: [{ fieldId: 'accountIdentifier' }] },
+    });
+  });
+
+  it('lets a viewer read, and answers 403 with the missing permission for the rest', async () => {
+    const headers = { 'x-api-key': viewer };
+    expect((await get(headers)).status).toBe(200);
+    const write = { headers, body: [{ field: 'addonTag', value: 'x' }] };
+    for (const [reply, permission] of [
+      [await call('POST', config('update-config', 'infra=K8'), write), 'core_account_edit'],
+      [await call('POST', config('reset-config', 'infra=K8'), write), 'core_account_edit'],
+      [await call('DELETE', '/ci/execution-config?accountIdentifier=acct1', { headers }), 'core_account_edit'],
+      [await get(headers, '/ng/api/connectors/harnessImage?accountIdentifier=acct1'), 'core_connector_view'],
+    ] as const) {
+      expect(reply).toMatchObject({
+        status: 403,
+        body: { status: 'ERROR', code: 'NG_ACCESS_DENIED', failedPermissionChecks: [{ permission }] },
+      });
+    }
+    expect(account().ci.K8).toEqual({});
+  });
+});
+
+describe('connectors', () => {
+  it('has the connector of every account', async () => {
+    const { body } = await call('GET', '/ng/api/connectors/harnessImage?accountIdentifier=acct1');
+    expect(body).toMatchObject({
+      status: 'SUCCESS',
+      data: {
+        harnessManaged: true,
+        connector: {
+          type: 'DockerRegistry',
+          spec: { dockerRegistryUrl: 'https://index.docker.io/v2/', auth: { type: 'Anonymous' } },
+        },
+      },
+    });
+  });
+
+  it('says 400, not 404, for one that is not in the scope', async () => {
+    expect(
+      await call('GET', '/ng/api/connectors/harnessImage?accountIdentifier=acct1&orgIdentifier=default'),
+    ).toMatchObject({
+      status: 400,
+      body: { status: 'ERROR', code: 'RESOURCE_NOT_FOUND_EXCEPTION' },
+    });
+  });
+});
+
+describe('paths', () => {
+  it.each([
+    ['GET', '/ci/execution-config/nothing', 404],
+    ['GET', '/gateway/ci/execution-config/get-default-config', 404],
+    ['GET', '/iacm/execution-config/get-default-config', 404],
+    ['GET', '/idp/execution-config', 404],
+    ['GET', '/constructor/execution-config/get-default-config', 404],
+    ['GET', '/ci/execution-config/update-config', 405],
+    ['POST', '/ci/execution-config/get-default-config', 405],
+  ])('answers %s %s with %d', async (method, path, status) => {
+    const reply = await call(method, `${path}?accountIdentifier=acct1&infra=K8`);
+    expect(reply).toMatchObject({ status, body: { code: status } });
+  });
+
+  it('knows nothing outside the gateway', async () => {
+    const response = await fetch(
+      `${harness.url}/ci/execution-config/get-default-config?accountIdentifier=acct1&infra=K8`,
+    );
+    expect(response.status).toBe(404);
+    await response.body?.cancel();
+  });
+});
+
+describe('faults', () => {
+  const path = config('get-customer-config', 'infra=K8');
+
+  it('throttles the next requests without saying for how long', async () => {
+    harness.quirks.throttle = 2;
+    const replies = [await call('GET', path), await call('GET', path), await call('GET', path)];
+    expect(replies.map(({ status }) => status)).toEqual([429, 429, 200]);
+    expect(replies[0]?.headers.has('retry-after')).toBe(false);
+  });
+
+  it('gives a canned answer so many times, to the paths it is for', async () => {
+    harness.quirks.failNext.push({
+      count: 1,
+      status: 502,
+      body: '<html>',
+      headers: { 'x-from': 'proxy' },
+      path: 'update-config',
+    });
+    expect((await call('GET', path)).status).toBe(200);
+    const reply = await update([{ field: 'addonTag', value: 'x' }]);
+    expect(reply).toMatchObject({ status: 502, text: '<html>' });
+    expect(reply.headers.get('x-from')).toBe('proxy');
+    expect(account().ci.K8).toEqual({});
+    expect((await update([{ field: 'addonTag', value: 'x' }])).status).toBe(200);
+  });
+
+  it('hangs, and lets go when it is closed', async () => {
+    const other = await startHarnessApi({ quirks: { hang: 1 } });
+    const pending = fetch(`${other.url}/gateway/ci/execution-config`).catch((error: unknown) => error);
+    for (let i = 0; i < 1_000 && other.requests.length === 0; i++) await sleep(1);
+    await other.close();
+    await other.close();
+    expect(await pending).toMatchObject({ message: 'fetch failed' });
+  });
+});
+
+describe('a server', () => {
+  it('logs every request, the refused ones too, without its key', async () => {
+    await call('GET', config('get-customer-config', 'infra=k8'));
+    await call('POST', config('update-config', 'infra=VM'), { body: [], headers: { 'x-api-key': 'wrong' } });
+    expect(harness.requests).toEqual([
+      {
+        method: 'GET',
+        path: '/gateway/ci/execution-config/get-customer-config',
+        query: { accountIdentifier: 'acct1', infra: 'k8' },
+        body: undefined,
+      },
+      {
+        method: 'POST',
+        path: '/gateway/ci/execution-config/update-config',
+        query: { accountIdentifier: 'acct1', infra: 'VM' },
+        body: [],
+      },
+    ]);
+    expect(JSON.stringify(harness.requests)).not.toContain(admin);
+  });
+
+  it('starts with the accounts and defaults it is given, on its own', async () => {
+    const seed = { ci: { K8: { addonTag: 'r/a:1' }, VM: {} } };
+    await using other = await startHarnessApi({
+      keys: [{ key: admin, accountId: 'acct1', permissions: ['core_account_view'] }],
+      accounts: { acct1: seed },
+      defaults: { ci: { K8: { addonTag: 'harness/ci-addon:9.9.1' } } },
+    });
+    other.setDefault('ci', 'K8', 'newTag', 'harness/new:1');
+    const get = async (operation: string) => {
+      const url = `${other.url}/gateway${config(operation, 'infra=K8')}`;
+      return ((await (await fetch(url, { headers: { 'x-api-key': admin } })).json()) as { data: unknown }).data;
+    };
+    expect(await get('get-customer-config')).toEqual({ addonTag: 'r/a:1' });
+    expect(await get('get-default-config')).toEqual({ addonTag: 'harness/ci-addon:9.9.1', newTag: 'harness/new:1' });
+    expect(harness.state['acct1']?.ci.K8).toEqual({});
+  });
+});

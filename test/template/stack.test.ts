@@ -1,0 +1,160 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { describe, expect, it } from '@jest/globals';
+import { App, Stack } from 'aws-cdk-lib';
+import { Match, Template } from 'aws-cdk-lib/assertions';
+import { Bucket } from 'aws-cdk-lib/aws-s3';
+import validateDefinition from 'asl-validator';
+import { AwsSolutionsChecks } from 'cdk-nag';
+import { HarnessCiImageFactory } from '../../infra/harness-ci-image-factory.ts';
+import { placeholderOf, readWorkflowDefinition, tasksOf } from '../../infra/workflow-definition.ts';
+import { synthesize, text } from './synthesize.ts';
+
+const root = new URL('../../', import.meta.url);
+const registry = '<AWS::AccountId>.dkr.ecr.<AWS::Region>.<AWS::URLSuffix>';
+
+describe('the workflow definition', () => {
+  it('is valid Amazon States Language', () => {
+    expect(validateDefinition(JSON.parse(readWorkflowDefinition()) as object)).toMatchObject({
+      isValid: true,
+      errors: [],
+    });
+  });
+
+  it('calls functions that have a handler', () => {
+    for (const task of tasksOf(readWorkflowDefinition()))
+      expect([task, existsSync(new URL(`functions/${task}/handler.ts`, root))]).toEqual([task, true]);
+  });
+
+  it('names tasks after their folders', () => {
+    expect(tasksOf('"${PlanFunction}" "${UpdateConfigFunction}" "${PlanFunction}"')).toEqual(['plan', 'update-config']);
+    expect(['plan', 'update-config'].map(placeholderOf)).toEqual(['PlanFunction', 'UpdateConfigFunction']);
+  });
+});
+
+describe('the stack', () => {
+  const { template, functions, stack, bucketId } = synthesize();
+  const machine = Object.values(template.findResources('AWS::StepFunctions::StateMachine'))[0]?.Properties as {
+    DefinitionString: string;
+    DefinitionSubstitutions: Record<string, unknown>;
+  };
+
+  it('deploys the one workflow definition, unchanged', () => {
+    const file = JSON.parse(readFileSync(new URL('infra/workflow.asl.json', root), 'utf8')) as object;
+    expect(JSON.parse(machine.DefinitionString)).toEqual(file);
+  });
+
+  it('puts the function of each task in the place of its placeholder', () => {
+    const placeholders = new Set([...machine.DefinitionString.matchAll(/\$\{(\w+)\}/g)].map(([, name]) => name));
+    expect(new Set(Object.keys(machine.DefinitionSubstitutions))).toEqual(placeholders);
+    for (const [task, { id }] of functions)
+      expect(text(machine.DefinitionSubstitutions[placeholderOf(task)])).toBe(`<${id}.Arn>`);
+  });
+
+  it('runs a traced standard workflow whose log holds errors but no data', () => {
+    template.hasResourceProperties('AWS::StepFunctions::StateMachine', {
+      StateMachineType: 'STANDARD',
+      TracingConfiguration: { Enabled: true },
+      LoggingConfiguration: { Level: 'ERROR', IncludeExecutionData: false },
+    });
+  });
+
+  it('runs every function on Node 24 and arm64, with time to copy a large image', () => {
+    for (const [task, { Runtime, Architectures, Timeout, MemorySize }] of functions)
+      expect({ task, Runtime, Architectures, Timeout, MemorySize }).toEqual({
+        task,
+        Runtime: 'nodejs24.x',
+        Architectures: ['arm64'],
+        Timeout: task === 'copy' ? 900 : 300,
+        MemorySize: ['plan', 'copy', 'verify'].includes(task) ? 1024 : 512,
+      });
+  });
+
+  it('gives every log an end', () => {
+    const logs = Object.values(template.findResources('AWS::Logs::LogGroup'));
+    expect(logs).toHaveLength(functions.size + 1);
+    for (const log of logs) expect(log.Properties).toMatchObject({ RetentionInDays: 90 });
+  });
+
+  it('keeps state in a private, encrypted, versioned bucket that outlives the stack', () => {
+    template.hasResource('AWS::S3::Bucket', {
+      DeletionPolicy: 'Retain',
+      Properties: {
+        BucketEncryption: { ServerSideEncryptionConfiguration: [Match.objectLike({})] },
+        PublicAccessBlockConfiguration: {
+          BlockPublicAcls: true,
+          BlockPublicPolicy: true,
+          IgnorePublicAcls: true,
+          RestrictPublicBuckets: true,
+        },
+        VersioningConfiguration: { Status: 'Enabled' },
+        LifecycleConfiguration: {
+          Rules: Match.arrayWith([{ ExpirationInDays: 90, Prefix: 'runs/', Status: 'Enabled' }]),
+        },
+      },
+    });
+    template.hasResourceProperties('AWS::S3::BucketPolicy', {
+      PolicyDocument: {
+        Statement: Match.arrayWith([
+          Match.objectLike({ Effect: 'Deny', Condition: { Bool: { 'aws:SecureTransport': 'false' } } }),
+        ]),
+      },
+    });
+  });
+
+  it('needs no settings: it stores images in the ECR of its own account and region', () => {
+    for (const { Environment } of functions.values()) {
+      expect(text(Environment.Variables['REGISTRY_NAME'])).toBe(registry);
+      expect(Environment.Variables).toMatchObject({
+        STATE_BUCKET: { Ref: bucketId },
+        HARNESS_API_KEY_SECRET: 'harness-ci-image-factory/api-key',
+      });
+    }
+  });
+
+  it('hands its settings on to every function', () => {
+    const settings = {
+      HARNESS_URL: 'https://harness.example/gateway',
+      HARNESS_ACCOUNT_ID: 'account-1',
+      ORG_ID: 'org1',
+      PROJECT_ID: 'project1',
+      HARNESS_API_KEY_SECRET: 'team/key',
+      REGISTRY_NAME: 'registry.example:5000/mirror',
+      REGISTRY_CREDENTIALS_SECRET: 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:registry-a1B2c3',
+      CONTAINER_REGISTRY_CONNECTOR: 'account.mirror',
+      SOURCE_REGISTRY: 'gar,proxy.example/hub',
+      INSECURE_REGISTRIES: 'registry.example:5000',
+      TRUSTED_TOKEN_HOSTS: 'tokens.example',
+      MODIFY_DEFAULT: 'false',
+      MAX_CONCURRENCY: '7',
+    };
+    const { functions: configured } = synthesize(settings);
+    for (const { Environment } of configured.values())
+      expect(Environment.Variables).toEqual({ ...settings, STATE_BUCKET: expect.anything() });
+  });
+
+  it('passes the AwsSolutions rules of cdk-nag', () => {
+    expect(new AwsSolutionsChecks().validateScope(stack).violations).toEqual([]);
+  });
+
+  it('is judged by rules that do find what is wrong', () => {
+    new Bucket(stack, 'Careless');
+    const found = new AwsSolutionsChecks().validateScope(stack).violations.map(({ ruleName }) => ruleName);
+    expect(found.toSorted()).toEqual(['AwsSolutions-S1', 'AwsSolutions-S10']);
+  });
+});
+
+describe('the construct', () => {
+  it('can be had twice in one stack', () => {
+    const stack = new Stack(new App({ context: { 'aws:cdk:bundling-stacks': [] } }), 'Host');
+    new HarnessCiImageFactory(stack, 'Nightly', { modifyDefault: true });
+    new HarnessCiImageFactory(stack, 'Staging', { modifyDefault: false, registryName: 'staging.example' });
+    Template.fromStack(stack).resourceCountIs('AWS::StepFunctions::StateMachine', 2);
+  });
+
+  it('refuses a registry name that is not known at synthesis', () => {
+    const stack = new Stack(new App({ context: { 'aws:cdk:bundling-stacks': [] } }), 'Host');
+    expect(() => new HarnessCiImageFactory(stack, 'Factory', { registryName: `${stack.account}.example` })).toThrow(
+      /registryName must be known/,
+    );
+  });
+});

@@ -1,0 +1,81 @@
+"""Step Functions as moto runs them, for the differential test: the second opinion on the workflow.
+
+Usage: moto_engine.py CALLBACK_URL
+
+Serves the AWS API on a loopback port and prints {"port": N}. Each `lambda:invoke` is POSTed to CALLBACK_URL as
+{"function": name, "payload": value}, and answered with {"payload": value} or
+{"error": {"errorType": name, "errorMessage": text}}. Ends when stdin does, so that it cannot outlive its parent.
+"""
+
+import copy
+import json
+import logging
+import os
+import sys
+import urllib.request
+from types import SimpleNamespace
+
+from moto.core.config import default_user_config
+from moto.moto_server.threaded_moto_server import ThreadedMotoServer
+from moto.stepfunctions.exceptions import AWSError
+from moto.stepfunctions.parser import models
+from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
+from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
+from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function import WaitFunction
+
+# No proxy of the environment may come between this process and loopback.
+opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+class InvalidDefinition(AWSError):
+    """moto's own exception of this name is one that its server answers without a type or a message."""
+
+    TYPE = "InvalidDefinition"
+    STATUS = 400
+
+
+def invoke(callback_url, parameters):
+    call = {
+        "function": parameters["FunctionName"].rsplit(":", 1)[-1],
+        "payload": json.loads(parameters["Payload"]),
+    }
+    request = urllib.request.Request(
+        callback_url, json.dumps(call).encode(), {"content-type": "application/json"}
+    )
+    with opener.open(request) as response:
+        reply = json.load(response)
+    if "error" in reply:
+        return {
+            "StatusCode": 200,
+            "ExecutedVersion": "$LATEST",
+            "FunctionError": "Unhandled",
+            "Payload": {**reply["error"], "trace": []},
+        }
+    return {"StatusCode": 200, "ExecutedVersion": "$LATEST", "Payload": reply["payload"]}
+
+
+def main(callback_url):
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    # The interpreter logs every failed state, also those that a test makes fail.
+    logging.getLogger("moto.stepfunctions").setLevel(logging.CRITICAL)
+    default_user_config["stepfunctions"]["execute_state_machine"] = True
+    lambda_eval_utils._invoke_lambda_function = (
+        lambda parameters, region, state_credentials: invoke(callback_url, parameters)
+    )
+    # StartExecution copies the state machine deeply, and with it every other execution, whose locks cannot be copied.
+    models.copy = SimpleNamespace(deepcopy=copy.copy)
+    models.InvalidDefinition = InvalidDefinition
+    # Retries and Wait states pass at once: what is compared is the order of things, not their pace.
+    retrier_decl.time = SimpleNamespace(sleep=lambda seconds: None)
+    WaitFunction._wait_interval = lambda self, env, wait_seconds: None
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    print(json.dumps({"port": server.get_host_and_port()[1]}), flush=True)
+    sys.stdin.read()
+    # At once, also past executions that still run.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
