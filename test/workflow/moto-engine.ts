@@ -12,17 +12,7 @@ import {
   SFNClient,
   StartExecutionCommand,
 } from '@aws-sdk/client-sfn';
-
-/** How an execution ended. One that ran out of its own `TimeoutSeconds` has failed with `States.Timeout`. */
-export interface WorkflowOutcome {
-  status: 'SUCCEEDED' | 'FAILED';
-  output?: unknown;
-  error?: string;
-  cause?: string;
-}
-
-/** Stands for the Lambda functions: `fn` is the placeholder's name. What it throws becomes the Lambda's error. */
-export type Invoke = (fn: string, payload: unknown) => Promise<unknown>;
+import type { Invoke, WorkflowOutcome } from '../../infra/local/engine.ts';
 
 export interface MotoEngine {
   /**

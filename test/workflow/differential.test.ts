@@ -1,0 +1,299 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { type Definition, runWorkflow, type WorkflowOutcome } from '../../infra/local/engine.ts';
+import { readWorkflowDefinition } from '../../infra/workflow-definition.ts';
+import { motoInstalled, type MotoEngine, startMotoEngine } from './moto-engine.ts';
+
+/**
+ * Every branch of the workflow, with scripted handlers, in both engines: the one of local runs, and moto's, which is the
+ * nearest to Step Functions that runs without an account. Outcome, order of calls and payloads must agree.
+ */
+const definition = JSON.parse(readWorkflowDefinition()) as Definition;
+
+type Script = Record<string, (payload: Record<string, unknown>, call: number) => unknown>;
+
+interface Branch {
+  does: string;
+  input?: object;
+  script?: Script;
+  /** Calls in order: a function, with the image index for copies. */
+  calls: string[];
+  outcome: { status: 'SUCCEEDED' } | { status: 'FAILED'; error: string };
+}
+
+const failing =
+  (name: string, message = 'scripted') =>
+  () => {
+    throw Object.assign(new Error(JSON.stringify({ name, message, hint: 'none' })), { name });
+  };
+const planned = (more: object) => () => ({
+  runId: 'run-1',
+  route: 'copy',
+  owners: [],
+  followers: [],
+  maxConcurrency: 1,
+  prune: false,
+  ...more,
+});
+
+/** A report as the real one: it fails when the state carries an error, and takes its name. */
+function scriptedReport({ state }: Record<string, unknown>): unknown {
+  const { error, rollbackError } = state as Record<string, { Error: string } | undefined>;
+  const name = rollbackError?.Error ?? error?.Error;
+  return name === undefined ? { status: 'SUCCEEDED' } : { status: 'FAILED', error: { name, message: 'reported' } };
+}
+
+const ordinary: Script = {
+  Plan: planned({ owners: [2], followers: [0, 1] }),
+  Copy: () => ({ status: 'copied', waitSeconds: 0 }),
+  Gate: () => ({ route: 'configure' }),
+  Snapshot: () => ({ updates: 3, resets: 0 }),
+  UpdateConfig: () => ({ status: 'updated' }),
+  ResetConfig: () => ({ status: 'reset' }),
+  Verify: () => ({ status: 'agrees' }),
+  Prune: () => ({ deleted: 1 }),
+  Rollback: () => ({ status: 'rolled-back' }),
+  Report: scriptedReport,
+};
+
+const copies = ['Copy 2', 'Copy 0', 'Copy 1'];
+const succeeded = { status: 'SUCCEEDED' } as const;
+const failed = (error: string) => ({ status: 'FAILED', error }) as const;
+
+const branches: Branch[] = [
+  {
+    does: 'sync: copies owners before followers, snapshots, switches, verifies, reports',
+    input: { action: 'sync' },
+    calls: ['Plan', ...copies, 'Gate', 'Snapshot', 'UpdateConfig', 'Verify', 'Report'],
+    outcome: succeeded,
+  },
+  {
+    does: 'sync with nothing to do: verifies without a switch',
+    script: { Plan: planned({}), Gate: () => ({ route: 'verify' }) },
+    calls: ['Plan', 'Gate', 'Verify', 'Report'],
+    outcome: succeeded,
+  },
+  {
+    does: 'one image failing, on_partial_failure abort: the gate ends the run before the snapshot',
+    script: {
+      Copy: ({ image }) => ({ status: image === 0 ? 'failed' : 'copied', waitSeconds: 0 }),
+      Gate: failing('ImagesFailed'),
+    },
+    calls: ['Plan', ...copies, 'Gate', 'Report'],
+    outcome: failed('ImagesFailed'),
+  },
+  {
+    does: 'one image failing, on_partial_failure update-succeeded: the switch goes on',
+    script: { Copy: ({ image }) => ({ status: image === 0 ? 'failed' : 'copied', waitSeconds: 0 }) },
+    calls: ['Plan', ...copies, 'Gate', 'Snapshot', 'UpdateConfig', 'Verify', 'Report'],
+    outcome: succeeded,
+  },
+  {
+    does: 'a copy task that dies: its error reaches the gate, its siblings are copied',
+    script: {
+      Copy: ({ image }) => (image === 2 ? failing('Sandbox.OutOfMemory')() : { status: 'copied', waitSeconds: 0 }),
+    },
+    calls: ['Plan', ...copies, 'Gate', 'Snapshot', 'UpdateConfig', 'Verify', 'Report'],
+    outcome: succeeded,
+  },
+  {
+    does: 'a copy that needs several invocations: waits and calls it again',
+    script: {
+      Plan: planned({ owners: [4] }),
+      Copy: (_, call) => ({ status: call < 3 ? 'continue' : 'copied', waitSeconds: 0 }),
+    },
+    calls: ['Plan', 'Copy 4', 'Copy 4', 'Copy 4', 'Gate', 'Snapshot', 'UpdateConfig', 'Verify', 'Report'],
+    outcome: succeeded,
+  },
+  {
+    does: 'a function that is throttled: is called again',
+    script: {
+      Plan: (_, call) => (call === 1 ? failing('Lambda.TooManyRequestsException')() : planned({})()),
+      Gate: () => ({ route: 'verify' }),
+    },
+    calls: ['Plan', 'Plan', 'Gate', 'Verify', 'Report'],
+    outcome: succeeded,
+  },
+  {
+    does: 'a refused input: reported, nothing else is called',
+    input: { nonsense: true },
+    script: { Plan: failing('InvalidInput') },
+    calls: ['Plan', 'Report'],
+    outcome: failed('InvalidInput'),
+  },
+  {
+    does: 'a failing snapshot: nothing was written, so nothing is rolled back',
+    script: { Snapshot: failing('HarnessUnreachable') },
+    calls: ['Plan', ...copies, 'Gate', 'Snapshot', 'Report'],
+    outcome: failed('HarnessUnreachable'),
+  },
+  {
+    does: 'a failing update: rolled back',
+    script: { UpdateConfig: failing('HarnessRejected') },
+    calls: ['Plan', ...copies, 'Gate', 'Snapshot', 'UpdateConfig', 'Rollback', 'Report'],
+    outcome: failed('HarnessRejected'),
+  },
+  {
+    does: 'a failing rollback: reported as such',
+    script: { UpdateConfig: failing('HarnessRejected'), Rollback: failing('RollbackFailed') },
+    calls: ['Plan', ...copies, 'Gate', 'Snapshot', 'UpdateConfig', 'Rollback', 'Report'],
+    outcome: failed('RollbackFailed'),
+  },
+  {
+    does: 'verify failing after the switch: rolled back',
+    script: { Verify: failing('VerificationFailed') },
+    calls: ['Plan', ...copies, 'Gate', 'Snapshot', 'UpdateConfig', 'Verify', 'Rollback', 'Report'],
+    outcome: failed('VerificationFailed'),
+  },
+  {
+    does: 'verify failing without a switch: only reported',
+    script: { Gate: () => ({ route: 'verify' }), Verify: failing('DriftFound') },
+    calls: ['Plan', ...copies, 'Gate', 'Verify', 'Report'],
+    outcome: failed('DriftFound'),
+  },
+  {
+    does: 'reset: snapshots, resets, verifies',
+    input: { action: 'reset' },
+    script: { Plan: planned({ route: 'configure' }), Snapshot: () => ({ updates: 0, resets: 2 }) },
+    calls: ['Plan', 'Snapshot', 'ResetConfig', 'Verify', 'Report'],
+    outcome: succeeded,
+  },
+  {
+    does: 'a failing reset: rolled back',
+    input: { action: 'reset' },
+    script: {
+      Plan: planned({ route: 'configure' }),
+      Snapshot: () => ({ updates: 0, resets: 2 }),
+      ResetConfig: failing('HarnessForbidden'),
+    },
+    calls: ['Plan', 'Snapshot', 'ResetConfig', 'Rollback', 'Report'],
+    outcome: failed('HarnessForbidden'),
+  },
+  {
+    does: 'reset with nothing to reset: a success that says so',
+    input: { action: 'reset' },
+    script: { Plan: planned({ route: 'report' }) },
+    calls: ['Plan', 'Report'],
+    outcome: succeeded,
+  },
+  {
+    does: 'restore: writes what was overridden and resets what was not',
+    input: { action: 'restore', restore_run: 'run-0' },
+    script: { Plan: planned({ route: 'configure' }), Snapshot: () => ({ updates: 1, resets: 2 }) },
+    calls: ['Plan', 'Snapshot', 'UpdateConfig', 'ResetConfig', 'Verify', 'Report'],
+    outcome: succeeded,
+  },
+  {
+    does: 'plan: writes nothing',
+    input: { action: 'plan' },
+    script: { Plan: planned({ route: 'report' }) },
+    calls: ['Plan', 'Report'],
+    outcome: succeeded,
+  },
+  {
+    does: 'verify: writes nothing',
+    input: { action: 'verify' },
+    script: { Plan: planned({ route: 'verify' }) },
+    calls: ['Plan', 'Verify', 'Report'],
+    outcome: succeeded,
+  },
+  {
+    does: 'verify that finds drift: fails',
+    input: { action: 'verify' },
+    script: { Plan: planned({ route: 'verify' }), Verify: failing('DriftFound') },
+    calls: ['Plan', 'Verify', 'Report'],
+    outcome: failed('DriftFound'),
+  },
+  {
+    does: 'prune: after the switch is verified',
+    script: { Plan: planned({ prune: true }) },
+    calls: ['Plan', 'Gate', 'Snapshot', 'UpdateConfig', 'Verify', 'Prune', 'Report'],
+    outcome: succeeded,
+  },
+  {
+    does: 'prune that fails: the switch stays, the run succeeds',
+    script: { Plan: planned({ prune: true }), Prune: failing('RegistryForbidden') },
+    calls: ['Plan', 'Gate', 'Snapshot', 'UpdateConfig', 'Verify', 'Prune', 'Report'],
+    outcome: succeeded,
+  },
+];
+
+interface Observation {
+  outcome: WorkflowOutcome;
+  calls: { name: string; payload: unknown }[];
+}
+
+/** Runs one branch; `engine` is told how to call functions. */
+async function observe(
+  branch: Branch,
+  engine: (invoke: (fn: string, payload: unknown) => Promise<unknown>) => Promise<WorkflowOutcome>,
+) {
+  const calls: Observation['calls'] = [];
+  const counts = new Map<string, number>();
+  const outcome = await engine(async (fn, payload) => {
+    const task = fn.replace(/Function$/, '');
+    const count = (counts.get(task) ?? 0) + 1;
+    counts.set(task, count);
+    calls.push({ name: task, payload: structuredClone(payload) });
+    const script = { ...ordinary, ...branch.script }[task];
+    if (!script) throw new Error(`no script for ${task}`);
+    return script(payload as Record<string, unknown>, count);
+  });
+  return { outcome, calls };
+}
+
+/** Causes carry a stack trace on AWS; which one is the engine's own business. */
+function withoutTraces(value: unknown): unknown {
+  return JSON.parse(JSON.stringify(value).replaceAll(/,?\\"trace\\": ?\[[^\]]*\]/g, ''), (key, inner: unknown) =>
+    key === 'Cause' && typeof inner === 'string' ? JSON.parse(inner) : inner,
+  );
+}
+
+function names({ calls }: Observation): string[] {
+  return calls.map(({ name, payload }) => (name === 'Copy' ? `Copy ${(payload as { image: number }).image}` : name));
+}
+
+describe('every branch of the workflow', () => {
+  const local = (branch: Branch) =>
+    observe(branch, (invoke) => runWorkflow(definition, branch.input ?? {}, 'run-1', invoke));
+
+  it.each(branches)('$does', async (branch) => {
+    const observed = await local(branch);
+    expect(names(observed)).toEqual(branch.calls);
+    expect(observed.outcome).toMatchObject(branch.outcome);
+  });
+
+  it('calls every function of the definition', async () => {
+    const seen = new Set(branches.flatMap(({ calls }) => calls.map((call) => call.split(' ')[0])));
+    const functions = new Set(
+      JSON.stringify(definition)
+        .matchAll(/\$\{(\w+)Function\}/g)
+        .map(([, name]) => name),
+    );
+    expect(seen).toEqual(functions);
+  });
+
+  (motoInstalled() ? describe : describe.skip)('in the engine of moto', () => {
+    let moto: MotoEngine;
+    beforeAll(async () => {
+      moto = await startMotoEngine();
+    }, 60_000);
+    afterAll(() => moto.close());
+
+    it.each(branches)(
+      '$does: the same',
+      async (branch) => {
+        const [ours, theirs] = await Promise.all([
+          local(branch),
+          observe(branch, (invoke) => moto.run(definition, branch.input ?? {}, invoke, 'run-1')),
+        ]);
+        expect(names(theirs)).toEqual(branch.calls);
+        expect(theirs.outcome.status).toBe(ours.outcome.status);
+        expect(theirs.outcome.error).toBe(ours.outcome.error);
+        expect(theirs.outcome.cause).toBe(ours.outcome.cause);
+        expect(theirs.outcome.output).toEqual(ours.outcome.output);
+        expect(withoutTraces(theirs.calls)).toEqual(withoutTraces(ours.calls));
+      },
+      60_000,
+    );
+  });
+});
