@@ -111,7 +111,7 @@ async function runCommand(action: string, options: Options, environment: Environ
     const runtime = createLocalRuntime(configuration, environment, new FileStore(options.state), (event) =>
       progress.handle(event),
     );
-    const ask = process.stdin.isTTY && process.stderr.isTTY && !options.yes;
+    const ask = process.stderr.isTTY && !options.yes;
     try {
       const report = await run({
         runtime,

@@ -1,18 +1,39 @@
+import { openSync } from 'node:fs';
 import { createInterface } from 'node:readline/promises';
+import { ReadStream } from 'node:tty';
+import { FactoryError } from '../../functions/errors.ts';
 import type { Plan } from '../../functions/run/documents.ts';
 import { describeChanges } from './summary.ts';
 
-/** Shows on standard error what a run will change and asks; standard output stays free for the result. */
+/**
+ * Shows what a run will change, and asks. Speaks on standard error, so that standard output stays free for the result.
+ * Throws `InvalidInput` where there is nobody to answer although a person seems to be watching.
+ */
 export async function confirmOnTerminal(plan: Plan, signal: AbortSignal): Promise<boolean> {
   const copies = plan.images.filter(({ status }) => status === 'copy').length;
+  const first = copies > 0 ? `${copies} images will be copied; then ` : '';
   process.stderr.write(
-    `\n${copies > 0 ? `${copies} images will be copied, then ` : ''}Harness will be switched:\n${describeChanges(plan.changes)}\n`,
+    `\n${first}${plan.changes.length} fields of Harness will be switched:\n${describeChanges(plan.changes)}\n`,
   );
-  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  const input = process.stdin.isTTY ? process.stdin : controllingTerminal();
+  const terminal = createInterface({ input, output: process.stderr });
   try {
     const answer = await terminal.question('Go on? [y/N] ', { signal });
     return /^y(?:es)?$/i.test(answer.trim());
   } finally {
     terminal.close();
+    if (input !== process.stdin) input.destroy();
+  }
+}
+
+/** Standard input may carry the execution input; the person still sits at the terminal. */
+function controllingTerminal(): ReadStream {
+  try {
+    return new ReadStream(openSync('/dev/tty', 'r'));
+  } catch (cause) {
+    throw new FactoryError('InvalidInput', 'cannot ask before Harness is switched: standard input is not a terminal', {
+      hint: 'Add --yes, or name the input as a file.',
+      cause,
+    });
   }
 }

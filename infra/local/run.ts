@@ -21,6 +21,8 @@ export async function run({ runtime, input, confirm, signal, runId = newRunId() 
   const outcome = await runWorkflow(definition, input, runId, async (functionName, payload) => {
     const task = tasks[functionName];
     if (!task) throw new TypeError(`the workflow calls ${functionName}, which has no handler`);
+    const news = announcements[functionName];
+    if (news !== undefined) runtime.progress({ kind: 'note', message: news });
     const interruptible = signal && !uninterruptible.has(functionName);
     const result = await task(payload as never, { runtime, ...(interruptible && { signal }) });
     return functionName === 'PlanFunction' ? ask(result as object) : result;
@@ -44,6 +46,16 @@ export async function run({ runtime, input, confirm, signal, runId = newRunId() 
     return { ...planned, route: 'report' };
   }
 }
+
+/** What is said when a step begins; copies speak for themselves. */
+const announcements: Readonly<Record<string, string>> = {
+  PlanFunction: 'asking Harness and the registries what there is',
+  UpdateConfigFunction: 'switching Harness',
+  ResetConfigFunction: 'resetting Harness',
+  VerifyFunction: 'verifying',
+  PruneFunction: 'deleting what nothing uses',
+  RollbackFunction: 'putting Harness back as it was',
+};
 
 /** Sorts by time, and is a valid execution name. */
 function newRunId(): string {

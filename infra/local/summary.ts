@@ -34,10 +34,10 @@ export function describeError({ name, message, hint, problems = [] }: ErrorDocum
 
 /** What a run is about to change, for the question before it. */
 export function describeChanges(changes: readonly FieldChange[]): string {
-  return configTable(
-    changes.map((change) => ({ ...change, status: 'planned' })),
-    changes.length,
-  );
+  const lines = changes.map(({ module, infrastructureType, field, from, to }) => {
+    return [`${module} ${infrastructureType}`, field, valueOf(from), valueOf(to)];
+  });
+  return table(['Config', 'Field', 'Now', 'Then'], lines, lines.length);
 }
 
 function headline({ status, action, runId, reason, images, config }: Report): string {
@@ -74,11 +74,13 @@ function configTable(config: readonly ConfigResult[], rows: number): string {
     `${module} ${infrastructureType}`,
     field,
     status,
-    from === to
-      ? `${from ?? "Harness's default"}${reason === undefined ? '' : ` (${reason})`}`
-      : `${from ?? "Harness's default"} → ${to ?? "Harness's default"}`,
+    from === to ? `${valueOf(from)}${reason === undefined ? '' : ` (${reason})`}` : `${valueOf(from)} → ${valueOf(to)}`,
   ]);
   return table(['Config', 'Field', 'Status', 'Image'], lines, rows);
+}
+
+function valueOf(override: string | null): string {
+  return override ?? "Harness's own";
 }
 
 /** Columns without rules: they survive logs, mails and narrow terminals. */

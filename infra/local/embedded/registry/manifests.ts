@@ -118,8 +118,8 @@ function assertTagFree({ quirks, storage }: Context, name: string, tag: string, 
 }
 
 function accepts(exchange: Exchange, mediaType: string): boolean {
-  const accepted = (exchange.header('accept') ?? '*/*').split(',').map((type) => type.split(';')[0]?.trim());
-  return accepted.includes(mediaType) || accepted.includes('*/*');
+  const types = (exchange.header('accept') ?? '*/*').split(',').map((type) => type.split(';')[0]?.trim());
+  return types.some((type) => type === mediaType || type === '*/*');
 }
 
 function manifestUnknown({ quirks, storage }: Context, name: string, reference: string): RegistryError {

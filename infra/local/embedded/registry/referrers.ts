@@ -13,7 +13,7 @@ export async function listReferrers(context: Context, exchange: Exchange, name: 
   const referrers = storage
     .manifests(name)
     .filter(({ content }) => content?.subject === digest && (filter === null || content.artifactType === filter))
-    .sort((a, b) => (a.digest < b.digest ? -1 : 1));
+    .toSorted((a, b) => (a.digest < b.digest ? -1 : 1));
   const { items, headers } = page(exchange, referrers, (manifest) => manifest.digest, quirks.referrersPageSize);
   const manifests = items.map((manifest) => ({
     mediaType: manifest.mediaType,

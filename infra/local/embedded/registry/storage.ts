@@ -41,7 +41,7 @@ export class Storage {
   readonly #content = new Map<string, Blob>();
 
   repositories(): string[] {
-    return [...this.#repositories.keys()].sort();
+    return [...this.#repositories.keys()].toSorted();
   }
 
   hasRepository(name: string): boolean {
@@ -59,7 +59,7 @@ export class Storage {
 
   /** Tags in lexical order; empty for an unknown repository. */
   tags(name: string): string[] {
-    return [...(this.#repositories.get(name)?.tags.keys() ?? [])].sort();
+    return [...(this.#repositories.get(name)?.tags.keys() ?? [])].toSorted();
   }
 
   /** The digest a tag points at. */
@@ -105,7 +105,7 @@ export class Storage {
   }
 
   blobs(name: string): string[] {
-    return [...(this.#repositories.get(name)?.blobs ?? [])].sort();
+    return [...(this.#repositories.get(name)?.blobs ?? [])].toSorted();
   }
 
   /** The first repository, in lexical order, that links the blob. */

@@ -1,0 +1,248 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import type { Report } from '../../functions/run/documents.ts';
+import { type CommandResult, startSetting } from './factory-command.ts';
+
+let setting: Awaited<ReturnType<typeof startSetting>>;
+beforeEach(async () => {
+  setting = await startSetting();
+});
+afterEach(() => setting.close());
+
+function documentOf({ stdout }: CommandResult): Report {
+  return JSON.parse(stdout) as Report;
+}
+
+describe('sync', () => {
+  it('copies, switches, prints one JSON document on stdout and its progress on stderr, and exits with 0', async () => {
+    const result = await setting.factory(['sync', '--json', '--out', 'reports']);
+    expect(result.stderr).toContain('copied harness/ci-addon:1.18.22');
+    expect(result.code).toBe(0);
+    const document = documentOf(result);
+    expect(Object.keys(document).toSorted()).toEqual(['action', 'config', 'images', 'runId', 'status', 'totals']);
+    expect(document).toMatchObject({
+      status: 'SUCCEEDED',
+      action: 'sync',
+      totals: { images: 4, copied: 4, skipped: 0, failed: 0 },
+    });
+    expect(document.images[0]).toMatchObject({
+      image: 'harness/ci-addon:1.18.22',
+      source: `${setting.source.host}/harness/ci-addon:1.18.22`,
+      target: `${setting.target.host}/mirror/harness/ci-addon:1.18.22`,
+      status: 'copied',
+    });
+    expect(document.config).toContainEqual({
+      module: 'ci',
+      infrastructureType: 'K8',
+      field: 'cacheS3Tag',
+      from: null,
+      to: `${setting.target.host}/mirror/plugins/cache:1.10.12`,
+      status: 'updated',
+    });
+    expect(setting.overrides()).toHaveProperty('addonTag', `${setting.target.host}/mirror/harness/ci-addon:1.18.22`);
+    expect(JSON.parse(await readFile(join(setting.folder, 'reports/report.json'), 'utf8'))).toEqual(document);
+    expect(await readFile(join(setting.folder, 'reports/report.txt'), 'utf8')).toContain(
+      '4 images copied, 5 fields switched',
+    );
+  });
+
+  it('prints a summary for people without --json', async () => {
+    const { stdout, code } = await setting.factory(['sync']);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^sync \S+: SUCCEEDED \(4 images copied, 5 fields switched\)/);
+    expect(stdout).toMatch(/plugins\/cache:1\.10\.12\s+copied\s+.*cacheGCSTag, cacheS3Tag/);
+  });
+
+  it('finds nothing to do the second time', async () => {
+    await setting.factory(['sync']);
+    const { stdout, code } = await setting.factory(['sync']);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/SUCCEEDED \(nothing to do\)/);
+  });
+
+  it('reads the execution input from a file and from standard input', async () => {
+    const input = JSON.stringify({ modify_default: false, include_fields: ['addonTag'] });
+    await writeFile(join(setting.folder, 'input.json'), input);
+    const fromFile = documentOf(await setting.factory(['sync', '--json', '--input', 'input.json']));
+    const fromStdin = documentOf(await setting.factory(['sync', '--json', '--input', '-'], { stdin: input }));
+    expect(fromFile.images.map(({ image }) => image)).toEqual(['harness/ci-addon:1.18.22']);
+    expect(fromStdin.totals).toMatchObject({ images: 1, skipped: 1 });
+    expect(setting.overrides()).toEqual({});
+  });
+});
+
+describe('the other commands', () => {
+  it('plan says what sync would do, and writes nothing', async () => {
+    const result = await setting.factory(['plan', '--json']);
+    expect(result.code).toBe(0);
+    const { images, config, totals } = documentOf(result);
+    expect(new Set(images.map(({ status }) => status))).toEqual(new Set(['planned']));
+    expect(new Set(config.map(({ status }) => status))).toEqual(new Set(['planned']));
+    expect(totals.bytesTransferred).toBeGreaterThan(0);
+    expect(setting.overrides()).toEqual({});
+    expect(setting.target.storage.repositories()).toEqual([]);
+  });
+
+  it('verify exits with 1 and lists the drift, with 0 after a sync', async () => {
+    const before = await setting.factory(['verify']);
+    expect(before.code).toBe(1);
+    expect(before.stdout).toContain('DriftFound');
+    expect(before.stdout).toContain('ci K8 addonTag is not overridden');
+    await setting.factory(['sync']);
+    expect((await setting.factory(['verify'])).code).toBe(0);
+  });
+
+  it('reset gives Harness its own images back, and says when there is nothing to reset', async () => {
+    await setting.factory(['sync']);
+    const first = await setting.factory(['reset']);
+    expect(first.stdout).toMatch(/SUCCEEDED \(5 fields reset\)/);
+    expect(setting.overrides()).toEqual({});
+    const second = await setting.factory(['reset']);
+    expect(second.code).toBe(0);
+    expect(second.stdout).toMatch(/SUCCEEDED \(nothing to reset\)/);
+  });
+
+  it('restore puts back what was before a run, which history lists', async () => {
+    const { runId } = documentOf(await setting.factory(['sync', '--json']));
+    const listed = await setting.factory(['history']);
+    expect(listed.stdout).toMatch(new RegExp(`${runId}\\s+sync\\s+SUCCEEDED\\s+4\\s+5\\s+yes`));
+    const result = await setting.factory(['restore', '--run', runId]);
+    expect(result.code).toBe(0);
+    expect(setting.overrides()).toEqual({});
+  });
+
+  it('keeps its state where --state says', async () => {
+    await setting.factory(['sync', '--state', 'here']);
+    expect((await setting.factory(['history', '--state', 'here', '--json'])).stdout).toContain('"action": "sync"');
+    expect((await setting.factory(['history'])).stdout).toBe('No runs yet.\n');
+  });
+
+  it('answers --help and --version', async () => {
+    const help = await setting.factory(['--help']);
+    expect(help.code).toBe(0);
+    for (const command of ['sync', 'plan', 'verify', 'reset', 'restore', 'history'])
+      expect(help.stdout).toContain(command);
+    expect((await setting.factory(['--version'])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+  });
+});
+
+describe('bad input ends with exit code 2, before any network call', () => {
+  afterEach(() => {
+    expect(setting.harness.requests).toEqual([]);
+    expect(setting.target.requests).toEqual([]);
+  });
+
+  it('names every problem of the input at once, with path, what was found and what is allowed', async () => {
+    const stdin = JSON.stringify({
+      max_concurrency: 99,
+      modules: ['cd'],
+      registry: '../x',
+      colour: 'blue',
+      pins: { 'a/b': 'sha256:12' },
+    });
+    const { code, stderr, stdout } = await setting.factory(['sync', '--input', '-'], { stdin });
+    expect(code).toBe(2);
+    expect(stdout).toBe('');
+    expect(stderr).toContain('InvalidInput: the execution input has 5 problems');
+    expect(stderr).toContain('$.max_concurrency: found 99; allowed: a whole number from 1 to 40');
+    expect(stderr).toContain('$.modules[0]: found "cd"; allowed: ci, iacm, idp');
+    expect(stderr).toContain('$.registry: found "../x"');
+    expect(stderr).toContain('$.colour: found an unknown key');
+    expect(stderr).toContain('$.pins["a/b"]: found "sha256:12"');
+    expect(stderr).toContain('Hint: ');
+  });
+
+  it('names problems of the environment and of the input together', async () => {
+    const environment = { HARNESS_API_KEY: '', MAX_CONCURRENCY: 'many' };
+    const { code, stderr } = await setting.factory(['sync', '--input', '-'], { stdin: '{"prune": 1}', environment });
+    expect(code).toBe(2);
+    for (const path of ['HARNESS_API_KEY', 'MAX_CONCURRENCY', '$.prune']) expect(stderr).toContain(`${path}: found`);
+  });
+
+  it('prints the error as JSON with --json', async () => {
+    const { code, stdout } = await setting.factory(['sync', '--json', '--input', '-'], { stdin: '{"prune": 1}' });
+    expect(code).toBe(2);
+    expect(JSON.parse(stdout)).toMatchObject({
+      status: 'FAILED',
+      error: { name: 'InvalidInput', problems: [{ path: '$.prune', found: '1', allowed: 'true or false' }] },
+    });
+  });
+
+  it.each([
+    ['text that is not JSON', ['sync', '--input', '-'], '{"a"', 'standard input is not JSON'],
+    ['a list', ['sync', '--input', '-'], '[]', 'is not a JSON object'],
+    ['a missing file', ['sync', '--input', 'none.json'], '', 'cannot read none.json (ENOENT)'],
+    [
+      'another action than the command',
+      ['plan', '--input', '-'],
+      '{"action":"reset"}',
+      'another action than the command',
+    ],
+    ['restore without a run', ['restore'], '', '--run'],
+    ['an unknown command', ['sink'], '', "unknown command 'sink'"],
+    ['an unknown option', ['sync', '--force'], '', "unknown option '--force'"],
+  ])('refuses %s', async (_, args, stdin, message) => {
+    const { code, stderr } = await setting.factory(args, { stdin });
+    expect(stderr).toContain(message);
+    expect(code).toBe(2);
+  });
+
+  it('refuses a broken Docker config.json without quoting it', async () => {
+    await writeFile(join(setting.folder, 'config.json'), '{"auths": {"secret-host": ');
+    const { code, stderr } = await setting.factory(['sync'], { environment: { DOCKER_CONFIG: setting.folder } });
+    expect(code).toBe(2);
+    expect(stderr).toContain('config.json: it is not JSON');
+    expect(stderr).not.toContain('secret-host');
+  });
+});
+
+describe('a run that fails exits with 1, says what failed and what to do, and leaves Harness as it was', () => {
+  afterEach(() => {
+    expect(setting.overrides()).toEqual({});
+  });
+
+  it('with a wrong key, which is not printed', async () => {
+    const wrong = 'sat.embedded.wrong.topsecret';
+    const { code, stdout, stderr } = await setting.factory(['sync'], { environment: { HARNESS_API_KEY: wrong } });
+    expect(code).toBe(1);
+    expect(stdout).toContain('HarnessUnauthorized');
+    expect(stdout).toContain('Hint: ');
+    expect(stdout + stderr).not.toContain('topsecret');
+  });
+
+  it('with a Harness that cannot be reached', async () => {
+    const { code, stdout } = await setting.factory(['sync'], {
+      environment: { HARNESS_URL: 'https://harness.invalid' },
+    });
+    expect(code).toBe(1);
+    expect(stdout).toContain('HarnessUnreachable');
+    expect(stdout).toContain('harness.invalid');
+  });
+
+  it('with an image that no source has', async () => {
+    setting.harness.setDefault('ci', 'K8', 'gcsUploadTag', 'plugins/gcs:9.9.9');
+    const { code, stdout } = await setting.factory(['sync']);
+    expect(code).toBe(1);
+    expect(stdout).toContain('ImagesFailed: 1 of 5 images could not be copied: plugins/gcs:9.9.9');
+    expect(stdout).toContain(`${setting.source.host}/plugins/gcs:9.9.9 does not exist`);
+  });
+
+  it('with a registry that refuses the push', async () => {
+    setting.target.quirks.createRepositories = false;
+    const { code, stdout } = await setting.factory(['sync']);
+    expect(code).toBe(1);
+    expect(stdout).toContain('ImagesFailed');
+    expect(stdout).toContain('NAME_UNKNOWN');
+  });
+
+  it('when it is interrupted while it copies', async () => {
+    setting.target.faults.add({ match: { method: 'PUT', path: /\/manifests\//, times: 100 }, act: 'stall' });
+    const { code, stdout, stderr } = await setting.factory(['sync'], {
+      when: { printed: /copying/, act: (pid) => process.kill(pid, 'SIGINT') },
+    });
+    expect(stderr).toContain('Interrupted');
+    expect(stdout).toContain('Interrupted: the run was interrupted');
+    expect(code).toBe(1);
+  });
+});

@@ -1,0 +1,100 @@
+import { spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startHarnessApi } from '../../infra/local/embedded/harness-api/server.ts';
+import { startRegistry } from '../../infra/local/embedded/registry/server.ts';
+import { pushSamples } from '../../infra/local/embedded/sample-images.ts';
+
+/** What a command printed, and how it ended. */
+export interface CommandResult {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+export interface CommandOptions {
+  stdin?: string;
+  environment?: Record<string, string>;
+  /** Gets the running process's id once it has printed something on standard error that matches. */
+  when?: { printed: RegExp; act: (pid: number) => void };
+}
+
+const main = join(import.meta.dirname, '../../infra/local/main.ts');
+
+/** Everything a run of the installed command needs: the embedded servers, a few images, and an empty home. */
+export async function startSetting() {
+  const folder = await mkdtemp(join(tmpdir(), 'factory-command-'));
+  const harness = await startHarnessApi({
+    defaults: {
+      ci: {
+        K8: {
+          addonTag: 'harness/ci-addon:1.18.22',
+          liteEngineTag: 'harness/ci-lite-engine:1.18.22',
+          cacheGCSTag: 'plugins/cache:1.10.12',
+          cacheS3Tag: 'plugins/cache:1.10.12',
+          securityTag: 'harness/sto-plugin:latest',
+        },
+      },
+    },
+  });
+  const source = await startRegistry();
+  const target = await startRegistry();
+  pushSamples(
+    source,
+    [
+      'harness/ci-addon:1.18.22',
+      'harness/ci-lite-engine:1.18.22',
+      'plugins/cache:1.10.12',
+      'harness/sto-plugin:latest',
+    ],
+    {
+      layerBytes: 2_000,
+    },
+  );
+  const environment: Record<string, string> = {
+    HOME: folder,
+    PATH: process.env.PATH ?? '',
+    HARNESS_URL: harness.url,
+    HARNESS_API_KEY: harness.apiKey,
+    REGISTRY_NAME: `${target.host}/mirror`,
+    SOURCE_REGISTRY: source.host,
+  };
+  const overrides = () => harness.state[harness.accountId]?.ci.K8 ?? {};
+
+  function factory(args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
+    return new Promise((resolve, reject) => {
+      const child = spawn(process.execPath, [main, ...args], {
+        env: { ...environment, ...options.environment },
+        cwd: folder,
+      });
+      const result: CommandResult = { code: null, stdout: '', stderr: '' };
+      let { when } = options;
+      child.stdout.on('data', (chunk: Buffer) => (result.stdout += chunk.toString()));
+      child.stderr.on('data', (chunk: Buffer) => {
+        result.stderr += chunk.toString();
+        if (when?.printed.test(result.stderr) && child.pid !== undefined) {
+          when.act(child.pid);
+          when = undefined;
+        }
+      });
+      child.on('error', reject);
+      child.on('close', (code) => resolve({ ...result, code }));
+      child.stdin.on('error', () => undefined);
+      child.stdin.end(options.stdin ?? '');
+    });
+  }
+
+  return {
+    folder,
+    harness,
+    source,
+    target,
+    overrides,
+    factory,
+    async close() {
+      await Promise.all([harness.close(), source.close(), target.close()]);
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
