@@ -86,12 +86,12 @@ const failures: Record<string, Omit<NetworkFailure, 'code'>> = {
 /** Recognises an error of the network or of undici; `undefined` when it is something else. */
 export function networkFailure(error: unknown): NetworkFailure | undefined {
   // Not `instanceof`: errors of Node's own modules belong to another realm when the code runs inside a VM context.
-  for (let e = error, depth = 0; isNativeError(e) && depth < 5; e = e.cause, depth++) {
-    const code = 'code' in e && typeof e.code === 'string' ? e.code : undefined;
-    const known = code && failures[code];
+  for (let e = error, depth = 0; isNativeError(e) && depth < 5; depth++) {
+    const code = 'code' in e && typeof e.code === 'string' ? e.code : '';
+    const known = Object.hasOwn(failures, code) && failures[code];
     if (known) return { code, ...known };
     // Happy eyeballs reports one error per address; they agree in practice.
-    if ('errors' in e && Array.isArray(e.errors) && e.errors.length > 0) return networkFailure(e.errors[0]);
+    e = 'errors' in e && Array.isArray(e.errors) && e.errors.length > 0 ? (e.errors[0] as unknown) : e.cause;
   }
   return undefined;
 }

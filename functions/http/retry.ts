@@ -34,7 +34,8 @@ export async function retry<T>(attempt: (n: number) => Promise<T>, options: Retr
       const ceiling = Math.min(options.maxMs, options.baseMs * 2 ** (n - 1));
       const pauseMs = Math.round((verdict.afterMs ?? 0) + Math.random() * ceiling);
       options.onRetry?.(error, n, pauseMs);
-      await sleep(pauseMs, undefined, options.signal && { signal: options.signal });
+      // An abort ends the pause; the signal's own reason is thrown above.
+      await sleep(pauseMs, undefined, options.signal && { signal: options.signal }).catch(() => undefined);
     }
   }
 }
@@ -46,7 +47,8 @@ export async function retry<T>(attempt: (n: number) => Promise<T>, options: Retr
 export function parseRetryAfter(header: string | undefined, now = Date.now()): number | undefined {
   if (header === undefined) return undefined;
   if (/^\d{1,9}$/.test(header.trim())) return Number(header.trim()) * 1000;
-  const date = Date.parse(header);
+  // `Date.parse` alone takes numbers and fragments for years; every HTTP date begins with the day's name.
+  const date = /^\s*(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)/.test(header) ? Date.parse(header) : NaN;
   return Number.isNaN(date) ? undefined : Math.max(0, date - now);
 }
 

@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream';
 import { Agent, type Dispatcher } from 'undici';
 
 /** Every time limit of the HTTP layer, in milliseconds. */
-export const timeouts = {
+const timeouts = {
   connect: 10_000,
   /** From the end of the request to the first byte of the answer. */
   headers: 60_000,
@@ -22,7 +22,7 @@ export interface Request {
 
 export interface Response {
   status: number;
-  /** The first value of a header, by lower-case name. */
+  /** By lower-case name. Of a header that was sent several times: all, joined, where it is a list; else the first. */
   header(name: string): string | undefined;
   /** Must be read or dumped, else its connection stays busy. */
   body: Dispatcher.ResponseData['body'];
@@ -64,7 +64,8 @@ export class Transport {
       status: statusCode,
       header: (name) => {
         const value = headers[name];
-        return Array.isArray(value) ? value[0] : value;
+        if (!Array.isArray(value)) return value;
+        return listHeaders.has(name) ? value.join(', ') : value[0];
       },
       body,
     };
@@ -82,6 +83,9 @@ export class Transport {
 }
 
 const userAgent = 'harness-ci-image-factory';
+
+/** Headers whose repetition means one list (RFC 9110, 5.3): a registry may offer Basic and Bearer in two lines. */
+const listHeaders: ReadonlySet<string> = new Set(['www-authenticate', 'link']);
 
 /** Reads a body whose size nobody vouches for. Throws `RangeError` once it exceeds `limit` bytes. */
 export async function readBody(response: Response, limit: number): Promise<Buffer> {

@@ -1,3 +1,4 @@
+import { FactoryError } from '../errors.ts';
 import type { Response } from '../http/transport.ts';
 import { repositoryScope } from './auth/authorizer.ts';
 import type { Digest } from './digest.ts';
@@ -44,9 +45,26 @@ export type Upload = { mounted: true } | { mounted: false; session: URL };
 
 /**
  * Opens an upload. With `mountFrom`, a repository of the same registry that holds the blob, asks for a mount first; a
- * registry that refuses answers with an ordinary session, so asking costs nothing.
+ * registry that has nothing to mount answers with an ordinary session, so asking costs nothing.
  */
 export async function startUpload(
+  repository: Repository,
+  digest: Digest,
+  mountFrom: string | undefined,
+  signal?: AbortSignal,
+): Promise<Upload> {
+  try {
+    return await requestUpload(repository, digest, mountFrom, signal);
+  } catch (error) {
+    // Harbor and GitLab refuse a mount from a project they do not let us see, instead of falling back
+    // (https://github.com/google/go-containerregistry/issues/1404).
+    const refused = error instanceof FactoryError && !(error instanceof RegistryFailure && error.transient);
+    if (mountFrom === undefined || !refused) throw error;
+    return requestUpload(repository, digest, undefined, signal);
+  }
+}
+
+async function requestUpload(
   repository: Repository,
   digest: Digest,
   mountFrom: string | undefined,
@@ -129,8 +147,14 @@ export async function finishUpload(
   }
 }
 
-/** Tells the registry to forget a session. Best effort: users who may only add are not allowed to. */
-export async function cancelUpload(repository: Repository, session: URL, signal?: AbortSignal): Promise<void> {
+/** Best effort must not hold anyone up, in milliseconds. */
+const cancelTimeoutMs = 5_000;
+
+/**
+ * Tells the registry to forget a session. Best effort: users who may only add are not allowed to. Takes no signal, since
+ * it is called when work was aborted.
+ */
+export async function cancelUpload(repository: Repository, session: URL): Promise<void> {
   try {
     const response = await repository.registry.request({
       method: 'DELETE',
@@ -140,7 +164,7 @@ export async function cancelUpload(repository: Repository, session: URL, signal?
       doing: 'cancel an upload to',
       repository: repository.name,
       writes: true,
-      signal,
+      signal: AbortSignal.timeout(cancelTimeoutMs),
     });
     await response.body.dump();
   } catch {

@@ -1,16 +1,16 @@
-import pLimit from 'p-limit';
 import { FactoryError } from '../errors.ts';
 import type { BlobLedger } from './blob-ledger.ts';
 import { hasBlob } from './blobs.ts';
 import type { Image } from './image.ts';
+import { inParallel } from './in-parallel.ts';
 import type { Descriptor, Manifest } from './manifest.ts';
 import { putManifest, type Repository, resolveTag } from './manifests.ts';
 import { isNondistributable } from './media-type.ts';
 import { RegistryFailure } from './registry-failure.ts';
 import { transferBlob } from './transfer.ts';
 
-/** Blobs of one image in flight at once. */
-const blobsInFlight = 8;
+/** Blobs, and then manifests, of one image in flight at once. */
+const requestsInFlight = 8;
 
 export interface ImageCopy {
   source: Repository;
@@ -52,42 +52,24 @@ export async function copyImage(copy: ImageCopy): Promise<CopyTotals> {
 }
 
 async function copyBlobs(copy: ImageCopy, report: (event: CopyProgress) => void): Promise<void> {
-  const limit = pLimit(blobsInFlight);
   // Largest first: a large blob that starts last would be waited for alone.
   const blobs = copy.image.blobs.toSorted((a, b) => b.size - a.size);
-  const failed = new AbortController();
-  const signal = copy.signal ? AbortSignal.any([copy.signal, failed.signal]) : failed.signal;
-  const outcomes = await Promise.allSettled(
-    blobs.map((blob) =>
-      limit(async () => {
-        try {
-          signal.throwIfAborted();
-          await copyBlob({ ...copy, signal }, blob, report);
-        } catch (error) {
-          // The first failure ends its siblings; their own errors are consequences.
-          failed.abort(error);
-          throw error;
-        }
-      }),
-    ),
-  );
-  copy.signal?.throwIfAborted();
-  if (outcomes.some(({ status }) => status === 'rejected')) throw failed.signal.reason;
+  await inParallel(blobs, requestsInFlight, copy.signal, (blob, signal) => copyBlob({ ...copy, signal }, blob, report));
 }
 
 async function copyBlob(copy: ImageCopy, blob: Descriptor, report: (event: CopyProgress) => void): Promise<void> {
   const { source, destination, ledger, signal } = copy;
-  await ledger.alone(blob.digest, async () => {
-    const holder = ledger.holder(blob.digest);
-    if (holder === destination.name || (await hasBlob(destination, blob.digest, signal))) {
+  const bring = async () => {
+    if (ledger.knows(blob.digest, destination.name) || (await hasBlob(destination, blob.digest, signal))) {
       ledger.record(blob.digest, destination.name);
       return report({ kind: 'skipped', bytes: blob.size });
     }
+    const holder = ledger.holder(blob.digest);
     const how = await transferBlob({
       source,
       destination,
       blob,
-      mountFrom: holder,
+      mountFrom: holder === destination.name ? undefined : holder,
       onBytes: (bytes) => report({ kind: 'transferred', bytes }),
       signal,
     }).catch((error: unknown) => {
@@ -97,7 +79,8 @@ async function copyBlob(copy: ImageCopy, blob: Descriptor, report: (event: CopyP
     if (how !== 'uploaded') report({ kind: 'skipped', bytes: blob.size });
     if (how !== 'elsewhere' && destination.registry.profile.mount === 'immediate')
       ledger.record(blob.digest, destination.name);
-  });
+  };
+  await ledger.alone(blob.digest, bring, signal);
 }
 
 /** A Windows base layer that its registry does not serve: clients get it from the addresses in its descriptor. */
@@ -110,12 +93,10 @@ async function pushManifests({ destination, image, tag, signal }: ImageCopy): Pr
   const children = image.manifests.filter((manifest) => manifest !== image.root);
   // Children are sorted parents-last, and only nested indexes have an order among themselves.
   const nested = children.filter(({ manifests }) => manifests.length > 0);
-  const limit = pLimit(blobsInFlight);
-  await Promise.all(
-    children
-      .filter((child) => !nested.includes(child))
-      .map((child) => limit(() => putManifest(destination, child.digest, child, signal))),
-  );
+  const leaves = children.filter(({ manifests }) => manifests.length === 0);
+  await inParallel(leaves, requestsInFlight, signal, async (child, either) => {
+    await putManifest(destination, child.digest, child, either);
+  });
   for (const index of nested) await putManifest(destination, index.digest, index, signal);
   await pushRoot(destination, image.root, tag, signal);
 }
@@ -131,6 +112,9 @@ async function pushRoot(
   } catch (error) {
     // Immutable tags refuse a push even of what they hold already.
     const refused = error instanceof RegistryFailure && error.status >= 400 && error.status < 500;
-    if (!refused || (await resolveTag(destination, tag ?? root.digest, signal)) !== root.digest) throw error;
+    if (!refused) throw error;
+    // The refusal says more than a failed look at the tag would.
+    const present = await resolveTag(destination, tag ?? root.digest, signal).catch(() => undefined);
+    if (present !== root.digest) throw error;
   }
 }

@@ -2,6 +2,7 @@ import { FactoryError } from '../errors.ts';
 import type { Digest } from './digest.ts';
 import { type Descriptor, type Manifest, manifestLimits } from './manifest.ts';
 import { isIndexType, isManifestType } from './media-type.ts';
+import { printable } from './remote-text.ts';
 
 /** Everything one manifest leads to. */
 export interface Image {
@@ -21,6 +22,8 @@ export interface Image {
 export async function loadImage(root: Manifest, read: (digest: Digest) => Promise<Manifest>): Promise<Image> {
   const manifests = new Map<Digest, Manifest>();
   const blobs = new Map<Digest, Descriptor>();
+  // Indexes may share children: each is read once.
+  const reads = new Map<Digest, Promise<Manifest>>();
   let descriptors = 0;
   await visit(root, 0);
   const sorted = [...blobs.values()];
@@ -35,22 +38,25 @@ export async function loadImage(root: Manifest, read: (digest: Digest) => Promis
     if (depth > manifestLimits.depth) throw tooMuch(`indexes nested deeper than ${manifestLimits.depth}`);
     descriptors += manifest.manifests.length + manifest.blobs.length;
     if (descriptors > manifestLimits.descriptors) throw tooMuch(`more than ${manifestLimits.descriptors} descriptors`);
-    const children = new Map(manifest.manifests.map((child) => [child.digest, child]));
-    if (manifests.size + children.size > manifestLimits.manifests)
-      throw tooMuch(`more than ${manifestLimits.manifests} manifests`);
-    await Promise.all([...children.values()].map((child) => visitChild(child, depth)));
+    const known = new Set([...reads.keys(), ...manifest.manifests.map(({ digest }) => digest)]);
+    // The root is not among those that are read.
+    if (1 + known.size > manifestLimits.manifests) throw tooMuch(`more than ${manifestLimits.manifests} manifests`);
+    // Every descriptor is checked: two of one digest may contradict each other.
+    await Promise.all(manifest.manifests.map((child) => visitChild(child, depth)));
     for (const blob of manifest.blobs) addBlob(blob);
     manifests.set(manifest.digest, manifest);
   }
 
   async function visitChild(child: Descriptor, depth: number): Promise<void> {
     if (!isManifestType(child.mediaType)) {
-      throw new FactoryError('ManifestUnsupported', `${root.digest} lists ${child.digest} of type ${child.mediaType}`, {
+      const type = printable(child.mediaType);
+      throw new FactoryError('ManifestUnsupported', `${root.digest} lists ${child.digest} of type "${type}"`, {
         hint: 'Only indexes of Docker schema 2 and OCI images, indexes and artifacts can be copied.',
       });
     }
-    if (manifests.has(child.digest)) return;
-    const manifest = await read(child.digest);
+    let reading = reads.get(child.digest);
+    if (!reading) reads.set(child.digest, (reading = read(child.digest)));
+    const manifest = await reading;
     if (manifest.bytes.length !== child.size) {
       throw contradiction(`manifest ${child.digest} has ${manifest.bytes.length} bytes, its index says ${child.size}`);
     }

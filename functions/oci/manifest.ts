@@ -2,6 +2,7 @@ import { FactoryError } from '../errors.ts';
 import { type Digest, digestOf, parseDigest } from './digest.ts';
 import { isIndexType, isManifestType, isSchema1, mediaTypes } from './media-type.ts';
 import type { Platform } from './platform.ts';
+import { printable } from './remote-text.ts';
 
 /** A pointer to content (image-spec descriptor.md), as far as copying needs it. */
 export interface Descriptor {
@@ -88,19 +89,26 @@ function kindOf(document: Json, contentType: string | undefined, where: string):
       hint: 'Schema 1 was retired in 2017. Push the image again with a current tool.',
     });
   }
-  // A document that passes for two kinds may be read differently by two clients (CVE-2021-41190).
-  if (document['manifests'] !== undefined && (document['layers'] !== undefined || document['config'] !== undefined)) {
-    throw invalid(`${where} is an index and an image at once`);
-  }
   const mediaType = typeof declared === 'string' ? declared : served;
+  refuseTwoKinds(document, [declared, served], where);
   if (mediaType !== undefined && isManifestType(mediaType)) return mediaType;
   if (declared === undefined) {
     if (document['manifests'] !== undefined) return mediaTypes.ociIndex;
     if (document['config'] !== undefined) return mediaTypes.ociManifest;
   }
-  throw new FactoryError('ManifestUnsupported', `${where} is of unknown type ${JSON.stringify(mediaType ?? null)}`, {
+  const unknown = mediaType === undefined ? 'no type' : `unknown type "${printable(mediaType)}"`;
+  throw new FactoryError('ManifestUnsupported', `${where} is of ${unknown}`, {
     hint: 'Only Docker schema 2 and OCI images, indexes and artifacts can be copied.',
   });
+}
+
+/** A document that passes for two kinds may be read differently by two clients (CVE-2021-41190). */
+function refuseTwoKinds(document: Json, types: readonly unknown[], where: string): void {
+  const named = types.filter((type) => typeof type === 'string' && isManifestType(type)) as string[];
+  const has = (...members: string[]) => members.some((member) => document[member] !== undefined);
+  const isIndex = has('manifests') || named.some(isIndexType);
+  const isImage = has('config', 'layers', 'blobs') || named.some((type) => !isIndexType(type));
+  if (isIndex && isImage) throw invalid(`${where} is an index and an image at once`);
 }
 
 function subjectOf(document: Json, where: string): Descriptor | undefined {

@@ -1,10 +1,9 @@
 import { FactoryError } from '../errors.ts';
-import { readBody } from '../http/transport.ts';
 import { repositoryScope } from './auth/authorizer.ts';
 import { type Digest, isDigest } from './digest.ts';
 import { type Manifest, manifestLimits, parseManifest } from './manifest.ts';
 import { acceptedManifests } from './media-type.ts';
-import type { Registry } from './registry.ts';
+import type { ReadLimit, Registry, RegistryRequest } from './registry.ts';
 
 /** A `Repository` is named within its registry: `prefix/harness/ci-addon`. */
 export interface Repository {
@@ -46,7 +45,7 @@ export async function getManifest(
   tagOrDigest: string,
   signal?: AbortSignal,
 ): Promise<Manifest> {
-  const response = await repository.registry.request({
+  const request: RegistryRequest = {
     method: 'GET',
     target: `${repository.name}/manifests/${tagOrDigest}`,
     scopes: [repositoryScope(repository.name, 'pull')],
@@ -56,18 +55,24 @@ export async function getManifest(
     repository: repository.name,
     writes: false,
     signal,
-  });
-  let bytes: Buffer;
-  try {
-    bytes = await readBody(response, manifestLimits.bytes);
-  } catch (cause) {
-    if (!(cause instanceof RangeError)) throw cause;
-    throw new FactoryError('ManifestInvalid', `manifest ${tagOrDigest} of ${repository.name} is larger than 4 MiB`, {
-      hint: 'No registry has to accept manifests above 4 MiB; this one is broken or hostile.',
-      cause,
-    });
-  }
+  };
+  const { response, bytes } = await repository.registry.read(
+    request,
+    manifestSize(`manifest ${tagOrDigest} of ${repository.name}`),
+  );
   return parseManifest(bytes, response.header('content-type'), isDigest(tagOrDigest) ? tagOrDigest : undefined);
+}
+
+/** How much is read of what should be a manifest; `what` is named in the `ManifestInvalid` of one that is larger. */
+export function manifestSize(what: string): ReadLimit {
+  return {
+    bytes: manifestLimits.bytes,
+    exceeded: (cause) =>
+      new FactoryError('ManifestInvalid', `${what} is larger than 4 MiB`, {
+        hint: 'No registry has to accept manifests above 4 MiB; this one is broken or hostile.',
+        cause,
+      }),
+  };
 }
 
 /**

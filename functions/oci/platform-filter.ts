@@ -1,7 +1,9 @@
 import { FactoryError } from '../errors.ts';
+import type { Digest } from './digest.ts';
 import { type Descriptor, type Manifest, parseManifest } from './manifest.ts';
 import { isIndexType } from './media-type.ts';
 import { formatPlatform, type Platform, platformMatches } from './platform.ts';
+import { printable } from './remote-text.ts';
 
 /** How buildx marks an attestation with the image it is about. */
 const attestationSubject = 'vnd.docker.reference.digest';
@@ -17,20 +19,20 @@ export function filterPlatforms(manifest: Manifest, wanted: readonly Platform[])
   const isWanted = ({ platform }: Descriptor) =>
     platform !== undefined && wanted.some((w) => platformMatches(w, platform));
   const images = new Set(manifest.manifests.filter(isWanted).map(({ digest }) => digest));
-  const keeps = (child: Descriptor) =>
-    images.has(child.digest) ||
-    (child.platform === undefined && isIndexType(child.mediaType)) ||
-    [...images].some((digest) => digest === child.annotations?.[attestationSubject]);
+  const keeps = ({ digest, mediaType, platform, annotations }: Descriptor) =>
+    images.has(digest) ||
+    (platform === undefined && isIndexType(mediaType)) ||
+    images.has(annotations?.[attestationSubject] as Digest);
   const kept = manifest.manifests.map(keeps);
   if (!kept.includes(true)) {
-    const offered = [
-      ...new Set(manifest.manifests.flatMap(({ platform }) => (platform ? [formatPlatform(platform)] : []))),
-    ];
+    // buildx gives attestations the platform unknown/unknown.
+    const platforms = manifest.manifests.flatMap(({ platform }) => platform ?? []).filter(({ os }) => os !== 'unknown');
+    const offered = new Set(platforms.map(formatPlatform));
     throw new FactoryError(
       'ImageNotFound',
       `${manifest.digest} offers none of ${wanted.map(formatPlatform).join(', ')}`,
       {
-        hint: `It offers ${offered.join(', ') || 'no platform at all'}. Change "platforms".`,
+        hint: `It offers ${printable([...offered].join(', ')) || 'no platform at all'}. Change "platforms".`,
       },
     );
   }

@@ -21,5 +21,10 @@ export function formatPlatform({ os, architecture, variant }: Platform): string 
 /** Whether an image for `offered` is wanted. A wish without variant takes every variant, and every `os.version`. */
 export function platformMatches(wanted: Platform, offered: Platform): boolean {
   if (wanted.os !== offered.os || wanted.architecture !== offered.architecture) return false;
-  return wanted.variant === undefined || wanted.variant === offered.variant;
+  return wanted.variant === undefined || variantOf(wanted) === variantOf(offered);
+}
+
+/** An index may leave out the variant that everybody means (containerd/platforms, `normalizeArch`). */
+function variantOf({ architecture, variant }: Platform): string | undefined {
+  return variant ?? { arm64: 'v8', arm: 'v7' }[architecture];
 }

@@ -122,7 +122,10 @@ function looksLikeRegistry(component: string): boolean {
 
 function parseHost(text: string): string {
   const match = host.exec(text);
-  if (!match) throw new ReferenceSyntaxError(`"${text}" is not a registry host (host[:port])`);
+  // What looks like an address must be one: `256.1.1.1` and `[:]` pass the pattern only.
+  if (!match || !URL.canParse(`http://${text.replace(/:\d+$/, '')}`)) {
+    throw new ReferenceSyntaxError(`"${text}" is not a registry host (host[:port])`);
+  }
   if (match[1] !== undefined && (Number(match[1]) < 1 || Number(match[1]) > 65535)) {
     throw new ReferenceSyntaxError(`port ${match[1]} is not between 1 and 65535`);
   }
@@ -142,7 +145,8 @@ function parsePath(text: string): string {
 
 function refuseOddText(text: string): void {
   if (text === '') throw new ReferenceSyntaxError('it is empty');
-  if (/[\u0000-\u0020\u007f]/.test(text)) throw new ReferenceSyntaxError('it holds a space or a control character');
+  if (/[^!-~]/.test(text))
+    throw new ReferenceSyntaxError('it holds a space, a control character or a letter beyond ASCII');
   if (text.includes('://')) throw new ReferenceSyntaxError('it is a URL: leave the scheme out');
   if (/^[^/]*@[^/]*\//.test(text)) throw new ReferenceSyntaxError(holdsCredentials);
 }

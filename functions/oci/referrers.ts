@@ -1,9 +1,9 @@
-import { readBody } from '../http/transport.ts';
 import { repositoryScope } from './auth/authorizer.ts';
 import type { Digest } from './digest.ts';
-import { type Descriptor, type Manifest, manifestLimits, parseManifest } from './manifest.ts';
-import { getManifest, putManifest, type Repository, resolveTag } from './manifests.ts';
+import { type Descriptor, type Manifest, parseManifest } from './manifest.ts';
+import { getManifest, manifestSize, putManifest, type Repository, resolveTag } from './manifests.ts';
 import { mediaTypes } from './media-type.ts';
+import type { RegistryRequest } from './registry.ts';
 
 /** Which of the artifacts that refer to an image go along with it. */
 export type ReferrersPolicy = 'off' | 'signatures' | 'all';
@@ -25,7 +25,7 @@ export async function listReferrers(
   const found: Descriptor[] = [];
   let target: string | URL = `${repository.name}/referrers/${subject}`;
   for (let page = 0; page < maxPages; page++) {
-    const response = await repository.registry.request({
+    const request: RegistryRequest = {
       method: 'GET',
       target,
       scopes: [repositoryScope(repository.name, 'pull')],
@@ -36,12 +36,10 @@ export async function listReferrers(
       repository: repository.name,
       writes: false,
       signal,
-    });
-    if (response.status !== 200) {
-      await response.body.dump();
-      return (await fallbackIndex(repository, subject, signal))?.manifests ?? [];
-    }
-    const index = parseManifest(await readBody(response, manifestLimits.bytes), mediaTypes.ociIndex);
+    };
+    const { response, bytes } = await repository.registry.read(request, manifestSize(`the referrers of ${subject}`));
+    if (response.status !== 200) return (await fallbackIndex(repository, subject, signal))?.manifests ?? [];
+    const index = parseManifest(bytes, mediaTypes.ociIndex);
     found.push(...index.manifests);
     const next = /<([^>]+)>\s*;\s*rel="?next"?/.exec(response.header('link') ?? '')?.[1];
     if (next === undefined) break;

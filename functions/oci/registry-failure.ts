@@ -1,8 +1,10 @@
+import { isNativeError } from 'node:util/types';
 import { type ErrorName, FactoryError } from '../errors.ts';
 import { networkFailure } from '../http/network-error.ts';
 import { parseRetryAfter, transientStatuses } from '../http/retry.ts';
 import { displayUrl } from '../http/redact.ts';
 import { readBody, type Response } from '../http/transport.ts';
+import { printable } from './remote-text.ts';
 
 /** A registry's refusal, with what a caller needs to decide about another try. */
 export class RegistryFailure extends FactoryError {
@@ -12,6 +14,8 @@ export class RegistryFailure extends FactoryError {
   readonly code: string | undefined;
   readonly transient: boolean;
   readonly retryAfterMs: number | undefined;
+  /** The request was repeated as often as is allowed: whoever repeats a larger step must not multiply that. */
+  exhausted = false;
 
   constructor(
     name: ErrorName,
@@ -43,9 +47,17 @@ export interface Purpose {
   readonly writes: boolean;
 }
 
-/** Turns an answer that was not expected into an error. Reads the body, within bounds. */
-export async function failureOf(registry: string, purpose: Purpose, response: Response): Promise<RegistryFailure> {
-  const { code, message } = await errorBody(response);
+/**
+ * Turns an answer that was not expected into an error. Reads the body, within bounds. `authorization` is the header that
+ * was sent: an answer that echoes it is not passed on.
+ */
+export async function failureOf(
+  registry: string,
+  purpose: Purpose,
+  response: Response,
+  authorization?: string,
+): Promise<RegistryFailure> {
+  const { code, message } = await errorBody(response, authorization?.split(' ').at(-1));
   const { status } = response;
   const place = `${registry}/${purpose.repository}`;
   const said = [code, message].filter(Boolean).join(': ');
@@ -61,13 +73,26 @@ export async function failureOf(registry: string, purpose: Purpose, response: Re
 
 /** Turns a broken connection into an error; anything that is not of the network is returned unchanged. */
 export function connectionFailureOf(registry: string, purpose: Purpose, url: URL, error: unknown): unknown {
-  const failure = networkFailure(error);
+  const failure = brokenConnection(error);
   if (!failure) return error;
   return new RegistryFailure(
     'RegistryUnreachable',
     `could not ${purpose.doing} ${registry}/${purpose.repository}: ${failure.text} (${displayUrl(new URL(url.origin))})`,
-    { hint: failure.hint, status: 0, transient: failure.transient, cause: error },
+    { hint: failure.hint, status: 0, transient: failure.transient, cause: failure.cause },
   );
+}
+
+/** What a broken connection comes to, with its cause as far as that may be shown; `undefined` for anything else. */
+export function brokenConnection(
+  error: unknown,
+): { text: string; hint: string; transient: boolean; cause: unknown } | undefined {
+  if (isNativeError(error) && error.name === 'HTTPParserError') {
+    const hint = 'Check the host and port, and whether the server speaks HTTP or HTTPS there.';
+    // undici keeps the bytes it could not parse in the error, and they may echo our credentials.
+    return { text: 'the answer is not HTTP', hint, transient: false, cause: undefined };
+  }
+  const failure = networkFailure(error);
+  return failure && { ...failure, cause: error };
 }
 
 function classify(
@@ -109,10 +134,11 @@ function classify(
 }
 
 /** The first error of the specification's document, or a piece of whatever else was sent. */
-async function errorBody(response: Response): Promise<{ code?: string; message?: string }> {
+async function errorBody(response: Response, secret?: string): Promise<{ code?: string; message?: string }> {
   let text: string;
   try {
     text = (await readBody(response, errorBodyLimit)).toString();
+    if (secret) text = text.replaceAll(secret, '[redacted]');
   } catch {
     return {};
   }
@@ -126,13 +152,4 @@ async function errorBody(response: Response): Promise<{ code?: string; message?:
   } catch {
     return /<html|<!doctype/i.test(text) ? {} : { message: printable(text) };
   }
-}
-
-/** Remote text in our messages: one line, bounded, without control characters that could drive a terminal. */
-function printable(text: string): string {
-  // oxlint-disable-next-line no-control-regex -- control characters are what is removed
-  return text
-    .replaceAll(/[\u0000-\u001f\u007f-\u009f]+/g, ' ')
-    .trim()
-    .slice(0, 300);
 }

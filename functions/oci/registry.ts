@@ -1,10 +1,12 @@
-import { retry, type RetryOptions } from '../http/retry.ts';
-import type { Request, Response, Transport } from '../http/transport.ts';
+import type { FactoryError } from '../errors.ts';
+import { retry, type RetryOptions, type Verdict } from '../http/retry.ts';
+import { readBody, type Request, type Response, type Transport } from '../http/transport.ts';
 import { Authorizer, type Scope } from './auth/authorizer.ts';
 import type { CredentialProvider } from './auth/credentials.ts';
 import { type Profile, profileOf } from './profile.ts';
 import { isLoopback } from './reference.ts';
 import { connectionFailureOf, failureOf, type Purpose, RegistryFailure } from './registry-failure.ts';
+import { printable } from './remote-text.ts';
 
 export interface RegistryOptions {
   /** `host[:port]`, as in image names. */
@@ -15,6 +17,8 @@ export interface RegistryOptions {
   insecure?: boolean;
   trustedTokenHosts?: readonly string[];
   retry?: Partial<RetryPolicy>;
+  /** Default: by the host's name. */
+  profile?: Profile;
 }
 
 export type RetryPolicy = Pick<RetryOptions, 'attempts' | 'baseMs' | 'maxMs'>;
@@ -35,6 +39,14 @@ export interface RegistryRequest extends Purpose {
   signal?: AbortSignal | undefined;
 }
 
+export interface ReadLimit {
+  bytes: number;
+  /** What is thrown when the answer is larger. */
+  exceeded: (cause: RangeError) => FactoryError;
+}
+
+/** The longest pause that a registry may ask for, in milliseconds; one that wants more has failed for this run. */
+const longestPauseMs = 120_000;
 const maxRedirects = 5;
 const redirectStatuses = new Set([301, 302, 303, 307, 308]);
 
@@ -49,7 +61,7 @@ export class Registry {
 
   constructor(options: RegistryOptions) {
     this.name = options.registry;
-    this.profile = profileOf(options.registry);
+    this.profile = options.profile ?? profileOf(options.registry);
     this.retryPolicy = { ...defaultRetry, ...options.retry };
     const scheme = isLoopback(options.registry) || options.insecure ? 'http' : 'https';
     this.#origin = new URL(`${scheme}://${this.profile.apiHost ?? options.registry}`);
@@ -63,23 +75,55 @@ export class Registry {
     });
   }
 
-  /** Resolves a `Location` that this registry sent in answer to `target`. */
+  /**
+   * Resolves a `Location` or `Link` that this registry sent in answer to `target`. Throws `RegistryFailure` for one that
+   * is no web address, or would give up the registry's own security.
+   */
   resolve(location: string, target: string | URL): URL {
-    return new URL(location, this.#url(target));
+    const base = this.#url(target);
+    const url = URL.canParse(location, base.href) ? new URL(location, base) : undefined;
+    const plain = this.#origin.protocol === 'http:';
+    // Nexus behind a TLS proxy names itself by http (https://github.com/sonatype/nexus-public/issues/1059).
+    if (url?.protocol === 'http:' && !plain && url.host === this.#origin.host) url.protocol = 'https:';
+    if (url?.protocol === 'https:' || (url?.protocol === 'http:' && plain)) return url;
+    const where = url ? printable(`${url.protocol}//${url.host}`) : 'an address that cannot be read';
+    throw new RegistryFailure('RegistryFailed', `${this.name} sends us to ${where}`, {
+      hint: 'The registry, or something on the way to it, sends us somewhere it should not. Nothing was sent there.',
+      status: 0,
+      transient: false,
+    });
   }
 
   /** Sends a request, again where that is safe and promising. Throws `RegistryFailure`. */
   async request(request: RegistryRequest): Promise<Response> {
-    const once = isStream(request.body);
-    return retry(() => this.#authorized(request), {
-      ...this.retryPolicy,
-      ...(once && { attempts: 1 }),
-      signal: request.signal,
-      judge: (error) =>
-        error instanceof RegistryFailure && error.transient
-          ? { retry: true, afterMs: error.retryAfterMs }
-          : { retry: false },
+    return this.#repeat(request, () => this.#authorized(request));
+  }
+
+  /** Like `request`, for an answer that is a document: a connection that breaks while it is read is a failed try too. */
+  async read(request: RegistryRequest, limit: ReadLimit): Promise<{ response: Response; bytes: Buffer }> {
+    return this.#repeat(request, async () => {
+      const response = await this.#authorized(request);
+      try {
+        return { response, bytes: await readBody(response, limit.bytes) };
+      } catch (error) {
+        throw error instanceof RangeError ? limit.exceeded(error) : this.#broken(request, this.#origin, error);
+      }
     });
+  }
+
+  async #repeat<T>(request: RegistryRequest, attempt: () => Promise<T>): Promise<T> {
+    const once = isStream(request.body);
+    try {
+      return await retry(attempt, {
+        ...this.retryPolicy,
+        ...(once && { attempts: 1 }),
+        signal: request.signal,
+        judge: (error) => judgeFailure(error),
+      });
+    } catch (error) {
+      if (error instanceof RegistryFailure && !once) error.exhausted = true;
+      throw error;
+    }
   }
 
   async #authorized(request: RegistryRequest): Promise<Response> {
@@ -87,25 +131,38 @@ export class Registry {
     // Credentials are for the registry alone, not for a storage host that an upload session may live on.
     const ours = url.origin === this.#origin.origin;
     const sent = ours ? await this.#authorizer.header(request.scopes, request.signal) : undefined;
-    const response = await this.#follow(request, url, sent);
-    if (response.status !== 401 || !ours || request.expect.includes(401)) return this.#accept(request, response);
-    const again = await this.#authorizer.learn(response.header('www-authenticate'), request.scopes, sent);
-    if (!again || isStream(request.body)) return this.#accept(request, response);
-    await response.body.dump();
+    const answer = await this.#follow(request, url, sent);
+    const refused = answer.response.status === 401 && !request.expect.includes(401);
+    // Only the registry's own challenge counts: a storage host must not steer how we log in.
+    if (!refused || !ours || answer.host !== url.host) return this.#accept(request, answer);
+    if (!(await this.#learn(answer.response, request, sent)) || isStream(request.body))
+      return this.#accept(request, answer);
+    await answer.response.body.dump();
     const header = await this.#authorizer.header(request.scopes, request.signal);
     return this.#accept(request, await this.#follow(request, url, header));
   }
 
-  async #accept(request: RegistryRequest, response: Response): Promise<Response> {
+  async #learn(response: Response, request: RegistryRequest, sent: string | undefined): Promise<boolean> {
+    try {
+      return await this.#authorizer.learn(response.header('www-authenticate'), request.scopes, sent);
+    } catch (error) {
+      await response.body.dump();
+      throw error;
+    }
+  }
+
+  async #accept(request: RegistryRequest, { response, host, authorization }: Answer): Promise<Response> {
     if (request.expect.includes(response.status)) return response;
-    throw await failureOf(this.name, request, response);
+    const failure = await failureOf(this.name, request, response, authorization);
+    const storage = host !== this.#url(request.target).host && (response.status === 401 || response.status === 403);
+    throw storage ? storageRefusal(failure, host) : failure;
   }
 
   /**
    * Follows redirects by hand: a blob usually lies at a storage host, which must not see our credentials
    * (distribution-spec: clients MUST NOT forward Authorization across hosts).
    */
-  async #follow(request: RegistryRequest, from: URL, authorization: string | undefined): Promise<Response> {
+  async #follow(request: RegistryRequest, from: URL, authorization: string | undefined): Promise<Answer> {
     let url = from;
     for (let hop = 0; ; hop++) {
       const headers = { ...request.headers };
@@ -113,21 +170,21 @@ export class Registry {
       const response = await this.#send(request, url, headers);
       const location = response.header('location');
       const follows = request.method === 'GET' || request.method === 'HEAD';
-      if (!follows || location === undefined || !redirectStatuses.has(response.status)) return response;
+      if (!follows || location === undefined || !redirectStatuses.has(response.status)) {
+        return { response, host: url.host, authorization };
+      }
       await response.body.dump();
-      url = this.#checkRedirect(request, new URL(location, url), hop);
+      if (hop === maxRedirects) throw this.#misdirected(request);
+      url = this.resolve(location, url);
     }
   }
 
-  #checkRedirect(request: RegistryRequest, to: URL, hop: number): URL {
-    const secure = to.protocol === 'https:' || (to.protocol === 'http:' && this.#origin.protocol === 'http:');
-    if (secure && hop < maxRedirects) return to;
-    const what = secure ? `more than ${maxRedirects} redirects` : `a redirect to ${to.protocol}//${to.host}`;
-    throw new RegistryFailure(
+  #misdirected(request: RegistryRequest): RegistryFailure {
+    return new RegistryFailure(
       'RegistryFailed',
-      `could not ${request.doing} ${this.name}/${request.repository}: ${what}`,
+      `could not ${request.doing} ${this.name}/${request.repository}: more than ${maxRedirects} redirects`,
       {
-        hint: 'The registry, or something on the way to it, sends us somewhere it should not.',
+        hint: 'The registry, or something on the way to it, sends us in circles.',
         status: 0,
         transient: false,
       },
@@ -145,13 +202,42 @@ export class Registry {
         signal: request.signal,
       });
     } catch (error) {
-      throw connectionFailureOf(this.name, request, url, error);
+      throw this.#broken(request, url, error);
     }
+  }
+
+  /** What to throw for a connection that broke; the signal's own reason when it was the signal that broke it. */
+  #broken(request: RegistryRequest, url: URL, error: unknown): unknown {
+    return request.signal?.aborted ? request.signal.reason : connectionFailureOf(this.name, request, url, error);
   }
 
   #url(target: string | URL): URL {
     return typeof target === 'string' ? new URL(`/v2/${target}`, this.#origin) : target;
   }
+}
+
+interface Answer {
+  response: Response;
+  /** Who gave it, after redirects. */
+  host: string;
+  /** The header that the registry was sent. */
+  authorization: string | undefined;
+}
+
+/** Whether a failed request is promising: for a passing fault, and if the registry does not want too long a pause. */
+export function judgeFailure(error: unknown): Verdict {
+  if (!(error instanceof RegistryFailure) || !error.transient) return { retry: false };
+  return { retry: (error.retryAfterMs ?? 0) <= longestPauseMs, afterMs: error.retryAfterMs };
+}
+
+/** A signed address runs out, or dies with the role that signed it; the registry gives a new one. */
+function storageRefusal(failure: RegistryFailure, host: string): RegistryFailure {
+  return new RegistryFailure('RegistryFailed', `${failure.message}, from its storage host ${host}`, {
+    hint: 'The registry sent us to an address that its storage refuses. Try again; look at the clocks of both.',
+    status: failure.status,
+    code: failure.code,
+    transient: true,
+  });
 }
 
 function isStream(body: RegistryRequest['body']): boolean {

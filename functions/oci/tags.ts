@@ -1,7 +1,8 @@
-import { readBody } from '../http/transport.ts';
 import { repositoryScope } from './auth/authorizer.ts';
 import type { Repository } from './manifests.ts';
 import { isTag } from './reference.ts';
+import type { RegistryRequest } from './registry.ts';
+import { RegistryFailure } from './registry-failure.ts';
 
 const pageLimit = 8 * 1024 * 1024;
 /** Pages, against a registry that never stops offering another one. */
@@ -12,7 +13,7 @@ export async function listTags(repository: Repository, signal?: AbortSignal): Pr
   const tags: string[] = [];
   let target: string | URL = `${repository.name}/tags/list?n=1000`;
   for (let page = 0; page < maxPages; page++) {
-    const response = await repository.registry.request({
+    const request: RegistryRequest = {
       method: 'GET',
       target,
       scopes: [repositoryScope(repository.name, 'pull')],
@@ -21,17 +22,36 @@ export async function listTags(repository: Repository, signal?: AbortSignal): Pr
       repository: repository.name,
       writes: false,
       signal,
-    });
-    if (response.status === 404) {
-      await response.body.dump();
-      return undefined;
-    }
-    const { tags: found } = JSON.parse((await readBody(response, pageLimit)).toString()) as { tags?: unknown };
-    if (Array.isArray(found)) tags.push(...found.filter((tag): tag is string => typeof tag === 'string' && isTag(tag)));
+    };
+    const unreadable = (cause: unknown) => unreadableList(repository, cause);
+    const { response, bytes } = await repository.registry.read(request, { bytes: pageLimit, exceeded: unreadable });
+    if (response.status === 404) return undefined;
+    for (const tag of parsePage(bytes, unreadable)) tags.push(tag);
     // RFC 8288; distribution-spec, "Listing Tags": the next page is named by the registry, not built by the client.
     const next = /<([^>]+)>\s*;\s*rel="?next"?/.exec(response.header('link') ?? '')?.[1];
     if (next === undefined) break;
     target = repository.registry.resolve(next, target);
   }
   return tags;
+}
+
+function parsePage(bytes: Buffer, unreadable: (cause: unknown) => Error): string[] {
+  let page: { tags?: unknown } | null;
+  try {
+    page = JSON.parse(bytes.toString()) as typeof page;
+  } catch (cause) {
+    throw unreadable(cause);
+  }
+  // An empty repository has `null` for its list (distribution 2).
+  const found: unknown[] = Array.isArray(page?.tags) ? page.tags : [];
+  return found.filter((tag): tag is string => typeof tag === 'string' && isTag(tag));
+}
+
+function unreadableList({ registry, name }: Repository, cause: unknown): RegistryFailure {
+  return new RegistryFailure('RegistryFailed', `the list of tags of ${registry.name}/${name} cannot be read`, {
+    hint: `${registry.name} does not work as it should; try again later.`,
+    status: 200,
+    transient: false,
+    cause,
+  });
 }

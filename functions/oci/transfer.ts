@@ -3,7 +3,8 @@ import { retry, type Verdict } from '../http/retry.ts';
 import { cancelUpload, finishUpload, openBlob, startUpload } from './blobs.ts';
 import type { Descriptor } from './manifest.ts';
 import type { Repository } from './manifests.ts';
-import { RegistryFailure } from './registry-failure.ts';
+import { judgeFailure } from './registry.ts';
+import { brokenConnection, RegistryFailure } from './registry-failure.ts';
 import { verifiedStream } from './verified-stream.ts';
 
 export interface BlobTransfer {
@@ -25,7 +26,10 @@ export async function transferBlob(transfer: BlobTransfer): Promise<'mounted' | 
       const upload = await startUpload(destination, blob.digest, transfer.mountFrom, signal);
       if (upload.mounted) return 'mounted';
       let moved = 0;
+      let failed = false;
       const count = (bytes: number) => {
+        // A piece may still be on its way through the stream when the request has failed.
+        if (failed) return;
         moved += bytes;
         onBytes?.(bytes);
       };
@@ -33,8 +37,9 @@ export async function transferBlob(transfer: BlobTransfer): Promise<'mounted' | 
         await stream(transfer, upload.session, count);
         return 'uploaded';
       } catch (error) {
+        failed = true;
         onBytes?.(-moved);
-        await cancelUpload(destination, upload.session, signal);
+        await cancelUpload(destination, upload.session);
         throw error;
       }
     },
@@ -60,7 +65,7 @@ async function stream(transfer: BlobTransfer, session: URL, count: (bytes: numbe
 async function* readable(source: Repository, body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   try {
     yield* body;
-  } catch (cause) {
+  } catch (error) {
     throw new RegistryFailure(
       'RegistryUnreachable',
       `${source.registry.name} broke off while sending a blob of ${source.name}`,
@@ -68,7 +73,7 @@ async function* readable(source: Repository, body: AsyncIterable<Uint8Array>): A
         hint: 'Try again; look at proxies and firewalls on the way.',
         status: 0,
         transient: true,
-        cause,
+        cause: brokenConnection(error)?.cause,
       },
     );
   }
@@ -88,9 +93,10 @@ async function* remember(
 
 function judge(error: unknown): Verdict {
   if (error instanceof RegistryFailure) {
+    if (error.exhausted && error.code !== 'BLOB_UPLOAD_UNKNOWN') return { retry: false };
     // A session that the registry forgot, or a token that ran out while streaming: a new session heals both.
     const fresh = error.code === 'BLOB_UPLOAD_UNKNOWN' || error.status === 401;
-    return { retry: error.transient || fresh, afterMs: error.retryAfterMs };
+    return fresh ? { retry: true } : judgeFailure(error);
   }
   // One corrupted transfer is an accident; the attempts are bounded.
   return { retry: error instanceof FactoryError && error.name === 'DigestMismatch' };

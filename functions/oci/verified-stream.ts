@@ -15,6 +15,8 @@ export async function* verifiedStream(
   let size = 0;
   let held: Uint8Array | undefined;
   for await (const chunk of source) {
+    // An empty chunk must not take the place of the one that is held back.
+    if (chunk.length === 0) continue;
     size += chunk.length;
     if (size > descriptor.size) throw mismatch(descriptor, `more than the ${descriptor.size} bytes announced`);
     hash.update(chunk);

@@ -1,6 +1,9 @@
 import { FactoryError } from '../../errors.ts';
 import { displayUrl } from '../../http/redact.ts';
-import { readBody, type Transport } from '../../http/transport.ts';
+import { parseRetryAfter, transientStatuses } from '../../http/retry.ts';
+import { readBody, type Response, type Transport } from '../../http/transport.ts';
+import { waitFor } from '../../http/wait-for.ts';
+import { brokenConnection, RegistryFailure } from '../registry-failure.ts';
 import type { CredentialProvider, Credentials } from './credentials.ts';
 import { parseChallenges } from './challenge.ts';
 
@@ -61,8 +64,7 @@ export class Authorizer {
       const credentials = await this.#lookUp();
       return credentials && 'username' in credentials ? basic(credentials) : undefined;
     }
-    const token = await this.#token(method, scopes, signal);
-    return `Bearer ${token.value}`;
+    return bearerHeader(await this.#token(method, scopes, signal));
   }
 
   /**
@@ -75,7 +77,7 @@ export class Authorizer {
     if (bearer) {
       const realm = this.#checkRealm(bearer.parameters['realm'] ?? '');
       this.#method = { kind: 'bearer', realm, service: bearer.parameters['service'] };
-      if (sent !== undefined) this.#tokens.delete(tokenKey(scopes));
+      await this.#forget(tokenKey(scopes), sent);
       return true;
     }
     if (!offered.some(({ scheme }) => scheme === 'basic')) return false;
@@ -85,8 +87,22 @@ export class Authorizer {
     return next !== undefined && next !== sent;
   }
 
+  /** Drops the token that was refused, unless a parallel request has replaced it already. */
+  async #forget(key: string, refused: string | undefined): Promise<void> {
+    const known = this.#tokens.get(key);
+    const token = await known?.catch(() => undefined);
+    if (token && bearerHeader(token) === refused && this.#tokens.get(key) === known) this.#tokens.delete(key);
+  }
+
   #lookUp(): Promise<Credentials | undefined> {
-    this.#credentials ??= this.#options.provider.credentials(this.#options.registry);
+    if (!this.#credentials) {
+      const looking = this.#options.provider.credentials(this.#options.registry);
+      this.#credentials = looking;
+      // What failed once, a helper that asks a network for instance, is asked again by the next request.
+      looking.catch(() => {
+        if (this.#credentials === looking) this.#credentials = undefined;
+      });
+    }
     return this.#credentials;
   }
 
@@ -94,65 +110,68 @@ export class Authorizer {
     const key = tokenKey(scopes);
     const known = this.#tokens.get(key);
     if (known) {
-      const token = await known;
+      const token = await waitFor(known, signal);
       if (Date.now() < token.expiresAt) return token;
       // Another request may have renewed it while this one waited.
       const renewed = this.#tokens.get(key);
-      if (renewed !== undefined && renewed !== known) return renewed;
+      if (renewed !== undefined && renewed !== known) return waitFor(renewed, signal);
     }
-    const fetching = this.#fetchToken(method, scopes, signal);
+    // Without the signal: others may wait for the same token.
+    const fetching = this.#fetchToken(method, scopes);
     this.#tokens.set(key, fetching);
     fetching.catch(() => {
       if (this.#tokens.get(key) === fetching) this.#tokens.delete(key);
     });
-    return fetching;
+    return waitFor(fetching, signal);
   }
 
-  async #fetchToken(
-    { realm, service }: Method & { kind: 'bearer' },
-    scopes: readonly Scope[],
-    signal?: AbortSignal,
-  ): Promise<Token> {
+  async #fetchToken(method: Method & { kind: 'bearer' }, scopes: readonly Scope[]): Promise<Token> {
+    const seasoned = this.#credentials !== undefined;
+    try {
+      return await this.#requestToken(method, scopes);
+    } catch (error) {
+      if (!(error instanceof RegistryFailure) || error.name !== 'RegistryUnauthorized') throw error;
+      this.#credentials = undefined;
+      // Credentials from earlier may have run out; the provider can have newer ones.
+      if (!seasoned || !this.#mayReceiveCredentials(method.realm)) throw error;
+      return this.#requestToken(method, scopes);
+    }
+  }
+
+  async #requestToken({ realm, service }: Method & { kind: 'bearer' }, scopes: readonly Scope[]): Promise<Token> {
     const credentials = this.#mayReceiveCredentials(realm) ? await this.#lookUp() : undefined;
     if (credentials && 'registryToken' in credentials) return { value: credentials.registryToken, expiresAt: Infinity };
-    const receivedAt = Date.now();
-    const response =
-      credentials && 'identityToken' in credentials
-        ? await this.#exchange(realm, service, scopes, credentials.identityToken, signal)
-        : await this.#ask(realm, service, scopes, credentials, signal);
-    const body = await readBody(response, tokenBodyLimit);
-    if (response.status !== 200) throw this.#refused(realm, response.status, scopes, credentials !== undefined);
-    const { token, access_token, expires_in } = parseTokenAnswer(body);
+    const askedAt = Date.now();
+    let response: Response;
+    let body: Buffer;
+    try {
+      response =
+        credentials && 'identityToken' in credentials
+          ? await this.#exchange(realm, service, scopes, credentials.identityToken)
+          : await this.#ask(realm, service, scopes, credentials);
+      body = await readBody(response, tokenBodyLimit);
+    } catch (error) {
+      throw tokenServiceUnreachable(this.#options.registry, realm, error);
+    }
+    const { token, access_token, expires_in } = response.status === 200 ? parseTokenAnswer(body) : {};
     const value = token ?? access_token;
-    if (value === undefined) throw this.#refused(realm, response.status, scopes, credentials !== undefined);
+    if (value === undefined) throw this.#refused(realm, response, scopes, credentials !== undefined);
     const life = expires_in ?? defaultTokenLife;
     // Renewed early, so that none runs out between here and the registry.
-    return { value, expiresAt: receivedAt + (life - Math.min(30, life / 4)) * 1000 };
+    return { value, expiresAt: askedAt + (life - Math.min(30, life / 4)) * 1000 };
   }
 
-  #ask(
-    realm: URL,
-    service: string | undefined,
-    scopes: readonly Scope[],
-    credentials: Credentials | undefined,
-    signal?: AbortSignal,
-  ) {
+  #ask(realm: URL, service: string | undefined, scopes: readonly Scope[], credentials: Credentials | undefined) {
     const url = new URL(realm);
     if (service !== undefined) url.searchParams.set('service', service);
     for (const scope of scopes) url.searchParams.append('scope', scope);
     const headers: Record<string, string> =
       credentials && 'username' in credentials ? { authorization: basic(credentials) } : {};
-    return this.#options.transport.request({ method: 'GET', url, headers, signal });
+    return this.#options.transport.request({ method: 'GET', url, headers });
   }
 
   /** Identity tokens are exchanged by OAuth2's refresh grant (distribution, docs/content/spec/auth/oauth.md). */
-  #exchange(
-    realm: URL,
-    service: string | undefined,
-    scopes: readonly Scope[],
-    identityToken: string,
-    signal?: AbortSignal,
-  ) {
+  #exchange(realm: URL, service: string | undefined, scopes: readonly Scope[], identityToken: string) {
     const form = new URLSearchParams({
       grant_type: 'refresh_token',
       refresh_token: identityToken,
@@ -161,7 +180,7 @@ export class Authorizer {
       ...(service !== undefined && { service }),
     });
     const headers = { 'content-type': 'application/x-www-form-urlencoded' };
-    return this.#options.transport.request({ method: 'POST', url: realm, headers, body: form.toString(), signal });
+    return this.#options.transport.request({ method: 'POST', url: realm, headers, body: form.toString() });
   }
 
   /** The realm is the registry's word: anything but a web address of at least its own security is refused. */
@@ -181,18 +200,53 @@ export class Authorizer {
     return trustedTokenHosts.includes(realm.host);
   }
 
-  #refused(realm: URL, status: number, scopes: readonly Scope[], withCredentials: boolean): FactoryError {
+  #refused(realm: URL, response: Response, scopes: readonly Scope[], withCredentials: boolean): RegistryFailure {
     const { registry } = this.#options;
+    const { status } = response;
+    if (transientStatuses.has(status)) return tokenServiceDown(registry, realm, response);
     const who = withCredentials ? 'the configured credentials' : 'an anonymous client';
     const hint = this.#mayReceiveCredentials(realm)
       ? `Check the credentials of ${registry} in your Docker config.json, and what they may access.`
       : `Credentials of ${registry} are not sent to ${realm.host}. If it is the token service of ${registry}, list it in TRUSTED_TOKEN_HOSTS.`;
-    return new FactoryError(
+    return new RegistryFailure(
       'RegistryUnauthorized',
       `the token service ${displayUrl(realm)} of ${registry} gave ${who} no token for ${scopes.join(' ')} (HTTP ${status})`,
-      { hint },
+      // Not the status itself: another token is no cure for a service that gives none.
+      { hint, status: 0, transient: false },
     );
   }
+}
+
+function tokenServiceDown(registry: string, realm: URL, response: Response): RegistryFailure {
+  const { status } = response;
+  return new RegistryFailure(
+    status === 429 ? 'RegistryThrottled' : 'RegistryFailed',
+    `the token service ${displayUrl(realm)} of ${registry} answered HTTP ${status}`,
+    {
+      hint: 'Try again later; until it works, nobody gets into the registry.',
+      status,
+      transient: true,
+      retryAfterMs: parseRetryAfter(response.header('retry-after')),
+    },
+  );
+}
+
+function tokenServiceUnreachable(registry: string, realm: URL, cause: unknown): RegistryFailure {
+  const network = brokenConnection(cause);
+  return new RegistryFailure(
+    network ? 'RegistryUnreachable' : 'RegistryFailed',
+    `could not get a token of ${registry} from ${displayUrl(realm)}: ${network?.text ?? 'the answer cannot be read'}`,
+    {
+      hint: network?.hint ?? 'The token service does not work as it should; try again later.',
+      status: 0,
+      transient: network?.transient ?? false,
+      cause: network?.cause,
+    },
+  );
+}
+
+function bearerHeader({ value }: Token): string {
+  return `Bearer ${value}`;
 }
 
 function tokenKey(scopes: readonly Scope[]): string {

@@ -7,7 +7,10 @@ export interface Challenge {
 }
 
 const token = "[!#$%&'*+.^_`|~0-9A-Za-z-]+";
-const schemeAt = new RegExp(`\\s*(${token})(?:\\s+|\\s*(?=,)|\\s*$)`, 'y');
+/** A scheme, and perhaps what Negotiate and its like have instead of parameters (`token68`). */
+const schemeAt = new RegExp(`\\s*(${token})(?:\\s+[A-Za-z0-9._~+/-]+=*\\s*(?=,|$)|\\s+|\\s*(?=,)|\\s*$)`, 'y');
+/** A list may hold empty elements (RFC 9110, 5.6.1.2). */
+const emptyAt = /[\s,]*/y;
 const parameterAt = new RegExp(`\\s*(${token})\\s*=\\s*(?:"((?:[^"\\\\]|\\\\.)*)"|(${token}))\\s*(?:,|$)`, 'y');
 
 /** Parses every challenge of the header; what cannot be parsed ends the list. */
@@ -15,6 +18,7 @@ export function parseChallenges(header: string | undefined): Challenge[] {
   const challenges: Challenge[] = [];
   let at = 0;
   while (header !== undefined && at < header.length) {
+    match(emptyAt);
     const parameter = match(parameterAt);
     const current = challenges.at(-1);
     if (parameter && current) {
@@ -25,7 +29,6 @@ export function parseChallenges(header: string | undefined): Challenge[] {
     const scheme = match(schemeAt);
     if (!scheme) break;
     challenges.push({ scheme: (scheme[1] ?? '').toLowerCase(), parameters: {} });
-    while (header[at] === ',') at++;
   }
   return challenges;
 

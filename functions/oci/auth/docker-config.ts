@@ -34,10 +34,11 @@ export function dockerConfigCredentials(
   return {
     async credentials(registry) {
       const servers = serverNames(registry);
-      const helper = servers.map((server) => config.credHelpers[server]).find((name) => name !== undefined);
+      const server = servers.find((name) => Object.hasOwn(config.credHelpers, name));
+      const helper = server === undefined ? undefined : config.credHelpers[server];
       if (helper !== undefined) return fromHelper(helper, servers, run);
       const stored = config.credsStore === undefined ? undefined : await fromHelper(config.credsStore, servers, run);
-      return stored ?? fromAuths(config.auths, registry, servers, origin);
+      return stored ?? fromAuths(config.auths, servers, origin);
     },
   };
 }
@@ -52,7 +53,10 @@ function parse(text: string, origin: string): DockerConfig {
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw misconfigured(origin, 'it is not a JSON object');
-  const { auths = {}, credHelpers = {}, credsStore } = value as Record<string, unknown>;
+  const document = value as Record<string, unknown>;
+  // Go's encoder, and so `docker login`, writes `null` for an empty map.
+  const [auths, credHelpers] = [document['auths'] ?? {}, document['credHelpers'] ?? {}];
+  const { credsStore } = document;
   if (!isMap(auths) || !Object.values(auths).every(isMap))
     throw misconfigured(origin, '"auths" is not a map of entries');
   if (!isMap(credHelpers) || !Object.values(credHelpers).every(isHelperName)) {
@@ -89,12 +93,7 @@ function serverNames(registry: string): string[] {
   return hub ? ['https://index.docker.io/v1/', 'index.docker.io', 'docker.io', 'registry-1.docker.io'] : [registry];
 }
 
-function fromAuths(
-  auths: Record<string, AuthEntry>,
-  registry: string,
-  servers: string[],
-  origin: string,
-): Credentials | undefined {
+function fromAuths(auths: Record<string, AuthEntry>, servers: string[], origin: string): Credentials | undefined {
   // Keys written by old tools are URLs: https://registry.example.com/v1/
   const hostOf = (key: string) =>
     key
@@ -103,7 +102,7 @@ function fromAuths(
       .toLowerCase();
   const key =
     servers.find((server) => Object.hasOwn(auths, server)) ??
-    Object.keys(auths).find((candidate) => hostOf(candidate) === registry);
+    Object.keys(auths).find((candidate) => servers.some((server) => hostOf(server) === hostOf(candidate)));
   const entry = key === undefined ? undefined : auths[key];
   if (entry === undefined) return undefined;
   if (isText(entry.identitytoken)) return { identityToken: entry.identitytoken };
@@ -148,7 +147,9 @@ const helperOutputLimit = 64 * 1024;
 /** An empty answer means that the helper has no credentials for the server. */
 function runHelper(program: string, server: string): Promise<string> {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, ['get'], { stdio: ['pipe', 'pipe', 'ignore'], timeout: helperTimeoutMs });
+    const child = spawn(program, ['get'], { stdio: ['pipe', 'pipe', 'ignore'], env: process.env });
+    // Not `spawn`'s own timeout: when the program is missing, its timer keeps the process alive.
+    const timer = setTimeout(() => child.kill(), helperTimeoutMs);
     const chunks: Buffer[] = [];
     let length = 0;
     child.stdout.on('data', (chunk: Buffer) => {
@@ -156,7 +157,10 @@ function runHelper(program: string, server: string): Promise<string> {
       if (length > helperOutputLimit) child.kill();
       else chunks.push(chunk);
     });
+    // A killed helper may leave a child of its own behind that keeps the pipe open.
+    child.on('exit', (_, signal) => signal && child.stdout.destroy());
     child.on('error', (cause: NodeJS.ErrnoException) => {
+      clearTimeout(timer);
       reject(
         helperFailed(
           program,
@@ -165,6 +169,7 @@ function runHelper(program: string, server: string): Promise<string> {
       );
     });
     child.on('close', (code, signal) => {
+      clearTimeout(timer);
       const output = Buffer.concat(chunks).toString().trim();
       if (code === 0) resolve(output);
       // Helpers exit with 1 and this sentence when they know nothing; that is not a failure.

@@ -1,0 +1,157 @@
+import { once } from 'node:events';
+import { createServer, type RequestListener, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { networkFailure } from '../../functions/http/network-error.ts';
+import { displayUrl } from '../../functions/http/redact.ts';
+import { readBody, Transport } from '../../functions/http/transport.ts';
+
+let transport: Transport;
+const servers: Server[] = [];
+
+beforeEach(() => {
+  transport = new Transport();
+});
+afterEach(async () => {
+  await transport.destroy();
+  for (const server of servers.splice(0)) {
+    const closed = once(server, 'close');
+    server.close();
+    server.closeAllConnections();
+    await closed;
+  }
+});
+
+async function listen(server: Server): Promise<URL> {
+  servers.push(server);
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+}
+
+const serve = (listener: RequestListener) => listen(createServer(listener));
+const get = (url: URL, signal?: AbortSignal) => transport.request({ method: 'GET', url, signal });
+
+async function failureOf(work: Promise<unknown>): Promise<unknown> {
+  return work.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+}
+
+describe('the transport', () => {
+  it('follows no redirect', async () => {
+    const url = await serve((_, response) => response.writeHead(302, { location: '/elsewhere' }).end());
+    const response = await get(url);
+    expect([response.status, response.header('location')]).toEqual([302, '/elsewhere']);
+    await response.body.dump();
+  });
+
+  it('joins the lines of a list header, and takes the first of any other', async () => {
+    const url = await serve((_, response) =>
+      response
+        .writeHead(401, [
+          'www-authenticate',
+          'Basic realm="a"',
+          'www-authenticate',
+          'Bearer realm="b"',
+          'x',
+          '1',
+          'x',
+          '2',
+        ])
+        .end(),
+    );
+    const response = await get(url);
+    expect(response.header('www-authenticate')).toBe('Basic realm="a", Bearer realm="b"');
+    expect(response.header('x')).toBe('1');
+    await response.body.dump();
+  });
+
+  it('never sends the credentials of a URL', async () => {
+    const url = await serve((request, response) => response.end(request.headers.authorization ?? 'none'));
+    url.username = 'ada';
+    url.password = 'horse';
+    expect((await readBody(await get(url), 100)).toString()).toBe('none');
+    expect(displayUrl(new URL(`${url.href}a/b?X-Signature=secret`))).toBe(`${url.protocol}//${url.host}/a/b`);
+  });
+
+  it('reads a body up to its limit and no further', async () => {
+    const url = await serve((_, response) => response.end(Buffer.alloc(100_000)));
+    expect(await readBody(await get(url), 100_000)).toHaveLength(100_000);
+    await expect(readBody(await get(url), 99_999)).rejects.toThrow(RangeError);
+  });
+
+  it('fails an upload that yields other than it declared', async () => {
+    const url = await serve((request, response) => request.resume().on('end', () => response.end()));
+    const send = (body: AsyncIterable<Uint8Array>) =>
+      transport.request({ method: 'PUT', url, headers: { 'content-length': '10' }, body });
+    expect(await failureOf(send(pieces(4, 5)))).toMatchObject({ code: 'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH' });
+    expect(await failureOf(send(pieces(4, 7)))).toMatchObject({ code: 'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH' });
+    expect((await send(pieces(4, 6))).status).toBe(200);
+  });
+
+  it('ends by its signal, with the reason', async () => {
+    const controller = new AbortController();
+    const reason = new Error('interrupted');
+    const url = await serve(() => controller.abort(reason));
+    expect(await failureOf(get(url, controller.signal))).toBe(reason);
+  });
+});
+
+async function* pieces(...sizes: number[]): AsyncGenerator<Uint8Array> {
+  for (const size of sizes) yield Buffer.alloc(size);
+}
+
+describe('a network failure', () => {
+  it('is recognised when nothing listens', async () => {
+    const url = await serve(() => undefined);
+    const [server] = servers.splice(0);
+    server?.close();
+    expect(networkFailure(await failureOf(get(url)))).toMatchObject({ code: 'ECONNREFUSED', transient: true });
+  });
+
+  it('is recognised when the server cuts the connection', async () => {
+    const url = await serve((request) => request.socket.destroy());
+    expect(networkFailure(await failureOf(get(url)))).toMatchObject({ transient: true });
+  });
+
+  it('is recognised when a body breaks off', async () => {
+    const url = await serve((request, response) => {
+      response.writeHead(200, { 'content-length': '10' }).write('12345', () => request.socket.resetAndDestroy());
+    });
+    const response = await get(url);
+    expect(networkFailure(await failureOf(readBody(response, 100)))).toMatchObject({ transient: true });
+  });
+
+  it('is recognised when the server does not speak TLS', async () => {
+    const url = await serve((_, response) => response.end());
+    url.protocol = 'https:';
+    expect(networkFailure(await failureOf(get(url)))).toMatchObject({
+      text: 'the server does not speak TLS on this port',
+      transient: false,
+    });
+  });
+
+  it('is recognised when the host has no address', async () => {
+    const failure = networkFailure(await failureOf(get(new URL('http://no-such-host.invalid/'))));
+    // Without a resolver at hand, as in a sandbox, the answer is EAI_AGAIN.
+    expect(['ENOTFOUND', 'EAI_AGAIN']).toContain(failure?.code);
+  });
+
+  it('is looked for below, in causes and in the errors of several addresses, but not for ever', () => {
+    const refused = Object.assign(new Error('refused'), { code: 'ECONNREFUSED' });
+    expect(networkFailure(new Error('outer', { cause: refused }))?.code).toBe('ECONNREFUSED');
+    expect(networkFailure(new AggregateError([refused, refused]))?.code).toBe('ECONNREFUSED');
+    const circular = new AggregateError([]);
+    circular.errors.push(circular);
+    expect(networkFailure(circular)).toBeUndefined();
+  });
+
+  it.each([new Error('other'), Object.assign(new Error(), { code: 'constructor' }), undefined, 'ECONNREFUSED'])(
+    'is not seen in %p',
+    (error) => {
+      expect(networkFailure(error)).toBeUndefined();
+    },
+  );
+});

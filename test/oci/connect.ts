@@ -1,0 +1,79 @@
+import { Transport } from '../../functions/http/transport.ts';
+import { anonymous, type CredentialProvider, type Credentials } from '../../functions/oci/auth/credentials.ts';
+import { BlobLedger } from '../../functions/oci/blob-ledger.ts';
+import { copyImage, type CopyTotals, type ImageCopy } from '../../functions/oci/copy-image.ts';
+import { loadImage } from '../../functions/oci/image.ts';
+import { getManifest, type Repository } from '../../functions/oci/manifests.ts';
+import { Registry, type RegistryOptions } from '../../functions/oci/registry.ts';
+import type { Registry as EmbeddedRegistry } from '../../infra/local/embedded/registry/server.ts';
+import type { Image as StoredImage } from '../../infra/local/embedded/registry/storage.ts';
+import { expect } from '@jest/globals';
+
+const transports: Transport[] = [];
+
+/** A client as the product makes it, which does not pause between attempts. Closed by `disconnect`. */
+export function connect(host: string, options: Partial<RegistryOptions> = {}): Registry {
+  const transport = new Transport();
+  transports.push(transport);
+  const retry = { attempts: 3, baseMs: 0, maxMs: 0 };
+  return new Registry({ registry: host, transport, credentials: anonymous, retry, ...options });
+}
+
+export async function disconnect(): Promise<void> {
+  await Promise.all(transports.splice(0).map((transport) => transport.destroy()));
+}
+
+export function always(credentials: Credentials): CredentialProvider {
+  return { credentials: async () => credentials };
+}
+
+/** Reads an image by tag and copies it, as the copy task does. */
+export async function copy(
+  source: Repository,
+  tag: string,
+  destination: Repository,
+  more: Partial<ImageCopy> = {},
+): Promise<CopyTotals> {
+  const image = await loadImage(await getManifest(source, tag), (digest) => getManifest(source, digest));
+  return copyImage({ source, destination, image, tag, ledger: new BlobLedger(), ...more });
+}
+
+/** Expects every manifest and blob of the image, byte for byte. */
+export function expectWhole(registry: EmbeddedRegistry, repository: string, image: StoredImage): void {
+  const stored = registry.storage.manifest(repository, image.digest);
+  expect(stored?.mediaType).toBe(image.mediaType);
+  expect(stored?.bytes.equals(image.bytes)).toBe(true);
+  for (const [digest, content] of image.blobs) {
+    const blob = registry.storage.blob(repository, digest);
+    expect(Buffer.concat(blob?.chunks ?? [Buffer.from('absent')]).equals(content)).toBe(true);
+  }
+  for (const child of image.children) expectWhole(registry, repository, child);
+}
+
+/** How many requests of a method, and of a path, a registry has seen. */
+export function count(registry: EmbeddedRegistry, method: string, path = /./): number {
+  return registry.requests.filter((request) => request.method === method && path.test(request.path)).length;
+}
+
+/** Bytes that clients have sent. */
+export function received(registry: EmbeddedRegistry, path = /\/blobs\//): number {
+  return registry.requests.filter((r) => path.test(r.path)).reduce((sum, { bytesIn }) => sum + bytesIn, 0);
+}
+
+export async function errorOf(work: Promise<unknown>): Promise<Error & { [key: string]: unknown }> {
+  return work.then(
+    () => {
+      throw new Error('it succeeded');
+    },
+    (error: unknown) => error as Error & { [key: string]: unknown },
+  );
+}
+
+/** All that could be printed of an error. */
+export function everything(error: unknown): string {
+  const parts: string[] = [];
+  for (let e = error; typeof e === 'object' && e !== null; e = (e as { cause?: unknown }).cause) {
+    parts.push(JSON.stringify(e), String((e as Error).stack), String((e as { hint?: string }).hint));
+  }
+  return parts.join('\n');
+}

@@ -1,0 +1,190 @@
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { anonymous, firstOf } from '../../functions/oci/auth/credentials.ts';
+import { dockerConfigCredentials } from '../../functions/oci/auth/docker-config.ts';
+import { everything } from './connect.ts';
+
+const hub = 'registry-1.docker.io';
+const base64 = (text: string) => Buffer.from(text).toString('base64');
+const ada = { username: 'ada', password: 'horse' };
+
+function credentials(config: unknown, registry: string) {
+  const text = typeof config === 'string' ? config : JSON.stringify(config);
+  return dockerConfigCredentials(text, 'config.json').credentials(registry);
+}
+
+describe('"auths" of a Docker config', () => {
+  it.each([
+    ['auth', { auth: base64('ada:horse') }, ada],
+    ['auth with colons in the password', { auth: base64('ada:h:o:') }, { username: 'ada', password: 'h:o:' }],
+    ['auth padded with NULs', { auth: base64('ada:horse\0\0') }, ada],
+    ['username and password', ada, ada],
+    ['an identity token', { auth: base64('<token>:x'), identitytoken: 'refresh' }, { identityToken: 'refresh' }],
+    ['a registry token', { registrytoken: 'bearer' }, { registryToken: 'bearer' }],
+    ['nothing', {}, undefined],
+    ['empty strings', { auth: '', username: '', password: '', identitytoken: '' }, undefined],
+  ])('may hold %s', async (_, entry, expected) => {
+    expect(await credentials({ auths: { 'r.io:5000': entry } }, 'r.io:5000')).toEqual(expected);
+  });
+
+  it.each([
+    ['r.io', 'r.io'],
+    ['https://r.io', 'r.io'],
+    ['https://r.io/v1/', 'r.io'],
+    ['http://r.io:5000/v2/', 'r.io:5000'],
+    ['R.IO', 'r.io'],
+    ['https://index.docker.io/v1/', hub],
+    ['https://index.docker.io/v1/', 'docker.io'],
+    ['https://index.docker.io/v1', hub],
+    ['index.docker.io', hub],
+    ['docker.io', hub],
+    ['https://registry-1.docker.io', hub],
+  ])('under the key %s are of %s', async (key, registry) => {
+    expect(await credentials({ auths: { [key]: ada } }, registry)).toEqual(ada);
+  });
+
+  it.each([
+    ['r.io', 'r.io:5000'],
+    ['r.io', 'evil-r.io'],
+    ['r.io', 'r.io.evil.com'],
+    ['docker.io', 'r.io'],
+    ['r.io', hub],
+  ])('under the key %s are not of %s', async (key, registry) => {
+    expect(await credentials({ auths: { [key]: ada } }, registry)).toBeUndefined();
+  });
+
+  it('may be absent, empty or null', async () => {
+    for (const config of [{}, { auths: {} }, { auths: null, credHelpers: null, credsStore: '' }]) {
+      expect(await credentials(config, 'r.io')).toBeUndefined();
+      expect(await credentials(config, 'constructor')).toBeUndefined();
+    }
+  });
+
+  it('that hold no user and password are reported without their content', async () => {
+    const error = await credentials({ auths: { 'r.io': { auth: base64('s3cret') } } }, 'r.io').catch((e: unknown) => e);
+    expect(error).toMatchObject({ name: 'InvalidConfiguration', message: expect.stringContaining('r.io') });
+    expect(everything(error)).not.toMatch(/s3cret|czNjcmV0/);
+  });
+});
+
+it.each([
+  ['not JSON', '{"auths": {"r.io": {"auth": "s3cret'],
+  ['not an object', '["s3cret"]'],
+  ['null', 'null'],
+  ['auths a list', { auths: ['s3cret'] }],
+  ['an entry a text', { auths: { 'r.io': 's3cret' } }],
+  ['helpers a text', { credHelpers: 's3cret' }],
+  ['a helper that is a path', { credHelpers: { 'r.io': '../s3cret' } }],
+  ['a store that is a command', { credsStore: 's3cret; rm' }],
+  ['a store that is a number', { credsStore: 7 }],
+])('a broken Docker config is refused without quoting it: %s', (_, config) => {
+  const text = typeof config === 'string' ? config : JSON.stringify(config);
+  let error: unknown;
+  try {
+    dockerConfigCredentials(text, 'my config.json');
+  } catch (thrown) {
+    error = thrown;
+  }
+  expect(error).toMatchObject({ name: 'InvalidConfiguration', message: expect.stringContaining('my config.json') });
+  expect(everything(error)).not.toContain('s3cret');
+});
+
+describe('a credential helper', () => {
+  const path = process.env.PATH;
+  let folder: string;
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'credential-helpers-'));
+    process.env.PATH = [folder, path].join(delimiter);
+    await helper(
+      'good',
+      `read server; printf '{"ServerURL":"%s","Username":"ada","Secret":"for %s"}' "$server" "$server"`,
+    );
+    await helper('token', `cat > /dev/null; printf '{"Username":"<token>","Secret":"refresh"}'`);
+    await helper('none', 'cat > /dev/null; echo "credentials not found in native keychain"; exit 1');
+    await helper('empty', `cat > /dev/null; printf '{"Username":"","Secret":""}'`);
+    await helper('fails', 'cat > /dev/null; echo "s3cret leaked"; exit 3');
+    await helper('chatty', 'cat > /dev/null; echo "s3cret: not JSON"');
+    await helper('deaf', `exec < /dev/null; printf '{"Username":"ada","Secret":"unheard"}'`);
+    await helper('endless', 'cat > /dev/null; yes s3cret');
+    await helper('killed', 'sleep 20 & kill -9 $$');
+    await helper(
+      'hub',
+      'read server; [ "$server" = docker.io ] && printf \'{"Username":"ada","Secret":"hub"}\' || { echo "credentials not found"; exit 1; }',
+    );
+    await writeFile(join(folder, 'docker-credential-inert'), 'not executable');
+  });
+  afterAll(async () => {
+    process.env.PATH = path;
+    await rm(folder, { recursive: true });
+  });
+
+  async function helper(name: string, script: string): Promise<void> {
+    const file = join(folder, `docker-credential-${name}`);
+    await writeFile(file, `#!/bin/sh\n[ "$1" = get ] || exit 9\n${script}\n`);
+    await chmod(file, 0o755);
+  }
+
+  const ask = (name: string, registry = 'r.io') => credentials({ credHelpers: { [registry]: name } }, registry);
+
+  it('is told the server and gives user and password', async () => {
+    expect(await ask('good')).toEqual({ username: 'ada', password: 'for r.io' });
+  });
+
+  it('that gives the user <token> gives an identity token', async () => {
+    expect(await ask('token')).toEqual({ identityToken: 'refresh' });
+  });
+
+  it('need not read its input', async () => {
+    expect(await ask('deaf')).toEqual({ username: 'ada', password: 'unheard' });
+  });
+
+  it('that knows nothing is no failure', async () => {
+    expect(await ask('none')).toBeUndefined();
+    expect(await ask('empty')).toBeUndefined();
+  });
+
+  it('is asked for Docker Hub by each of its names', async () => {
+    expect(await credentials({ credsStore: 'hub' }, hub)).toEqual({ username: 'ada', password: 'hub' });
+  });
+
+  it.each([
+    ['fails', 'exited with 3'],
+    ['chatty', 'did not answer with JSON'],
+    ['endless', 'ended by SIGTERM'],
+    ['killed', 'ended by SIGKILL'],
+    ['absent', 'not on the PATH'],
+    ['inert', 'EACCES'],
+  ])('that %s is reported by name, without its output', async (name, why) => {
+    const error = await ask(name).catch((e: unknown) => e);
+    expect(error).toMatchObject({
+      name: 'CredentialHelperFailed',
+      message: expect.stringMatching(new RegExp(`docker-credential-${name}.*${why}`)),
+    });
+    expect(everything(error)).not.toContain('s3cret');
+  });
+
+  it('named for a registry goes before the store, and the store before "auths"', async () => {
+    const auths = { 'r.io': { username: 'from', password: 'auths' } };
+    const config = { auths, credsStore: 'token', credHelpers: { 'r.io': 'good' } };
+    expect(await credentials(config, 'r.io')).toEqual({ username: 'ada', password: 'for r.io' });
+    expect(await credentials({ ...config, credHelpers: {} }, 'r.io')).toEqual({ identityToken: 'refresh' });
+    expect(await credentials({ auths, credsStore: 'none' }, 'r.io')).toEqual(auths['r.io']);
+    expect(await credentials({ auths, credHelpers: { 'r.io': 'none' } }, 'r.io')).toBeUndefined();
+  });
+});
+
+it('providers are asked in order, until one knows', async () => {
+  const asked: string[] = [];
+  const provider = (name: string, known: boolean) => ({
+    credentials: async () => {
+      asked.push(name);
+      return known ? { username: name, password: '' } : undefined;
+    },
+  });
+  const chain = firstOf(anonymous, provider('a', false), provider('b', true), provider('c', true));
+  expect(await chain.credentials('r.io')).toEqual({ username: 'b', password: '' });
+  expect(asked).toEqual(['a', 'b']);
+});

@@ -1,0 +1,86 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import type { Credentials } from '../../functions/oci/auth/credentials.ts';
+import { resolveTag } from '../../functions/oci/manifests.ts';
+import type { RegistryOptions } from '../../functions/oci/registry.ts';
+import type { AuthOptions, BearerAuth } from '../../infra/local/embedded/registry/auth.ts';
+import { type Registry as EmbeddedRegistry, startRegistry } from '../../infra/local/embedded/registry/server.ts';
+import { sampleImage } from '../../infra/local/embedded/sample-images.ts';
+import { always, connect, disconnect, errorOf } from './connect.ts';
+
+const name = 'harness/ci-addon';
+const image = sampleImage({ name, tag: '1', layerBytes: 2048 });
+const users = { ada: 'horse' };
+const ada: Credentials = { username: 'ada', password: 'horse' };
+const closing: (() => Promise<unknown>)[] = [];
+
+afterEach(async () => {
+  await disconnect();
+  await Promise.all(closing.splice(0).map((close) => close()));
+});
+
+async function start(auth: AuthOptions, quirks = {}): Promise<EmbeddedRegistry> {
+  const registry = await startRegistry({ auth, quirks });
+  closing.push(() => registry.close());
+  registry.putImage(name, '1', image);
+  return registry;
+}
+
+const bearer = (more: Partial<BearerAuth> = {}) => start({ kind: 'bearer', users, ...more });
+
+function repository(host: string, credentials?: Credentials, more: Partial<RegistryOptions> = {}) {
+  return { registry: connect(host, { ...(credentials && { credentials: always(credentials) }), ...more }), name };
+}
+
+describe('a token service on a host of its own', () => {
+  /** The same server by another name, which our client takes for another host. */
+  async function apart(): Promise<{ registry: EmbeddedRegistry; tokenHost: string }> {
+    const registry = await bearer({ separateHost: true, anonymousPull: true });
+    registry.tokens.realm = registry.tokens.realm.replace('127.0.0.1', 'localhost');
+    return { registry, tokenHost: new URL(registry.tokens.realm).host };
+  }
+
+  it.each<[string, Credentials]>([
+    ['a password', ada],
+    ['an identity token', { identityToken: 'refresh-s3cret' }],
+  ])('that nobody vouches for is not sent %s', async (_, credentials) => {
+    const { registry, tokenHost } = await apart();
+    expect(await resolveTag(repository(registry.host, credentials), '1')).toBe(image.digest);
+    const asked = registry.requests.filter(({ server }) => server === 'tokens');
+    expect(asked.map(({ method, headers }) => [method, headers['authorization']])).toEqual([['GET', undefined]]);
+    expect(asked[0]?.headers['host']).toBe(tokenHost);
+    expect(registry.tokens.requests.map(({ user }) => user)).toEqual([undefined]);
+  });
+
+  it('that is not trusted is named in the refusal, with the cure', async () => {
+    const { registry, tokenHost } = await apart();
+    registry.faults.add({ match: { path: /^\/token/ }, act: { status: 401 } });
+    expect(await errorOf(resolveTag(repository(registry.host, ada), '1'))).toMatchObject({
+      name: 'RegistryUnauthorized',
+      hint: expect.stringMatching(new RegExp(`not sent to ${tokenHost}.*TRUSTED_TOKEN_HOSTS`)),
+    });
+  });
+
+  it('that is trusted is sent the credentials', async () => {
+    const { registry, tokenHost } = await apart();
+    await resolveTag(repository(registry.host, ada, { trustedTokenHosts: [tokenHost] }), '1');
+    expect(registry.tokens.requests.map(({ user }) => user)).toEqual(['ada']);
+  });
+
+  it('on another port of the registry is sent the credentials', async () => {
+    const registry = await bearer({ separateHost: true });
+    expect(await resolveTag(repository(registry.host, ada), '1')).toBe(image.digest);
+  });
+
+  it.each(['ftp://127.0.0.1/token', 'not a url', 'http://user:pass@127.0.0.1/token', '//x', 'javascript:alert(1)'])(
+    'is never asked at %s',
+    async (realm) => {
+      const registry = await bearer();
+      registry.tokens.realm = realm;
+      expect(await errorOf(resolveTag(repository(registry.host, ada), '1'))).toMatchObject({
+        name: 'RegistryUnauthorized',
+        message: expect.stringContaining('unusable token service'),
+      });
+      expect(registry.requests).toHaveLength(1);
+    },
+  );
+});
