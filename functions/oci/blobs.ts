@@ -25,15 +25,26 @@ export async function hasBlob(repository: Repository, digest: Digest, signal?: A
   return response.status === 200;
 }
 
-/** Opens a blob for reading, from its first byte. The caller checks what comes. */
-export async function openBlob(repository: Repository, digest: Digest, signal?: AbortSignal): Promise<Response> {
+/**
+ * Opens a blob for reading, from byte `offset` on. Answers 206, or 200 with the whole blob where the registry ignores
+ * ranges, or 416 when there is nothing behind `offset`. The caller checks what comes.
+ */
+export async function openBlob(
+  repository: Repository,
+  digest: Digest,
+  offset: number,
+  signal?: AbortSignal,
+): Promise<Response> {
   return repository.registry.request({
     method: 'GET',
     target: `${repository.name}/blobs/${digest}`,
     scopes: [repositoryScope(repository.name, 'pull')],
-    expect: [200],
-    // Compressed transfer would only cost time: layers are compressed already.
-    headers: { 'accept-encoding': 'identity' },
+    expect: offset === 0 ? [200] : [200, 206, 416],
+    headers: {
+      // Compressed transfer would only cost time: layers are compressed already.
+      'accept-encoding': 'identity',
+      ...(offset > 0 && { range: `bytes=${offset}-` }),
+    },
     doing: `pull blob ${digest} of`,
     repository: repository.name,
     writes: false,

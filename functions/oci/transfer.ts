@@ -1,10 +1,11 @@
 import { FactoryError } from '../errors.ts';
 import { retry, type Verdict } from '../http/retry.ts';
-import { cancelUpload, finishUpload, openBlob, startUpload } from './blobs.ts';
+import { readBlob } from './blob-reader.ts';
+import { cancelUpload, finishUpload, startUpload } from './blobs.ts';
 import type { Descriptor } from './manifest.ts';
 import type { Repository } from './manifests.ts';
 import { judgeFailure } from './registry.ts';
-import { brokenConnection, RegistryFailure } from './registry-failure.ts';
+import { RegistryFailure } from './registry-failure.ts';
 import { verifiedStream } from './verified-stream.ts';
 
 export interface BlobTransfer {
@@ -49,33 +50,15 @@ export async function transferBlob(transfer: BlobTransfer): Promise<'mounted' | 
 
 async function stream(transfer: BlobTransfer, session: URL, count: (bytes: number) => void): Promise<void> {
   const { source, destination, blob, signal } = transfer;
-  const response = await openBlob(source, blob.digest, signal);
   // The request fails with its own view of a stream that broke; the stream's reason is the true one.
   let reason: unknown;
-  const body = remember(verifiedStream(readable(source, response.body), blob, count), (error) => (reason = error));
+  const body = remember(verifiedStream(readBlob(source, blob, signal), blob, count), (error) => (reason = error));
   try {
     await finishUpload(destination, session, blob, body, signal);
   } catch (error) {
-    response.body.on('error', () => undefined).destroy();
     throw reason ?? error;
-  }
-}
-
-/** Words a connection that breaks while reading as a failure of the source. */
-async function* readable(source: Repository, body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  try {
-    yield* body;
-  } catch (error) {
-    throw new RegistryFailure(
-      'RegistryUnreachable',
-      `${source.registry.name} broke off while sending a blob of ${source.name}`,
-      {
-        hint: 'Try again; look at proxies and firewalls on the way.',
-        status: 0,
-        transient: true,
-        cause: brokenConnection(error)?.cause,
-      },
-    );
+  } finally {
+    await body.return(undefined);
   }
 }
 

@@ -207,8 +207,8 @@ describe('wrong content', () => {
         expect(bytesIn).toBeLessThan(size);
         expect(status).not.toBe(201);
       }
-      // An accident may happen once; the attempts are bounded.
-      expect(count(from, 'GET', new RegExp(digest))).toBeLessThanOrEqual(3);
+      // An accident may happen once, and what ended early is asked to go on; the attempts are bounded.
+      expect(count(from, 'GET', new RegExp(digest))).toBeLessThanOrEqual(6);
       from.storage.deleteBlob('harness/wrong', digest);
       from.requests.length = 0;
     }
