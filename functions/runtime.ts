@@ -33,7 +33,12 @@ export interface RuntimeParts {
   repositories: RepositoryAdministration;
   onProgress?: (event: ProgressEvent) => void;
   retry?: Partial<RetryPolicy>;
+  /** Pauses between readings of a configuration that does not show yet what was written, in milliseconds. */
+  readBackPausesMs?: readonly number[];
 }
+
+/** 30 s in all: Harness may serve an old copy for a while. */
+const defaultReadBackPausesMs = [500, 1_000, 2_000, 4_000, 8_000, 14_500];
 
 /** What the tasks work with: the same on Lambda and in one process; only the parts differ. */
 export class Runtime {
@@ -41,6 +46,7 @@ export class Runtime {
   readonly store: ObjectStore;
   readonly repositories: RepositoryAdministration;
   readonly manifests: ManifestCache;
+  readonly readBackPausesMs: readonly number[];
   readonly #parts: RuntimeParts;
   readonly #transport = new Transport();
   readonly #registries = new Map<string, Registry>();
@@ -53,6 +59,7 @@ export class Runtime {
     this.store = parts.store;
     this.repositories = parts.repositories;
     this.manifests = new ManifestCache(parts.store);
+    this.readBackPausesMs = parts.readBackPausesMs ?? defaultReadBackPausesMs;
   }
 
   run(runId: string): RunDocuments {
@@ -60,7 +67,11 @@ export class Runtime {
   }
 
   harness(): Promise<HarnessClient> {
-    this.#harness ??= this.#connectHarness();
+    this.#harness ??= this.#connectHarness().catch((error: unknown) => {
+      // Not kept: a function that stays warm would fail for ever after one failed reading of the key.
+      this.#harness = undefined;
+      throw error;
+    });
     return this.#harness;
   }
 

@@ -65,7 +65,7 @@ async function copyPlanned(
   const root = await runtime.manifests.through(digest, () => getManifest(source, digest, signal));
   const image = await readImage(root, source, runtime, signal);
   const ledger = runtime.ledger(plan.runId, target.registry);
-  for (const [blob, repository] of Object.entries(planned.mounts ?? {})) ledger.record(blob as Digest, repository);
+  for (const [blob, repository] of Object.entries(planned.mounts ?? {})) ledger.expect(blob as Digest, repository);
   const onProgress = (event: { kind: string; bytes: number }) => {
     if (event.kind === 'transferred')
       runtime.progress({ kind: 'image-progress', image: planned.image, bytes: event.bytes });

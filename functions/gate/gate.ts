@@ -1,6 +1,7 @@
 import { FactoryError } from '../errors.ts';
+import { holdBack } from '../plan/pairs.ts';
 import { parseErrorCause, type WorkflowError } from '../run/workflow-error.ts';
-import type { FieldChange, KeptField, Plan } from '../run/documents.ts';
+import type { Plan } from '../run/documents.ts';
 import type { TaskRun } from '../task.ts';
 
 export interface GateEvent {
@@ -38,46 +39,15 @@ export async function gate({ runId, owners, followers }: GateEvent, { runtime }:
     const result = status === 'copy' ? await documents.copyResult(index).find() : undefined;
     if (status === 'failed' || result?.status === 'failed') failed.add(image);
   }
-  if (failed.size > 0 && plan.onPartialFailure === 'abort') throw await imagesFailed(plan, failed);
-  const { changes, held } = withoutFailed(plan.changes, failed);
-  await documents.changes.put({ changes, held });
-  return { route: changes.length > 0 && plan.modifyDefault ? 'configure' : 'verify' };
+  if (failed.size > 0 && plan.onPartialFailure === 'abort') throw imagesFailed(plan, failed);
+  const divided = holdBack(plan.changes, ({ image = '' }) =>
+    failed.has(image) ? `${image} could not be copied` : undefined,
+  );
+  await documents.changes.put(divided);
+  return { route: divided.changes.length > 0 && plan.modifyDefault ? 'configure' : 'verify' };
 }
 
-/** Fields whose images run in the same pod and are only tested together. */
-const pairs = [
-  ['addonTag', 'liteEngineTag'],
-  ['addonTagRootless', 'liteEngineTagRootless'],
-];
-
-/** Holds back what cannot be switched: fields of failed images, and the other half of their pair. */
-export function withoutFailed(
-  changes: readonly FieldChange[],
-  failed: ReadonlySet<string>,
-): { changes: FieldChange[]; held: KeptField[] } {
-  const missing = ({ image }: FieldChange) => image !== undefined && failed.has(image);
-  const halved = (change: FieldChange) => {
-    const pair = pairs.find((fields) => fields.includes(change.field));
-    return changes.some(
-      (other) =>
-        missing(other) &&
-        pair?.includes(other.field) &&
-        other.module === change.module &&
-        other.infrastructureType === change.infrastructureType,
-    );
-  };
-  const result: { changes: FieldChange[]; held: KeptField[] } = { changes: [], held: [] };
-  for (const change of changes) {
-    const { to: _, from: value, ...row } = change;
-    if (missing(change)) result.held.push({ ...row, value, reason: `${change.image} could not be copied` });
-    else if (halved(change))
-      result.held.push({ ...row, value, reason: 'its counterpart could not be copied, and the two move together' });
-    else result.changes.push(change);
-  }
-  return result;
-}
-
-async function imagesFailed(plan: Plan, failed: ReadonlySet<string>): Promise<FactoryError> {
+function imagesFailed(plan: Plan, failed: ReadonlySet<string>): FactoryError {
   const names = [...failed];
   const shown = names.slice(0, 5).join(', ') + (names.length > 5 ? ` and ${names.length - 5} more` : '');
   return new FactoryError(

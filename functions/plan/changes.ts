@@ -1,13 +1,8 @@
 import type { ConfigScope } from '../harness/scope.ts';
-import {
-  formatReference,
-  type ImageName,
-  isInside,
-  parseImageName,
-  type RegistryLocation,
-  relocate,
-} from '../oci/reference.ts';
+import { formatReference, type RegistryLocation, relocate } from '../oci/reference.ts';
 import type { FieldChange, KeptField, Snapshot } from '../run/documents.ts';
+import { isForeign, isOurs, parseOverride } from './override.ts';
+import { holdBack } from './pairs.ts';
 import type { ScopeConfiguration, SelectedField } from './selection.ts';
 
 export interface Changes {
@@ -31,34 +26,29 @@ export function syncChanges(
   scopes: readonly ScopeConfiguration[],
   settings: SyncSettings,
 ): Changes {
-  const result: Changes = { changes: [], kept: [] };
+  const wanted: FieldChange[] = [];
+  const kept: KeptField[] = [];
   for (const { module, infrastructureType, field, image, override } of fields) {
     const key = formatReference(image);
     const to = formatReference(relocate(image, settings.registry));
     const row = { module, infrastructureType, field };
-    const foreign = override !== undefined && isForeign(override, settings);
-    const until = settings.soaking.get(key);
-    if (foreign) {
-      result.kept.push({ ...row, value: override, reason: 'points at a registry that is not ours' });
+    if (override !== undefined && isForeign(override, image, settings)) {
+      kept.push({ ...row, value: override, reason: 'points at a registry that is not ours' });
     } else if (override === to) {
-      result.kept.push({ ...row, value: override, image: key });
-    } else if (until !== undefined) {
-      result.kept.push({ ...row, value: override ?? null, reason: `${key} soaks until ${until}` });
+      kept.push({ ...row, value: override, image: key });
     } else {
-      result.changes.push({ ...row, from: override ?? null, to, image: key });
+      wanted.push({ ...row, from: override ?? null, to, image: key });
     }
   }
-  for (const stale of staleOverrides(scopes, settings.registry)) {
-    if (settings.prune) result.changes.push(stale);
-    else
-      result.kept.push({
-        ...scopeOf(stale),
-        field: stale.field,
-        value: stale.from,
-        reason: 'Harness no longer has this field; prune: true removes it',
-      });
-  }
-  return result;
+  const { changes, held } = holdBack(wanted, ({ image = '' }) => {
+    const until = settings.soaking.get(image);
+    return until === undefined ? undefined : `${image} soaks until ${until}`;
+  });
+  const stale = staleOverrides(scopes, settings.registry);
+  if (settings.prune) return { changes: [...changes, ...stale], kept: [...kept, ...held] };
+  const reason = 'Harness no longer has this field; prune: true removes it';
+  const left = stale.map(({ from, to: _, ...row }): KeptField => ({ ...row, value: from, reason }));
+  return { changes, kept: [...kept, ...held, ...left] };
 }
 
 export interface ResetSettings {
@@ -72,13 +62,11 @@ export function resetChanges(scopes: readonly ScopeConfiguration[], settings: Re
   const result: Changes = { changes: [], kept: [] };
   for (const scope of scopes) {
     for (const [field, value] of Object.entries(scope.overrides)) {
-      const image = parsed(value);
-      const ours = image !== undefined && isInside(image, settings.registry);
       const row = { ...scopeOf(scope), field };
-      const official = parsed(scope.defaults[field] ?? '')?.repository;
+      const official = parseOverride(scope.defaults[field] ?? '')?.repository;
       if (!settings.chosen(field, official))
         result.kept.push({ ...row, value, reason: 'left out by include_fields or exclude_fields' });
-      else if (!ours && settings.resetScope === 'ours')
+      else if (settings.resetScope === 'ours' && !isOurs(value, settings.registry))
         result.kept.push({ ...row, value, reason: 'does not point at our registry' });
       else result.changes.push({ ...row, from: value, to: null });
     }
@@ -109,28 +97,11 @@ function scopeOf({ module, infrastructureType }: ConfigScope): ConfigScope {
   return { module, infrastructureType };
 }
 
+/** Overrides of ours for fields that Harness has no more. */
 function staleOverrides(scopes: readonly ScopeConfiguration[], registry: RegistryLocation): FieldChange[] {
   return scopes.flatMap((scope) =>
-    Object.entries(scope.overrides).flatMap(([field, value]): FieldChange[] => {
-      const image = parsed(value);
-      const stale = !Object.hasOwn(scope.defaults, field) && image !== undefined && isInside(image, registry);
-      return stale ? [{ ...scopeOf(scope), field, from: value, to: null }] : [];
-    }),
+    Object.entries(scope.overrides)
+      .filter(([field, value]) => !Object.hasOwn(scope.defaults, field) && isOurs(value, registry))
+      .map(([field, value]) => ({ ...scopeOf(scope), field, from: value, to: null })),
   );
-}
-
-/** Whether an override was pointed somewhere by the user: at a registry that is neither ours nor one of Harness's. */
-function isForeign(override: string, { registry, sources }: SyncSettings): boolean {
-  const image = parsed(override);
-  if (!image) return true;
-  if (image.registry === undefined || isInside(image, registry)) return false;
-  return !sources.some((source) => isInside(image, source));
-}
-
-function parsed(value: string): ImageName | undefined {
-  try {
-    return parseImageName(value);
-  } catch {
-    return undefined;
-  }
 }

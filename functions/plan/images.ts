@@ -1,6 +1,6 @@
-import pLimit from 'p-limit';
 import { FactoryError } from '../errors.ts';
 import type { Digest } from '../oci/digest.ts';
+import { inParallel } from '../oci/in-parallel.ts';
 import { type Image, loadImage } from '../oci/image.ts';
 import type { Manifest } from '../oci/manifest.ts';
 import { getManifest, type Repository, resolveTag } from '../oci/manifests.ts';
@@ -48,8 +48,10 @@ export async function planImages(
   runtime: Runtime,
   signal?: AbortSignal,
 ): Promise<ImagePlan> {
-  const limit = pLimit(lookupsInFlight);
-  const found = await Promise.all(names.map((name) => limit(() => planImage(name, settings, runtime, signal))));
+  const found: Found[] = [];
+  await inParallel([...names.entries()], lookupsInFlight, signal, async ([index, name], lookup) => {
+    found[index] = await planImage(name, settings, runtime, lookup);
+  });
   // Mounting and sharing are about what is copied; the rest is only looked at.
   const copies = found.flatMap(({ planned, image, repository }, index) =>
     image ? [{ index, planned, blobs: image.blobs, repository }] : [],
@@ -58,7 +60,7 @@ export async function planImages(
   copies.forEach(({ planned, blobs }, i) => {
     const mounts = waves.mounts[i] ?? {};
     planned.size = blobs.reduce((sum, { size }) => sum + size, 0);
-    planned.uniqueSize = blobs.reduce((sum, { digest, size }) => (digest in mounts ? sum : sum + size), 0);
+    planned.uniqueSize = waves.brings[i] ?? 0;
     if (Object.keys(mounts).length > 0) planned.mounts = mounts;
   });
   const indexOf = (i: number) => copies[i]?.index ?? [];
@@ -109,11 +111,13 @@ async function planImage(
     planned.sourceDigest = source.digest;
     planned.digest = root?.digest ?? source.digest;
     // Referrers may have come since: the copy task looks, and finds nothing else to do.
-    if ((await present) === planned.digest && settings.referrers === 'off') {
+    const current = (await present) === planned.digest;
+    if (current && settings.referrers === 'off') {
       planned.status = 'current';
       return found;
     }
     planned.status = 'copy';
+    if (current) planned.present = true;
     if (settings.read)
       found.image = await readImage(
         root ?? (await readRoot(source, runtime, signal)),

@@ -1,8 +1,9 @@
 import { FactoryError } from '../errors.ts';
 import type { ConfigScope } from '../harness/scope.ts';
-import { formatReference, type ImageName, isInside, parseImageName, tagOrDigest } from '../oci/reference.ts';
+import { formatReference, type ImageName, parseImageName, type Reference, tagOrDigest } from '../oci/reference.ts';
 import { resolveTag } from '../oci/manifests.ts';
-import type { FieldChange, Plan } from '../run/documents.ts';
+import type { FieldChange, Plan, Snapshot } from '../run/documents.ts';
+import { readRefusedFields, refusedOn } from '../run/refused-fields.ts';
 import { findUnusedImages } from '../prune/unused-images.ts';
 import type { Runtime } from '../runtime.ts';
 import { parseExecutionInput, type RunSettings } from '../settings/execution-input.ts';
@@ -11,6 +12,8 @@ import { type Changes, resetChanges, restoreChanges, syncChanges } from './chang
 import { checkConnector } from './connector.ts';
 import { type ImagePlan, planImages, repositoryOf } from './images.ts';
 import { fieldFilter, type ScopeConfiguration, type SelectedField, selectFields, unlistedImages } from './selection.ts';
+import { isOurs } from './override.ts';
+import { holdBack } from './pairs.ts';
 import { soakingImages } from './soak.ts';
 
 export interface PlanEvent {
@@ -32,15 +35,19 @@ export interface PlanResult {
 export async function plan({ runId, input }: PlanEvent, { runtime, signal }: TaskRun): Promise<PlanResult> {
   const startedAt = new Date();
   const settings = parseExecutionInput(input, runtime.configuration);
-  const scopes = await readScopes(settings, runtime, signal);
-  const { images, owners, followers, changes, kept, warnings } = await decide(
-    settings,
-    scopes,
-    startedAt,
-    runtime,
-    signal,
-  );
-  await checkConnector(changes, runtime, signal);
+  const snapshot = settings.action === 'restore' ? await readSnapshot(settings, runtime) : undefined;
+  const scopes = await readScopes(snapshot?.scopes ?? scopesOf(settings), runtime, signal);
+  const decision = snapshot
+    ? await decideRestore(snapshot, scopes, settings, runtime, signal)
+    : await decide(settings, scopes, startedAt, runtime, signal);
+  const { images, owners, followers, warnings } = decision;
+  const refused = await readRefusedFields(runtime.store);
+  const { changes, held } = holdBack(decision.changes, (change) => {
+    const day = refusedOn(refused, change, startedAt);
+    return day && `Harness refused on ${day} to change this field; it is tried again after 30 days`;
+  });
+  const kept = [...decision.kept, ...held];
+  if (settings.modifyDefault || settings.action === 'restore') await checkConnector(changes, runtime, signal);
   const document: Plan = {
     runId,
     action: settings.action,
@@ -57,7 +64,7 @@ export async function plan({ runId, input }: PlanEvent, { runtime, signal }: Tas
     warnings,
   };
   if (settings.action === 'plan' || settings.action === 'verify' || settings.prune) {
-    document.unused = await findUnusedImages(document, settings.keepVersions, scopes, runtime, signal);
+    Object.assign(document, await lookForUnused(document, settings.keepVersions, scopes, runtime, signal));
   }
   const documents = runtime.run(runId);
   await documents.plan.put(document);
@@ -86,6 +93,24 @@ function routeOf({ action }: RunSettings, changes: readonly FieldChange[]): Plan
   }
 }
 
+/** A key that may not read some other module cannot tell what is unused; the run is not about that. */
+async function lookForUnused(
+  document: Plan,
+  keepVersions: number,
+  scopes: readonly ScopeConfiguration[],
+  runtime: Runtime,
+  signal?: AbortSignal,
+): Promise<Pick<Plan, 'unused' | 'warnings'>> {
+  const { warnings } = document;
+  try {
+    return { unused: await findUnusedImages(document, keepVersions, scopes, runtime, signal), warnings };
+  } catch (error) {
+    signal?.throwIfAborted();
+    if (!(error instanceof FactoryError) || error.name === 'StoreFailed') throw error;
+    return { unused: [], warnings: [...warnings, `unused copies could not be looked for: ${error.message}`] };
+  }
+}
+
 type Decision = ImagePlan & Changes & { warnings: string[] };
 
 async function decide(
@@ -95,14 +120,9 @@ async function decide(
   runtime: Runtime,
   signal?: AbortSignal,
 ): Promise<Decision> {
-  const nothing = { images: [], owners: [], followers: [], warnings: [] };
   if (settings.action === 'reset') {
-    return { ...nothing, ...resetChanges(scopes, { ...settings, chosen: fieldFilter(settings) }) };
-  }
-  if (settings.action === 'restore') {
-    const changes = await restore(settings, scopes, runtime);
-    await checkRestored(changes.changes, settings, runtime, signal);
-    return { ...nothing, ...changes };
+    const changes = resetChanges(scopes, { ...settings, chosen: fieldFilter(settings) });
+    return { images: [], owners: [], followers: [], ...changes, warnings: [] };
   }
   const { fields, warnings } = selectFields(scopes, settings);
   const images = await planImages(
@@ -131,13 +151,14 @@ function withTag(image: ImageName): ImageName {
 }
 
 async function readScopes(
-  settings: RunSettings,
+  scopes: readonly ConfigScope[],
   runtime: Runtime,
   signal?: AbortSignal,
 ): Promise<ScopeConfiguration[]> {
   const harness = await runtime.harness();
   return Promise.all(
-    scopesOf(settings).map(async (scope) => {
+    scopes.map(async ({ module, infrastructureType }) => {
+      const scope = { module, infrastructureType };
       const [defaults, overrides] = await Promise.all([
         harness.defaultConfig(scope, signal),
         harness.overrides(scope, signal),
@@ -156,20 +177,25 @@ function scopesOf({ modules, infrastructureTypes }: RunSettings): ConfigScope[] 
   );
 }
 
-async function restore(
-  settings: RunSettings,
-  scopes: readonly ScopeConfiguration[],
-  runtime: Runtime,
-): Promise<Changes> {
-  const runId = settings.restoreRun ?? '';
-  const snapshot = await runtime.run(runId).snapshot.find();
+async function readSnapshot({ restoreRun = '' }: RunSettings, runtime: Runtime): Promise<Snapshot> {
+  const snapshot = await runtime.run(restoreRun).snapshot.find();
   const { accountId } = await runtime.harness();
-  if (!snapshot || snapshot.accountId !== accountId) {
-    throw new FactoryError('SnapshotNotFound', `there is no snapshot of run ${runId} for account ${accountId}`, {
-      hint: 'Only a run that changed the configuration has one: "factory history" lists them.',
-    });
-  }
-  return restoreChanges(scopes, snapshot);
+  if (snapshot?.accountId === accountId) return snapshot;
+  throw new FactoryError('SnapshotNotFound', `there is no snapshot of run ${restoreRun} for account ${accountId}`, {
+    hint: 'Only a run that changed the configuration has one: "factory history" lists them.',
+  });
+}
+
+async function decideRestore(
+  snapshot: Snapshot,
+  scopes: readonly ScopeConfiguration[],
+  settings: RunSettings,
+  runtime: Runtime,
+  signal?: AbortSignal,
+): Promise<Decision> {
+  const { changes, kept } = restoreChanges(scopes, snapshot);
+  await checkRestored(changes, settings, runtime, signal);
+  return { images: [], owners: [], followers: [], changes, kept, warnings: [] };
 }
 
 /** A snapshot may be old: what it names at our registry must still be there. */
@@ -180,9 +206,8 @@ async function checkRestored(
   signal?: AbortSignal,
 ): Promise<void> {
   for (const value of new Set(changes.flatMap(({ to }) => (to === null ? [] : [to])))) {
-    const image = parseImageName(value);
-    if (!isInside(image, settings.registry)) continue;
-    const reference = { ...image, registry: settings.registry.registry };
+    if (!isOurs(value, settings.registry)) continue;
+    const reference = parseImageName(value) as Reference;
     if ((await resolveTag(repositoryOf(reference, runtime), tagOrDigest(reference), signal)) === undefined) {
       throw new FactoryError('ImageNotFound', `the snapshot names ${value}, which is not at the registry any more`, {
         hint: 'Run sync, or reset to use the images of Harness.',

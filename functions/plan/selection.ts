@@ -1,6 +1,7 @@
 import picomatch from 'picomatch';
+import { FactoryError } from '../errors.ts';
 import type { ConfigScope } from '../harness/scope.ts';
-import { type Digest, isDigest } from '../oci/digest.ts';
+import { isDigest } from '../oci/digest.ts';
 import { type ImageName, parseImageName } from '../oci/reference.ts';
 
 /** What Harness says about one scope. */
@@ -38,12 +39,16 @@ export interface Selection {
  */
 const windowsRootlessFields = new Set(['addonTagRootless', 'liteEngineTagRootless']);
 
-/** Which fields a run is about, and which image each of them shall have. */
+/**
+ * Which fields a run is about, and which image each of them shall have.
+ * Throws `InvalidInput` when a digest is to hold several variants of an image.
+ */
 export function selectFields(scopes: readonly ScopeConfiguration[], settings: SelectionSettings): Selection {
   const chosen = fieldFilter(settings);
   const warnings: string[] = [];
   const fields: SelectedField[] = [];
-  const pinned = new Set<string>();
+  /** Official tags by pinned image. */
+  const pinned = new Map<string, Set<string | undefined>>();
   for (const { module, infrastructureType, defaults, overrides } of scopes) {
     for (const [field, value] of Object.entries(defaults)) {
       if (value === '' || (windowsRootlessFields.has(field) && !settings.includeWindowsRootless)) continue;
@@ -55,8 +60,8 @@ export function selectFields(scopes: readonly ScopeConfiguration[], settings: Se
         continue;
       }
       if (!chosen(field, image.repository)) continue;
-      const pin = settings.pins[image.repository];
-      if (pin !== undefined) pinned.add(image.repository);
+      const pin = Object.hasOwn(settings.pins, image.repository) ? settings.pins[image.repository] : undefined;
+      if (pin !== undefined) pinned.set(image.repository, (pinned.get(image.repository) ?? new Set()).add(image.tag));
       fields.push({
         module,
         infrastructureType,
@@ -66,8 +71,10 @@ export function selectFields(scopes: readonly ScopeConfiguration[], settings: Se
       });
     }
   }
-  for (const name of Object.keys(settings.pins).filter((name) => !pinned.has(name))) {
-    warnings.push(`the pin of ${name} holds nothing: no selected field uses that image`);
+  for (const [name, pin] of Object.entries(settings.pins)) {
+    const tags = pinned.get(name);
+    if (!tags) warnings.push(`the pin of ${name} holds nothing: no selected field uses that image`);
+    else if (isDigest(pin) && new Set([...tags].map(variantOf)).size > 1) throw ambiguousPin(name, pin, [...tags]);
   }
   return { fields, warnings };
 }
@@ -106,10 +113,26 @@ function parseOfficial(value: string): ImageName | undefined {
   }
 }
 
-/** A pin names a version; the variant stays that of the field: `rootless-…` (addon) or `…-rootless` (git clone, cache). */
+/** A pin names a version; the variant stays that of the field. */
 function applyPin(image: ImageName, pin: string): ImageName {
-  if (isDigest(pin)) return { ...image, tag: undefined, digest: pin as Digest };
-  const prefix = image.tag?.startsWith('rootless-') && !pin.startsWith('rootless-') ? 'rootless-' : '';
-  const suffix = image.tag?.endsWith('-rootless') && !pin.endsWith('-rootless') ? '-rootless' : '';
-  return { ...image, tag: `${prefix}${pin}${suffix}`, digest: undefined };
+  if (isDigest(pin)) return { ...image, tag: undefined, digest: pin };
+  const version = pin.replace(variant, '');
+  const tags = { prefix: `rootless-${version}`, suffix: `${version}-rootless`, none: version };
+  return { ...image, tag: tags[variantOf(image.tag)], digest: undefined };
+}
+
+/** Rootless images are tagged `rootless-…` (addon, lite engine) or `…-rootless` (git clone, cache). */
+const variant = /^rootless-|-rootless$/;
+
+function variantOf(tag = ''): 'prefix' | 'suffix' | 'none' {
+  if (tag.startsWith('rootless-')) return 'prefix';
+  return tag.endsWith('-rootless') ? 'suffix' : 'none';
+}
+
+function ambiguousPin(name: string, pin: string, tags: readonly (string | undefined)[]): FactoryError {
+  const allowed = `a tag: fields use several variants of this image (${tags.join(', ')}), and a digest is one of them`;
+  return new FactoryError('InvalidInput', `the digest pinned for ${name} cannot stand for all its variants`, {
+    hint: 'Pin a tag, or leave the fields of the other variants out with exclude_fields.',
+    problems: [{ path: `$.pins[${JSON.stringify(name)}]`, found: pin, allowed }],
+  });
 }

@@ -12,8 +12,13 @@ export interface Wave {
   owners: number[];
   /** Indexes of the rest, largest first. */
   followers: number[];
-  /** Per image: blobs that another one brings, by the repository to mount from. */
+  /**
+   * Per image: blobs that an owner brings, by the repository to mount from. Only followers have them: what another
+   * owner brings may not have arrived yet.
+   */
   mounts: Record<Digest, string>[];
+  /** Per image: the bytes that it brings, counted once over all images. */
+  brings: number[];
 }
 
 /**
@@ -43,13 +48,15 @@ export function planWaves(images: readonly WaveImage[]): Wave {
     owners: bySize.filter((i) => owners.has(i)),
     followers: bySize.filter((i) => !owners.has(i)),
     mounts: images.map(({ blobs, repository }, i) => {
+      if (owners.has(i)) return {};
       const others = blobs.flatMap(({ digest }): [Digest, string][] => {
         const from = owner.get(digest);
-        const holder = from === undefined || from === i ? undefined : images[from]?.repository;
+        const holder = from === undefined ? undefined : images[from]?.repository;
         return holder === undefined || holder === repository ? [] : [[digest, holder]];
       });
       return Object.fromEntries(others) as Record<Digest, string>;
     }),
+    brings: images.map(({ blobs }, i) => sum(blobs.filter(({ digest }) => (owner.get(digest) ?? i) === i))),
   };
 }
 

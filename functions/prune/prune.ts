@@ -4,13 +4,17 @@ import { repositoryOf } from '../plan/images.ts';
 import { changeInventory } from '../run/inventory.ts';
 import type { UnusedImage } from '../run/documents.ts';
 import type { TaskRun } from '../task.ts';
+import { overridesInUse } from './unused-images.ts';
 
 /** Deletes the copies that the plan found unused, after Harness was switched and verified. */
 export async function prune({ runId }: { runId: string }, { runtime, signal }: TaskRun): Promise<{ deleted: number }> {
   const documents = runtime.run(runId);
   const { unused } = await documents.plan.get();
+  if (unused.length === 0) return { deleted: 0 };
+  // Once more, because the plan may be hours old.
+  const inUse = new Set(await overridesInUse([], runtime, signal));
   const deleted: UnusedImage[] = [];
-  for (const image of unused) {
+  for (const image of unused.filter(({ reference }) => !inUse.has(reference))) {
     const reference = parseImageName(image.reference) as Reference;
     const elsewhere = await runtime.repositories.deleteImages(reference.registry, reference.repository, [image.digest]);
     if (!elsewhere) await deleteManifest(repositoryOf(reference, runtime), image.digest, signal);

@@ -2,15 +2,23 @@ import { harnessModules, infrastructureTypes } from '../harness/scope.ts';
 import { isSameScope } from '../plan/changes.ts';
 import type { ScopeConfiguration } from '../plan/selection.ts';
 import type { Plan, Snapshot, UnusedImage } from '../run/documents.ts';
-import { readInventory } from '../run/inventory.ts';
+import { type Inventory, readInventory } from '../run/inventory.ts';
 import { RunDocuments } from '../run/run-documents.ts';
 import type { Runtime } from '../runtime.ts';
-import { isInside, parseImageName } from '../oci/reference.ts';
+import { FactoryError } from '../errors.ts';
+import type { Digest } from '../oci/digest.ts';
+import { inParallel } from '../oci/in-parallel.ts';
+import { getManifest, resolveTag } from '../oci/manifests.ts';
+import { parseImageName, type Reference, type RegistryLocation, tagOrDigest } from '../oci/reference.ts';
+import { repositoryOf } from '../plan/images.ts';
+import { isOurs } from '../plan/override.ts';
+
+const lookupsInFlight = 16;
 
 /**
  * The copies made by the factory, at the plan's registry, that nothing uses: no planned image, no override of any module
  * and infrastructure type, and neither the snapshots nor the changes of the last `keepVersions` runs that wrote.
- * A digest that something in use shares is in use.
+ * A digest that something in use shares, or leads to, is in use.
  */
 export async function findUnusedImages(
   plan: Omit<Plan, 'unused'>,
@@ -26,17 +34,44 @@ export async function findUnusedImages(
     ...(await overridesInUse(scopes, runtime, signal)),
     ...(await recentValues(keepVersions, runtime)),
   ]);
-  const usedDigests = new Set(
-    Object.entries(inventory).flatMap(([reference, digest]) => (used.has(reference) ? [digest] : [])),
-  );
-  return Object.entries(inventory)
-    .filter(([reference, digest]) => !used.has(reference) && !usedDigests.has(digest))
-    .filter(([reference]) => isInside(parseImageName(reference), plan.registry))
+  const candidates = Object.entries(inventory)
+    .filter(([reference]) => !used.has(reference) && isOurs(reference, plan.registry))
     .map(([reference, digest]) => ({ reference, digest }));
+  if (candidates.length === 0) return [];
+  const protectedDigests = await digestsInUse(used, inventory, plan.registry, runtime, signal);
+  return candidates.filter(({ digest }) => !protectedDigests.has(digest));
+}
+
+/** What the used references at our registry lead to: their digests, and those of the images of an index. */
+async function digestsInUse(
+  used: ReadonlySet<string>,
+  inventory: Inventory,
+  registry: RegistryLocation,
+  runtime: Runtime,
+  signal?: AbortSignal,
+): Promise<Set<Digest>> {
+  const digests = new Set<Digest>();
+  await inParallel([...used], lookupsInFlight, signal, async (value, lookup) => {
+    if (!isOurs(value, registry)) return;
+    const reference = parseImageName(value) as Reference;
+    const repository = repositoryOf(reference, runtime);
+    // The user may have tagged one of our copies anew.
+    const digest = inventory[value] ?? (await resolveTag(repository, tagOrDigest(reference), lookup));
+    if (digest === undefined) return;
+    digests.add(digest);
+    try {
+      const root = await runtime.manifests.through(digest, () => getManifest(repository, digest, lookup));
+      for (const child of root.manifests) digests.add(child.digest);
+    } catch (error) {
+      // Not copied yet, or gone: nothing leads on from there.
+      if (!(error instanceof FactoryError) || error.name !== 'ImageNotFound') throw error;
+    }
+  });
+  return digests;
 }
 
 /** Overrides of all scopes, not only of those this run is about: another module may use the same copy. */
-async function overridesInUse(
+export async function overridesInUse(
   scopes: readonly ScopeConfiguration[],
   runtime: Runtime,
   signal?: AbortSignal,

@@ -35,12 +35,21 @@ export async function report({ runId, state }: ReportEvent, { runtime }: TaskRun
   const document = plan ? await describe(plan, results, state, documents) : withoutPlan(runId, state);
   await documents.report.put(document);
   await changeInventory(runtime.store, (inventory) => {
-    plan?.images.forEach(({ target, digest, status }, index) => {
+    plan?.images.forEach(({ target, digest, status, present }, index) => {
+      // What was there already may be somebody else's, unless an earlier run copied it.
+      const ours = (results[index]?.status === 'copied' && !present) || Object.hasOwn(inventory, target);
       const there = status === 'current' || (results[index] && results[index].status !== 'failed');
-      if (there && digest) inventory[target] = digest;
+      if (ours && there && digest) inventory[target] = digest;
     });
   });
-  return JSON.stringify(document).length <= stateLimit ? document : { ...document, images: [], config: [] };
+  return Buffer.byteLength(JSON.stringify(document)) <= stateLimit ? document : shortened(document);
+}
+
+function shortened({ unused: _, ...document }: Report): Report {
+  const warnings = [
+    `images, config, unused copies and warnings are too long to be shown here: see runs/${document.runId}/report.json in the object store`,
+  ];
+  return { ...document, images: [], config: [], warnings };
 }
 
 async function describe(

@@ -2,14 +2,11 @@ import { applyChanges } from '../run/apply-changes.ts';
 import type { TaskRun } from '../task.ts';
 
 /** Takes the run's overrides away: one batch per module and infrastructure type, one after the other. */
-export async function resetConfig(
-  { runId }: { runId: string },
-  { runtime, signal }: TaskRun,
-): Promise<{ status: 'reset' }> {
-  const harness = await runtime.harness();
-  await applyChanges(runtime.run(runId), 'reset', async (scope, changes) => {
+export async function resetConfig({ runId }: { runId: string }, run: TaskRun): Promise<{ status: 'reset' }> {
+  const harness = await run.runtime.harness();
+  await applyChanges(runId, 'reset', run, async (scope, changes) => {
     const fields = changes.map(({ field }) => field);
-    await harness.resetConfig(scope, fields, signal);
+    await harness.resetConfig(scope, fields);
   });
   return { status: 'reset' };
 }

@@ -1,8 +1,10 @@
 import { FactoryError } from '../errors.ts';
 import type { ConfigScope } from '../harness/scope.ts';
-import type { HarnessClient } from '../harness/client.ts';
 import { isSameScope } from '../plan/changes.ts';
+import { compareOverrides, describeDifference, waitForAgreement } from '../run/agreement.ts';
+import { isSameField } from '../run/apply-changes.ts';
 import type { FieldChange } from '../run/documents.ts';
+import type { Runtime } from '../runtime.ts';
 import type { TaskRun } from '../task.ts';
 
 export interface RollbackResult {
@@ -10,26 +12,31 @@ export interface RollbackResult {
 }
 
 /**
- * Puts every field that this run meant to change back to what the snapshot says, wherever it differs now, and checks
- * that. Fields of others are left alone. Throws `RollbackFailed`, which names each field with its value.
+ * Puts every field that this run wrote, or meant to write and that differs now, back to what the snapshot says, and
+ * checks that. Fields of others are left alone. Throws `RollbackFailed`, which names each field with its value.
  */
 export async function rollback({ runId }: { runId: string }, { runtime, signal }: TaskRun): Promise<RollbackResult> {
   const documents = runtime.run(runId);
   const snapshot = await documents.snapshot.find();
   if (!snapshot) return { status: 'nothing-to-do' };
   const { changes } = await documents.changes.get();
-  const harness = await runtime.harness();
+  const results = (await documents.config.find()) ?? [];
+  const written = results.filter(({ status }) => status === 'updated' || status === 'reset');
   const left: string[] = [];
   let cause: unknown;
   for (const scope of snapshot.scopes) {
-    const fields = changes.filter((change) => isSameScope(change, scope));
+    const undo = changes
+      .filter((change) => isSameScope(change, scope))
+      .map((change): FieldChange => ({ ...change, to: scope.overrides[change.field] ?? null }));
     try {
-      await putBack(harness, scope, differing(fields, scope.overrides, await harness.overrides(scope, signal)), signal);
-      const still = differing(fields, scope.overrides, await harness.overrides(scope, signal));
-      left.push(...still.map((field) => describe(scope, field)));
+      const differing = await compareOverrides(undo, runtime, signal);
+      // What was written is put back even where an old copy of the configuration does not show it yet.
+      const wanted = undo.filter((change) => [...differing, ...written].some((row) => isSameField(row, change)));
+      await putBack(scope, wanted, runtime, signal);
+      left.push(...(await waitForAgreement(undo, runtime, signal)).map(describeDifference));
     } catch (error) {
       cause = error;
-      left.push(...fields.map((field) => describe(scope, { ...field, from: field.to })));
+      left.push(...(await stillDiffering(undo, runtime, signal)));
     }
   }
   if (left.length > 0) {
@@ -38,34 +45,33 @@ export async function rollback({ runId }: { runId: string }, { runtime, signal }
       cause,
     });
   }
-  const results = (await documents.config.find()) ?? [];
-  await documents.config.put(results.map((row) => ({ ...row, status: 'rolled-back' })));
+  await documents.config.put(
+    results.map((row) => (row.status === 'rejected' ? row : { ...row, status: 'rolled-back' })),
+  );
   return { status: 'rolled-back' };
 }
 
-/** The changes that undo this run, from what is there now to what was there before. */
-function differing(
-  fields: readonly FieldChange[],
-  before: Record<string, string>,
-  now: Record<string, string>,
-): FieldChange[] {
-  return fields
-    .map((change) => ({ ...change, from: now[change.field] ?? null, to: before[change.field] ?? null }))
-    .filter(({ from, to }) => from !== to);
-}
-
 async function putBack(
-  harness: HarnessClient,
   scope: ConfigScope,
   changes: readonly FieldChange[],
+  runtime: Runtime,
   signal?: AbortSignal,
 ): Promise<void> {
+  const harness = await runtime.harness();
   const values = changes.flatMap(({ field, to }) => (to === null ? [] : [{ field, value: to }]));
   const fields = changes.flatMap(({ field, to }) => (to === null ? [field] : []));
   await harness.updateConfig(scope, values, signal);
   await harness.resetConfig(scope, fields, signal);
 }
 
-function describe({ module, infrastructureType }: ConfigScope, { field, from }: FieldChange): string {
-  return `${module} ${infrastructureType} ${field} is ${from ?? 'not overridden'}`;
+/** After a failure: what differs, or every field when even that cannot be told. */
+async function stillDiffering(undo: readonly FieldChange[], runtime: Runtime, signal?: AbortSignal): Promise<string[]> {
+  try {
+    return (await compareOverrides(undo, runtime, signal)).map(describeDifference);
+  } catch {
+    return undo.map(
+      ({ module, infrastructureType, field, to }) =>
+        `${module} ${infrastructureType} ${field} may not be ${to ?? 'unset'}`,
+    );
+  }
 }

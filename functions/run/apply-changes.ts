@@ -1,25 +1,97 @@
+import { FactoryError } from '../errors.ts';
 import type { ConfigScope } from '../harness/scope.ts';
+import { areCounterparts } from '../plan/pairs.ts';
+import type { Runtime } from '../runtime.ts';
+import type { TaskRun } from '../task.ts';
 import type { ConfigResult, FieldChange } from './documents.ts';
-import type { RunDocuments } from './run-documents.ts';
+import { noteRefusedFields, readRefusedFields, wasRefused } from './refused-fields.ts';
+
+export type Write = (scope: ConfigScope, changes: readonly FieldChange[]) => Promise<void>;
 
 /**
  * Applies the run's changes of one kind, scope by scope and never two at once: Harness keeps all of an account's fields
- * in one document without a lock, so parallel writers lose each other's work. What was done is recorded after each scope.
+ * in one document without a lock, so parallel writers lose each other's work. What was done is recorded after each
+ * scope, and not done again when the task is retried.
+ *
+ * Harness refuses a whole batch for one field that it does not let one change. Such fields are found by halving and
+ * reported as `rejected`; a scope of which everything is refused, without a history of that, fails with `HarnessRejected`.
  */
 export async function applyChanges(
-  documents: RunDocuments,
+  runId: string,
   kind: 'updated' | 'reset',
-  write: (scope: ConfigScope, changes: FieldChange[]) => Promise<void>,
+  { runtime, signal }: TaskRun,
+  write: Write,
 ): Promise<void> {
+  const documents = runtime.run(runId);
   const { changes } = await documents.changes.get();
-  const wanted = changes.filter(({ to }) => (to === null) === (kind === 'reset'));
+  const { action } = await documents.plan.get();
   const results: ConfigResult[] = (await documents.config.find()) ?? [];
+  const wanted = changes.filter(
+    (change) => (change.to === null) === (kind === 'reset') && !results.some((row) => isSameField(row, change)),
+  );
   const scopes = Map.groupBy(wanted, ({ module, infrastructureType }) => `${module} ${infrastructureType}`);
   for (const batch of scopes.values()) {
-    const [first] = batch;
-    if (!first) continue;
-    await write({ module: first.module, infrastructureType: first.infrastructureType }, batch);
-    results.push(...batch.map(({ image: _, ...row }) => ({ ...row, status: kind })));
+    // Between the batches only: a request that is cut may still be carried out, after the rollback has looked.
+    signal?.throwIfAborted();
+    const refusals = await writeAccepted(unitsOf(batch), write);
+    const refused = refusals.map(({ change }) => change);
+    // Taking away overrides of fields that are gone is tidying, not what a sync is for.
+    if (!(action === 'sync' && kind === 'reset')) await failWhenAllRefused(batch, refusals, runtime);
+    await noteRefusedFields(runtime.store, refused, new Date());
+    results.push(
+      ...batch.map(({ image: _, ...row }): ConfigResult => {
+        const refusal = refusals.find(({ change }) => isSameField(change, row));
+        return refusal ? { ...row, status: 'rejected', reason: refusal.error.message } : { ...row, status: kind };
+      }),
+    );
     await documents.config.put(results);
   }
+}
+
+interface Refusal {
+  change: FieldChange;
+  error: FactoryError;
+}
+
+/** Writes all that Harness accepts, in as few requests as may be, and returns the rest. */
+async function writeAccepted(units: readonly FieldChange[][], write: Write): Promise<Refusal[]> {
+  const [[first] = []] = units;
+  if (!first) return [];
+  try {
+    const { module, infrastructureType } = first;
+    await write({ module, infrastructureType }, units.flat());
+    return [];
+  } catch (error) {
+    if (!(error instanceof FactoryError) || error.name !== 'HarnessRejected') throw error;
+    if (units.length === 1) return units.flat().map((change) => ({ change, error }));
+    const half = Math.ceil(units.length / 2);
+    const refusals = await writeAccepted(units.slice(0, half), write);
+    return [...refusals, ...(await writeAccepted(units.slice(half), write))];
+  }
+}
+
+/** What is written together or not at all: single changes, and pairs. */
+function unitsOf(batch: readonly FieldChange[]): FieldChange[][] {
+  const units: FieldChange[][] = [];
+  for (const change of batch) {
+    const unit = units.find(([other]) => other && areCounterparts(other, change));
+    if (unit) unit.push(change);
+    else units.push([change]);
+  }
+  return units;
+}
+
+async function failWhenAllRefused(
+  batch: readonly FieldChange[],
+  refusals: readonly Refusal[],
+  { store }: Runtime,
+): Promise<void> {
+  const [first] = refusals;
+  if (!first || refusals.length < batch.length) return;
+  const known = await readRefusedFields(store);
+  if (!batch.every((change) => wasRefused(known, change))) throw first.error;
+}
+
+export function isSameField(a: ConfigScope & { field: string }, b: ConfigScope & { field: string }): boolean {
+  return a.field === b.field && a.module === b.module && a.infrastructureType === b.infrastructureType;
 }

@@ -20,6 +20,8 @@ export interface PlannedImage {
   digest?: Digest;
   /** `current`: the target has it. `copy`: it is to be copied. `failed`: it cannot be. */
   status: 'current' | 'copy' | 'failed';
+  /** With `copy`: the image itself is there, and only what refers to it is looked for. */
+  present?: true;
   /** Bytes of all its blobs, and of those that no other image of this run brings; known when it is to be copied. */
   size?: number;
   uniqueSize?: number;

@@ -1,7 +1,6 @@
 import type { Digest } from '../oci/digest.ts';
 import { type Manifest, parseManifest } from '../oci/manifest.ts';
-import type { ObjectStore } from '../store/object-store.ts';
-import { getJson, putJson } from '../store/object-store.ts';
+import { type ObjectStore, putJson } from '../store/object-store.ts';
 
 /**
  * Manifests by digest, kept between tasks and runs: what the plan read, no copy reads again (Docker Hub counts every
@@ -15,7 +14,7 @@ export class ManifestCache {
     this.#store = store;
   }
 
-  /** The manifest of that digest, got by `fetch` when it is not known yet. What the store holds is checked. */
+  /** The manifest of that digest, got by `fetch` when it is not known yet, or stored as something else. */
   async through(digest: Digest, fetch: () => Promise<Manifest>): Promise<Manifest> {
     const known = this.#read.get(digest) ?? (await this.#stored(digest));
     if (known) return known;
@@ -31,11 +30,17 @@ export class ManifestCache {
   }
 
   async #stored(digest: Digest): Promise<Manifest | undefined> {
-    const stored = await getJson<{ mediaType: string; bytes: string }>(this.#store, keyOf(digest));
-    if (!stored) return undefined;
-    const manifest = parseManifest(Buffer.from(stored.bytes, 'base64'), stored.mediaType, digest);
-    this.#read.set(digest, manifest);
-    return manifest;
+    const body = await this.#store.get(keyOf(digest));
+    if (!body) return undefined;
+    try {
+      const { mediaType, bytes } = JSON.parse(new TextDecoder().decode(body)) as { mediaType: string; bytes: string };
+      const manifest = parseManifest(Buffer.from(bytes, 'base64'), mediaType, digest);
+      this.#read.set(digest, manifest);
+      return manifest;
+    } catch {
+      // Damaged. It is only a cache: the registry has the true one, which takes its place.
+      return undefined;
+    }
   }
 }
 

@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { FactoryError, type Problem } from '../errors.ts';
+import { parseBaseUrl } from '../harness/base-url.ts';
 import { parseRegistryLocation, type RegistryLocation } from '../oci/reference.ts';
+import { sourceLocation } from './official-sources.ts';
 import { render } from './problems.ts';
 
 /** What a deployment (or the environment of a local run) sets for all its runs. */
@@ -29,15 +31,22 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 
 const defaultSources = ['gar', 'ecr-public', 'dockerhub'];
 
-/** Harness identifiers (https://developer.harness.io, "Entity identifier reference"), here also with a scope prefix. */
-const identifier = /^(?:account\.|org\.)?[A-Za-z_][A-Za-z0-9_$-]{0,127}$/;
+/** Harness identifiers (https://developer.harness.io, "Entity identifier reference"). */
+const identifier = /^[A-Za-z_][A-Za-z0-9_$-]{0,127}$/;
+/** An identifier, here also with a scope prefix. */
+const connectorReference = /^(?:account\.|org\.)?[A-Za-z_][A-Za-z0-9_$-]{0,127}$/;
+/** Anything but a key that was put where its secret's name belongs: names end up in messages. */
+const secretName = /^(?![ps]at\.)[A-Za-z0-9/_+=.@:-]+$/;
 
 const readers = {
-  harnessUrl: variable('HARNESS_URL', 'an https address such as https://app.harness.io', (text) => {
-    const url = new URL(text);
-    if (url.username || url.password || !/^https?:$/.test(url.protocol)) throw new TypeError();
-    return text;
-  }),
+  harnessUrl: variable(
+    'HARNESS_URL',
+    'an https URL such as https://app.harness.io, without credentials, query or fragment',
+    (text) => {
+      parseBaseUrl(text);
+      return text;
+    },
+  ),
   harnessAccountId: variable(
     'HARNESS_ACCOUNT_ID',
     'the account id: letters, digits, "_" and "-"',
@@ -47,29 +56,30 @@ const readers = {
   harnessApiKeySecret: variable(
     'HARNESS_API_KEY_SECRET',
     'the name or ARN of a Secrets Manager secret',
-    matching(/^[A-Za-z0-9/_+=.@:-]+$/),
+    matching(secretName),
   ),
   registryCredentialsSecret: variable(
     'REGISTRY_CREDENTIALS_SECRET',
     'the name or ARN of a Secrets Manager secret',
-    matching(/^[A-Za-z0-9/_+=.@:-]+$/),
+    matching(secretName),
   ),
   orgId: variable('ORG_ID', 'the identifier of a Harness organization', matching(identifier)),
   projectId: variable('PROJECT_ID', 'the identifier of a Harness project', matching(identifier)),
   connector: variable(
     'CONTAINER_REGISTRY_CONNECTOR',
     'the reference of a Harness connector, such as account.harnessImage',
-    matching(identifier),
+    matching(connectorReference),
   ),
   registry: variable('REGISTRY_NAME', 'host[:port][/prefix]', parseRegistryLocation),
   sources: variable(
     'SOURCE_REGISTRY',
     'a comma-separated list of dockerhub, gar, ecr-public, host[:port][/prefix]',
-    (text) =>
-      list(text).map((name) => {
-        if (!defaultSources.includes(name)) parseRegistryLocation(name);
-        return name;
-      }),
+    (text) => {
+      const names = list(text);
+      z.array(z.string()).min(1).parse(names);
+      names.forEach(sourceLocation);
+      return names;
+    },
   ),
   modifyDefault: variable(
     'MODIFY_DEFAULT',
@@ -77,7 +87,11 @@ const readers = {
     (text) => z.enum(['true', 'false']).parse(text) === 'true',
   ),
   maxConcurrency: variable('MAX_CONCURRENCY', 'a whole number from 1 to 40', (text) =>
-    z.int().min(1).max(40).parse(Number(text)),
+    z
+      .int()
+      .min(1)
+      .max(40)
+      .parse(/^\d+$/.test(text) ? Number(text) : undefined),
   ),
   insecureRegistries: variable('INSECURE_REGISTRIES', 'a comma-separated list of host[:port]', hosts),
   trustedTokenHosts: variable('TRUSTED_TOKEN_HOSTS', 'a comma-separated list of host[:port]', hosts),
@@ -91,13 +105,12 @@ const secret = new Set(['HARNESS_API_KEY']);
 
 /** Reads the configuration from environment variables. Throws `InvalidConfiguration` with every problem at once. */
 export function parseConfiguration(environment: Environment): Configuration {
-  const problems: Problem[] = unsupported
-    .filter((name) => environment[name])
-    .map((name) => ({
-      path: name,
-      found: render(environment[name]),
-      allowed: 'nothing: this version does not support it',
-    }));
+  const isSet = (name: string) => (environment[name] ?? '').trim() !== '';
+  const problems: Problem[] = unsupported.filter(isSet).map((name) => ({
+    path: name,
+    found: render(environment[name]),
+    allowed: 'nothing: this version does not support it',
+  }));
   const read = <T>(reader: Reader<T>): T | undefined => {
     const outcome = reader(environment);
     if ('problem' in outcome) problems.push(outcome.problem);
@@ -119,13 +132,14 @@ export function parseConfiguration(environment: Environment): Configuration {
     insecureRegistries: read(readers.insecureRegistries) ?? [],
     trustedTokenHosts: read(readers.trustedTokenHosts) ?? [],
   };
-  if (!environment['HARNESS_API_KEY'] && !environment['HARNESS_API_KEY_SECRET']) {
-    problems.push({
-      path: 'HARNESS_API_KEY',
-      found: 'nothing',
-      allowed: 'an API key, or HARNESS_API_KEY_SECRET naming its secret',
-    });
-  }
+  const demand = (path: string, allowed: string) => {
+    if (!isSet(path)) problems.push({ path, found: 'nothing', allowed });
+  };
+  if (!isSet('HARNESS_API_KEY_SECRET'))
+    demand('HARNESS_API_KEY', 'an API key, or HARNESS_API_KEY_SECRET naming its secret');
+  if (isSet('PROJECT_ID')) demand('ORG_ID', 'the organization of the project that PROJECT_ID names');
+  else if (configuration.connector?.startsWith('org.'))
+    demand('ORG_ID', `the organization of connector ${configuration.connector}`);
   if (problems.length > 0) {
     throw new FactoryError(
       'InvalidConfiguration',

@@ -3,27 +3,23 @@ import { FactoryError, type Problem } from '../errors.ts';
 import { harnessModules, infrastructureTypes, type HarnessModule, type InfrastructureType } from '../harness/scope.ts';
 import { isDigest } from '../oci/digest.ts';
 import {
+  formatReference,
   type ImageName,
   isRepositoryName,
   isTag,
   parseImageName,
   parseRegistryLocation,
   type RegistryLocation,
+  tagOrDigest,
 } from '../oci/reference.ts';
 import { formatPlatform, parsePlatform, type Platform } from '../oci/platform.ts';
 import type { ReferrersPolicy } from '../oci/referrers.ts';
 import type { Configuration } from './configuration.ts';
+import { sourceLocation } from './official-sources.ts';
 import { problemsOf } from './problems.ts';
 
 export const actions = ['sync', 'reset', 'plan', 'verify', 'restore'] as const;
 export type Action = (typeof actions)[number];
-
-/** Where Harness publishes its images (https://developer.harness.io, "Harness CI images"); each path mirrors Docker Hub's. */
-const officialSources: Record<string, string> = {
-  dockerhub: 'docker.io',
-  gar: 'us-docker.pkg.dev/gar-prod-setup/harness-public',
-  'ecr-public': 'public.ecr.aws/harness',
-};
 
 /** The execution input, validated and with every default filled in. */
 export interface RunSettings {
@@ -70,7 +66,11 @@ const text = (allowed: string, accepts: (value: string) => boolean) =>
 
 const location = (allowed: string) => text(allowed, succeeds(parseRegistryLocation)).transform(parseRegistryLocation);
 const globs = z.array(
-  text('a glob on field or image names, such as "buildAndPush*" or "plugins/*"', (glob) => glob.trim() !== ''),
+  // A leading "!" would turn a list into its opposite; that is what the other list is for.
+  text(
+    'a glob on field or image names, such as "buildAndPush*" or "plugins/*"; not negated',
+    (glob) => glob.trim() !== '' && glob.length <= 256 && !glob.startsWith('!'),
+  ),
   {
     error: 'a list of globs',
   },
@@ -88,10 +88,7 @@ const schema = z.strictObject(
     max_concurrency: wholeNumber(1, 40).optional(),
     modules: listOf(choice(harnessModules), 'a list of ci, iacm, idp').optional(),
     source_registry: listOf(
-      text(
-        'dockerhub, gar, ecr-public or host[:port][/prefix]',
-        (name) => Object.hasOwn(officialSources, name) || succeeds(parseRegistryLocation)(name),
-      ).transform(sourceLocation),
+      text('dockerhub, gar, ecr-public or host[:port][/prefix]', succeeds(sourceLocation)).transform(sourceLocation),
       'dockerhub, gar, ecr-public, host[:port][/prefix], or a list of these',
     ).optional(),
     include_fields: globs.optional(),
@@ -218,10 +215,14 @@ function impossible(input: Input, configuration: Configuration): Problem[] {
     );
   }
   const onlyVm = input.infrastructure_type?.every((type) => type === 'VM') ?? false;
-  if (onlyVm && input.modules && !input.modules.includes('ci')) {
-    refuse('$.infrastructure_type', '"VM"', 'K8 with these modules: only module ci has images for VM');
+  if (onlyVm && input.modules?.some((module) => module !== 'ci')) {
+    refuse('$.infrastructure_type', '"VM"', 'K8 too with these modules: only module ci has images for VM');
   }
-  if (input.include_windows_rootless && input.platforms && !input.platforms.some(({ os }) => os === 'windows')) {
+  if (
+    input.include_windows_rootless &&
+    input.platforms?.length &&
+    !input.platforms.some(({ os }) => os === 'windows')
+  ) {
     refuse(
       '$.platforms',
       input.platforms.map(formatPlatform).join(', '),
@@ -239,6 +240,15 @@ function impossible(input: Input, configuration: Configuration): Problem[] {
     refuse('$.scan_fail_on', JSON.stringify(input.scan_fail_on), 'nothing without wait_for_scan: true');
   }
   if (input.prune && action !== 'sync') refuse('$.prune', 'true', `false with action ${action}: only sync prunes`);
+  for (const image of input.extra_images ?? []) {
+    const twin = input.extra_images?.find((other) => other.registry !== image.registry && isSameTarget(other, image));
+    if (twin)
+      refuse(
+        '$.extra_images',
+        formatReference(image),
+        `one of this name: ${formatReference(twin)} would be stored in the same place`,
+      );
+  }
   const sources = input.source_registry ?? configuration.sources.map(sourceLocation);
   if (
     registry &&
@@ -253,8 +263,9 @@ function impossible(input: Input, configuration: Configuration): Problem[] {
   return problems;
 }
 
-function sourceLocation(name: string): RegistryLocation {
-  return parseRegistryLocation(officialSources[name] ?? name);
+/** Copies are stored without the host they come from. */
+function isSameTarget(a: ImageName, b: ImageName): boolean {
+  return a.repository === b.repository && tagOrDigest(a) === tagOrDigest(b);
 }
 
 function succeeds(parse: (value: string) => unknown): (value: string) => boolean {

@@ -36,13 +36,17 @@ function at(raw: unknown, path: readonly PropertyKey[]): { path: string; found: 
 function pathStep(step: PropertyKey): string {
   if (typeof step === 'number') return `[${step}]`;
   const key = String(step);
-  return /^[A-Za-z_][A-Za-z0-9_]*$/.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`;
+  return /^[A-Za-z_][A-Za-z0-9_]{0,79}$/.test(key) ? `.${key}` : `[${render(key)}]`;
 }
 
 /** A value as it may be shown: shortened, and without what looks like credentials. */
 export function render(value: unknown): string {
   if (value === undefined) return 'nothing';
-  const text = JSON.stringify(value).replaceAll(/[^/"'\s@:]+:[^/"'\s@]*@/g, '***@');
+  const text = JSON.stringify(value)
+    // Whatever stands before an "@" may be a password; before a digest it is an image's name.
+    .replaceAll(/[^\s"']+@(?!sha(?:256|512):)/g, '***@')
+    // A Harness API key in the wrong place.
+    .replaceAll(/\b[ps]at\.[\w-]+\.[\w.-]+/g, '***');
   return text.length > foundLimit ? `${text.slice(0, foundLimit)}…` : text;
 }
 

@@ -1,5 +1,6 @@
 import type { ConfigScope } from '../harness/scope.ts';
 import { isSameScope } from '../plan/changes.ts';
+import { holdBack } from '../plan/pairs.ts';
 import type { TaskRun } from '../task.ts';
 
 export interface SnapshotEvent {
@@ -12,24 +13,29 @@ export interface SnapshotResult {
   resets: number;
 }
 
-/** Keeps the overrides of every scope that is about to be written, so that they can be put back. */
+/**
+ * Keeps the overrides of every scope that is about to be written, so that they can be put back. What somebody changed
+ * since the plan, perhaps hours ago, is theirs: the run leaves it alone.
+ */
 export async function snapshot({ runId }: SnapshotEvent, { runtime, signal }: TaskRun): Promise<SnapshotResult> {
   const documents = runtime.run(runId);
-  const { changes } = await documents.changes.get();
+  const planned = await documents.changes.get();
   const harness = await runtime.harness();
   const scopes: ConfigScope[] = [];
-  for (const { module, infrastructureType } of changes) {
+  for (const { module, infrastructureType } of planned.changes) {
     const scope = { module, infrastructureType };
     if (!scopes.some((known) => isSameScope(known, scope))) scopes.push(scope);
   }
-  await documents.snapshot.put({
-    runId,
-    accountId: harness.accountId,
-    takenAt: new Date().toISOString(),
-    scopes: await Promise.all(
-      scopes.map(async (scope) => ({ ...scope, overrides: await harness.overrides(scope, signal) })),
-    ),
+  const before = await Promise.all(
+    scopes.map(async (scope) => ({ ...scope, overrides: await harness.overrides(scope, signal) })),
+  );
+  const { accountId } = harness;
+  await documents.snapshot.put({ runId, accountId, takenAt: new Date().toISOString(), scopes: before });
+  const { changes, held } = holdBack(planned.changes, (change) => {
+    const now = before.find((scope) => isSameScope(scope, change))?.overrides[change.field] ?? null;
+    return now === change.from ? undefined : 'was changed by somebody else while the run was under way';
   });
+  await documents.changes.put({ changes, held: [...planned.held, ...held] });
   const resets = changes.filter(({ to }) => to === null).length;
   return { updates: changes.length - resets, resets };
 }

@@ -1,3 +1,5 @@
+import { FactoryError } from '../errors.ts';
+
 /**
  * Where a run keeps what is too large or too lasting for the workflow's state: plans, per-image results, snapshots,
  * reports. A folder locally, a bucket on AWS. Keys are relative paths of `[A-Za-z0-9._/-]`, never starting with `/` and
@@ -19,9 +21,18 @@ export function assertKey(key: string): void {
   if (!safeKey.test(key)) throw new TypeError(`unsafe object key: ${JSON.stringify(key)}`);
 }
 
+/** A JSON document, or `undefined` when there is none. Throws `StoreFailed`, also for what is not JSON. */
 export async function getJson<T>(store: ObjectStore, key: string): Promise<T | undefined> {
   const body = await store.get(key);
-  return body && (JSON.parse(new TextDecoder().decode(body)) as T);
+  if (!body) return undefined;
+  try {
+    return JSON.parse(new TextDecoder().decode(body)) as T;
+  } catch (cause) {
+    throw new FactoryError('StoreFailed', `${key} in the object store is not JSON`, {
+      hint: 'Something else wrote it, or the disk is damaged. Restore it from a backup, or delete it.',
+      cause,
+    });
+  }
 }
 
 export async function putJson(store: ObjectStore, key: string, value: unknown): Promise<void> {

@@ -2,14 +2,11 @@ import { applyChanges } from '../run/apply-changes.ts';
 import type { TaskRun } from '../task.ts';
 
 /** Points the run's fields at their images: one batch per module and infrastructure type, one after the other. */
-export async function updateConfig(
-  { runId }: { runId: string },
-  { runtime, signal }: TaskRun,
-): Promise<{ status: 'updated' }> {
-  const harness = await runtime.harness();
-  await applyChanges(runtime.run(runId), 'updated', async (scope, changes) => {
+export async function updateConfig({ runId }: { runId: string }, run: TaskRun): Promise<{ status: 'updated' }> {
+  const harness = await run.runtime.harness();
+  await applyChanges(runId, 'updated', run, async (scope, changes) => {
     const values = changes.flatMap(({ field, to }) => (to === null ? [] : [{ field, value: to }]));
-    await harness.updateConfig(scope, values, signal);
+    await harness.updateConfig(scope, values);
   });
   return { status: 'updated' };
 }

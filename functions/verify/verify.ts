@@ -1,21 +1,17 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import pLimit from 'p-limit';
 import { type ErrorName, FactoryError } from '../errors.ts';
-import type { ConfigScope } from '../harness/scope.ts';
-import { formatReference, isInside, parseImageName, type Reference, tagOrDigest } from '../oci/reference.ts';
+import { formatReference, parseImageName, type Reference, tagOrDigest } from '../oci/reference.ts';
 import { resolveTag } from '../oci/manifests.ts';
-import { isSameScope } from '../plan/changes.ts';
 import { repositoryOf } from '../plan/images.ts';
-import type { FieldChange, KeptField, Plan } from '../run/documents.ts';
+import { isOurs } from '../plan/override.ts';
+import { describeDifference, waitForAgreement } from '../run/agreement.ts';
+import type { ConfigResult, FieldChange, Plan } from '../run/documents.ts';
 import type { Runtime } from '../runtime.ts';
 import type { TaskRun } from '../task.ts';
 
 export interface VerifyResult {
   status: 'agrees';
 }
-
-/** Pauses before the overrides are read again, in milliseconds: 30 s in all, because Harness may serve an old copy. */
-const pauses = [500, 1_000, 2_000, 4_000, 8_000, 14_500];
 
 /**
  * Compares what Harness has with what was meant, and what Harness will pull with what the registry serves.
@@ -25,55 +21,27 @@ export async function verify({ runId }: { runId: string }, { runtime, signal }: 
   const documents = runtime.run(runId);
   const plan = await documents.plan.get();
   const { changes } = await documents.changes.get();
-  const written = (await documents.config.find()) !== undefined;
-  const differences = written
-    ? await waitForAgreement(changes, runtime, signal)
-    : plan.action === 'verify' && plan.modifyDefault
-      ? changes.map((change) => `${place(change)} is ${change.from ?? 'not overridden'}, not ${change.to ?? 'unset'}`)
-      : [];
+  const results = await documents.config.find();
+  const differences = await configDifferences(plan, changes, results, runtime, signal);
   differences.push(...(await missingImages(plan, changes, runtime, signal)));
-  if (differences.length > 0) throw disagreement(written ? 'VerificationFailed' : 'DriftFound', differences, plan);
+  if (differences.length > 0) throw disagreement(results ? 'VerificationFailed' : 'DriftFound', differences, plan);
   return { status: 'agrees' };
 }
 
-/** Reads the overrides back, at once and then with growing pauses, until they are what was written. */
-async function waitForAgreement(
+/** Of a run that wrote: what does not show. Of `verify`: what sync would write. */
+async function configDifferences(
+  plan: Plan,
   changes: readonly FieldChange[],
+  results: readonly ConfigResult[] | undefined,
   runtime: Runtime,
   signal?: AbortSignal,
 ): Promise<string[]> {
-  for (const pause of [...pauses, undefined]) {
-    const differences = await compareOverrides(changes, runtime, signal);
-    if (differences.length === 0 || pause === undefined) return differences;
-    await sleep(pause, undefined, signal && { signal });
+  if (results) {
+    const written = results.filter(({ status }) => status !== 'rejected');
+    return (await waitForAgreement(written, runtime, signal)).map(describeDifference);
   }
-  return [];
-}
-
-async function compareOverrides(
-  changes: readonly FieldChange[],
-  runtime: Runtime,
-  signal?: AbortSignal,
-): Promise<string[]> {
-  const harness = await runtime.harness();
-  const scopes: (ConfigScope & { overrides: Record<string, string> })[] = [];
-  const differences: string[] = [];
-  for (const change of changes) {
-    let scope = scopes.find((known) => isSameScope(known, change));
-    if (!scope) {
-      const { module, infrastructureType } = change;
-      scope = {
-        module,
-        infrastructureType,
-        overrides: await harness.overrides({ module, infrastructureType }, signal),
-      };
-      scopes.push(scope);
-    }
-    const now = scope.overrides[change.field] ?? null;
-    if (now !== change.to)
-      differences.push(`${place(change)} is ${now ?? 'not overridden'}, not ${change.to ?? 'unset'}`);
-  }
-  return differences;
+  if (plan.action !== 'verify' || !plan.modifyDefault) return [];
+  return changes.map((change) => describeDifference({ ...change, now: change.from }));
 }
 
 /** What the registry lacks, or holds under another digest than the official image's. */
@@ -98,24 +66,13 @@ async function missingImages(
   return missingTargets(expected, runtime, signal);
 }
 
-/** Overrides at our registry that no planned image stands behind: old versions that soak or that were held back. */
-function heldTargets(plan: Plan): Map<string, undefined> {
-  const ours = ({ value, image }: KeptField) =>
-    image === undefined && value !== null && isInside(parseImageName(value), plan.registry);
-  return new Map(
-    plan.kept
-      .filter((kept) => kept.value !== null && isParsable(kept.value) && ours(kept))
-      .map(({ value }) => [value as string, undefined]),
-  );
-}
-
-function isParsable(value: string): boolean {
-  try {
-    parseImageName(value);
-    return true;
-  } catch {
-    return false;
-  }
+/** Overrides at our registry that no planned image stands behind: old versions, until they are switched. */
+function heldTargets({ kept, changes, registry }: Plan): Map<string, undefined> {
+  const values = [
+    ...kept.map(({ value, image }) => (image === undefined ? value : null)),
+    ...changes.map(({ from }) => from),
+  ];
+  return new Map(values.flatMap((value) => (value !== null && isOurs(value, registry) ? [[value, undefined]] : [])));
 }
 
 async function missingTargets(
@@ -137,10 +94,6 @@ async function missingTargets(
     ),
   );
   return found.flat();
-}
-
-function place({ module, infrastructureType, field }: FieldChange): string {
-  return `${module} ${infrastructureType} ${field}`;
 }
 
 function disagreement(name: ErrorName, differences: readonly string[], { action }: Plan): FactoryError {

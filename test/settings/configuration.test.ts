@@ -1,0 +1,129 @@
+import { describe, expect, it } from '@jest/globals';
+import { FactoryError, type Problem } from '../../functions/errors.ts';
+import { type Configuration, type Environment, parseConfiguration } from '../../functions/settings/configuration.ts';
+
+const key = { HARNESS_API_KEY: 'sat.account.id.hunter2222' };
+
+function problemsOf(environment: Environment): Problem[] {
+  try {
+    parseConfiguration({ ...key, ...environment });
+  } catch (error) {
+    if (error instanceof FactoryError && error.name === 'InvalidConfiguration') return error.problems ?? [];
+    throw error;
+  }
+  return [];
+}
+
+describe('defaults', () => {
+  it('need nothing but a key', () => {
+    expect(parseConfiguration(key)).toEqual({
+      harnessUrl: 'https://app.harness.io',
+      harnessAccountId: undefined,
+      harnessApiKey: key.HARNESS_API_KEY,
+      harnessApiKeySecret: undefined,
+      registryCredentialsSecret: undefined,
+      orgId: undefined,
+      projectId: undefined,
+      connector: undefined,
+      registry: undefined,
+      sources: ['gar', 'ecr-public', 'dockerhub'],
+      modifyDefault: true,
+      maxConcurrency: 5,
+      insecureRegistries: [],
+      trustedTokenHosts: [],
+    });
+  });
+
+  it('stand where a variable is empty or blank, as shells unset them', () => {
+    const blank = Object.fromEntries(good.map(([name]) => [name, ' ']));
+    expect(parseConfiguration({ ...blank, ...key })).toEqual(parseConfiguration(key));
+  });
+});
+
+const good: [string, string, Partial<Configuration>][] = [
+  ['HARNESS_URL', 'https://acme.harness.io/gateway/', { harnessUrl: 'https://acme.harness.io/gateway/' }],
+  ['HARNESS_URL', 'http://127.0.0.1:8080', { harnessUrl: 'http://127.0.0.1:8080' }],
+  ['HARNESS_ACCOUNT_ID', 'kmpySmUISimoRrJL6NL73w', { harnessAccountId: 'kmpySmUISimoRrJL6NL73w' }],
+  [
+    'HARNESS_API_KEY_SECRET',
+    'arn:aws:secretsmanager:eu-west-1:1:secret:a/b-1',
+    { harnessApiKeySecret: 'arn:aws:secretsmanager:eu-west-1:1:secret:a/b-1' },
+  ],
+  ['REGISTRY_CREDENTIALS_SECRET', 'factory/registries', { registryCredentialsSecret: 'factory/registries' }],
+  ['ORG_ID', 'default', { orgId: 'default' }],
+  ['CONTAINER_REGISTRY_CONNECTOR', 'account.harnessImage', { connector: 'account.harnessImage' }],
+  ['REGISTRY_NAME', ' reg.example:5000/a ', { registry: { registry: 'reg.example:5000', prefix: 'a' } }],
+  ['SOURCE_REGISTRY', 'gar, mirror.example/x ,', { sources: ['gar', 'mirror.example/x'] }],
+  ['MODIFY_DEFAULT', 'false', { modifyDefault: false }],
+  ['MAX_CONCURRENCY', '40', { maxConcurrency: 40 }],
+  ['INSECURE_REGISTRIES', 'a.example:5000,b.example', { insecureRegistries: ['a.example:5000', 'b.example'] }],
+  ['TRUSTED_TOKEN_HOSTS', 'auth.example', { trustedTokenHosts: ['auth.example'] }],
+];
+
+describe('every variable', () => {
+  it.each(good)('%s takes %s', (name, value, expected) => {
+    expect(parseConfiguration({ ...key, [name]: value })).toMatchObject(expected);
+  });
+
+  it.each([
+    ['HARNESS_URL', 'app.harness.io'],
+    ['HARNESS_URL', 'ftp://app.harness.io'],
+    ['HARNESS_URL', 'http://app.harness.io'],
+    ['HARNESS_URL', 'https://user:hunter2222@app.harness.io'],
+    ['HARNESS_URL', 'https://app.harness.io/?key=hunter'],
+    ['HARNESS_ACCOUNT_ID', 'a b'],
+    ['HARNESS_ACCOUNT_ID', '../x'],
+    ['HARNESS_API_KEY', 'two words hunter2222'],
+    ['HARNESS_API_KEY', 'line\nhunter2222'],
+    ['HARNESS_API_KEY_SECRET', 'a secret'],
+    ['HARNESS_API_KEY_SECRET', 'sat.account.id.hunter2222'],
+    ['REGISTRY_CREDENTIALS_SECRET', '{"auths":{}}'],
+    ['ORG_ID', 'account.x'],
+    ['ORG_ID', '1x'],
+    ['PROJECT_ID', 'a/b'],
+    ['CONTAINER_REGISTRY_CONNECTOR', 'project.x'],
+    ['REGISTRY_NAME', 'https://reg.example'],
+    ['REGISTRY_NAME', 'user:hunter2222@reg.example'],
+    ['SOURCE_REGISTRY', 'gar,a/../b'],
+    ['SOURCE_REGISTRY', ','],
+    ['MODIFY_DEFAULT', 'yes'],
+    ['MAX_CONCURRENCY', '0'],
+    ['MAX_CONCURRENCY', '0x10'],
+    ['MAX_CONCURRENCY', '5.5'],
+    ['INSECURE_REGISTRIES', 'a.example/x'],
+    ['TRUSTED_TOKEN_HOSTS', 'https://a.example'],
+  ])('%s refuses %j, and shows no secret', (name, value) => {
+    const problems = problemsOf({ ...(name === 'PROJECT_ID' && { ORG_ID: 'o' }), [name]: value });
+    expect(problems.map(({ path }) => path)).toEqual([name]);
+    expect(JSON.stringify(problems)).not.toContain('hunter2222');
+  });
+
+  it('of a feature that is not there is refused, for ignoring it would look like obeying', () => {
+    expect(problemsOf({ GATHER_SCAN_TEMPLATE: 'arn:x', BUILD_PUSH_TEMPLATE: 'arn:y' }).map(({ path }) => path)).toEqual(
+      ['GATHER_SCAN_TEMPLATE', 'BUILD_PUSH_TEMPLATE'],
+    );
+  });
+});
+
+describe('problems', () => {
+  it('are told all at once', () => {
+    const paths = problemsOf({
+      HARNESS_API_KEY: ' ',
+      HARNESS_URL: 'x',
+      MAX_CONCURRENCY: 'x',
+      REGISTRY_NAME: ' a b',
+    }).map(({ path }) => path);
+    expect(paths.toSorted()).toEqual(['HARNESS_API_KEY', 'HARNESS_URL', 'MAX_CONCURRENCY', 'REGISTRY_NAME']);
+  });
+
+  it('are a key that is missing, unless a secret holds it', () => {
+    expect(problemsOf({ HARNESS_API_KEY: '' })).toMatchObject([{ path: 'HARNESS_API_KEY', found: 'nothing' }]);
+    expect(problemsOf({ HARNESS_API_KEY: '', HARNESS_API_KEY_SECRET: 'factory/key' })).toEqual([]);
+  });
+
+  it('are a project without its organization, and a connector of an organization that is not named', () => {
+    expect(problemsOf({ PROJECT_ID: 'p' }).map(({ path }) => path)).toEqual(['ORG_ID']);
+    expect(problemsOf({ CONTAINER_REGISTRY_CONNECTOR: 'org.x' }).map(({ path }) => path)).toEqual(['ORG_ID']);
+    expect(problemsOf({ CONTAINER_REGISTRY_CONNECTOR: 'org.x', ORG_ID: 'o', PROJECT_ID: 'p' })).toEqual([]);
+  });
+});

@@ -1,0 +1,359 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { FactoryError, type Problem } from '../../functions/errors.ts';
+import { parseConfiguration } from '../../functions/settings/configuration.ts';
+import { inputKeys, parseExecutionInput, type RunSettings } from '../../functions/settings/execution-input.ts';
+
+const configuration = parseConfiguration({
+  HARNESS_API_KEY: 'sat.account.id.secret',
+  REGISTRY_NAME: 'reg.example:5000/mirror',
+});
+const digest = `sha256:${'0'.repeat(64)}`;
+const long = `sha512:${'0'.repeat(128)}`;
+const parse = (input: unknown): RunSettings => parseExecutionInput(input, configuration);
+
+function problemsOf(input: unknown, of = configuration): Problem[] {
+  try {
+    parseExecutionInput(input, of);
+  } catch (error) {
+    if (error instanceof FactoryError && error.name === 'InvalidInput') return error.problems ?? [];
+    throw error;
+  }
+  return [];
+}
+
+const image = (repository: string, more = {}) => ({
+  registry: undefined,
+  repository,
+  tag: undefined,
+  digest: undefined,
+  ...more,
+});
+
+describe('defaults', () => {
+  it.each([[undefined], [null], [{}]])('fill %j in', (input) => {
+    expect(parse(input)).toEqual({
+      action: 'sync',
+      registry: { registry: 'reg.example:5000', prefix: 'mirror' },
+      infrastructureTypes: ['K8'],
+      includeWindowsRootless: false,
+      modifyDefault: true,
+      maxConcurrency: 5,
+      modules: ['ci'],
+      sources: [
+        { registry: 'us-docker.pkg.dev', prefix: 'gar-prod-setup/harness-public' },
+        { registry: 'public.ecr.aws', prefix: 'harness' },
+        { registry: 'docker.io', prefix: '' },
+      ],
+      includeFields: [],
+      excludeFields: [],
+      pins: {},
+      extraImages: [],
+      platforms: [],
+      onPartialFailure: 'abort',
+      referrers: 'off',
+      soakDays: 0,
+      resetScope: 'ours',
+      prune: false,
+      keepVersions: 3,
+      restoreRun: undefined,
+    });
+  });
+
+  it('are those of the deployment, where it has some', () => {
+    const deployment = parseConfiguration({
+      HARNESS_API_KEY: 'k',
+      REGISTRY_NAME: 'other.example',
+      MODIFY_DEFAULT: 'false',
+      MAX_CONCURRENCY: '7',
+      SOURCE_REGISTRY: 'dockerhub, mirror.example/x',
+    });
+    expect(parseExecutionInput({}, deployment)).toMatchObject({
+      registry: { registry: 'other.example', prefix: '' },
+      modifyDefault: false,
+      maxConcurrency: 7,
+      sources: [
+        { registry: 'docker.io', prefix: '' },
+        { registry: 'mirror.example', prefix: 'x' },
+      ],
+    });
+    expect(parseExecutionInput({ modify_default: true, max_concurrency: 1 }, deployment)).toMatchObject({
+      modifyDefault: true,
+      maxConcurrency: 1,
+    });
+  });
+});
+
+const good: [string, unknown, Partial<RunSettings>][] = [
+  ['action', 'plan', { action: 'plan' }],
+  ['registry', 'ACME.example/a/b', { registry: { registry: 'acme.example', prefix: 'a/b' } }],
+  ['registry', 'localhost:5000', { registry: { registry: 'localhost:5000', prefix: '' } }],
+  ['registry', '[::1]:5000/x', { registry: { registry: '[::1]:5000', prefix: 'x' } }],
+  ['infrastructure_type', 'VM', { infrastructureTypes: ['VM'] }],
+  ['infrastructure_type', ['K8', 'VM', 'K8'], { infrastructureTypes: ['K8', 'VM'] }],
+  ['include_windows_rootless', true, { includeWindowsRootless: true }],
+  ['modify_default', false, { modifyDefault: false }],
+  ['max_concurrency', 40, { maxConcurrency: 40 }],
+  ['modules', ['iacm', 'idp'], { modules: ['iacm', 'idp'] }],
+  ['modules', 'idp', { modules: ['idp'] }],
+  ['source_registry', 'dockerhub', { sources: [{ registry: 'docker.io', prefix: '' }] }],
+  [
+    'source_registry',
+    ['ecr-public', 'nexus.example:8443/hub'],
+    {
+      sources: [
+        { registry: 'public.ecr.aws', prefix: 'harness' },
+        { registry: 'nexus.example:8443', prefix: 'hub' },
+      ],
+    },
+  ],
+  ['include_fields', ['addon*'], { includeFields: ['addon*'] }],
+  ['exclude_fields', ['plugins/*', 'iacm*'], { excludeFields: ['plugins/*', 'iacm*'] }],
+  [
+    'pins',
+    { 'harness/ci-addon': '1.17.0', 'plugins/cache': digest },
+    { pins: { 'harness/ci-addon': '1.17.0', 'plugins/cache': digest } },
+  ],
+  ['pins', { 'plugins/cache': long }, { pins: { 'plugins/cache': long } }],
+  [
+    'extra_images',
+    ['harness/delegate', `ghcr.io/a/b:1@${digest}`],
+    { extraImages: [image('harness/delegate'), image('a/b', { registry: 'ghcr.io', tag: '1', digest })] },
+  ],
+  [
+    'platforms',
+    ['linux/amd64', 'linux/arm/v7'],
+    {
+      platforms: [
+        { os: 'linux', architecture: 'amd64' },
+        { os: 'linux', architecture: 'arm', variant: 'v7' },
+      ],
+    },
+  ],
+  ['platforms', [], { platforms: [] }],
+  ['wait_for_scan', false, {}],
+  ['on_partial_failure', 'update-succeeded', { onPartialFailure: 'update-succeeded' }],
+  ['referrers', 'all', { referrers: 'all' }],
+  ['soak_days', 90, { soakDays: 90 }],
+  ['reset_scope', 'all', { resetScope: 'all' }],
+  ['prune', true, { prune: true }],
+  ['keep_versions', 50, { keepVersions: 50 }],
+];
+
+const bad: [string, unknown, string?][] = [
+  ['action', 'Sync'],
+  ['action', null],
+  ['registry', ''],
+  ['registry', 7],
+  ['registry', 'https://reg.example'],
+  ['registry', 'reg.example/../x'],
+  ['registry', 'reg.example/a b'],
+  ['registry', 'reg.example/a\u0000'],
+  ['registry', 'reg.example/a\n'],
+  ['registry', 'reg.example/Upper'],
+  ['registry', 'reg.example:99999'],
+  ['registry', 'reg.example/a@sha256:x'],
+  ['registry', `reg.example/${'a'.repeat(256)}`],
+  ['infrastructure_type', 'k8'],
+  ['infrastructure_type', []],
+  ['infrastructure_type', ['K8', 'DLITE_VM'], '$.infrastructure_type[1]'],
+  ['include_windows_rootless', 'true'],
+  ['modify_default', 1],
+  ['max_concurrency', 0],
+  ['max_concurrency', 41],
+  ['max_concurrency', 2.5],
+  ['max_concurrency', '5'],
+  ['max_concurrency', Number.NaN],
+  ['modules', ['cd'], '$.modules[0]'],
+  ['modules', []],
+  ['source_registry', 'user:secret@reg.example'],
+  ['source_registry', ['gar', 'a/../b'], '$.source_registry[1]'],
+  ['include_fields', 'addonTag'],
+  ['include_fields', [' '], '$.include_fields[0]'],
+  ['include_fields', ['!addonTag'], '$.include_fields[0]'],
+  ['exclude_fields', [7], '$.exclude_fields[0]'],
+  ['pins', []],
+  ['pins', { 'harness/ci-addon': 'sha256:abc' }, '$.pins["harness/ci-addon"]'],
+  ['pins', { 'harness/ci-addon': `${digest}0` }, '$.pins["harness/ci-addon"]'],
+  ['pins', { 'harness/ci-addon': `sha512:${'0'.repeat(64)}` }, '$.pins["harness/ci-addon"]'],
+  ['pins', { 'harness/ci-addon': '../1' }, '$.pins["harness/ci-addon"]'],
+  ['pins', { 'harness/ci-addon:1': '1' }, '$.pins["harness/ci-addon:1"]'],
+  ['pins', { '../x': '1' }, '$.pins["../x"]'],
+  ['extra_images', ['harness/delegate:bad tag'], '$.extra_images[0]'],
+  ['extra_images', ['a/../b:1'], '$.extra_images[0]'],
+  ['extra_images', ['harness/delegate@sha256:short'], '$.extra_images[0]'],
+  ['extra_images', [{}], '$.extra_images[0]'],
+  ['platforms', ['linux'], '$.platforms[0]'],
+  ['platforms', ['linux/amd64/v8/x'], '$.platforms[0]'],
+  ['platforms', 'linux/amd64'],
+  ['wait_for_scan', 'yes'],
+  ['scan_fail_on', 'critical'],
+  ['on_partial_failure', 'ignore'],
+  ['referrers', true],
+  ['soak_days', 91],
+  ['soak_days', -1],
+  ['reset_scope', 'theirs'],
+  ['prune', 'all'],
+  ['keep_versions', 0],
+  ['keep_versions', 51],
+  ['restore_run', '../../etc'],
+  ['restore_run', 'x'.repeat(81)],
+];
+
+describe('every key', () => {
+  it.each(good)('%s takes %j', (key, value, settings) => {
+    expect(parse({ [key]: value })).toMatchObject(settings);
+  });
+
+  it.each(bad)('%s refuses %j, with its path, what was found and what is allowed', (key, value, path = `$.${key}`) => {
+    const problems = problemsOf({ [key]: value });
+    expect(problems.map((problem) => problem.path)).toContain(path);
+    for (const problem of problems) {
+      expect(problem.found).not.toBe('');
+      expect(problem.allowed.length).toBeGreaterThan(3);
+      // oxlint-disable-next-line no-control-regex -- what must not be there
+      expect(problem.found).not.toMatch(/[\u0000-\u001f]/);
+    }
+  });
+
+  it('is tried here, for good and for bad', () => {
+    const only = { restore_run: 'good', scan_fail_on: 'good' };
+    for (const key of inputKeys()) {
+      if (!Object.hasOwn(only, key)) expect([key, good.some(([name]) => name === key)]).toEqual([key, true]);
+      expect([key, bad.some(([name]) => name === key)]).toEqual([key, true]);
+    }
+    expect(parse({ action: 'restore', restore_run: '20260101T000000Z-abc123' }).restoreRun).toBe(
+      '20260101T000000Z-abc123',
+    );
+  });
+
+  it('is refused when it is unknown, also when it is a name that every object has', () => {
+    expect(problemsOf({ Registry: 'x' })).toEqual([
+      {
+        path: '$.Registry',
+        found: 'an unknown key',
+        allowed: expect.stringContaining('registry, infrastructure_type'),
+      },
+    ]);
+    expect(problemsOf(JSON.parse('{"constructor": 1}')).map(({ path }) => path)).toEqual(['$.constructor']);
+  });
+});
+
+describe('an input that is no object', () => {
+  it.each([[[]], ['sync'], [7], [true]])('%j is refused', (input) => {
+    expect(problemsOf(input)).toEqual([{ path: '$', found: JSON.stringify(input), allowed: 'a JSON object' }]);
+  });
+});
+
+describe('problems', () => {
+  it('are told all at once, the impossible combinations too', () => {
+    const problems = problemsOf({
+      nonsense: 1,
+      max_concurrency: 0,
+      pins: { 'harness/ci-addon': 'sha256:1', 'plugins/cache': '' },
+      infrastructure_type: 'VM',
+      modules: ['iacm'],
+      restore_run: 'x',
+      wait_for_scan: true,
+    });
+    expect(problems.map(({ path }) => path).toSorted()).toEqual([
+      '$.infrastructure_type',
+      '$.max_concurrency',
+      '$.nonsense',
+      '$.pins["harness/ci-addon"]',
+      '$.pins["plugins/cache"]',
+      '$.restore_run',
+      '$.wait_for_scan',
+    ]);
+  });
+
+  it.each([
+    [{ registry: 'user:hunter22@reg.example' }],
+    [{ registry: 'https://user:hun/ter22@reg.example/x' }],
+    [{ registry: 'user:hunter22@@reg.example' }],
+    [{ source_registry: ['hunter22@reg.example'] }],
+    [{ extra_images: ['user:hunter22@reg.example/x:1'] }],
+    [{ pins: { 'user:hunter22@reg.example/x': '1' } }],
+    [{ 'https://user:hunter22@reg.example': 1 }],
+    [{ registry: 'sat.account.id.hunter22' + '/..' }],
+  ])('of %j do not show the credentials', (input) => {
+    const problems = problemsOf(input);
+    expect(problems.length).toBeGreaterThan(0);
+    expect(JSON.stringify(problems)).not.toContain('ter22');
+  });
+
+  it('show a digest as it is, and long values cut', () => {
+    expect(problemsOf({ extra_images: ['a/b@sha256:12'] })[0]?.found).toBe('"a/b@sha256:12"');
+    expect(problemsOf({ action: 'x'.repeat(500) })[0]?.found.length).toBeLessThan(100);
+  });
+
+  it('are counted in the message', () => {
+    expect(() => parse({ prune: 1 })).toThrow('the execution input has 1 problem');
+    expect(() => parse({ prune: 1, action: 1 })).toThrow('the execution input has 2 problems');
+  });
+});
+
+describe('impossible combinations', () => {
+  it.each<[object, string]>([
+    [{ action: 'restore' }, '$.restore_run'],
+    [{ action: 'reset', restore_run: 'x' }, '$.restore_run'],
+    [{ infrastructure_type: 'VM', modules: ['ci', 'idp'] }, '$.infrastructure_type'],
+    [{ include_windows_rootless: true, platforms: ['linux/amd64'] }, '$.platforms'],
+    [{ wait_for_scan: true }, '$.wait_for_scan'],
+    [{ scan_fail_on: 'HIGH' }, '$.scan_fail_on'],
+    [{ action: 'reset', prune: true }, '$.prune'],
+    [{ registry: 'docker.io', source_registry: ['gar', 'dockerhub'] }, '$.source_registry'],
+    [{ extra_images: ['ghcr.io/a/b:1', 'quay.io/a/b:1'] }, '$.extra_images'],
+  ])('%j', (input, path) => {
+    expect([...new Set(problemsOf(input).map((problem) => problem.path))]).toEqual([path]);
+  });
+
+  it.each([
+    [{ infrastructure_type: ['VM', 'K8'], modules: ['iacm'] }],
+    [{ include_windows_rootless: true, platforms: [] }],
+    [{ include_windows_rootless: true, platforms: ['windows/amd64'] }],
+    [{ wait_for_scan: true, scan_fail_on: 'HIGH' }],
+    [{ registry: 'docker.io/mine' }],
+    [{ extra_images: ['ghcr.io/a/b:1', 'quay.io/a/b:2', 'ghcr.io/a/b:1'] }],
+  ])('%j is none of these', (input) => {
+    expect(problemsOf(input).filter(({ path }) => path !== '$.wait_for_scan')).toEqual([]);
+  });
+
+  it('a registry must come from somewhere', () => {
+    const without = parseConfiguration({ HARNESS_API_KEY: 'k' });
+    expect(problemsOf({}, without).map(({ path }) => path)).toEqual(['$.registry']);
+    expect(problemsOf({ registry: 'a.example' }, without)).toEqual([]);
+    // A registry that is wrong is not also missing.
+    expect(problemsOf({ registry: '' }, without)).toHaveLength(1);
+  });
+});
+
+describe('any JSON whatever', () => {
+  it('is either taken or refused as InvalidInput with problems', () => {
+    fc.assert(
+      fc.property(fc.jsonValue(), (input) => {
+        try {
+          expect(parse(input).action).toBe('sync');
+        } catch (error) {
+          expect(error).toMatchObject({ name: 'InvalidInput' });
+          expect((error as FactoryError).problems?.length).toBeGreaterThan(0);
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('under known keys as well', () => {
+    const keyed = fc.dictionary(fc.constantFrom(...inputKeys()), fc.jsonValue(), { minKeys: 1 });
+    fc.assert(
+      fc.property(keyed, (input) => {
+        try {
+          parse(input);
+        } catch (error) {
+          expect(error).toMatchObject({ name: 'InvalidInput' });
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+});

@@ -1,0 +1,175 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { anonymous } from '../../functions/oci/auth/credentials.ts';
+import type { Report } from '../../functions/run/documents.ts';
+import { type RepositoryAdministration, Runtime } from '../../functions/runtime.ts';
+import { type Environment, parseConfiguration } from '../../functions/settings/configuration.ts';
+import {
+  type EmbeddedHarnessApi,
+  type HarnessApiOptions,
+  startHarnessApi,
+} from '../../infra/local/embedded/harness-api/server.ts';
+import type { Images } from '../../infra/local/embedded/harness-api/state.ts';
+import { type Registry, type RegistryOptions, startRegistry } from '../../infra/local/embedded/registry/server.ts';
+import type { Image } from '../../infra/local/embedded/registry/storage.ts';
+import { pushSamples, type PushSamplesOptions } from '../../infra/local/embedded/sample-images.ts';
+import { FileStore } from '../../infra/local/file-store.ts';
+import { run } from '../../infra/local/run.ts';
+
+/** Few enough for a quick run, and with what is odd about the real ones: a pair, a variant, an image of two fields. */
+export const k8: Readonly<Images> = {
+  addonTag: 'harness/ci-addon:1.18.22',
+  liteEngineTag: 'harness/ci-lite-engine:1.18.22',
+  addonTagRootless: 'harness/ci-addon:rootless-1.18.22',
+  liteEngineTagRootless: 'harness/ci-lite-engine:rootless-1.18.22',
+  gitCloneTag: 'harness/drone-git:1.7.25-rootless',
+  cacheGCSTag: 'plugins/cache:1.10.12',
+  cacheS3Tag: 'plugins/cache:1.10.12',
+  securityTag: 'harness/sto-plugin:latest',
+};
+export const vm: Readonly<Images> = {
+  gitCloneTag: 'harness/drone-git:1.7.25',
+  cacheS3Tag: 'plugins/cache:1.10.12',
+};
+/** What a plain sync of K8 copies: without the rootless fields, and each image once. */
+export const k8Images = ['addonTag', 'liteEngineTag', 'gitCloneTag', 'cacheS3Tag', 'securityTag'].map(
+  (field) => k8[field] as string,
+);
+
+export interface FactoryOptions {
+  harness?: HarnessApiOptions;
+  source?: RegistryOptions;
+  target?: RegistryOptions;
+  environment?: Environment;
+  repositories?: Partial<RepositoryAdministration>;
+  /** Below the target's host; default `mirror`. */
+  prefix?: string;
+}
+
+export interface RunExtras {
+  signal?: AbortSignal;
+  runId?: string;
+  onImageProgress?: () => void;
+}
+
+/** A store that tells of every write, for tests that must act at a certain moment of a run. */
+class ObservedStore extends FileStore {
+  onPut: (key: string) => void | Promise<void> = () => undefined;
+
+  override async put(key: string, body: Uint8Array): Promise<void> {
+    await super.put(key, body);
+    await this.onPut(key);
+  }
+}
+
+export interface Factory {
+  harness: EmbeddedHarnessApi;
+  source: Registry;
+  target: Registry;
+  store: ObservedStore;
+  /** `host:port/mirror` */
+  registry: string;
+  /** Runs the whole workflow once, as a new process would. */
+  run(action: string, input?: object, extras?: RunExtras): Promise<Report>;
+  sync(input?: object, extras?: RunExtras): Promise<Report>;
+  /** The value the factory writes for an official image. */
+  copyOf(image: string): string;
+  /** The digest the target serves for an official image. */
+  arrived(image: string): string | undefined;
+  official(image: string): string | undefined;
+  /** Puts samples into the source. */
+  publish(images: readonly string[], options?: PushSamplesOptions): Image[];
+  /** The stored overrides of an account's scope. */
+  overrides(module?: 'ci' | 'iacm' | 'idp', infra?: 'K8' | 'VM'): Images;
+  /** Writes to Harness so far, as `path infra fields`. */
+  writes(): { path: string; infra: string; fields: string[] }[];
+  document<T>(key: string): Promise<T>;
+  close(): Promise<void>;
+}
+
+export async function startFactory(options: FactoryOptions = {}): Promise<Factory> {
+  const harness = await startHarnessApi({
+    ...options.harness,
+    defaults: { ci: { K8: { ...k8 }, VM: { ...vm } }, ...options.harness?.defaults },
+  });
+  const [source, target] = await Promise.all([startRegistry(options.source), startRegistry(options.target)]);
+  const folder = await mkdtemp(join(tmpdir(), 'factory-test-'));
+  const store = new ObservedStore(folder);
+  const registry = `${target.host}/${options.prefix ?? 'mirror'}`;
+  const configuration = parseConfiguration({
+    HARNESS_URL: harness.url,
+    HARNESS_API_KEY: harness.apiKey,
+    SOURCE_REGISTRY: source.host,
+    REGISTRY_NAME: registry,
+    ...options.environment,
+  });
+  const publish: Factory['publish'] = (images, more) =>
+    pushSamples(source, [...new Set(images)], { layerBytes: 300, ...more });
+  publish([...Object.values(k8), ...Object.values(vm)]);
+
+  const runOnce: Factory['run'] = async (action, input = {}, extras = {}) => {
+    const { onImageProgress, ...more } = extras;
+    const runtime = new Runtime({
+      configuration,
+      store,
+      harnessApiKey: async () => configuration.harnessApiKey ?? '',
+      credentials: anonymous,
+      repositories: { ensure: async () => undefined, deleteImages: async () => false, ...options.repositories },
+      retry: { attempts: 2, baseMs: 1, maxMs: 2 },
+      readBackPausesMs: [1, 2, 4],
+      onProgress: ({ kind }) => kind === 'image-progress' && onImageProgress?.(),
+    });
+    try {
+      return await run({ runtime, input: { action, ...input }, ...more });
+    } finally {
+      await runtime.close();
+    }
+  };
+  const split = (image: string): [string, string] => {
+    const [name = '', tag = ''] = image.split(':');
+    return [name, tag];
+  };
+  return {
+    harness,
+    source,
+    target,
+    store,
+    registry,
+    run: runOnce,
+    sync: (input, extras) => runOnce('sync', input, extras),
+    copyOf: (image) => `${registry}/${image}`,
+    arrived: (image) =>
+      target.storage.resolve(`${registry.slice(registry.indexOf('/') + 1)}/${split(image)[0]}`, split(image)[1]),
+    official: (image) => source.storage.resolve(...split(image)),
+    publish,
+    overrides: (module = 'ci', infra = 'K8') => ({ ...harness.state[harness.accountId]?.[module][infra] }),
+    writes: () =>
+      harness.requests
+        .filter(({ method }) => method === 'POST')
+        .map(({ path, query, body }) => ({
+          path: path.slice(path.lastIndexOf('/') + 1),
+          infra: `${path.split('/')[2]} ${query['infra']}`,
+          fields: (body as { field: string }[]).map(({ field }) => field),
+        })),
+    document: async (key) => JSON.parse(new TextDecoder().decode(await store.get(key))) as never,
+    async close() {
+      await Promise.all([harness.close(), source.close(), target.close()]);
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Rows of a report's config by field: `status`. */
+export function statuses(report: Report): Record<string, string> {
+  return Object.fromEntries(
+    report.config.map(({ module, infrastructureType, field, status }) => [
+      `${module} ${infrastructureType} ${field}`,
+      status,
+    ]),
+  );
+}
+
+export function imageStatuses(report: Report): Record<string, string> {
+  return Object.fromEntries(report.images.map(({ image, status }) => [image, status]));
+}

@@ -1,0 +1,302 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { type Factory, type FactoryOptions, imageStatuses, k8, k8Images, startFactory, statuses } from './factory.ts';
+
+let factory: Factory;
+afterEach(() => factory.close());
+
+/** What the account overrode before: a run that fails must leave exactly this. */
+const before = { gitCloneTag: 'harness/drone-git:1.5.0', s3: '' };
+
+async function startWith(options: FactoryOptions = {}): Promise<void> {
+  factory = await startFactory(options);
+  const account = factory.harness.state[factory.harness.accountId];
+  if (account) account.ci.K8 = { ...before };
+}
+
+describe('an image that no source has', () => {
+  const missing = { ...k8, addonTag: 'harness/ci-addon:9.9.9' };
+
+  it('aborts the switch, and the report says which', async () => {
+    await startWith({ harness: { defaults: { ci: { K8: missing } } } });
+    const report = await factory.sync();
+    expect(report.status).toBe('FAILED');
+    expect(report.error).toMatchObject({
+      name: 'ImagesFailed',
+      message: '1 of 5 images could not be copied: harness/ci-addon:9.9.9',
+    });
+    expect(report.images.find(({ status }) => status === 'failed')).toMatchObject({
+      image: 'harness/ci-addon:9.9.9',
+      source: null,
+      error: { name: 'ImageNotFound' },
+    });
+    expect(report.totals).toMatchObject({ images: 5, copied: 4, failed: 1 });
+    expect(factory.overrides()).toEqual(before);
+    expect(factory.writes()).toEqual([]);
+  });
+
+  it('with update-succeeded holds its field and the counterpart back, and switches the rest', async () => {
+    await startWith({ harness: { defaults: { ci: { K8: missing } } } });
+    const report = await factory.sync({ on_partial_failure: 'update-succeeded' });
+    expect(report.status).toBe('SUCCEEDED');
+    expect(statuses(report)).toEqual({
+      'ci K8 addonTag': 'unchanged',
+      'ci K8 liteEngineTag': 'unchanged',
+      'ci K8 gitCloneTag': 'updated',
+      'ci K8 cacheGCSTag': 'updated',
+      'ci K8 cacheS3Tag': 'updated',
+      'ci K8 securityTag': 'updated',
+    });
+    expect(report.config.find(({ field }) => field === 'liteEngineTag')?.reason).toMatch(/together with addonTag/);
+    expect(factory.overrides()).not.toHaveProperty('addonTag');
+  });
+
+  it('fails a plan, without anything being written', async () => {
+    await startWith({ harness: { defaults: { ci: { K8: missing } } } });
+    const report = await factory.run('plan');
+    expect(report.error?.name).toBe('ImagesFailed');
+    expect(factory.target.storage.repositories()).toEqual([]);
+  });
+});
+
+describe('the target', () => {
+  it('that cannot be reached ends the run at the plan', async () => {
+    await startWith();
+    const report = await factory.sync({ registry: '127.0.0.1:1/mirror' });
+    expect(report.error).toMatchObject({ name: 'RegistryUnreachable' });
+    expect(factory.overrides()).toEqual(before);
+  });
+
+  it('that refuses a push fails that image, and the switch', async () => {
+    await startWith();
+    factory.target.faults.add({
+      match: { method: 'PUT', path: /plugins\/cache\/manifests/, times: 100 },
+      act: { status: 400, body: '{"errors":[{"code":"DENIED","message":"quota exceeded"}]}' },
+    });
+    const report = await factory.sync();
+    expect(imageStatuses(report)).toMatchObject({
+      'plugins/cache:1.10.12': 'failed',
+      [k8Images[0] as string]: 'copied',
+    });
+    expect(report.images.find(({ status }) => status === 'failed')?.error).toMatchObject({
+      name: 'PushRefused',
+      message: expect.stringContaining('quota exceeded'),
+    });
+    expect(report.error?.name).toBe('ImagesFailed');
+    expect(factory.overrides()).toEqual(before);
+  });
+
+  it('that loses an image between copy and switch keeps Harness from being switched for good', async () => {
+    await startWith();
+    factory.store.onPut = (key) => {
+      if (key.endsWith('/config.json')) factory.target.storage.deleteTag('mirror/plugins/cache', '1.10.12');
+    };
+    const report = await factory.sync();
+    expect(report.error).toMatchObject({ name: 'VerificationFailed' });
+    expect(report.error?.message).toContain(`${factory.copyOf('plugins/cache:1.10.12')} is not at the registry`);
+    expect(factory.overrides()).toEqual({ gitCloneTag: before.gitCloneTag, s3: '' });
+    expect(new Set(Object.values(statuses(report)))).toEqual(new Set(['rolled-back']));
+  });
+
+  it('has its repositories made by the administration, and a refusal of that fails the image', async () => {
+    const made: string[] = [];
+    await startWith({
+      target: { quirks: { createRepositories: false } },
+      repositories: {
+        ensure: async (_, repository) => {
+          made.push(repository);
+          if (!repository.endsWith('cache')) factory.target.storage.createRepository(repository);
+        },
+      },
+    });
+    const report = await factory.sync();
+    expect(made.toSorted()).toEqual(k8Images.map((image) => `mirror/${image.split(':')[0]}`).toSorted());
+    expect(report.images.filter(({ status }) => status === 'failed').map(({ error }) => error?.name)).toEqual([
+      'PushRefused',
+    ]);
+  });
+});
+
+describe('Harness', () => {
+  it('refuses a wrong key before any registry is asked', async () => {
+    await startWith({ environment: { HARNESS_API_KEY: 'sat.embedded.other.wrong-secret' } });
+    const report = await factory.sync();
+    expect(report.error?.name).toBe('HarnessUnauthorized');
+    expect(JSON.stringify(report)).not.toContain('wrong-secret');
+    expect([...factory.source.requests, ...factory.target.requests]).toEqual([]);
+  });
+
+  it('lets a viewer read: the images are copied, the switch is refused, nothing has changed', async () => {
+    await startWith({
+      harness: {
+        keys: [{ key: 'sat.embedded.viewer.secret-viewer', accountId: 'embedded', permissions: ['core_account_view'] }],
+      },
+    });
+    const report = await factory.sync();
+    expect(report.error).toMatchObject({
+      name: 'HarnessForbidden',
+      hint: expect.stringContaining('core_account_edit'),
+    });
+    expect(report.totals.copied).toBe(k8Images.length);
+    expect(factory.overrides()).toEqual(before);
+    expect(new Set(Object.values(statuses(report)))).toEqual(new Set(['unchanged']));
+  });
+
+  it('that fails the second scope gets the first one back as it was', async () => {
+    await startWith({ harness: { defaults: { idp: { K8: { cookieCutter: 'harness/cookiecutter:1' } } } } });
+    factory.publish(['harness/cookiecutter:1']);
+    factory.harness.quirks.failNext = [{ count: 100, status: 500, path: '/idp/execution-config/update-config' }];
+    const report = await factory.sync({ modules: ['ci', 'idp'] });
+    expect(report.error?.name).toBe('HarnessRejected');
+    expect(factory.overrides()).toEqual({ gitCloneTag: before.gitCloneTag, s3: '' });
+    expect(factory.overrides('idp')).toEqual({});
+    expect(statuses(report)).toMatchObject({ 'ci K8 addonTag': 'rolled-back', 'idp K8 cookieCutter': 'unchanged' });
+  });
+
+  it('that loses the update is found out, and everything is put back', async () => {
+    await startWith();
+    const account = factory.harness.state[factory.harness.accountId];
+    factory.store.onPut = (key) => {
+      // Another writer saves the document it read before ours.
+      if (key.endsWith('/config.json') && account && account.ci.K8['addonTag']) account.ci.K8 = { s3Tag: 'x/y:1' };
+    };
+    const report = await factory.sync();
+    expect(report.error).toMatchObject({
+      name: 'VerificationFailed',
+      message: expect.stringContaining('ci K8 addonTag is not overridden, not '),
+    });
+    expect(factory.overrides()).toEqual({ gitCloneTag: before.gitCloneTag, s3Tag: 'x/y:1' });
+  });
+
+  it('that shows a write late is waited for', async () => {
+    await startWith();
+    const account = factory.harness.state[factory.harness.accountId];
+    factory.store.onPut = (key) => {
+      if (!key.endsWith('/config.json') || !account) return;
+      const written = account.ci.K8;
+      account.ci.K8 = { ...before };
+      const reads = () => factory.harness.requests.filter(({ path }) => path.endsWith('get-customer-config')).length;
+      const seen = reads();
+      Object.defineProperty(account.ci, 'K8', {
+        configurable: true,
+        get: () => (reads() > seen + 2 ? written : before),
+      });
+    };
+    const report = await factory.sync();
+    expect(report.error).toBeUndefined();
+  });
+
+  it('that cannot be restored either is told field by field', async () => {
+    await startWith();
+    factory.store.onPut = (key) => {
+      if (!key.endsWith('/config.json')) return;
+      factory.target.storage.deleteTag('mirror/plugins/cache', '1.10.12');
+      factory.harness.quirks.failNext = [{ count: 100, status: 500, path: 'ci/execution-config/update-config' }];
+    };
+    const report = await factory.sync();
+    expect(report.error?.name).toBe('RollbackFailed');
+    expect(report.error?.message).toContain(
+      `ci K8 gitCloneTag is ${factory.copyOf('harness/drone-git:1.7.25-rootless')}, not harness/drone-git:1.5.0`,
+    );
+    expect(report.error?.message).toContain('(after VerificationFailed: ');
+    expect(report.error?.hint).toContain(`restore --run ${report.runId}`);
+  });
+});
+
+describe('fields that Harness shows but does not let one change', () => {
+  it('are reported as rejected; all others are switched', async () => {
+    await startWith({ harness: { quirks: { nonWritableFields: ['ci/K8/cacheGCSTag', 'ci/K8/securityTag'] } } });
+    const report = await factory.sync();
+    expect(report.status).toBe('SUCCEEDED');
+    expect(statuses(report)).toEqual({
+      'ci K8 addonTag': 'updated',
+      'ci K8 liteEngineTag': 'updated',
+      'ci K8 gitCloneTag': 'updated',
+      'ci K8 cacheGCSTag': 'rejected',
+      'ci K8 cacheS3Tag': 'updated',
+      'ci K8 securityTag': 'rejected',
+    });
+    expect(report.config.find(({ status }) => status === 'rejected')?.reason).toContain('cannot update');
+  });
+
+  it('are not tried again the next night, and are no drift', async () => {
+    await startWith({ harness: { quirks: { nonWritableFields: ['ci/K8/cacheGCSTag'] } } });
+    await factory.sync();
+    factory.harness.requests.length = 0;
+    const again = await factory.sync();
+    expect(again.status).toBe('SUCCEEDED');
+    expect(factory.writes()).toEqual([]);
+    expect(again.config.find(({ field }) => field === 'cacheGCSTag')).toMatchObject({
+      status: 'unchanged',
+      reason: expect.stringContaining('Harness refused'),
+    });
+    expect((await factory.run('verify')).status).toBe('SUCCEEDED');
+  });
+
+  it('are tried again after 30 days, and do not fail a run in which nothing else changes', async () => {
+    await startWith({ harness: { quirks: { nonWritableFields: ['ci/K8/cacheGCSTag'] } } });
+    await factory.sync();
+    await factory.store.put('refused-fields.json', Buffer.from('{"ci K8 cacheGCSTag":"2020-01-01T00:00:00.000Z"}'));
+    factory.harness.requests.length = 0;
+    const report = await factory.sync();
+    expect(report.status).toBe('SUCCEEDED');
+    expect(factory.writes().map(({ fields }) => fields)).toEqual([['cacheGCSTag']]);
+    factory.harness.quirks.nonWritableFields = [];
+    await factory.store.put('refused-fields.json', Buffer.from('{"ci K8 cacheGCSTag":"2020-01-01T00:00:00.000Z"}'));
+    await factory.sync();
+    expect(factory.overrides()['cacheGCSTag']).toBe(factory.copyOf('plugins/cache:1.10.12'));
+  });
+
+  it('take their counterpart with them', async () => {
+    await startWith({ harness: { quirks: { nonWritableFields: ['ci/K8/addonTag'] } } });
+    const report = await factory.sync();
+    expect(statuses(report)).toMatchObject({ 'ci K8 addonTag': 'rejected', 'ci K8 liteEngineTag': 'rejected' });
+    expect(factory.overrides()).not.toHaveProperty('liteEngineTag');
+  });
+});
+
+describe('CONTAINER_REGISTRY_CONNECTOR', () => {
+  const connector = (type: string, dockerRegistryUrl: string, scope = {}) => ({
+    identifier: 'mirror',
+    name: 'Mirror',
+    type,
+    spec: { dockerRegistryUrl, auth: { type: 'Anonymous' } },
+    ...scope,
+  });
+
+  it.each([
+    ['is missing', [], 'connector account.mirror does not exist'],
+    ['is of another type', [connector('Github', '')], 'connector account.mirror is of type Github'],
+    [
+      'leads elsewhere',
+      [connector('DockerRegistry', 'https://us-docker.pkg.dev/gar-prod-setup/harness-public')],
+      'Harness would pull us-docker.pkg.dev/gar-prod-setup/harness-public/127.0.0.1:',
+    ],
+    [
+      'exists in a project only',
+      [connector('DockerRegistry', 'https://index.docker.io/v2/', { projectIdentifier: 'p' })],
+      'does not exist',
+    ],
+  ])('that %s ends the run before anything is copied', async (_, connectors, message) => {
+    await startWith({
+      environment: { CONTAINER_REGISTRY_CONNECTOR: 'account.mirror' },
+      harness: { accounts: { embedded: { connectors } } },
+    });
+    const report = await factory.sync();
+    expect(report.error).toMatchObject({ name: 'InvalidConfiguration', message: expect.stringContaining(message) });
+    expect(factory.target.storage.repositories()).toEqual([]);
+  });
+
+  it.each([
+    ['mirror', { orgIdentifier: 'o', projectIdentifier: 'p' }],
+    ['org.mirror', { orgIdentifier: 'o' }],
+    ['account.mirror', {}],
+  ])('%s is looked for in its own scope', async (reference, scope) => {
+    await startWith({
+      environment: { CONTAINER_REGISTRY_CONNECTOR: reference, ORG_ID: 'o', PROJECT_ID: 'p' },
+      harness: {
+        accounts: { embedded: { connectors: [connector('DockerRegistry', 'https://index.docker.io/v2/', scope)] } },
+      },
+    });
+    expect((await factory.sync({ include_fields: ['cacheS3Tag'] })).error).toBeUndefined();
+  });
+});

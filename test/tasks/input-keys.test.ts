@@ -1,0 +1,241 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { type Factory, imageStatuses, k8Images, startFactory, statuses } from './factory.ts';
+
+let factory: Factory;
+afterEach(() => factory.close());
+
+describe('modules and infrastructure_type', () => {
+  it('copies and switches iacm and idp under their own endpoints, on Kubernetes only', async () => {
+    factory = await startFactory({
+      harness: {
+        defaults: {
+          iacm: { K8: { iacmTerraform: 'plugins/harness_terraform:latest' } },
+          idp: { K8: { cookieCutter: 'harness/cookiecutter:1.9.1' } },
+        },
+      },
+    });
+    factory.publish(['plugins/harness_terraform:latest', 'harness/cookiecutter:1.9.1']);
+    const report = await factory.sync({ modules: ['ci', 'iacm', 'idp'], infrastructure_type: ['VM', 'K8'] });
+    expect(report.status).toBe('SUCCEEDED');
+    expect(factory.overrides('iacm')).toEqual({ iacmTerraform: factory.copyOf('plugins/harness_terraform:latest') });
+    expect(factory.overrides('idp')).toEqual({ cookieCutter: factory.copyOf('harness/cookiecutter:1.9.1') });
+    expect(factory.writes().map(({ infra }) => infra)).toEqual(['ci VM', 'ci K8', 'iacm-manager K8', 'idp K8']);
+  });
+
+  it('leaves Kubernetes alone when only VM is asked for', async () => {
+    factory = await startFactory();
+    await factory.sync({ infrastructure_type: 'VM' });
+    expect(factory.overrides('ci', 'K8')).toEqual({});
+    expect(Object.keys(factory.overrides('ci', 'VM'))).toEqual(['gitCloneTag', 'cacheS3Tag']);
+  });
+});
+
+describe('include_windows_rootless', () => {
+  it('adds the rootless fields, and the git image without its suffix, which no field names', async () => {
+    factory = await startFactory();
+    const report = await factory.sync({ include_windows_rootless: true });
+    expect(report.status).toBe('SUCCEEDED');
+    expect(factory.overrides()).toMatchObject({
+      addonTag: factory.copyOf('harness/ci-addon:1.18.22'),
+      addonTagRootless: factory.copyOf('harness/ci-addon:rootless-1.18.22'),
+      liteEngineTagRootless: factory.copyOf('harness/ci-lite-engine:rootless-1.18.22'),
+    });
+    expect(factory.arrived('harness/drone-git:1.7.25')).toBe(factory.official('harness/drone-git:1.7.25'));
+  });
+});
+
+describe('pins', () => {
+  it('hold every variant of an image at a version', async () => {
+    factory = await startFactory();
+    factory.publish(
+      ['ci-addon:1.17.0', 'ci-addon:rootless-1.17.0', 'drone-git:1.6.9-rootless', 'drone-git:1.6.9'].map(
+        (image) => `harness/${image}`,
+      ),
+    );
+    const report = await factory.sync({
+      include_windows_rootless: true,
+      include_fields: ['addonTag*', 'gitCloneTag'],
+      pins: { 'harness/ci-addon': '1.17.0', 'harness/drone-git': '1.6.9' },
+    });
+    expect(report.images.map(({ image }) => image)).toContain('harness/drone-git:1.6.9');
+    expect(factory.overrides()).toEqual({
+      addonTag: factory.copyOf('harness/ci-addon:1.17.0'),
+      addonTagRootless: factory.copyOf('harness/ci-addon:rootless-1.17.0'),
+      gitCloneTag: factory.copyOf('harness/drone-git:1.6.9-rootless'),
+    });
+  });
+
+  it('may be a digest', async () => {
+    factory = await startFactory();
+    const digest = factory.official('plugins/cache:1.10.12') as string;
+    const report = await factory.sync({ include_fields: ['cache*'], pins: { 'plugins/cache': digest } });
+    expect(report.status).toBe('SUCCEEDED');
+    expect(factory.overrides()).toEqual({
+      cacheGCSTag: `${factory.registry}/plugins/cache@${digest}`,
+      cacheS3Tag: `${factory.registry}/plugins/cache@${digest}`,
+    });
+    expect(factory.target.storage.manifest('mirror/plugins/cache', digest)).toBeDefined();
+  });
+
+  it('that hold nothing are told', async () => {
+    factory = await startFactory();
+    const report = await factory.run('plan', { pins: { 'harness/typo': '1' } });
+    expect(report.warnings).toEqual(['the pin of harness/typo holds nothing: no selected field uses that image']);
+  });
+});
+
+describe('extra_images', () => {
+  it('are copied, and set no field', async () => {
+    factory = await startFactory();
+    factory.publish(['harness/delegate:25.10.1']);
+    const report = await factory.sync({ extra_images: ['harness/delegate:25.10.1'], include_fields: ['cacheS3Tag'] });
+    expect(imageStatuses(report)).toEqual({ 'plugins/cache:1.10.12': 'copied', 'harness/delegate:25.10.1': 'copied' });
+    expect(factory.arrived('harness/delegate:25.10.1')).toBe(factory.official('harness/delegate:25.10.1'));
+    expect(Object.keys(factory.overrides())).toEqual(['cacheS3Tag']);
+  });
+
+  it('may come from a host of their own', async () => {
+    factory = await startFactory({ environment: { SOURCE_REGISTRY: 'source.invalid' } });
+    const report = await factory.run('plan', {
+      include_fields: ['none'],
+      extra_images: [`${factory.source.host}/harness/sto-plugin`],
+    });
+    expect(report.images).toMatchObject([
+      {
+        source: `${factory.source.host}/harness/sto-plugin:latest`,
+        target: factory.copyOf('harness/sto-plugin:latest'),
+        status: 'planned',
+      },
+    ]);
+  });
+});
+
+describe('include_fields and exclude_fields', () => {
+  it('choose by field and by image, and exclusion wins', async () => {
+    factory = await startFactory();
+    await factory.sync({ include_fields: ['plugins/*', 'gitCloneTag'], exclude_fields: ['cacheGCS*'] });
+    expect(Object.keys(factory.overrides()).toSorted()).toEqual(['cacheS3Tag', 'gitCloneTag']);
+  });
+});
+
+describe('platforms', () => {
+  it('reduce every index, the same way each time: a second run has nothing to do', async () => {
+    factory = await startFactory();
+    const first = await factory.sync({ platforms: ['linux/amd64'] });
+    expect(first.status).toBe('SUCCEEDED');
+    for (const image of k8Images) {
+      const [name, tag = ''] = image.split(':');
+      const manifest = factory.target.storage.manifest(`mirror/${name}`, tag);
+      const document = JSON.parse(manifest?.bytes.toString() ?? '') as {
+        manifests?: { platform: { architecture: string; os: string } }[];
+      };
+      const platforms = new Set(
+        (document.manifests ?? []).map(({ platform }) => `${platform.os}/${platform.architecture}`),
+      );
+      platforms.delete('unknown/unknown');
+      expect([...platforms]).toEqual(document.manifests ? ['linux/amd64'] : []);
+    }
+    factory.source.requests.length = 0;
+    const second = await factory.sync({ platforms: ['linux/amd64'] });
+    expect(second.totals).toMatchObject({ copied: 0, skipped: k8Images.length, bytesTransferred: 0 });
+    expect(factory.writes()).toHaveLength(1);
+    // The manifests that the filter needs are known from the first run.
+    expect(factory.source.requests.filter(({ method }) => method === 'GET')).toEqual([]);
+  });
+});
+
+describe('soak_days', () => {
+  it('copies at once, and switches to a tag that many days after it was first seen', async () => {
+    factory = await startFactory();
+    const held = await factory.sync({ soak_days: 7 });
+    expect(held.status).toBe('SUCCEEDED');
+    expect(held.totals.copied).toBe(k8Images.length);
+    expect(factory.overrides()).toEqual({});
+    expect(held.config[0]).toMatchObject({ status: 'unchanged', reason: expect.stringMatching(/ soaks until \d{4}-/) });
+    const seen = await factory.document<Record<string, string>>('first-seen.json');
+    const weekAgo = new Date(Date.now() - 7 * 86_400_000 - 1_000).toISOString();
+    const older = Object.fromEntries(Object.keys(seen).map((image) => [image, weekAgo]));
+    await factory.store.put('first-seen.json', Buffer.from(JSON.stringify(older)));
+    const report = await factory.sync({ soak_days: 7 });
+    expect(new Set(Object.values(statuses(report)))).toEqual(new Set(['updated']));
+  });
+
+  it('holds addon and lite engine together, whichever was seen later', async () => {
+    factory = await startFactory();
+    const old = new Date(Date.now() - 30 * 86_400_000).toISOString();
+    const seen = { 'harness/ci-addon:1.18.22': old, 'plugins/cache:1.10.12': old };
+    await factory.store.put('first-seen.json', Buffer.from(JSON.stringify(seen)));
+    await factory.sync({ soak_days: 7 });
+    expect(Object.keys(factory.overrides()).toSorted()).toEqual(['cacheGCSTag', 'cacheS3Tag']);
+  });
+});
+
+describe('source_registry', () => {
+  it('falls back to the next source for an image that the first lacks', async () => {
+    factory = await startFactory();
+    const report = await factory.sync({
+      source_registry: [`${factory.source.host}/elsewhere`, factory.source.host],
+      include_fields: ['cacheS3Tag'],
+    });
+    expect(report.status).toBe('SUCCEEDED');
+    expect(report.images[0]?.source).toBe(`${factory.source.host}/plugins/cache:1.10.12`);
+  });
+
+  it('falls back to the next source when the first cannot be reached', async () => {
+    factory = await startFactory();
+    const report = await factory.sync({
+      source_registry: ['127.0.0.1:1', factory.source.host],
+      include_fields: ['cacheS3Tag'],
+    });
+    expect(report.status).toBe('SUCCEEDED');
+    expect(report.images[0]?.source).toBe(`${factory.source.host}/plugins/cache:1.10.12`);
+  });
+});
+
+describe('referrers', () => {
+  const signature = 'application/vnd.dev.cosign.artifact.sig.v1+json';
+  const sbom = 'application/spdx+json';
+
+  function attach(artifactType: string): string {
+    const empty = Buffer.from('{}');
+    const subject = factory.source.storage.manifest('plugins/cache', '1.10.12');
+    const { digest } = factory.source.storage.putBlob('plugins/cache', empty);
+    const descriptor = { mediaType: 'application/vnd.oci.empty.v1+json', digest, size: empty.length };
+    const bytes = Buffer.from(
+      JSON.stringify({
+        schemaVersion: 2,
+        mediaType: 'application/vnd.oci.image.manifest.v1+json',
+        artifactType,
+        config: descriptor,
+        layers: [descriptor],
+        subject: { mediaType: subject?.mediaType, digest: subject?.digest, size: subject?.bytes.length },
+      }),
+    );
+    return factory.source.storage.putManifest('plugins/cache', 'application/vnd.oci.image.manifest.v1+json', bytes)
+      .digest;
+  }
+
+  it.each([
+    ['off', []],
+    ['signatures', [signature]],
+    ['all', [signature, sbom]],
+  ] as const)('%s', async (referrers, expected) => {
+    factory = await startFactory();
+    const attached = [signature, sbom].map((type) => [type, attach(type)] as const);
+    const report = await factory.sync({ referrers, include_fields: ['cacheS3Tag'] });
+    expect(report.status).toBe('SUCCEEDED');
+    const arrived = attached.filter(([, digest]) => factory.target.storage.manifest('mirror/plugins/cache', digest));
+    expect(arrived.map(([type]) => type)).toEqual(expected);
+  });
+
+  it('that came after the image are found by the next run', async () => {
+    factory = await startFactory();
+    await factory.sync({ include_fields: ['cacheS3Tag'] });
+    const digest = attach(signature);
+    const report = await factory.sync({ include_fields: ['cacheS3Tag'], referrers: 'signatures' });
+    expect(report.images[0]?.status).toBe('copied');
+    expect(factory.target.storage.manifest('mirror/plugins/cache', digest)).toBeDefined();
+    const again = await factory.sync({ include_fields: ['cacheS3Tag'], referrers: 'signatures' });
+    expect(again.images[0]?.status).toBe('skipped');
+  });
+});

@@ -1,0 +1,307 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { errorNames } from '../../functions/errors.ts';
+import { anonymous } from '../../functions/oci/auth/credentials.ts';
+import type { Digest } from '../../functions/oci/digest.ts';
+import { report } from '../../functions/report/report.ts';
+import type { ConfigResult, Plan, PlannedImage, Report } from '../../functions/run/documents.ts';
+import { readInventory } from '../../functions/run/inventory.ts';
+import { Runtime } from '../../functions/runtime.ts';
+import { parseConfiguration } from '../../functions/settings/configuration.ts';
+import { FileStore } from '../../infra/local/file-store.ts';
+import { k8, startFactory } from './factory.ts';
+
+const digest = `sha256:${'a'.repeat(64)}` as Digest;
+const error = (name: string, message = 'why') => ({ name, message, hint: 'do' }) as NonNullable<PlannedImage['error']>;
+const caught = (name: string, message = 'why') => ({
+  Error: name,
+  Cause: JSON.stringify({ errorMessage: JSON.stringify(error(name, message)) }),
+});
+
+let folder: string;
+let runtime: Runtime;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'report-test-'));
+  runtime = new Runtime({
+    configuration: parseConfiguration({ HARNESS_API_KEY: 'sat.account.id.secret' }),
+    store: new FileStore(folder),
+    harnessApiKey: async () => '',
+    credentials: anonymous,
+    repositories: { ensure: async () => undefined, deleteImages: async () => false },
+  });
+});
+afterEach(async () => {
+  await runtime.close();
+  await rm(folder, { recursive: true });
+});
+
+const image = (name: string, more: Partial<PlannedImage> = {}): PlannedImage => ({
+  image: name,
+  source: `docker.io/${name}`,
+  target: `reg.example/m/${name}`,
+  digest,
+  status: 'copy',
+  size: 100,
+  uniqueSize: 60,
+  ...more,
+});
+
+async function reported(plan: Partial<Plan>, state: Parameters<typeof report>[0]['state'] = {}): Promise<Report> {
+  await runtime.run('run').plan.put({
+    runId: 'run',
+    action: 'sync',
+    startedAt: new Date().toISOString(),
+    registry: { registry: 'reg.example', prefix: 'm' },
+    modifyDefault: true,
+    onPartialFailure: 'abort',
+    referrers: 'off',
+    prune: false,
+    images: [],
+    changes: [],
+    kept: [],
+    unused: [],
+    warnings: [],
+    ...plan,
+  });
+  return report({ runId: 'run', state }, { runtime, signal: undefined });
+}
+
+describe('the rows of images', () => {
+  const images = [
+    image('a:1', { status: 'current' }),
+    image('b:1'),
+    image('c:1'),
+    image('d:1', { status: 'failed', error: error('ImageNotFound') }),
+    image('e:1'),
+  ];
+
+  async function afterCopies(): Promise<Report> {
+    const results = runtime.run('run');
+    await results.copyResult(1).put({ status: 'copied', bytesTransferred: 40, bytesSkipped: 60 });
+    await results
+      .copyResult(2)
+      .put({ status: 'failed', bytesTransferred: 0, bytesSkipped: 0, error: error('PushRefused') });
+    return reported({ images });
+  }
+
+  it('tell what became of each', async () => {
+    const { images: rows } = await afterCopies();
+    expect(rows.map(({ image: name, status }) => `${name} ${status}`)).toEqual([
+      'a:1 skipped',
+      'b:1 copied',
+      'c:1 failed',
+      'd:1 failed',
+      'e:1 planned',
+    ]);
+    expect(rows.map((row) => row.error?.name)).toEqual([
+      undefined,
+      undefined,
+      'PushRefused',
+      'ImageNotFound',
+      undefined,
+    ]);
+  });
+
+  it('add up to the totals', async () => {
+    const { totals } = await afterCopies();
+    expect(totals).toEqual({
+      images: 5,
+      copied: 1,
+      skipped: 1,
+      failed: 2,
+      bytesTransferred: 40,
+      bytesSkipped: 160,
+      durationMs: expect.any(Number),
+    });
+  });
+
+  it('of a plan estimate what would move', async () => {
+    const { totals } = await reported({ action: 'plan', images: images.slice(0, 3) });
+    expect(totals).toMatchObject({ bytesTransferred: 120, bytesSkipped: 180 });
+  });
+
+  it('put what was copied into the inventory, and not what others put there', async () => {
+    await afterCopies();
+    expect(await readInventory(runtime.store)).toEqual({ 'reg.example/m/b:1': digest });
+    await runtime.run('run').copyResult(1).put({ status: 'copied', bytesTransferred: 1, bytesSkipped: 0 });
+    await reported({ images: [image('a:1', { status: 'current' }), image('signed:1', { present: true })] });
+    expect(await readInventory(runtime.store)).toEqual({ 'reg.example/m/b:1': digest });
+  });
+});
+
+describe('the rows of the configuration', () => {
+  const field = { module: 'ci', infrastructureType: 'K8', field: 'addonTag' } as const;
+  const change = { ...field, from: 'old', to: 'new', image: 'a:1' };
+
+  it('are planned by a plan, and unchanged in a run that did not come so far', async () => {
+    expect((await reported({ action: 'plan', changes: [change] })).config).toEqual([
+      { ...field, from: 'old', to: 'new', status: 'planned' },
+    ]);
+    expect((await reported({ changes: [change] })).config).toEqual([
+      { ...field, from: 'old', to: 'old', status: 'unchanged' },
+    ]);
+  });
+
+  it('tell why a field was kept or held back', async () => {
+    await runtime.run('run').changes.put({ changes: [], held: [{ ...field, value: 'old', reason: 'not copied' }] });
+    const kept = [{ ...field, field: 'gitCloneTag', value: null, reason: 'soaks' }];
+    expect((await reported({ changes: [change], kept })).config).toEqual([
+      { ...field, field: 'gitCloneTag', from: null, to: null, status: 'unchanged', reason: 'soaks' },
+      { ...field, from: 'old', to: 'old', status: 'unchanged', reason: 'not copied' },
+    ]);
+  });
+
+  it('say what was written, each field once', async () => {
+    const row: ConfigResult = { ...field, from: 'old', to: 'new', status: 'updated' };
+    await runtime.run('run').config.put([row]);
+    expect((await reported({ changes: [change] })).config).toEqual([row]);
+  });
+});
+
+describe('the error', () => {
+  it('is that of the workflow', async () => {
+    const document = await reported({}, { error: caught('ImagesFailed') });
+    expect(document).toMatchObject({ status: 'FAILED', error: error('ImagesFailed') });
+  });
+
+  it('of a failed rollback goes first, and names what led to it', async () => {
+    const document = await reported(
+      {},
+      { error: caught('VerificationFailed', 'lost'), rollbackError: caught('RollbackFailed', 'stuck') },
+    );
+    expect(document.error).toEqual(error('RollbackFailed', 'stuck (after VerificationFailed: lost)'));
+  });
+
+  it('of prune is a warning', async () => {
+    const document = await reported({ warnings: ['first'] }, { pruneError: caught('RegistryForbidden', 'no') });
+    expect(document).toMatchObject({ status: 'SUCCEEDED', warnings: ['first', 'prune stopped: no'] });
+  });
+
+  it('before there was a plan stands alone, with the action that was asked for', async () => {
+    const state = { error: caught('InvalidInput'), action: 'reset' };
+    const document = await report({ runId: 'early', state }, { runtime, signal: undefined });
+    expect(document).toMatchObject({
+      status: 'FAILED',
+      action: 'reset',
+      runId: 'early',
+      images: [],
+      error: error('InvalidInput'),
+    });
+    expect(await runtime.run('early').report.get()).toEqual(document);
+    const odd = await report(
+      { runId: 'odd', state: { error: caught('InvalidInput'), action: 7 } },
+      { runtime, signal: undefined },
+    );
+    expect(odd.action).toBe('sync');
+  });
+});
+
+describe('the size', () => {
+  it('of what the state machine returns stays below its limit; the whole is in the store', async () => {
+    // In bytes, not in characters.
+    const images = Array.from({ length: 400 }, (_, i) =>
+      image(`long-${i}:1`, { status: 'failed', error: error('ImageNotFound', '…'.repeat(250)) }),
+    );
+    const warnings = Array.from({ length: 3_000 }, () => 'x'.repeat(100));
+    const document = await reported({ images, warnings });
+    expect(Buffer.byteLength(JSON.stringify(document))).toBeLessThan(262_144);
+    expect(document).toMatchObject({ images: [], config: [], totals: { failed: 400 } });
+    expect(document.warnings).toEqual([expect.stringContaining('runs/run/report.json')]);
+    expect((await runtime.run('run').report.get()).images).toHaveLength(400);
+  });
+});
+
+describe('a skipped run', () => {
+  it('has a reason', async () => {
+    expect(await reported({ skipped: 'not confirmed' })).toMatchObject({ status: 'SKIPPED', reason: 'not confirmed' });
+  });
+});
+
+describe('the document of real runs', () => {
+  const keys = (value: object) => Object.keys(value).toSorted();
+  const allowed = {
+    status: ['SUCCEEDED', 'FAILED', 'SKIPPED'],
+    image: ['copied', 'skipped', 'failed', 'planned'],
+    config: ['updated', 'reset', 'unchanged', 'rejected', 'rolled-back', 'planned'],
+  };
+
+  /** The contract, key by key; `?` are the ones that may be missing. */
+  function check(document: Report): void {
+    const optional = (value: object, names: string[]) => keys(value).filter((key) => !names.includes(key));
+    expect(optional(document, ['error', 'reason', 'unused', 'warnings'])).toEqual([
+      'action',
+      'config',
+      'images',
+      'runId',
+      'status',
+      'totals',
+    ]);
+    expect(allowed.status).toContain(document.status);
+    for (const row of document.images) {
+      expect(optional(row, ['error'])).toEqual([
+        'bytesSkipped',
+        'bytesTransferred',
+        'digest',
+        'image',
+        'source',
+        'status',
+        'target',
+      ]);
+      expect(allowed.image).toContain(row.status);
+    }
+    for (const row of document.config) {
+      expect(optional(row, ['reason'])).toEqual(['field', 'from', 'infrastructureType', 'module', 'status', 'to']);
+      expect(allowed.config).toContain(row.status);
+    }
+    expect(keys(document.totals)).toEqual([
+      'bytesSkipped',
+      'bytesTransferred',
+      'copied',
+      'durationMs',
+      'failed',
+      'images',
+      'skipped',
+    ]);
+    if (document.error) {
+      expect(optional(document.error, ['problems'])).toEqual(['hint', 'message', 'name']);
+      expect(errorNames).toContain(document.error.name);
+      for (const problem of document.error.problems ?? []) expect(keys(problem)).toEqual(['allowed', 'found', 'path']);
+    }
+    const { totals, images } = document;
+    for (const status of ['copied', 'skipped', 'failed'] as const)
+      expect(totals[status]).toBe(images.filter((row) => row.status === status).length);
+  }
+
+  it('has the keys and values of the contract, whatever the action and the outcome', async () => {
+    const factory = await startFactory({ harness: { quirks: { nonWritableFields: ['ci/K8/securityTag'] } } });
+    try {
+      const documents = [
+        await factory.run('plan'),
+        await factory.sync({ referrers: 'all' }),
+        await factory.run('verify'),
+        await factory.run('reset'),
+        await factory.run('verify'),
+        await factory.run('sync', { registry: 'user:pass@host', nonsense: 1 }),
+      ];
+      factory.harness.setDefault('ci', 'K8', 'addonTag', `${k8['addonTag']}-missing`);
+      documents.push(await factory.sync());
+      documents.forEach(check);
+      expect(documents.map(({ action, status }) => `${action} ${status}`)).toEqual([
+        'plan SUCCEEDED',
+        'sync SUCCEEDED',
+        'verify SUCCEEDED',
+        'reset SUCCEEDED',
+        'verify FAILED',
+        'sync FAILED',
+        'sync FAILED',
+      ]);
+      // What is returned is what is kept.
+      for (const document of documents)
+        expect(await factory.document(`runs/${document.runId}/report.json`)).toEqual(document);
+    } finally {
+      await factory.close();
+    }
+  });
+});

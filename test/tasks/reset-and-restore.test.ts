@@ -1,0 +1,141 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import type { AccountState } from '../../infra/local/embedded/harness-api/state.ts';
+import { type Factory, startFactory, statuses } from './factory.ts';
+
+let factory: Factory;
+beforeEach(async () => {
+  factory = await startFactory();
+});
+afterEach(() => factory.close());
+
+function account(): AccountState {
+  const state = factory.harness.state[factory.harness.accountId];
+  if (!state) throw new TypeError();
+  return state;
+}
+
+describe('reset', () => {
+  it('gives Harness its own images back in one batch per scope, and touches no registry', async () => {
+    await factory.sync({ infrastructure_type: ['K8', 'VM'] });
+    factory.harness.requests.length = 0;
+    factory.target.requests.length = 0;
+    const report = await factory.run('reset', { infrastructure_type: ['K8', 'VM'] });
+    expect(report.status).toBe('SUCCEEDED');
+    expect(new Set(Object.values(statuses(report)))).toEqual(new Set(['reset']));
+    expect(factory.overrides()).toEqual({});
+    expect(factory.overrides('ci', 'VM')).toEqual({});
+    expect(factory.writes().map(({ path, infra }) => `${path} ${infra}`)).toEqual([
+      'reset-config ci K8',
+      'reset-config ci VM',
+    ]);
+    expect(factory.target.requests).toEqual([]);
+  });
+
+  it('of one infrastructure type leaves the other alone', async () => {
+    await factory.sync({ infrastructure_type: ['K8', 'VM'] });
+    await factory.run('reset', { infrastructure_type: 'VM' });
+    expect(factory.overrides('ci', 'VM')).toEqual({});
+    expect(Object.keys(factory.overrides()).length).toBeGreaterThan(0);
+  });
+
+  it('has nothing to do when nothing is overridden', async () => {
+    const report = await factory.run('reset');
+    expect(report).toMatchObject({ status: 'SUCCEEDED', config: [] });
+    expect(factory.writes()).toEqual([]);
+  });
+
+  it('resets only what points at our registry, unless reset_scope is all', async () => {
+    account().ci.K8 = { gitCloneTag: 'registry.corp.example/git:1', cacheS3Tag: factory.copyOf('plugins/cache:1') };
+    const ours = await factory.run('reset');
+    expect(statuses(ours)).toEqual({ 'ci K8 gitCloneTag': 'unchanged', 'ci K8 cacheS3Tag': 'reset' });
+    expect(factory.overrides()).toEqual({ gitCloneTag: 'registry.corp.example/git:1' });
+    await factory.run('reset', { reset_scope: 'all' });
+    expect(factory.overrides()).toEqual({});
+  });
+
+  it('does not take a longer prefix for ours', async () => {
+    account().ci.K8 = { gitCloneTag: `${factory.registry}-of-others/harness/drone-git:1` };
+    await factory.run('reset');
+    expect(factory.overrides()).toHaveProperty('gitCloneTag');
+  });
+
+  it('can be limited to some fields, and to some images', async () => {
+    await factory.sync();
+    await factory.run('reset', { include_fields: ['plugins/*', 'addonTag'], exclude_fields: ['cacheGCSTag'] });
+    expect(Object.keys(factory.overrides())).toEqual(['liteEngineTag', 'gitCloneTag', 'cacheGCSTag', 'securityTag']);
+  });
+
+  it('that does not stick is told, and undone', async () => {
+    await factory.sync({ include_fields: ['cacheS3Tag'] });
+    const value = factory.overrides();
+    factory.store.onPut = (key) => {
+      if (key.endsWith('/config.json')) account().ci.K8 = { ...value };
+    };
+    const report = await factory.run('reset');
+    expect(report.error).toMatchObject({ name: 'VerificationFailed', message: expect.stringContaining('not unset') });
+    expect(factory.overrides()).toEqual(value);
+  });
+});
+
+describe('restore', () => {
+  it('puts back what every scope was before a run, whatever scopes are the default', async () => {
+    account().ci.K8 = { gitCloneTag: 'harness/drone-git:1.5.0' };
+    account().ci.VM = { gitCloneTag: 'harness/drone-git:1.4.0', cacheS3Tag: 'docker.io/plugins/cache:1' };
+    const before = structuredClone(account().ci);
+    const { runId } = await factory.sync({ infrastructure_type: ['K8', 'VM'] });
+    expect(account().ci).not.toEqual(before);
+    const report = await factory.run('restore', { restore_run: runId });
+    expect(report.status).toBe('SUCCEEDED');
+    expect(account().ci).toEqual(before);
+    expect(
+      report.config.find(({ infrastructureType, field }) => infrastructureType === 'VM' && field === 'cacheS3Tag'),
+    ).toEqual({
+      module: 'ci',
+      infrastructureType: 'VM',
+      field: 'cacheS3Tag',
+      from: factory.copyOf('plugins/cache:1.10.12'),
+      to: 'docker.io/plugins/cache:1',
+      status: 'updated',
+    });
+  });
+
+  it('can itself be taken back', async () => {
+    const { runId } = await factory.sync();
+    const synced = factory.overrides();
+    const restored = await factory.run('restore', { restore_run: runId });
+    expect(factory.overrides()).toEqual({});
+    await factory.run('restore', { restore_run: restored.runId });
+    expect(factory.overrides()).toEqual(synced);
+  });
+
+  it('puts back what is no image name as well', async () => {
+    account().ci.K8 = { gitCloneTag: ':TeethyTiger' };
+    await factory.sync({ include_fields: ['cacheS3Tag'] });
+    const { runId } = await factory.run('reset', { reset_scope: 'all' });
+    const report = await factory.run('restore', { restore_run: runId });
+    expect(report.error).toBeUndefined();
+    expect(factory.overrides()).toMatchObject({ gitCloneTag: ':TeethyTiger' });
+  });
+
+  it('refuses a snapshot whose image is not at the registry any more', async () => {
+    await factory.sync({ include_fields: ['cacheS3Tag'] });
+    const { runId } = await factory.run('reset');
+    factory.target.storage.deleteTag('mirror/plugins/cache', '1.10.12');
+    const report = await factory.run('restore', { restore_run: runId });
+    expect(report.error).toMatchObject({ name: 'ImageNotFound' });
+    expect(factory.overrides()).toEqual({});
+  });
+
+  it('refuses a run without a snapshot, and a snapshot of another account', async () => {
+    const plan = await factory.run('plan');
+    for (const restore_run of ['never', plan.runId]) {
+      expect((await factory.run('restore', { restore_run })).error?.name).toBe('SnapshotNotFound');
+    }
+    const { runId } = await factory.sync();
+    const key = `runs/${runId}/snapshot.json`;
+    const snapshot = await factory.document<object>(key);
+    await factory.store.put(key, Buffer.from(JSON.stringify({ ...snapshot, accountId: 'another' })));
+    const report = await factory.run('restore', { restore_run: runId });
+    expect(report.error).toMatchObject({ name: 'SnapshotNotFound', message: expect.stringContaining('embedded') });
+  });
+});
