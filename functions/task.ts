@@ -56,7 +56,7 @@ export function handle<Event, Result>(task: (event: Event, run: TaskRun) => Prom
 /** Loaded on Lambda only: a run in one process needs no AWS SDK. */
 async function startLambdaRuntime(): Promise<Runtime> {
   try {
-    const { createLambdaRuntime } = await import('./aws/lambda-runtime.ts');
+    const { createLambdaRuntime } = await import('./lambda-runtime.ts');
     return await createLambdaRuntime(process.env);
   } catch (error) {
     // A warm function must not fail for ever.

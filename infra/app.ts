@@ -5,6 +5,14 @@ import { defaultApiKeySecretName } from './harness-ci-image-factory.ts';
 import { HarnessCiImageFactoryStack } from './stack.ts';
 
 try {
+  if (process.env['SCHEDULE']) {
+    // Ignoring it would look like obeying.
+    const problems = [
+      { path: 'SCHEDULE', found: 'a value', allowed: 'nothing: this version has no schedule of its own' },
+    ];
+    const hint = 'Start the state machine from a schedule of yours, and unset the variable.';
+    throw new FactoryError('InvalidConfiguration', 'the configuration has 1 problem', { hint, problems });
+  }
   const configuration = parseConfiguration({
     ...process.env,
     // On AWS the key is in Secrets Manager, whatever a local run on this machine uses.

@@ -5,7 +5,7 @@ import type { Digest } from '../oci/digest.ts';
 import type { Image } from '../oci/image.ts';
 import { getManifest, resolveTag } from '../oci/manifests.ts';
 import { parseImageName, type Reference } from '../oci/reference.ts';
-import { readImage, repositoryOf } from '../plan/images.ts';
+import { readImage, repositoryOf } from '../run/images.ts';
 import type { CopyResult, Plan, PlannedImage } from '../run/documents.ts';
 import type { Runtime } from '../runtime.ts';
 import type { TaskRun } from '../task.ts';

@@ -1,5 +1,5 @@
 import { FactoryError } from '../errors.ts';
-import { holdBack } from '../plan/pairs.ts';
+import { holdBack } from '../run/pairs.ts';
 import { parseErrorCause, type WorkflowError } from '../run/workflow-error.ts';
 import type { Plan } from '../run/documents.ts';
 import type { TaskRun } from '../task.ts';

@@ -12,6 +12,10 @@ export interface ConfigScope {
   infrastructureType: InfrastructureType;
 }
 
+export function isSameScope(a: ConfigScope, b: ConfigScope): boolean {
+  return a.module === b.module && a.infrastructureType === b.infrastructureType;
+}
+
 /** Where the gateway mounts each module; IACM's service has another name than its module. */
 const mounts: Record<HarnessModule, string> = { ci: 'ci', iacm: 'iacm-manager', idp: 'idp' };
 

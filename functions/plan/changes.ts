@@ -1,8 +1,8 @@
-import type { ConfigScope } from '../harness/scope.ts';
+import { type ConfigScope, isSameScope } from '../harness/scope.ts';
 import { formatReference, type RegistryLocation, relocate } from '../oci/reference.ts';
 import type { FieldChange, KeptField, Snapshot } from '../run/documents.ts';
-import { isForeign, isOurs, parseOverride } from './override.ts';
-import { holdBack } from './pairs.ts';
+import { isForeign, isOurs, parseOverride } from '../run/override.ts';
+import { holdBack } from '../run/pairs.ts';
 import type { ScopeConfiguration, SelectedField } from './selection.ts';
 
 export interface Changes {
@@ -87,10 +87,6 @@ export function restoreChanges(scopes: readonly ScopeConfiguration[], snapshot: 
     }
   }
   return result;
-}
-
-export function isSameScope(a: ConfigScope, b: ConfigScope): boolean {
-  return a.module === b.module && a.infrastructureType === b.infrastructureType;
 }
 
 function scopeOf({ module, infrastructureType }: ConfigScope): ConfigScope {

@@ -1,7 +1,7 @@
 import { FactoryError } from '../errors.ts';
 import type { Digest } from '../oci/digest.ts';
 import { inParallel } from '../oci/in-parallel.ts';
-import { type Image, loadImage } from '../oci/image.ts';
+import type { Image } from '../oci/image.ts';
 import type { Manifest } from '../oci/manifest.ts';
 import { getManifest, type Repository, resolveTag } from '../oci/manifests.ts';
 import {
@@ -16,6 +16,7 @@ import { type Platform } from '../oci/platform.ts';
 import { filterPlatforms } from '../oci/platform-filter.ts';
 import type { ReferrersPolicy } from '../oci/referrers.ts';
 import type { PlannedImage } from '../run/documents.ts';
+import { readImage, repositoryOf } from '../run/images.ts';
 import type { Runtime } from '../runtime.ts';
 import { planWaves } from './waves.ts';
 
@@ -69,21 +70,6 @@ export async function planImages(
     owners: waves.owners.flatMap(indexOf),
     followers: waves.followers.flatMap(indexOf),
   };
-}
-
-/** A repository by reference. */
-export function repositoryOf(reference: Reference, runtime: Runtime): Repository {
-  return { registry: runtime.registry(reference.registry), name: reference.repository };
-}
-
-/** An image whose root is known, its manifests read through the cache. */
-export function readImage(
-  root: Manifest,
-  repository: Repository,
-  runtime: Runtime,
-  signal?: AbortSignal,
-): Promise<Image> {
-  return loadImage(root, (digest) => runtime.manifests.through(digest, () => getManifest(repository, digest, signal)));
 }
 
 interface Found {

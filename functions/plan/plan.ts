@@ -4,16 +4,17 @@ import { formatReference, type ImageName, parseImageName, type Reference, tagOrD
 import { resolveTag } from '../oci/manifests.ts';
 import type { FieldChange, Plan, Snapshot } from '../run/documents.ts';
 import { readRefusedFields, refusedOn } from '../run/refused-fields.ts';
-import { findUnusedImages } from '../prune/unused-images.ts';
+import { findUnusedImages } from './unused-images.ts';
 import type { Runtime } from '../runtime.ts';
 import { parseExecutionInput, type RunSettings } from '../settings/execution-input.ts';
 import type { TaskRun } from '../task.ts';
 import { type Changes, resetChanges, restoreChanges, syncChanges } from './changes.ts';
 import { checkConnector } from './connector.ts';
-import { type ImagePlan, planImages, repositoryOf } from './images.ts';
+import { repositoryOf } from '../run/images.ts';
+import { type ImagePlan, planImages } from './images.ts';
 import { fieldFilter, type ScopeConfiguration, type SelectedField, selectFields, unlistedImages } from './selection.ts';
-import { isOurs } from './override.ts';
-import { holdBack } from './pairs.ts';
+import { isOurs } from '../run/override.ts';
+import { holdBack } from '../run/pairs.ts';
 import { soakingImages } from './soak.ts';
 
 export interface PlanEvent {

@@ -1,10 +1,10 @@
 import { parseImageName, type Reference } from '../oci/reference.ts';
 import { deleteManifest } from '../oci/manifests.ts';
-import { repositoryOf } from '../plan/images.ts';
+import { repositoryOf } from '../run/images.ts';
 import { changeInventory } from '../run/inventory.ts';
 import type { UnusedImage } from '../run/documents.ts';
 import type { TaskRun } from '../task.ts';
-import { overridesInUse } from './unused-images.ts';
+import { overridesInUse } from '../run/overrides-in-use.ts';
 
 /** Deletes the copies that the plan found unused, after Harness was switched and verified. */
 export async function prune({ runId }: { runId: string }, { runtime, signal }: TaskRun): Promise<{ deleted: number }> {

@@ -1,6 +1,5 @@
 import { FactoryError } from '../errors.ts';
-import type { ConfigScope } from '../harness/scope.ts';
-import { isSameScope } from '../plan/changes.ts';
+import { isSameScope, type ConfigScope } from '../harness/scope.ts';
 import { compareOverrides, describeDifference, waitForAgreement } from '../run/agreement.ts';
 import { isSameField } from '../run/apply-changes.ts';
 import type { FieldChange } from '../run/documents.ts';

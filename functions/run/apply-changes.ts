@@ -1,6 +1,6 @@
 import { FactoryError } from '../errors.ts';
 import type { ConfigScope } from '../harness/scope.ts';
-import { areCounterparts } from '../plan/pairs.ts';
+import { areCounterparts } from './pairs.ts';
 import type { Runtime } from '../runtime.ts';
 import type { TaskRun } from '../task.ts';
 import type { ConfigResult, FieldChange } from './documents.ts';

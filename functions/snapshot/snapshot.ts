@@ -1,6 +1,5 @@
-import type { ConfigScope } from '../harness/scope.ts';
-import { isSameScope } from '../plan/changes.ts';
-import { holdBack } from '../plan/pairs.ts';
+import { isSameScope, type ConfigScope } from '../harness/scope.ts';
+import { holdBack } from '../run/pairs.ts';
 import type { TaskRun } from '../task.ts';
 
 export interface SnapshotEvent {

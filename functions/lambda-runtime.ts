@@ -1,11 +1,11 @@
-import { FactoryError } from '../errors.ts';
-import { anonymous, type CredentialProvider, firstOf } from '../oci/auth/credentials.ts';
-import { dockerConfigCredentials } from '../oci/auth/docker-config.ts';
-import { Runtime } from '../runtime.ts';
-import { type Environment, parseConfiguration } from '../settings/configuration.ts';
-import { EcrCredentials, EcrRepositories } from './ecr.ts';
-import { S3ObjectStore } from './s3-object-store.ts';
-import { readSecret } from './secrets.ts';
+import { FactoryError } from './errors.ts';
+import { anonymous, type CredentialProvider, firstOf } from './oci/auth/credentials.ts';
+import { dockerConfigCredentials } from './oci/auth/docker-config.ts';
+import { Runtime } from './runtime.ts';
+import { type Environment, parseConfiguration } from './settings/configuration.ts';
+import { EcrCredentials, EcrRepositories } from './aws/ecr.ts';
+import { S3ObjectStore } from './aws/s3-object-store.ts';
+import { readSecret } from './aws/secrets.ts';
 
 /** What the tasks work with on Lambda: secrets from Secrets Manager, documents in S3, ECR by the function's role. */
 export async function createLambdaRuntime(environment: Environment): Promise<Runtime> {

@@ -1,4 +1,4 @@
-import type { FieldChange, KeptField } from '../run/documents.ts';
+import type { FieldChange, KeptField } from './documents.ts';
 
 /** Fields whose images run in the same pod and are versioned and tested together. */
 const pairs = [

@@ -1,7 +1,6 @@
-import { harnessModules, infrastructureTypes } from '../harness/scope.ts';
-import { isSameScope } from '../plan/changes.ts';
-import type { ScopeConfiguration } from '../plan/selection.ts';
+import type { ScopeConfiguration } from './selection.ts';
 import type { Plan, Snapshot, UnusedImage } from '../run/documents.ts';
+import { overridesInUse } from '../run/overrides-in-use.ts';
 import { type Inventory, readInventory } from '../run/inventory.ts';
 import { RunDocuments } from '../run/run-documents.ts';
 import type { Runtime } from '../runtime.ts';
@@ -10,8 +9,8 @@ import type { Digest } from '../oci/digest.ts';
 import { inParallel } from '../oci/in-parallel.ts';
 import { getManifest, resolveTag } from '../oci/manifests.ts';
 import { parseImageName, type Reference, type RegistryLocation, tagOrDigest } from '../oci/reference.ts';
-import { repositoryOf } from '../plan/images.ts';
-import { isOurs } from '../plan/override.ts';
+import { repositoryOf } from '../run/images.ts';
+import { isOurs } from '../run/override.ts';
 
 const lookupsInFlight = 16;
 
@@ -68,24 +67,6 @@ async function digestsInUse(
     }
   });
   return digests;
-}
-
-/** Overrides of all scopes, not only of those this run is about: another module may use the same copy. */
-export async function overridesInUse(
-  scopes: readonly ScopeConfiguration[],
-  runtime: Runtime,
-  signal?: AbortSignal,
-): Promise<string[]> {
-  const harness = await runtime.harness();
-  const values: string[] = [];
-  for (const module of harnessModules) {
-    for (const infrastructureType of module === 'ci' ? infrastructureTypes : (['K8'] as const)) {
-      const scope = { module, infrastructureType };
-      const known = scopes.find((candidate) => isSameScope(candidate, scope))?.overrides;
-      values.push(...Object.values(known ?? (await harness.overrides(scope, signal))));
-    }
-  }
-  return values;
 }
 
 /** What the last runs that wrote found, and what they wrote: the versions one can go back to. */

@@ -1,0 +1,103 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { describe, expect, it } from '@jest/globals';
+import { tasks } from '../infra/local/tasks.ts';
+import { readWorkflowDefinition, tasksOf, placeholderOf } from '../infra/workflow-definition.ts';
+
+const root = join(import.meta.dirname, '..');
+
+/** Source files below a folder, as paths from the root. */
+function sources(folder: string): string[] {
+  return readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
+    .map((entry) => relative(root, join(entry.parentPath, entry.name)));
+}
+
+/** What a file imports: our own files as paths from the root, packages by name. */
+function importsOf(file: string): string[] {
+  const text = readFileSync(join(root, file), 'utf8');
+  const specifiers = [
+    ...text.matchAll(
+      /(?:^|\n)(?:import|export)\s[^'"]*?from\s+'([^']+)'|\bimport\('([^']+)'\)|(?:^|\n)import\s+'([^']+)'/g,
+    ),
+  ];
+  return specifiers
+    .map(([, a, b, c]) => a ?? b ?? c ?? '')
+    .map((specifier) => (specifier.startsWith('.') ? join(dirname(file), specifier) : specifier));
+}
+
+const own = /^(?:functions|infra|test)\//;
+const libraries = ['aws', 'harness', 'http', 'oci', 'run', 'settings', 'store'];
+const taskFolders = readdirSync(join(root, 'functions'), { withFileTypes: true })
+  .filter((entry) => entry.isDirectory() && !libraries.includes(entry.name))
+  .map(({ name }) => name);
+
+/** Which of our own files the files of a folder may import; everything else of ours is forbidden to them. */
+const mayImport: Record<string, RegExp> = {
+  'functions/http': /^functions\/http\//,
+  'functions/store': /^functions\/(?:store\/|errors)/,
+  'functions/harness': /^functions\/(?:harness|http)\/|^functions\/errors/,
+  // Could be published by itself: nothing of AWS, nothing of Harness.
+  'functions/oci': /^functions\/(?:oci|http)\/|^functions\/errors/,
+  'functions/aws': /^functions\/(?:aws|http|oci|store)\/|^functions\/errors/,
+  'functions/settings': /^functions\/(?:settings|harness|oci)\/|^functions\/errors/,
+  'functions/run': /^functions\/(?:run|settings|harness|oci|store)\/|^functions\/(?:errors|runtime|task)\.ts$/,
+  // A fake that shared code with its client would share its mistakes.
+  'infra/local/embedded/harness-api': /^infra\/local\/embedded\/harness-api\//,
+  'infra/local/embedded/registry': /^infra\/local\/embedded\/registry\//,
+};
+
+describe('imports run one way', () => {
+  it.each(Object.entries(mayImport))('%s imports only what it may', (folder, allowed) => {
+    const violations = sources(folder).flatMap((file) =>
+      importsOf(file)
+        .filter((target) => own.test(target) && !allowed.test(target))
+        .map((target) => `${file} → ${target}`),
+    );
+    expect(violations).toEqual([]);
+  });
+
+  it.each(taskFolders)('task %s imports libraries, and nothing of another task', (task) => {
+    const allowed = new RegExp(
+      `^functions/(?:${libraries.filter((name) => name !== 'aws').join('|')}|${task})/|^functions/[a-z-]+\\.ts$`,
+    );
+    const violations = sources(`functions/${task}`).flatMap((file) =>
+      importsOf(file).filter((target) => own.test(target) && !allowed.test(target)),
+    );
+    expect(violations).toEqual([]);
+  });
+
+  it('nothing that runs imports what deploys, or tests', () => {
+    const violations = sources('functions').flatMap((file) =>
+      importsOf(file).filter((target) => /^(?:infra|test)\//.test(target)),
+    );
+    expect(violations).toEqual([]);
+  });
+
+  it('infra knows tasks by their entry only', () => {
+    const inside = new RegExp(`^functions/(?:${taskFolders.join('|')})/(?!handler\\.ts)`);
+    const violations = sources('infra').flatMap((file) => importsOf(file).filter((target) => inside.test(target)));
+    expect(violations).toEqual([]);
+  });
+
+  it('only the AWS adapters and what composes them import the AWS SDK, only infra the CDK', () => {
+    const importing = (pattern: RegExp) =>
+      [...sources('functions'), ...sources('infra')].filter((file) =>
+        importsOf(file).some((target) => pattern.test(target)),
+      );
+    expect(importing(/^@aws-sdk\//).filter((file) => !file.startsWith('functions/aws/'))).toEqual([]);
+    expect(importing(/^aws-cdk-lib/).filter((file) => !/^infra\/(?!local\/)/.test(file))).toEqual([]);
+  });
+});
+
+describe('the workflow and its tasks', () => {
+  const definition = readWorkflowDefinition();
+
+  it('has a folder for each task, and a task for each folder', () => {
+    expect(tasksOf(definition).toSorted()).toEqual(taskFolders.toSorted());
+  });
+
+  it('finds each task in the local engine too', () => {
+    expect(Object.keys(tasks).toSorted()).toEqual(taskFolders.map(placeholderOf).toSorted());
+  });
+});
