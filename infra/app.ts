@@ -1,6 +1,7 @@
 import { App } from 'aws-cdk-lib';
 import { FactoryError } from '../functions/errors.ts';
 import { parseConfiguration } from '../functions/settings/configuration.ts';
+import { describeProblems } from '../functions/settings/problems.ts';
 import { defaultApiKeySecretName } from './harness-ci-image-factory.ts';
 import { HarnessCiImageFactoryStack } from './stack.ts';
 
@@ -22,8 +23,6 @@ try {
   new HarnessCiImageFactoryStack(new App(), 'HarnessCiImageFactory', { configuration });
 } catch (error) {
   if (!(error instanceof FactoryError)) throw error;
-  console.error(`${error.name}: ${error.message}. ${error.hint}`);
-  for (const { path, found, allowed } of error.problems ?? [])
-    console.error(`  ${path}: found ${found}; allowed: ${allowed}`);
+  console.error([`${error.name}: ${error.message}. ${error.hint}`, ...describeProblems(error.problems)].join('\n'));
   process.exitCode = 2;
 }

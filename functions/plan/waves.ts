@@ -54,7 +54,7 @@ export function planWaves(images: readonly WaveImage[]): Wave {
         const holder = from === undefined ? undefined : images[from]?.repository;
         return holder === undefined || holder === repository ? [] : [[digest, holder]];
       });
-      return Object.fromEntries(others) as Record<Digest, string>;
+      return Object.fromEntries(others);
     }),
     brings: images.map(({ blobs }, i) => sum(blobs.filter(({ digest }) => (owner.get(digest) ?? i) === i))),
   };

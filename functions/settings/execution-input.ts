@@ -47,7 +47,7 @@ export interface RunSettings {
 }
 
 /** A run's id: the Step Functions execution name, and part of object keys. */
-export const runIdPattern = /^[A-Za-z0-9][A-Za-z0-9_-]{0,79}$/;
+const runIdPattern = /^[A-Za-z0-9][A-Za-z0-9_-]{0,79}$/;
 
 const bool = z.boolean({ error: 'true or false' });
 const choice = <const T extends readonly string[]>(values: T) => z.enum(values, { error: values.join(', ') });

@@ -51,6 +51,6 @@ export function render(value: unknown): string {
 }
 
 /** Problems as lines for a terminal or a log. */
-export function describeProblems(problems: readonly Problem[]): string {
-  return problems.map(({ path, found, allowed }) => `${path}: found ${found}; allowed: ${allowed}`).join('\n');
+export function describeProblems(problems: readonly Problem[] = []): string[] {
+  return problems.map(({ path, found, allowed }) => `  ${path}: found ${found}; allowed: ${allowed}`);
 }

@@ -2,6 +2,7 @@ import Table from 'cli-table3';
 import prettyBytes from 'pretty-bytes';
 import type { ErrorDocument } from '../../functions/errors.ts';
 import type { ConfigResult, FieldChange, ImageResult, Report } from '../../functions/run/documents.ts';
+import { describeProblems } from '../../functions/settings/problems.ts';
 
 /** A run's report for a person: tables of at most `rows` rows, because the report file has them all. */
 export function summaryOf(report: Report, rows = 60): string {
@@ -27,9 +28,8 @@ export function summaryOf(report: Report, rows = 60): string {
 }
 
 /** An error with what to do about it. */
-export function describeError({ name, message, hint, problems = [] }: ErrorDocument): string {
-  const lines = problems.map(({ path, found, allowed }) => `  ${path}: found ${found}; allowed: ${allowed}`);
-  return [`${name}: ${message}`, ...lines, `Hint: ${hint}`].join('\n');
+export function describeError({ name, message, hint, problems }: ErrorDocument): string {
+  return [`${name}: ${message}`, ...describeProblems(problems), `Hint: ${hint}`].join('\n');
 }
 
 /** What a run is about to change, for the question before it. */

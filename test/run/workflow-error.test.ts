@@ -73,7 +73,7 @@ describe('the error a task ends with', () => {
     const error = await failure(
       new FactoryError('InvalidInput', 'long '.repeat(10_000), {
         hint: 'yes',
-        problems: Array<Problem>(5_000).fill(problem),
+        problems: Array.from({ length: 5_000 }, (): Problem => problem),
       }),
     );
     const cause = JSON.stringify({

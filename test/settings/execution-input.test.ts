@@ -275,7 +275,7 @@ describe('problems', () => {
     [{ extra_images: ['user:hunter22@reg.example/x:1'] }],
     [{ pins: { 'user:hunter22@reg.example/x': '1' } }],
     [{ 'https://user:hunter22@reg.example': 1 }],
-    [{ registry: 'sat.account.id.hunter22' + '/..' }],
+    [{ registry: 'sat.account.id.hunter22/..' }],
   ])('of %j do not show the credentials', (input) => {
     const problems = problemsOf(input);
     expect(problems.length).toBeGreaterThan(0);

@@ -47,7 +47,7 @@ export interface FactoryOptions {
   prefix?: string;
 }
 
-export interface RunExtras {
+interface RunExtras {
   signal?: AbortSignal;
   runId?: string;
   onImageProgress?: () => void;

@@ -15,7 +15,7 @@ export interface Statement {
   Resource: unknown;
 }
 
-export interface TaskFunctionResource {
+interface TaskFunctionResource {
   Properties: {
     Role: { 'Fn::GetAtt': [string, 'Arn'] };
     Environment: { Variables: Record<string, unknown> };

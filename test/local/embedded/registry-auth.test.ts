@@ -48,7 +48,7 @@ describe('basic auth', () => {
   it('challenges whoever has no good credentials', async () => {
     const client = await start({ kind: 'basic', users });
     for (const headers of [{}, basic('ada', 'wrong'), basic('eve', 'correct:horse'), basic('toString', '')]) {
-      const reply = await client.send('GET', tags, { headers: headers as Record<string, string> });
+      const reply = await client.send('GET', tags, { headers });
       expect([reply.status, reply.headers['www-authenticate']]).toEqual([401, 'Basic realm="embedded registry"']);
     }
     expect((await client.send('GET', tags, { headers: ada })).status).toBe(200);

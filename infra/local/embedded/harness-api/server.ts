@@ -18,7 +18,7 @@ export interface HarnessApiOptions {
 }
 
 /** One request as it came in. Headers are left out: the key is among them. */
-export interface LoggedRequest {
+interface LoggedRequest {
   method: string;
   path: string;
   query: Record<string, string>;

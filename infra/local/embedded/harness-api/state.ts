@@ -6,9 +6,9 @@ export type Infra = 'K8' | 'VM';
 export type Images = Record<string, string>;
 
 /** One stored document: the real service keeps K8 and VM of an account together. */
-export type ConfigDocument = Record<Infra, Images>;
+type ConfigDocument = Record<Infra, Images>;
 
-export interface ConnectorDocument {
+interface ConnectorDocument {
   identifier: string;
   name: string;
   orgIdentifier?: string;
