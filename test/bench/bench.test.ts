@@ -1,0 +1,169 @@
+import { createServer, connect } from 'node:net';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { available } from '../real-parts.ts';
+import { bench, type BenchResult } from './bench.ts';
+import { startDelayProxy } from './delay-proxy.ts';
+import { verdicts } from './gates.ts';
+import { writeLayer } from './layer.ts';
+import { program } from './registry.ts';
+import type { Row } from './rows.ts';
+import { tableOf } from './table.ts';
+
+const present = available(program);
+
+(present ? describe : describe.skip)(`the benchmark, small${present ? '' : ` (not on PATH: ${program})`}`, () => {
+  let result: BenchResult;
+
+  beforeAll(async () => {
+    const small = { rtts: [1], repeat: 1, scale: 0.001 };
+    result = await bench({ ...small, workloads: ['W3'], peers: ['ours', 'engine'] });
+    result.rows.push(...(await bench({ ...small, workloads: ['unchanged'], peers: ['ours'] })).rows);
+  }, 60_000);
+
+  const rowOf = (workload: string, family: string) =>
+    result.rows.find((row) => row.workload === workload && row.family === family);
+
+  it('measures the whole sync, and the engine alone, and finds every image at the target', () => {
+    expect(result.rows.map(({ workload, peer, failure }) => [workload, peer, failure])).toEqual([
+      ['W3', 'ours', undefined],
+      ['W3', 'ours (engine alone)', undefined],
+      ['unchanged', 'ours', undefined],
+    ]);
+  });
+
+  it("counts the requests and bytes of the client alone, by the registries' own logs", () => {
+    const { requests, bytesMoved = 0 } = rowOf('W3', 'engine')?.measurement ?? {};
+    // A HEAD, 9 manifests, 24 blobs.
+    expect(requests?.source).toBe(34);
+    // Archives of 4 times 10 KiB in files of whole blocks; gzip, configs and attestations come on top.
+    expect(bytesMoved).toBeGreaterThan(4 * 10 * 1024);
+    expect(bytesMoved).toBeLessThan(4 * 20 * 1024);
+  });
+
+  it('has nothing to move where nothing has changed', () => {
+    const { requests, bytesMoved } = rowOf('unchanged', 'ours')?.measurement ?? {};
+    expect({ requests, bytesMoved }).toEqual({ requests: { source: 30, target: 30 }, bytesMoved: 0 });
+  });
+
+  it('measures time and memory of the processes', () => {
+    for (const { measurement } of result.rows) {
+      expect(measurement?.cpuMs).toBeGreaterThan(0);
+      expect(measurement?.peakBytes).toBeGreaterThan(16 * 1024 * 1024);
+    }
+  });
+
+  it('prints a row for each measurement', () => {
+    const table = tableOf(result);
+    for (const { workload, peer } of result.rows) expect(table).toContain(`${workload.padEnd(9)}  1    ${peer} `);
+  });
+});
+
+(present ? describe : describe.skip)(`a peer${present ? '' : ` (not on PATH: ${program})`}`, () => {
+  const path = process.env.PATH ?? '';
+  let folder: string;
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'factory-bench-peer-'));
+    process.env.PATH = `${folder}${delimiter}${path}`;
+  });
+  afterAll(async () => {
+    process.env.PATH = path;
+    await rm(folder, { recursive: true });
+  });
+
+  async function benchWith(script: string): Promise<BenchResult> {
+    await writeFile(join(folder, 'crane'), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+    return bench({ workloads: ['W3'], rtts: [0], repeat: 1, scale: 0.001, peers: ['crane'] });
+  }
+
+  it('has failed when it ends well but the images are not at the target', async () => {
+    const { rows } = await benchWith('echo 1.2.3');
+    expect(rows).toEqual([
+      expect.objectContaining({ peer: 'crane', failure: expect.stringMatching(/w3:1\.0\.0 is absent/) }),
+    ]);
+  });
+
+  it('has failed when it says so, with what it printed', async () => {
+    const result = await benchWith('test "$1" = version && echo 1.2.3 && exit; echo no such image; exit 1');
+    expect(result.rows).toEqual([expect.objectContaining({ failure: expect.stringMatching(/no such image/) })]);
+    expect(tableOf(result)).toMatch(/^W3 +0 +crane +failed$/m);
+    expect(result.legend).toEqual(['crane: crane 1.2.3']);
+  });
+});
+
+describe('the ratios', () => {
+  const row = (family: string, wallMs: number): Row => ({
+    workload: 'W2',
+    rttMs: 0,
+    peer: family,
+    family,
+    images: 30,
+    measurement: { wallMs, cpuMs: 1, peakBytes: 1, requests: { source: 1, target: 1 }, bytesMoved: 1 },
+  });
+
+  it('compare with the best of the peers that a gate names', () => {
+    expect(
+      verdicts([row('ours', 40), row('crane', 100), row('oras', 80), row('regctl', 10), row('skopeo', 45)]),
+    ).toEqual([
+      'holds: W2, 0 ms, ours: time over the best of crane, regsync, oras 0.50, at most 0.5',
+      'FAILS: W2, 0 ms, ours: time over the best of skopeo 0.89, at most 0.8',
+    ]);
+  });
+
+  it('say nothing without a peer', () => {
+    expect(verdicts([row('ours', 40), row('engine', 30)])).toEqual([]);
+  });
+});
+
+describe('a layer', () => {
+  let folder: string;
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'factory-bench-layer-'));
+  });
+  afterAll(() => rm(folder, { recursive: true }));
+
+  it('is a gzip of an archive, under the digests of both, and the same for the same seed', async () => {
+    const first = await writeLayer(join(folder, 'a'), 'seed', 9 * 1024 * 1024);
+    const again = await writeLayer(join(folder, 'b'), 'seed', 9 * 1024 * 1024);
+    const other = await writeLayer(join(folder, 'c'), 'other seed', 9 * 1024 * 1024);
+    const blob = await readFile(join(folder, 'a'));
+    const archive = gunzipSync(blob);
+    expect(first).toEqual({ digest: sha256(blob), size: blob.length, diffId: sha256(archive) });
+    // Two files, and nothing after the two empty blocks that end it.
+    expect(archive.subarray(257, 262).toString()).toBe('ustar');
+    expect(archive.length).toBe(9 * 1024 * 1024 + 2 * 512 + 1024);
+    expect(again).toEqual(first);
+    expect(other.digest).not.toBe(first.digest);
+    expect(await readdir(folder)).toHaveLength(3);
+  });
+});
+
+describe('the delay proxy', () => {
+  it('hands on every byte in both directions, in order, and then the end', async () => {
+    const server = createServer({ allowHalfOpen: true }, (socket) => socket.pipe(socket));
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as { port: number };
+    const proxy = await startDelayProxy(`127.0.0.1:${port}`, 2);
+    try {
+      const sent = createHash('shake256', { outputLength: 5_000_000 }).update('bytes').digest();
+      const client = connect({ host: '127.0.0.1', port: Number(proxy.host.split(':')[1]) });
+      client.end(sent);
+      const echoed: Buffer[] = [];
+      for await (const piece of client as AsyncIterable<Buffer>) echoed.push(piece);
+      expect(sha256(Buffer.concat(echoed))).toBe(sha256(sent));
+    } finally {
+      await proxy[Symbol.asyncDispose]();
+      server.close();
+    }
+  });
+});
+
+function sha256(bytes: Buffer): string {
+  return `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+}

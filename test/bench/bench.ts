@@ -1,0 +1,175 @@
+import { cp, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startHarnessApi } from '../../infra/local/embedded/harness-api/server.ts';
+import { startDelayProxy } from './delay-proxy.ts';
+import { measure } from './measure.ts';
+import { engineAlone, ours } from './ours.ts';
+import { type Job, type Peer, peers } from './peers.ts';
+import { type CountedRequest, type RegistryProcess, startRegistry } from './registry.ts';
+import type { Measurement, Row } from './rows.ts';
+import { type BenchImage, prepare, type WorkloadName, workloads } from './workloads.ts';
+
+export interface BenchOptions {
+  workloads: readonly WorkloadName[];
+  /** Added round trip times to every server, in milliseconds. */
+  rtts: readonly number[];
+  /** Measurements of each kind, of which the median counts. */
+  repeat: number;
+  /** Families of peers; default: all that are there. */
+  peers?: readonly string[] | undefined;
+  /** Factor on the size of layers, default 1. */
+  scale?: number;
+  signal?: AbortSignal | undefined;
+  onProgress?: (line: string) => void;
+}
+
+export interface BenchResult {
+  rows: Row[];
+  /** What was measured, with versions. */
+  legend: string[];
+  missing: string[];
+}
+
+/** Measures every peer at every workload, side by side. */
+export async function bench(options: BenchOptions): Promise<BenchResult> {
+  const { repeat, scale = 1, signal, onProgress } = options;
+  const folder = await mkdtemp(join(tmpdir(), 'factory-bench-'));
+  try {
+    const chosen = (family: string) => options.peers?.includes(family) ?? true;
+    const engine = chosen('engine') ? [await engineAlone(folder)] : [];
+    const wanted = [ours(), ...engine, ...peers].filter(({ family }) => chosen(family));
+    const present = wanted.filter((peer) => peer.available());
+    // Asked first: a tool that cannot even say its version is better known before than after an hour.
+    const descriptions = await Promise.all(present.map(describe));
+    const rows: Row[] = [];
+    for (const workload of options.workloads) {
+      onProgress?.(`${workload}: ${workloads[workload].about}`);
+      const store = join(folder, 'source');
+      const images = await prepare(workloads[workload], store, scale, signal);
+      const contenders = present.filter(({ forMany }) => !forMany || images.length > 1);
+      for (const rttMs of options.rtts) {
+        const runs = contenders.map((peer) => ({ peer, outcomes: [] as Outcome[] }));
+        // All peers once, then all again: what else the machine does meets every one of them.
+        for (let round = 1; round <= repeat; round++) {
+          for (const { peer, outcomes } of runs) {
+            const outcome = await attempt({ folder, store, workload, images, rttMs, peer }, signal);
+            outcomes.push(outcome);
+            onProgress?.(`  ${rttMs} ms, round ${round}, ${peer.name}: ${inWords(outcome)}`);
+          }
+        }
+        for (const { peer, outcomes } of runs) {
+          const { name, family } = peer;
+          rows.push({ workload, rttMs, peer: name, family, images: images.length, ...median(outcomes) });
+        }
+      }
+      await rm(store, { recursive: true });
+    }
+    return {
+      rows,
+      legend: descriptions.filter((_, i) => rows.some(({ peer }) => peer === present[i]?.name)),
+      missing: [...new Set(wanted.filter((peer) => !present.includes(peer)).map(({ family }) => family))],
+    };
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+interface Setting {
+  folder: string;
+  /** Data of the source registry. */
+  store: string;
+  workload: WorkloadName;
+  images: readonly BenchImage[];
+  rttMs: number;
+  peer: Peer;
+}
+
+type Outcome = { measurement: Measurement } | { failure: string };
+
+async function attempt(setting: Setting, signal?: AbortSignal): Promise<Outcome> {
+  try {
+    return { measurement: await measureOnce(setting, signal) };
+  } catch (error) {
+    signal?.throwIfAborted();
+    return { failure: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+/** One measurement, with registries, a Harness, a home and an address that nobody has seen before. */
+async function measureOnce(setting: Setting, signal?: AbortSignal): Promise<Measurement> {
+  const { folder, store, images, peer, rttMs } = setting;
+  const unchanged = 'unchanged' in workloads[setting.workload];
+  const home = join(folder, 'home');
+  const data = join(folder, 'target');
+  await using cleanup = new AsyncDisposableStack();
+  cleanup.defer(() => rm(home, { recursive: true, force: true }));
+  cleanup.defer(() => rm(data, { recursive: true, force: true }));
+  await mkdir(home);
+  if (unchanged) await cp(store, data, { recursive: true });
+  const source = cleanup.use(await startRegistry(store));
+  const target = cleanup.use(await startRegistry(data));
+  const harness = cleanup.use(await startHarnessApi({ defaults: { ci: { K8: officialImages(images), VM: {} } } }));
+  const seen = async (host: string) => (rttMs === 0 ? host : cleanup.use(await startDelayProxy(host, rttMs)).host);
+  const job: Job = {
+    images,
+    home,
+    source: await seen(source.host),
+    target: await seen(target.host),
+    harness: { url: `http://${await seen(new URL(harness.url).host)}`, apiKey: harness.apiKey },
+  };
+  const command = await peer.command(job);
+  if (unchanged) {
+    await measure(command, home, signal);
+    await Promise.all([source.settle(), target.settle()]);
+    source.requests.length = 0;
+    target.requests.length = 0;
+  }
+  const usage = await measure(command, home, signal);
+  await checkArrival(target, images);
+  await Promise.all([source.settle(), target.settle()]);
+  return {
+    ...usage,
+    requests: { source: source.requests.length, target: target.requests.length },
+    bytesMoved: source.requests.filter(isBlobPull).reduce((sum, { bytes }) => sum + bytes, 0),
+  };
+}
+
+/** Harness names the images of the workload as its own, a field for each. */
+function officialImages(images: readonly BenchImage[]): Record<string, string> {
+  return Object.fromEntries(images.map(({ repository, tag }, i) => [`image${i}Tag`, `${repository}:${tag}`]));
+}
+
+/** Fast is nothing without whole. */
+async function checkArrival(target: RegistryProcess, images: readonly BenchImage[]): Promise<void> {
+  for (const { repository, tag, digests } of images) {
+    for (const [i, digest] of digests.entries()) {
+      const name = i === 0 ? tag : digest;
+      const arrived = await target.digestOf(repository, name);
+      if (arrived !== digest) throw new Error(`${repository}:${name} is ${arrived ?? 'absent'}, not ${digest}`);
+    }
+  }
+}
+
+function isBlobPull({ method, target }: CountedRequest): boolean {
+  return method === 'GET' && target.includes('/blobs/sha256:');
+}
+
+function median(outcomes: readonly Outcome[]): Outcome {
+  const measurements = [];
+  for (const outcome of outcomes) {
+    if ('failure' in outcome) return outcome;
+    measurements.push(outcome.measurement);
+  }
+  const sorted = measurements.toSorted((a, b) => a.wallMs - b.wallMs);
+  const measurement = sorted[Math.floor((sorted.length - 1) / 2)];
+  return measurement ? { measurement } : { failure: 'not measured' };
+}
+
+function inWords(outcome: Outcome): string {
+  return 'failure' in outcome ? outcome.failure : `${(outcome.measurement.wallMs / 1000).toFixed(2)} s`;
+}
+
+async function describe(peer: Peer): Promise<string> {
+  return [`${peer.name}: ${await peer.version()}`, peer.note ?? []].flat().join(', ');
+}

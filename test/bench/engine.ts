@@ -1,0 +1,40 @@
+import { readFile } from 'node:fs/promises';
+import { Transport } from '../../functions/http/transport.ts';
+import { anonymous } from '../../functions/oci/auth/credentials.ts';
+import { BlobLedger } from '../../functions/oci/blob-ledger.ts';
+import { copyImage } from '../../functions/oci/copy-image.ts';
+import { type Image, loadImage } from '../../functions/oci/image.ts';
+import { inParallel } from '../../functions/oci/in-parallel.ts';
+import { getManifest, type Repository, resolveTag } from '../../functions/oci/manifests.ts';
+import { Registry } from '../../functions/oci/registry.ts';
+import type { Job } from './peers.ts';
+
+/**
+ * Copies the images of a job (a file, the first argument) with the OCI library alone, in the steps and with the
+ * parallelism of a run: all are looked up, then those that are missing are copied.
+ */
+const lookupsInFlight = 16;
+const imagesInFlight = 5;
+
+const job = JSON.parse(await readFile(process.argv[2] ?? '', 'utf8')) as Pick<Job, 'images' | 'source' | 'target'>;
+const transport = new Transport();
+const [source, target] = [job.source, job.target].map(
+  (registry) => new Registry({ registry, transport, credentials: anonymous }),
+) as [Registry, Registry];
+const ledger = new BlobLedger();
+const missing: { source: Repository; destination: Repository; image: Image; tag: string }[] = [];
+
+await inParallel(job.images, lookupsInFlight, undefined, async ({ repository: name, tag }, signal) => {
+  const from = { registry: source, name };
+  const to = { registry: target, name };
+  const [wanted, present] = await Promise.all([resolveTag(from, tag, signal), resolveTag(to, tag, signal)]);
+  if (wanted === undefined) throw new Error(`${source.name}/${name}:${tag} does not exist`);
+  if (wanted === present) return;
+  const root = await getManifest(from, wanted, signal);
+  const image = await loadImage(root, (digest) => getManifest(from, digest, signal));
+  missing.push({ source: from, destination: to, image, tag });
+});
+await inParallel(missing, imagesInFlight, undefined, async (copy, signal) => {
+  await copyImage({ ...copy, ledger, signal });
+});
+await transport.close();

@@ -1,0 +1,96 @@
+import { writeFile } from 'node:fs/promises';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { available } from '../real-parts.ts';
+import { bench } from './bench.ts';
+import { installation, peers } from './peers.ts';
+import { program as registry } from './registry.ts';
+import { tableOf } from './table.ts';
+import { type WorkloadName, workloads } from './workloads.ts';
+
+interface Options {
+  workloads: WorkloadName[];
+  rtt: number[];
+  repeat: number;
+  peers?: string[];
+  scale: number;
+  json?: string;
+}
+
+const workloadNames = Object.keys(workloads) as WorkloadName[];
+const families = [...new Set(['ours', 'engine', ...peers.map(({ family }) => family)])];
+
+const program = new Command('bench')
+  .description(
+    `Copies images between two ${registry} processes with the factory and with every peer that is on PATH, side by side.`,
+  )
+  .addOption(
+    new Option('--workloads <names>', `some of ${workloadNames.join(',')}`)
+      .default(workloadNames)
+      .argParser((text) => chosen(text, workloadNames)),
+  )
+  .addOption(
+    new Option('--rtt <ms>', 'added round trip times').default([0, 20]).argParser((text) => list(text).map(positive)),
+  )
+  .addOption(new Option('--repeat <n>', 'measurements of which the median counts').default(3).argParser(count))
+  .addOption(
+    new Option('--peers <names>', `some of ${families.join(',')}; default all that are there`).argParser((text) =>
+      chosen(text, families),
+    ),
+  )
+  .addOption(new Option('--scale <factor>', 'makes layers smaller, for a quick trial').default(1).argParser(positive))
+  .option('--json <file>', 'also writes the numbers there')
+  .addHelpText('after', installation)
+  .parse();
+
+const options = program.opts<Options>();
+if (!available(registry)) program.error(`${registry} is not on PATH.\n${installation}`);
+
+const interruption = new AbortController();
+for (const name of ['SIGINT', 'SIGTERM'] as const) {
+  // A second signal ends the process at once, as usual.
+  process.once(name, () => interruption.abort());
+}
+try {
+  const result = await bench({
+    workloads: options.workloads,
+    rtts: options.rtt,
+    repeat: options.repeat,
+    peers: options.peers,
+    scale: options.scale,
+    signal: interruption.signal,
+    onProgress: (line) => process.stderr.write(`${line}\n`),
+  });
+  if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(result, null, 2)}\n`);
+  process.stdout.write(tableOf(result));
+  if (result.rows.some(({ failure }) => failure !== undefined)) process.exitCode = 1;
+} catch (error) {
+  if (!interruption.signal.aborted) throw error;
+  process.stderr.write('Interrupted: everything that was started has ended.\n');
+  process.exitCode = 1;
+}
+
+function list(text: string): string[] {
+  return text
+    .split(',')
+    .map((item) => item.trim())
+    .filter(Boolean);
+}
+
+function chosen<T extends string>(text: string, known: readonly T[]): T[] {
+  const names = list(text);
+  const unknown = names.filter((name) => !(known as readonly string[]).includes(name));
+  if (unknown.length > 0 || names.length === 0) throw new InvalidArgumentError(`Known are ${known.join(', ')}.`);
+  return names as T[];
+}
+
+function positive(text: string): number {
+  const number = Number(text);
+  if (Number.isFinite(number) && number >= 0 && text.trim() !== '') return number;
+  throw new InvalidArgumentError('A number is wanted.');
+}
+
+function count(text: string): number {
+  const number = positive(text);
+  if (Number.isInteger(number) && number > 0 && number <= 99) return number;
+  throw new InvalidArgumentError('A whole number from 1 to 99 is wanted.');
+}

@@ -1,0 +1,64 @@
+import { existsSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+import { build } from 'esbuild';
+import packageJson from '../../package.json' with { type: 'json' };
+import type { Peer } from './peers.ts';
+
+const root = join(import.meta.dirname, '../..');
+const built = join(root, 'dist/factory.mjs');
+const source = join(root, 'infra/local/main.ts');
+
+const own: Pick<Peer, 'available' | 'version'> = {
+  available: () => true,
+  version: async () => `node ${process.versions.node}, factory ${packageJson.version}`,
+};
+
+/** The whole `sync` by the installed command, Harness calls included. */
+export function ours(): Peer {
+  const command = existsSync(built) ? built : source;
+  return {
+    name: 'ours',
+    family: 'ours',
+    note: `the whole sync, by ${relative(root, command)}${command === source ? ', because nothing is built' : ''}`,
+    ...own,
+    command: async ({ source, target, home, harness }) => ({
+      argv: [process.execPath, command, 'sync', '--yes', '--json', '--state', join(home, 'state')],
+      environment: {
+        HARNESS_URL: harness.url,
+        HARNESS_API_KEY: harness.apiKey,
+        SOURCE_REGISTRY: source,
+        REGISTRY_NAME: target,
+      },
+    }),
+  };
+}
+
+/** The OCI library by itself, bundled as the installed command is. */
+export async function engineAlone(folder: string): Promise<Peer> {
+  const bundle = join(folder, 'engine.mjs');
+  await build({
+    entryPoints: [join(import.meta.dirname, 'engine.ts')],
+    outfile: bundle,
+    bundle: true,
+    minify: true,
+    platform: 'node',
+    target: 'node24',
+    format: 'esm',
+    mainFields: ['module', 'main'],
+    // Dependencies in CommonJS call `require`, which an ES module does not have.
+    banner: { js: `import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);` },
+    logLevel: 'warning',
+  });
+  return {
+    name: 'ours (engine alone)',
+    family: 'engine',
+    note: 'the OCI library, without Harness and command line',
+    ...own,
+    async command({ images, source, target, home }) {
+      const job = join(home, 'job.json');
+      await writeFile(job, JSON.stringify({ images, source, target }));
+      return { argv: [process.execPath, bundle, job] };
+    },
+  };
+}

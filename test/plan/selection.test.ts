@@ -1,0 +1,190 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { formatReference } from '../../functions/oci/reference.ts';
+import {
+  fieldFilter,
+  type ScopeConfiguration,
+  type Selection,
+  selectFields,
+  type SelectionSettings,
+  unlistedImages,
+} from '../../functions/plan/selection.ts';
+
+const settings: SelectionSettings = { includeWindowsRootless: false, includeFields: [], excludeFields: [], pins: {} };
+const digest = `sha256:${'a'.repeat(64)}`;
+
+const scope = (defaults: Record<string, string>, more: Partial<ScopeConfiguration> = {}): ScopeConfiguration => ({
+  module: 'ci',
+  infrastructureType: 'K8',
+  defaults,
+  overrides: {},
+  ...more,
+});
+
+const chosen = ({ fields }: Selection) =>
+  Object.fromEntries(fields.map(({ field, image }) => [field, formatReference(image)]));
+
+const defaults = {
+  addonTag: 'harness/ci-addon:1.18.22',
+  addonTagRootless: 'harness/ci-addon:rootless-1.18.22',
+  liteEngineTagRootless: 'harness/ci-lite-engine:rootless-1.18.22',
+  gitCloneTag: 'harness/drone-git:1.7.25-rootless',
+  cacheS3Tag: 'plugins/cache:1.10.12',
+};
+
+describe('the selection', () => {
+  it('is every field with its official image and its override', () => {
+    const { fields, warnings } = selectFields(
+      [scope({ cacheS3Tag: 'plugins/cache:1' }, { overrides: { cacheS3Tag: 'x/y:1', other: 'z' } })],
+      settings,
+    );
+    expect(fields).toEqual([
+      {
+        module: 'ci',
+        infrastructureType: 'K8',
+        field: 'cacheS3Tag',
+        image: { registry: undefined, repository: 'plugins/cache', tag: '1', digest: undefined },
+        override: 'x/y:1',
+      },
+    ]);
+    expect(warnings).toEqual([]);
+  });
+
+  it('leaves the rootless fields of Windows to those who ask for them', () => {
+    expect(Object.keys(chosen(selectFields([scope(defaults)], settings)))).toEqual([
+      'addonTag',
+      'gitCloneTag',
+      'cacheS3Tag',
+    ]);
+    expect(chosen(selectFields([scope(defaults)], { ...settings, includeWindowsRootless: true }))).toEqual(defaults);
+  });
+
+  it.each([
+    ['registry.example:5000/harness/x:1', 'registry.example:5000/harness/x:1'],
+    [`harness/x@${digest}`, `harness/x@${digest}`],
+    [`harness/x:1@${digest}`, `harness/x:1@${digest}`],
+    ['harness/x', 'harness/x:latest'],
+  ])('understands a default such as %s', (value, expected) => {
+    expect(chosen(selectFields([scope({ someTag: value })], settings))).toEqual({ someTag: expected });
+  });
+
+  it('passes an empty default over', () => {
+    expect(selectFields([scope({ someTag: '' })], settings)).toEqual({ fields: [], warnings: [] });
+  });
+
+  it.each([':TeethyTiger', 'harness/x:a b', 'Harness/x:1', 'harness/../x:1', 'harness/x@sha256:1'])(
+    'leaves a default alone that is no image name (%s), and says so',
+    (value) => {
+      const { fields, warnings } = selectFields([scope({ someTag: value, other: 'harness/x:1' })], settings);
+      expect(fields.map(({ field }) => field)).toEqual(['other']);
+      expect(warnings).toEqual([
+        `ci K8 someTag: Harness's default ${JSON.stringify(value)} is not an image name; left alone`,
+      ]);
+    },
+  );
+});
+
+describe('globs', () => {
+  const names = (includeFields: string[], excludeFields: string[] = []) =>
+    Object.keys(chosen(selectFields([scope(defaults)], { ...settings, includeFields, excludeFields })));
+
+  it.each([
+    [['cache*'], [], ['cacheS3Tag']],
+    [['plugins/*'], [], ['cacheS3Tag']],
+    [['harness/ci-*', 'cacheS3Tag'], [], ['addonTag', 'cacheS3Tag']],
+    [['{addon,gitClone}Tag'], [], ['addonTag', 'gitCloneTag']],
+    [[], ['harness/*'], ['cacheS3Tag']],
+    [['*Tag'], ['addonTag', 'plugins/**'], ['gitCloneTag']],
+    [['addontag'], [], []],
+    // A glob stands for the whole name, not for a part of it.
+    [['addon'], [], []],
+    [['harness'], [], []],
+  ])('include %j, exclude %j', (include, exclude, expected) => {
+    expect(names(include, exclude)).toEqual(expected);
+  });
+
+  it('exclude wins, whatever is included', () => {
+    const name = fc.stringMatching(/^[a-z]{1,8}$/);
+    fc.assert(
+      fc.property(name, fc.array(name), (field, include) => {
+        const filter = fieldFilter({ includeFields: [...include, '*'], excludeFields: [field] });
+        expect(filter(field, 'harness/other')).toBe(false);
+      }),
+    );
+  });
+
+  it('can name a field that Harness has no more', () => {
+    expect(fieldFilter({ includeFields: ['gone*'], excludeFields: [] })('goneTag', undefined)).toBe(true);
+  });
+});
+
+describe('pins', () => {
+  const pinned = (pins: Record<string, string>, includeWindowsRootless = true) =>
+    selectFields([scope(defaults)], { ...settings, includeWindowsRootless, pins });
+
+  it.each(['1.17.0', 'rootless-1.17.0', '1.17.0-rootless'])('of %s leave each field its variant', (pin) => {
+    expect(chosen(pinned({ 'harness/ci-addon': pin, 'harness/drone-git': pin, 'plugins/cache': pin }))).toEqual({
+      addonTag: 'harness/ci-addon:1.17.0',
+      addonTagRootless: 'harness/ci-addon:rootless-1.17.0',
+      liteEngineTagRootless: 'harness/ci-lite-engine:rootless-1.18.22',
+      gitCloneTag: 'harness/drone-git:1.17.0-rootless',
+      cacheS3Tag: 'plugins/cache:1.17.0',
+    });
+  });
+
+  it('of a digest name that image, without the tag that may be another one', () => {
+    expect(chosen(pinned({ 'plugins/cache': digest }))['cacheS3Tag']).toBe(`plugins/cache@${digest}`);
+    expect(chosen(pinned({ 'harness/ci-addon': digest }, false))['addonTag']).toBe(`harness/ci-addon@${digest}`);
+  });
+
+  it('of a digest are refused for an image of which several variants are in use', () => {
+    expect(() => pinned({ 'harness/ci-addon': digest })).toThrow(
+      expect.objectContaining({
+        name: 'InvalidInput',
+        problems: [
+          {
+            path: '$.pins["harness/ci-addon"]',
+            found: digest,
+            allowed: expect.stringContaining('1.18.22, rootless-1.18.22'),
+          },
+        ],
+      }),
+    );
+  });
+
+  it('that hold nothing are told, also when the field is left out', () => {
+    const { warnings } = selectFields([scope(defaults)], {
+      ...settings,
+      excludeFields: ['cache*'],
+      pins: { 'plugins/cache': '1', 'harness/typo': '1' },
+    });
+    expect(warnings).toEqual([
+      'the pin of plugins/cache holds nothing: no selected field uses that image',
+      'the pin of harness/typo holds nothing: no selected field uses that image',
+    ]);
+  });
+
+  it('are looked up by own names only', () => {
+    expect(chosen(selectFields([scope({ someTag: 'constructor:1' })], settings))).toEqual({ someTag: 'constructor:1' });
+  });
+});
+
+describe('images that no field names', () => {
+  const unlisted = (gitCloneTag: string, includeWindowsRootless = true) => {
+    const more = { ...settings, includeWindowsRootless };
+    return unlistedImages(
+      selectFields([scope({ gitCloneTag, cacheS3Tag: 'plugins/cache:1-rootless' })], more).fields,
+      more,
+    ).map(formatReference);
+  };
+
+  it('are the git image without -rootless, for Windows without the feature flag', () => {
+    expect(unlisted('harness/drone-git:1.7.25-rootless')).toEqual(['harness/drone-git:1.7.25']);
+  });
+
+  it('are none without Windows, and none where the tag has no suffix', () => {
+    expect(unlisted('harness/drone-git:1.7.25-rootless', false)).toEqual([]);
+    expect(unlisted('harness/drone-git:1.7.25')).toEqual([]);
+    expect(unlisted(`harness/drone-git@${digest}`)).toEqual([]);
+  });
+});
