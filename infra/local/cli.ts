@@ -11,9 +11,7 @@ import { confirmOnTerminal } from './confirm.ts';
 import { FileStore } from './file-store.ts';
 import { historyTable, readHistory } from './history.ts';
 import { readInput } from './input.ts';
-import { createLocalRuntime } from './local-runtime.ts';
 import { progressOn } from './progress.ts';
-import { run } from './run.ts';
 import { describeError, summaryOf } from './summary.ts';
 
 /** Exit codes: succeeded or skipped, failed, bad input or configuration. */
@@ -108,6 +106,8 @@ async function runCommand(action: string, options: Options, environment: Environ
     if (options.run !== undefined) input['restore_run'] = options.run;
     // Once more by the plan task; here, bad input is told before anything is started.
     const configuration = configurationFor(input, environment);
+    // Loaded only now: bad input and --help need not wait for the engine.
+    const [{ createLocalRuntime }, { run }] = await Promise.all([import('./local-runtime.ts'), import('./run.ts')]);
     const runtime = createLocalRuntime(configuration, environment, new FileStore(options.state), (event) =>
       progress.handle(event),
     );

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,6 +20,10 @@ export interface CommandOptions {
   /** Gets the running process's id once it has printed something on standard error that matches. */
   when?: { printed: RegExp; act: (pid: number) => void };
 }
+
+/** Shared by all runs, so that only the first compiles. */
+const cache = mkdtempSync(join(tmpdir(), 'factory-cache-'));
+process.on('exit', () => rmSync(cache, { recursive: true, force: true }));
 
 const main = join(import.meta.dirname, '../../infra/local/main.ts');
 
@@ -54,6 +59,7 @@ export async function startSetting() {
   );
   const environment: Record<string, string> = {
     HOME: folder,
+    XDG_CACHE_HOME: cache,
     PATH: process.env.PATH ?? '',
     HARNESS_URL: harness.url,
     HARNESS_API_KEY: harness.apiKey,

@@ -8,6 +8,7 @@ Serves the AWS API on a loopback port and prints {"port": N}. Each `lambda:invok
 """
 
 import copy
+import functools
 import json
 import logging
 import os
@@ -19,9 +20,11 @@ from moto.core.config import default_user_config
 from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 from moto.stepfunctions.exceptions import AWSError
 from moto.stepfunctions.parser import models
+from moto.stepfunctions.parser.asl.component.common.path import result_path
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
 from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function import WaitFunction
+from moto.stepfunctions.parser.asl.utils import json_path
 
 # No proxy of the environment may come between this process and loopback.
 opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -68,6 +71,9 @@ def main(callback_url):
     # Retries and Wait states pass at once: what is compared is the order of things, not their pace.
     retrier_decl.time = SimpleNamespace(sleep=lambda seconds: None)
     WaitFunction._wait_interval = lambda self, env, wait_seconds: None
+    # The grammar of JSONPath is built anew for every path that is parsed, which takes most of an execution's time.
+    json_path.parse = functools.cache(json_path.parse)
+    result_path.parse = functools.cache(result_path.parse)
 
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
