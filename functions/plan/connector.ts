@@ -13,7 +13,8 @@ export async function checkConnector(
   signal?: AbortSignal,
 ): Promise<void> {
   const { connector: reference, orgId, projectId } = runtime.configuration;
-  if (reference === undefined) return;
+  // A reset writes no image: a connector that is wrong must not stand in its way.
+  if (reference === undefined || changes.every(({ to }) => to === null)) return;
   const { identifier, ...scope } = scoped(reference, orgId, projectId);
   const connector = await (await runtime.harness()).connector({ identifier, ...scope }, signal);
   if (!connector) {

@@ -20,6 +20,10 @@ export async function confirmOnTerminal(plan: Plan, signal: AbortSignal): Promis
   try {
     const answer = await terminal.question('Go on? [y/N] ', { signal });
     return /^y(?:es)?$/i.test(answer.trim());
+  } catch (error) {
+    // Interrupting at the question is an answer too.
+    if (signal.aborted) return false;
+    throw error;
   } finally {
     terminal.close();
     if (input !== process.stdin) input.destroy();

@@ -5,6 +5,7 @@ import { anonymous } from '../../functions/oci/auth/credentials.ts';
 import type { Report } from '../../functions/run/documents.ts';
 import { type RepositoryAdministration, Runtime } from '../../functions/runtime.ts';
 import { type Environment, parseConfiguration } from '../../functions/settings/configuration.ts';
+import type { TaskRun } from '../../functions/task.ts';
 import {
   type EmbeddedHarnessApi,
   type HarnessApiOptions,
@@ -73,6 +74,8 @@ export interface Factory {
   /** Runs the whole workflow once, as a new process would. */
   run(action: string, input?: object, extras?: RunExtras): Promise<Report>;
   sync(input?: object, extras?: RunExtras): Promise<Report>;
+  /** Runs one task alone, as the workflow does when it tries again. */
+  task<Event, Result>(task: (event: Event, run: TaskRun) => Promise<Result>, event: Event): Promise<Result>;
   /** The value the factory writes for an official image. */
   copyOf(image: string): string;
   /** The digest the target serves for an official image. */
@@ -108,9 +111,8 @@ export async function startFactory(options: FactoryOptions = {}): Promise<Factor
     pushSamples(source, [...new Set(images)], { layerBytes: 300, ...more });
   publish([...Object.values(k8), ...Object.values(vm)]);
 
-  const runOnce: Factory['run'] = async (action, input = {}, extras = {}) => {
-    const { onImageProgress, ...more } = extras;
-    const runtime = new Runtime({
+  const startRuntime = (onImageProgress?: () => void) =>
+    new Runtime({
       configuration,
       store,
       harnessApiKey: async () => configuration.harnessApiKey ?? '',
@@ -120,6 +122,9 @@ export async function startFactory(options: FactoryOptions = {}): Promise<Factor
       readBackPausesMs: [1, 2, 4],
       onProgress: ({ kind }) => kind === 'image-progress' && onImageProgress?.(),
     });
+  const runOnce: Factory['run'] = async (action, input = {}, extras = {}) => {
+    const { onImageProgress, ...more } = extras;
+    const runtime = startRuntime(onImageProgress);
     try {
       return await run({ runtime, input: { action, ...input }, ...more });
     } finally {
@@ -138,6 +143,14 @@ export async function startFactory(options: FactoryOptions = {}): Promise<Factor
     registry,
     run: runOnce,
     sync: (input, extras) => runOnce('sync', input, extras),
+    async task(task, event) {
+      const runtime = startRuntime();
+      try {
+        return await task(event, { runtime, signal: undefined });
+      } finally {
+        await runtime.close();
+      }
+    },
     copyOf: (image) => `${registry}/${image}`,
     arrived: (image) =>
       target.storage.resolve(`${registry.slice(registry.indexOf('/') + 1)}/${split(image)[0]}`, split(image)[1]),

@@ -1,4 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
+import { copy } from '../../functions/copy/copy.ts';
+import { rollback } from '../../functions/rollback/rollback.ts';
+import { updateConfig } from '../../functions/update-config/update-config.ts';
 import { type Factory, type FactoryOptions, imageStatuses, k8, k8Images, startFactory, statuses } from './factory.ts';
 
 let factory: Factory;
@@ -185,6 +188,26 @@ describe('Harness', () => {
     expect(report.error).toBeUndefined();
   });
 
+  it('that shows an old copy during the rollback is put back all the same', async () => {
+    await startWith();
+    const account = factory.harness.state[factory.harness.accountId];
+    factory.store.onPut = (key) => {
+      if (!key.endsWith('/config.json') || !account) return;
+      const written = account.ci.K8;
+      const reads = () => factory.harness.requests.filter(({ path }) => path.endsWith('get-customer-config')).length;
+      // Old for the four readings of verify and the first of the rollback.
+      const old = reads() + 5;
+      Object.defineProperty(account.ci, 'K8', {
+        configurable: true,
+        enumerable: true,
+        get: () => (reads() > old ? written : before),
+      });
+    };
+    const report = await factory.sync();
+    expect(report.error?.name).toBe('VerificationFailed');
+    expect(factory.overrides()).toEqual({ gitCloneTag: before.gitCloneTag, s3: '' });
+  });
+
   it('that cannot be restored either is told field by field', async () => {
     await startWith();
     factory.store.onPut = (key) => {
@@ -199,6 +222,31 @@ describe('Harness', () => {
     );
     expect(report.error?.message).toContain('(after VerificationFailed: ');
     expect(report.error?.hint).toContain(`restore --run ${report.runId}`);
+  });
+});
+
+describe('a task that the workflow runs again', () => {
+  it('writes nothing twice, and reports each field once', async () => {
+    await startWith();
+    const { runId } = await factory.sync();
+    const key = `runs/${runId}/config.json`;
+    const [writes, results] = [factory.writes(), await factory.document(key)];
+    await factory.task(updateConfig, { runId });
+    expect(factory.writes()).toEqual(writes);
+    expect(await factory.document(key)).toEqual(results);
+  });
+
+  it('skips an image that its first try brought', async () => {
+    await startWith();
+    const { runId } = await factory.sync();
+    factory.target.requests.length = 0;
+    expect(await factory.task(copy, { runId, image: 0 })).toEqual({ status: 'skipped', waitSeconds: 0 });
+    expect(factory.target.requests.map(({ method }) => method)).toEqual(['HEAD']);
+  });
+
+  it('has nothing to roll back without a snapshot', async () => {
+    await startWith();
+    expect(await factory.task(rollback, { runId: 'never' })).toEqual({ status: 'nothing-to-do' });
   });
 });
 
@@ -284,6 +332,13 @@ describe('CONTAINER_REGISTRY_CONNECTOR', () => {
     const report = await factory.sync();
     expect(report.error).toMatchObject({ name: 'InvalidConfiguration', message: expect.stringContaining(message) });
     expect(factory.target.storage.repositories()).toEqual([]);
+  });
+
+  it('that is missing does not stand in the way of a reset', async () => {
+    await startWith({ environment: { CONTAINER_REGISTRY_CONNECTOR: 'account.mirror' } });
+    const report = await factory.run('reset', { reset_scope: 'all' });
+    expect(report.error).toBeUndefined();
+    expect(Object.keys(factory.overrides())).toEqual(['s3']);
   });
 
   it.each([
