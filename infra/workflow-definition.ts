@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs';
+import definition from './workflow.asl.json' with { type: 'json' };
 
 /** The workflow as an Amazon States Language document, its functions still placeholders such as `${PlanFunction}`. */
 export function readWorkflowDefinition(): string {
-  return JSON.stringify(JSON.parse(readFileSync(`${import.meta.dirname}/workflow.asl.json`, 'utf8')));
+  return JSON.stringify(definition);
 }
 
 /** The tasks a definition calls: `${UpdateConfigFunction}` stands for the handler in `functions/update-config`. */

@@ -25,10 +25,10 @@ export interface CommandOptions {
 const cache = mkdtempSync(join(tmpdir(), 'factory-cache-'));
 process.on('exit', () => rmSync(cache, { recursive: true, force: true }));
 
-const main = join(import.meta.dirname, '../../infra/local/main.ts');
+const source = join(import.meta.dirname, '../../infra/local/main.ts');
 
 /** Everything a run of the installed command needs: the embedded servers, a few images, and an empty home. */
-export async function startSetting() {
+export async function startSetting(main = source) {
   const folder = await mkdtemp(join(tmpdir(), 'factory-command-'));
   const harness = await startHarnessApi({
     defaults: {
@@ -43,10 +43,10 @@ export async function startSetting() {
       },
     },
   });
-  const source = await startRegistry();
+  const origin = await startRegistry();
   const target = await startRegistry();
   pushSamples(
-    source,
+    origin,
     [
       'harness/ci-addon:1.18.22',
       'harness/ci-lite-engine:1.18.22',
@@ -64,7 +64,7 @@ export async function startSetting() {
     HARNESS_URL: harness.url,
     HARNESS_API_KEY: harness.apiKey,
     REGISTRY_NAME: `${target.host}/mirror`,
-    SOURCE_REGISTRY: source.host,
+    SOURCE_REGISTRY: origin.host,
   };
   const overrides = () => harness.state[harness.accountId]?.ci.K8 ?? {};
 
@@ -94,12 +94,12 @@ export async function startSetting() {
   return {
     folder,
     harness,
-    source,
+    source: origin,
     target,
     overrides,
     factory,
     async close() {
-      await Promise.all([harness.close(), source.close(), target.close()]);
+      await Promise.all([harness.close(), origin.close(), target.close()]);
       await rm(folder, { recursive: true, force: true });
     },
   };

@@ -108,7 +108,7 @@ describe('a credential helper', () => {
     await helper('fails', 'cat > /dev/null; echo "s3cret leaked"; exit 3');
     await helper('chatty', 'cat > /dev/null; echo "s3cret: not JSON"');
     await helper('deaf', `exec < /dev/null; printf '{"Username":"ada","Secret":"unheard"}'`);
-    await helper('endless', 'cat > /dev/null; yes s3cret');
+    await helper('endless', 'cat > /dev/null; while :; do echo s3cret; done');
     await helper('killed', 'sleep 20 & kill -9 $$');
     await helper(
       'hub',
