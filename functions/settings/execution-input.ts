@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { FactoryError, type Problem } from '../errors.ts';
 import { harnessModules, infrastructureTypes, type HarnessModule, type InfrastructureType } from '../harness/scope.ts';
 import { isDigest } from '../oci/digest.ts';
