@@ -48,13 +48,15 @@ export class Runtime {
   readonly manifests: ManifestCache;
   readonly readBackPausesMs: readonly number[];
   readonly #parts: RuntimeParts;
-  readonly #transport = new Transport();
+  readonly #transport: Transport;
   readonly #registries = new Map<string, Registry>();
   #ledgers: { runId: string; byRegistry: Map<string, BlobLedger> } = { runId: '', byRegistry: new Map() };
   #harness: Promise<HarnessClient> | undefined;
 
   constructor(parts: RuntimeParts) {
     this.#parts = parts;
+    const { registryCerts, trustedPrivateHosts } = parts.configuration;
+    this.#transport = new Transport({ registryCerts, trustedPrivateHosts });
     this.configuration = parts.configuration;
     this.store = parts.store;
     this.repositories = parts.repositories;
@@ -84,6 +86,7 @@ export class Runtime {
         credentials: this.#parts.credentials,
         insecure: this.configuration.insecureRegistries.includes(name),
         trustedTokenHosts: this.configuration.trustedTokenHosts,
+        onNote: (message) => this.progress({ kind: 'note', message }),
         ...(this.#parts.retry && { retry: this.#parts.retry }),
       });
       this.#registries.set(name, registry);

@@ -62,6 +62,17 @@ export interface HarnessCiImageFactoryProps {
    */
   readonly trustedTokenHosts?: readonly string[] | undefined;
   /**
+   * Hosts in a private network that a public registry may send us to, such as its storage behind a private endpoint.
+   * @default - none
+   */
+  readonly trustedPrivateHosts?: readonly string[] | undefined;
+  /**
+   * Folder of CA and client certificates of registries, laid out as Docker's `certs.d`; for instance `/opt/certs.d` of
+   * a layer.
+   * @default - none
+   */
+  readonly registryCerts?: string | undefined;
+  /**
    * Where official images come from, tried in this order.
    * @default - Google Artifact Registry, then ECR Public, then Docker Hub
    */
@@ -134,6 +145,8 @@ export class HarnessCiImageFactory extends Construct {
       REGISTRY_CREDENTIALS_SECRET: props.registryCredentialsSecret && referenceTo(props.registryCredentialsSecret),
       INSECURE_REGISTRIES: props.insecureRegistries?.join(','),
       TRUSTED_TOKEN_HOSTS: props.trustedTokenHosts?.join(','),
+      TRUSTED_PRIVATE_HOSTS: props.trustedPrivateHosts?.join(','),
+      REGISTRY_CERTS: props.registryCerts,
       SOURCE_REGISTRY: props.sourceRegistry?.join(','),
       CONTAINER_REGISTRY_CONNECTOR: props.containerRegistryConnector,
       MODIFY_DEFAULT: props.modifyDefault?.toString(),

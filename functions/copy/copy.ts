@@ -1,9 +1,10 @@
 import { FactoryError } from '../errors.ts';
-import { copyImage } from '../oci/copy-image.ts';
+import { type CopiedImage, copyImage } from '../oci/copy-image.ts';
 import { copyReferrers } from '../oci/copy-referrers.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Image } from '../oci/image.ts';
 import { getManifest, resolveTag } from '../oci/manifests.ts';
+import { hasTags } from '../oci/tags.ts';
 import { parseImageName, type Reference } from '../oci/reference.ts';
 import { readImage, repositoryOf } from '../run/images.ts';
 import type { CopyResult, Plan, PlannedImage } from '../run/documents.ts';
@@ -32,7 +33,9 @@ export async function copy(event: CopyEvent, { runtime, signal }: TaskRun): Prom
   const planned = plan.images[event.image];
   if (!planned) throw new RangeError(`the plan of run ${event.runId} has no image ${event.image}`);
   runtime.progress({ kind: 'image-started', image: planned.image, bytes: planned.uniqueSize ?? 0 });
-  const result = await attempt(plan, planned, runtime, signal);
+  // A task that is called again after it had finished finds its result.
+  const known = await documents.copyResult(event.image).find();
+  const result = known && known.status !== 'failed' ? known : await attempt(plan, planned, runtime, signal);
   await documents.copyResult(event.image).put(result);
   runtime.progress({
     kind: 'image-finished',
@@ -71,13 +74,12 @@ async function copyPlanned(
       runtime.progress({ kind: 'image-progress', image: planned.image, bytes: event.bytes });
   };
 
-  let totals = { bytesTransferred: 0, bytesSkipped: image.size };
-  // Another run, or this task's earlier try, may have finished it.
-  const there = (await resolveTag(destination, target.tag ?? digest, signal)) === digest;
-  if (!there) {
+  let copied: CopiedImage = { bytesTransferred: 0, bytesSkipped: image.size, confirmed: true };
+  if (!planned.present) {
     await runtime.repositories.ensure(target.registry, target.repository);
-    totals = await copyImage({ source, destination, image, tag: target.tag, ledger, onProgress, signal });
-    await checkArrival(destination, target, digest, signal);
+    const fresh = !(await hasTags(destination, signal));
+    copied = await copyImage({ source, destination, image, tag: target.tag, fresh, ledger, onProgress, signal });
+    if (!copied.confirmed) await checkArrival(destination, target, digest, signal);
   }
   const subjects = subjectsOf(image);
   const extra = await copyReferrers({
@@ -90,9 +92,9 @@ async function copyPlanned(
     signal,
   });
   return {
-    status: there && extra.bytesTransferred === 0 ? 'skipped' : 'copied',
-    bytesTransferred: totals.bytesTransferred + extra.bytesTransferred,
-    bytesSkipped: totals.bytesSkipped + extra.bytesSkipped,
+    status: planned.present && extra.bytesTransferred === 0 ? 'skipped' : 'copied',
+    bytesTransferred: copied.bytesTransferred + extra.bytesTransferred,
+    bytesSkipped: copied.bytesSkipped + extra.bytesSkipped,
   };
 }
 

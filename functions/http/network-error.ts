@@ -9,6 +9,29 @@ export interface NetworkFailure {
   transient: boolean;
 }
 
+const nameTheCa = 'Name its CA in NODE_EXTRA_CA_CERTS, or put it into REGISTRY_CERTS.';
+const handshakeRefused = {
+  text: 'TLS handshake refused by the server',
+  hint: 'It may want a client certificate: put client.cert and client.key for it into REGISTRY_CERTS.',
+  transient: false,
+};
+const clientCertificateRefused = {
+  text: 'TLS client certificate refused by the server',
+  hint: 'Check client.cert and client.key for it in REGISTRY_CERTS.',
+  transient: false,
+};
+
+/** A connection that cannot be, by our own configuration or policy. */
+export class NetworkError extends Error {
+  override readonly name = 'NetworkError';
+  readonly failure: NetworkFailure;
+
+  constructor(code: string, { text, hint }: Pick<NetworkFailure, 'text' | 'hint'>) {
+    super(text);
+    this.failure = { code, text, hint, transient: false };
+  }
+}
+
 const failures: Record<string, Omit<NetworkFailure, 'code'>> = {
   ECONNREFUSED: {
     text: 'connection refused',
@@ -52,24 +75,31 @@ const failures: Record<string, Omit<NetworkFailure, 'code'>> = {
   },
   DEPTH_ZERO_SELF_SIGNED_CERT: {
     text: 'self-signed TLS certificate',
-    hint: 'Name its CA in NODE_EXTRA_CA_CERTS.',
+    hint: nameTheCa,
     transient: false,
   },
   SELF_SIGNED_CERT_IN_CHAIN: {
     text: 'TLS certificate of an unknown CA',
-    hint: 'Name the CA in NODE_EXTRA_CA_CERTS.',
+    hint: nameTheCa,
     transient: false,
   },
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: {
     text: 'TLS certificate of an unknown CA',
-    hint: 'Name the CA in NODE_EXTRA_CA_CERTS.',
+    hint: nameTheCa,
     transient: false,
   },
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: {
     text: 'TLS certificate of an unknown CA',
-    hint: 'Name the CA in NODE_EXTRA_CA_CERTS.',
+    hint: nameTheCa,
     transient: false,
   },
+  // OpenSSL 3.5 and later; before, SSLV3 in the place of SSL/TLS.
+  'ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE': handshakeRefused,
+  ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE: handshakeRefused,
+  'ERR_SSL_SSL/TLS_ALERT_BAD_CERTIFICATE': clientCertificateRefused,
+  ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE: clientCertificateRefused,
+  ERR_SSL_TLSV1_ALERT_UNKNOWN_CA: clientCertificateRefused,
+  ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: handshakeRefused,
   CERT_HAS_EXPIRED: { text: 'expired TLS certificate', hint: 'Renew the server certificate.', transient: false },
   ERR_TLS_CERT_ALTNAME_INVALID: {
     text: 'TLS certificate for another host',
@@ -87,6 +117,7 @@ const failures: Record<string, Omit<NetworkFailure, 'code'>> = {
 export function networkFailure(error: unknown): NetworkFailure | undefined {
   // Not `instanceof`: errors of Node's own modules belong to another realm when the code runs inside a VM context.
   for (let e = error, depth = 0; isNativeError(e) && depth < 5; depth++) {
+    if (e instanceof NetworkError) return e.failure;
     const code = 'code' in e && typeof e.code === 'string' ? e.code : '';
     const known = Object.hasOwn(failures, code) && failures[code];
     if (known) return { code, ...known };

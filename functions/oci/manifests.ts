@@ -25,7 +25,7 @@ export async function resolveTag(
     method: 'HEAD',
     target: `${repository.name}/manifests/${tagOrDigest}`,
     scopes: [repositoryScope(repository.name, 'pull')],
-    expect: [200, 404],
+    expect: repository.registry.profile.missing403 ? [200, 403, 404] : [200, 404],
     headers: { accept: acceptedManifests },
     doing: `look up manifest ${tagOrDigest} of`,
     repository: repository.name,
@@ -33,7 +33,7 @@ export async function resolveTag(
     signal,
   });
   await response.body.dump();
-  if (response.status === 404) return undefined;
+  if (response.status !== 200) return undefined;
   const digest = response.header('docker-content-digest');
   if (digest !== undefined && isDigest(digest)) return digest;
   return (await getManifest(repository, tagOrDigest, signal)).digest;
@@ -76,15 +76,16 @@ export function manifestSize(what: string): ReadLimit {
 }
 
 /**
- * Stores a manifest, byte for byte, under a tag or its digest. Returns whether the registry keeps track of its
- * `subject`; if not, that is the client's work (distribution-spec, "Pushing Manifests with Subject").
+ * Stores a manifest, byte for byte, under a tag or its digest. Returns the digest that the registry gave it, where it
+ * says so, and whether it keeps track of its `subject`; if not, that is the client's work (distribution-spec, "Pushing
+ * Manifests with Subject").
  */
 export async function putManifest(
   repository: Repository,
   tagOrDigest: string,
   manifest: Manifest,
   signal?: AbortSignal,
-): Promise<{ tracksSubject: boolean }> {
+): Promise<{ digest: Digest | undefined; tracksSubject: boolean }> {
   const response = await repository.registry.request({
     method: 'PUT',
     target: `${repository.name}/manifests/${tagOrDigest}`,
@@ -98,7 +99,11 @@ export async function putManifest(
     signal,
   });
   await response.body.dump();
-  return { tracksSubject: response.header('oci-subject') !== undefined };
+  const digest = response.header('docker-content-digest');
+  return {
+    digest: digest !== undefined && isDigest(digest) ? digest : undefined,
+    tracksSubject: response.header('oci-subject') !== undefined,
+  };
 }
 
 /** Deletes a manifest and with it every tag that points at it. A manifest that is gone already is fine. */

@@ -1,40 +1,112 @@
-/** How one kind of registry differs from the specification's happy path. Sources: docs/registries of the kind named. */
+/**
+ * How one kind of registry differs from the specification's happy path. Where each row comes from stands beside it. What
+ * a registry shows at run time corrects its profile for the rest of the run: see `Registry.adapt`.
+ */
 export interface Profile {
   readonly name: string;
   /** The host that serves the API, when it is not the one in image names. */
   readonly apiHost?: string;
+  /** A blob of up to that many bytes is sent by POST and one PUT, which is the fewest requests. */
+  readonly maxPut: number;
   /**
-   * How blobs above `smallBlob` are sent. `patch`: one streamed PATCH, then PUT, which is what `docker push` does and
-   * therefore the best tested path. `put`: PUT with the whole body, where PATCH is not offered.
+   * How a larger one is sent. `patch`: one streamed PATCH, then PUT, as `docker push` does. `chunk`: PATCHes with
+   * `Content-Range`, in the specification's form `0-99`; HTTP's own `bytes 0-99/*` is refused by ACR and others.
    */
-  readonly upload: 'patch' | 'put';
+  readonly large: 'patch' | 'chunk';
+  /** Bytes of one chunk, unless the registry asks for others (`OCI-Chunk-Min-Length`, `OCI-Chunk-Max-Length`). */
+  readonly chunkBytes: number;
   /**
-   * From when on a blob of one repository can be mounted into another: at once, or only after a manifest refers to it
-   * (ECR: https://github.com/aws/containers-roadmap/issues/2860).
+   * From when on a blob of one repository can be mounted into another: at once, only after a manifest refers to it, or
+   * never.
    */
-  readonly mount: 'immediate' | 'after-manifest';
+  readonly mount: 'immediate' | 'after-manifest' | 'never';
+  /** Whether HEAD tells if a blob is there. */
+  readonly headBlob: boolean;
+  /** A manifest that is missing is answered with 403. */
+  readonly missing403: boolean;
+  /** Whether an upload's `Range` tells how far it has come. */
+  readonly rangeTrusted: boolean;
 }
 
-/** Blobs up to this many bytes are sent with POST and PUT: one round trip less, and below every known PUT limit. */
-export const smallBlob = 8 * 1024 * 1024;
+export type UploadWay = 'put' | Profile['large'];
 
-const standard: Profile = { name: 'distribution', upload: 'patch', mount: 'immediate' };
+const MiB = 1024 * 1024;
 
+/** GHCR's limit is the lowest that is known; who refuses larger chunks takes these. */
+const smallestChunk = 4 * MiB;
+
+/** Below every PUT limit that is known of a registry itself; a proxy in front of it may have a lower one. */
+const smallBlob = 8 * MiB;
+
+const standard: Profile = {
+  name: 'distribution',
+  maxPut: Infinity,
+  large: 'patch',
+  chunkBytes: 8 * MiB,
+  mount: 'immediate',
+  headBlob: true,
+  missing403: false,
+  rangeTrusted: true,
+};
+
+/**
+ * https://github.com/aws/containers-roadmap/issues/2831 (`Range` stays at the first chunk), /2860 (mounts).
+ * Large blobs go as Docker sends them: nobody is known to send them in one PUT.
+ */
+const ecr: Profile = {
+  ...standard,
+  name: 'ecr',
+  maxPut: smallBlob,
+  mount: 'after-manifest',
+  rangeTrusted: false,
+};
+
+/** Software that may run under any name is recognised where its name begins the host's. */
 const hosts: readonly (readonly [RegExp, Profile])[] = [
   [
     /^(?:docker\.io|index\.docker\.io|registry-1\.docker\.io)$/,
     { ...standard, name: 'docker-hub', apiHost: 'registry-1.docker.io' },
   ],
-  // Google Artifact Registry refuses chunked uploads (https://github.com/dotnet/sdk-container-builds/issues/287).
-  [/(?:^|[.-])(?:docker\.pkg\.dev|gcr\.io)$/, { ...standard, name: 'gar', upload: 'put' }],
+  // Refuses chunked uploads (https://github.com/dotnet/sdk-container-builds/issues/287), so all goes by PUT.
+  [/(?:^|[.-])(?:docker\.pkg\.dev|gcr\.io)$/, { ...standard, name: 'gar' }],
+  [/\.dkr[.-]ecr(?:-fips)?\.[a-z0-9-]+\.(?:amazonaws\.com(?:\.cn)?|on\.aws|on\.amazonwebservices\.com\.cn)$/, ecr],
+  // HEAD of a blob answers 401 (https://github.com/buildbuddy-io/buildbuddy/issues/12635); mounts fail (roadmap#1459).
+  [/^public\.ecr\.aws$/, { ...ecr, name: 'ecr-public', mount: 'never', headBlob: false }],
+  // PUT of more than some 20 MB answers 413 (https://github.com/goharbor/harbor/issues/23015).
+  [/\.azurecr\.(?:io|cn|us|de)$/, { ...standard, name: 'acr', maxPut: 16 * MiB }],
+  // A chunk of more than 4 MiB answers 416 (https://github.com/oras-project/rust-oci-client/issues/35).
+  [/^ghcr\.io$/, { ...standard, name: 'ghcr', chunkBytes: smallestChunk }],
+  // Docker's way for large blobs, with the length told (https://github.com/google/go-containerregistry/issues/1193).
+  [/^quay\.io$/, { ...standard, name: 'quay', maxPut: smallBlob }],
+  // PUT after POST answered 404 (https://github.com/containerd/containerd/issues/3533), what is missing 403 (RTFACT-13797).
+  // Asked for a mount it opens an upload, but shows what any manifest refers to in every repository.
   [
-    /\.dkr[.-]ecr(?:-fips)?\.[a-z0-9-]+\.(?:amazonaws\.com(?:\.cn)?|on\.aws|on\.amazonwebservices\.com\.cn)$/,
-    { ...standard, name: 'ecr', mount: 'after-manifest' },
+    /\.jfrog\.io$|^(?:.+\.)?artifactory[.-]/,
+    { ...standard, name: 'artifactory', maxPut: 0, mount: 'never', missing403: true },
   ],
-  [/^public\.ecr\.aws$/, { ...standard, name: 'ecr-public', mount: 'after-manifest' }],
-  [/\.jfrog\.io$/, { ...standard, name: 'artifactory', mount: 'after-manifest' }],
+  // Its platform takes no body above 100 MB (https://github.com/cloudflare/serverless-registry, src/chunk.ts).
+  [/\.workers\.dev$/, { ...standard, name: 'cloudflare', maxPut: smallBlob, large: 'chunk' }],
+  // What is special about these needs no setting: see `startUpload`, `Registry.resolve` and `putManifest`.
+  [/^harbor[.-]|\.goharbor\.io$/, { ...standard, name: 'harbor' }],
+  [/^registry\.gitlab\./, { ...standard, name: 'gitlab' }],
+  [/^nexus[.-]/, { ...standard, name: 'nexus' }],
+  [/^zot[.-]|\.zothub\.io$|^zothub\.io$/, { ...standard, name: 'zot' }],
 ];
 
 export function profileOf(registry: string): Profile {
   return hosts.find(([pattern]) => pattern.test(registry))?.[1] ?? standard;
+}
+
+export function uploadWay({ maxPut, large }: Profile, bytes: number): UploadWay {
+  return bytes <= maxPut ? 'put' : large;
+}
+
+/** The profile that sends a blob of this size in that way, and smaller ones as before where nothing is known of them. */
+export function sendingBy(way: UploadWay, bytes: number, { maxPut, chunkBytes }: Profile): Partial<Profile> {
+  if (way === 'put') return { maxPut: Infinity };
+  // A limit that a small blob met is not one of size.
+  const still = Math.min(maxPut, bytes > smallBlob ? smallBlob : 0);
+  return way === 'patch'
+    ? { maxPut: still, large: way }
+    : { maxPut: still, large: way, chunkBytes: Math.min(chunkBytes, smallestChunk) };
 }

@@ -4,6 +4,7 @@ import { networkFailure } from '../http/network-error.ts';
 import { parseRetryAfter, transientStatuses } from '../http/retry.ts';
 import { displayUrl } from '../http/redact.ts';
 import { readBody, type Response } from '../http/transport.ts';
+import { parsePullBudget } from './pull-budget.ts';
 import { printable } from './remote-text.ts';
 
 /** A registry's refusal, with what a caller needs to decide about another try. */
@@ -61,13 +62,17 @@ export async function failureOf(
   const { status } = response;
   const place = `${registry}/${purpose.repository}`;
   const said = [code, message].filter(Boolean).join(': ');
-  const { name, hint } = classify(status, code, purpose, registry);
+  const pullLimit = status === 429 && code !== undefined && /\bpull rate limit\b/i.test(message ?? '');
+  const budget = pullLimit ? parsePullBudget(response) : undefined;
+  const { name, hint } =
+    status === 429 ? throttled(registry, code, pullLimit) : classify(status, code, purpose, registry);
   return new RegistryFailure(name, `could not ${purpose.doing} ${place}: HTTP ${status}${said && ` (${said})`}`, {
     hint,
     status,
     code,
     transient: transientStatuses.has(status),
-    retryAfterMs: parseRetryAfter(response.header('retry-after')),
+    // A pull limit opens again with its window, and no sooner: asking again meanwhile only adds to the abuse limit.
+    retryAfterMs: parseRetryAfter(response.header('retry-after')) ?? (budget && budget.windowSeconds * 1000),
   });
 }
 
@@ -95,6 +100,23 @@ export function brokenConnection(
   return failure && { ...failure, cause: error };
 }
 
+/**
+ * Docker Hub has two limits: one of pulls, told in the specification's JSON, and one of requests per minute and address,
+ * told in plain text by the proxy in front (https://github.com/docker/hub-feedback/issues/1907).
+ */
+function throttled(registry: string, code: string | undefined, pullLimit: boolean): { name: ErrorName; hint: string } {
+  const name = 'RegistryThrottled';
+  if (pullLimit) {
+    const hint = `The pull limit of ${registry} is used up: log in for a higher one, name another source_registry, or run again in some hours.`;
+    return { name, hint };
+  }
+  if (code === undefined) {
+    const hint = `${registry} gets too many requests from this address, which others may share: lower max_concurrency, or run later.`;
+    return { name, hint };
+  }
+  return { name, hint: `Log in to ${registry} for a higher limit, use another source registry, or run later.` };
+}
+
 function classify(
   status: number,
   code: string | undefined,
@@ -110,12 +132,6 @@ function classify(
   if (status === 403) {
     const right = purpose.writes ? 'push to' : 'pull from';
     return { name: 'RegistryForbidden', hint: `Allow the user of ${registry} to ${right} ${purpose.repository}.` };
-  }
-  if (status === 429) {
-    return {
-      name: 'RegistryThrottled',
-      hint: `Log in to ${registry} for a higher limit, use another source registry, or run later.`,
-    };
   }
   if (purpose.writes && status >= 400 && status < 500) {
     const missing = status === 404 || code === 'NAME_UNKNOWN';

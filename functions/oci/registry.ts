@@ -1,9 +1,12 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { FactoryError } from '../errors.ts';
 import { retry, type RetryOptions, type Verdict } from '../http/retry.ts';
 import { readBody, type Request, type Response, type Transport } from '../http/transport.ts';
 import { Authorizer, type Scope } from './auth/authorizer.ts';
 import type { CredentialProvider } from './auth/credentials.ts';
+import { HostLimits, type Lane, type Slot } from './limits.ts';
 import { type Profile, profileOf } from './profile.ts';
+import { type PullBudget, PullLimit } from './pull-budget.ts';
 import { isLoopback } from './reference.ts';
 import { connectionFailureOf, failureOf, type Purpose, RegistryFailure } from './registry-failure.ts';
 import { printable } from './remote-text.ts';
@@ -19,6 +22,8 @@ export interface RegistryOptions {
   retry?: Partial<RetryPolicy>;
   /** Default: by the host's name. */
   profile?: Profile;
+  /** Told, once each, what the registry showed to be different from its profile. */
+  onNote?: ((message: string) => void) | undefined;
 }
 
 export type RetryPolicy = Pick<RetryOptions, 'attempts' | 'baseMs' | 'maxMs'>;
@@ -53,15 +58,19 @@ const redirectStatuses = new Set([301, 302, 303, 307, 308]);
 /** One registry: sends requests with authentication, redirects and retries. The verbs stand in files of their own. */
 export class Registry {
   readonly name: string;
-  readonly profile: Profile;
   readonly retryPolicy: RetryPolicy;
+  readonly limits = new HostLimits();
+  readonly pulls = new PullLimit();
   readonly #origin: URL;
   readonly #transport: Transport;
   readonly #authorizer: Authorizer;
+  readonly #onNote: RegistryOptions['onNote'];
+  #profile: Profile;
 
   constructor(options: RegistryOptions) {
     this.name = options.registry;
-    this.profile = options.profile ?? profileOf(options.registry);
+    this.#profile = options.profile ?? profileOf(options.registry);
+    this.#onNote = options.onNote;
     this.retryPolicy = { ...defaultRetry, ...options.retry };
     const scheme = isLoopback(options.registry) || options.insecure ? 'http' : 'https';
     this.#origin = new URL(`${scheme}://${this.profile.apiHost ?? options.registry}`);
@@ -73,6 +82,19 @@ export class Registry {
       transport: options.transport,
       trustedTokenHosts: options.trustedTokenHosts ?? [],
     });
+  }
+
+  /** How this registry behaves, as far as is known by now. */
+  get profile(): Profile {
+    return this.#profile;
+  }
+
+  /** Corrects the profile for the rest of the run. Does nothing when it says so already. */
+  adapt(change: Partial<Profile>, note: string): void {
+    const adapted = { ...this.#profile, ...change };
+    if (isDeepStrictEqual(adapted, this.#profile)) return;
+    this.#profile = adapted;
+    this.#onNote?.(note);
   }
 
   /**
@@ -94,34 +116,68 @@ export class Registry {
     });
   }
 
-  /** Sends a request, again where that is safe and promising. Throws `RegistryFailure`. */
+  /** What is left of the registry's pull limit, as its last answer told; `undefined` where it told of none. */
+  get budget(): PullBudget | undefined {
+    return this.pulls.budget;
+  }
+
+  /**
+   * Sends a request when it is its turn, again where that is safe and promising. The answer to a GET keeps its place
+   * among the registry's downloads until its body is read or dumped. Throws `RegistryFailure`.
+   */
   async request(request: RegistryRequest): Promise<Response> {
-    return this.#repeat(request, () => this.#authorized(request));
+    const lane = isStream(request.body) ? 'upload' : request.method === 'GET' ? 'download' : 'request';
+    return this.#repeat(request, lane, async (slot) => {
+      const response = await this.#authorized(request);
+      if (lane === 'download' && !response.body.closed) response.body.once('close', slot.leave);
+      else slot.leave();
+      return response;
+    });
   }
 
   /** Like `request`, for an answer that is a document: a connection that breaks while it is read is a failed try too. */
   async read(request: RegistryRequest, limit: ReadLimit): Promise<{ response: Response; bytes: Buffer }> {
-    return this.#repeat(request, async () => {
+    return this.#repeat(request, 'request', async (slot) => {
       const response = await this.#authorized(request);
       try {
         return { response, bytes: await readBody(response, limit.bytes) };
       } catch (error) {
         throw error instanceof RangeError ? limit.exceeded(error) : this.#broken(request, this.#origin, error);
+      } finally {
+        slot.leave();
       }
     });
   }
 
-  async #repeat<T>(request: RegistryRequest, attempt: () => Promise<T>): Promise<T> {
+  async #repeat<T>(request: RegistryRequest, lane: Lane, attempt: (slot: Slot) => Promise<T>): Promise<T> {
     const once = isStream(request.body);
     try {
-      return await retry(attempt, {
+      return await retry(() => this.#inTurn(request, lane, attempt), {
         ...this.retryPolicy,
         ...(once && { attempts: 1 }),
         signal: request.signal,
         judge: (error) => judgeFailure(error),
+        onRetry: () => this.limits.retried(),
       });
     } catch (error) {
       if (error instanceof RegistryFailure && !once) error.exhausted = true;
+      throw error;
+    }
+  }
+
+  async #inTurn<T>(request: RegistryRequest, lane: Lane, attempt: (slot: Slot) => Promise<T>): Promise<T> {
+    const slot = await this.limits.enter(lane, request.method, request.signal);
+    try {
+      const result = await attempt(slot);
+      slot.succeeded();
+      return result;
+    } catch (error) {
+      if (error instanceof RegistryFailure && error.status === 429) {
+        const { retryAfterMs = 0 } = error;
+        // Who wants a longer pause refuses each request by itself: some may still pass, HEADs at Docker Hub for one.
+        slot.throttled(retryAfterMs <= longestPauseMs ? retryAfterMs : undefined);
+      }
+      slot.leave();
       throw error;
     }
   }
@@ -152,6 +208,7 @@ export class Registry {
   }
 
   async #accept(request: RegistryRequest, { response, host, authorization }: Answer): Promise<Response> {
+    if (host === this.#origin.host) this.pulls.learn(response);
     if (request.expect.includes(response.status)) return response;
     const failure = await failureOf(this.name, request, response, authorization);
     const storage = host !== this.#url(request.target).host && (response.status === 401 || response.status === 403);
@@ -198,6 +255,8 @@ export class Registry {
         url,
         headers,
         body: request.body,
+        // Redirects and upload sessions are the registry's word.
+        sentBy: this.#origin,
         ...(request.headersTimeoutMs !== undefined && { headersTimeoutMs: request.headersTimeoutMs }),
         signal: request.signal,
       });

@@ -35,6 +35,31 @@ export async function listTags(repository: Repository, signal?: AbortSignal): Pr
   return tags;
 }
 
+/**
+ * Whether anything was ever tagged in a repository: one small request that spares a look for every blob of a first
+ * copy. `true` where the registry does not tell, because looking too often costs only time.
+ */
+export async function hasTags(repository: Repository, signal?: AbortSignal): Promise<boolean> {
+  try {
+    const request: RegistryRequest = {
+      method: 'GET',
+      target: `${repository.name}/tags/list?n=1`,
+      scopes: [repositoryScope(repository.name, 'pull')],
+      expect: [200, 404],
+      doing: 'list the tags of',
+      repository: repository.name,
+      writes: false,
+      signal,
+    };
+    const unreadable = (cause: unknown) => unreadableList(repository, cause);
+    const { response, bytes } = await repository.registry.read(request, { bytes: pageLimit, exceeded: unreadable });
+    return response.status === 200 && parsePage(bytes, unreadable).length > 0;
+  } catch (error) {
+    if (error instanceof RegistryFailure) return true;
+    throw error;
+  }
+}
+
 function parsePage(bytes: Buffer, unreadable: (cause: unknown) => Error): string[] {
   let page: { tags?: unknown } | null;
   try {

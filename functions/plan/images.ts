@@ -1,9 +1,8 @@
 import { FactoryError } from '../errors.ts';
-import type { Digest } from '../oci/digest.ts';
 import { inParallel } from '../oci/in-parallel.ts';
 import type { Image } from '../oci/image.ts';
 import type { Manifest } from '../oci/manifest.ts';
-import { getManifest, type Repository, resolveTag } from '../oci/manifests.ts';
+import { resolveTag } from '../oci/manifests.ts';
 import {
   formatReference,
   type ImageName,
@@ -16,8 +15,10 @@ import { type Platform } from '../oci/platform.ts';
 import { filterPlatforms } from '../oci/platform-filter.ts';
 import type { ReferrersPolicy } from '../oci/referrers.ts';
 import type { PlannedImage } from '../run/documents.ts';
-import { readImage, repositoryOf } from '../run/images.ts';
+import { repositoryOf } from '../run/images.ts';
 import type { Runtime } from '../runtime.ts';
+import { ImageSource } from './image-source.ts';
+import { pullWarnings } from './pull-warnings.ts';
 import { planWaves } from './waves.ts';
 
 /** Images looked up at once; each costs one small request at the source and one at the target. */
@@ -37,6 +38,7 @@ export interface ImagePlan {
   /** Indexes into `images`, in the order of copying. */
   owners: number[];
   followers: number[];
+  warnings: string[];
 }
 
 /**
@@ -53,6 +55,9 @@ export async function planImages(
   await inParallel([...names.entries()], lookupsInFlight, signal, async ([index, name], lookup) => {
     found[index] = await planImage(name, settings, runtime, lookup);
   });
+  for (const { planned, source } of found) {
+    if (source) planned.source = formatReference(source.reference);
+  }
   // Mounting and sharing are about what is copied; the rest is only looked at.
   const copies = found.flatMap(({ planned, image, repository }, index) =>
     image ? [{ index, planned, blobs: image.blobs, repository }] : [],
@@ -69,6 +74,7 @@ export async function planImages(
     images: found.map(({ planned }) => planned),
     owners: waves.owners.flatMap(indexOf),
     followers: waves.followers.flatMap(indexOf),
+    warnings: warningsOf(names, found, settings, runtime),
   };
 }
 
@@ -77,6 +83,7 @@ interface Found {
   repository: string;
   /** Only when it is to be copied. */
   image?: Image;
+  source?: ImageSource;
 }
 
 async function planImage(
@@ -91,26 +98,17 @@ async function planImage(
   // Asked while the sources are: most runs find both and compare.
   const present = resolveTag(repositoryOf(target, runtime), tagOrDigest(target), signal);
   try {
-    const [source] = await Promise.all([findSource(name, settings.sources, runtime, signal), present]);
-    const root = await wantedRoot(source, settings.platforms, runtime, signal);
-    planned.source = formatReference(source.reference);
+    const [source] = await Promise.all([ImageSource.find(candidatesOf(name, settings), runtime, signal), present]);
+    found.source = source;
+    const filtered = await filteredRoot(source, settings.platforms, runtime);
     planned.sourceDigest = source.digest;
-    planned.digest = root?.digest ?? source.digest;
+    planned.digest = filtered?.digest ?? source.digest;
     // Referrers may have come since: the copy task looks, and finds nothing else to do.
     const current = (await present) === planned.digest;
-    if (current && settings.referrers === 'off') {
-      planned.status = 'current';
-      return found;
-    }
-    planned.status = 'copy';
-    if (current) planned.present = true;
-    if (settings.read)
-      found.image = await readImage(
-        root ?? (await readRoot(source, runtime, signal)),
-        source.repository,
-        runtime,
-        signal,
-      );
+    const wanted = !current || settings.referrers !== 'off';
+    planned.status = wanted ? 'copy' : 'current';
+    if (wanted && current) planned.present = true;
+    if (wanted && settings.read) found.image = await source.image(filtered ?? (await source.root()));
     return found;
   } catch (error) {
     signal?.throwIfAborted();
@@ -122,58 +120,35 @@ async function planImage(
   }
 }
 
-interface Source {
-  reference: Reference;
-  repository: Repository;
-  digest: Digest;
-}
-
-/** The first source in order that has the image. A default that names its own registry has only that one. */
-async function findSource(
-  name: ImageName,
-  sources: readonly RegistryLocation[],
-  runtime: Runtime,
-  signal?: AbortSignal,
-): Promise<Source> {
+/** In order. A default that names its own registry has only that one. */
+function candidatesOf(name: ImageName, { sources }: Pick<ImageSettings, 'sources'>): Reference[] {
   const { registry } = name;
-  const candidates = registry === undefined ? sources.map((source) => relocate(name, source)) : [{ ...name, registry }];
-  const failures: FactoryError[] = [];
-  for (const reference of candidates) {
-    const repository = repositoryOf(reference, runtime);
-    try {
-      const digest = await resolveTag(repository, tagOrDigest(reference), signal);
-      if (digest !== undefined) return { reference, repository, digest };
-      failures.push(
-        new FactoryError('ImageNotFound', `${formatReference(reference)} does not exist`, {
-          hint: 'Check the tag, pin it to one that exists, or name another source_registry.',
-        }),
-      );
-    } catch (error) {
-      signal?.throwIfAborted();
-      failures.push(FactoryError.from(error));
-    }
-  }
-  // "Not there" is the least telling reason when another source could not even be asked.
-  const telling = failures.find(({ name: failure }) => failure !== 'ImageNotFound') ?? failures[0];
-  throw new FactoryError(telling?.name ?? 'ImageNotFound', failures.map(({ message }) => message).join('; '), {
-    hint: telling?.hint ?? 'Name a source_registry.',
-  });
+  return registry === undefined ? sources.map((source) => relocate(name, source)) : [{ ...name, registry }];
 }
 
 /** The root manifest that belongs at the target when it differs from the source's, because platforms are left out. */
-async function wantedRoot(
-  source: Source,
+async function filteredRoot(
+  source: ImageSource,
   platforms: readonly Platform[],
   runtime: Runtime,
-  signal?: AbortSignal,
 ): Promise<Manifest | undefined> {
   if (platforms.length === 0) return undefined;
-  const root = filterPlatforms(await readRoot(source, runtime, signal), platforms);
+  const root = filterPlatforms(await source.root(), platforms);
   await runtime.manifests.put(root);
   return root;
 }
 
-/** Always by digest: the tag may move while we work. */
-function readRoot(source: Source, runtime: Runtime, signal?: AbortSignal): Promise<Manifest> {
-  return runtime.manifests.through(source.digest, () => getManifest(source.repository, source.digest, signal));
+function warningsOf(
+  names: readonly ImageName[],
+  found: readonly Found[],
+  settings: ImageSettings,
+  runtime: Runtime,
+): string[] {
+  const registries = new Set(names.flatMap((name) => candidatesOf(name, settings)).map(({ registry }) => registry));
+  const sources = [...registries].map((name) => ({
+    name,
+    budget: runtime.registry(name).budget,
+    overdrawnFor: found.flatMap(({ planned, source }) => (source?.overdrawn === name ? planned.image : [])),
+  }));
+  return pullWarnings(sources);
 }

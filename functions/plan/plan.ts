@@ -134,7 +134,8 @@ async function decide(
   );
   const keys = images.images.map(({ image }) => image);
   const soaking = await soakingImages(runtime.store, keys, settings.soakDays, now);
-  return { ...images, ...syncChanges(fields, scopes, { ...settings, soaking }), warnings };
+  const changes = syncChanges(fields, scopes, { ...settings, soaking });
+  return { ...images, ...changes, warnings: [...warnings, ...images.warnings] };
 }
 
 /** Each image once, however many fields use it. */

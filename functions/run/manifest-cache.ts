@@ -16,11 +16,15 @@ export class ManifestCache {
 
   /** The manifest of that digest, got by `fetch` when it is not known yet, or stored as something else. */
   async through(digest: Digest, fetch: () => Promise<Manifest>): Promise<Manifest> {
-    const known = this.#read.get(digest) ?? (await this.#stored(digest));
+    const known = await this.find(digest);
     if (known) return known;
     const manifest = await fetch();
     await this.put(manifest);
     return manifest;
+  }
+
+  async find(digest: Digest): Promise<Manifest | undefined> {
+    return this.#read.get(digest) ?? this.#stored(digest);
   }
 
   async put(manifest: Manifest): Promise<void> {

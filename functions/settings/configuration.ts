@@ -1,4 +1,5 @@
-import { z } from 'zod';
+import { isAbsolute } from 'node:path';
+import * as z from 'zod';
 import { FactoryError, type Problem } from '../errors.ts';
 import { parseBaseUrl } from '../harness/base-url.ts';
 import { parseRegistryLocation, type RegistryLocation } from '../oci/reference.ts';
@@ -25,6 +26,10 @@ export interface Configuration {
   maxConcurrency: number;
   insecureRegistries: string[];
   trustedTokenHosts: string[];
+  /** Hosts, as `NO_PROXY` lists them, that a registry may send us to although they are nearer to us than it is. */
+  trustedPrivateHosts: string[];
+  /** Folder of CAs and client certificates, laid out as Docker's `certs.d`. */
+  registryCerts: string | undefined;
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -37,6 +42,9 @@ const identifier = /^[A-Za-z_][A-Za-z0-9_$-]{0,127}$/;
 const connectorReference = /^(?:account\.|org\.)?[A-Za-z_][A-Za-z0-9_$-]{0,127}$/;
 /** Anything but a key that was put where its secret's name belongs: names end up in messages. */
 const secretName = /^(?![ps]at\.)[A-Za-z0-9/_+=.@:-]+$/;
+
+/** What `NO_PROXY` may hold for one host; not `*`, which would end the protection altogether. */
+const hostPattern = /^(?:\*?\.)?[A-Za-z0-9_[][A-Za-z0-9._:[\]-]*(?:\/\d{1,3})?$/;
 
 const readers = {
   harnessUrl: variable(
@@ -95,6 +103,15 @@ const readers = {
   ),
   insecureRegistries: variable('INSECURE_REGISTRIES', 'a comma-separated list of host[:port]', hosts),
   trustedTokenHosts: variable('TRUSTED_TOKEN_HOSTS', 'a comma-separated list of host[:port]', hosts),
+  trustedPrivateHosts: variable(
+    'TRUSTED_PRIVATE_HOSTS',
+    'a comma-separated list of host[:port], .domain, address or range (10.0.0.0/8)',
+    (text) => list(text).map(matching(hostPattern)),
+  ),
+  registryCerts: variable('REGISTRY_CERTS', 'the absolute path of a folder', (text) => {
+    if (!isAbsolute(text)) throw new TypeError();
+    return text;
+  }),
 } as const;
 
 /** Variables of features that this version does not have: refused, because ignoring them would look like obeying. */
@@ -131,6 +148,8 @@ export function parseConfiguration(environment: Environment): Configuration {
     maxConcurrency: read(readers.maxConcurrency) ?? 5,
     insecureRegistries: read(readers.insecureRegistries) ?? [],
     trustedTokenHosts: read(readers.trustedTokenHosts) ?? [],
+    trustedPrivateHosts: read(readers.trustedPrivateHosts) ?? [],
+    registryCerts: read(readers.registryCerts),
   };
   const demand = (path: string, allowed: string) => {
     if (!isSet(path)) problems.push({ path, found: 'nothing', allowed });

@@ -12,12 +12,12 @@ const outdir = process.argv[2] ?? join(root, 'dist');
 /** The engine can call real Lambda functions; here every task has a handler, and the SDK would only cost start-up time. */
 const withoutLambdaClient: Plugin = {
   name: 'without-lambda-client',
-  setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^@aws-sdk\/(?:client-lambda|credential-providers)$/ }, ({ path }) => ({
+  setup(bundling) {
+    bundling.onResolve({ filter: /^@aws-sdk\/(?:client-lambda|credential-providers)$/ }, ({ path }) => ({
       path,
       namespace: 'absent',
     }));
-    onLoad({ filter: /.*/, namespace: 'absent' }, () => ({
+    bundling.onLoad({ filter: /.*/, namespace: 'absent' }, () => ({
       contents:
         'export class LambdaClient {} export class InvokeCommand {} export const fromCognitoIdentityPool = undefined;',
     }));

@@ -1,7 +1,7 @@
-import { Transport } from '../../functions/http/transport.ts';
+import { Transport, type TransportOptions } from '../../functions/http/transport.ts';
 import { anonymous, type CredentialProvider, type Credentials } from '../../functions/oci/auth/credentials.ts';
 import { BlobLedger } from '../../functions/oci/blob-ledger.ts';
-import { copyImage, type CopyTotals, type ImageCopy } from '../../functions/oci/copy-image.ts';
+import { type CopiedImage, copyImage, type ImageCopy } from '../../functions/oci/copy-image.ts';
 import { loadImage } from '../../functions/oci/image.ts';
 import { getManifest, type Repository } from '../../functions/oci/manifests.ts';
 import { Registry, type RegistryOptions } from '../../functions/oci/registry.ts';
@@ -12,8 +12,12 @@ import { expect } from '@jest/globals';
 const transports: Transport[] = [];
 
 /** A client as the product makes it, which does not pause between attempts. Closed by `disconnect`. */
-export function connect(host: string, options: Partial<RegistryOptions> = {}): Registry {
-  const transport = new Transport();
+export function connect(
+  host: string,
+  options: Partial<RegistryOptions> = {},
+  transportOptions: TransportOptions = {},
+): Registry {
+  const transport = new Transport(transportOptions);
   transports.push(transport);
   const retry = { attempts: 3, baseMs: 0, maxMs: 0 };
   return new Registry({ registry: host, transport, credentials: anonymous, retry, ...options });
@@ -33,7 +37,7 @@ export async function copy(
   tag: string,
   destination: Repository,
   more: Partial<ImageCopy> = {},
-): Promise<CopyTotals> {
+): Promise<CopiedImage> {
   const image = await loadImage(await getManifest(source, tag), (digest) => getManifest(source, digest));
   return copyImage({ source, destination, image, tag, ledger: new BlobLedger(), ...more });
 }

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { BlobLedger } from '../../functions/oci/blob-ledger.ts';
 import { getManifest, type Repository, resolveTag } from '../../functions/oci/manifests.ts';
+import { profileOf } from '../../functions/oci/profile.ts';
 import type { Act, Fault } from '../../infra/local/embedded/registry/faults.ts';
 import { type Registry as EmbeddedRegistry, startRegistry } from '../../infra/local/embedded/registry/server.ts';
 import { sampleImage } from '../../infra/local/embedded/sample-images.ts';
@@ -10,7 +11,7 @@ import { storedImage } from './stored-images.ts';
 const name = 'harness/ci-addon';
 const mirror = 'mirror/ci-addon';
 const index = sampleImage({ name, tag: '1', attestations: true, layerBytes: 4096 });
-/** One blob through PATCH, one through PUT; larger than what sockets buffer. */
+/** One blob through PATCH, one through PUT, as the destination's profile has it; larger than what sockets buffer. */
 const large = storedImage([Buffer.alloc(9 * 1024 * 1024, 'large'), Buffer.alloc(2 * 1024 * 1024, 'medium')]);
 const MiB = 1024 * 1024;
 
@@ -24,7 +25,7 @@ beforeEach(async () => {
   from.putImage(name, 'index', index);
   from.putImage(name, 'large', large);
   source = { registry: connect(from.host), name };
-  destination = { registry: connect(to.host), name: mirror };
+  destination = { registry: connect(to.host, { profile: { ...profileOf(to.host), maxPut: 8 * MiB } }), name: mirror };
 });
 afterEach(async () => {
   await disconnect();

@@ -73,7 +73,7 @@ describe('a copy', () => {
     const events: CopyProgress[] = [];
     const totals = await copy(source, '1', destination, { onProgress: (event) => events.push(event) });
     const sum = (kind: string) => events.filter((e) => e.kind === kind).reduce((n, { bytes }) => n + bytes, 0);
-    expect(totals).toEqual({ bytesTransferred: received(to), bytesSkipped: 0 });
+    expect(totals).toMatchObject({ bytesTransferred: received(to), bytesSkipped: 0 });
     expect([sum('transferred'), sum('skipped')]).toEqual([totals.bytesTransferred, 0]);
   });
 
@@ -86,11 +86,11 @@ describe('a copy', () => {
 
   it('needs no more requests than the specification asks for', async () => {
     from.putImage(name, '1', single);
-    await copy(source, '1', destination);
+    await copy(source, '1', destination, { fresh: true });
     const blobs = single.blobs.size;
     expect([count(from, 'GET', /manifests/), count(from, 'GET', /blobs/)]).toEqual([1, blobs]);
     expect([count(to, 'HEAD'), count(to, 'POST'), count(to, 'PUT', /blobs/), count(to, 'PUT', /manifests/)]).toEqual([
-      blobs,
+      0,
       blobs,
       blobs,
       1,
@@ -103,9 +103,7 @@ describe('a copy', () => {
     to.requests.length = 0;
     from.requests.length = 0;
     const totals = await copy(source, '1', destination);
-    expect([received(to), totals.bytesTransferred, count(to, 'POST'), count(from, 'GET', /blobs/)]).toEqual([
-      0, 0, 0, 0,
-    ]);
+    expect([received(to), totals.bytesTransferred, count(from, 'GET', /blobs/), to.uploads.size]).toEqual([0, 0, 0, 0]);
     expect(totals.bytesSkipped).toBeGreaterThan(layerBytes);
   });
 
@@ -204,7 +202,7 @@ describe('blobs that images share', () => {
     from.putImage(name, '1', single);
     await copy(source, '1', { registry, name: mirror }, { ledger });
     await copy(source, '1', { registry, name: 'mirror/second' }, { ledger });
-    const mounts = to.requests.filter(({ query }) => query.includes('mount='));
+    const mounts = to.requests.filter(({ path, query }) => path.includes('/second/') && query.includes('mount='));
     expect(mounts.map(({ status }) => status)).toEqual([...single.blobs].map(() => 201));
     expectWhole(to, 'mirror/second', single);
   });

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import type { Repository } from '../../functions/oci/manifests.ts';
+import { type Repository, resolveTag } from '../../functions/oci/manifests.ts';
 import { profileOf } from '../../functions/oci/profile.ts';
 import { type ProfileName, profile, profileNames } from '../../infra/local/embedded/registry/profiles.ts';
 import { type Registry as EmbeddedRegistry, startRegistry } from '../../infra/local/embedded/registry/server.ts';
@@ -12,8 +12,8 @@ const mirror = 'mirror/ci-addon';
 const layerBytes = 4096;
 const index = sampleImage({ name, tag: '1', attestations: true, layerBytes });
 const dockerList = sampleImage({ name, tag: '1', docker: true, layerBytes });
-/** Above what is sent with one PUT. */
-const large = storedImage([Buffer.alloc(9 * 1024 * 1024, 'large'), Buffer.from('small')]);
+/** Above every limit of a PUT. */
+const large = storedImage([Buffer.alloc(21 * 1024 * 1024, 'large'), Buffer.from('small')]);
 
 let from: EmbeddedRegistry;
 let to: EmbeddedRegistry;
@@ -33,19 +33,41 @@ afterEach(async () => {
 const at = (repository: string): Repository => ({ ...destination, name: repository });
 
 describe('the quirks of a registry', () => {
-  // The client knows these by their host names, which loopback is none of. What needs that knowledge is not here yet:
-  // old Artifactory has no POST+PUT and answers 403 for what is missing, ECR Public answers 401 to HEAD of a blob.
-  const needKnowledge: readonly string[] = ['artifactory', 'ecr-public'];
+  const hosts: Record<ProfileName, string> = {
+    acr: 'acme.azurecr.io',
+    artifactory: 'acme.jfrog.io',
+    cloudflare: 'registry.acme.workers.dev',
+    distribution: 'registry.acme.com',
+    'docker-hub': 'docker.io',
+    ecr: '123456789012.dkr.ecr.us-east-1.amazonaws.com',
+    'ecr-public': 'public.ecr.aws',
+    gar: 'europe-docker.pkg.dev',
+    ghcr: 'ghcr.io',
+    gitlab: 'registry.gitlab.com',
+    harbor: 'harbor.acme.com',
+    nexus: 'nexus.acme.com:8443',
+    quay: 'quay.io',
+    zot: 'zot.acme.com',
+  };
 
-  it.each(profileNames.filter((profileName) => !needKnowledge.includes(profileName)))(
-    'of %s are coped with, there and back',
-    async (profileName: ProfileName) => {
+  // Loopback's name tells nothing: who is not known by name is learnt from what it answers. What no answer tells is that
+  // ECR Public answers 401 to HEAD of a blob, and Artifactory 403 for what is missing.
+  const cases = profileNames.flatMap((profileName) => [
+    { profileName, knownBy: hosts[profileName] },
+    ...(profileName === 'ecr-public' ? [] : [{ profileName, knownBy: 'nothing but its answers' }]),
+  ]);
+  it.each(cases)(
+    'of $profileName, known by $knownBy, are coped with, there and back',
+    async ({ profileName, knownBy }) => {
       const quirks = { ...profile(profileName), manifestPutsPerSecond: 1_000 };
       const quirky = await startRegistry({ quirks, repositories: [mirror] });
+      const { apiHost: _, ...known } = profileOf(knownBy);
+      expect(known.name).toBe(hosts[profileName] === knownBy ? profileName : 'distribution');
       try {
         from.putImage(name, '1', dockerList);
         from.putImage(name, '2', large);
-        const there = { registry: connect(quirky.host), name: mirror };
+        const there = { registry: connect(quirky.host, { profile: known }), name: mirror };
+        if (known.missing403) expect(await resolveTag(there, '1')).toBeUndefined();
         for (const [tag, image] of [
           ['1', dockerList],
           ['2', large],
@@ -61,12 +83,15 @@ describe('the quirks of a registry', () => {
     },
   );
 
-  it.each(needKnowledge as ProfileName[])('of %s are coped with when it is the source', async (profileName) => {
-    Object.assign(from.quirks, profile(profileName));
-    from.putImage(name, '1', index);
-    await copy(source, '1', destination);
-    expectWhole(to, mirror, index);
-  });
+  it.each<ProfileName>(['artifactory', 'ecr-public'])(
+    'of %s are coped with when it is the source',
+    async (profileName) => {
+      Object.assign(from.quirks, profile(profileName));
+      from.putImage(name, '1', index);
+      await copy(source, '1', destination);
+      expectWhole(to, mirror, index);
+    },
+  );
 
   it('of Artifact Registry are known by its host: one PUT, no PATCH', async () => {
     Object.assign(to.quirks, profile('gar'));
@@ -90,10 +115,23 @@ describe('the quirks of a registry', () => {
       ['1.dkr.ecr.cn-north-1.amazonaws.com.cn', 'ecr'],
       ['public.ecr.aws', 'ecr-public'],
       ['acme.jfrog.io', 'artifactory'],
+      ['artifactory.acme.com:8443', 'artifactory'],
+      ['acme.azurecr.io', 'acr'],
+      ['acme.azurecr.cn', 'acr'],
+      ['ghcr.io', 'ghcr'],
+      ['quay.io', 'quay'],
+      ['demo.goharbor.io', 'harbor'],
+      ['harbor.acme.com:443', 'harbor'],
+      ['registry.gitlab.com', 'gitlab'],
+      ['nexus.acme.com', 'nexus'],
+      ['zothub.io', 'zot'],
+      ['registry.acme.workers.dev', 'cloudflare'],
       ['127.0.0.1:5000', 'distribution'],
       ['notgcr.io', 'distribution'],
       ['us-docker.pkg.dev.evil.com', 'distribution'],
       ['docker.io.evil.com', 'distribution'],
+      ['ghcr.io.evil.com', 'distribution'],
+      ['acme.azurecr.io.evil.com', 'distribution'],
     ];
     expect(names.map(([host = '']) => [host, profileOf(host).name])).toEqual(names);
   });

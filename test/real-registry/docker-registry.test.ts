@@ -3,11 +3,12 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { BlobLedger } from '../../functions/oci/blob-ledger.ts';
 import { deleteManifest, getManifest, type Repository, resolveTag } from '../../functions/oci/manifests.ts';
+import { profileOf, type UploadWay } from '../../functions/oci/profile.ts';
 import { listTags } from '../../functions/oci/tags.ts';
 import { type Registry as EmbeddedRegistry, startRegistry } from '../../infra/local/embedded/registry/server.ts';
 import type { Image } from '../../infra/local/embedded/registry/storage.ts';
 import { sampleImage } from '../../infra/local/embedded/sample-images.ts';
-import { always, connect, copy, disconnect, errorOf } from '../oci/connect.ts';
+import { always, connect, copy, disconnect, errorOf, expectWhole } from '../oci/connect.ts';
 import { artifact, indexOf, storedImage } from '../oci/stored-images.ts';
 import { available } from '../real-parts.ts';
 import { command, type DockerRegistry, login, startDockerRegistry } from './docker-registry.ts';
@@ -27,7 +28,7 @@ const images: Record<string, Image> = {
   single,
   'docker-single': sampleImage({ name, tag: 'docker-single', docker: true, platforms: amd64, layerBytes }),
   nested: indexOf([indexOf([single]), list]),
-  // Through PATCH, and through PUT.
+  // More than one chunk.
   large: storedImage([
     Buffer.alloc(9 * 1024 * 1024, 'large'),
     Buffer.alloc(0),
@@ -108,13 +109,36 @@ const bySkopeo = ['index', 'list', 'single', 'docker-single'];
       expect(await listTags({ ...source, name: 'not/there' })).toBeUndefined();
     });
 
+    it.each<[UploadWay, number]>([
+      ['put', 0],
+      ['patch', 3],
+      // Three chunks of the large layer.
+      ['chunk', 5],
+    ])('takes blobs by %s', async (way, patches) => {
+      const large = images['large'] as Image;
+      const chunkBytes = 4 * 1024 * 1024;
+      const profile = { ...profileOf(closed.host), ...(way !== 'put' && { maxPut: 0, large: way, chunkBytes }) };
+      const there = { registry: connect(closed.host, { credentials: always(login), profile }), name: `mirror/${way}` };
+      const before = closed.requests.length;
+      expect(await copy(source, 'large', there, { fresh: true })).toMatchObject({ confirmed: true });
+      await settled(closed, before, /manifests\/large$/);
+      expect(closed.requests.slice(before).filter(({ method }) => method === 'PATCH')).toHaveLength(patches);
+      await copy(there, 'large', { registry: connect(samples.host), name: `back/${way}` });
+      expectWhole(samples, `back/${way}`, large);
+    });
+
     it('is not sent again what it has', async () => {
       const before = closed.requests.length;
       const totals = await copy(source, 'index', target);
       expect(totals.bytesTransferred).toBe(0);
       // The log comes by a pipe of its own; a request that is answered last is logged last.
       await settled(closed, before, /manifests\/index$/);
-      expect(closed.requests.slice(before).filter(({ method }) => method === 'POST' || method === 'PATCH')).toEqual([]);
+      const requests = closed.requests.slice(before);
+      expect(requests.filter(({ method, target }) => /PATCH|PUT/.test(method) && target.includes('/blobs/'))).toEqual(
+        [],
+      );
+      // An upload that begins with a mount from the repository itself is how it says what it has.
+      expect(requests.filter(({ method, status }) => method === 'POST' && status !== 201)).toEqual([]);
     });
 
     it('mounts what another repository holds: no byte of it is sent again', async () => {

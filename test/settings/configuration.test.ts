@@ -31,6 +31,8 @@ describe('defaults', () => {
       maxConcurrency: 5,
       insecureRegistries: [],
       trustedTokenHosts: [],
+      trustedPrivateHosts: [],
+      registryCerts: undefined,
     });
   });
 
@@ -58,6 +60,21 @@ const good: [string, string, Partial<Configuration>][] = [
   ['MAX_CONCURRENCY', '40', { maxConcurrency: 40 }],
   ['INSECURE_REGISTRIES', 'a.example:5000,b.example', { insecureRegistries: ['a.example:5000', 'b.example'] }],
   ['TRUSTED_TOKEN_HOSTS', 'auth.example', { trustedTokenHosts: ['auth.example'] }],
+  [
+    'TRUSTED_PRIVATE_HOSTS',
+    's3.example:9000, .s3.internal, *.b.example, 10.0.0.0/8, fd00::1, [fd00::2]:9000',
+    {
+      trustedPrivateHosts: [
+        's3.example:9000',
+        '.s3.internal',
+        '*.b.example',
+        '10.0.0.0/8',
+        'fd00::1',
+        '[fd00::2]:9000',
+      ],
+    },
+  ],
+  ['REGISTRY_CERTS', '/etc/docker/certs.d', { registryCerts: '/etc/docker/certs.d' }],
 ];
 
 describe('every variable', () => {
@@ -92,6 +109,9 @@ describe('every variable', () => {
     ['MAX_CONCURRENCY', '5.5'],
     ['INSECURE_REGISTRIES', 'a.example/x'],
     ['TRUSTED_TOKEN_HOSTS', 'https://a.example'],
+    ['TRUSTED_PRIVATE_HOSTS', '*'],
+    ['TRUSTED_PRIVATE_HOSTS', 'a.example, https://b.example'],
+    ['REGISTRY_CERTS', 'certs.d'],
   ])('%s refuses %j, and shows no secret', (name, value) => {
     const problems = problemsOf({ ...(name === 'PROJECT_ID' && { ORG_ID: 'o' }), [name]: value });
     expect(problems.map(({ path }) => path)).toEqual([name]);

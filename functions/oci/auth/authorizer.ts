@@ -167,7 +167,7 @@ export class Authorizer {
     for (const scope of scopes) url.searchParams.append('scope', scope);
     const headers: Record<string, string> =
       credentials && 'username' in credentials ? { authorization: basic(credentials) } : {};
-    return this.#options.transport.request({ method: 'GET', url, headers });
+    return this.#options.transport.request({ method: 'GET', url, headers, ...this.#sentBy(realm) });
   }
 
   /** Identity tokens are exchanged by OAuth2's refresh grant (distribution, docs/content/spec/auth/oauth.md). */
@@ -180,7 +180,13 @@ export class Authorizer {
       ...(service !== undefined && { service }),
     });
     const headers = { 'content-type': 'application/x-www-form-urlencoded' };
-    return this.#options.transport.request({ method: 'POST', url: realm, headers, body: form.toString() });
+    return this.#options.transport.request({
+      method: 'POST',
+      url: realm,
+      headers,
+      body: form.toString(),
+      ...this.#sentBy(realm),
+    });
   }
 
   /** The realm is the registry's word: anything but a web address of at least its own security is refused. */
@@ -192,6 +198,12 @@ export class Authorizer {
     throw new FactoryError('RegistryUnauthorized', `${this.#options.registry} names an unusable token service`, {
       hint: 'A token service must be an https address. Nothing was sent to it.',
     });
+  }
+
+  /** The registry's word takes us to its token service, unless the user vouches for that. */
+  #sentBy(realm: URL): { sentBy?: URL } {
+    const { origin, trustedTokenHosts = [] } = this.#options;
+    return trustedTokenHosts.includes(realm.host) ? {} : { sentBy: origin };
   }
 
   #mayReceiveCredentials(realm: URL): boolean {

@@ -1,0 +1,42 @@
+import { BlockList, isIP } from 'node:net';
+
+/**
+ * Whether a URL's host is in a list as `NO_PROXY` holds one, read as Docker and every other Go program does
+ * (https://pkg.go.dev/golang.org/x/net/http/httpproxy#Config): `*`; an address; a range (`10.0.0.0/8`); a name, which
+ * stands for its subdomains too; `.name` or `*.name` for the subdomains alone; each but a range perhaps with a port.
+ */
+export function matchesHost(url: URL, patterns: readonly string[]): boolean {
+  const host = hostOf(url);
+  const port = url.port || (url.protocol === 'https:' ? '443' : '80');
+  return patterns.some((pattern) => {
+    if (pattern === '*') return true;
+    if (pattern.includes('/')) return isInRange(host, pattern);
+    const { name, onlyPort } = split(pattern.toLowerCase());
+    if (name === '' || (onlyPort !== undefined && onlyPort !== port)) return false;
+    if (host === name) return true;
+    // An address has no subdomains.
+    return isIP(host) === 0 && host.endsWith(name.startsWith('.') ? name : `.${name}`);
+  });
+}
+
+/** The host without the brackets of IPv6, and without the dot that ends an absolute name. */
+export function hostOf(url: URL): string {
+  return url.hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '');
+}
+
+function split(pattern: string): { name: string; onlyPort: string | undefined } {
+  if (isIP(pattern)) return { name: pattern, onlyPort: undefined };
+  const [, name = '', onlyPort] = /^(.*?)(?::(\d+))?$/.exec(pattern) ?? [];
+  return { name: name.replace(/^\*(?=\.)/, '').replace(/^\[|\]$/g, ''), onlyPort };
+}
+
+function isInRange(host: string, range: string): boolean {
+  const [network = '', prefix = ''] = range.split('/');
+  const version = isIP(network);
+  if (version === 0 || version !== isIP(host) || !/^\d{1,3}$/.test(prefix)) return false;
+  if (Number(prefix) > (version === 6 ? 128 : 32)) return false;
+  const family = version === 6 ? 'ipv6' : 'ipv4';
+  const list = new BlockList();
+  list.addSubnet(network, Number(prefix), family);
+  return list.check(host, family);
+}

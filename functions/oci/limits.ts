@@ -1,0 +1,174 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/**
+ * What a request may hold while it waits for another one, and in this order only: an `upload` streams what a `download`
+ * brings, and whoever reads a `download` may send what it has as plain `request`s; a `request` holds nothing. Each has
+ * slots of its own, so nobody ever waits in a circle, even when source and destination are one host.
+ */
+export type Lane = 'upload' | 'download' | 'request';
+
+/** Requests to one registry at once. */
+const most = 16;
+const least = 2;
+/** So many requests in a row without a refusal allow one more at once. */
+const successesPerStep = 20;
+
+export interface Clock {
+  /** Milliseconds. */
+  now(): number;
+  /** Ends early, without throwing, when the signal is aborted. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+}
+
+const wallClock: Clock = {
+  now: Date.now,
+  sleep: (ms, signal) => sleep(ms, undefined, signal && { signal }).catch(() => undefined),
+};
+
+/** What a registry was asked, and how it took it. */
+export interface HostCounts {
+  /** By method; every try counts, but not redirects and logins. */
+  readonly requests: Readonly<Record<string, number>>;
+  readonly retries: number;
+  /** Answers 429. */
+  readonly throttles: number;
+  /** How often everything to the host was held back because it named a time. */
+  readonly pauses: number;
+  /** Plain requests that may be under way at once, now. */
+  readonly concurrency: number;
+}
+
+/** A request's place among those under way. */
+export interface Slot {
+  succeeded: () => void;
+  /** The registry answered 429; `pauseMs` is how long it wants to be left alone. */
+  throttled: (pauseMs: number | undefined) => void;
+  /** Gives the place to the next; may be called more than once. */
+  leave: () => void;
+}
+
+/**
+ * How much one registry is asked at once: less when it answers 429, slowly more again when it does not (additive
+ * increase, multiplicative decrease, as TCP has it), and nothing while it wants to be left alone.
+ */
+export class HostLimits {
+  readonly #clock: Clock;
+  readonly #lanes: Record<Lane, { active: number; waiting: Set<() => void> }> = {
+    upload: { active: 0, waiting: new Set() },
+    download: { active: 0, waiting: new Set() },
+    request: { active: 0, waiting: new Set() },
+  };
+  readonly #requests: Record<string, number> = {};
+  #concurrency = most;
+  #successes = 0;
+  #notBefore = 0;
+  #retries = 0;
+  #throttles = 0;
+  #pauses = 0;
+  /** Counted to tell an answer to what was sent before the last decrease. */
+  #decreases = 0;
+
+  constructor(clock: Clock = wallClock) {
+    this.#clock = clock;
+  }
+
+  /** Waits for a slot, first come, first served, and for the end of a pause. Throws the signal's reason. */
+  async enter(lane: Lane, method: string, signal?: AbortSignal): Promise<Slot> {
+    signal?.throwIfAborted();
+    await this.#turn(lane, signal);
+    let left = false;
+    const leave = () => {
+      if (left) return;
+      left = true;
+      this.#lanes[lane].active--;
+      this.#admit();
+    };
+    // Another answer may prolong the pause meanwhile.
+    while (this.#clock.now() < this.#notBefore && !signal?.aborted) {
+      await this.#clock.sleep(this.#notBefore - this.#clock.now(), signal);
+    }
+    if (signal?.aborted) {
+      leave();
+      throw signal.reason;
+    }
+    this.#requests[method] = (this.#requests[method] ?? 0) + 1;
+    const sentAfter = this.#decreases;
+    return {
+      succeeded: () => this.#increase(),
+      throttled: (pauseMs) => this.#throttled(pauseMs, sentAfter),
+      leave,
+    };
+  }
+
+  retried(): void {
+    this.#retries++;
+  }
+
+  counts(): HostCounts {
+    return {
+      requests: { ...this.#requests },
+      retries: this.#retries,
+      throttles: this.#throttles,
+      pauses: this.#pauses,
+      concurrency: this.#concurrency,
+    };
+  }
+
+  async #turn(lane: Lane, signal?: AbortSignal): Promise<void> {
+    const { waiting } = this.#lanes[lane];
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const abort = () => {
+      waiting.delete(resolve);
+      reject(signal?.reason as Error);
+    };
+    waiting.add(resolve);
+    signal?.addEventListener('abort', abort, { once: true });
+    this.#admit();
+    try {
+      await promise;
+    } finally {
+      signal?.removeEventListener('abort', abort);
+    }
+  }
+
+  #admit(): void {
+    for (const lane of ['upload', 'download', 'request'] as const) {
+      const { waiting } = this.#lanes[lane];
+      for (const go of waiting) {
+        if (this.#lanes[lane].active >= slots(lane, this.#concurrency)) break;
+        waiting.delete(go);
+        this.#lanes[lane].active++;
+        go();
+      }
+    }
+  }
+
+  #increase(): void {
+    if (this.#concurrency === most || ++this.#successes < successesPerStep) return;
+    this.#successes = 0;
+    this.#concurrency++;
+    this.#admit();
+  }
+
+  #throttled(pauseMs: number | undefined, sentAfter: number): void {
+    this.#throttles++;
+    this.#successes = 0;
+    if (pauseMs !== undefined && pauseMs > 0) {
+      this.#pauses++;
+      this.#notBefore = Math.max(this.#notBefore, this.#clock.now() + pauseMs);
+    }
+    // What was under way together is refused together: that is one refusal.
+    if (sentAfter !== this.#decreases) return;
+    this.#decreases++;
+    this.#concurrency = Math.max(least, Math.floor(this.#concurrency / 2));
+  }
+}
+
+/**
+ * Uploads and downloads keep their connections for long; together they leave at least one of the transport's 16 to the
+ * requests that they wait for.
+ */
+function slots(lane: Lane, concurrency: number): number {
+  const half = Math.floor(concurrency / 2);
+  return { upload: Math.max(1, half - 1), download: half, request: concurrency }[lane];
+}

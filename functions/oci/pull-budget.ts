@@ -1,0 +1,87 @@
+/** What is left of a pull limit: Docker Hub counts each GET of a manifest, and tells with every answer about one. */
+export interface PullBudget {
+  readonly limit: number;
+  readonly remaining: number;
+  readonly windowSeconds: number;
+  /** Whom the registry counts for: an address, or a user's id. */
+  readonly source?: string;
+}
+
+interface Headers {
+  header: (name: string) => string | undefined;
+}
+
+/**
+ * Reads `ratelimit-limit: 100;w=21600`, `ratelimit-remaining` of the same form and `docker-ratelimit-source`
+ * (https://docs.docker.com/docker-hub/usage/pulls/). `undefined` for anything else: other registries mean requests per
+ * second by headers of these names.
+ */
+export function parsePullBudget({ header }: Headers): PullBudget | undefined {
+  const limit = parseQuota(header('ratelimit-limit'));
+  const remaining = parseQuota(header('ratelimit-remaining'));
+  if (!limit || !remaining || limit.count === 0) return undefined;
+  const source = header('docker-ratelimit-source');
+  return {
+    limit: limit.count,
+    remaining: Math.min(remaining.count, limit.count),
+    windowSeconds: limit.windowSeconds,
+    ...(source !== undefined && /^[\w.:-]{1,64}$/.test(source) && { source }),
+  };
+}
+
+function parseQuota(value: string | undefined): { count: number; windowSeconds: number } | undefined {
+  const [, count, windowSeconds] = /^\s*(\d{1,9})\s*;\s*w=(\d{1,9})\s*$/.exec(value ?? '') ?? [];
+  return count === undefined ? undefined : { count: Number(count), windowSeconds: Number(windowSeconds) };
+}
+
+/** Pulls that somebody is about to make. */
+export interface Reservation {
+  /** One of them is made. */
+  spend: () => void;
+  /** The rest is not needed. */
+  release: () => void;
+}
+
+/** A registry's pull limit as last heard of, and what is promised of it to those who pull at the same time. */
+export class PullLimit {
+  #budget: PullBudget | undefined;
+  /** What can still be promised. */
+  #free = Infinity;
+  #reservations = 0;
+
+  learn(response: Headers): void {
+    const told = parsePullBudget(response);
+    if (!told) return;
+    this.#budget = told;
+    // Under way, an answer tells of some promised pulls and not of others. It is news only when it is less.
+    this.#free = this.#reservations > 0 ? Math.min(this.#free, told.remaining) : told.remaining;
+  }
+
+  get budget(): PullBudget | undefined {
+    return this.#budget;
+  }
+
+  /** Sets pulls aside, if that many are left. Where no limit is known there always are. */
+  reserve(pulls: number): Reservation | undefined {
+    return pulls === 0 || this.#free >= pulls ? this.overdraw(pulls) : undefined;
+  }
+
+  /** Sets pulls aside that the limit may not leave. */
+  overdraw(pulls: number): Reservation {
+    let unspent = pulls;
+    let released = false;
+    this.#free -= pulls;
+    this.#reservations++;
+    return {
+      spend: () => {
+        unspent = Math.max(0, unspent - 1);
+      },
+      release: () => {
+        if (released) return;
+        released = true;
+        this.#free += unspent;
+        this.#reservations--;
+      },
+    };
+  }
+}

@@ -1,0 +1,47 @@
+import type { UploadWay } from './profile.ts';
+import { RegistryFailure } from './registry-failure.ts';
+
+/** A registry does not take a blob sent this way, and may take it another way. */
+export class UploadRefusal extends Error {
+  override readonly name = 'UploadRefusal';
+  readonly way: UploadWay;
+  readonly instead: UploadWay;
+  readonly failure: RegistryFailure;
+
+  constructor(way: UploadWay, instead: UploadWay, failure: RegistryFailure) {
+    super(failure.message, { cause: failure });
+    this.way = way;
+    this.instead = instead;
+    this.failure = failure;
+  }
+
+  /** `undefined` when the way was not the trouble. */
+  static of(way: UploadWay, error: unknown): UploadRefusal | undefined {
+    const instead = error instanceof RegistryFailure ? otherWay(way, error) : undefined;
+    return instead && new UploadRefusal(way, instead, error as RegistryFailure);
+  }
+}
+
+/** Refusals of this upload or this user, whichever way the blob is sent. */
+const notTheWay: ReadonlySet<string | undefined> = new Set([
+  'BLOB_UPLOAD_UNKNOWN',
+  'DENIED',
+  'DIGEST_INVALID',
+  'NAME_INVALID',
+  'NAME_UNKNOWN',
+  'UNAUTHORIZED',
+]);
+
+/** The statuses are those of registries that know one way only, or limit the size of a body: see `profile.ts`. */
+function otherWay(way: UploadWay, { status, code }: RegistryFailure): UploadWay | undefined {
+  if (notTheWay.has(code)) return undefined;
+  switch (way) {
+    case 'put':
+      return [404, 405, 413].includes(status) ? 'patch' : undefined;
+    case 'patch':
+      if (code === 'UNSUPPORTED' || status === 405) return 'put';
+      return [400, 413, 416].includes(status) ? 'chunk' : undefined;
+    case 'chunk':
+      return [400, 405, 413, 416].includes(status) ? 'put' : undefined;
+  }
+}

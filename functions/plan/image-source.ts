@@ -1,0 +1,126 @@
+import { FactoryError } from '../errors.ts';
+import type { Digest } from '../oci/digest.ts';
+import { type Image, loadImage } from '../oci/image.ts';
+import type { Manifest } from '../oci/manifest.ts';
+import { getManifest, type Repository, resolveTag } from '../oci/manifests.ts';
+import type { Reservation } from '../oci/pull-budget.ts';
+import { formatReference, type Reference, tagOrDigest } from '../oci/reference.ts';
+import { repositoryOf } from '../run/images.ts';
+import type { Runtime } from '../runtime.ts';
+
+/**
+ * Where an image comes from: the first source in order that has it, or a later one with the same digest when the pull
+ * limit of the first leaves less than the image needs.
+ */
+export class ImageSource {
+  readonly digest: Digest;
+  /** The registry whose pull limit is too small, when no other source helps. */
+  overdrawn: string | undefined;
+  #reference: Reference;
+  readonly #others: readonly Reference[];
+  readonly #runtime: Runtime;
+  readonly #signal: AbortSignal | undefined;
+
+  private constructor(
+    digest: Digest,
+    [reference, ...others]: readonly [Reference, ...Reference[]],
+    runtime: Runtime,
+    signal?: AbortSignal,
+  ) {
+    this.digest = digest;
+    this.#reference = reference;
+    this.#others = others;
+    this.#runtime = runtime;
+    this.#signal = signal;
+  }
+
+  /** Asks the candidates in order. Throws what is most telling of all their failures when none has the image. */
+  static async find(candidates: readonly Reference[], runtime: Runtime, signal?: AbortSignal): Promise<ImageSource> {
+    const failures: FactoryError[] = [];
+    for (const [index, reference] of candidates.entries()) {
+      try {
+        const digest = await resolveTag(repositoryOf(reference, runtime), tagOrDigest(reference), signal);
+        if (digest !== undefined) {
+          return new ImageSource(digest, [reference, ...candidates.slice(index + 1)], runtime, signal);
+        }
+        failures.push(
+          new FactoryError('ImageNotFound', `${formatReference(reference)} does not exist`, {
+            hint: 'Check the tag, pin it to one that exists, or name another source_registry.',
+          }),
+        );
+      } catch (error) {
+        signal?.throwIfAborted();
+        failures.push(FactoryError.from(error));
+      }
+    }
+    // "Not there" is the least telling reason when another source could not even be asked.
+    const telling = failures.find(({ name: failure }) => failure !== 'ImageNotFound') ?? failures[0];
+    throw new FactoryError(telling?.name ?? 'ImageNotFound', failures.map(({ message }) => message).join('; '), {
+      hint: telling?.hint ?? 'Name a source_registry.',
+    });
+  }
+
+  /** Reading may change it. */
+  get reference(): Reference {
+    return this.#reference;
+  }
+
+  get repository(): Repository {
+    return repositoryOf(this.#reference, this.#runtime);
+  }
+
+  /** The root manifest. Always by digest: the tag may move while we work. */
+  root(): Promise<Manifest> {
+    return this.#runtime.manifests.through(this.digest, () => this.#pulling(1, (pull) => pull(this.digest)));
+  }
+
+  /** All that a root leads to; the root may be the official one without some of its platforms. */
+  async image(root: Manifest): Promise<Image> {
+    const { manifests } = this.#runtime;
+    return this.#pulling(await this.#pullsBelow(root), (pull) =>
+      loadImage(root, (digest) => manifests.through(digest, () => pull(digest))),
+    );
+  }
+
+  /** How many children are not known yet; of nested ones nobody knows before. Of interest only where they count. */
+  async #pullsBelow({ manifests }: Manifest): Promise<number> {
+    if (!this.repository.registry.budget) return 0;
+    const digests = [...new Set(manifests.map(({ digest }) => digest))];
+    const known = await Promise.all(digests.map((digest) => this.#runtime.manifests.find(digest)));
+    return known.filter((manifest) => manifest === undefined).length;
+  }
+
+  async #pulling<T>(pulls: number, read: (pull: (digest: Digest) => Promise<Manifest>) => Promise<T>): Promise<T> {
+    const reservation = await this.#reserve(pulls);
+    const { repository } = this;
+    try {
+      return await read(async (digest) => {
+        const manifest = await getManifest(repository, digest, this.#signal);
+        reservation.spend();
+        return manifest;
+      });
+    } finally {
+      reservation.release();
+    }
+  }
+
+  /** Moves on to the next source that has the same image and pulls enough, if this one has not. */
+  async #reserve(pulls: number): Promise<Reservation> {
+    const here = this.repository.registry;
+    const reservation = here.pulls.reserve(pulls);
+    if (reservation) return reservation;
+    for (const reference of this.#others) {
+      if (reference.registry === here.name) continue;
+      const other = repositoryOf(reference, this.#runtime);
+      // One that cannot be asked is no help; whether that matters is seen when this one refuses.
+      const digest = await resolveTag(other, tagOrDigest(reference), this.#signal).catch(() => undefined);
+      this.#signal?.throwIfAborted();
+      const elsewhere = digest === this.digest ? other.registry.pulls.reserve(pulls) : undefined;
+      if (!elsewhere) continue;
+      this.#reference = reference;
+      return elsewhere;
+    }
+    this.overdrawn = here.name;
+    return here.pulls.overdraw(pulls);
+  }
+}

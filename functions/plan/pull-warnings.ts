@@ -1,0 +1,28 @@
+import type { PullBudget } from '../oci/pull-budget.ts';
+
+/** Below this share of its limit a registry's pull budget is worth telling. */
+const lowShare = 0.2;
+
+export interface Source {
+  name: string;
+  budget: PullBudget | undefined;
+  /** Images that need more pulls than are left, and are nowhere else. */
+  overdrawnFor: readonly string[];
+}
+
+/** What whoever runs the factory should know of the pull limits of its sources. */
+export function pullWarnings(sources: readonly Source[]): string[] {
+  return sources.flatMap(({ name, budget, overdrawnFor }) => [
+    ...(budget && budget.remaining < budget.limit * lowShare
+      ? [`${name}: ${budget.remaining} of ${budget.limit} manifest pulls left in ${inWords(budget.windowSeconds)}`]
+      : []),
+    ...(overdrawnFor.length > 0
+      ? [`${name} has too few manifest pulls left for ${overdrawnFor.join(', ')}, and no other source has the same`]
+      : []),
+  ]);
+}
+
+function inWords(seconds: number): string {
+  if (seconds > 0 && seconds % 3600 === 0) return `${seconds / 3600} h`;
+  return seconds > 0 && seconds % 60 === 0 ? `${seconds / 60} min` : `${seconds} s`;
+}

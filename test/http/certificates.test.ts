@@ -1,0 +1,213 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type ServerOptions } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import type { SecureVersion, TLSSocket } from 'node:tls';
+import { pathToFileURL } from 'node:url';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { networkFailure } from '../../functions/http/network-error.ts';
+import { readBody, Transport } from '../../functions/http/transport.ts';
+import { available } from '../real-parts.ts';
+import { type Certificate, CertificateAuthority } from './certificate-authority.ts';
+import { startConnectProxy } from './connect-proxy.ts';
+
+const closing: (() => unknown)[] = [];
+
+(available('openssl') ? describe : describe.skip)('a registry with certificates of its own', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'certificates-'));
+  let ours: CertificateAuthority;
+  let foreign: CertificateAuthority;
+  let server: Certificate;
+  let ada: Certificate;
+
+  beforeAll(() => {
+    ours = authority('ours');
+    foreign = authority('foreign');
+    server = ours.issue('registry.test');
+    ada = ours.issue('ada');
+  });
+  afterEach(async () => {
+    for (const close of closing.splice(0).toReversed()) await close();
+  });
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  function authority(name: string): CertificateAuthority {
+    const home = join(folder, name);
+    mkdirSync(home);
+    return new CertificateAuthority(home, name);
+  }
+
+  /** Answers with the name in the client's certificate. */
+  async function serve(options: ServerOptions = {}, certificate = server): Promise<number> {
+    const https = createServer({ ...certificate, ...options }, (request, response) => {
+      response.end((request.socket as TLSSocket).getPeerCertificate().subject?.CN ?? 'nobody');
+    });
+    https.listen(0, '127.0.0.1');
+    await once(https, 'listening');
+    closing.push(async () => {
+      const closed = once(https, 'close');
+      https.close();
+      https.closeAllConnections();
+      await closed;
+    });
+    return (https.address() as AddressInfo).port;
+  }
+
+  async function serveByOpenssl(...options: string[]): Promise<number> {
+    const home = certsFolder({ 'ca.crt': ours.cert, 's.crt': server.cert, 's.key': server.key });
+    const files = ['-cert', 's.crt', '-key', 's.key', '-CAfile', 'ca.crt'];
+    const child = spawn('openssl', ['s_server', '-www', '-accept', '127.0.0.1:0', ...files, ...options], {
+      cwd: home,
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    const exited = once(child, 'exit');
+    closing.push(async () => {
+      child.kill();
+      await exited;
+    });
+    let said = '';
+    const port = Promise.withResolvers<number>();
+    child.stdout.on('data', (chunk) => {
+      const found = /ACCEPT .*:(\d+)/.exec((said += String(chunk)))?.[1];
+      if (found !== undefined) port.resolve(Number(found));
+    });
+    child.on('exit', () => port.reject(new Error(`openssl s_server has ended: ${said}`)));
+    return port.promise;
+  }
+
+  function certsFolder(files: Record<string, Buffer | string>): string {
+    const certs = mkdtempSync(join(folder, 'certs-'));
+    for (const [path, content] of Object.entries(files)) {
+      mkdirSync(join(certs, path, '..'), { recursive: true });
+      writeFileSync(join(certs, path), content);
+    }
+    return certs;
+  }
+
+  async function get(port: number, registryCerts?: string, environment = {}): Promise<string> {
+    const resolve = async () => [{ address: '127.0.0.1', family: 4 }];
+    const transport = new Transport({ registryCerts, environment, resolve });
+    closing.push(() => transport.destroy());
+    const url = new URL(`https://registry.test:${port}/`);
+    return (await readBody(await transport.request({ method: 'GET', url }), 100)).toString();
+  }
+
+  async function failureOf(work: Promise<unknown>) {
+    const error = await work.then(
+      (value) => value,
+      (thrown: unknown) => thrown,
+    );
+    return networkFailure(error) ?? error;
+  }
+
+  it('is trusted by the CA in its folder', async () => {
+    const port = await serve();
+    expect(await get(port, certsFolder({ [`registry.test:${port}/ca.crt`]: ours.cert }))).toBe('nobody');
+  });
+
+  it('is trusted by any of several CAs', async () => {
+    const port = await serve();
+    const at = `registry.test:${port}`;
+    const certs = certsFolder({ [`${at}/a.crt`]: foreign.cert, [`${at}/b.crt`]: ours.cert });
+    expect(await get(port, certs)).toBe('nobody');
+  });
+
+  it('is not trusted by another CA, nor by the CA of another host', async () => {
+    const port = await serve();
+    const unknown = { text: 'TLS certificate of an unknown CA', hint: expect.stringContaining('REGISTRY_CERTS') };
+    for (const certs of [
+      undefined,
+      certsFolder({ [`registry.test:${port}/ca.crt`]: foreign.cert }),
+      certsFolder({ 'registry.test/ca.crt': ours.cert, 'other.test/ca.crt': ours.cert }),
+    ]) {
+      expect(await failureOf(get(port, certs))).toMatchObject(unknown);
+    }
+  });
+
+  it('is not trusted under another name', async () => {
+    const port = await serve({}, ours.issue('elsewhere.test'));
+    const certs = certsFolder({ [`registry.test:${port}/ca.crt`]: ours.cert });
+    expect(await failureOf(get(port, certs))).toMatchObject({ text: 'TLS certificate for another host' });
+  });
+
+  it.each<SecureVersion>(['TLSv1.2', 'TLSv1.3'])('is shown our client certificate, by %s', async (version) => {
+    const port = await serve({ requestCert: true, ca: ours.cert, maxVersion: version });
+    const at = `registry.test:${port}`;
+    const files = { [`${at}/ca.crt`]: ours.cert, [`${at}/client.cert`]: ada.cert, [`${at}/client.key`]: ada.key };
+    expect(await get(port, certsFolder(files))).toBe('ada');
+  });
+
+  it('is known, and knows us, through a proxy too', async () => {
+    const port = await serve({ requestCert: true, ca: ours.cert });
+    const proxy = await startConnectProxy();
+    closing.push(() => proxy.close());
+    const at = `registry.test:${port}`;
+    const files = { [`${at}/ca.crt`]: ours.cert, [`${at}/client.cert`]: ada.cert, [`${at}/client.key`]: ada.key };
+    expect(await get(port, certsFolder(files), { HTTPS_PROXY: proxy.url })).toBe('ada');
+    expect(proxy.seen).toMatchObject([{ method: 'CONNECT', target: at }]);
+  });
+
+  it.each<[string, string, boolean]>([
+    ['gets none', 'TLS handshake refused by the server', false],
+    ['gets one of another CA', 'TLS client certificate refused by the server', true],
+  ])('that wants a client certificate and %s says so', async (_, message, mallory) => {
+    // By openssl, because Node's server cuts the connection without a word. With TLS 1.3 the word comes too late.
+    const port = await serveByOpenssl('-Verify', '1', '-verify_return_error', '-tls1_2');
+    const at = `registry.test:${port}`;
+    const client = mallory ? foreign.issue('mallory') : undefined;
+    const files = {
+      [`${at}/ca.crt`]: ours.cert,
+      ...(client && { [`${at}/client.cert`]: client.cert, [`${at}/client.key`]: client.key }),
+    };
+    expect(await failureOf(get(port, certsFolder(files)))).toMatchObject({
+      text: message,
+      hint: expect.stringContaining('client.cert'),
+      transient: false,
+    });
+  });
+
+  it.each<[string, (at: string) => Record<string, Buffer | string>, RegExp]>([
+    ['a client certificate without its key', (at) => ({ [`${at}/client.cert`]: ada.cert }), /client\.key \(ENOENT\)/],
+    ['a CA that is no certificate', (at) => ({ [`${at}/ca.crt`]: 'hello' }), /registry\.test:\d+ \(ERR_/],
+    [
+      'a key of another certificate',
+      (at) => ({ [`${at}/client.cert`]: ada.cert, [`${at}/client.key`]: server.key }),
+      /registry\.test:\d+ \(ERR_/,
+    ],
+  ])('is not connected to with %s, and the folder is named', async (_, files, message) => {
+    const port = await serve();
+    const failure = await failureOf(get(port, certsFolder(files(`registry.test:${port}`))));
+    expect(failure).toMatchObject({ code: 'ERR_CERTIFICATES', text: expect.stringMatching(message), transient: false });
+  });
+
+  it('is not connected to when the folder of all certificates is missing', async () => {
+    expect(await failureOf(get(1, join(folder, 'nowhere')))).toMatchObject({
+      code: 'ERR_CERTIFICATES',
+      text: expect.stringContaining('nowhere (ENOENT)'),
+    });
+  });
+
+  it('is trusted by NODE_EXTRA_CA_CERTS too, whatever its folder adds', async () => {
+    const port = await serve({}, ours.issue('localhost'));
+    const certs = certsFolder({ 'extra.pem': ours.cert, [`localhost:${port}/ca.crt`]: foreign.cert });
+    const transport = pathToFileURL(join(import.meta.dirname, '../../functions/http/transport.ts')).href;
+    const script = `
+      import { Transport } from '${transport}';
+      const transport = new Transport({ registryCerts: process.env.CERTS });
+      const { status } = await transport.request({ method: 'GET', url: new URL('https://localhost:${port}/') });
+      process.stdout.write(String(status));
+      await transport.destroy();
+    `;
+    for (const more of [{}, { CERTS: certs }]) {
+      const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+        env: { ...process.env, NODE_EXTRA_CA_CERTS: join(certs, 'extra.pem'), ...more },
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      expect(await text(child.stdout)).toBe('200');
+    }
+  });
+});

@@ -1,0 +1,184 @@
+import type { LookupAddress } from 'node:dns';
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { networkFailure } from '../../functions/http/network-error.ts';
+import { readBody, Transport, type TransportOptions } from '../../functions/http/transport.ts';
+
+const here: LookupAddress = { address: '127.0.0.1', family: 4 };
+const privateOne: LookupAddress = { address: '10.0.0.1', family: 4 };
+const publicOne: LookupAddress = { address: '8.8.8.8', family: 4 };
+const metadata: LookupAddress = { address: '169.254.169.254', family: 4 };
+
+let server: Server;
+let port: number;
+let requests = 0;
+/** What each name resolves to, one answer after the other; the last one stays. */
+let names: Record<string, LookupAddress[][]>;
+let lookups: string[];
+const transports: Transport[] = [];
+
+beforeAll(async () => {
+  server = createServer((_, response) => {
+    requests++;
+    response.end('hello');
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  ({ port } = server.address() as AddressInfo);
+});
+beforeEach(() => {
+  requests = 0;
+  lookups = [];
+  names = {
+    'public.test': [[publicOne]],
+    'private.test': [[privateOne]],
+    'here.test': [[here]],
+    'metadata.test': [[metadata]],
+    'several.test': [[privateOne, metadata, here]],
+  };
+});
+afterEach(async () => {
+  await Promise.all(transports.splice(0).map((transport) => transport.destroy()));
+});
+afterAll(async () => {
+  const closed = once(server, 'close');
+  server.close();
+  server.closeAllConnections();
+  await closed;
+});
+
+function client(options: TransportOptions = {}) {
+  const transport = new Transport({
+    environment: {},
+    resolve: async (host) => {
+      lookups.push(host);
+      const answers = names[host] ?? [];
+      return (answers.length > 1 ? answers.shift() : answers[0]) ?? [];
+    },
+    ...options,
+  });
+  transports.push(transport);
+  return async (host: string, sentBy?: string): Promise<string> => {
+    const url = new URL(`http://${host}:${port}/`);
+    try {
+      const answer = await transport.request({
+        method: 'GET',
+        url,
+        ...(sentBy !== undefined && { sentBy: new URL(`http://${sentBy}:${port}`) }),
+      });
+      return (await readBody(answer, 100)).toString();
+    } catch (error) {
+      const failure = networkFailure(error);
+      if (!failure) throw error;
+      return failure.code;
+    }
+  };
+}
+
+describe('a registry', () => {
+  it.each([
+    ['public.test', ['here.test', 'private.test', 'metadata.test', 'several.test', '127.0.0.1', '[::1]', '10.0.0.1']],
+    ['8.8.8.8', ['here.test', 'private.test', '127.0.0.1', '192.168.0.1', '[::ffff:127.0.0.1]', '[fe80::1]']],
+    ['private.test', ['here.test', '127.0.0.1', 'metadata.test', '169.254.169.254']],
+    ['127.0.0.1', ['metadata.test', '169.254.169.254', '[fd00:ec2::254]', '[::ffff:169.254.169.254]']],
+  ])('at %s may not send us to %j', async (registry, targets) => {
+    const get = client();
+    for (const target of targets)
+      expect([target, await get(target, registry)]).toEqual([target, 'ERR_ADDRESS_REFUSED']);
+    expect(requests).toBe(0);
+  });
+
+  it('on this machine may send us to this machine', async () => {
+    const get = client();
+    expect(await get('here.test', '127.0.0.1')).toBe('hello');
+    expect(await get('127.0.0.1', 'here.test')).toBe('hello');
+  });
+
+  it('that the user has named may be anywhere but where no registry lives', async () => {
+    const get = client();
+    expect([await get('here.test'), await get('here.test', 'here.test')]).toEqual(['hello', 'hello']);
+    expect([await get('metadata.test'), await get('169.254.169.254')]).toEqual([
+      'ERR_ADDRESS_REFUSED',
+      'ERR_ADDRESS_REFUSED',
+    ]);
+  });
+
+  it('is connected to at those of its addresses alone that it may have', async () => {
+    names['mixed.test'] = [[metadata, here]];
+    expect(await client()('mixed.test')).toBe('hello');
+  });
+
+  it('stays public when its name is then resolved to an address inside (DNS rebinding)', async () => {
+    names['rebinding.test'] = [[publicOne], [here]];
+    const get = client();
+    // What it is, is asked before we are sent elsewhere; afterwards it is connected to, at its address inside.
+    expect(await get('here.test', 'rebinding.test')).toBe('ERR_ADDRESS_REFUSED');
+    expect(await get('rebinding.test')).toBe('hello');
+    expect(await get('here.test', 'rebinding.test')).toBe('ERR_ADDRESS_REFUSED');
+  });
+
+  it('is public when but one of its addresses is', async () => {
+    names['both.test'] = [[here, publicOne]];
+    expect(await client()('here.test', 'both.test')).toBe('ERR_ADDRESS_REFUSED');
+  });
+
+  it('sends us to the address that was checked, for the name is resolved once', async () => {
+    names['target.test'] = [[here], [metadata]];
+    expect(await client()('target.test', '127.0.0.1')).toBe('hello');
+    expect(lookups).toEqual(['target.test']);
+  });
+
+  it('may not use a connection that another may have', async () => {
+    const get = client();
+    expect(await get('here.test')).toBe('hello');
+    expect(await get('here.test', 'public.test')).toBe('ERR_ADDRESS_REFUSED');
+    expect(requests).toBe(1);
+  });
+
+  it('may send us to the hosts that the user trusts, yet to no metadata service', async () => {
+    const get = client({ trustedPrivateHosts: ['here.test', '127.0.0.0/8', 'metadata.test'] });
+    expect(await get('here.test', 'public.test')).toBe('hello');
+    expect(await get('127.0.0.1', 'public.test')).toBe('hello');
+    expect(await get('metadata.test', 'public.test')).toBe('ERR_ADDRESS_REFUSED');
+  });
+});
+
+describe('a refused address', () => {
+  it('is named in the failure, with the cure', async () => {
+    const transport = new Transport({ environment: {} });
+    transports.push(transport);
+    const sent = { method: 'GET', url: new URL('http://10.0.0.1/'), sentBy: new URL('https://8.8.8.8') } as const;
+    const error = await transport.request(sent).catch((thrown: unknown) => thrown);
+    expect(networkFailure(error)).toEqual({
+      code: 'ERR_ADDRESS_REFUSED',
+      text: 'we must not be sent to 10.0.0.1 by a registry at a public address',
+      hint: expect.stringContaining('TRUSTED_PRIVATE_HOSTS'),
+      transient: false,
+    });
+  });
+});
+
+describe('a time limit', () => {
+  it.each([
+    ['the first byte of an answer', { headersMs: 20 }, false, 'UND_ERR_HEADERS_TIMEOUT'],
+    ['the next bytes of a body', { bodyIdleMs: 20 }, true, 'UND_ERR_BODY_TIMEOUT'],
+  ])('ends the wait for %s', async (_, options, begins, code) => {
+    const silent = createServer((__, response) => {
+      if (begins) response.writeHead(200, { 'content-length': '2' }).write('1');
+    }).listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    try {
+      const transport = new Transport(options);
+      transports.push(transport);
+      const url = new URL(`http://127.0.0.1:${(silent.address() as AddressInfo).port}/`);
+      const reading = transport.request({ method: 'GET', url }).then((answer) => readBody(answer, 100));
+      expect(networkFailure(await reading.catch((error: unknown) => error))?.code).toBe(code);
+    } finally {
+      const closed = once(silent, 'close');
+      silent.close();
+      silent.closeAllConnections();
+      await closed;
+    }
+  });
+});

@@ -1,0 +1,140 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { networkFailure } from '../../functions/http/network-error.ts';
+import { proxyFor } from '../../functions/http/proxy.ts';
+import { readBody, Transport, type TransportOptions } from '../../functions/http/transport.ts';
+import { type ConnectProxy, startConnectProxy } from './connect-proxy.ts';
+
+const closing: (() => Promise<unknown>)[] = [];
+
+afterEach(async () => {
+  for (const close of closing.splice(0).toReversed()) await close();
+});
+
+async function serve(): Promise<number> {
+  const server = createServer((_, response) => response.end('hello')).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  closing.push(async () => {
+    const closed = once(server, 'close');
+    server.close();
+    server.closeAllConnections();
+    await closed;
+  });
+  return (server.address() as AddressInfo).port;
+}
+
+async function startProxy(refusal?: number): Promise<ConnectProxy> {
+  const proxy = await startConnectProxy(refusal);
+  closing.push(() => proxy.close());
+  return proxy;
+}
+
+function client(options: TransportOptions): (url: string, sentBy?: string) => Promise<string> {
+  const transport = new Transport(options);
+  closing.push(() => transport.destroy());
+  return async (url, sentBy) => {
+    const answer = await transport.request({
+      method: 'GET',
+      url: new URL(url),
+      ...(sentBy !== undefined && { sentBy: new URL(sentBy) }),
+    });
+    return (await readBody(answer, 1000)).toString();
+  };
+}
+
+async function failureOf(work: Promise<unknown>) {
+  const error = await work.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  return { error, failure: networkFailure(error) };
+}
+
+describe('the proxy for a URL', () => {
+  const environment = { HTTPS_PROXY: 'http://secure:1', http_proxy: 'plain:2', no_proxy: 'a.example 10.0.0.0/8' };
+  const proxy = (url: string) => proxyFor(new URL(url), environment)?.url.host;
+
+  it('goes by the scheme', () => {
+    expect([proxy('https://r.example'), proxy('http://r.example')]).toEqual(['secure:1', 'plain:2']);
+    expect(proxyFor(new URL('https://r.example'), { HTTP_PROXY: 'plain:2' })).toBeUndefined();
+  });
+
+  it.each(['https://a.example', 'http://x.a.example:5000', 'http://10.9.9.9:5000'])('is none for %s', (url) => {
+    expect(proxy(url)).toBeUndefined();
+  });
+
+  it.each(['http://127.0.0.1:5000', 'http://localhost:5000', 'http://[::1]:5000'])('is never asked for %s', (url) => {
+    expect(proxy(url)).toBeUndefined();
+  });
+
+  it('takes user and password out of the address', () => {
+    const found = proxyFor(new URL('https://r.example'), { https_proxy: 'http://ada:p%40ss@proxy:3128' });
+    expect(found?.url.href).toBe('http://proxy:3128/');
+    expect(found?.authorization).toBe(`Basic ${Buffer.from('ada:p@ss').toString('base64')}`);
+  });
+
+  it.each(['socks5://ada:horse@proxy:1', 'http://ada:horse@', 'http://ada:%E0horse@proxy:1'])(
+    'that cannot be used is refused, without its password: %s',
+    async (value) => {
+      const { error, failure } = await failureOf(client({ environment: { HTTPS_PROXY: value } })('https://r.example'));
+      expect(failure).toMatchObject({ code: 'ERR_INVALID_PROXY', text: expect.stringContaining('HTTPS_PROXY') });
+      expect(String((error as Error).stack) + JSON.stringify(failure)).not.toContain('horse');
+    },
+  );
+});
+
+describe('behind a proxy', () => {
+  it('a plain request is sent to it whole', async () => {
+    const [port, proxy] = [await serve(), await startProxy()];
+    const get = client({ environment: { HTTP_PROXY: `http://ada:horse@127.0.0.1:${proxy.port}` } });
+    expect(await get(`http://r.example:${port}/x`)).toBe('hello');
+    const authorization = `Basic ${Buffer.from('ada:horse').toString('base64')}`;
+    expect(proxy.seen).toMatchObject([
+      { method: 'GET', target: `http://r.example:${port}/x`, headers: { 'proxy-authorization': authorization } },
+    ]);
+  });
+
+  it('TLS goes through a tunnel', async () => {
+    const [port, proxy] = [await serve(), await startProxy()];
+    const get = client({ environment: { HTTPS_PROXY: proxy.url } });
+    // The server speaks no TLS, which shows that TLS was spoken to it and not to the proxy.
+    const { failure } = await failureOf(get(`https://r.example:${port}/`));
+    expect(failure?.text).toBe('the server does not speak TLS on this port');
+    expect(proxy.seen).toMatchObject([{ method: 'CONNECT', target: `r.example:${port}` }]);
+  });
+
+  it('this machine is reached directly', async () => {
+    const [port, proxy] = [await serve(), await startProxy()];
+    const get = client({ environment: { HTTP_PROXY: proxy.url } });
+    expect(await get(`http://127.0.0.1:${port}/`)).toBe('hello');
+    expect(proxy.seen).toEqual([]);
+  });
+
+  it.each([
+    ['http', 407],
+    ['https', 407],
+    ['https', 403],
+  ])('its refusal of %s is told from the server’s, without its password: %d', async (scheme, status) => {
+    const proxy = await startProxy(status);
+    const address = `http://ada:horse@127.0.0.1:${proxy.port}`;
+    const get = client({ environment: { HTTP_PROXY: address, HTTPS_PROXY: address } });
+    const { error, failure } = await failureOf(get(`${scheme}://r.example/`));
+    expect(failure).toMatchObject({ code: 'ERR_PROXY_REFUSED', text: expect.stringContaining(String(status)) });
+    const shown = String((error as Error).stack) + JSON.stringify([error, failure]);
+    for (const secret of ['horse', Buffer.from('ada:horse').toString('base64')]) expect(shown).not.toContain(secret);
+  });
+
+  it('a registry is public, and may not send us to an address inside', async () => {
+    const [port, proxy] = [await serve(), await startProxy()];
+    const get = client({ environment: { HTTP_PROXY: proxy.url } });
+    const registry = 'http://r.example';
+    for (const inside of [`http://127.0.0.1:${port}/`, `http://localhost:${port}/`, 'http://10.0.0.1/']) {
+      const { failure } = await failureOf(get(inside, registry));
+      expect([inside, failure?.code]).toEqual([inside, 'ERR_ADDRESS_REFUSED']);
+    }
+    expect(proxy.seen).toEqual([]);
+    expect(await get(`http://storage.example:${port}/`, registry)).toBe('hello');
+  });
+});
