@@ -11,26 +11,12 @@ const maxPages = 1_000;
 /** Every tag of a repository, `undefined` when there is no such repository. Names that are not tags are left out. */
 export async function listTags(repository: Repository, signal?: AbortSignal): Promise<string[] | undefined> {
   const tags: string[] = [];
-  let target: string | URL = `${repository.name}/tags/list?n=1000`;
-  for (let page = 0; page < maxPages; page++) {
-    const request: RegistryRequest = {
-      method: 'GET',
-      target,
-      scopes: [repositoryScope(repository.name, 'pull')],
-      expect: [200, 404],
-      doing: 'list the tags of',
-      repository: repository.name,
-      writes: false,
-      signal,
-    };
-    const unreadable = (cause: unknown) => unreadableList(repository, cause);
-    const { response, bytes } = await repository.registry.read(request, { bytes: pageLimit, exceeded: unreadable });
-    if (response.status === 404) return undefined;
-    for (const tag of parsePage(bytes, unreadable)) tags.push(tag);
-    // RFC 8288; distribution-spec, "Listing Tags": the next page is named by the registry, not built by the client.
-    const next = /<([^>]+)>\s*;\s*rel="?next"?/.exec(response.header('link') ?? '')?.[1];
-    if (next === undefined) break;
-    target = repository.registry.resolve(next, target);
+  let target: string | URL | undefined = `${repository.name}/tags/list?n=1000`;
+  for (let count = 0; target !== undefined && count < maxPages; count++) {
+    const page: Page | undefined = await readPage(repository, target, signal);
+    if (!page) return undefined;
+    for (const tag of page.tags) tags.push(tag);
+    target = page.next;
   }
   return tags;
 }
@@ -41,23 +27,39 @@ export async function listTags(repository: Repository, signal?: AbortSignal): Pr
  */
 export async function hasTags(repository: Repository, signal?: AbortSignal): Promise<boolean> {
   try {
-    const request: RegistryRequest = {
-      method: 'GET',
-      target: `${repository.name}/tags/list?n=1`,
-      scopes: [repositoryScope(repository.name, 'pull')],
-      expect: [200, 404],
-      doing: 'list the tags of',
-      repository: repository.name,
-      writes: false,
-      signal,
-    };
-    const unreadable = (cause: unknown) => unreadableList(repository, cause);
-    const { response, bytes } = await repository.registry.read(request, { bytes: pageLimit, exceeded: unreadable });
-    return response.status === 200 && parsePage(bytes, unreadable).length > 0;
+    const page = await readPage(repository, `${repository.name}/tags/list?n=1`, signal);
+    return page !== undefined && page.tags.length > 0;
   } catch (error) {
     if (error instanceof RegistryFailure) return true;
     throw error;
   }
+}
+
+interface Page {
+  tags: string[];
+  /** The next page is named by the registry, not built by the client (RFC 8288; distribution-spec, "Listing Tags"). */
+  next: URL | undefined;
+}
+
+async function readPage(repository: Repository, target: string | URL, signal?: AbortSignal): Promise<Page | undefined> {
+  const request: RegistryRequest = {
+    method: 'GET',
+    target,
+    scopes: [repositoryScope(repository.name, 'pull')],
+    expect: [200, 404],
+    doing: 'list the tags of',
+    repository: repository.name,
+    writes: false,
+    signal,
+  };
+  const unreadable = (cause: unknown) => unreadableList(repository, cause);
+  const { response, bytes } = await repository.registry.read(request, { bytes: pageLimit, exceeded: unreadable });
+  if (response.status === 404) return undefined;
+  const next = /<([^>]+)>\s*;\s*rel="?next"?/.exec(response.header('link') ?? '')?.[1];
+  return {
+    tags: parsePage(bytes, unreadable),
+    next: next === undefined ? undefined : repository.registry.resolve(next, target),
+  };
 }
 
 function parsePage(bytes: Buffer, unreadable: (cause: unknown) => Error): string[] {
