@@ -2,7 +2,6 @@ import { FactoryError } from '../errors.ts';
 import { type CopiedImage, copyImage } from '../oci/copy-image.ts';
 import { copyReferrers } from '../oci/copy-referrers.ts';
 import type { Digest } from '../oci/digest.ts';
-import type { Image } from '../oci/image.ts';
 import { getManifest, resolveTag } from '../oci/manifests.ts';
 import { hasTags } from '../oci/tags.ts';
 import { parseImageName, type Reference } from '../oci/reference.ts';
@@ -81,7 +80,8 @@ async function copyPlanned(
     copied = await copyImage({ source, destination, image, tag: target.tag, fresh, ledger, onProgress, signal });
     if (!copied.confirmed) await checkArrival(destination, target, digest, signal);
   }
-  const subjects = subjectsOf(image);
+  // A root and the images of an index: each may be signed.
+  const subjects = image.manifests.map(({ digest: subject }) => subject);
   const extra = await copyReferrers({
     source,
     destination,
@@ -96,11 +96,6 @@ async function copyPlanned(
     bytesTransferred: copied.bytesTransferred + extra.bytesTransferred,
     bytesSkipped: copied.bytesSkipped + extra.bytesSkipped,
   };
-}
-
-/** A root and the images of an index: each may be signed. */
-function subjectsOf({ root, manifests }: Image): Digest[] {
-  return [root.digest, ...manifests.filter(({ digest }) => digest !== root.digest).map(({ digest }) => digest)];
 }
 
 /** The registry's word that the tag now leads to what was meant. */
