@@ -1,14 +1,23 @@
+import { log } from './call-log.ts';
 import { FactoryError } from './errors.ts';
 import { anonymous, type CredentialProvider, firstOf } from './oci/auth/credentials.ts';
 import { dockerConfigCredentials } from './oci/auth/docker-config.ts';
-import { Runtime } from './runtime.ts';
+import { Runtime, type RuntimeParts } from './runtime.ts';
 import { type Environment, parseConfiguration } from './settings/configuration.ts';
-import { EcrCredentials, EcrRepositories } from './aws/ecr.ts';
+import { awsAdapters } from './aws/adapters.ts';
 import { S3ObjectStore } from './aws/s3-object-store.ts';
 import { readSecret } from './aws/secrets.ts';
+import type { Host, LambdaParts } from './task.ts';
+
+let runtime: Runtime | undefined;
+
+/** Keeps its runtime from call to call, and writes a log. */
+export function lambdaHost(parts?: LambdaParts): Host {
+  return { log, startRuntime: async () => (runtime ??= createRuntime(process.env, await parts?.())) };
+}
 
 /** What the tasks work with on Lambda: secrets from Secrets Manager, documents in S3, ECR by the function's role. */
-export async function createLambdaRuntime(environment: Environment): Promise<Runtime> {
+function createRuntime(environment: Environment, parts: Partial<RuntimeParts> = {}): Runtime {
   const configuration = parseConfiguration(environment);
   const bucket = environment['STATE_BUCKET'];
   if (!bucket) {
@@ -16,16 +25,20 @@ export async function createLambdaRuntime(environment: Environment): Promise<Run
       hint: 'Deploy the functions with the construct, which sets it.',
     });
   }
-  const { harnessApiKey, harnessApiKeySecret, registryCredentialsSecret } = configuration;
+  const { harnessApiKey, harnessApiKeySecret, registryCredentialsSecret, callbackUrlSecret } = configuration;
+  const aws = awsAdapters(configuration);
   return new Runtime({
+    ...aws,
     configuration,
     store: new S3ObjectStore(bucket),
     harnessApiKey: async () => harnessApiKey ?? readSecret(harnessApiKeySecret ?? ''),
     credentials: firstOf(
-      new EcrCredentials(),
+      aws.credentials,
       registryCredentialsSecret === undefined ? anonymous : secretCredentials(registryCredentialsSecret),
     ),
-    repositories: new EcrRepositories(),
+    callbackTarget: callbackUrlSecret === undefined ? undefined : () => readSecret(callbackUrlSecret),
+    onProgress: (event) => log.progress(event),
+    ...parts,
   });
 }
 

@@ -3,7 +3,11 @@ import { Transport } from './http/transport.ts';
 import type { CredentialProvider } from './oci/auth/credentials.ts';
 import { BlobLedger } from './oci/blob-ledger.ts';
 import type { Digest } from './oci/digest.ts';
+import type { ImageScans } from './oci/image-scans.ts';
+import type { LayerUploads } from './oci/part-sink.ts';
 import { Registry, type RetryPolicy } from './oci/registry.ts';
+import type { Notification, Plan, Report } from './run/documents.ts';
+import type { LockOptions } from './run/lock.ts';
 import { ManifestCache } from './run/manifest-cache.ts';
 import { RunDocuments } from './run/run-documents.ts';
 import type { Configuration } from './settings/configuration.ts';
@@ -14,14 +18,27 @@ export type ProgressEvent =
   | { kind: 'image-started'; image: string; bytes: number }
   | { kind: 'image-progress'; image: string; bytes: number }
   | { kind: 'image-finished'; image: string; status: 'copied' | 'skipped' | 'failed'; message?: string }
+  /** Nothing is asked of a registry, or done for an image, for so many seconds: the registry wants it so. */
+  | { kind: 'wait'; subject: string; seconds: number }
   | { kind: 'note'; message: string };
 
 /** Registries that need more than the OCI API: repositories made by hand, images deleted by another call. */
 export interface RepositoryAdministration {
-  /** Makes the repository when its registry does not do so by itself. */
-  ensure(registry: string, repository: string): Promise<void>;
+  /** Makes the repository when its registry does not do so by itself. Returns whether it did: then nothing is in it. */
+  ensure(registry: string, repository: string): Promise<boolean | undefined>;
+  /** What a person can do so that the registry mounts blobs; `undefined` when it does, or nothing is known. */
+  adviceOnMounts?(registry: string): Promise<string | undefined>;
   /** Deletes images where the OCI API cannot; returns whether it was this adapter's to do. */
   deleteImages(registry: string, repository: string, digests: readonly Digest[]): Promise<boolean>;
+}
+
+/** A state machine or function of the customer's, which stands in for a stage of ours. */
+export interface Template {
+  /**
+   * Calls it under a name that is this call's own: a call that is made again goes on waiting for the first one's answer.
+   * Throws `TemplateFailed`, and `RegistryThrottled` or `RegistryUnreachable` when it could not be asked.
+   */
+  call(name: string, input: unknown, signal?: AbortSignal): Promise<{ running: true } | { output: unknown }>;
 }
 
 export interface RuntimeParts {
@@ -31,10 +48,23 @@ export interface RuntimeParts {
   harnessApiKey: () => Promise<string>;
   credentials: CredentialProvider;
   repositories: RepositoryAdministration;
+  /** How blobs are sent in parts to registries that have a way of their own. */
+  layerUploads?: (registry: string) => LayerUploads | undefined;
+  /** Registries that scan the images they hold. */
+  scans?: (registry: string) => ImageScans | undefined;
+  /** What an ARN in the configuration names. */
+  template?: (arn: string) => Template;
   onProgress?: (event: ProgressEvent) => void;
   retry?: Partial<RetryPolicy>;
   /** Pauses between readings of a configuration that does not show yet what was written, in milliseconds. */
   readBackPausesMs?: readonly number[];
+  lock?: LockOptions;
+  /** Reads the secret that names whom to tell when a run ends. */
+  callbackTarget?: (() => Promise<string>) | undefined;
+  /** Tells people how a run ended. */
+  notify?: ((notification: Notification) => Promise<void>) | undefined;
+  /** Keeps the numbers of a run where curves are drawn of them. */
+  record?: (report: Report) => void;
 }
 
 /** 30 s in all: Harness may serve an old copy for a while. */
@@ -47,21 +77,28 @@ export class Runtime {
   readonly repositories: RepositoryAdministration;
   readonly manifests: ManifestCache;
   readonly readBackPausesMs: readonly number[];
+  readonly lock: LockOptions;
+  readonly callbackTarget: (() => Promise<string>) | undefined;
+  readonly notify: RuntimeParts['notify'];
+  readonly transport: Transport;
   readonly #parts: RuntimeParts;
-  readonly #transport: Transport;
   readonly #registries = new Map<string, Registry>();
   #ledgers: { runId: string; byRegistry: Map<string, BlobLedger> } = { runId: '', byRegistry: new Map() };
+  #plan: Plan | undefined;
   #harness: Promise<HarnessClient> | undefined;
 
   constructor(parts: RuntimeParts) {
     this.#parts = parts;
     const { registryCerts, trustedPrivateHosts } = parts.configuration;
-    this.#transport = new Transport({ registryCerts, trustedPrivateHosts });
+    this.transport = new Transport({ registryCerts, trustedPrivateHosts });
     this.configuration = parts.configuration;
     this.store = parts.store;
     this.repositories = parts.repositories;
     this.manifests = new ManifestCache(parts.store);
     this.readBackPausesMs = parts.readBackPausesMs ?? defaultReadBackPausesMs;
+    this.lock = parts.lock ?? {};
+    this.callbackTarget = parts.callbackTarget;
+    this.notify = parts.notify;
   }
 
   run(runId: string): RunDocuments {
@@ -82,16 +119,48 @@ export class Runtime {
     if (!registry) {
       registry = new Registry({
         registry: name,
-        transport: this.#transport,
+        transport: this.transport,
         credentials: this.#parts.credentials,
         insecure: this.configuration.insecureRegistries.includes(name),
         trustedTokenHosts: this.configuration.trustedTokenHosts,
         onNote: (message) => this.progress({ kind: 'note', message }),
         ...(this.#parts.retry && { retry: this.#parts.retry }),
       });
+      let told = 0;
+      registry.limits.watchPauses((until) => {
+        // What was under way together is refused together, each a moment later.
+        if (until < told + 1_000) return;
+        told = until;
+        this.progress({ kind: 'wait', subject: name, seconds: Math.ceil((until - Date.now()) / 1_000) });
+      });
       this.#registries.set(name, registry);
     }
     return registry;
+  }
+
+  layerUploads(registry: string): LayerUploads | undefined {
+    return this.#parts.layerUploads?.(registry);
+  }
+
+  scans(registry: string): ImageScans | undefined {
+    return this.#parts.scans?.(registry);
+  }
+
+  template(arn: string): Template {
+    const template = this.#parts.template?.(arn);
+    if (!template) throw new TypeError(`nothing here can call ${arn}`);
+    return template;
+  }
+
+  /** Those that were asked for. */
+  get registries(): Iterable<Registry> {
+    return this.#registries.values();
+  }
+
+  /** The plan of a run, for its copies: each needs one row of it, and nothing changes it meanwhile. Read once. */
+  async plan(runId: string): Promise<Plan> {
+    if (this.#plan?.runId !== runId) this.#plan = await this.run(runId).plan.get();
+    return this.#plan;
   }
 
   /** What a run knows of the blobs at a registry. Forgotten with the run: registries clean up in between. */
@@ -106,8 +175,12 @@ export class Runtime {
     this.#parts.onProgress?.(event);
   }
 
+  record(report: Report): void {
+    this.#parts.record?.(report);
+  }
+
   async close(): Promise<void> {
-    await this.#transport.destroy();
+    await this.transport.destroy();
   }
 
   async #connectHarness(): Promise<HarnessClient> {
@@ -116,7 +189,7 @@ export class Runtime {
       url: harnessUrl,
       apiKey: await this.#parts.harnessApiKey(),
       ...(harnessAccountId !== undefined && { accountId: harnessAccountId }),
-      transport: this.#transport,
+      transport: this.transport,
       ...(this.#parts.retry && { retry: { attempts: 4, baseMs: 500, maxMs: 8_000, ...this.#parts.retry } }),
     });
   }

@@ -1,16 +1,21 @@
 import { type ErrorDocument, FactoryError } from './errors.ts';
-import type { Runtime } from './runtime.ts';
+import { Deadline } from './oci/deadline.ts';
+import type { Runtime, RuntimeParts } from './runtime.ts';
 
 /** The part of Lambda's context that tasks use, and what an engine in one process passes in its place. */
 export interface TaskContext {
   /** Given by an engine that runs tasks in its own process; on Lambda each function makes its own. */
   runtime?: Runtime;
   signal?: AbortSignal;
+  /** Lambda's own: how long until the task is ended from outside. */
+  getRemainingTimeInMillis?(): number;
 }
 
 export interface TaskRun {
   runtime: Runtime;
   signal: AbortSignal | undefined;
+  /** By when the task returns; absent where nobody ends it. */
+  deadline?: Deadline | undefined;
 }
 
 /**
@@ -37,32 +42,50 @@ function bounded({ message, problems, ...document }: ErrorDocument): ErrorDocume
   return { ...document, message: more > 0 ? `${text}; ${more} of them are not shown` : text, problems: shown };
 }
 
-let lambdaRuntime: Promise<Runtime> | undefined;
+/** Who writes down how the calls of tasks go. */
+export interface CallLog {
+  started(event: unknown, context: TaskContext): void;
+  finished(result: unknown): void;
+  failed(error: FactoryError): void;
+}
+
+/** Where a task runs. */
+export interface Host {
+  /** Absent where progress is watched. */
+  log?: CallLog;
+  startRuntime(): Promise<Runtime>;
+}
+
+/** What only one task needs on Lambda, so that the bundles of the others go without it. */
+export type LambdaParts = () => Promise<Partial<RuntimeParts>>;
 
 /** Wraps a task as a Lambda handler. */
-export function handle<Event, Result>(task: (event: Event, run: TaskRun) => Promise<Result>) {
+export function handle<Event, Result>(
+  task: (event: Event, run: TaskRun) => Promise<Result>,
+  lambdaParts?: LambdaParts,
+) {
   return async (event: Event, context: TaskContext): Promise<Result> => {
+    const host = await hostOf(context, lambdaParts);
+    host.log?.started(event, context);
     try {
       context.signal?.throwIfAborted();
-      const runtime = context.runtime ?? (await (lambdaRuntime ??= startLambdaRuntime()));
-      return await task(event, { runtime, signal: context.signal });
-    } catch (error) {
-      if (context.signal?.aborted) throw new TaskError(interrupted());
-      throw new TaskError(FactoryError.from(error));
+      const runtime = await host.startRuntime();
+      const remaining = context.getRemainingTimeInMillis?.();
+      const deadline = remaining === undefined ? undefined : Deadline.in(remaining);
+      const result = await task(event, { runtime, signal: context.signal, deadline });
+      host.log?.finished(result);
+      return result;
+    } catch (thrown) {
+      const error = context.signal?.aborted ? interrupted() : FactoryError.from(thrown);
+      host.log?.failed(error);
+      throw new TaskError(error);
     }
   };
 }
 
-/** Loaded on Lambda only: a run in one process needs no AWS SDK. */
-async function startLambdaRuntime(): Promise<Runtime> {
-  try {
-    const { createLambdaRuntime } = await import('./lambda-runtime.ts');
-    return await createLambdaRuntime(process.env);
-  } catch (error) {
-    // A warm function must not fail for ever.
-    lambdaRuntime = undefined;
-    throw error;
-  }
+async function hostOf({ runtime }: TaskContext, parts?: LambdaParts): Promise<Host> {
+  // Loaded on Lambda only: a run in one process needs no AWS SDK.
+  return runtime ? { startRuntime: async () => runtime } : (await import('./lambda-runtime.ts')).lambdaHost(parts);
 }
 
 function interrupted(): FactoryError {

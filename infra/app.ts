@@ -3,26 +3,34 @@ import { FactoryError } from '../functions/errors.ts';
 import { parseConfiguration } from '../functions/settings/configuration.ts';
 import { describeProblems } from '../functions/settings/problems.ts';
 import { defaultApiKeySecretName } from './harness-ci-image-factory.ts';
+import { settingOf, variableOf } from './settings.ts';
 import { HarnessCiImageFactoryStack } from './stack.ts';
 
+// By hand, because what is wrong must leave nothing to deploy.
+const app = new App({ autoSynth: false });
+/** Settings may come as context, too: `-c registryName=…` says the same as REGISTRY_NAME, and counts for more. */
+const context = Object.fromEntries(
+  Object.entries(app.node.getAllContext() as Record<string, unknown>)
+    // CDK's own have a colon.
+    .filter(([key]) => /^[A-Za-z]+$/.test(key))
+    .map(([key, value]) => [variableOf(key), String(value)]),
+);
+
 try {
-  if (process.env['SCHEDULE']) {
-    // Ignoring it would look like obeying.
-    const problems = [
-      { path: 'SCHEDULE', found: 'a value', allowed: 'nothing: this version has no schedule of its own' },
-    ];
-    const hint = 'Start the state machine from a schedule of yours, and unset the variable.';
-    throw new FactoryError('InvalidConfiguration', 'the configuration has 1 problem', { hint, problems });
-  }
+  const environment = { ...process.env, ...context };
   const configuration = parseConfiguration({
-    ...process.env,
+    ...environment,
     // On AWS the key is in Secrets Manager, whatever a local run on this machine uses.
     HARNESS_API_KEY: undefined,
-    HARNESS_API_KEY_SECRET: process.env['HARNESS_API_KEY_SECRET'] || defaultApiKeySecretName,
+    HARNESS_API_KEY_SECRET: environment['HARNESS_API_KEY_SECRET'] || defaultApiKeySecretName,
   });
-  new HarnessCiImageFactoryStack(new App(), 'HarnessCiImageFactory', { configuration });
+  new HarnessCiImageFactoryStack(app, 'HarnessCiImageFactory', { configuration });
+  app.synth();
 } catch (error) {
   if (!(error instanceof FactoryError)) throw error;
-  console.error([`${error.name}: ${error.message}. ${error.hint}`, ...describeProblems(error.problems)].join('\n'));
+  const problems = error.problems?.map(({ path, ...problem }) => {
+    return { ...problem, path: Object.hasOwn(context, path) ? `-c ${settingOf(path)}` : path };
+  });
+  console.error([`${error.name}: ${error.message}. ${error.hint}`, ...describeProblems(problems)].join('\n'));
   process.exitCode = 2;
 }

@@ -1,180 +1,101 @@
 import { Duration, Names, RemovalPolicy } from 'aws-cdk-lib';
-import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import type { IMetric, MetricOptions } from 'aws-cdk-lib/aws-cloudwatch';
+import { Connections, type IConnectable } from 'aws-cdk-lib/aws-ec2';
+import { type Grant, type IGrantable, PermissionsBoundary, PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
-import { BlockPublicAccess, Bucket, BucketEncryption } from 'aws-cdk-lib/aws-s3';
-import { type ISecret, Secret } from 'aws-cdk-lib/aws-secretsmanager';
+import type { IBucket } from 'aws-cdk-lib/aws-s3';
+import { Secret } from 'aws-cdk-lib/aws-secretsmanager';
+import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import { DefinitionBody, LogLevel, StateMachine, StateMachineType } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
+import { parseCron } from '../functions/settings/cron.ts';
 import { acceptFinding, acceptWildcard } from './accepted-finding.ts';
-import { targetRegistry } from './target-registry.ts';
-import { TaskFunction } from './task-function.ts';
+import { assertProps } from './checked-props.ts';
+import { allowLogs } from './encryption.ts';
+import type { HarnessCiImageFactoryProps } from './harness-ci-image-factory-props.ts';
+import { addVpcEndpoints, connectionEnvironment, functionNetwork } from './network.ts';
+import { allowAlarmsToPublish, allowToPublish, notificationTopic } from './notification-topic.ts';
+import { Alarms } from './operations/alarms.ts';
+import { Dashboard } from './operations/dashboard.ts';
+import { type FactoryMetric, factoryMetric, metricsNamespace } from './operations/metrics.ts';
+import { Queries } from './operations/queries.ts';
+import { RunSchedule } from './schedule.ts';
+import { environmentOf } from './settings.ts';
+import { allowState, stateBucket } from './state-bucket.ts';
+import { type TargetRegistry, targetRegistry } from './target-registry.ts';
+import { type FunctionSettings, TaskFunction } from './task-function.ts';
 import { taskNeeds } from './task-needs.ts';
+import { Webhook } from './webhook.ts';
 import { placeholderOf, readWorkflowDefinition, tasksOf } from './workflow-definition.ts';
+
+export type * from './harness-ci-image-factory-props.ts';
 
 /** Of the secret that holds the Harness API key, when the deployment names no other. */
 export const defaultApiKeySecretName = 'harness-ci-image-factory/api-key';
 
-export interface HarnessCiImageFactoryProps {
-  /**
-   * Base URL of Harness, with or without `/gateway`.
-   * @default - Harness's public service
-   */
-  readonly harnessUrl?: string | undefined;
-  /**
-   * The Harness account.
-   * @default - taken from the API key
-   */
-  readonly harnessAccountId?: string | undefined;
-  /**
-   * Organization of the connector and of callbacks.
-   * @default - account scope
-   */
-  readonly orgId?: string | undefined;
-  /**
-   * Project of the connector and of callbacks. Needs `orgId`.
-   * @default - organization or account scope
-   */
-  readonly projectId?: string | undefined;
-  /**
-   * The secret that holds the Harness API key: as text, or as a key/value pair.
-   * @default - the secret named `harness-ci-image-factory/api-key`
-   */
-  readonly harnessApiKeySecret?: ISecret | undefined;
-  /**
-   * Where images are stored, `host[:port][/prefix]`. In ECR the functions may use the repositories below the prefix
-   * and no others; without a prefix, every repository of that registry.
-   * @default - the ECR registry of the stack's account and region
-   */
-  readonly registryName?: string | undefined;
-  /**
-   * The secret that holds registry credentials, in the form of a Docker `config.json`. ECR needs none.
-   * @default - none: registries other than ECR are used anonymously
-   */
-  readonly registryCredentialsSecret?: ISecret | undefined;
-  /**
-   * Registries without TLS, as `host[:port]`.
-   * @default - none
-   */
-  readonly insecureRegistries?: readonly string[] | undefined;
-  /**
-   * Hosts other than the registries themselves that may be sent registry credentials, as `host[:port]`.
-   * @default - none
-   */
-  readonly trustedTokenHosts?: readonly string[] | undefined;
-  /**
-   * Hosts in a private network that a public registry may send us to, such as its storage behind a private endpoint.
-   * @default - none
-   */
-  readonly trustedPrivateHosts?: readonly string[] | undefined;
-  /**
-   * Folder of CA and client certificates of registries, laid out as Docker's `certs.d`; for instance `/opt/certs.d` of
-   * a layer.
-   * @default - none
-   */
-  readonly registryCerts?: string | undefined;
-  /**
-   * Where official images come from, tried in this order.
-   * @default - Google Artifact Registry, then ECR Public, then Docker Hub
-   */
-  readonly sourceRegistry?: readonly string[] | undefined;
-  /**
-   * The Harness connector that must exist and resolve to the registry before Harness is switched.
-   * @default - not checked
-   */
-  readonly containerRegistryConnector?: string | undefined;
-  /**
-   * Whether an execution switches Harness to the copies, unless its input says otherwise.
-   * @default true
-   */
-  readonly modifyDefault?: boolean | undefined;
-  /**
-   * How many images are copied at once, 1 to 40, unless an execution's input says otherwise.
-   * @default 5
-   */
-  readonly maxConcurrency?: number | undefined;
-  /**
-   * How long logs are kept.
-   * @default RetentionDays.THREE_MONTHS
-   */
-  readonly logRetention?: RetentionDays | undefined;
-}
-
 /**
  * Keeps the Harness CI images in a registry of one's own current, and points Harness at them: the workflow, its
- * functions, and the bucket for their state.
+ * functions and triggers, the bucket for their state, and what tells how it fares.
  *
  * @example
- * new HarnessCiImageFactory(this, 'ImageFactory', {
+ * const factory = new HarnessCiImageFactory(this, 'ImageFactory', {
  *   registryName: '123456789012.dkr.ecr.eu-west-1.amazonaws.com/mirror',
  * });
+ * factory.topic.addSubscription(new EmailSubscription('platform@example.com'));
  */
-export class HarnessCiImageFactory extends Construct {
-  /** Plans, snapshots and reports, by run. It outlives the stack: a snapshot may still be needed. */
-  readonly bucket: Bucket;
+export class HarnessCiImageFactory extends Construct implements IConnectable {
+  /** Plans, snapshots and reports, by run. */
+  readonly bucket: IBucket;
+  /** Outcomes and alarms. */
+  readonly topic: ITopic;
   /** One per task of the workflow, by the name of the task's folder. */
   readonly functions: ReadonlyMap<string, TaskFunction>;
   readonly stateMachine: StateMachine;
+  /** `undefined` when it is off. */
+  readonly schedule: RunSchedule | undefined;
+  /** `undefined` when there is none. */
+  readonly webhook: Webhook | undefined;
+  readonly alarms: Alarms;
+  /** The security groups of the functions; none outside a VPC. */
+  readonly connections: Connections;
+  /** The dimension of the factory's metrics. */
+  readonly #service: string;
 
+  /** Throws `InvalidConfiguration` with every problem of the props at once. */
   constructor(scope: Construct, id: string, props: HarnessCiImageFactoryProps = {}) {
     super(scope, id);
-    const logRetention = props.logRetention ?? RetentionDays.THREE_MONTHS;
+    assertProps(this, props);
+    const { encryptionKey, permissionsBoundary, logRetention = RetentionDays.THREE_MONTHS } = props;
+    if (permissionsBoundary) PermissionsBoundary.of(this).apply(permissionsBoundary);
+    if (encryptionKey) allowLogs(this, encryptionKey);
+    this.#service = Names.uniqueResourceName(this, { maxLength: 64 });
+    this.bucket = props.bucket ?? stateBucket(this, props);
+    this.topic = props.topic ?? notificationTopic(this, encryptionKey);
+    allowAlarmsToPublish(this, this.topic);
+
     const apiKey = props.harnessApiKeySecret ?? Secret.fromSecretNameV2(this, 'ApiKey', defaultApiKeySecretName);
     const registry = targetRegistry(this, props.registryName);
+    const network = functionNetwork(this, props);
+    this.connections = new Connections({ securityGroups: network?.securityGroups ?? [] });
+    if (network && props.createVpcEndpoints)
+      addVpcEndpoints(this, network, { ecr: registry.repositoriesArn !== undefined });
+    const settings = { ...props, harnessApiKeySecret: apiKey, registryName: registry.name };
+    const common: FunctionSettings = {
+      environment: {
+        ...environmentOf(settings),
+        ...connectionEnvironment(this, props),
+        POWERTOOLS_SERVICE_NAME: this.#service,
+        POWERTOOLS_METRICS_NAMESPACE: metricsNamespace,
+      },
+      logRetention,
+      encryptionKey,
+      network,
+      layers: props.layers,
+    };
     const definition = readWorkflowDefinition();
-
-    this.bucket = new Bucket(this, 'State', {
-      blockPublicAccess: BlockPublicAccess.BLOCK_ALL,
-      encryption: BucketEncryption.S3_MANAGED,
-      enforceSSL: true,
-      versioned: true,
-      lifecycleRules: [
-        { prefix: 'runs/', expiration: Duration.days(90) },
-        { noncurrentVersionExpiration: Duration.days(30), abortIncompleteMultipartUploadAfter: Duration.days(1) },
-      ],
-    });
-    acceptFinding(this.bucket, 'S1', 'Only the functions beside it use it; audit it with CloudTrail data events.');
-
-    const environment = present({
-      STATE_BUCKET: this.bucket.bucketName,
-      HARNESS_URL: props.harnessUrl,
-      HARNESS_ACCOUNT_ID: props.harnessAccountId,
-      ORG_ID: props.orgId,
-      PROJECT_ID: props.projectId,
-      HARNESS_API_KEY_SECRET: referenceTo(apiKey),
-      REGISTRY_NAME: registry.name,
-      REGISTRY_CREDENTIALS_SECRET: props.registryCredentialsSecret && referenceTo(props.registryCredentialsSecret),
-      INSECURE_REGISTRIES: props.insecureRegistries?.join(','),
-      TRUSTED_TOKEN_HOSTS: props.trustedTokenHosts?.join(','),
-      TRUSTED_PRIVATE_HOSTS: props.trustedPrivateHosts?.join(','),
-      REGISTRY_CERTS: props.registryCerts,
-      SOURCE_REGISTRY: props.sourceRegistry?.join(','),
-      CONTAINER_REGISTRY_CONNECTOR: props.containerRegistryConnector,
-      MODIFY_DEFAULT: props.modifyDefault?.toString(),
-      MAX_CONCURRENCY: props.maxConcurrency?.toString(),
-    });
-
     this.functions = new Map(
-      tasksOf(definition).map((task) => [
-        task,
-        new TaskFunction(this, placeholderOf(task).replace(/Function$/, ''), { task, environment, logRetention }),
-      ]),
+      tasksOf(definition).map((task) => [task, this.#addFunction(task, common, registry, settings)]),
     );
-    for (const [task, { role }] of this.functions) {
-      const needs = taskNeeds[task] ?? {};
-      role.addToPolicy(new PolicyStatement({ actions: ['s3:ListBucket'], resources: [this.bucket.bucketArn] }));
-      const objects = this.bucket.arnForObjects('*');
-      role.addToPolicy(new PolicyStatement({ actions: ['s3:GetObject', 's3:PutObject'], resources: [objects] }));
-      acceptWildcard(role, objects, 'The objects of one bucket, whose keys hold run ids.');
-
-      if (needs.harnessApiKey) apiKey.grantRead(role);
-      if (needs.registryCredentials) props.registryCredentialsSecret?.grantRead(role);
-      if (needs.ecr && registry.repositoriesArn) {
-        role.addToPolicy(new PolicyStatement({ actions: [...needs.ecr], resources: [registry.repositoriesArn] }));
-        acceptWildcard(role, registry.repositoriesArn, 'One repository per image, below the prefix of registryName.');
-        role.addToPolicy(new PolicyStatement({ actions: ['ecr:GetAuthorizationToken'], resources: ['*'] }));
-        acceptWildcard(role, '*', 'ecr:GetAuthorizationToken knows no resources.');
-      }
-    }
 
     this.stateMachine = new StateMachine(this, 'Workflow', {
       stateMachineType: StateMachineType.STANDARD,
@@ -187,9 +108,10 @@ export class HarnessCiImageFactory extends Construct {
         destination: new LogGroup(this, 'WorkflowLogs', {
           // Under any other name, each state machine makes the account's log resource policy longer, up to its limit:
           // https://docs.aws.amazon.com/step-functions/latest/dg/bp-cwl.html
-          logGroupName: `/aws/vendedlogs/states/${Names.uniqueResourceName(this, { maxLength: 64 })}`,
+          logGroupName: `/aws/vendedlogs/states/${this.#service}`,
           retention: logRetention,
           removalPolicy: RemovalPolicy.DESTROY,
+          ...(encryptionKey && { encryptionKey }),
         }),
         level: LogLevel.ERROR,
         includeExecutionData: false,
@@ -198,14 +120,108 @@ export class HarnessCiImageFactory extends Construct {
     for (const { handler } of this.functions.values()) handler.grantInvokeLatestVersion(this.stateMachine);
     acceptFinding(this.stateMachine, 'SF1', 'Step Functions keeps every event for 90 days; the log is for errors.');
     acceptWildcard(this.stateMachine, '*', 'Log delivery and X-Ray know no resources.');
+
+    const { stateMachine, topic } = this;
+    const { schedule: cron, scheduleTimeZone: timeZone } = props;
+    this.schedule =
+      cron === 'off' ? undefined : new RunSchedule(this, 'Schedule', { stateMachine, cron, timeZone, encryptionKey });
+    this.webhook = props.webhook && new Webhook(this, 'Webhook', { ...props.webhook, ...common, stateMachine });
+
+    const overdueAfter = props.overdueAfter ?? (isDaily(cron) ? Duration.hours(36) : undefined);
+    const deadLetterQueue = this.schedule?.deadLetterQueue;
+    this.alarms = new Alarms(this, 'Alarms', { stateMachine, topic, overdueAfter, deadLetterQueue });
+    this.#addViews();
+  }
+
+  /** Lets somebody start runs. */
+  grantStartExecution(grantee: IGrantable): Grant {
+    return this.stateMachine.grantStartExecution(grantee);
+  }
+
+  /** Runs that succeeded, those included that had nothing to do. */
+  metricRunsSucceeded(options?: MetricOptions): IMetric {
+    return this.stateMachine.metricSucceeded({ statistic: 'Sum', ...options });
+  }
+
+  metricRunsFailed(options?: MetricOptions): IMetric {
+    return this.stateMachine.metricFailed({ statistic: 'Sum', ...options });
+  }
+
+  /** A metric of the factory's own, such as `ImagesCopied`. */
+  metric(name: FactoryMetric, options?: MetricOptions): IMetric {
+    return factoryMetric(this.#service, name, options);
+  }
+
+  metricImagesCopied(options?: MetricOptions): IMetric {
+    return this.metric('ImagesCopied', options);
+  }
+
+  metricImagesFailed(options?: MetricOptions): IMetric {
+    return this.metric('ImagesFailed', options);
+  }
+
+  metricBytesTransferred(options?: MetricOptions): IMetric {
+    return this.metric('BytesTransferred', options);
+  }
+
+  /** Milliseconds from the plan to the report. */
+  metricRunDuration(options?: MetricOptions): IMetric {
+    return this.metric('RunDuration', options);
+  }
+
+  /** Answers 429 of registries. */
+  metricThrottles(options?: MetricOptions): IMetric {
+    return this.metric('Throttles', options);
+  }
+
+  /** Fields that Harness did not show as they should be. */
+  metricDriftFound(options?: MetricOptions): IMetric {
+    return this.metric('DriftFound', options);
+  }
+
+  /** The function of a task, which may do what the task needs and nothing else. */
+  #addFunction(
+    task: string,
+    common: FunctionSettings,
+    registry: TargetRegistry,
+    { harnessApiKeySecret, registryCredentialsSecret, callbackUrlSecret }: HarnessCiImageFactoryProps,
+  ): TaskFunction {
+    const needs = taskNeeds[task] ?? {};
+    const environment = {
+      ...common.environment,
+      STATE_BUCKET: this.bucket.bucketName,
+      ...(needs.notifies && { NOTIFICATION_TOPIC_ARN: this.topic.topicArn }),
+    };
+    const id = placeholderOf(task).replace(/Function$/, '');
+    const added = new TaskFunction(this, id, { ...common, task, environment });
+    const { role } = added;
+    allowState(role, this.bucket, ['runs/*', ...(needs.writes ?? [])]);
+    if (needs.harnessApiKey) harnessApiKeySecret?.grantRead(role);
+    if (needs.registryCredentials) registryCredentialsSecret?.grantRead(role);
+    if (needs.ecr && registry.repositoriesArn) {
+      role.addToPolicy(new PolicyStatement({ actions: [...needs.ecr], resources: [registry.repositoriesArn] }));
+      acceptWildcard(role, registry.repositoriesArn, 'One repository per image, below the prefix of registryName.');
+      const unnamed = ['ecr:GetAuthorizationToken', ...(needs.ecrRegistry ?? [])];
+      role.addToPolicy(new PolicyStatement({ actions: unnamed, resources: ['*'] }));
+    }
+    if (needs.notifies) {
+      callbackUrlSecret?.grantRead(role);
+      allowToPublish(role, this.topic);
+    }
+    return added;
+  }
+
+  #addViews(): void {
+    const { stateMachine } = this;
+    const copy = this.functions.get('copy');
+    if (copy) new Dashboard(this, 'Dashboard', { service: this.#service, stateMachine, copy, alarms: this.alarms.all });
+    const all = [...this.functions.values(), this.webhook?.function].filter((added) => added !== undefined);
+    const logGroups = all.map(({ logGroup }) => logGroup);
+    new Queries(this, 'Queries', { folder: this.#service, logGroups });
   }
 }
 
-/** What GetSecretValue takes: the ARN, or the name when only that is known. */
-function referenceTo(secret: ISecret): string {
-  return secret.secretFullArn ?? secret.secretName;
-}
-
-function present(values: Record<string, string | undefined>): Record<string, string> {
-  return Object.fromEntries(Object.entries(values).filter((entry): entry is [string, string] => Boolean(entry[1])));
+/** Whether a schedule is for every day. */
+function isDaily(cron = '0 2 * * ? *'): boolean {
+  return cron !== 'off' && /^\S+ \S+ [*?] \* [*?] \*$/.test(parseCron(cron));
 }

@@ -1,9 +1,12 @@
+import { statSync } from 'node:fs';
 import { CfnOutput, Stack, type StackProps } from 'aws-cdk-lib';
+import { Code, LayerVersion } from 'aws-cdk-lib/aws-lambda';
 import { type ISecret, Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import type { Construct } from 'constructs';
+import { FactoryError } from '../functions/errors.ts';
 import { formatLocation } from '../functions/oci/reference.ts';
 import type { Configuration } from '../functions/settings/configuration.ts';
-import { HarnessCiImageFactory } from './harness-ci-image-factory.ts';
+import { HarnessCiImageFactory, type NetworkProps } from './harness-ci-image-factory.ts';
 
 export interface HarnessCiImageFactoryStackProps extends StackProps {
   readonly configuration: Configuration;
@@ -22,9 +25,31 @@ export class HarnessCiImageFactoryStack extends Stack {
       registryCredentialsSecret: this.#secret('RegistryCredentials', configuration.registryCredentialsSecret),
       sourceRegistry: configuration.sources,
       containerRegistryConnector: configuration.connector,
+      ...this.#certificates(configuration.registryCerts),
+      callbackUrlSecret: this.#secret('CallbackUrl', configuration.callbackUrlSecret),
+      webhook: configuration.webhook
+        ? { tokenSecret: this.#secret('WebhookToken', configuration.webhookTokenSecret) }
+        : undefined,
     });
     new CfnOutput(this, 'StateMachineArn', { value: this.factory.stateMachine.stateMachineArn });
     new CfnOutput(this, 'StateBucketName', { value: this.factory.bucket.bucketName });
+    new CfnOutput(this, 'NotificationTopicArn', { value: this.factory.topic.topicArn });
+    const { webhook } = this.factory;
+    if (webhook) {
+      new CfnOutput(this, 'WebhookUrl', { value: webhook.url });
+      new CfnOutput(this, 'WebhookTokenSecretName', { value: webhook.tokenSecret.secretName });
+    }
+  }
+
+  /** The folder of this machine, as a layer. */
+  #certificates(registryCerts: string | undefined): Pick<NetworkProps, 'layers' | 'registryCerts'> {
+    if (registryCerts === undefined) return {};
+    if (!statSync(registryCerts, { throwIfNoEntry: false })?.isDirectory())
+      throw new FactoryError('InvalidConfiguration', `REGISTRY_CERTS: ${registryCerts} is not a folder`, {
+        hint: 'Name the folder of this machine that is to be deployed with the functions.',
+      });
+    const layer = new LayerVersion(this, 'RegistryCerts', { code: Code.fromAsset(registryCerts) });
+    return { layers: [layer], registryCerts: '/opt' };
   }
 
   #secret(id: string, nameOrArn: string | undefined): ISecret | undefined {

@@ -1,4 +1,4 @@
-import { Stack, Token } from 'aws-cdk-lib';
+import { Stack } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
 import { parseEcrHost } from '../functions/aws/ecr.ts';
 import { parseRegistryLocation } from '../functions/oci/reference.ts';
@@ -11,10 +11,7 @@ export interface TargetRegistry {
   repositoriesArn: string | undefined;
 }
 
-/**
- * The registry named `name`, else the ECR registry of the stack's own account and region.
- * Throws when `name` is a token: the policies depend on what it says.
- */
+/** The registry named `name`, which is no token, else the ECR registry of the stack's own account and region. */
 export function targetRegistry(scope: Construct, name: string | undefined): TargetRegistry {
   const { account, partition, region, urlSuffix } = Stack.of(scope);
   const repositories = (where: { region: string; accountId: string }, path: string) =>
@@ -25,7 +22,6 @@ export function targetRegistry(scope: Construct, name: string | undefined): Targ
       name: `${account}.dkr.ecr.${region}.${urlSuffix}`,
       repositoriesArn: repositories({ region, accountId: account }, ''),
     };
-  if (Token.isUnresolved(name)) throw new Error('registryName must be known when the app is synthesized, not a token');
   const { registry, prefix } = parseRegistryLocation(name);
   const ecr = parseEcrHost(registry);
   return { name, repositoriesArn: ecr && repositories(ecr, prefix && `${prefix}/`) };

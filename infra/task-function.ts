@@ -1,38 +1,76 @@
 import { join, resolve } from 'node:path';
 import { Duration, RemovalPolicy } from 'aws-cdk-lib';
 import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
-import { Architecture, Runtime } from 'aws-cdk-lib/aws-lambda';
+import type { IKey } from 'aws-cdk-lib/aws-kms';
+import { Architecture, type ILayerVersion, Runtime, Tracing } from 'aws-cdk-lib/aws-lambda';
 import { LogLevel as EsbuildLogLevel, NodejsFunction, OutputFormat } from 'aws-cdk-lib/aws-lambda-nodejs';
 import { LogGroup, type RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
+import { acceptWildcard } from './accepted-finding.ts';
+import { allowNetworkInterfaces, type FunctionNetwork } from './network.ts';
 import { taskNeeds } from './task-needs.ts';
 
 const projectRoot = resolve(import.meta.dirname, '..');
 
-export interface TaskFunctionProps {
+/** What the functions of one factory have in common. */
+export interface FunctionSettings {
+  readonly environment: Readonly<Record<string, string>>;
+  readonly logRetention: RetentionDays;
+  /** Of the logs. */
+  readonly encryptionKey?: IKey | undefined;
+  readonly network?: FunctionNetwork | undefined;
+  readonly layers?: readonly ILayerVersion[] | undefined;
+}
+
+export interface TaskFunctionProps extends FunctionSettings {
   /** The folder below `functions/` whose `handler.ts` exports `handler`. */
   readonly task: string;
-  readonly environment: Record<string, string>;
-  readonly logRetention: RetentionDays;
+  /** @default - the minutes of the task's needs */
+  readonly timeout?: Duration;
+  /** @default - not limited */
+  readonly reservedConcurrency?: number;
 }
+
+/**
+ * Loaded when needed, which they never are: on Lambda credentials come from the environment (the other ways to them have
+ * 80 KB), and undici's parser without SIMD (72 KB) is for processors that Lambda does not have.
+ */
+const unusedModules = [
+  ...['ini', 'login', 'process', 'sso', 'web-identity'].map((name) => `@aws-sdk/credential-provider-${name}`),
+  '../llhttp/llhttp-wasm.js',
+];
 
 /** The Lambda function of one task, with a role and a log group that are its own. */
 export class TaskFunction extends Construct {
   readonly handler: NodejsFunction;
   readonly role: Role;
+  readonly logGroup: LogGroup;
 
-  constructor(scope: Construct, id: string, { task, environment, logRetention }: TaskFunctionProps) {
+  constructor(scope: Construct, id: string, props: TaskFunctionProps) {
     super(scope, id);
+    const { task, environment, logRetention, encryptionKey, network, layers, reservedConcurrency } = props;
     const { memory = 512, minutes = 5 } = taskNeeds[task] ?? {};
 
-    const logGroup = new LogGroup(this, 'Logs', { retention: logRetention, removalPolicy: RemovalPolicy.DESTROY });
+    this.logGroup = new LogGroup(this, 'Logs', {
+      retention: logRetention,
+      removalPolicy: RemovalPolicy.DESTROY,
+      ...(encryptionKey && { encryptionKey }),
+    });
     // Made here, so that CDK does not attach the managed policy AWSLambdaBasicExecutionRole, which is for all logs.
     this.role = new Role(this, 'Role', { assumedBy: new ServicePrincipal('lambda.amazonaws.com') });
     this.role.addToPolicy(
       new PolicyStatement({
         actions: ['logs:CreateLogStream', 'logs:PutLogEvents'],
-        resources: [logGroup.logGroupArn],
+        resources: [this.logGroup.logGroupArn],
       }),
+    );
+
+    if (network) allowNetworkInterfaces(this.role);
+    // CDK lets the role send traces.
+    acceptWildcard(
+      this.role,
+      '*',
+      'Traces, registries of ECR and what describes network interfaces know no resources.',
     );
 
     this.handler = new NodejsFunction(this, 'Function', {
@@ -43,10 +81,14 @@ export class TaskFunction extends Construct {
       runtime: Runtime.NODEJS_24_X,
       architecture: Architecture.ARM_64,
       memorySize: memory,
-      timeout: Duration.minutes(minutes),
-      environment,
+      timeout: props.timeout ?? Duration.minutes(minutes),
+      ...(reservedConcurrency !== undefined && { reservedConcurrentExecutions: reservedConcurrency }),
+      environment: { ...environment, TASK: task },
       role: this.role,
-      logGroup,
+      logGroup: this.logGroup,
+      tracing: Tracing.ACTIVE,
+      ...(layers && { layers: [...layers] }),
+      ...network,
       bundling: {
         target: 'node24',
         format: OutputFormat.ESM,
@@ -57,6 +99,7 @@ export class TaskFunction extends Construct {
         logLevel: EsbuildLogLevel.WARNING,
         // The version that was tested, rather than the one the runtime has that day.
         bundleAwsSDK: true,
+        externalModules: unusedModules,
       },
     });
   }

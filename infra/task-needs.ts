@@ -1,4 +1,4 @@
-/** What the function of a task may use, beside the state bucket and its own log, which every task has. */
+/** What the function of a task may use, beside its own log, the state of runs, and its writes to `runs/`. */
 export interface TaskNeeds {
   /** Memory in MiB; CPU comes with it. Default 512. */
   memory?: number;
@@ -8,15 +8,20 @@ export interface TaskNeeds {
   registryCredentials?: boolean;
   /** ECR actions on the target's repositories; the token that goes with them is added. Default none. */
   ecr?: readonly string[];
+  /** ECR actions on the registry as a whole, which know no resources. Default none. */
+  ecrRegistry?: readonly string[];
+  /** Keys in the state bucket that it writes beside those of runs. Default none. */
+  writes?: readonly string[];
+  /** It tells of each outcome: the topic, and who is called back. */
+  notifies?: boolean;
 }
 
-// What the OCI protocol asks of ECR: HEAD and GET of blobs and manifests, and the list of tags.
-const pull = [
-  'ecr:BatchCheckLayerAvailability',
-  'ecr:BatchGetImage',
-  'ecr:GetDownloadUrlForLayer',
-  'ecr:ListImages',
-] as const;
+// By https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-pull-iam.html, image-push-iam.html, and for the
+// referrers of an image https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_ListImageReferrers.html. No task
+// lists tags, which would take ecr:ListImages.
+const manifests = ['ecr:BatchGetImage'] as const;
+
+const pull = [...manifests, 'ecr:BatchCheckLayerAvailability', 'ecr:GetDownloadUrlForLayer'] as const;
 
 const push = [
   ...pull,
@@ -26,16 +31,64 @@ const push = [
   'ecr:UploadLayerPart',
 ] as const;
 
-const createRepository = ['ecr:CreateRepository', 'ecr:DescribeRepositories'] as const;
+const createRepository = [
+  'ecr:CreateRepository',
+  'ecr:DescribeRepositories',
+  'ecr:PutLifecyclePolicy',
+  'ecr:TagResource',
+] as const;
+
+const locks = 'locks/*';
+const manifestCache = 'manifests/*';
+const inventory = 'inventory.json';
+const refusedFields = 'refused-fields.json';
 
 /** A task that is not listed gets the defaults. */
 export const taskNeeds: Readonly<Record<string, TaskNeeds>> = {
-  plan: { memory: 1024, harnessApiKey: true, registryCredentials: true, ecr: pull },
-  copy: { memory: 1024, minutes: 15, registryCredentials: true, ecr: [...push, ...createRepository] },
-  snapshot: { harnessApiKey: true },
-  'update-config': { harnessApiKey: true },
-  'reset-config': { harnessApiKey: true },
-  verify: { memory: 1024, harnessApiKey: true, registryCredentials: true, ecr: pull },
-  rollback: { harnessApiKey: true },
-  prune: { harnessApiKey: true, registryCredentials: true, ecr: [...pull, 'ecr:BatchDeleteImage'] },
+  plan: {
+    memory: 1024,
+    harnessApiKey: true,
+    registryCredentials: true,
+    ecr: manifests,
+    ecrRegistry: ['ecr:GetAccountSetting'],
+    writes: [locks, manifestCache, 'first-seen.json'],
+  },
+  copy: {
+    memory: 1024,
+    minutes: 15,
+    registryCredentials: true,
+    ecr: [...push, ...createRepository],
+    writes: [locks, manifestCache, 'built/*'],
+  },
+  scan: {
+    memory: 1024,
+    minutes: 15,
+    ecr: [...manifests, 'ecr:DescribeImageScanFindings', 'ecr:StartImageScan'],
+    ecrRegistry: ['ecr:GetRegistryScanningConfiguration'],
+    writes: [locks, manifestCache],
+  },
+  snapshot: {
+    memory: 1024,
+    harnessApiKey: true,
+    registryCredentials: true,
+    ecr: pull,
+    writes: [manifestCache],
+  },
+  'update-config': { harnessApiKey: true, writes: [locks, refusedFields] },
+  'reset-config': { harnessApiKey: true, writes: [locks, refusedFields] },
+  verify: {
+    memory: 1024,
+    harnessApiKey: true,
+    registryCredentials: true,
+    ecr: manifests,
+    writes: [locks],
+  },
+  rollback: { harnessApiKey: true, writes: [locks, refusedFields] },
+  prune: {
+    harnessApiKey: true,
+    registryCredentials: true,
+    ecr: [...manifests, 'ecr:BatchDeleteImage'],
+    writes: [locks, inventory],
+  },
+  report: { notifies: true, writes: [locks, inventory] },
 };

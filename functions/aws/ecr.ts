@@ -1,15 +1,9 @@
-import {
-  BatchDeleteImageCommand,
-  CreateRepositoryCommand,
-  DescribeRepositoriesCommand,
-  ECRClient,
-  type ECRClientConfig,
-  GetAuthorizationTokenCommand,
-  RepositoryAlreadyExistsException,
-  RepositoryNotFoundException,
-} from '@aws-sdk/client-ecr';
+import { ECRClient, type ECRClientConfig, GetAuthorizationTokenCommand } from '@aws-sdk/client-ecr';
+import type { STSClientConfig } from '@aws-sdk/client-sts';
 import { type ErrorName, FactoryError } from '../errors.ts';
 import { networkFailure } from '../http/network-error.ts';
+import { assumedRole } from './assumed-role.ts';
+import { clientConfig } from './client-config.ts';
 
 /** A private ECR registry, as its host name tells. */
 export interface EcrHost {
@@ -34,22 +28,36 @@ export function parseEcrHost(host: string): EcrHost | undefined {
   return undefined;
 }
 
-/** One client per endpoint, made when first needed. */
-class EcrClients {
+export interface EcrConfig extends ECRClientConfig {
+  /** Assumed for registries of the role's own account; others are asked as ourselves. */
+  roleArn?: string | undefined;
+  /** Of the service that hands out the role's credentials, for tests. */
+  sts?: STSClientConfig;
+}
+
+/** One client per endpoint and identity, made when first needed. */
+export class EcrClients {
   readonly #config: ECRClientConfig;
+  readonly #roleAccount: string | undefined;
+  readonly #roleCredentials: ReturnType<typeof assumedRole> | undefined;
   readonly #clients = new Map<string, ECRClient>();
 
-  constructor(config: ECRClientConfig) {
+  constructor({ roleArn, sts, ...config }: EcrConfig) {
     this.#config = config;
+    this.#roleAccount = roleArn?.split(':')[4];
+    this.#roleCredentials = roleArn === undefined ? undefined : assumedRole(roleArn, sts);
   }
 
-  of({ region, fips, dualStack }: EcrHost): ECRClient {
-    const endpoint = `${region} ${fips} ${dualStack}`;
+  of({ accountId, region, fips, dualStack }: EcrHost): ECRClient {
+    const credentials = accountId === this.#roleAccount ? this.#roleCredentials : undefined;
+    const endpoint = `${region} ${fips} ${dualStack} ${credentials !== undefined}`;
     let client = this.#clients.get(endpoint);
     if (!client) {
       client = new ECRClient({
+        ...clientConfig(),
         ...this.#config,
         region,
+        ...(credentials && { credentials }),
         ...(fips && { useFipsEndpoint: true }),
         ...(dualStack && { useDualstackEndpoint: true }),
       });
@@ -74,8 +82,8 @@ export class EcrCredentials {
   readonly #clients: EcrClients;
   readonly #tokens = new Map<string, { token: Promise<Token>; renewAt: number }>();
 
-  /** `config` (endpoint, credentials) is for tests; on AWS the role of the function counts. */
-  constructor(config: ECRClientConfig = {}) {
+  /** `config` (endpoint, credentials) is for tests; on AWS the role of the function counts, or `roleArn`. */
+  constructor(config: EcrConfig = {}) {
     this.#clients = new EcrClients(config);
   }
 
@@ -117,76 +125,6 @@ export class EcrCredentials {
   }
 }
 
-/** What OCI's own protocol cannot do in ECR: make repositories and delete images. Leaves other registries alone. */
-export class EcrRepositories {
-  readonly #clients: EcrClients;
-
-  /** `config` (endpoint, credentials) is for tests; on AWS the role of the function counts. */
-  constructor(config: ECRClientConfig = {}) {
-    this.#clients = new EcrClients(config);
-  }
-
-  /**
-   * Creates the repository if it is missing: ECR accepts a push only where there is one.
-   * Throws `RegistryForbidden`, `RegistryUnauthorized`, `RegistryThrottled`, `RegistryUnreachable`, `RegistryFailed`.
-   */
-  async ensure(host: string, repository: string): Promise<void> {
-    const registry = parseEcrHost(host);
-    if (!registry) return;
-    const client = this.#clients.of(registry);
-    const address = { registryId: registry.accountId };
-    try {
-      // Asked first, so that repositories made beforehand need no permission to create any.
-      await client.send(new DescribeRepositoriesCommand({ ...address, repositoryNames: [repository] }));
-      return;
-    } catch (error) {
-      if (!(error instanceof RepositoryNotFoundException))
-        throw ecrFailure(`look for ${host}/${repository}`, 'ecr:DescribeRepositories and ecr:CreateRepository', error);
-    }
-    try {
-      await client.send(
-        new CreateRepositoryCommand({
-          ...address,
-          repositoryName: repository,
-          imageScanningConfiguration: { scanOnPush: true },
-        }),
-      );
-    } catch (error) {
-      if (error instanceof RepositoryAlreadyExistsException) return; // by another copy, a moment ago
-      throw ecrFailure(`create ${host}/${repository}`, 'ecr:CreateRepository', error);
-    }
-  }
-
-  /**
-   * Deletes images by digest, in the order given (an index before its children: ECR keeps what an index refers to).
-   * Images that are gone already are no error. Returns `false`, having done nothing, when `host` is not ECR.
-   * Throws like `ensure`.
-   */
-  async deleteImages(host: string, repository: string, digests: readonly string[]): Promise<boolean> {
-    const registry = parseEcrHost(host);
-    if (!registry) return false;
-    const client = this.#clients.of(registry);
-    const address = { registryId: registry.accountId, repositoryName: repository };
-    try {
-      for (let start = 0; start < digests.length; start += imagesPerRequest) {
-        const imageIds = digests.slice(start, start + imagesPerRequest).map((imageDigest) => ({ imageDigest }));
-        const { failures = [] } = await client.send(new BatchDeleteImageCommand({ ...address, imageIds }));
-        const kept = failures.filter(({ failureCode }) => failureCode !== 'ImageNotFound');
-        if (kept.length > 0)
-          throw new Error(kept.map((f) => `${f.imageId?.imageDigest} ${f.failureCode}: ${f.failureReason}`).join('; '));
-      }
-    } catch (error) {
-      // A repository that is gone took its images with it.
-      if (!(error instanceof RepositoryNotFoundException))
-        throw ecrFailure(`delete images of ${host}/${repository}`, 'ecr:BatchDeleteImage', error);
-    }
-    return true;
-  }
-}
-
-/** The most that BatchDeleteImage takes. */
-const imagesPerRequest = 100;
-
 /** Error codes of AWS as users of a registry know them. */
 const names: Record<string, ErrorName> = {
   AccessDeniedException: 'RegistryForbidden',
@@ -197,7 +135,8 @@ const names: Record<string, ErrorName> = {
   UnrecognizedClientException: 'RegistryUnauthorized',
 };
 
-function ecrFailure(action: string, permission: string, cause: unknown): FactoryError {
+/** An error of the SDK in the words of a registry's user; `permission` is what the call needs. */
+export function ecrFailure(action: string, permission: string, cause: unknown): FactoryError {
   const error = cause instanceof Error ? cause : new Error(String(cause));
   const network = networkFailure(cause);
   const name = network ? 'RegistryUnreachable' : (names[error.name] ?? 'RegistryFailed');

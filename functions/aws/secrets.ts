@@ -1,5 +1,6 @@
 import { GetSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { FactoryError } from '../errors.ts';
+import { clientConfig } from './client-config.ts';
 
 export interface ReadSecretOptions {
   /** Read it from Secrets Manager even if this sandbox has read it before: after a 401 it may have been rotated. */
@@ -21,7 +22,7 @@ let ownClient: SecretsManagerClient | undefined;
 export async function readSecret(nameOrArn: string, options: ReadSecretOptions = {}): Promise<string> {
   const known = read.get(nameOrArn);
   if (known && !options.refresh) return known;
-  const reading = fetchSecret(nameOrArn, options.client ?? (ownClient ??= new SecretsManagerClient({})));
+  const reading = fetchSecret(nameOrArn, options.client ?? (ownClient ??= new SecretsManagerClient(clientConfig())));
   read.set(nameOrArn, reading);
   try {
     return await reading;

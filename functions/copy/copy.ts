@@ -1,14 +1,18 @@
 import { FactoryError } from '../errors.ts';
-import { type CopiedImage, copyImage } from '../oci/copy-image.ts';
+import { copyImage, counting } from '../oci/copy-image.ts';
+import { copyImageInSteps } from '../oci/copy-in-steps.ts';
 import { copyReferrers } from '../oci/copy-referrers.ts';
+import { Paused } from '../oci/deadline.ts';
 import type { Digest } from '../oci/digest.ts';
 import { getManifest, resolveTag } from '../oci/manifests.ts';
-import { hasTags } from '../oci/tags.ts';
 import { parseImageName, type Reference } from '../oci/reference.ts';
-import { readImage, repositoryOf } from '../run/images.ts';
+import { manifestReader, readImage, repositoryOf } from '../run/images.ts';
+import { renewLock } from '../run/lock.ts';
+import { sumCounts, takeCounts } from '../run/registry-counts.ts';
 import type { CopyResult, Plan, PlannedImage } from '../run/documents.ts';
-import type { Runtime } from '../runtime.ts';
 import type { TaskRun } from '../task.ts';
+import { build } from './build.ts';
+import { type CopyState, newCopyState, noteCall, readCopyState } from './copy-state.ts';
 
 export interface CopyEvent {
   runId: string;
@@ -18,36 +22,71 @@ export interface CopyEvent {
 
 export interface CopyTaskResult {
   status: 'copied' | 'skipped' | 'failed' | 'continue';
-  /** How long the workflow waits before it calls again, with `continue`. */
+  /** With `continue`: how long the workflow waits before it calls again. */
   waitSeconds: number;
 }
 
 /**
- * Copies one image of the plan. A failed image is a result, not an error of the task: what it means for the run is
- * decided at the gate, when all copies are done.
+ * Copies one image of the plan, as far as it gets by the deadline. A failed image is a result, not an error of the task:
+ * what it means for the run is decided at the gate, when all copies are done.
  */
-export async function copy(event: CopyEvent, { runtime, signal }: TaskRun): Promise<CopyTaskResult> {
+export async function copy(event: CopyEvent, run: TaskRun): Promise<CopyTaskResult> {
+  const { runtime, deadline } = run;
   const documents = runtime.run(event.runId);
-  const plan = await documents.plan.get();
+  await renewLock(event.runId, runtime);
+  const plan = await runtime.plan(event.runId);
   const planned = plan.images[event.image];
   if (!planned) throw new RangeError(`the plan of run ${event.runId} has no image ${event.image}`);
-  runtime.progress({ kind: 'image-started', image: planned.image, bytes: planned.uniqueSize ?? 0 });
+  const { image } = planned;
+  const stateDocument = documents.copyState(event.image);
+  // It is a hint: one that cannot be read is none.
+  const stored = deadline && (await stateDocument.find().catch(() => undefined));
+  const state = stored === undefined ? newCopyState() : readCopyState(stored);
+  if (stored === undefined) runtime.progress({ kind: 'image-started', image, bytes: planned.uniqueSize ?? 0 });
   // A task that is called again after it had finished finds its result.
   const known = await documents.copyResult(event.image).find();
-  const result = known && known.status !== 'failed' ? known : await attempt(plan, planned, runtime, signal);
-  await documents.copyResult(event.image).put(result);
+  const template = runtime.configuration.buildPushTemplate;
+  const attempted = () =>
+    template === undefined ? attempt(plan, planned, state, run) : build(template, plan, event.image, planned, run);
+  const result = known && known.status !== 'failed' ? known : await attempted();
+  const registries = sumCounts([...(known?.registries ?? state.registries), ...takeCounts(runtime)]);
+  if (result instanceof Paused) {
+    await stateDocument.put({ ...state, registries });
+    const waitSeconds = Math.ceil(Math.max(0, (result.notBefore ?? 0) - (deadline?.now() ?? Date.now())) / 1_000);
+    await renewLock(event.runId, runtime, waitSeconds);
+    if (waitSeconds > 0) runtime.progress({ kind: 'wait', subject: image, seconds: waitSeconds });
+    return { status: 'continue', waitSeconds };
+  }
+  await documents.copyResult(event.image).put({ ...result, registries });
   runtime.progress({
     kind: 'image-finished',
-    image: planned.image,
+    image,
     status: result.status,
     ...(result.error && { message: result.error.message }),
   });
   return { status: result.status, waitSeconds: 0 };
 }
 
-async function attempt(plan: Plan, planned: PlannedImage, runtime: Runtime, signal?: AbortSignal): Promise<CopyResult> {
+/** Brings `state` up to date; `Paused` when the copy is to go on later. */
+async function attempt(
+  plan: Plan,
+  planned: PlannedImage,
+  state: CopyState,
+  run: TaskRun,
+): Promise<CopyResult | Paused> {
+  const { runtime, signal, deadline } = run;
+  const work = (each?: AbortSignal) => copyPlanned(plan, planned, state, { ...run, signal: each });
   try {
-    return await copyPlanned(plan, planned, runtime, signal);
+    if (!deadline) return await work(signal);
+    const names = [planned.source ?? '', planned.target];
+    const registries = names.map((name) => repositoryOf(parseImageName(name) as Reference, runtime).registry);
+    try {
+      return await deadline.during(registries, signal, work);
+    } catch (error) {
+      if (!(error instanceof Paused)) throw error;
+      noteCall(state, planned.image, error);
+      return error;
+    }
   } catch (error) {
     signal?.throwIfAborted();
     return { status: 'failed', bytesTransferred: 0, bytesSkipped: 0, error: FactoryError.from(error).toJSON() };
@@ -57,8 +96,8 @@ async function attempt(plan: Plan, planned: PlannedImage, runtime: Runtime, sign
 async function copyPlanned(
   plan: Plan,
   planned: PlannedImage,
-  runtime: Runtime,
-  signal?: AbortSignal,
+  state: CopyState,
+  { runtime, signal, deadline }: TaskRun,
 ): Promise<CopyResult> {
   const source = repositoryOf(parseImageName(planned.source ?? '') as Reference, runtime);
   const target = parseImageName(planned.target) as Reference;
@@ -73,28 +112,41 @@ async function copyPlanned(
       runtime.progress({ kind: 'image-progress', image: planned.image, bytes: event.bytes });
   };
 
-  let copied: CopiedImage = { bytesTransferred: 0, bytesSkipped: image.size, confirmed: true };
-  if (!planned.present) {
-    await runtime.repositories.ensure(target.registry, target.repository);
-    const fresh = !(await hasTags(destination, signal));
-    copied = await copyImage({ source, destination, image, tag: target.tag, fresh, ledger, onProgress, signal });
+  if (planned.present) {
+    state.image = { bytesTransferred: 0, bytesSkipped: image.size };
+  } else {
+    // On Lambda each copy has a process of its own, which knows nothing of the pace of the others.
+    if (deadline) destination.registry.shareOf(plan.maxConcurrency ?? 1);
+    if (plan.mounts === 'off') destination.registry.adapt({ mount: 'never' }, `${target.registry} mounts no blobs`);
+    const fresh = await runtime.repositories.ensure(target.registry, target.repository);
+    const wanted = { source, destination, image, tag: target.tag, ledger, onProgress, signal, fresh };
+    const { checkpoint } = state;
+    const layerUploads = runtime.layerUploads(target.registry);
+    const copied = deadline
+      ? await copyImageInSteps({ ...wanted, deadline, checkpoint, layerUploads })
+      : await copyImage(wanted);
+    if ('checkpoint' in copied) state.checkpoint = copied.checkpoint;
+    state.image = { bytesTransferred: copied.bytesTransferred, bytesSkipped: copied.bytesSkipped };
+    if ('paused' in copied) throw copied.paused;
     if (!copied.confirmed) await checkArrival(destination, target, digest, signal);
   }
   // A root and the images of an index: each may be signed.
   const subjects = image.manifests.map(({ digest: subject }) => subject);
-  const extra = await copyReferrers({
+  const { warnings } = await copyReferrers({
     source,
     destination,
     subjects,
     policy: plan.referrers,
     ledger,
-    onProgress,
+    read: manifestReader(source, runtime, signal),
+    ...counting({ onProgress }, state.referrers),
     signal,
   });
   return {
-    status: planned.present && extra.bytesTransferred === 0 ? 'skipped' : 'copied',
-    bytesTransferred: copied.bytesTransferred + extra.bytesTransferred,
-    bytesSkipped: copied.bytesSkipped + extra.bytesSkipped,
+    status: planned.present && state.referrers.bytesTransferred === 0 ? 'skipped' : 'copied',
+    bytesTransferred: state.image.bytesTransferred + state.referrers.bytesTransferred,
+    bytesSkipped: state.image.bytesSkipped + state.referrers.bytesSkipped,
+    ...(warnings.length > 0 && { warnings }),
   };
 }
 

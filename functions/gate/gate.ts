@@ -1,14 +1,14 @@
-import { FactoryError } from '../errors.ts';
+import { type ErrorDocument, FactoryError } from '../errors.ts';
 import { holdBack } from '../run/pairs.ts';
 import { parseErrorCause, type WorkflowError } from '../run/workflow-error.ts';
-import type { Plan } from '../run/documents.ts';
+import type { CopyResult, Plan } from '../run/documents.ts';
+import type { RunDocuments } from '../run/run-documents.ts';
 import type { TaskRun } from '../task.ts';
 
 export interface GateEvent {
   runId: string;
-  /** What the copies of the two waves returned; one that crashed has an error instead of a result of its own. */
-  owners: CopyOutcome[];
-  followers: CopyOutcome[];
+  /** What the copies returned, wave by wave; one that crashed has an error instead of a result of its own. */
+  copies: CopyOutcome[][];
 }
 
 interface CopyOutcome {
@@ -22,39 +22,60 @@ export interface GateResult {
 }
 
 /**
- * Decides, when all copies are done, what is switched: everything, only what arrived (`update-succeeded`), or nothing
- * (`abort`, by failing with `ImagesFailed`).
+ * Decides, when all copies are done and scanned, what is switched: everything, only what arrived and passed
+ * (`update-succeeded`), or nothing (`abort`, by failing with `ImagesFailed`).
  */
-export async function gate({ runId, owners, followers }: GateEvent, { runtime }: TaskRun): Promise<GateResult> {
+export async function gate({ runId, copies }: GateEvent, { runtime }: TaskRun): Promise<GateResult> {
   const documents = runtime.run(runId);
   const plan = await documents.plan.get();
-  for (const { image, error } of [...owners, ...followers]) {
-    if (!error) continue;
+  for (const { image, error } of copies.flat()) {
     // The task died before it could write its result.
-    const failure = parseErrorCause(error);
-    await documents.copyResult(image).put({ status: 'failed', bytesTransferred: 0, bytesSkipped: 0, error: failure });
+    if (error) await documents.copyResult(image).put(failedCopy(parseErrorCause(error)));
   }
-  const failed = new Set<string>();
+  const failed = new Map<string, string>();
   for (const [index, { image, status }] of plan.images.entries()) {
-    const result = status === 'copy' ? await documents.copyResult(index).find() : undefined;
-    if (status === 'failed' || result?.status === 'failed') failed.add(image);
+    if (status === 'failed' || (status === 'copy' && !(await arrived(documents, image, index))))
+      failed.set(image, 'could not be copied');
+  }
+  if (plan.scan) {
+    const { images } = (await documents.scans.find()) ?? { images: [] };
+    const passed = new Set(images.flatMap(({ image, result }) => (result.status === 'passed' ? image : [])));
+    for (const { image } of plan.changes) {
+      if (image !== undefined && !passed.has(image) && !failed.has(image)) failed.set(image, 'did not pass its scan');
+    }
   }
   if (failed.size > 0 && plan.onPartialFailure === 'abort') throw imagesFailed(plan, failed);
-  const divided = holdBack(plan.changes, ({ image = '' }) =>
-    failed.has(image) ? `${image} could not be copied` : undefined,
-  );
+  const divided = holdBack(plan.changes, ({ image = '' }) => {
+    const failure = failed.get(image);
+    return failure && `${image} ${failure}`;
+  });
   await documents.changes.put(divided);
   return { route: divided.changes.length > 0 && plan.modifyDefault ? 'configure' : 'verify' };
 }
 
-function imagesFailed(plan: Plan, failed: ReadonlySet<string>): FactoryError {
-  const names = [...failed];
-  const shown = names.slice(0, 5).join(', ') + (names.length > 5 ? ` and ${names.length - 5} more` : '');
-  return new FactoryError(
-    'ImagesFailed',
-    `${names.length} of ${plan.images.length} images could not be copied: ${shown}`,
-    {
-      hint: 'Each has its reason in the report. Harness was left as it was; on_partial_failure: update-succeeded would switch the others.',
-    },
-  );
+/** Whether the copy said that it succeeded. One that said nothing has failed, which is written in its place. */
+async function arrived(documents: RunDocuments, image: string, index: number): Promise<boolean> {
+  const document = documents.copyResult(index);
+  const result = await document.find();
+  if (result) return result.status !== 'failed';
+  const error = new FactoryError('StoreFailed', `the result of copying ${image} is missing from the object store`, {
+    hint: 'Something deleted it while the run was under way. Start the run again.',
+  });
+  await document.put(failedCopy(error.toJSON()));
+  return false;
+}
+
+function failedCopy(error: ErrorDocument): CopyResult {
+  return { status: 'failed', bytesTransferred: 0, bytesSkipped: 0, error };
+}
+
+function imagesFailed(plan: Plan, failed: ReadonlyMap<string, string>): FactoryError {
+  const reasons = Map.groupBy(failed.keys(), (image) => failed.get(image));
+  const parts = [...reasons].map(([reason, names]) => {
+    const shown = names.slice(0, 5).join(', ') + (names.length > 5 ? ` and ${names.length - 5} more` : '');
+    return `${names.length} of ${plan.images.length} images ${reason}: ${shown}`;
+  });
+  return new FactoryError('ImagesFailed', parts.join('; '), {
+    hint: 'Each has its reason in the report. Harness was left as it was; on_partial_failure: update-succeeded would switch the others.',
+  });
 }

@@ -5,7 +5,7 @@ import { accountIdFromKey } from './account.ts';
 import { ApiKey } from './api-key.ts';
 import { parseBaseUrl } from './base-url.ts';
 import { parseConnector, type Connector, type ConnectorRef } from './connector.ts';
-import { isSuccess, parseEnvelope, parseImages, type Envelope } from './envelope.ts';
+import { isSuccess, parseEnvelope, parseImages, parsePermitted, type Envelope } from './envelope.ts';
 import { refused, TransientFailure, unanswered, unexpected, type Call } from './failure.ts';
 import { executionConfigPath, type ConfigScope, type ExecutionConfigOperation } from './scope.ts';
 
@@ -104,6 +104,26 @@ export class HarnessClient {
   async resetConfig(scope: ConfigScope, fields: readonly string[], signal?: AbortSignal): Promise<void> {
     const operations = fields.map((field) => ({ field }));
     await this.#write(this.#configCall('reset the configuration of', scope, 'reset-config'), operations, signal);
+  }
+
+  /**
+   * Whether the key has a permission on the account. Harness's own services ask this way before they write
+   * (harness/harness-core, ACLResource and NGAccessControlCheck); self-managed installations may not expose it.
+   */
+  async isPermitted(permission: string, signal?: AbortSignal): Promise<boolean> {
+    const call: Call = {
+      method: 'POST',
+      url: this.#url('authz/api/acl', {}),
+      purpose: `ask for the permission ${permission}`,
+      fields: [],
+      permission,
+      timeoutMs: this.#timeoutMs.read,
+    };
+    const check = { resourceScope: { accountIdentifier: this.accountId }, resourceType: 'ACCOUNT', permission };
+    const { data } = await this.#send(call, JSON.stringify({ permissions: [check] }), signal);
+    const permitted = parsePermitted(data, permission);
+    if (permitted === undefined) throw unexpected(call, 'without an access control list');
+    return permitted;
   }
 
   /** The connector, or `undefined` when there is none of this name. Needs `core_connector_view`. */

@@ -51,3 +51,11 @@ export function parseImages(data: unknown): Record<string, string> | undefined {
     Object.entries(data).filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
   );
 }
+
+/** The answer to one permission of an access check; `undefined` when it is not among the data. */
+export function parsePermitted(data: unknown, permission: string): boolean | undefined {
+  const { accessControlList } = (data ?? {}) as { accessControlList?: unknown };
+  const checks = Array.isArray(accessControlList) ? (accessControlList as Record<string, unknown>[]) : [];
+  const permitted = checks.find((check) => check?.['permission'] === permission)?.['permitted'];
+  return typeof permitted === 'boolean' ? permitted : undefined;
+}

@@ -103,7 +103,7 @@ export function refused(
   if (status === 403) {
     const missing = envelope?.missingPermissions.length ? envelope.missingPermissions.join(', ') : call.permission;
     return new FactoryError('HarnessForbidden', `${where}: the key lacks ${plain(missing, key)}${said}`, {
-      hint: `Give the key's user or service account a role with ${call.permission}${roles[call.permission] ?? ''}.`,
+      hint: roleWith(call.permission),
     });
   }
   if (status < 400 && envelope?.status === undefined) return unexpected(call, `${status} without a Harness envelope`);
@@ -113,6 +113,12 @@ export function refused(
         ? 'One unknown or read-only field makes Harness refuse the whole request: leave it out with exclude_fields.'
         : 'Check the account and the infrastructure type; Harness support can look the correlation id up.',
   });
+}
+
+/** The error of a write that is not even tried. */
+export function lacksPermission(permission: string, accountId: string): FactoryError {
+  const message = `the key may not change the configuration of account ${accountId}: it lacks ${permission}`;
+  return new FactoryError('HarnessForbidden', message, { hint: roleWith(permission) });
 }
 
 /** The error of an answer that is not what the API is documented to say. */
@@ -134,6 +140,10 @@ const roles: Record<string, string> = {
   core_account_view: ' (Account Viewer has it)',
   core_account_edit: ' (Account Admin has it, or a custom role on the account with "Edit Account")',
 };
+
+function roleWith(permission: string): string {
+  return `Give the key's user or service account a role with ${permission}${roles[permission] ?? ''}.`;
+}
 
 function facts(envelope: Envelope | undefined, key: ApiKey): string {
   const { message, code, correlationId, data } = envelope ?? {};

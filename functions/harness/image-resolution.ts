@@ -1,13 +1,28 @@
 /**
- * What a pod pulls for a configured image, given the address of the connector that Harness takes its own images through.
- * Paraphrases Harness's `CiIntegrationStageUtils.getImageWithRegistryPath`, its substring test included.
+ * What a pod pulls for a configured image, given the address of the Docker connector that Harness takes its own images
+ * through; `undefined` for an address that Harness cannot read, with which no pod starts.
+ * Paraphrases Harness's `CiIntegrationStageUtils.getImageWithRegistryPath`, its substring test included. Not by `URL`,
+ * which drops `:443` and writes hosts in small letters: Harness does neither.
  */
-export function resolveImage(image: string, connectorUrl: string): string {
-  const url = new URL(connectorUrl);
-  if (verbatimHosts.has(url.hostname) || image.includes(url.host)) return image;
-  const path = url.pathname.replaceAll(/^\/+|\/+$/g, '');
-  return [url.host, path, image].filter(Boolean).join('/');
+export function resolveImage(image: string, connectorUrl: string): string | undefined {
+  const { host, path = '' } = parts(connectorUrl) ?? {};
+  if (host === undefined) return undefined;
+  if (dockerHub.has(host) || image.includes(host)) return image;
+  return `${(host + path).replace(/\/+$/, '')}/${image.replace(/^\/+/, '')}`;
+}
+
+/** Whose credentials a Docker connector holds: `host[:port]` as in image names; `undefined` for an unreadable address. */
+export function connectorRegistry(connectorUrl: string): string | undefined {
+  const host = parts(connectorUrl)?.host;
+  return host !== undefined && dockerHub.has(host) ? 'docker.io' : host;
 }
 
 /** With Docker Hub's connector images are used as they are written. */
-const verbatimHosts = new Set(['index.docker.io', 'registry.hub.docker.com']);
+const dockerHub = new Set(['index.docker.io', 'registry.hub.docker.com']);
+
+const address =
+  /^\s*https?:\/\/(?:[^/?#@]*@)?(?<host>(?:\[[^\]]*\]|[^/?#:]*)(?::\d+)?):?(?<path>(?:\/[^?#]*)?)(?:$|[?#])/i;
+
+function parts(url: string): { host?: string; path?: string } | undefined {
+  return address.exec(url)?.groups;
+}

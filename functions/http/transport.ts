@@ -3,12 +3,12 @@ import type { LookupAddress, LookupOptions } from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
 import type { Readable } from 'node:stream';
 import { isNativeError } from 'node:util/types';
-import { type Dispatcher, Pool, ProxyAgent } from 'undici';
 import { mayReach, outermost, type Reach, reachOfAddress, reachOfHost } from './address-policy.ts';
 import { secureContextOf } from './certificates.ts';
 import { hostOf, matchesHost } from './host-patterns.ts';
 import { NetworkError } from './network-error.ts';
 import { type Proxy, proxyFor } from './proxy.ts';
+import { type Dispatcher, Pool, ProxyAgent } from './undici.ts';
 
 export interface TransportOptions {
   connectionsPerOrigin?: number;
@@ -28,7 +28,8 @@ export interface TransportOptions {
   resolve?: (host: string, options: LookupOptions) => Promise<LookupAddress[]>;
 }
 
-const defaults = { connectionsPerOrigin: 16, connectMs: 10_000, headersMs: 60_000, bodyIdleMs: 30_000 };
+/** The connections are those of three lanes (`limits.ts`), so that no request ever waits for one. */
+const defaults = { connectionsPerOrigin: 48, connectMs: 10_000, headersMs: 60_000, bodyIdleMs: 30_000 };
 
 export interface Request {
   method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { bodyChunks } from '../http/body-chunks.ts';
 import type { Response } from '../http/transport.ts';
 import { openBlob } from './blobs.ts';
 import type { Descriptor } from './manifest.ts';
@@ -9,7 +10,7 @@ import { brokenConnection, RegistryFailure } from './registry-failure.ts';
 const maxResumes = 8;
 
 /**
- * Reads a blob to its end. When the connection breaks, stalls or ends early, it goes on where it was with a range
+ * Reads a blob from byte `start` to its end. When the connection breaks, stalls or ends early, it goes on where it was with a range
  * request (RFC 9110, 14.2), or, where the registry ignores ranges, by passing over what came before. What it yields is
  * not checked: whoever hashes the bytes notices when the two halves do not belong together.
  * Throws `RegistryFailure` when a pause and a new connection do not help either.
@@ -18,9 +19,10 @@ export async function* readBlob(
   repository: Repository,
   blob: Descriptor,
   signal?: AbortSignal,
+  start = 0,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const { baseMs, maxMs } = repository.registry.retryPolicy;
-  let offset = 0;
+  let offset = start;
   for (let resumes = 0; ; resumes++) {
     const startedAt = offset;
     const response = await openBlob(repository, blob.digest, offset, signal);
@@ -65,7 +67,7 @@ async function* bodyFrom(response: Response, offset: number, blob: Descriptor): 
     }
     passOver = 0;
   }
-  for await (const chunk of response.body as AsyncIterable<Uint8Array>) {
+  for await (const chunk of bodyChunks(response.body)) {
     if (passOver >= chunk.length) passOver -= chunk.length;
     else {
       yield passOver > 0 ? chunk.subarray(passOver) : chunk;

@@ -4,16 +4,18 @@ import { hasBlob } from './blobs.ts';
 import type { Descriptor } from './manifest.ts';
 import type { Repository } from './manifests.ts';
 import { isNondistributable } from './media-type.ts';
-import { transferBlob } from './transfer.ts';
+import { type BlobTransfer, transferBlob } from './transfer.ts';
 
 export interface BlobCopy {
   source: Repository;
   destination: Repository;
   ledger: BlobLedger;
-  /** The destination repository is new or empty: nothing is looked for there. Default false. */
+  /** The destination's repository was made a moment ago: there is nothing in it to look for. */
   fresh?: boolean | undefined;
   /** How long the destination may take nothing of what is offered, in milliseconds. Default 30 s. */
   stallMs?: number | undefined;
+  /** How a blob is sent. Default `transferBlob`. */
+  send?: ((transfer: BlobTransfer) => Promise<'mounted' | 'uploaded'>) | undefined;
   onProgress?: ((event: CopyProgress) => void) | undefined;
   signal?: AbortSignal | undefined;
 }
@@ -24,12 +26,12 @@ export type CopyProgress =
   /** Bytes that need not move: the destination has them, or mounted them. */
   | { kind: 'skipped'; bytes: number };
 
-/** Up to this many bytes a look costs more than it saves: an upload that begins with a mount finds out as well. */
-const worthALook = 1024 * 1024;
+/** From this size on a look costs nothing beside what it saves should a registry not mount from the repository itself. */
+const worthALook = 64 * 1024 * 1024;
 
 /** Sees to it that the destination has a blob, by as few requests and bytes as it takes. */
-export async function copyBlob(copy: BlobCopy, blob: Descriptor): Promise<void> {
-  await copy.ledger.alone(blob.digest, () => bring(copy, blob), copy.signal);
+export async function copyBlob(copy: BlobCopy, blob: Descriptor): Promise<'uploaded' | 'skipped'> {
+  return copy.ledger.alone(blob.digest, () => bring(copy, blob), copy.signal);
 }
 
 /** Sees to it that the destination has a blob, by its own word: the ledger was wrong. */
@@ -37,35 +39,34 @@ export async function restoreBlob(copy: BlobCopy, blob: Descriptor): Promise<voi
   if (!(await hasBlob(copy.destination, blob.digest, copy.signal))) await transfer(copy, blob, undefined);
 }
 
-async function bring(copy: BlobCopy, blob: Descriptor): Promise<void> {
+async function bring(copy: BlobCopy, blob: Descriptor): Promise<'uploaded' | 'skipped'> {
   const { destination, ledger, signal } = copy;
   const looked = paysToLook(copy, blob);
   if (ledger.knows(blob.digest, destination.name) || (looked && (await hasBlob(destination, blob.digest, signal)))) {
     ledger.record(blob.digest, destination.name);
     copy.onProgress?.({ kind: 'skipped', bytes: blob.size });
-    return;
+    return 'skipped';
   }
   const how = await transfer(copy, blob, mountFrom(copy, blob, looked));
   if (how !== 'elsewhere' && destination.registry.profile.mount === 'immediate')
     ledger.record(blob.digest, destination.name);
+  return how === 'uploaded' ? how : 'skipped';
 }
 
 function paysToLook({ destination, ledger, fresh }: BlobCopy, blob: Descriptor): boolean {
   const { headBlob, mount } = destination.registry.profile;
-  if (!headBlob) return false;
-  const held = ledger.holder(blob.digest) !== undefined;
-  // Artifactory mounts nothing, but shows what any repository holds.
-  if (mount === 'never' && held) return true;
-  // A mount that will be granted is as good as a look.
-  return !fresh && blob.size > worthALook && !(held && mount === 'immediate');
+  if (!headBlob || fresh) return false;
+  // Asking for a mount is as good as a look, and opens the upload where there is nothing to mount. Where nothing tells
+  // what lies there without a manifest, or (Artifactory) in other repositories, an interrupted copy would send it again.
+  return mount !== 'immediate' || (blob.size >= worthALook && ledger.holder(blob.digest) === undefined);
 }
 
 /** Asked to mount from itself, a repository that has the blob says so, and one that has not opens an upload. */
-function mountFrom({ destination, ledger, fresh }: BlobCopy, blob: Descriptor, looked: boolean): string | undefined {
+function mountFrom({ destination, ledger }: BlobCopy, blob: Descriptor, looked: boolean): string | undefined {
   if (destination.registry.profile.mount === 'never') return undefined;
   const holder = ledger.holder(blob.digest);
   if (holder !== undefined && holder !== destination.name) return holder;
-  return fresh || looked ? undefined : destination.name;
+  return looked ? undefined : destination.name;
 }
 
 async function transfer(
@@ -73,9 +74,9 @@ async function transfer(
   blob: Descriptor,
   from: string | undefined,
 ): Promise<'mounted' | 'uploaded' | 'elsewhere'> {
-  const { source, destination, stallMs, signal } = copy;
+  const { source, destination, stallMs, signal, send = transferBlob } = copy;
   const onBytes = (bytes: number) => copy.onProgress?.({ kind: 'transferred', bytes });
-  const how = await transferBlob({ source, destination, blob, mountFrom: from, onBytes, stallMs, signal }).catch(
+  const how = await send({ source, destination, blob, mountFrom: from, onBytes, stallMs, signal }).catch(
     (error: unknown) => {
       if (isLeftAtItsUrls(blob, error)) return 'elsewhere' as const;
       throw error;

@@ -1,8 +1,10 @@
+import { FactoryError } from '../errors.ts';
 import type { BlobLedger } from './blob-ledger.ts';
 import { copyImage, type CopyProgress, type CopyTotals } from './copy-image.ts';
 import type { Digest } from './digest.ts';
 import { loadImage } from './image.ts';
-import { getManifest, type Repository, resolveTag } from './manifests.ts';
+import type { Descriptor, Manifest } from './manifest.ts';
+import { type Repository, resolveTag } from './manifests.ts';
 import { addToFallbackIndex, cosignTags, isWantedReferrer, listReferrers, type ReferrersPolicy } from './referrers.ts';
 
 export interface ReferrersCopy {
@@ -12,41 +14,65 @@ export interface ReferrersCopy {
   subjects: readonly Digest[];
   policy: ReferrersPolicy;
   ledger: BlobLedger;
+  /** Gets a manifest of the source. */
+  read: (digest: Digest) => Promise<Manifest>;
   onProgress?: ((event: CopyProgress) => void) | undefined;
   signal?: AbortSignal | undefined;
 }
 
-/** Copies the signatures, or all artifacts, that refer to an image which is at the destination already. */
-export async function copyReferrers(copy: ReferrersCopy): Promise<CopyTotals> {
-  const totals: CopyTotals = { bytesTransferred: 0, bytesSkipped: 0 };
-  for (const subject of copy.policy === 'off' ? [] : copy.subjects) {
-    for (const artifact of await listReferrers(copy.source, subject, copy.signal)) {
-      if (!isWantedReferrer(copy.policy, artifact)) continue;
-      if ((await resolveTag(copy.destination, artifact.digest, copy.signal)) !== artifact.digest) {
-        add(await copyOne(copy, artifact.digest, undefined));
+export interface CopiedReferrers extends CopyTotals {
+  /** What stays behind, and why. */
+  warnings: string[];
+}
+
+/**
+ * Copies the signatures, or all artifacts, that refer to an image which is at the destination already. What cannot be
+ * copied is told and left behind, for the image is whole without it: ECR refuses some manifests that have a subject
+ * (https://github.com/aws/containers-roadmap/issues/2783). Throws the signal's reason only.
+ */
+export async function copyReferrers(copy: ReferrersCopy): Promise<CopiedReferrers> {
+  const { source, destination, policy, signal } = copy;
+  const totals: CopiedReferrers = { bytesTransferred: 0, bytesSkipped: 0, warnings: [] };
+  for (const subject of policy === 'off' ? [] : copy.subjects) {
+    await attempt(`what refers to ${subject}`, async () => {
+      const found = await listReferrers(source, subject, signal, copy.read);
+      const arrived: Descriptor[] = [];
+      for (const artifact of found.filter((descriptor) => isWantedReferrer(policy, descriptor))) {
+        const { digest, artifactType, mediaType } = artifact;
+        await attempt(`${artifactType ?? mediaType} ${digest}`, async () => {
+          if ((await resolveTag(destination, digest, signal)) !== digest) await bring(digest, undefined);
+          arrived.push(artifact);
+        });
       }
-      const tracked = await listReferrers(copy.destination, subject, copy.signal);
-      if (!tracked.some(({ digest }) => digest === artifact.digest)) {
-        await addToFallbackIndex(copy.destination, subject, artifact, copy.signal);
-      }
-    }
-    for (const tag of cosignTags(copy.policy, subject)) {
-      const digest = await resolveTag(copy.source, tag, copy.signal);
-      if (digest === undefined || (await resolveTag(copy.destination, tag, copy.signal)) === digest) continue;
-      add(await copyOne(copy, digest, tag));
+      if (arrived.length === 0) return;
+      const tracked = new Set((await listReferrers(destination, subject, signal)).map(({ digest }) => digest));
+      const untracked = arrived.filter(({ digest }) => !tracked.has(digest));
+      if (untracked.length > 0) await addToFallbackIndex(destination, subject, untracked, signal);
+    });
+    for (const tag of cosignTags(policy, subject)) {
+      await attempt(tag, async () => {
+        const digest = await resolveTag(source, tag, signal);
+        if (digest === undefined || (await resolveTag(destination, tag, signal)) === digest) return;
+        await bring(digest, tag);
+      });
     }
   }
   return totals;
 
-  function add({ bytesTransferred, bytesSkipped }: CopyTotals): void {
+  async function bring(digest: Digest, tag: string | undefined): Promise<void> {
+    const image = await loadImage(await copy.read(digest), copy.read);
+    const { bytesTransferred, bytesSkipped } = await copyImage({ ...copy, image, tag });
     totals.bytesTransferred += bytesTransferred;
     totals.bytesSkipped += bytesSkipped;
   }
-}
 
-async function copyOne(copy: ReferrersCopy, digest: Digest, tag: string | undefined): Promise<CopyTotals> {
-  const { source, destination, ledger, onProgress, signal } = copy;
-  const read = (wanted: Digest) => getManifest(source, wanted, signal);
-  const image = await loadImage(await read(digest), read);
-  return copyImage({ source, destination, image, tag, ledger, onProgress, signal });
+  async function attempt(what: string, work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (!(error instanceof FactoryError)) throw error;
+      totals.warnings.push(`${what} stays behind: ${error.message}`);
+    }
+  }
 }

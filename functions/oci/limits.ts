@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
  */
 export type Lane = 'upload' | 'download' | 'request';
 
-/** Requests to one registry at once. */
+/** Requests to one registry at once, in each lane; the transport has connections for all three. */
 const most = 16;
 const least = 2;
 /** So many requests in a row without a refusal allow one more at once. */
@@ -20,7 +20,7 @@ export interface Clock {
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
-const wallClock: Clock = {
+export const wallClock: Clock = {
   now: Date.now,
   sleep: (ms, signal) => sleep(ms, undefined, signal && { signal }).catch(() => undefined),
 };
@@ -34,6 +34,8 @@ export interface HostCounts {
   readonly throttles: number;
   /** How often everything to the host was held back because it named a time. */
   readonly pauses: number;
+  /** Blobs that it took from another of its repositories. */
+  readonly mounts: number;
   /** Plain requests that may be under way at once, now. */
   readonly concurrency: number;
 }
@@ -62,9 +64,11 @@ export class HostLimits {
   #concurrency = most;
   #successes = 0;
   #notBefore = 0;
+  readonly #watchers = new Set<(until: number) => void>();
   #retries = 0;
   #throttles = 0;
   #pauses = 0;
+  #mounts = 0;
   /** Counted to tell an answer to what was sent before the last decrease. */
   #decreases = 0;
 
@@ -100,8 +104,19 @@ export class HostLimits {
     };
   }
 
+  /** Tells of each pause, in force or to come: until when, in milliseconds since the epoch. Returns how to stop that. */
+  watchPauses(watcher: (until: number) => void): () => void {
+    this.#watchers.add(watcher);
+    watcher(this.#notBefore);
+    return () => this.#watchers.delete(watcher);
+  }
+
   retried(): void {
     this.#retries++;
+  }
+
+  mounted(): void {
+    this.#mounts++;
   }
 
   counts(): HostCounts {
@@ -110,6 +125,7 @@ export class HostLimits {
       retries: this.#retries,
       throttles: this.#throttles,
       pauses: this.#pauses,
+      mounts: this.#mounts,
       concurrency: this.#concurrency,
     };
   }
@@ -135,7 +151,7 @@ export class HostLimits {
     for (const lane of ['upload', 'download', 'request'] as const) {
       const { waiting } = this.#lanes[lane];
       for (const go of waiting) {
-        if (this.#lanes[lane].active >= slots(lane, this.#concurrency)) break;
+        if (this.#lanes[lane].active >= this.#concurrency) break;
         waiting.delete(go);
         this.#lanes[lane].active++;
         go();
@@ -156,19 +172,11 @@ export class HostLimits {
     if (pauseMs !== undefined && pauseMs > 0) {
       this.#pauses++;
       this.#notBefore = Math.max(this.#notBefore, this.#clock.now() + pauseMs);
+      for (const watcher of this.#watchers) watcher(this.#notBefore);
     }
     // What was under way together is refused together: that is one refusal.
     if (sentAfter !== this.#decreases) return;
     this.#decreases++;
     this.#concurrency = Math.max(least, Math.floor(this.#concurrency / 2));
   }
-}
-
-/**
- * Uploads and downloads keep their connections for long; together they leave at least one of the transport's 16 to the
- * requests that they wait for.
- */
-function slots(lane: Lane, concurrency: number): number {
-  const half = Math.floor(concurrency / 2);
-  return { upload: Math.max(1, half - 1), download: half, request: concurrency }[lane];
 }

@@ -1,9 +1,11 @@
 import { FactoryError } from '../errors.ts';
+import type { Response } from '../http/transport.ts';
 import { repositoryScope } from './auth/authorizer.ts';
 import { type Digest, isDigest } from './digest.ts';
 import { type Manifest, manifestLimits, parseManifest } from './manifest.ts';
 import { acceptedManifests } from './media-type.ts';
 import type { ReadLimit, Registry, RegistryRequest } from './registry.ts';
+import { RegistryFailure } from './registry-failure.ts';
 
 /** A `Repository` is named within its registry: `prefix/harness/ci-addon`. */
 export interface Repository {
@@ -21,22 +23,32 @@ export async function resolveTag(
   tagOrDigest: string,
   signal?: AbortSignal,
 ): Promise<Digest | undefined> {
-  const response = await repository.registry.request({
+  const response = await ifThere(repository, {
     method: 'HEAD',
     target: `${repository.name}/manifests/${tagOrDigest}`,
     scopes: [repositoryScope(repository.name, 'pull')],
-    expect: repository.registry.profile.missing403 ? [200, 403, 404] : [200, 404],
+    expect: [200, 404],
     headers: { accept: acceptedManifests },
     doing: `look up manifest ${tagOrDigest} of`,
     repository: repository.name,
     writes: false,
     signal,
   });
-  await response.body.dump();
-  if (response.status !== 200) return undefined;
+  await response?.body.dump();
+  if (response?.status !== 200) return undefined;
   const digest = response.header('docker-content-digest');
   if (digest !== undefined && isDigest(digest)) return digest;
   return (await getManifest(repository, tagOrDigest, signal)).digest;
+}
+
+/** The answer, unless it is 403 from a registry that answers so for what is missing; the answer itself may tell that. */
+async function ifThere({ registry }: Repository, request: RegistryRequest): Promise<Response | undefined> {
+  try {
+    return await registry.request(request);
+  } catch (error) {
+    if (error instanceof RegistryFailure && error.status === 403 && registry.profile.missing403) return undefined;
+    throw error;
+  }
 }
 
 /** Reads a manifest and checks it against the digest it was asked for by. Throws `ImageNotFound`, `DigestMismatch`, … */
@@ -86,6 +98,7 @@ export async function putManifest(
   manifest: Manifest,
   signal?: AbortSignal,
 ): Promise<{ digest: Digest | undefined; tracksSubject: boolean }> {
+  await repository.registry.manifestTurn(signal);
   const response = await repository.registry.request({
     method: 'PUT',
     target: `${repository.name}/manifests/${tagOrDigest}`,

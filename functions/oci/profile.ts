@@ -20,10 +20,14 @@ export interface Profile {
    * never.
    */
   readonly mount: 'immediate' | 'after-manifest' | 'never';
+  /** How many manifests a second the registry takes from all of us together; without it, as many as we can send. */
+  readonly manifestsPerSecond?: number;
   /** Whether HEAD tells if a blob is there. */
   readonly headBlob: boolean;
   /** A manifest that is missing is answered with 403. */
   readonly missing403: boolean;
+  /** GETs of manifests count against a limit; HEADs tell what is left of it. */
+  readonly countsPulls: boolean;
   /** Whether an upload's `Range` tells how far it has come. */
   readonly rangeTrusted: boolean;
 }
@@ -46,6 +50,7 @@ const standard: Profile = {
   mount: 'immediate',
   headBlob: true,
   missing403: false,
+  countsPulls: false,
   rangeTrusted: true,
 };
 
@@ -59,13 +64,15 @@ const ecr: Profile = {
   maxPut: smallBlob,
   mount: 'after-manifest',
   rangeTrusted: false,
+  // PutImage: 10 (https://docs.aws.amazon.com/AmazonECR/latest/userguide/service-quotas.html), and others push too.
+  manifestsPerSecond: 8,
 };
 
 /** Software that may run under any name is recognised where its name begins the host's. */
 const hosts: readonly (readonly [RegExp, Profile])[] = [
   [
     /^(?:docker\.io|index\.docker\.io|registry-1\.docker\.io)$/,
-    { ...standard, name: 'docker-hub', apiHost: 'registry-1.docker.io' },
+    { ...standard, name: 'docker-hub', apiHost: 'registry-1.docker.io', countsPulls: true },
   ],
   // Refuses chunked uploads (https://github.com/dotnet/sdk-container-builds/issues/287), so all goes by PUT.
   [/(?:^|[.-])(?:docker\.pkg\.dev|gcr\.io)$/, { ...standard, name: 'gar' }],

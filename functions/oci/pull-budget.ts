@@ -7,6 +7,13 @@ export interface PullBudget {
   readonly source?: string;
 }
 
+/** Below this share of its limit a pull budget is worth telling. */
+const lowShare = 0.2;
+
+export function isLow({ limit, remaining }: Pick<PullBudget, 'limit' | 'remaining'>): boolean {
+  return remaining < limit * lowShare;
+}
+
 interface Headers {
   header: (name: string) => string | undefined;
 }

@@ -17,7 +17,7 @@ const host =
 const pathComponent = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$/;
 const tagPattern = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/;
 /** Repository names longer than this are refused by registries (distribution/reference `RepositoryNameTotalLengthMax`). */
-const maxNameLength = 255;
+export const maxNameLength = 255;
 
 /** An image as Harness names it: usually without a registry (`harness/ci-addon:1.18.22`). */
 export interface ImageName {

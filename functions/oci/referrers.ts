@@ -11,16 +11,24 @@ export type ReferrersPolicy = 'off' | 'signatures' | 'all';
 const signatureTypes = new Set([
   'application/vnd.cncf.notary.signature',
   'application/vnd.dev.cosign.artifact.sig.v1+json',
-  'application/vnd.dev.sigstore.bundle.v0.3+json',
 ]);
+
+/** cosign keeps signatures and attestations alike in bundles (cosign, specs/BUNDLE_SPEC.md). */
+const sigstoreBundle = /^application\/vnd\.dev\.sigstore\.bundle(?:\.v[\d.]+)?\+json(?:;|$)/;
+/** What a bundle's annotation says of a signature; one that has no such annotation is taken for one. */
+const signaturePredicate = 'https://sigstore.dev/cosign/sign/v1';
 
 const maxPages = 100;
 
-/** What refers to `subject`, by the referrers API or, where there is none, by its fallback tag. */
+/**
+ * What refers to `subject`, by the referrers API or, where there is none, by its fallback tag, whose index is got by
+ * `read`.
+ */
 export async function listReferrers(
   repository: Repository,
   subject: Digest,
   signal?: AbortSignal,
+  read: (digest: Digest) => Promise<Manifest> = (digest) => getManifest(repository, digest, signal),
 ): Promise<readonly Descriptor[]> {
   const found: Descriptor[] = [];
   let target: string | URL = `${repository.name}/referrers/${subject}`;
@@ -38,7 +46,7 @@ export async function listReferrers(
       signal,
     };
     const { response, bytes } = await repository.registry.read(request, manifestSize(`the referrers of ${subject}`));
-    if (response.status !== 200) return (await fallbackIndex(repository, subject, signal))?.manifests ?? [];
+    if (response.status !== 200) return (await fallbackIndex(repository, subject, read, signal))?.manifests ?? [];
     const index = parseManifest(bytes, mediaTypes.ociIndex);
     found.push(...index.manifests);
     const next = /<([^>]+)>\s*;\s*rel="?next"?/.exec(response.header('link') ?? '')?.[1];
@@ -48,10 +56,13 @@ export async function listReferrers(
   return found;
 }
 
-export function isWantedReferrer(policy: ReferrersPolicy, { artifactType }: Descriptor): boolean {
-  return (
-    policy === 'all' || (policy === 'signatures' && artifactType !== undefined && signatureTypes.has(artifactType))
-  );
+export function isWantedReferrer(policy: ReferrersPolicy, artifact: Descriptor): boolean {
+  return policy === 'all' || (policy === 'signatures' && isSignature(artifact));
+}
+
+function isSignature({ artifactType = '', annotations }: Descriptor): boolean {
+  const predicate = annotations?.['dev.sigstore.bundle.predicateType'] ?? signaturePredicate;
+  return signatureTypes.has(artifactType) || (sigstoreBundle.test(artifactType) && predicate === signaturePredicate);
 }
 
 /** Tags under which cosign keeps what belongs to an image, in registries without referrers (cosign, "Tag-based discovery"). */
@@ -61,22 +72,20 @@ export function cosignTags(policy: ReferrersPolicy, subject: Digest): string[] {
 }
 
 /**
- * Adds an artifact to the index under the fallback tag, as clients must where the registry does not track subjects
+ * Adds artifacts to the index under the fallback tag, as clients must where the registry does not track subjects
  * (distribution-spec, "Pushing Manifests with Subject").
  */
 export async function addToFallbackIndex(
   repository: Repository,
   subject: Digest,
-  artifact: Descriptor,
+  artifacts: readonly Descriptor[],
   signal?: AbortSignal,
 ): Promise<void> {
-  const known = await fallbackIndex(repository, subject, signal);
-  if (known?.manifests.some(({ digest }) => digest === artifact.digest)) return;
-  const document = {
-    schemaVersion: 2,
-    mediaType: mediaTypes.ociIndex,
-    manifests: [...(known?.manifests ?? []), artifact],
-  };
+  const known = await fallbackIndex(repository, subject, (digest) => getManifest(repository, digest, signal), signal);
+  const listed = known?.manifests ?? [];
+  const missing = artifacts.filter((artifact) => !listed.some(({ digest }) => digest === artifact.digest));
+  if (missing.length === 0) return;
+  const document = { schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests: [...listed, ...missing] };
   const index = parseManifest(new TextEncoder().encode(JSON.stringify(document)), mediaTypes.ociIndex);
   await putManifest(repository, referrersTag(subject), index, signal);
 }
@@ -84,10 +93,11 @@ export async function addToFallbackIndex(
 async function fallbackIndex(
   repository: Repository,
   subject: Digest,
+  read: (digest: Digest) => Promise<Manifest>,
   signal?: AbortSignal,
 ): Promise<Manifest | undefined> {
   const digest = await resolveTag(repository, referrersTag(subject), signal);
-  return digest && getManifest(repository, digest, signal);
+  return digest && read(digest);
 }
 
 /** distribution-spec, "Referrers Tag Schema". */

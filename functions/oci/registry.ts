@@ -2,9 +2,11 @@ import { isDeepStrictEqual } from 'node:util';
 import type { FactoryError } from '../errors.ts';
 import { retry, type RetryOptions, type Verdict } from '../http/retry.ts';
 import { readBody, type Request, type Response, type Transport } from '../http/transport.ts';
+import { waitFor } from '../http/wait-for.ts';
 import { Authorizer, type Scope } from './auth/authorizer.ts';
 import type { CredentialProvider } from './auth/credentials.ts';
 import { HostLimits, type Lane, type Slot } from './limits.ts';
+import { Pace } from './pace.ts';
 import { type Profile, profileOf } from './profile.ts';
 import { type PullBudget, PullLimit } from './pull-budget.ts';
 import { isLoopback } from './reference.ts';
@@ -51,7 +53,7 @@ export interface ReadLimit {
 }
 
 /** The longest pause that a registry may ask for, in milliseconds; one that wants more has failed for this run. */
-const longestPauseMs = 120_000;
+export const longestPauseMs = 120_000;
 const maxRedirects = 5;
 const redirectStatuses = new Set([301, 302, 303, 307, 308]);
 
@@ -66,11 +68,16 @@ export class Registry {
   readonly #authorizer: Authorizer;
   readonly #onNote: RegistryOptions['onNote'];
   #profile: Profile;
+  #processes = 0;
+  #pace: Pace | undefined;
+  /** How the API's root wants us to log in; asked once. */
+  #rootChallenge: Promise<string | undefined> | undefined;
 
   constructor(options: RegistryOptions) {
     this.name = options.registry;
     this.#profile = options.profile ?? profileOf(options.registry);
     this.#onNote = options.onNote;
+    this.shareOf(1);
     this.retryPolicy = { ...defaultRetry, ...options.retry };
     const scheme = isLoopback(options.registry) || options.insecure ? 'http' : 'https';
     this.#origin = new URL(`${scheme}://${this.profile.apiHost ?? options.registry}`);
@@ -87,6 +94,19 @@ export class Registry {
   /** How this registry behaves, as far as is known by now. */
   get profile(): Profile {
     return this.#profile;
+  }
+
+  /** Leaves the others of so many processes, which push to this registry at the same time, their part of its pace. */
+  shareOf(processes: number): void {
+    const { manifestsPerSecond } = this.#profile;
+    if (manifestsPerSecond === undefined || processes === this.#processes) return;
+    this.#processes = processes;
+    this.#pace = new Pace(manifestsPerSecond / processes);
+  }
+
+  /** Waits until another manifest may be pushed. */
+  async manifestTurn(signal?: AbortSignal): Promise<void> {
+    await this.#pace?.turn(signal);
   }
 
   /** Corrects the profile for the rest of the run. Does nothing when it says so already. */
@@ -188,19 +208,58 @@ export class Registry {
     const ours = url.origin === this.#origin.origin;
     const sent = ours ? await this.#authorizer.header(request.scopes, request.signal) : undefined;
     const answer = await this.#follow(request, url, sent);
-    const refused = answer.response.status === 401 && !request.expect.includes(401);
     // Only the registry's own challenge counts: a storage host must not steer how we log in.
-    if (!refused || !ours || answer.host !== url.host) return this.#accept(request, answer);
-    if (!(await this.#learn(answer.response, request, sent)) || isStream(request.body))
+    if (!ours || answer.host !== url.host) return this.#accept(request, answer);
+    const challenge = await this.#challengeOf(answer.response, request, sent);
+    if (
+      challenge === undefined ||
+      !(await this.#learn(answer.response, challenge, request, sent)) ||
+      isStream(request.body)
+    )
       return this.#accept(request, answer);
     await answer.response.body.dump();
     const header = await this.#authorizer.header(request.scopes, request.signal);
     return this.#accept(request, await this.#follow(request, url, header));
   }
 
-  async #learn(response: Response, request: RegistryRequest, sent: string | undefined): Promise<boolean> {
+  /** What a refusal says about logging in; `undefined` when it is none, or does not say. */
+  async #challengeOf(
+    response: Response,
+    request: RegistryRequest,
+    sent: string | undefined,
+  ): Promise<string | undefined> {
+    const { status } = response;
+    if ((status !== 401 && status !== 403) || (status === 401 && request.expect.includes(401))) return undefined;
+    const challenge = status === 401 ? response.header('www-authenticate') : undefined;
+    if (challenge !== undefined || sent !== undefined) return challenge;
+    // Google's registry refused strangers without a word and named its token service at the API's root
+    // (https://github.com/containerd/containerd/issues/1318).
+    this.#rootChallenge ??= this.#askRoot(request);
+    return waitFor(this.#rootChallenge, request.signal);
+  }
+
+  /** Without the request's signal: others may wait for the same answer. */
+  async #askRoot({ doing, repository, writes }: RegistryRequest): Promise<string | undefined> {
+    const root: RegistryRequest = { method: 'GET', target: '', scopes: [], expect: [], doing, repository, writes };
     try {
-      return await this.#authorizer.learn(response.header('www-authenticate'), request.scopes, sent);
+      const { response } = await this.#follow(root, this.#url(''), undefined);
+      await response.body.dump();
+      return response.status === 401 ? response.header('www-authenticate') : undefined;
+    } catch {
+      // The refusal that led here stands; the next one asks again.
+      this.#rootChallenge = undefined;
+      return undefined;
+    }
+  }
+
+  async #learn(
+    response: Response,
+    challenge: string,
+    request: RegistryRequest,
+    sent: string | undefined,
+  ): Promise<boolean> {
+    try {
+      return await this.#authorizer.learn(challenge, request.scopes, sent);
     } catch (error) {
       await response.body.dump();
       throw error;
@@ -208,11 +267,17 @@ export class Registry {
   }
 
   async #accept(request: RegistryRequest, { response, host, authorization }: Answer): Promise<Response> {
-    if (host === this.#origin.host) this.pulls.learn(response);
+    if (host === this.#origin.host) this.#observe(response);
     if (request.expect.includes(response.status)) return response;
     const failure = await failureOf(this.name, request, response, authorization);
     const storage = host !== this.#url(request.target).host && (response.status === 401 || response.status === 403);
     throw storage ? storageRefusal(failure, host) : failure;
+  }
+
+  #observe(response: Response): void {
+    this.pulls.learn(response);
+    if (response.header('x-jfrog-version') === undefined) return;
+    this.adapt({ missing403: true }, `${this.name} is Artifactory: what it forbids may just not be there`);
   }
 
   /**

@@ -21,20 +21,6 @@ export async function listTags(repository: Repository, signal?: AbortSignal): Pr
   return tags;
 }
 
-/**
- * Whether anything was ever tagged in a repository: one small request that spares a look for every blob of a first
- * copy. `true` where the registry does not tell, because looking too often costs only time.
- */
-export async function hasTags(repository: Repository, signal?: AbortSignal): Promise<boolean> {
-  try {
-    const page = await readPage(repository, `${repository.name}/tags/list?n=1`, signal);
-    return page !== undefined && page.tags.length > 0;
-  } catch (error) {
-    if (error instanceof RegistryFailure) return true;
-    throw error;
-  }
-}
-
 interface Page {
   tags: string[];
   /** The next page is named by the registry, not built by the client (RFC 8288; distribution-spec, "Listing Tags"). */

@@ -60,7 +60,10 @@ async function requestUpload(
     signal,
   });
   await response.body.dump();
-  if (response.status === 201) return 'mounted';
+  if (response.status === 201) {
+    if (mountFrom !== repository.name) repository.registry.limits.mounted();
+    return 'mounted';
+  }
   return {
     location: nextLocation(repository, response, target),
     minChunkBytes: bytesOf(response, 'oci-chunk-min-length'),

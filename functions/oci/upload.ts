@@ -5,6 +5,12 @@ import { type UploadWay, uploadWay } from './profile.ts';
 import { RegistryFailure } from './registry-failure.ts';
 import { nextLocation, uploadProgress, type UploadSession } from './upload-session.ts';
 
+/**
+ * The limit of time for an answer runs while a chunk is sent, since it is one write to the HTTP client: a registry that
+ * stops reading is found out. One that takes fewer bytes than these in a minute counts as such.
+ */
+const slowChunk = 8 * 1024 * 1024;
+
 /** Registries hash or assemble a blob before they answer the request that completes it. */
 const commitTimeoutMs = 300_000;
 
@@ -25,9 +31,8 @@ export interface Upload {
 
 /** How a blob is best sent into a session: as the registry just said, or else as its profile says. */
 export function wayInto({ registry }: Repository, session: UploadSession, { size }: Descriptor): UploadWay {
-  const { min, max } = chunkLimits(session);
-  const way = size > max ? 'chunk' : uploadWay(registry.profile, size);
-  return way === 'chunk' && min > largestChunk ? 'patch' : way;
+  const way = size > chunkLimits(session).max ? 'chunk' : uploadWay(registry.profile, size);
+  return way === 'chunk' && chunkBytes({ registry }, session) === undefined ? 'patch' : way;
 }
 
 function chunkLimits({ minChunkBytes, maxChunkBytes }: UploadSession): { min: number; max: number } {
@@ -50,7 +55,9 @@ export async function sendBlob(upload: Upload): Promise<void> {
 const octets = { 'content-type': 'application/octet-stream' };
 
 /** What all requests of an upload share. */
-function part({ repository, blob, signal }: Upload) {
+type PartOf = Pick<Upload, 'repository' | 'blob' | 'signal'>;
+
+function part({ repository, blob, signal }: PartOf) {
   return {
     scopes: [repositoryScope(repository.name, 'pull,push')],
     doing: `push blob ${blob.digest} to`,
@@ -60,7 +67,8 @@ function part({ repository, blob, signal }: Upload) {
   };
 }
 
-async function complete(upload: Upload, location: URL, body?: AsyncIterable<Uint8Array>): Promise<void> {
+/** Ends an upload, with its only bytes or when all have been sent. Throws `RegistryFailure`. */
+export async function complete(upload: PartOf, location: URL, body?: AsyncIterable<Uint8Array>): Promise<void> {
   const { repository, blob } = upload;
   const target = new URL(location);
   // Appended to the text as it is: the rest of the query is the registry's own state, perhaps signed.
@@ -96,13 +104,17 @@ async function patch(upload: Upload): Promise<URL> {
   return nextLocation(repository, response, session.location);
 }
 
+/** How many bytes a chunk has; `undefined` where a registry wants more than we hold in memory. */
+export function chunkBytes({ registry }: Pick<Repository, 'registry'>, session: UploadSession): number | undefined {
+  const { min, max } = chunkLimits(session);
+  return min > largestChunk ? undefined : Math.min(max, largestChunk, Math.max(min, registry.profile.chunkBytes));
+}
+
 async function chunks(upload: Upload): Promise<URL> {
   const { repository, session, body } = upload;
-  const { min, max } = chunkLimits(session);
-  const bytes = Math.min(max, largestChunk, Math.max(min, repository.registry.profile.chunkBytes));
   let { location } = session;
   let offset = 0;
-  for await (const chunk of inChunks(body, bytes)) {
+  for await (const chunk of inChunks(body, chunkBytes(repository, session) ?? largestChunk)) {
     location = await sendChunk(upload, location, chunk, offset);
     offset += chunk.length;
   }
@@ -110,7 +122,7 @@ async function chunks(upload: Upload): Promise<URL> {
 }
 
 /** Sends one chunk, which a broken connection does not lose: it is sent again, or what the registry lacks of it. */
-async function sendChunk(upload: Upload, location: URL, chunk: Buffer, offset: number): Promise<URL> {
+export async function sendChunk(upload: PartOf, location: URL, chunk: Buffer, offset: number): Promise<URL> {
   const { repository, signal } = upload;
   const end = offset + chunk.length;
   let start = offset;
@@ -124,6 +136,7 @@ async function sendChunk(upload: Upload, location: URL, chunk: Buffer, offset: n
         expect: patched,
         headers: { ...octets, 'content-range': `${start}-${end - 1}` },
         body: chunk.subarray(start - offset),
+        ...(chunk.length > slowChunk && { headersTimeoutMs: Math.ceil(chunk.length / slowChunk) * 60_000 }),
       });
       await response.body.dump();
       return nextLocation(repository, response, target);
@@ -142,7 +155,7 @@ async function sendChunk(upload: Upload, location: URL, chunk: Buffer, offset: n
 }
 
 /** The same bytes in pieces of this many; only the last may be shorter. */
-async function* inChunks(body: AsyncIterable<Uint8Array>, bytes: number): AsyncGenerator<Buffer> {
+export async function* inChunks(body: AsyncIterable<Uint8Array>, bytes: number): AsyncGenerator<Buffer> {
   let pieces: Uint8Array[] = [];
   let length = 0;
   for await (const piece of body) {

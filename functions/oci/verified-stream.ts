@@ -30,7 +30,7 @@ export async function* verifiedStream(
   if (held) yield held;
 }
 
-function mismatch(descriptor: Descriptor, got: string): FactoryError {
+export function mismatch(descriptor: Descriptor, got: string): FactoryError {
   return new FactoryError('DigestMismatch', `blob ${descriptor.digest} came as ${got}`, {
     hint: 'The source registry, or something between, serves wrong content. Nothing of it was kept.',
   });

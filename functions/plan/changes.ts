@@ -3,7 +3,7 @@ import { formatReference, type RegistryLocation, relocate } from '../oci/referen
 import type { FieldChange, KeptField, Snapshot } from '../run/documents.ts';
 import { isForeign, isOurs, parseOverride } from '../run/override.ts';
 import { holdBack } from '../run/pairs.ts';
-import type { ScopeConfiguration, SelectedField } from './selection.ts';
+import { fieldFilter, type ScopeConfiguration, type SelectedField } from './selection.ts';
 
 export interface Changes {
   changes: FieldChange[];
@@ -18,6 +18,10 @@ export interface SyncSettings {
   prune: boolean;
   /** The day until which a switch to an image has to wait, if any, by image key. */
   soaking: ReadonlyMap<string, string>;
+  /** Soaking images whose tag at the registry is still another image's. */
+  heldTags: ReadonlySet<string>;
+  /** Globs on fields that the factory keeps its hands off. */
+  excludeFields: readonly string[];
 }
 
 /** What `sync` writes: every selected field points at its copy, unless the user pointed it somewhere else. */
@@ -34,6 +38,9 @@ export function syncChanges(
     const row = { module, infrastructureType, field };
     if (override !== undefined && isForeign(override, image, settings)) {
       kept.push({ ...row, value: override, reason: 'points at a registry that is not ours' });
+    } else if (override === to && settings.heldTags.has(key)) {
+      const reason = `${key} was moved; the new one soaks until ${settings.soaking.get(key)}`;
+      kept.push({ ...row, value: override, reason });
     } else if (override === to) {
       kept.push({ ...row, value: override, image: key });
     } else {
@@ -44,7 +51,8 @@ export function syncChanges(
     const until = settings.soaking.get(image);
     return until === undefined ? undefined : `${image} soaks until ${until}`;
   });
-  const stale = staleOverrides(scopes, settings.registry);
+  const chosen = fieldFilter({ includeFields: [], excludeFields: settings.excludeFields });
+  const stale = staleOverrides(scopes, settings.registry).filter(({ field }) => chosen(field, undefined));
   if (settings.prune) return { changes: [...changes, ...stale], kept: [...kept, ...held] };
   const reason = 'Harness no longer has this field; prune: true removes it';
   const left = stale.map(({ from, to: _, ...row }): KeptField => ({ ...row, value: from, reason }));

@@ -1,53 +1,71 @@
 import { FactoryError } from '../errors.ts';
-import { resolveImage } from '../harness/image-resolution.ts';
+import { connectorRegistry, resolveImage } from '../harness/image-resolution.ts';
+import type { RegistryLocation } from '../oci/reference.ts';
 import type { FieldChange } from '../run/documents.ts';
+import { type ImageConnector, readImageConnector } from '../run/image-connector.ts';
+import { isOurs } from '../run/override.ts';
 import type { Runtime } from '../runtime.ts';
 
 /**
- * With CONTAINER_REGISTRY_CONNECTOR set: the connector exists, is a Docker registry, and lets Harness pull exactly what
- * is about to be written. Throws `InvalidConfiguration` before anything is copied or switched.
+ * Whether Harness would pull exactly what is about to be written, through CONTAINER_REGISTRY_CONNECTOR or, without one,
+ * `account.harnessImage`. Returns warnings. Throws `InvalidConfiguration`, before anything is copied or switched, when a
+ * connector that was named is missing or of another type, and when any makes Harness pull something else.
  */
 export async function checkConnector(
   changes: readonly FieldChange[],
+  registry: RegistryLocation,
   runtime: Runtime,
   signal?: AbortSignal,
-): Promise<void> {
-  const { connector: reference, orgId, projectId } = runtime.configuration;
-  // A reset writes no image: a connector that is wrong must not stand in its way.
-  if (reference === undefined || changes.every(({ to }) => to === null)) return;
-  const { identifier, ...scope } = scoped(reference, orgId, projectId);
-  const connector = await (await runtime.harness()).connector({ identifier, ...scope }, signal);
+): Promise<string[]> {
+  // What a reset or restore gives back is Harness's or the user's own: a wrong connector must not stand in its way.
+  const written = changes.flatMap(({ to }) => (to !== null && isOurs(to, registry) ? [to] : []));
+  if (written.length === 0) return [];
+  const nodes = `the nodes need rights of their own to pull from ${registry.registry}`;
+  let found: ImageConnector;
+  try {
+    found = await readImageConnector(runtime, signal);
+  } catch (error) {
+    if (!(error instanceof FactoryError) || error.name !== 'HarnessForbidden') throw error;
+    return [`the connector of Harness's images could not be checked: ${error.message}`];
+  }
+  const { reference, named, connector } = found;
   if (!connector) {
+    if (!named) return [`there is no connector ${reference}: Harness uses the images as written, and ${nodes}`];
     throw misconfigured(
       `connector ${reference} does not exist`,
       'Create it, or correct CONTAINER_REGISTRY_CONNECTOR, ORG_ID and PROJECT_ID.',
     );
   }
-  if (connector.type !== 'DockerRegistry' || connector.dockerRegistryUrl === undefined) {
-    throw misconfigured(
-      `connector ${reference} is of type ${connector.type}`,
-      'Harness pulls its images through a connector of type Docker Registry only.',
-    );
+  const { type, dockerRegistryUrl: url } = connector;
+  if (type !== 'DockerRegistry' || url === undefined) {
+    const mistyped = `connector ${reference} is of type ${type}`;
+    if (!named) return [`${mistyped}: Harness uses the images as written, and ${nodes}`];
+    throw misconfigured(mistyped, 'Harness pulls its images through a connector of type Docker Registry only.');
   }
-  for (const { to } of changes) {
-    if (to === null) continue;
-    const resolved = resolveImage(to, connector.dockerRegistryUrl);
-    if (resolved !== to) {
+  checkResolution(reference, url, written);
+  const owner = connectorRegistry(url);
+  return owner === registry.registry
+    ? []
+    : [`connector ${reference} is for ${owner}: Harness uses the images as written, but ${nodes}`];
+}
+
+function checkResolution(reference: string, url: string, written: readonly string[]): void {
+  const shown = url.replace(/\/\/[^/@]*@/, '//');
+  for (const value of written) {
+    const pulled = resolveImage(value, url);
+    if (pulled === undefined) {
       throw misconfigured(
-        `through connector ${reference} (${connector.dockerRegistryUrl}) Harness would pull ${resolved} instead of ${to}`,
-        'Give the connector the address of the registry that images are copied to, or name that registry in "registry".',
+        `Harness cannot read the address of connector ${reference}, "${shown}"`,
+        'Give it an address such as https://registry.example.com.',
+      );
+    }
+    if (pulled !== value) {
+      throw misconfigured(
+        `through connector ${reference} (${shown}) Harness would pull ${pulled} instead of ${value}`,
+        `Give the connector the address https://${value.slice(0, value.indexOf('/'))}, spelled like this, or name the registry it is for in "registry".`,
       );
     }
   }
-}
-
-/** `account.x` and `org.x` say where a connector lives; a bare name lives in the project. */
-function scoped(reference: string, orgId: string | undefined, projectId: string | undefined) {
-  const [first = '', ...rest] = reference.split('.');
-  if (first === 'account' && rest.length > 0) return { identifier: rest.join('.') };
-  const org = orgId !== undefined && { orgIdentifier: orgId };
-  if (first === 'org' && rest.length > 0) return { identifier: rest.join('.'), ...org };
-  return { identifier: reference, ...org, ...(projectId !== undefined && { projectIdentifier: projectId }) };
 }
 
 function misconfigured(message: string, hint: string): FactoryError {

@@ -8,6 +8,12 @@ import { formatReference, type Reference, tagOrDigest } from '../oci/reference.t
 import { repositoryOf } from '../run/images.ts';
 import type { Runtime } from '../runtime.ts';
 
+interface Lookup {
+  read: boolean;
+  runtime: Runtime;
+  signal?: AbortSignal | undefined;
+}
+
 /**
  * Where an image comes from: the first source in order that has it, or a later one with the same digest when the pull
  * limit of the first leaves less than the image needs.
@@ -34,20 +40,26 @@ export class ImageSource {
     this.#signal = signal;
   }
 
-  /** Asks the candidates in order. Throws what is most telling of all their failures when none has the image. */
-  static async find(candidates: readonly Reference[], runtime: Runtime, signal?: AbortSignal): Promise<ImageSource> {
+  /**
+   * Asks the candidates in order: for the manifest, if it will be read, else for its digest. Throws what is most telling
+   * of all their failures when none has the image.
+   */
+  static async find(candidates: readonly Reference[], { read, runtime, signal }: Lookup): Promise<ImageSource> {
     const failures: FactoryError[] = [];
     for (const [index, reference] of candidates.entries()) {
       try {
-        const digest = await resolveTag(repositoryOf(reference, runtime), tagOrDigest(reference), signal);
+        const repository = repositoryOf(reference, runtime);
+        const { countsPulls, missing403 } = repository.registry.profile;
+        // HEAD tells how many pulls are left before one is made, while there is another source to move to.
+        const last = index === candidates.length - 1;
+        const digest =
+          read && last && !countsPulls && !missing403
+            ? await readRoot(repository, reference, runtime, signal)
+            : await resolveTag(repository, tagOrDigest(reference), signal);
         if (digest !== undefined) {
           return new ImageSource(digest, [reference, ...candidates.slice(index + 1)], runtime, signal);
         }
-        failures.push(
-          new FactoryError('ImageNotFound', `${formatReference(reference)} does not exist`, {
-            hint: 'Check the tag, pin it to one that exists, or name another source_registry.',
-          }),
-        );
+        failures.push(absent(reference, repository.registry.profile.missing403));
       } catch (error) {
         signal?.throwIfAborted();
         failures.push(FactoryError.from(error));
@@ -123,4 +135,37 @@ export class ImageSource {
     this.overdrawn = here.name;
     return here.pulls.overdraw(pulls);
   }
+}
+
+/** The digest of an image whose root manifest is now known; `undefined` when there is no such image. */
+async function readRoot(
+  repository: Repository,
+  reference: Reference,
+  { manifests }: Runtime,
+  signal?: AbortSignal,
+): Promise<Digest | undefined> {
+  try {
+    const manifest = await getManifest(repository, tagOrDigest(reference), signal);
+    await manifests.put(manifest);
+    return manifest.digest;
+  } catch (error) {
+    if (error instanceof FactoryError && error.name === 'ImageNotFound') return undefined;
+    throw error;
+  }
+}
+
+function absent(reference: Reference, maybeForbidden: boolean): FactoryError {
+  const image = formatReference(reference);
+  if (maybeForbidden) {
+    return new FactoryError(
+      'RegistryForbidden',
+      `${image} does not exist, or may not be pulled: the answer is the same`,
+      {
+        hint: `Check the tag, and what the user of ${reference.registry} may pull.`,
+      },
+    );
+  }
+  return new FactoryError('ImageNotFound', `${image} does not exist`, {
+    hint: 'Check the tag, pin it to one that exists, or name another source_registry.',
+  });
 }

@@ -1,4 +1,5 @@
 import { FactoryError } from '../errors.ts';
+import type { Digest } from '../oci/digest.ts';
 import { inParallel } from '../oci/in-parallel.ts';
 import type { Image } from '../oci/image.ts';
 import type { Manifest } from '../oci/manifest.ts';
@@ -14,6 +15,7 @@ import {
 import { type Platform } from '../oci/platform.ts';
 import { filterPlatforms } from '../oci/platform-filter.ts';
 import type { ReferrersPolicy } from '../oci/referrers.ts';
+import { builtDigest } from '../run/built-images.ts';
 import type { PlannedImage } from '../run/documents.ts';
 import { repositoryOf } from '../run/images.ts';
 import type { Runtime } from '../runtime.ts';
@@ -31,13 +33,14 @@ export interface ImageSettings {
   referrers: ReferrersPolicy;
   /** Whether missing images are read, for their size and their waves; `verify` only wants to know which are missing. */
   read: boolean;
+  /** Names of images that the target should hold already: Harness points at them, or the factory has copied them. */
+  expected: ReadonlySet<string>;
 }
 
 export interface ImagePlan {
   images: PlannedImage[];
-  /** Indexes into `images`, in the order of copying. */
-  owners: number[];
-  followers: number[];
+  /** Indexes into `images`, wave by wave, in the order of copying. */
+  waves: number[][];
   warnings: string[];
 }
 
@@ -60,20 +63,18 @@ export async function planImages(
   }
   // Mounting and sharing are about what is copied; the rest is only looked at.
   const copies = found.flatMap(({ planned, image, repository }, index) =>
-    image ? [{ index, planned, blobs: image.blobs, repository }] : [],
+    image ? [{ index, planned, blobs: image.blobs, repository, present: planned.present }] : [],
   );
-  const waves = planWaves(copies);
+  const { waves, mounts, brings } = planWaves(copies);
   copies.forEach(({ planned, blobs }, i) => {
-    const mounts = waves.mounts[i] ?? {};
     planned.size = blobs.reduce((sum, { size }) => sum + size, 0);
-    planned.uniqueSize = waves.brings[i] ?? 0;
-    if (Object.keys(mounts).length > 0) planned.mounts = mounts;
+    planned.uniqueSize = brings[i] ?? 0;
+    const mounted = mounts[i];
+    if (mounted && Object.keys(mounted).length > 0) planned.mounts = mounted;
   });
-  const indexOf = (i: number) => copies[i]?.index ?? [];
   return {
     images: found.map(({ planned }) => planned),
-    owners: waves.owners.flatMap(indexOf),
-    followers: waves.followers.flatMap(indexOf),
+    waves: waves.map((wave) => wave.flatMap((i) => copies[i]?.index ?? [])),
     warnings: warningsOf(names, found, settings, runtime),
   };
 }
@@ -95,16 +96,20 @@ async function planImage(
   const target = relocate(name, settings.registry);
   const planned: PlannedImage = { image: formatReference(name), target: formatReference(target), status: 'failed' };
   const found: Found = { planned, repository: target.repository };
-  // Asked while the sources are: most runs find both and compare.
   const present = resolveTag(repositoryOf(target, runtime), tagOrDigest(target), signal);
   try {
-    const [source] = await Promise.all([ImageSource.find(candidatesOf(name, settings), runtime, signal), present]);
+    // Both places are asked at once. Of an image that is new the source is asked for the manifest itself, which saves a
+    // request; where most runs find it unchanged, for its digest, which no registry counts as a pull.
+    const read = settings.read && !settings.expected.has(planned.target);
+    const candidates = candidatesOf(name, settings);
+    const [source] = await Promise.all([ImageSource.find(candidates, { read, runtime, signal }), present]);
     found.source = source;
     const filtered = await filteredRoot(source, settings.platforms, runtime);
     planned.sourceDigest = source.digest;
-    planned.digest = filtered?.digest ?? source.digest;
+    const digest = await expectedDigest(planned.target, filtered?.digest ?? source.digest, await present, runtime);
+    if (digest !== undefined) planned.digest = digest;
     // Referrers may have come since: the copy task looks, and finds nothing else to do.
-    const current = (await present) === planned.digest;
+    const current = digest !== undefined && (await present) === digest;
     const wanted = !current || settings.referrers !== 'off';
     planned.status = wanted ? 'copy' : 'current';
     if (wanted && current) planned.present = true;
@@ -118,6 +123,18 @@ async function planImage(
     planned.error = FactoryError.from(error).toJSON();
     return found;
   }
+}
+
+/** What belongs at the target; `undefined` when it is still to be built, and so has no digest yet. */
+async function expectedDigest(
+  target: string,
+  source: Digest,
+  present: Digest | undefined,
+  { configuration: { buildPushTemplate: template }, store }: Runtime,
+): Promise<Digest | undefined> {
+  if (template === undefined) return source;
+  const built = await builtDigest(store, target, { template, source });
+  return built === present ? built : undefined;
 }
 
 /** In order. A default that names its own registry has only that one. */

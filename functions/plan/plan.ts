@@ -1,21 +1,24 @@
 import { FactoryError } from '../errors.ts';
 import type { ConfigScope } from '../harness/scope.ts';
-import { formatReference, type ImageName, parseImageName, type Reference, tagOrDigest } from '../oci/reference.ts';
-import { resolveTag } from '../oci/manifests.ts';
+import { formatReference, type ImageName } from '../oci/reference.ts';
 import type { FieldChange, Plan, Snapshot } from '../run/documents.ts';
+import { readInventory } from '../run/inventory.ts';
+import { describeLock, type Lock, type LockOutcome, takeLock } from '../run/lock.ts';
+import { takeCounts } from '../run/registry-counts.ts';
 import { readRefusedFields, refusedOn } from '../run/refused-fields.ts';
+import { checkCopies, checkTargetNames } from './limits.ts';
 import { findUnusedImages } from './unused-images.ts';
 import type { Runtime } from '../runtime.ts';
 import { parseExecutionInput, type RunSettings } from '../settings/execution-input.ts';
 import type { TaskRun } from '../task.ts';
 import { type Changes, resetChanges, restoreChanges, syncChanges } from './changes.ts';
+import { blobMounting } from './blob-mounting.ts';
 import { checkConnector } from './connector.ts';
-import { repositoryOf } from '../run/images.ts';
+import { checkWritePermission } from './write-permission.ts';
 import { type ImagePlan, planImages } from './images.ts';
 import { fieldFilter, type ScopeConfiguration, type SelectedField, selectFields, unlistedImages } from './selection.ts';
-import { isOurs } from '../run/override.ts';
 import { holdBack } from '../run/pairs.ts';
-import { soakingImages } from './soak.ts';
+import { holdTags, soakingImages } from './soak.ts';
 
 export interface PlanEvent {
   runId: string;
@@ -26,9 +29,11 @@ export interface PlanEvent {
 export interface PlanResult {
   runId: string;
   route: 'copy' | 'configure' | 'verify' | 'report';
-  owners: number[];
-  followers: number[];
+  /** Indexes into the plan's images, wave by wave. */
+  waves: number[][];
   maxConcurrency: number;
+  /** Whether scans are waited for. */
+  scan: boolean;
   prune: boolean;
 }
 
@@ -36,28 +41,29 @@ export interface PlanResult {
 export async function plan({ runId, input }: PlanEvent, { runtime, signal }: TaskRun): Promise<PlanResult> {
   const startedAt = new Date();
   const settings = parseExecutionInput(input, runtime.configuration);
+  const lock = await lockFor(runId, settings, runtime, signal);
+  if (lock.holder) return skip(runId, startedAt, settings, describeLock(lock.holder), runtime);
   const snapshot = settings.action === 'restore' ? await readSnapshot(settings, runtime) : undefined;
   const scopes = await readScopes(snapshot?.scopes ?? scopesOf(settings), runtime, signal);
-  const decision = snapshot
-    ? await decideRestore(snapshot, scopes, settings, runtime, signal)
+  const decision: Decision = snapshot
+    ? { images: [], waves: [], warnings: [], ...restoreChanges(scopes, snapshot) }
     : await decide(settings, scopes, startedAt, runtime, signal);
-  const { images, owners, followers, warnings } = decision;
+  const { images, waves, warnings } = decision;
+  if (settings.action === 'sync') checkCopies(waves);
   const refused = await readRefusedFields(runtime.store);
   const { changes, held } = holdBack(decision.changes, (change) => {
     const day = refusedOn(refused, change, startedAt);
     return day && `Harness refused on ${day} to change this field; it is tried again after 30 days`;
   });
   const kept = [...decision.kept, ...held];
-  if (settings.modifyDefault || settings.action === 'restore') await checkConnector(changes, runtime, signal);
+  const checks = decision.checks ?? checkSwitch(changes, settings, runtime, signal);
+  if (changes.length > 0) warnings.push(...(await checks));
+  if (lock.dead) warnings.push(await describeDeadRun(lock.dead, runtime));
+  const mounting = waves.flat().length > 0 ? await blobMounting(settings, runtime) : undefined;
+  warnings.push(...(mounting?.warnings ?? []));
   const document: Plan = {
-    runId,
-    action: settings.action,
-    startedAt: startedAt.toISOString(),
-    registry: settings.registry,
-    modifyDefault: settings.modifyDefault,
-    onPartialFailure: settings.onPartialFailure,
-    referrers: settings.referrers,
-    prune: settings.prune,
+    ...planHead(runId, startedAt, settings),
+    ...(mounting?.mounts && { mounts: mounting.mounts }),
     images,
     changes,
     kept,
@@ -67,17 +73,69 @@ export async function plan({ runId, input }: PlanEvent, { runtime, signal }: Tas
   if (settings.action === 'plan' || settings.action === 'verify' || settings.prune) {
     Object.assign(document, await lookForUnused(document, settings.keepVersions, scopes, runtime, signal));
   }
+  document.registries = takeCounts(runtime);
   const documents = runtime.run(runId);
   await documents.plan.put(document);
   await documents.changes.put({ changes, held: [] });
   return {
     runId,
     route: routeOf(settings, changes),
-    owners: settings.action === 'sync' ? owners : [],
-    followers: settings.action === 'sync' ? followers : [],
+    waves: settings.action === 'sync' ? waves : [],
     maxConcurrency: settings.maxConcurrency,
+    scan: settings.scan !== undefined,
     prune: settings.prune,
   };
+}
+
+/** What only looks takes no lock, and is not kept waiting by one. */
+async function lockFor(
+  runId: string,
+  { action }: RunSettings,
+  runtime: Runtime,
+  signal?: AbortSignal,
+): Promise<LockOutcome> {
+  if (action === 'plan' || action === 'verify') return {};
+  return takeLock({ runId, action }, (await runtime.harness()).accountId, runtime, signal);
+}
+
+async function describeDeadRun({ runId, since }: Lock, runtime: Runtime): Promise<string> {
+  const undo = (await runtime.run(runId).snapshot.find())
+    ? `; "factory restore --run ${runId}" puts back what was before it`
+    : '';
+  return `run ${runId}, which had the lock since ${since}, ended without a report${undo}`;
+}
+
+function writesConfig({ action, modifyDefault }: RunSettings): boolean {
+  return action === 'reset' || action === 'restore' || (action === 'sync' && modifyDefault);
+}
+
+function planHead(runId: string, startedAt: Date, settings: RunSettings) {
+  const { action, registry, modifyDefault, onPartialFailure, referrers, maxConcurrency, scan, prune } = settings;
+  return {
+    runId,
+    action,
+    startedAt: startedAt.toISOString(),
+    registry,
+    modifyDefault,
+    onPartialFailure,
+    referrers,
+    maxConcurrency,
+    scan,
+    prune,
+  };
+}
+
+/** A plan that ends the run before anything is done, with the reason. */
+async function skip(
+  runId: string,
+  startedAt: Date,
+  settings: RunSettings,
+  skipped: string,
+  runtime: Runtime,
+): Promise<PlanResult> {
+  const nothing = { images: [], changes: [], kept: [], unused: [], warnings: [] };
+  await runtime.run(runId).plan.put({ ...planHead(runId, startedAt, settings), ...nothing, skipped });
+  return { runId, route: 'report', waves: [], maxConcurrency: settings.maxConcurrency, scan: false, prune: false };
 }
 
 function routeOf({ action }: RunSettings, changes: readonly FieldChange[]): PlanResult['route'] {
@@ -112,7 +170,27 @@ async function lookForUnused(
   }
 }
 
-type Decision = ImagePlan & Changes & { warnings: string[] };
+type Decision = ImagePlan &
+  Changes & {
+    warnings: string[];
+    /** What `checkSwitch` says, where it was asked before. */
+    checks?: Promise<string[]>;
+  };
+
+/** Whether Harness would use what is about to be written, and lets us write it. Returns warnings. */
+async function checkSwitch(
+  changes: readonly FieldChange[],
+  settings: RunSettings,
+  runtime: Runtime,
+  signal?: AbortSignal,
+): Promise<string[]> {
+  // Verify looks at the connector by itself, and lists what is wrong with it among the differences.
+  const switches = settings.action === 'restore' || (settings.modifyDefault && settings.action !== 'verify');
+  const checks: Promise<string[]>[] = [];
+  if (switches) checks.push(checkConnector(changes, settings.registry, runtime, signal));
+  if (writesConfig(settings) && changes.length > 0) checks.push(checkWritePermission(runtime, signal));
+  return (await Promise.all(checks)).flat();
+}
 
 async function decide(
   settings: RunSettings,
@@ -123,19 +201,32 @@ async function decide(
 ): Promise<Decision> {
   if (settings.action === 'reset') {
     const changes = resetChanges(scopes, { ...settings, chosen: fieldFilter(settings) });
-    return { images: [], owners: [], followers: [], ...changes, warnings: [] };
+    return { images: [], waves: [], ...changes, warnings: [] };
   }
   const { fields, warnings } = selectFields(scopes, settings);
+  const names = imagesOf(fields, settings);
+  checkTargetNames(names, settings.registry);
+  const overridden = scopes.flatMap(({ overrides }) => Object.values(overrides));
+  // Asked while the images are looked up; it counts only if something is left to be switched.
+  const likely = syncChanges(fields, scopes, { ...settings, soaking: new Map(), heldTags: new Set() });
+  const checks = checkSwitch(likely.changes, settings, runtime, signal);
+  checks.catch(() => undefined);
   const images = await planImages(
-    imagesOf(fields, settings),
-    { ...settings, read: settings.action !== 'verify' },
+    names,
+    {
+      ...settings,
+      read: settings.action !== 'verify',
+      expected: new Set([...overridden, ...Object.keys(await readInventory(runtime.store))]),
+    },
     runtime,
     signal,
   );
-  const keys = images.images.map(({ image }) => image);
-  const soaking = await soakingImages(runtime.store, keys, settings.soakDays, now);
-  const changes = syncChanges(fields, scopes, { ...settings, soaking });
-  return { ...images, ...changes, warnings: [...warnings, ...images.warnings] };
+  const soaking = await soakingImages(runtime.store, images.images, settings.soakDays, now);
+  const heldTags = await holdTags(images.images, soaking, settings.referrers, runtime, signal);
+  // What is there under its digest by now needs no copy.
+  const waves = images.waves.map((wave) => wave.filter((index) => images.images[index]?.status === 'copy'));
+  const changes = syncChanges(fields, scopes, { ...settings, soaking, heldTags });
+  return { ...images, waves, ...changes, warnings: [...warnings, ...images.warnings], checks };
 }
 
 /** Each image once, however many fields use it. */
@@ -186,34 +277,4 @@ async function readSnapshot({ restoreRun = '' }: RunSettings, runtime: Runtime):
   throw new FactoryError('SnapshotNotFound', `there is no snapshot of run ${restoreRun} for account ${accountId}`, {
     hint: 'Only a run that changed the configuration has one: "factory history" lists them.',
   });
-}
-
-async function decideRestore(
-  snapshot: Snapshot,
-  scopes: readonly ScopeConfiguration[],
-  settings: RunSettings,
-  runtime: Runtime,
-  signal?: AbortSignal,
-): Promise<Decision> {
-  const { changes, kept } = restoreChanges(scopes, snapshot);
-  await checkRestored(changes, settings, runtime, signal);
-  return { images: [], owners: [], followers: [], changes, kept, warnings: [] };
-}
-
-/** A snapshot may be old: what it names at our registry must still be there. */
-async function checkRestored(
-  changes: readonly FieldChange[],
-  settings: RunSettings,
-  runtime: Runtime,
-  signal?: AbortSignal,
-): Promise<void> {
-  for (const value of new Set(changes.flatMap(({ to }) => (to === null ? [] : [to])))) {
-    if (!isOurs(value, settings.registry)) continue;
-    const reference = parseImageName(value) as Reference;
-    if ((await resolveTag(repositoryOf(reference, runtime), tagOrDigest(reference), signal)) === undefined) {
-      throw new FactoryError('ImageNotFound', `the snapshot names ${value}, which is not at the registry any more`, {
-        hint: 'Run sync, or reset to use the images of Harness.',
-      });
-    }
-  }
 }

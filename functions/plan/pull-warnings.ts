@@ -1,7 +1,4 @@
-import type { PullBudget } from '../oci/pull-budget.ts';
-
-/** Below this share of its limit a registry's pull budget is worth telling. */
-const lowShare = 0.2;
+import { isLow, type PullBudget } from '../oci/pull-budget.ts';
 
 export interface Source {
   name: string;
@@ -13,7 +10,7 @@ export interface Source {
 /** What whoever runs the factory should know of the pull limits of its sources. */
 export function pullWarnings(sources: readonly Source[]): string[] {
   return sources.flatMap(({ name, budget, overdrawnFor }) => [
-    ...(budget && budget.remaining < budget.limit * lowShare
+    ...(budget && isLow(budget)
       ? [`${name}: ${budget.remaining} of ${budget.limit} manifest pulls left in ${inWords(budget.windowSeconds)}`]
       : []),
     ...(overdrawnFor.length > 0

@@ -1,26 +1,67 @@
+import { inParallel } from '../oci/in-parallel.ts';
+import { resolveTag } from '../oci/manifests.ts';
+import { formatReference, parseImageName, type Reference } from '../oci/reference.ts';
+import type { ReferrersPolicy } from '../oci/referrers.ts';
+import type { PlannedImage } from '../run/documents.ts';
+import { repositoryOf } from '../run/images.ts';
+import type { Runtime } from '../runtime.ts';
 import { getJson, type ObjectStore, putJson } from '../store/object-store.ts';
 
 const key = 'first-seen.json';
 const dayMs = 86_400_000;
+const lookupsInFlight = 16;
 
 /**
  * Notes when images were first seen, and tells which of them Harness must not be switched to yet: image → the day from
- * which it may be. They are copied all the same.
+ * which it may be. They are copied all the same. A tag that moved is another image: each digest has its own time.
+ * The runs that switch hold the account's lock; what a plan beside one notes may get lost, and only be noted later.
  */
 export async function soakingImages(
   store: ObjectStore,
-  images: readonly string[],
+  images: readonly Pick<PlannedImage, 'image' | 'sourceDigest'>[],
   soakDays: number,
   now: Date,
 ): Promise<Map<string, string>> {
   const firstSeen = (await getJson<Record<string, string>>(store, key)) ?? {};
-  const fresh = images.filter((image) => !Object.hasOwn(firstSeen, image));
-  for (const image of fresh) firstSeen[image] = now.toISOString();
+  const found = images.flatMap(({ image, sourceDigest }) =>
+    sourceDigest === undefined ? [] : [{ image, seen: `${image}@${sourceDigest}` }],
+  );
+  const fresh = found.filter(({ seen }) => !Object.hasOwn(firstSeen, seen));
+  for (const { seen } of fresh) firstSeen[seen] = now.toISOString();
   if (fresh.length > 0) await putJson(store, key, firstSeen);
   const soaking = new Map<string, string>();
-  for (const image of images) {
-    const ripe = Date.parse(firstSeen[image] ?? '') + soakDays * dayMs;
+  for (const { image, seen } of found) {
+    const ripe = Date.parse(firstSeen[seen] ?? '') + soakDays * dayMs;
     if (ripe > now.getTime()) soaking.set(image, new Date(ripe).toISOString().slice(0, 10));
   }
   return soaking;
+}
+
+/**
+ * To move a tag at the target is to switch every field that names it. So an image that soaks and whose tag is another
+ * image's there is brought under its digest alone, and gets the tag in a later run. Changes `images` accordingly;
+ * returns those whose tag stays where it is.
+ */
+export async function holdTags(
+  images: readonly PlannedImage[],
+  soaking: ReadonlyMap<string, string>,
+  referrers: ReferrersPolicy,
+  runtime: Runtime,
+  signal?: AbortSignal,
+): Promise<Set<string>> {
+  const held = new Set<string>();
+  const moving = images.filter(({ image, status, present }) => soaking.has(image) && status === 'copy' && !present);
+  await inParallel(moving, lookupsInFlight, signal, async (planned, lookup) => {
+    const { digest } = planned;
+    const { tag, ...reference } = parseImageName(planned.target) as Reference;
+    const repository = repositoryOf({ ...reference, tag }, runtime);
+    if (digest === undefined || tag === undefined) return;
+    if ((await resolveTag(repository, tag, lookup)) === undefined) return;
+    held.add(planned.image);
+    planned.target = formatReference({ ...reference, tag: undefined, digest });
+    if ((await resolveTag(repository, digest, lookup)) !== digest) return;
+    if (referrers === 'off') planned.status = 'current';
+    else planned.present = true;
+  });
+  return held;
 }

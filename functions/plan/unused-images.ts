@@ -69,7 +69,10 @@ async function digestsInUse(
   return digests;
 }
 
-/** What the last runs that wrote found, and what they wrote: the versions one can go back to. */
+/**
+ * What the last runs that wrote found, and what they wrote: the versions one can go back to. Of each account that shares
+ * this state, because only one of them can be asked what it uses.
+ */
 async function recentValues(keepVersions: number, runtime: Runtime): Promise<string[]> {
   const keys = await runtime.store.list('runs/');
   const runs = keys.flatMap((key) => /^runs\/([^/]+)\/snapshot\.json$/.exec(key)?.[1] ?? []);
@@ -79,7 +82,10 @@ async function recentValues(keepVersions: number, runtime: Runtime): Promise<str
       return { documents, snapshot: await documents.snapshot.get() };
     }),
   );
-  const recent = snapshots.toSorted((a, b) => takenAt(b.snapshot) - takenAt(a.snapshot)).slice(0, keepVersions);
+  const byAccount = Map.groupBy(snapshots, ({ snapshot }) => snapshot.accountId);
+  const recent = [...byAccount.values()].flatMap((of) =>
+    of.toSorted((a, b) => takenAt(b.snapshot) - takenAt(a.snapshot)).slice(0, keepVersions),
+  );
   const values = await Promise.all(
     recent.map(async ({ documents, snapshot }) => {
       const { changes = [] } = (await documents.changes.find()) ?? {};

@@ -5,71 +5,79 @@ export interface WaveImage {
   /** Its repository at the target, from which others can mount. */
   repository: string;
   blobs: readonly { digest: Digest; size: number }[];
+  /** It is at the target already: others can mount from it at once. */
+  present?: boolean | undefined;
 }
 
-export interface Wave {
-  /** Indexes of the images that bring every shared blob, largest first. */
-  owners: number[];
-  /** Indexes of the rest, largest first. */
-  followers: number[];
-  /**
-   * Per image: blobs that an owner brings, by the repository to mount from. Only followers have them: what another
-   * owner brings may not have arrived yet.
-   */
+export interface WavePlan {
+  /** Indexes of images, wave by wave, largest first; a wave begins when the one before has ended. */
+  waves: number[][];
+  /** Per image: blobs that an image of an earlier wave brings, by the repository to mount from. */
   mounts: Record<Digest, string>[];
   /** Per image: the bytes that it brings, counted once over all images. */
   brings: number[];
 }
 
 /**
- * Gives every blob that several images share one owner, so that it crosses the network once even when each image is
- * copied by another process. Owners are chosen greedily, by the bytes they can bring for others.
+ * A blob of fewer bytes is sent again sooner than a wave has ended. Nearly all images share some: BuildKit makes the
+ * same empty layer of every WORKDIR, and for its 32 bytes all images would have to wait for one.
  */
-export function planWaves(images: readonly WaveImage[]): Wave {
-  const sharers = new Map<Digest, number[]>();
-  images.forEach(({ blobs }, i) => {
-    for (const { digest } of blobs) sharers.set(digest, [...(sharers.get(digest) ?? []), i]);
+const worthAWave = 64 * 1024;
+
+/**
+ * Gives every blob that several images share one image that brings it, and puts all others that hold it into later
+ * waves: it crosses the network once even when each image is copied by another process. A blob of fewer than
+ * `worthWaiting` bytes may be brought by several images of one wave.
+ *
+ * Each wave takes, by the bytes they bring for others, images that bring nothing in common; so an image of wave n holds
+ * a blob of each wave before it, and there are never more waves than an image has shared blobs, and one.
+ */
+export function planWaves(images: readonly WaveImage[], worthWaiting = worthAWave): WavePlan {
+  const counts = new Map<Digest, number>();
+  for (const { blobs } of images) for (const { digest } of blobs) counts.set(digest, (counts.get(digest) ?? 0) + 1);
+  const shared = (blob: { digest: Digest }) => (counts.get(blob.digest) ?? 0) > 1;
+  const bringers = new Map<Digest, number>();
+  const sizes = images.map(({ blobs }) => sum(blobs));
+  const waveOf: number[] = [];
+  images.forEach(({ blobs, present }, image) => {
+    if (!present) return;
+    waveOf[image] = -1;
+    for (const { digest } of blobs) bringers.set(digest, image);
   });
-  const unowned = new Map([...sharers].filter(([, users]) => users.length > 1));
-  const owner = new Map<Digest, number>();
-  while (unowned.size > 0) {
-    const next = largest(images.keys(), (i) => {
-      const offered = images[i]?.blobs.filter(({ digest }) => unowned.has(digest)) ?? [];
-      // The count keeps images of empty blobs apart from images that offer nothing.
-      return sum(offered) + offered.length;
+  const waves: number[][] = [];
+  let rest = images.map(({ blobs }, image) => ({ image, blobs: blobs.filter(shared), offered: 0 }));
+  while (rest.length > 0) {
+    const wave: number[] = [];
+    const brings = (image = -1) => waveOf[image] === waves.length;
+    for (const candidate of rest)
+      candidate.offered = sum(candidate.blobs.filter(({ digest }) => !bringers.has(digest)));
+    rest.sort((a, b) => b.offered - a.offered || (sizes[b.image] ?? 0) - (sizes[a.image] ?? 0));
+    rest = rest.filter(({ image, blobs }) => {
+      const waits = blobs.some(({ digest, size }) => size >= worthWaiting && brings(bringers.get(digest)));
+      if (waits) return true;
+      wave.push(image);
+      waveOf[image] ??= waves.length;
+      for (const { digest } of blobs) if (!bringers.has(digest)) bringers.set(digest, image);
+      return false;
     });
-    for (const { digest } of images[next]?.blobs ?? []) {
-      if (unowned.delete(digest)) owner.set(digest, next);
-    }
+    waves.push(wave.toSorted((a, b) => (sizes[b] ?? 0) - (sizes[a] ?? 0)));
   }
-  const owners = new Set(owner.values());
-  const bySize = [...images.keys()].toSorted((a, b) => sum(images[b]?.blobs ?? []) - sum(images[a]?.blobs ?? []));
   return {
-    owners: bySize.filter((i) => owners.has(i)),
-    followers: bySize.filter((i) => !owners.has(i)),
-    mounts: images.map(({ blobs, repository }, i) => {
-      if (owners.has(i)) return {};
+    waves,
+    mounts: images.map(({ blobs, repository }, image) => {
       const others = blobs.flatMap(({ digest }): [Digest, string][] => {
-        const from = owner.get(digest);
-        const holder = from === undefined ? undefined : images[from]?.repository;
-        return holder === undefined || holder === repository ? [] : [[digest, holder]];
+        const bringer = bringers.get(digest) ?? image;
+        const holder = images[bringer]?.repository ?? repository;
+        return holder !== repository && (waveOf[bringer] ?? 0) < (waveOf[image] ?? 0) ? [[digest, holder]] : [];
       });
       return Object.fromEntries(others);
     }),
-    brings: images.map(({ blobs }, i) => sum(blobs.filter(({ digest }) => (owner.get(digest) ?? i) === i))),
+    brings: images.map(({ blobs, present }, image) =>
+      present ? 0 : sum(blobs.filter(({ digest }) => (bringers.get(digest) ?? image) === image)),
+    ),
   };
 }
 
 function sum(blobs: readonly { size: number }[]): number {
   return blobs.reduce((total, { size }) => total + size, 0);
-}
-
-function largest(indexes: Iterable<number>, weigh: (index: number) => number): number {
-  let best = -1;
-  let weight = -1;
-  for (const index of indexes) {
-    const w = weigh(index);
-    if (w > weight) [best, weight] = [index, w];
-  }
-  return best;
 }

@@ -2,6 +2,7 @@ import { parseImageName, type Reference } from '../oci/reference.ts';
 import { deleteManifest } from '../oci/manifests.ts';
 import { repositoryOf } from '../run/images.ts';
 import { changeInventory } from '../run/inventory.ts';
+import { holdLock } from '../run/lock.ts';
 import type { UnusedImage } from '../run/documents.ts';
 import type { TaskRun } from '../task.ts';
 import { overridesInUse } from '../run/overrides-in-use.ts';
@@ -11,6 +12,7 @@ export async function prune({ runId }: { runId: string }, { runtime, signal }: T
   const documents = runtime.run(runId);
   const { unused } = await documents.plan.get();
   if (unused.length === 0) return { deleted: 0 };
+  await holdLock(runId, runtime);
   // Once more, because the plan may be hours old.
   const inUse = new Set(await overridesInUse([], runtime, signal));
   const deleted: UnusedImage[] = [];

@@ -1,4 +1,4 @@
 import { handle } from '../task.ts';
 import { report } from './report.ts';
 
-export const handler = handle(report);
+export const handler = handle(report, async () => (await import('../announcements.ts')).announcements(process.env));

@@ -10,10 +10,15 @@ import type {
   Report,
 } from '../run/documents.ts';
 import { changeInventory } from '../run/inventory.ts';
+import { releaseLock } from '../run/lock.ts';
+import { sumCounts } from '../run/registry-counts.ts';
 import type { RunDocuments } from '../run/run-documents.ts';
 import { parseErrorCause, type WorkflowError } from '../run/workflow-error.ts';
 import { actions } from '../settings/execution-input.ts';
 import type { TaskRun } from '../task.ts';
+import { sendCallback } from './callback.ts';
+import { withScans } from './scan-results.ts';
+import { sendNotification } from './notification.ts';
 
 export interface ReportEvent {
   runId: string;
@@ -23,6 +28,8 @@ export interface ReportEvent {
 
 /** Step Functions refuses states above 262,144 bytes; the rest is room for the state's own frame. */
 const stateLimit = 240_000;
+
+const warningsPerImage = 3;
 
 /**
  * Writes the run's report and returns it as the output of the state machine. A report too large for that is returned
@@ -34,14 +41,25 @@ export async function report({ runId, state }: ReportEvent, { runtime }: TaskRun
   const results = await Promise.all((plan?.images ?? []).map((_, index) => documents.copyResult(index).find()));
   const document = plan ? await describe(plan, results, state, documents) : withoutPlan(runId, state);
   await documents.report.put(document);
+  // Of the runs that hold the lock only sync knows of copies.
+  const copies = plan?.action === 'sync' ? plan.images : [];
   await changeInventory(runtime.store, (inventory) => {
-    plan?.images.forEach(({ target, digest, status, present }, index) => {
+    copies.forEach(({ target, digest: planned, status, present }, index) => {
+      const digest = results[index]?.digest ?? planned;
       // What was there already may be somebody else's, unless an earlier run copied it.
       const ours = (results[index]?.status === 'copied' && !present) || Object.hasOwn(inventory, target);
       const there = status === 'current' || (results[index] && results[index].status !== 'failed');
       if (ours && there && digest) inventory[target] = digest;
     });
   });
+  await releaseLock(runId, runtime);
+  const told = await Promise.all([sendCallback(document, runtime), sendNotification(document, runtime)]);
+  const untold = told.filter((warning) => warning !== undefined);
+  if (untold.length > 0) {
+    document.warnings = [...(document.warnings ?? []), ...untold];
+    await documents.report.put(document);
+  }
+  runtime.record(document);
   return Buffer.byteLength(JSON.stringify(document)) <= stateLimit ? document : shortened(document);
 }
 
@@ -60,13 +78,18 @@ async function describe(
 ): Promise<Report> {
   const { changes, held } = (await documents.changes.find()) ?? { changes: plan.changes, held: [] };
   const written = (await documents.config.find()) ?? [];
-  const images = plan.images.map((planned, index) => imageResult(plan, planned, results[index]));
+  const scans = await documents.scans.find();
+  const copied = plan.images.map((planned, index) => imageResult(plan, planned, results[index]));
+  const images = withScans(copied, scans);
   const error = errorOf(state, plan, images);
   const pruned = await documents.pruned.find();
   const warnings = [
     ...plan.warnings,
+    ...plan.images.flatMap(({ image }, index) => warningsOf(image, results[index])),
+    ...(scans?.warnings ?? []),
     ...(state.pruneError ? [`prune stopped: ${parseErrorCause(state.pruneError).message}`] : []),
   ];
+  const registries = sumCounts([...(plan.registries ?? []), ...results.flatMap((result) => result?.registries ?? [])]);
   return {
     status: error ? 'FAILED' : plan.skipped === undefined ? 'SUCCEEDED' : 'SKIPPED',
     action: plan.action,
@@ -77,6 +100,7 @@ async function describe(
     totals: totalsOf(images, plan.startedAt),
     ...((plan.unused.length > 0 || pruned) && { unused: pruned ?? plan.unused }),
     ...(warnings.length > 0 && { warnings }),
+    ...(registries.length > 0 && { registries }),
     ...(error && { error }),
   };
 }
@@ -98,7 +122,10 @@ function imageResult(plan: Plan, planned: PlannedImage, result: CopyResult | und
     };
   if (planned.status === 'current')
     return { ...row, status: 'skipped', bytesTransferred: 0, bytesSkipped: planned.size ?? 0 };
-  if (result) return { ...row, ...result };
+  if (result) {
+    const { warnings: _warnings, registries: _registries, ...outcome } = result;
+    return { ...row, ...outcome };
+  }
   // Not copied: that is what a plan is about, and what a run that ended early leaves.
   const transfer = plan.action === 'plan' ? (planned.uniqueSize ?? 0) : 0;
   return {
@@ -107,6 +134,16 @@ function imageResult(plan: Plan, planned: PlannedImage, result: CopyResult | und
     bytesTransferred: transfer,
     bytesSkipped: plan.action === 'plan' ? (planned.size ?? 0) - transfer : 0,
   };
+}
+
+/** Of one image as many as are of use: a registry that refuses one artifact refuses most. */
+function warningsOf(image: string, result: CopyResult | undefined): string[] {
+  const { warnings = [] } = result ?? {};
+  const more = warnings.length - warningsPerImage;
+  return [
+    ...warnings.slice(0, warningsPerImage).map((warning) => `${image}: ${warning}`),
+    ...(more > 0 ? [`${image}: ${more} more like these`] : []),
+  ];
 }
 
 function configResults(
@@ -122,7 +159,8 @@ function configResults(
         row.module === change.module &&
         row.infrastructureType === change.infrastructureType,
     );
-  const planned = plan.action === 'plan' && plan.modifyDefault;
+  // What verify finds to differ is what sync would write.
+  const planned = (plan.action === 'plan' || plan.action === 'verify') && plan.modifyDefault;
   return [
     ...written,
     ...changes

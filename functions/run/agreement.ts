@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ConfigScope } from '../harness/scope.ts';
 import type { Runtime } from '../runtime.ts';
+import type { TaskRun } from '../task.ts';
+import { holdLock } from './lock.ts';
 
 /** What a field ought to be. */
 interface Wanted extends ConfigScope {
@@ -35,12 +37,8 @@ export async function compareOverrides(
   signal?: AbortSignal,
 ): Promise<Difference[]> {
   const harness = await runtime.harness();
-  const scopes = Map.groupBy(wanted, ({ module, infrastructureType }) => `${module} ${infrastructureType}`);
   const differences: Difference[] = [];
-  for (const fields of scopes.values()) {
-    const [first] = fields;
-    if (!first) continue;
-    const { module, infrastructureType } = first;
+  for (const { module, infrastructureType, fields } of byScope(wanted)) {
     const overrides = await harness.overrides({ module, infrastructureType }, signal);
     for (const field of fields) {
       const now = overrides[field.field] ?? null;
@@ -48,6 +46,33 @@ export async function compareOverrides(
     }
   }
   return differences;
+}
+
+/** Writes fields as they ought to be, scope by scope and never two at once. Throws `LockLost` when another run may write. */
+export async function writeOverrides(
+  runId: string,
+  wanted: readonly Wanted[],
+  { runtime, signal }: TaskRun,
+): Promise<void> {
+  const harness = await runtime.harness();
+  for (const { module, infrastructureType, fields } of byScope(wanted)) {
+    const scope = { module, infrastructureType };
+    // Between the requests only: one that is cut may still be carried out.
+    signal?.throwIfAborted();
+    await holdLock(runId, runtime);
+    const values = fields.flatMap(({ field, to }) => (to === null ? [] : [{ field, value: to }]));
+    const unset = fields.flatMap(({ field, to }) => (to === null ? [field] : []));
+    await harness.updateConfig(scope, values);
+    await harness.resetConfig(scope, unset);
+  }
+}
+
+function byScope<T extends Wanted>(wanted: readonly T[]): (ConfigScope & { fields: T[] })[] {
+  const scopes = Map.groupBy(wanted, ({ module, infrastructureType }) => `${module} ${infrastructureType}`);
+  return [...scopes.values()].flatMap((fields) => {
+    const [first] = fields;
+    return first ? [{ module: first.module, infrastructureType: first.infrastructureType, fields }] : [];
+  });
 }
 
 export function describeDifference({ module, infrastructureType, field, now, to }: Difference): string {

@@ -1,5 +1,6 @@
 import { FactoryError } from '../errors.ts';
 import type { ConfigScope } from '../harness/scope.ts';
+import { holdLock } from './lock.ts';
 import { areCounterparts } from './pairs.ts';
 import type { Runtime } from '../runtime.ts';
 import type { TaskRun } from '../task.ts';
@@ -33,19 +34,32 @@ export async function applyChanges(
   for (const batch of scopes.values()) {
     // Between the batches only: a request that is cut may still be carried out, after the rollback has looked.
     signal?.throwIfAborted();
-    const refusals = await writeAccepted(unitsOf(batch), write);
-    const refused = refusals.map(({ change }) => change);
-    // Taking away overrides of fields that are gone is tidying, not what a sync is for.
-    if (!(action === 'sync' && kind === 'reset')) await failWhenAllRefused(batch, refusals, runtime);
-    await noteRefusedFields(runtime.store, refused, new Date());
-    results.push(
-      ...batch.map(({ image: _, ...row }): ConfigResult => {
-        const refusal = refusals.find(({ change }) => isSameField(change, row));
-        return refusal ? { ...row, status: 'rejected', reason: refusal.error.message } : { ...row, status: kind };
-      }),
-    );
-    await documents.config.put(results);
+    await holdLock(runId, runtime);
+    const outcome: Outcome = { written: [], refusals: [] };
+    try {
+      await writeAccepted(unitsOf(batch), write, outcome);
+      // Taking away overrides of fields that are gone is tidying, not what a sync is for.
+      if (!(action === 'sync' && kind === 'reset')) await failWhenAllRefused(batch, outcome.refusals, runtime);
+      await noteRefusedFields(
+        runtime.store,
+        outcome.refusals.map(({ change }) => change),
+        new Date(),
+      );
+    } finally {
+      // After a failure too: the rollback has to know what may have been written.
+      results.push(...rowsOf(batch, outcome, kind));
+      await documents.config.put(results);
+    }
   }
+}
+
+function rowsOf(batch: readonly FieldChange[], { written, refusals }: Outcome, kind: 'updated' | 'reset') {
+  return batch.flatMap((change): ConfigResult[] => {
+    const { image: _, ...row } = change;
+    const refusal = refusals.find((candidate) => candidate.change === change);
+    if (refusal) return [{ ...row, status: 'rejected', reason: refusal.error.message }];
+    return written.includes(change) ? [{ ...row, status: kind }] : [];
+  });
 }
 
 interface Refusal {
@@ -53,20 +67,34 @@ interface Refusal {
   error: FactoryError;
 }
 
-/** Writes all that Harness accepts, in as few requests as may be, and returns the rest. */
-async function writeAccepted(units: readonly FieldChange[][], write: Write): Promise<Refusal[]> {
+interface Outcome {
+  /** Stored by Harness, or sent without an answer: it may still be carried out. */
+  written: FieldChange[];
+  refusals: Refusal[];
+}
+
+/** Answers that say that nothing was stored. */
+const refusing: ReadonlySet<string> = new Set(['HarnessRejected', 'HarnessForbidden', 'HarnessUnauthorized']);
+
+/** Writes all that Harness accepts, in as few requests as may be; `outcome` tells how far that went. */
+async function writeAccepted(units: readonly FieldChange[][], write: Write, outcome: Outcome): Promise<void> {
   const [[first] = []] = units;
-  if (!first) return [];
+  if (!first) return;
+  const changes = units.flat();
   try {
     const { module, infrastructureType } = first;
-    await write({ module, infrastructureType }, units.flat());
-    return [];
+    await write({ module, infrastructureType }, changes);
+    outcome.written.push(...changes);
   } catch (error) {
+    if (!(error instanceof FactoryError) || !refusing.has(error.name)) outcome.written.push(...changes);
     if (!(error instanceof FactoryError) || error.name !== 'HarnessRejected') throw error;
-    if (units.length === 1) return units.flat().map((change) => ({ change, error }));
+    if (units.length === 1) {
+      outcome.refusals.push(...changes.map((change) => ({ change, error })));
+      return;
+    }
     const half = Math.ceil(units.length / 2);
-    const refusals = await writeAccepted(units.slice(0, half), write);
-    return [...refusals, ...(await writeAccepted(units.slice(half), write))];
+    await writeAccepted(units.slice(0, half), write, outcome);
+    await writeAccepted(units.slice(half), write, outcome);
   }
 }
 

@@ -4,6 +4,7 @@ import type { Digest } from '../oci/digest.ts';
 import type { RegistryLocation } from '../oci/reference.ts';
 import type { ReferrersPolicy } from '../oci/referrers.ts';
 import type { Action } from '../settings/execution-input.ts';
+import type { ScanSettings } from '../settings/scan-settings.ts';
 
 /** What the tasks of one run write into the object store and read from there. */
 
@@ -56,6 +57,12 @@ export interface Plan {
   modifyDefault: boolean;
   onPartialFailure: 'abort' | 'update-succeeded';
   referrers: ReferrersPolicy;
+  /** `off` when the registry is set to mount no blobs. */
+  mounts?: 'off';
+  /** Images copied at once, at most. */
+  maxConcurrency?: number;
+  /** With it, only images that pass their scan are switched to. */
+  scan?: ScanSettings | undefined;
   prune: boolean;
   images: PlannedImage[];
   changes: FieldChange[];
@@ -63,8 +70,27 @@ export interface Plan {
   /** Copies at the registry that nothing uses any more. */
   unused: UnusedImage[];
   warnings: string[];
+  /** What planning asked of registries. */
+  registries?: RegistryCounts[];
   /** Why the run ends here without doing anything. */
   skipped?: string;
+}
+
+/** What a registry was asked, and how it took it. */
+export interface RegistryCounts {
+  /** `host[:port]`, as in image names. */
+  host: string;
+  /** By method; every try counts. */
+  requests: Record<string, number>;
+  retries: number;
+  /** Answers 429. */
+  throttles: number;
+  /** How often everything to the registry was held back because it asked for that. */
+  pauses: number;
+  /** Blobs that the registry took from another of its repositories. */
+  mounts: number;
+  /** Of a registry with a pull limit (Docker Hub): the limit, and how many pulls were left at the least. */
+  pulls?: { limit: number; remaining: number };
 }
 
 export interface UnusedImage {
@@ -75,9 +101,39 @@ export interface UnusedImage {
 /** How the copy of one image ended. */
 export interface CopyResult {
   status: 'copied' | 'skipped' | 'failed';
+  /** Of an image that BUILD_PUSH_TEMPLATE brought: what it is at the target. */
+  digest?: Digest;
   bytesTransferred: number;
   bytesSkipped: number;
   error?: ErrorDocument;
+  /** What refers to the image and could not be copied. */
+  warnings?: string[];
+  /** What was asked of registries meanwhile. */
+  registries?: RegistryCounts[];
+}
+
+/** What the scans of an image mean for it. */
+export interface ScanResult {
+  status: 'passed' | 'failed' | 'pending';
+  /** How many findings there are of each severity. */
+  findings?: Record<string, number>;
+  /** Ids of those that fail it, the worst first, and of those that are allowed for a time; as many as are of use. */
+  failing?: string[];
+  allowed?: string[];
+  /** With `pending`: what is waited for. */
+  detail?: string;
+  /** With `failed`. */
+  error?: ErrorDocument;
+}
+
+/** How far the scans have come. */
+export interface Scans {
+  startedAt: string;
+  /** Every image that is to be switched to and is at the registry. */
+  images: { image: string; target: string; digest: Digest; result: ScanResult }[];
+  /** Answers of GATHER_SCAN_TEMPLATE so far. */
+  calls: number;
+  warnings: string[];
 }
 
 /** The overrides of every scope that a run is about to write, as they were before. */
@@ -105,7 +161,18 @@ export interface ImageResult {
   status: 'copied' | 'skipped' | 'failed' | 'planned';
   bytesTransferred: number;
   bytesSkipped: number;
+  /** With wait_for_scan, of images that were to be switched to. */
+  scan?: Pick<ScanResult, 'status' | 'findings' | 'failing' | 'allowed'>;
   error?: ErrorDocument;
+}
+
+/** What people are told of a run. */
+export interface Notification {
+  /** Of an e-mail. */
+  subject: string;
+  text: string;
+  /** What subscriptions can filter by. */
+  attributes: Readonly<Record<string, string>>;
 }
 
 /** The result of a run: state machine output, report file and `--json` output. */
@@ -129,5 +196,7 @@ export interface Report {
   /** Copies that nothing uses any more; deleted ones after a prune. */
   unused?: UnusedImage[];
   warnings?: string[];
+  /** What planning and copying asked of each registry. */
+  registries?: RegistryCounts[];
   error?: ErrorDocument;
 }

@@ -1,3 +1,5 @@
+import { FactoryError } from '../errors.ts';
+import type { Digest } from '../oci/digest.ts';
 import { type Image, loadImage } from '../oci/image.ts';
 import type { Manifest } from '../oci/manifest.ts';
 import { getManifest, type Repository } from '../oci/manifests.ts';
@@ -17,4 +19,29 @@ export function readImage(
   signal?: AbortSignal,
 ): Promise<Image> {
   return loadImage(root, (digest) => runtime.manifests.through(digest, () => getManifest(repository, digest, signal)));
+}
+
+/** Reads manifests that a run can do without: through the cache, and while the registry's pull limit leaves some. */
+export function manifestReader(
+  repository: Repository,
+  runtime: Runtime,
+  signal?: AbortSignal,
+): (digest: Digest) => Promise<Manifest> {
+  const { name, pulls } = repository.registry;
+  return (digest) =>
+    runtime.manifests.through(digest, async () => {
+      const reservation = pulls.reserve(1);
+      if (!reservation) {
+        throw new FactoryError('RegistryThrottled', `${name} leaves no pull for manifest ${digest}`, {
+          hint: `Log in to ${name} for a higher limit, or run again when its limit has opened again.`,
+        });
+      }
+      try {
+        const manifest = await getManifest(repository, digest, signal);
+        reservation.spend();
+        return manifest;
+      } finally {
+        reservation.release();
+      }
+    });
 }

@@ -1,7 +1,11 @@
 import type { Digest } from '../oci/digest.ts';
 import { getJson, type ObjectStore, putJson } from '../store/object-store.ts';
 
-/** Every copy that the factory made and has not deleted: reference → digest. Nothing else is ever offered for deletion. */
+/**
+ * Every copy that the factory made and has not deleted: reference → digest. Nothing else is ever offered for deletion.
+ * Only runs that hold the account's lock change it. Of runs on two accounts that share a store, one may lose what the
+ * other adds at the same moment: such a copy stays for ever, which harms nobody.
+ */
 export type Inventory = Record<string, Digest>;
 
 const key = 'inventory.json';

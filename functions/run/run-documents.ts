@@ -7,6 +7,7 @@ import type {
   KeptField,
   Plan,
   Report,
+  Scans,
   Snapshot,
   UnusedImage,
 } from './documents.ts';
@@ -30,6 +31,11 @@ export class RunDocuments {
     return this.#document('changes');
   }
 
+  /** Whose lock the run asked for: not every task could ask Harness. */
+  get lock(): Document<{ accountId: string }> {
+    return this.#document('lock');
+  }
+
   get snapshot(): Document<Snapshot> {
     return this.#document('snapshot');
   }
@@ -37,6 +43,11 @@ export class RunDocuments {
   /** What became of each change, rewritten after every batch. */
   get config(): Document<ConfigResult[]> {
     return this.#document('config');
+  }
+
+  /** What is known of the scans, rewritten by every look at them. */
+  get scans(): Document<Scans> {
+    return this.#document('scans');
   }
 
   get pruned(): Document<UnusedImage[]> {
@@ -52,9 +63,20 @@ export class RunDocuments {
     return this.#document<CopyResult>(`images/${index}`);
   }
 
+  /** Since when BUILD_PUSH_TEMPLATE is at work on that image. */
+  build(index: number): Document<{ startedAt: string }> {
+    return this.#document(`images/${index}-build`);
+  }
+
+  /** What one call of that copy leaves to the next: a hint, to be checked by whoever reads it. */
+  copyState(index: number): Document<unknown> {
+    return this.#document<unknown>(`images/${index}-state`);
+  }
+
   #document<T>(name: string): Document<T> {
     const key = `runs/${this.runId}/${name}.json`;
     return {
+      location: this.#store.locate(key),
       find: () => getJson<T>(this.#store, key),
       get: async () => {
         const found = await getJson<T>(this.#store, key);
@@ -71,6 +93,8 @@ export class RunDocuments {
 }
 
 export interface Document<T> {
+  /** For people: a path, or an address. */
+  readonly location: string;
   /** `undefined` when it was not written. */
   find(): Promise<T | undefined>;
   /** Throws `StoreFailed` when it was not written. */

@@ -3,6 +3,7 @@ import * as z from 'zod';
 import { FactoryError, type Problem } from '../errors.ts';
 import { parseBaseUrl } from '../harness/base-url.ts';
 import { parseRegistryLocation, type RegistryLocation } from '../oci/reference.ts';
+import { parseCron, parseTimeZone } from './cron.ts';
 import { sourceLocation } from './official-sources.ts';
 import { render } from './problems.ts';
 
@@ -30,6 +31,27 @@ export interface Configuration {
   trustedPrivateHosts: string[];
   /** Folder of CAs and client certificates, laid out as Docker's `certs.d`. */
   registryCerts: string | undefined;
+  /** ARN of a state machine or function that judges images in the registry's place. */
+  gatherScanTemplate: string | undefined;
+  /** ARN of a state machine or function that brings images in the place of copying them. */
+  buildPushTemplate: string | undefined;
+  /** Assumed for whatever is asked of ECR: credentials, repositories, scans. */
+  ecrRoleArn: string | undefined;
+  /** Of repositories that are made, as what follows. */
+  ecrTagMutability: 'MUTABLE' | 'IMMUTABLE';
+  /** ARN, id or alias of the key that encrypts them, in place of ECR's own encryption. */
+  ecrKmsKey: string | undefined;
+  /** Tags of a repository beyond which ECR expires the oldest. */
+  ecrKeepVersions: number | undefined;
+  ecrTags: Record<string, string>;
+  /** Name or ARN of the Secrets Manager secret that holds the URL of a Harness trigger, called when a run ends. */
+  callbackUrlSecret: string | undefined;
+  /** The six fields of EventBridge's cron, or `off`. For deployments, as what follows. */
+  schedule: string;
+  scheduleTimeZone: string;
+  webhook: boolean;
+  /** Name or ARN of the Secrets Manager secret that holds the tokens of the webhook. */
+  webhookTokenSecret: string | undefined;
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -45,6 +67,14 @@ const secretName = /^(?![ps]at\.)[A-Za-z0-9/_+=.@:-]+$/;
 
 /** What `NO_PROXY` may hold for one host; not `*`, which would end the protection altogether. */
 const hostPattern = /^(?:\*?\.)?[A-Za-z0-9_[][A-Za-z0-9._:[\]-]*(?:\/\d{1,3})?$/;
+
+/** https://docs.aws.amazon.com/service-authorization/latest/reference/, Step Functions; and Lambda, with version or alias. */
+const templateArn =
+  /^arn:aws[a-z-]*:(?:states:[a-z0-9-]+:\d{12}:stateMachine:[\w-]{1,80}|lambda:[a-z0-9-]+:\d{12}:function:[\w-]{1,64}(?::[\w$-]{1,128})?)$/;
+const templateText = 'the ARN of a Step Functions state machine or of a Lambda function';
+
+/** What all tags of AWS may hold (https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html). */
+const tagPattern = /^(?!aws:)(?<key>[\p{L}\p{N} _.:/+@-]{1,128})=(?<value>[\p{L}\p{N} _.:/=+@-]{0,256})$/u;
 
 const readers = {
   harnessUrl: variable(
@@ -94,13 +124,7 @@ const readers = {
     'true or false',
     (text) => z.enum(['true', 'false']).parse(text) === 'true',
   ),
-  maxConcurrency: variable('MAX_CONCURRENCY', 'a whole number from 1 to 40', (text) =>
-    z
-      .int()
-      .min(1)
-      .max(40)
-      .parse(/^\d+$/.test(text) ? Number(text) : undefined),
-  ),
+  maxConcurrency: variable('MAX_CONCURRENCY', 'a whole number from 1 to 40', (text) => wholeNumber(text, 1, 40)),
   insecureRegistries: variable('INSECURE_REGISTRIES', 'a comma-separated list of host[:port]', hosts),
   trustedTokenHosts: variable('TRUSTED_TOKEN_HOSTS', 'a comma-separated list of host[:port]', hosts),
   trustedPrivateHosts: variable(
@@ -112,22 +136,59 @@ const readers = {
     if (!isAbsolute(text)) throw new TypeError();
     return text;
   }),
+  gatherScanTemplate: variable('GATHER_SCAN_TEMPLATE', templateText, matching(templateArn)),
+  buildPushTemplate: variable('BUILD_PUSH_TEMPLATE', templateText, matching(templateArn)),
+  ecrRoleArn: variable(
+    'ECR_ROLE_ARN',
+    'the ARN of an IAM role',
+    matching(/^arn:aws[a-z-]*:iam::\d{12}:role\/[\w+=,.@/-]+$/),
+  ),
+  ecrTagMutability: variable('ECR_TAG_MUTABILITY', 'MUTABLE or IMMUTABLE', (text) =>
+    z.enum(['MUTABLE', 'IMMUTABLE']).parse(text),
+  ),
+  ecrKmsKey: variable(
+    'ECR_KMS_KEY',
+    'the ARN, id or alias (alias/…) of a KMS key',
+    matching(/^(?:arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:(?:key|alias)\/|alias\/)?[\w/-]+$/),
+  ),
+  ecrKeepVersions: variable('ECR_KEEP_VERSIONS', 'a whole number from 5 to 1000', (text) =>
+    wholeNumber(text, 5, 1_000),
+  ),
+  ecrTags: variable('ECR_TAGS', 'a comma-separated list of key=value', (text) =>
+    Object.fromEntries(
+      list(text).map((tag) => {
+        const { key, value } = tagPattern.exec(tag)?.groups ?? {};
+        if (key === undefined) throw new TypeError();
+        return [key, value ?? ''];
+      }),
+    ),
+  ),
+  callbackUrlSecret: variable(
+    'CALLBACK_URL_SECRET',
+    'the name or ARN of a Secrets Manager secret, not the URL itself',
+    (text) => matching(secretName)(matching(/^(?!https?:)/)(text)),
+  ),
+  schedule: variable(
+    'SCHEDULE',
+    'off, or six fields as EventBridge has them: minutes hours day-of-month month day-of-week year, such as "0 2 * * ? *"',
+    (text) => (text === 'off' ? text : parseCron(text)),
+  ),
+  scheduleTimeZone: variable('SCHEDULE_TIME_ZONE', 'the name of a time zone, such as Europe/Berlin', parseTimeZone),
+  webhook: variable('WEBHOOK', 'on or off', (text) => z.enum(['on', 'off']).parse(text) === 'on'),
+  webhookTokenSecret: variable(
+    'WEBHOOK_TOKEN_SECRET',
+    'the name or ARN of a Secrets Manager secret',
+    matching(secretName),
+  ),
 } as const;
 
-/** Variables of features that this version does not have: refused, because ignoring them would look like obeying. */
-const unsupported = ['GATHER_SCAN_TEMPLATE', 'BUILD_PUSH_TEMPLATE'];
-
 /** Variables whose values must not be shown. */
-const secret = new Set(['HARNESS_API_KEY']);
+const secret = new Set(['HARNESS_API_KEY', 'CALLBACK_URL_SECRET']);
 
 /** Reads the configuration from environment variables. Throws `InvalidConfiguration` with every problem at once. */
 export function parseConfiguration(environment: Environment): Configuration {
   const isSet = (name: string) => (environment[name] ?? '').trim() !== '';
-  const problems: Problem[] = unsupported.filter(isSet).map((name) => ({
-    path: name,
-    found: render(environment[name]),
-    allowed: 'nothing: this version does not support it',
-  }));
+  const problems: Problem[] = [];
   const read = <T>(reader: Reader<T>): T | undefined => {
     const outcome = reader(environment);
     if ('problem' in outcome) problems.push(outcome.problem);
@@ -150,12 +211,25 @@ export function parseConfiguration(environment: Environment): Configuration {
     trustedTokenHosts: read(readers.trustedTokenHosts) ?? [],
     trustedPrivateHosts: read(readers.trustedPrivateHosts) ?? [],
     registryCerts: read(readers.registryCerts),
+    gatherScanTemplate: read(readers.gatherScanTemplate),
+    buildPushTemplate: read(readers.buildPushTemplate),
+    ecrRoleArn: read(readers.ecrRoleArn),
+    ecrTagMutability: read(readers.ecrTagMutability) ?? 'MUTABLE',
+    ecrKmsKey: read(readers.ecrKmsKey),
+    ecrKeepVersions: read(readers.ecrKeepVersions),
+    ecrTags: read(readers.ecrTags) ?? {},
+    callbackUrlSecret: read(readers.callbackUrlSecret),
+    schedule: read(readers.schedule) ?? '0 2 * * ? *',
+    scheduleTimeZone: read(readers.scheduleTimeZone) ?? 'UTC',
+    webhook: read(readers.webhook) ?? false,
+    webhookTokenSecret: read(readers.webhookTokenSecret),
   };
   const demand = (path: string, allowed: string) => {
     if (!isSet(path)) problems.push({ path, found: 'nothing', allowed });
   };
   if (!isSet('HARNESS_API_KEY_SECRET'))
     demand('HARNESS_API_KEY', 'an API key, or HARNESS_API_KEY_SECRET naming its secret');
+  if (isSet('WEBHOOK_TOKEN_SECRET')) demand('WEBHOOK', 'on or off, with WEBHOOK_TOKEN_SECRET');
   if (isSet('PROJECT_ID')) demand('ORG_ID', 'the organization of the project that PROJECT_ID names');
   else if (configuration.connector?.startsWith('org.'))
     demand('ORG_ID', `the organization of connector ${configuration.connector}`);
@@ -193,6 +267,14 @@ function matching(pattern: RegExp): (text: string) => string {
     if (!pattern.test(text)) throw new TypeError();
     return text;
   };
+}
+
+function wholeNumber(text: string, min: number, max: number): number {
+  return z
+    .int()
+    .min(min)
+    .max(max)
+    .parse(/^\d+$/.test(text) ? Number(text) : undefined);
 }
 
 function list(text: string): string[] {

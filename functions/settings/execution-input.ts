@@ -17,6 +17,8 @@ import type { ReferrersPolicy } from '../oci/referrers.ts';
 import type { Configuration } from './configuration.ts';
 import { sourceLocation } from './official-sources.ts';
 import { problemsOf } from './problems.ts';
+import { impossibleScans, scanKeys, type ScanSettings, scanSettings } from './scan-settings.ts';
+import { bool, choice, globs, listOf, succeeds, text, wholeNumber } from './value-schemas.ts';
 
 export const actions = ['sync', 'reset', 'plan', 'verify', 'restore'] as const;
 export type Action = (typeof actions)[number];
@@ -41,40 +43,17 @@ export interface RunSettings {
   referrers: ReferrersPolicy;
   soakDays: number;
   resetScope: 'ours' | 'all';
+  /** `undefined` when no scan is waited for. */
+  scan: ScanSettings | undefined;
   prune: boolean;
   keepVersions: number;
   restoreRun: string | undefined;
 }
 
 /** A run's id: the Step Functions execution name, and part of object keys. */
-const runIdPattern = /^[A-Za-z0-9][A-Za-z0-9_-]{0,79}$/;
-
-const bool = z.boolean({ error: 'true or false' });
-const choice = <const T extends readonly string[]>(values: T) => z.enum(values, { error: values.join(', ') });
-const wholeNumber = (min: number, max: number) => {
-  const error = `a whole number from ${min} to ${max}`;
-  return z.int({ error }).min(min, { error }).max(max, { error });
-};
-/** One value or a list of them; never an empty list. */
-const listOf = <T extends z.ZodType>(item: T, error: string) =>
-  z.preprocess(
-    (value) => (value === undefined || Array.isArray(value) ? value : [value]),
-    z.array(item, { error }).min(1, { error }),
-  );
-const text = (allowed: string, accepts: (value: string) => boolean) =>
-  z.string({ error: allowed }).refine(accepts, { error: allowed, abort: true });
+export const runIdPattern = /^[A-Za-z0-9][A-Za-z0-9_-]{0,79}$/;
 
 const location = (allowed: string) => text(allowed, succeeds(parseRegistryLocation)).transform(parseRegistryLocation);
-const globs = z.array(
-  // A leading "!" would turn a list into its opposite; that is what the other list is for.
-  text(
-    'a glob on field or image names, such as "buildAndPush*" or "plugins/*"; not negated',
-    (glob) => glob.trim() !== '' && glob.length <= 256 && !glob.startsWith('!'),
-  ),
-  {
-    error: 'a list of globs',
-  },
-);
 
 const schema = z.strictObject(
   {
@@ -124,8 +103,7 @@ const schema = z.strictObject(
         { error: 'a list of platforms such as linux/amd64' },
       )
       .optional(),
-    wait_for_scan: bool.optional(),
-    scan_fail_on: choice(['CRITICAL', 'HIGH', 'MEDIUM', 'LOW']).optional(),
+    ...scanKeys,
     on_partial_failure: choice(['abort', 'update-succeeded']).optional(),
     referrers: choice(['off', 'signatures', 'all']).optional(),
     soak_days: wholeNumber(0, 90).optional(),
@@ -180,6 +158,7 @@ export function parseExecutionInput(input: unknown, configuration: Configuration
     referrers: data.referrers ?? 'off',
     soakDays: data.soak_days ?? 0,
     resetScope: data.reset_scope ?? 'ours',
+    scan: scanSettings(data),
     prune: data.prune ?? false,
     keepVersions: data.keep_versions ?? 3,
     restoreRun: data.restore_run,
@@ -229,16 +208,8 @@ function impossible(input: Input, configuration: Configuration): Problem[] {
       'a windows platform too, with include_windows_rootless',
     );
   }
-  if (input.wait_for_scan) {
-    refuse(
-      '$.wait_for_scan',
-      'true',
-      `false: ${registry?.registry ?? 'the registry'} offers no scan results that this version can wait for`,
-    );
-  }
-  if (input.scan_fail_on !== undefined && !input.wait_for_scan) {
-    refuse('$.scan_fail_on', JSON.stringify(input.scan_fail_on), 'nothing without wait_for_scan: true');
-  }
+  problems.push(...impossibleScans(input, registry, configuration));
+  if (configuration.buildPushTemplate !== undefined) problems.push(...impossibleBuilds(input));
   if (input.prune && action !== 'sync') refuse('$.prune', 'true', `false with action ${action}: only sync prunes`);
   for (const image of input.extra_images ?? []) {
     const twin = input.extra_images?.find((other) => other.registry !== image.registry && isSameTarget(other, image));
@@ -268,15 +239,13 @@ function isSameTarget(a: ImageName, b: ImageName): boolean {
   return a.repository === b.repository && tagOrDigest(a) === tagOrDigest(b);
 }
 
-function succeeds(parse: (value: string) => unknown): (value: string) => boolean {
-  return (value) => {
-    try {
-      parse(value);
-      return true;
-    } catch {
-      return false;
-    }
-  };
+/** A built image is not the official one: what is said of that one's digest cannot be kept. */
+function impossibleBuilds({ soak_days: soakDays = 0, referrers = 'off' }: Input): Problem[] {
+  const rule = 'with BUILD_PUSH_TEMPLATE, whose images have digests of their own';
+  return [
+    ...(soakDays > 0 ? [{ path: '$.soak_days', found: `${soakDays}`, allowed: `0 ${rule}` }] : []),
+    ...(referrers === 'off' ? [] : [{ path: '$.referrers', found: JSON.stringify(referrers), allowed: `off ${rule}` }]),
+  ];
 }
 
 function unique<T>(values: T[]): T[] {

@@ -2,6 +2,8 @@ import type { z } from 'zod';
 import type { Problem } from '../errors.ts';
 
 const foundLimit = 80;
+/** What is looked at of a value: the patterns below take a time that grows with the square of a text's length. */
+const lookLimit = 2_000;
 
 /**
  * Every issue of a failed parse as a problem. The schemas here say in each message what is allowed; where it stood and
@@ -43,6 +45,7 @@ function pathStep(step: PropertyKey): string {
 export function render(value: unknown): string {
   if (value === undefined) return 'nothing';
   const text = JSON.stringify(value)
+    .slice(0, lookLimit)
     // Whatever stands before an "@" may be a password; before a digest it is an image's name.
     .replaceAll(/[^\s"']+@(?!sha(?:256|512):)/g, '***@')
     // A Harness API key in the wrong place.

@@ -1,6 +1,7 @@
 import { isSameScope, type ConfigScope } from '../harness/scope.ts';
 import { holdBack } from '../run/pairs.ts';
 import type { TaskRun } from '../task.ts';
+import { checkPullable } from './pullable.ts';
 
 export interface SnapshotEvent {
   runId: string;
@@ -28,12 +29,13 @@ export async function snapshot({ runId }: SnapshotEvent, { runtime, signal }: Ta
   const before = await Promise.all(
     scopes.map(async (scope) => ({ ...scope, overrides: await harness.overrides(scope, signal) })),
   );
-  const { accountId } = harness;
-  await documents.snapshot.put({ runId, accountId, takenAt: new Date().toISOString(), scopes: before });
   const { changes, held } = holdBack(planned.changes, (change) => {
     const now = before.find((scope) => isSameScope(scope, change))?.overrides[change.field] ?? null;
     return now === change.from ? undefined : 'was changed by somebody else while the run was under way';
   });
+  await checkPullable(await documents.plan.get(), changes, runtime, signal);
+  const { accountId } = harness;
+  await documents.snapshot.put({ runId, accountId, takenAt: new Date().toISOString(), scopes: before });
   await documents.changes.put({ changes, held: [...planned.held, ...held] });
   const resets = changes.filter(({ to }) => to === null).length;
   return { updates: changes.length - resets, resets };

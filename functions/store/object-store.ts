@@ -12,6 +12,14 @@ export interface ObjectStore {
   put(key: string, body: Uint8Array): Promise<void>;
   /** Every key that begins with `prefix`, sorted. Throws `StoreFailed`. */
   list(prefix: string): Promise<string[]>;
+  /**
+   * Writes what `change` makes of the object (`undefined`: there is none), or nothing when it makes `undefined`. Returns
+   * whether that is how the object is now: `false` says that another writer was faster, and that nothing was written.
+   * An object that is updated is never put: adapters may keep the two apart. Throws `StoreFailed`.
+   */
+  update(key: string, change: (body: Uint8Array | undefined) => Uint8Array | undefined): Promise<boolean>;
+  /** Where a person finds the object: a path, or an address. */
+  locate(key: string): string;
 }
 
 const safeKey = /^(?!.*(?:^|\/)\.{1,2}(?:\/|$))[A-Za-z0-9._-]+(?:\/[A-Za-z0-9._-]+)*$/;
@@ -24,17 +32,52 @@ export function assertKey(key: string): void {
 /** A JSON document, or `undefined` when there is none. Throws `StoreFailed`, also for what is not JSON. */
 export async function getJson<T>(store: ObjectStore, key: string): Promise<T | undefined> {
   const body = await store.get(key);
-  if (!body) return undefined;
+  return body && (decode(key, body) as T);
+}
+
+export async function putJson(store: ObjectStore, key: string, value: unknown): Promise<void> {
+  await store.put(key, encode(value));
+}
+
+/**
+ * Updates a JSON document in one step that no other writer can come between. `change` gets the document, or `undefined`,
+ * and returns the new one, or `undefined` to leave it; it may be called several times. Throws `StoreFailed`.
+ */
+export async function updateJson<T>(
+  store: ObjectStore,
+  key: string,
+  change: (value: T | undefined) => T | undefined,
+): Promise<void> {
+  for (let attempt = 0; attempt < updateAttempts; attempt++) {
+    const updated = await store.update(key, (body) => {
+      const value = change(body && (decode(key, body) as T));
+      return value === undefined ? undefined : encode(value);
+    });
+    if (updated) return;
+  }
+  throw new FactoryError(
+    'StoreFailed',
+    `${store.locate(key)} was changed ${updateAttempts} times while it was updated`,
+    {
+      hint: 'Many runs use this state at once: start the run again.',
+    },
+  );
+}
+
+/** Each failed one means that another writer succeeded. */
+const updateAttempts = 50;
+
+function encode(value: unknown): Uint8Array {
+  return new TextEncoder().encode(`${JSON.stringify(value, null, 2)}\n`);
+}
+
+function decode(key: string, body: Uint8Array): unknown {
   try {
-    return JSON.parse(new TextDecoder().decode(body)) as T;
+    return JSON.parse(new TextDecoder().decode(body));
   } catch (cause) {
     throw new FactoryError('StoreFailed', `${key} in the object store is not JSON`, {
       hint: 'Something else wrote it, or the disk is damaged. Restore it from a backup, or delete it.',
       cause,
     });
   }
-}
-
-export async function putJson(store: ObjectStore, key: string, value: unknown): Promise<void> {
-  await store.put(key, new TextEncoder().encode(`${JSON.stringify(value, null, 2)}\n`));
 }

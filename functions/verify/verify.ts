@@ -1,10 +1,12 @@
 import pLimit from 'p-limit';
 import { type ErrorName, FactoryError } from '../errors.ts';
+import { resolveImage } from '../harness/image-resolution.ts';
 import { formatReference, parseImageName, type Reference, tagOrDigest } from '../oci/reference.ts';
 import { resolveTag } from '../oci/manifests.ts';
 import { repositoryOf } from '../run/images.ts';
+import { type ImageConnector, readImageConnector } from '../run/image-connector.ts';
 import { isOurs } from '../run/override.ts';
-import { describeDifference, waitForAgreement } from '../run/agreement.ts';
+import { describeDifference, waitForAgreement, writeOverrides } from '../run/agreement.ts';
 import type { ConfigResult, FieldChange, Plan } from '../run/documents.ts';
 import type { Runtime } from '../runtime.ts';
 import type { TaskRun } from '../task.ts';
@@ -17,31 +19,76 @@ export interface VerifyResult {
  * Compares what Harness has with what was meant, and what Harness will pull with what the registry serves.
  * Throws `VerificationFailed` after a run that wrote, `DriftFound` after one that only looked; both list every difference.
  */
-export async function verify({ runId }: { runId: string }, { runtime, signal }: TaskRun): Promise<VerifyResult> {
+export async function verify({ runId }: { runId: string }, run: TaskRun): Promise<VerifyResult> {
+  const { runtime, signal } = run;
   const documents = runtime.run(runId);
   const plan = await documents.plan.get();
   const { changes } = await documents.changes.get();
   const results = await documents.config.find();
-  const differences = await configDifferences(plan, changes, results, runtime, signal);
-  differences.push(...(await missingImages(plan, changes, runtime, signal)));
+  const found = await Promise.all([
+    configDifferences(plan, changes, results, run),
+    misresolvedImages(overridesAtOurs(plan, results), runtime, signal),
+    missingImages(plan, changes, runtime, signal),
+  ]);
+  const differences = found.flat();
   if (differences.length > 0) throw disagreement(results ? 'VerificationFailed' : 'DriftFound', differences, plan);
   return { status: 'agrees' };
 }
 
-/** Of a run that wrote: what does not show. Of `verify`: what sync would write. */
+/** Of a run that wrote: what does not show, even when it is written once more. Of `verify`: what sync would write. */
 async function configDifferences(
   plan: Plan,
   changes: readonly FieldChange[],
   results: readonly ConfigResult[] | undefined,
-  runtime: Runtime,
-  signal?: AbortSignal,
+  run: TaskRun,
 ): Promise<string[]> {
-  if (results) {
-    const written = results.filter(({ status }) => status !== 'rejected');
-    return (await waitForAgreement(written, runtime, signal)).map(describeDifference);
+  if (!results) {
+    if (plan.action !== 'verify' || !plan.modifyDefault) return [];
+    return changes.map((change) => describeDifference({ ...change, now: change.from }));
   }
-  if (plan.action !== 'verify' || !plan.modifyDefault) return [];
-  return changes.map((change) => describeDifference({ ...change, now: change.from }));
+  const { runtime, signal } = run;
+  const written = results.filter(({ status }) => status !== 'rejected');
+  const lost = await waitForAgreement(written, runtime, signal);
+  if (lost.length === 0) return [];
+  // Another writer saved the document that it had read before us: Harness has no lock against that.
+  await writeOverrides(plan.runId, lost, run);
+  return (await waitForAgreement(written, runtime, signal)).map(describeDifference);
+}
+
+/** What Harness would pull instead of what is written, through the connector as it is now. */
+async function misresolvedImages(values: readonly string[], runtime: Runtime, signal?: AbortSignal): Promise<string[]> {
+  if (values.length === 0) return [];
+  let found: ImageConnector;
+  try {
+    found = await readImageConnector(runtime, signal);
+  } catch (error) {
+    // A key that may view the account need not be allowed to see connectors.
+    if (!(error instanceof FactoryError) || error.name !== 'HarnessForbidden') throw error;
+    runtime.progress({
+      kind: 'note',
+      message: `the connector of Harness's images could not be checked: ${error.message}`,
+    });
+    return [];
+  }
+  const { reference, named, connector } = found;
+  // Without a Docker connector Harness takes images as they are written.
+  const url = connector?.type === 'DockerRegistry' ? connector.dockerRegistryUrl : undefined;
+  if (url === undefined) return named ? [`connector ${reference} is no connector of a Docker registry any more`] : [];
+  return values.flatMap((value) => {
+    const pulled = resolveImage(value, url);
+    return pulled === value
+      ? []
+      : `Harness would pull ${pulled ?? 'nothing'} instead of ${value}, through ${reference}`;
+  });
+}
+
+/** Of a run that wrote: what it wrote. Of `verify`: what is there. */
+function overridesAtOurs({ action, changes, kept, registry }: Plan, results: readonly ConfigResult[] = []): string[] {
+  const written = results.flatMap(({ status, to }) => (status === 'rejected' ? [] : (to ?? [])));
+  const present = action === 'verify' ? [...kept.map(({ value }) => value), ...changes.map(({ from }) => from)] : [];
+  return [...new Set([...written, ...present])].filter(
+    (value) => value !== null && isOurs(value, registry),
+  ) as string[];
 }
 
 /** What the registry lacks, or holds under another digest than the official image's. */
@@ -53,7 +100,7 @@ async function missingImages(
 ): Promise<string[]> {
   if (plan.action === 'verify') {
     const images = plan.images.flatMap(({ status, image, target, digest, error }) => {
-      if (status === 'copy') return [`${target} is not at the registry as ${digest}`];
+      if (status === 'copy') return [`${target} is not at the registry as ${digest ?? 'built of the image of today'}`];
       return status === 'failed' ? [`${image}: ${error?.message ?? 'not found'}`] : [];
     });
     return [...images, ...(await missingTargets(heldTargets(plan), runtime, signal))];
@@ -98,13 +145,14 @@ async function missingTargets(
 
 function disagreement(name: ErrorName, differences: readonly string[], { action }: Plan): FactoryError {
   const shown =
-    differences.slice(0, 20).join('; ') + (differences.length > 20 ? `; and ${differences.length - 20} more` : '');
+    differences.slice(0, 20).join('; ') +
+    (differences.length > 20 ? `; and ${differences.length - 20} more, in the report` : '');
   const hint =
     name === 'DriftFound'
       ? action === 'verify'
         ? 'Run sync to mend it.'
         : 'Something changed while the run was under way. Run sync again.'
-      : 'Harness does not show what was written; something else may manage the same fields. See "Reset or update does not stick" in the README.';
+      : 'Harness does not show what was written; something else may manage the same fields. See "VerificationFailed" in docs/troubleshooting.md.';
   return new FactoryError(name, `${differences.length} difference${differences.length === 1 ? '' : 's'}: ${shown}`, {
     hint,
   });

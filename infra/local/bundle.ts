@@ -9,17 +9,26 @@ import { build, type Plugin } from 'esbuild';
 const root = join(import.meta.dirname, '../..');
 const outdir = process.argv[2] ?? join(root, 'dist');
 
-/** The engine can call real Lambda functions; here every task has a handler, and the SDK would only cost start-up time. */
-const withoutLambdaClient: Plugin = {
-  name: 'without-lambda-client',
+/**
+ * What the engine brings along for others: calls of real Lambda functions (here every task has a handler), and checks of
+ * the definition (done by the tests). Both would only cost start-up time.
+ */
+const withoutUnusedParts: Plugin = {
+  name: 'without-unused-parts',
   setup(bundling) {
-    bundling.onResolve({ filter: /^@aws-sdk\/(?:client-lambda|credential-providers)$/ }, ({ path }) => ({
-      path,
-      namespace: 'absent',
-    }));
+    bundling.onResolve(
+      { filter: /^(?:@aws-sdk\/(?:client-lambda|credential-providers)|asl-validator)$/ },
+      ({ path }) => ({
+        path,
+        namespace: 'absent',
+      }),
+    );
     bundling.onLoad({ filter: /.*/, namespace: 'absent' }, () => ({
-      contents:
-        'export class LambdaClient {} export class InvokeCommand {} export const fromCognitoIdentityPool = undefined;',
+      contents: `
+        export class LambdaClient {}
+        export class InvokeCommand {}
+        export const fromCognitoIdentityPool = undefined;
+        export default undefined;`,
     }));
   },
 };
@@ -38,7 +47,7 @@ await build({
   outExtension: { '.js': '.mjs' },
   minify: true,
   legalComments: 'linked',
-  plugins: [withoutLambdaClient],
+  plugins: [withoutUnusedParts],
   // CommonJS packages inside the bundle still call `require`.
   banner: {
     js: "import { createRequire as createRequireHere } from 'node:module'; const require = createRequireHere(import.meta.url);",

@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { Command, CommanderError, Option } from 'commander';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { FactoryError } from '../../functions/errors.ts';
 import type { Report } from '../../functions/run/documents.ts';
 import { type Environment, parseConfiguration } from '../../functions/settings/configuration.ts';
@@ -22,6 +22,7 @@ interface Options {
   json?: boolean;
   out?: string;
   yes?: boolean;
+  wait?: true | number;
   state: string;
   run?: string;
 }
@@ -86,7 +87,8 @@ export async function main(argv: readonly string[], environment: Environment): P
       .option('--input <file>', 'the execution input as JSON; - reads standard input')
       .option('--json', 'print one JSON document instead of the summary')
       .option('--out <dir>', 'also write report.json and report.txt there')
-      .option('--yes', 'do not ask before Harness is switched');
+      .option('--yes', 'do not ask before Harness is switched')
+      .option('--wait [minutes]', 'when another run is at work on the account, wait for its end (60)', wholeMinutes);
   }
 }
 
@@ -108,8 +110,12 @@ async function runCommand(action: string, options: Options, environment: Environ
     const configuration = configurationFor(input, environment);
     // Loaded only now: bad input and --help need not wait for the engine.
     const [{ createLocalRuntime }, { run }] = await Promise.all([import('./local-runtime.ts'), import('./run.ts')]);
-    const runtime = createLocalRuntime(configuration, environment, new FileStore(options.state), (event) =>
-      progress.handle(event),
+    const runtime = createLocalRuntime(
+      configuration,
+      environment,
+      new FileStore(options.state),
+      (event) => progress.handle(event),
+      waitMs(options),
     );
     const ask = process.stderr.isTTY && !options.yes;
     try {
@@ -134,6 +140,15 @@ async function runCommand(action: string, options: Options, environment: Environ
   } finally {
     process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
   }
+}
+
+function wholeMinutes(text: string): number {
+  if (!/^\d{1,4}$/.test(text)) throw new InvalidArgumentError('It is a whole number of minutes.');
+  return Number(text);
+}
+
+function waitMs({ wait = 0 }: Options): number {
+  return (wait === true ? 60 : wait) * 60_000;
 }
 
 /** Problems of the configuration and of the input, told together. */

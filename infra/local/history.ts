@@ -1,41 +1,61 @@
-import type { Report } from '../../functions/run/documents.ts';
+import type { ConfigResult, Report } from '../../functions/run/documents.ts';
 import { RunDocuments } from '../../functions/run/run-documents.ts';
 import type { ObjectStore } from '../../functions/store/object-store.ts';
-import { table } from './summary.ts';
+import { shorten, table } from './summary.ts';
 
 /** One past run. */
 export interface HistoryEntry {
   runId: string;
+  /** Absent of a run that failed before it had a plan. */
+  startedAt?: string;
   action: string;
-  status: string;
+  /** `UNFINISHED`: still under way, or killed before it could report. */
+  status: Report['status'] | 'UNFINISHED';
   copied: number;
-  changed: number;
+  /** The fields it left different from what they were. */
+  changes: Omit<ConfigResult, 'reason'>[];
   /** Whether `restore` can put back what was before it. */
   restorable: boolean;
 }
 
 /** Every run that this state folder knows, newest first. */
 export async function readHistory(store: ObjectStore): Promise<HistoryEntry[]> {
-  const keys = await store.list('runs/');
-  const runs = keys.flatMap((key) => /^runs\/([^/]+)\/report\.json$/.exec(key)?.[1] ?? []);
+  const keys = new Set(await store.list('runs/'));
+  const runs = new Set([...keys].flatMap((key) => /^runs\/([^/]+)\/(?:plan|report)\.json$/.exec(key)?.[1] ?? []));
   const entries = await Promise.all(
-    runs.map(async (runId) => {
-      const report = await new RunDocuments(store, runId).report.get();
-      return entryOf(report, keys.includes(`runs/${runId}/snapshot.json`));
-    }),
+    [...runs].map((runId) => entryOf(new RunDocuments(store, runId), keys.has(`runs/${runId}/snapshot.json`))),
   );
-  return entries.toSorted((a, b) => b.runId.localeCompare(a.runId));
+  const when = ({ startedAt = '', runId }: HistoryEntry) => startedAt || timeIn(runId);
+  return entries.toSorted((a, b) => when(b).localeCompare(when(a)));
 }
 
 export function historyTable(entries: readonly HistoryEntry[]): string {
   if (entries.length === 0) return 'No runs yet.\n';
-  const lines = entries.map(({ runId, action, status, copied, changed, restorable }) => {
-    return [runId, action, status, String(copied), String(changed), restorable ? 'yes' : ''];
+  const lines = entries.map(({ runId, action, status, copied, changes, restorable }) => {
+    const fields = shorten([...new Set(changes.map(({ field }) => field))]);
+    return [runId, action, status, String(copied), String(changes.length), restorable ? 'yes' : '', fields];
   });
-  return `${table(['Run', 'Action', 'Status', 'Copied', 'Changed', 'Restorable'], lines, lines.length)}\n`;
+  return `${table(['Run', 'Action', 'Status', 'Copied', 'Changed', 'Restorable', 'Fields'], lines, lines.length)}\n`;
 }
 
-function entryOf({ runId, action, status, totals, config }: Report, restorable: boolean): HistoryEntry {
-  const changed = config.filter((row) => row.status === 'updated' || row.status === 'reset').length;
-  return { runId, action, status, copied: totals.copied, changed, restorable };
+async function entryOf(documents: RunDocuments, restorable: boolean): Promise<HistoryEntry> {
+  const { runId } = documents;
+  const plan = await documents.plan.find();
+  const head = { runId, ...(plan && { startedAt: plan.startedAt }) };
+  const report = await documents.report.find();
+  const rows = report?.config ?? (await documents.config.find()) ?? [];
+  const changes = rows
+    .filter(({ status }) => status === 'updated' || status === 'reset')
+    .map(({ reason: _, ...row }) => row);
+  if (report) {
+    const { action, status, totals } = report;
+    return { ...head, action, status, copied: totals.copied, changes, restorable };
+  }
+  const { action } = plan ?? (await documents.plan.get());
+  return { ...head, action, status: 'UNFINISHED', copied: 0, changes, restorable };
+}
+
+/** When a local run began, as its id has it: `20261122T175452Z-1a2b3c`. */
+function timeIn(runId: string): string {
+  return runId.replace(/^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z.*$/, '$1-$2-$3T$4:$5:$6.000Z');
 }

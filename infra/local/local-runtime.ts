@@ -1,13 +1,16 @@
 import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import type { awsAdapters } from '../../functions/aws/adapters.ts';
 import { anonymous, type CredentialProvider, firstOf } from '../../functions/oci/auth/credentials.ts';
 import { dockerConfigCredentials } from '../../functions/oci/auth/docker-config.ts';
+import type { ImageScans } from '../../functions/oci/image-scans.ts';
 import { profileOf } from '../../functions/oci/profile.ts';
-import { type RepositoryAdministration, Runtime, type RuntimeParts } from '../../functions/runtime.ts';
+import { type RepositoryAdministration, Runtime, type RuntimeParts, type Template } from '../../functions/runtime.ts';
 import type { Configuration, Environment } from '../../functions/settings/configuration.ts';
 import { FactoryError } from '../../functions/errors.ts';
 import type { ObjectStore } from '../../functions/store/object-store.ts';
+import { ownProcess } from './own-process.ts';
 
 /** What the tasks work with in a local run: the environment's key, Docker's credentials, and AWS's for ECR. */
 export function createLocalRuntime(
@@ -15,21 +18,29 @@ export function createLocalRuntime(
   environment: Environment,
   store: ObjectStore,
   onProgress: NonNullable<RuntimeParts['onProgress']>,
+  lockWaitMs = 0,
 ): Runtime {
+  const { callbackUrlSecret } = configuration;
+  const aws = awsWhenNeeded(configuration);
   return new Runtime({
+    ...aws,
     configuration,
     store,
     harnessApiKey: () => harnessApiKey(configuration),
-    credentials: firstOf(dockerCredentials(environment), ecrCredentials),
-    repositories: ecrRepositories,
+    credentials: firstOf(dockerCredentials(environment), aws.credentials),
     onProgress,
+    lock: { waitMs: lockWaitMs, process: ownProcess },
+    callbackTarget: callbackUrlSecret === undefined ? undefined : () => secret(callbackUrlSecret),
   });
 }
 
 async function harnessApiKey({ harnessApiKey, harnessApiKeySecret }: Configuration): Promise<string> {
-  if (harnessApiKey !== undefined) return harnessApiKey;
+  return harnessApiKey ?? secret(harnessApiKeySecret ?? '');
+}
+
+async function secret(nameOrArn: string): Promise<string> {
   const { readSecret } = await import('../../functions/aws/secrets.ts');
-  return readSecret(harnessApiKeySecret ?? '');
+  return readSecret(nameOrArn);
 }
 
 /** `$DOCKER_CONFIG/config.json` or `~/.docker/config.json`, as Docker finds it. Read at once: a broken file is bad input. */
@@ -51,24 +62,32 @@ function dockerCredentials(environment: Environment): CredentialProvider {
 // The AWS SDK is loaded when an ECR registry is used, not by every run: it doubles the start-up time.
 const isEcr = (registry: string) => profileOf(registry).name === 'ecr';
 
-let adapters: Promise<{ credentials: CredentialProvider; repositories: RepositoryAdministration }> | undefined;
-
-function ecr() {
-  adapters ??= import('../../functions/aws/ecr.ts').then(({ EcrCredentials, EcrRepositories }) => ({
-    credentials: new EcrCredentials(),
-    repositories: new EcrRepositories(),
-  }));
-  return adapters;
+/** What AWS's adapters do, as soon as one of them is needed. */
+function awsWhenNeeded(configuration: Configuration) {
+  let loading: Promise<ReturnType<typeof awsAdapters>> | undefined;
+  const aws = () =>
+    (loading ??= import('../../functions/aws/adapters.ts').then((adapters) => adapters.awsAdapters(configuration)));
+  const credentials: CredentialProvider = {
+    credentials: async (registry) => (isEcr(registry) ? (await aws()).credentials.credentials(registry) : undefined),
+  };
+  const repositories: RepositoryAdministration = {
+    ensure: async (registry, repository) =>
+      isEcr(registry) ? (await aws()).repositories.ensure(registry, repository) : undefined,
+    adviceOnMounts: async (registry) =>
+      isEcr(registry) ? (await aws()).repositories.adviceOnMounts(registry) : undefined,
+    deleteImages: async (registry, repository, digests) =>
+      isEcr(registry) ? (await aws()).repositories.deleteImages(registry, repository, digests) : false,
+  };
+  const scans = (registry: string): ImageScans | undefined => {
+    if (!isEcr(registry)) return undefined;
+    return {
+      async look(...image) {
+        const found = (await aws()).scans(registry);
+        if (!found) throw new TypeError(`${registry} does not scan`);
+        return found.look(...image);
+      },
+    };
+  };
+  const template = (arn: string): Template => ({ call: async (...call) => (await aws()).template(arn).call(...call) });
+  return { credentials, repositories, scans, template };
 }
-
-const ecrCredentials: CredentialProvider = {
-  credentials: async (registry) => (isEcr(registry) ? (await ecr()).credentials.credentials(registry) : undefined),
-};
-
-const ecrRepositories: RepositoryAdministration = {
-  ensure: async (registry, repository) => {
-    if (isEcr(registry)) await (await ecr()).repositories.ensure(registry, repository);
-  },
-  deleteImages: async (registry, repository, digests) =>
-    isEcr(registry) ? (await ecr()).repositories.deleteImages(registry, repository, digests) : false,
-};

@@ -84,6 +84,8 @@ function lineOf(event: ProgressEvent): string | undefined {
       return `copying ${event.image} (${prettyBytes(event.bytes)})`;
     case 'image-finished':
       return event.status === 'failed' ? `FAILED  ${event.image}: ${event.message}` : `${event.status} ${event.image}`;
+    case 'wait':
+      return `${event.subject}: waiting for ${event.seconds} s`;
     case 'note':
       return event.message;
     case 'image-progress':

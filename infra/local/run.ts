@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readWorkflowDefinition } from '../workflow-definition.ts';
 import { FactoryError } from '../../functions/errors.ts';
 import type { Plan, Report } from '../../functions/run/documents.ts';
+import { renewalMs, renewLock } from '../../functions/run/lock.ts';
 import type { Runtime } from '../../functions/runtime.ts';
 import { type Definition, runWorkflow } from './engine.ts';
 import { tasks, uninterruptible } from './tasks.ts';
@@ -18,6 +19,8 @@ export interface RunOptions {
 /** Runs the workflow once in this process and returns its report, whatever the outcome. */
 export async function run({ runtime, input, confirm, signal, runId = newRunId() }: RunOptions): Promise<Report> {
   const definition = JSON.parse(readWorkflowDefinition()) as Definition;
+  // A copy, or a person at the question, may take longer than a lock lives. What fails here, the next write notices.
+  const renewal = setInterval(() => void renewLock(runId, runtime).catch(() => undefined), renewalMs).unref();
   const outcome = await runWorkflow(definition, input, runId, async (functionName, payload) => {
     const task = tasks[functionName];
     if (!task) throw new TypeError(`the workflow calls ${functionName}, which has no handler`);
@@ -26,7 +29,7 @@ export async function run({ runtime, input, confirm, signal, runId = newRunId() 
     const interruptible = signal && !uninterruptible.has(functionName);
     const result = await task(payload as never, { runtime, ...(interruptible && { signal }) });
     return functionName === 'PlanFunction' ? ask(result as object) : result;
-  });
+  }).finally(() => clearInterval(renewal));
   const report = await runtime.run(runId).report.find();
   if (report) return report;
   throw new FactoryError('UnexpectedError', `the run ended without a report (${outcome.error}: ${outcome.cause})`, {
@@ -50,6 +53,7 @@ export async function run({ runtime, input, confirm, signal, runId = newRunId() 
 /** What is said when a step begins; copies speak for themselves. */
 const announcements: Readonly<Record<string, string>> = {
   PlanFunction: 'asking Harness and the registries what there is',
+  ScanFunction: 'looking at the scans',
   UpdateConfigFunction: 'switching Harness',
   ResetConfigFunction: 'resetting Harness',
   VerifyFunction: 'verifying',

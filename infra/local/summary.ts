@@ -1,7 +1,8 @@
 import Table from 'cli-table3';
 import prettyBytes from 'pretty-bytes';
 import type { ErrorDocument } from '../../functions/errors.ts';
-import type { ConfigResult, FieldChange, ImageResult, Report } from '../../functions/run/documents.ts';
+import type { ConfigResult, FieldChange, ImageResult, RegistryCounts, Report } from '../../functions/run/documents.ts';
+import { isLow } from '../../functions/oci/pull-budget.ts';
 import { describeProblems } from '../../functions/settings/problems.ts';
 
 /** A run's report for a person: tables of at most `rows` rows, because the report file has them all. */
@@ -19,12 +20,24 @@ export function summaryOf(report: Report, rows = 60): string {
     ),
     report.unused && `Copies that nothing uses: ${report.unused.map(({ reference }) => reference).join(', ')}`,
     report.warnings?.map((warning) => `Warning: ${warning}`).join('\n'),
+    report.registries?.flatMap(strainOf).join('\n'),
     report.error && describeError(report.error),
     totals.images > 0 &&
       `${totals.images} images: ${totals.copied} copied, ${totals.skipped} already there, ${totals.failed} failed; ` +
         `${prettyBytes(totals.bytesTransferred)} moved, ${prettyBytes(totals.bytesSkipped)} not needed, ${(totals.durationMs / 1000).toFixed(1)} s`,
   ];
   return `${parts.filter(Boolean).join('\n\n')}\n`;
+}
+
+/** A registry that had enough of us, or is about to. */
+function strainOf({ host, throttles, pauses, pulls }: RegistryCounts): string[] {
+  const signs = [
+    ...(throttles > 0
+      ? [`answered ${plural(throttles, 'time')} "too many requests", and asked for ${plural(pauses, 'pause')}`]
+      : []),
+    ...(pulls && isLow(pulls) ? [`has ${pulls.remaining} of ${pulls.limit} manifest pulls left`] : []),
+  ];
+  return signs.length > 0 ? [`${host} ${signs.join('; ')}`] : [];
 }
 
 /** An error with what to do about it. */
@@ -114,7 +127,7 @@ export function table(head: string[], lines: string[][], rows: number): string {
   return lines.length > rows ? `${text}\n… and ${lines.length - rows} more` : text;
 }
 
-function shorten(names: readonly string[]): string {
+export function shorten(names: readonly string[]): string {
   const shown = names.slice(0, 3).join(', ');
   return names.length > 3 ? `${shown} and ${names.length - 3} more` : shown;
 }

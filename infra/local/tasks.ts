@@ -5,6 +5,7 @@ import { handler as prune } from '../../functions/prune/handler.ts';
 import { handler as report } from '../../functions/report/handler.ts';
 import { handler as resetConfig } from '../../functions/reset-config/handler.ts';
 import { handler as rollback } from '../../functions/rollback/handler.ts';
+import { handler as scan } from '../../functions/scan/handler.ts';
 import { handler as snapshot } from '../../functions/snapshot/handler.ts';
 import { handler as updateConfig } from '../../functions/update-config/handler.ts';
 import { handler as verify } from '../../functions/verify/handler.ts';
@@ -19,6 +20,7 @@ export const tasks: Readonly<Record<string, (event: never, context: TaskContext)
   ReportFunction: report,
   ResetConfigFunction: resetConfig,
   RollbackFunction: rollback,
+  ScanFunction: scan,
   SnapshotFunction: snapshot,
   UpdateConfigFunction: updateConfig,
   VerifyFunction: verify,

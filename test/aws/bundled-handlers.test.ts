@@ -1,107 +1,200 @@
-import { execFile } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
-import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
-import { CreateSecretCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { DescribeRepositoriesCommand, ECRClient } from '@aws-sdk/client-ecr';
+import { GetBucketEncryptionCommand, GetBucketVersioningCommand, S3Client } from '@aws-sdk/client-s3';
+import { SNSClient, SubscribeCommand } from '@aws-sdk/client-sns';
+import { CreateQueueCommand, ReceiveMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { S3ObjectStore } from '../../functions/aws/s3-object-store.ts';
 import type { Report } from '../../functions/run/documents.ts';
 import { RunDocuments } from '../../functions/run/run-documents.ts';
-import { startHarnessApi } from '../../infra/local/embedded/harness-api/server.ts';
-import { startRegistry } from '../../infra/local/embedded/registry/server.ts';
-import { pushSamples } from '../../infra/local/embedded/sample-images.ts';
-import { placeholderOf, readWorkflowDefinition, tasksOf } from '../../infra/workflow-definition.ts';
 import type { WorkflowOutcome } from '../../infra/local/engine.ts';
+import { ImageStore } from '../bench/image-store.ts';
 import { available } from '../real-parts.ts';
-import { type MotoServer, region, startMotoServer } from './moto-server.ts';
+import type { Line } from '../telemetry/log-lines.ts';
+import { budgets } from './bundle-budgets.ts';
+import {
+  type Deployment,
+  parts,
+  sourceHost,
+  sourcePrefix,
+  startDeployment,
+  targetHost,
+  targetPrefix,
+} from './deployment.ts';
+import { LambdaFunction } from './lambda-function.ts';
+import { account, region } from './moto-server.ts';
+import { runBundledWorkflow } from './run-bundled-workflow.ts';
 
-const root = join(import.meta.dirname, '../..');
-const run = promisify(execFile);
+const fields = { addonTag: 'harness/ci-addon:1.18.22', liteEngineTag: 'harness/ci-lite-engine:1.18.22' };
+const images = Object.values(fields);
+const missing = parts.filter((part) => !available(part));
 
-interface LambdaResource {
-  Type: string;
-  Properties: { Code: { S3Key: string }; Environment: { Variables: Record<string, unknown> } };
-}
+(missing.length === 0 ? describe : describe.skip)(
+  `the functions as they are deployed${missing.length === 0 ? '' : ` (not on PATH: ${missing.join(', ')})`}`,
+  () => {
+    const folder = mkdtempSync(join(tmpdir(), 'bundled-handlers-'));
+    /** By image. */
+    const digests = new Map<string, string>();
+    let deployment: Deployment;
+    let functions: Map<string, LambdaFunction>;
+    let s3: S3Client;
+    let sqs: SQSClient;
+    let queue: string;
 
-(available('moto_server') ? describe : describe.skip)('the functions as they are deployed', () => {
-  const outdir = mkdtempSync(join(tmpdir(), 'cdk-out-'));
-  /** Bundle by placeholder. */
-  const bundles: Record<string, string> = {};
-  let moto: MotoServer;
-  let harness: Awaited<ReturnType<typeof startHarnessApi>>;
-  let registries: Awaited<ReturnType<typeof startRegistry>>[];
-  let s3: S3Client;
+    beforeAll(async () => {
+      const source = join(folder, 'source');
+      const store = new ImageStore(source);
+      for (const image of images) {
+        const [name = '', tag] = image.split(':');
+        const repository = `${sourcePrefix}/${name}`;
+        const layers = [await store.layer(repository, 'base', 9_000), await store.layer(repository, name, 3_000)];
+        const { digest } = await store.image(repository, { os: 'linux', architecture: 'amd64' }, layers, tag);
+        digests.set(image, digest);
+      }
+      deployment = await startDeployment({ folder, source, images: fields });
+      functions = new Map([...deployment.functions].map(([task, options]) => [task, new LambdaFunction(options)]));
+      s3 = new S3Client({ ...deployment.moto.config, forcePathStyle: true });
+      sqs = new SQSClient(deployment.moto.config);
+      queue = await subscribe();
+    }, 180_000);
 
-  beforeAll(async () => {
-    const { context } = JSON.parse(readFileSync(join(root, 'cdk.json'), 'utf8')) as { context: object };
-    moto = await startMotoServer();
-    await run(process.execPath, ['infra/app.ts'], {
-      cwd: root,
-      env: { PATH: process.env.PATH, HOME: outdir, CDK_OUTDIR: outdir, CDK_CONTEXT_JSON: JSON.stringify(context) },
+    afterAll(async () => {
+      s3?.destroy();
+      sqs?.destroy();
+      await Promise.all([...(functions?.values() ?? [])].map((lambda) => lambda.close()));
+      await deployment?.close();
+      rmSync(folder, { recursive: true, force: true });
     });
-    const template = JSON.parse(readFileSync(join(outdir, 'HarnessCiImageFactory.template.json'), 'utf8')) as {
-      Resources: Record<string, LambdaResource>;
-    };
-    for (const task of tasksOf(readWorkflowDefinition())) {
-      const name = placeholderOf(task);
-      const [, resource] =
-        Object.entries(template.Resources).find(
-          ([id, { Type }]) => Type === 'AWS::Lambda::Function' && id.startsWith(`Factory${name}`),
-        ) ?? [];
-      const folder = join(outdir, `asset.${resource?.Properties.Code.S3Key.replace('.zip', '')}`);
-      bundles[name] = join(folder, readdirSync(folder).find((file) => file.startsWith('index.')) ?? '');
+
+    async function subscribe(): Promise<string> {
+      const { QueueUrl = '' } = await sqs.send(new CreateQueueCommand({ QueueName: 'outcomes' }));
+      const sns = new SNSClient(deployment.moto.config);
+      const Endpoint = `arn:aws:sqs:${region}:${account}:outcomes`;
+      await sns.send(new SubscribeCommand({ TopicArn: deployment.topicArn, Protocol: 'sqs', Endpoint }));
+      sns.destroy();
+      return QueueUrl;
     }
-    harness = await startHarnessApi({
-      defaults: { ci: { K8: { addonTag: 'harness/ci-addon:1', liteEngineTag: 'harness/ci-lite-engine:1' } } },
-    });
-    registries = await Promise.all([startRegistry(), startRegistry()]);
-    const [source] = registries;
-    if (source) pushSamples(source, ['harness/ci-addon:1', 'harness/ci-lite-engine:1'], { layerBytes: 2_000 });
-    s3 = new S3Client({ ...moto.config, forcePathStyle: true });
-    await s3.send(
-      new CreateBucketCommand({ Bucket: 'state', CreateBucketConfiguration: { LocationConstraint: region } }),
-    );
-    const secrets = new SecretsManagerClient(moto.config);
-    await secrets.send(
-      new CreateSecretCommand({ Name: 'api-key', SecretString: JSON.stringify({ apiKey: harness.apiKey }) }),
-    );
-    secrets.destroy();
-  }, 120_000);
 
-  afterAll(async () => {
-    s3?.destroy();
-    await Promise.all([moto?.close(), harness?.close(), ...(registries ?? []).map((registry) => registry.close())]);
-    rmSync(outdir, { recursive: true, force: true });
-  });
+    async function notifications(): Promise<Record<string, unknown>[]> {
+      const { Messages = [] } = await sqs.send(new ReceiveMessageCommand({ QueueUrl: queue, MaxNumberOfMessages: 10 }));
+      return Messages.map(({ Body = '' }) => JSON.parse(Body) as Record<string, unknown>);
+    }
 
-  it('run a whole sync with their state in S3 and the key from Secrets Manager', async () => {
-    const [source, target] = registries;
-    const environment = {
-      PATH: process.env.PATH,
-      AWS_ENDPOINT_URL: moto.config.endpoint,
-      AWS_REGION: region,
-      AWS_ACCESS_KEY_ID: 'test',
-      AWS_SECRET_ACCESS_KEY: 'test',
-      STATE_BUCKET: 'state',
-      HARNESS_URL: harness.url,
-      HARNESS_API_KEY_SECRET: 'api-key',
-      REGISTRY_NAME: `${target?.host}/mirror`,
-      SOURCE_REGISTRY: source?.host,
-    };
-    const script = join(import.meta.dirname, 'run-bundled-workflow.ts');
-    const { stdout } = await run(process.execPath, [script, JSON.stringify(bundles), '{}'], { env: environment });
-    const outcome = JSON.parse(stdout) as WorkflowOutcome;
-    expect(outcome).toMatchObject({
-      status: 'SUCCEEDED',
-      output: { action: 'sync', totals: { copied: 2, failed: 0 } },
+    /** What a function wrote into its log about a run. */
+    const linesOf = (task: string, runId: string): Line[] =>
+      (functions.get(task)?.log() ?? '')
+        .split('\n')
+        .filter((line) => line !== '')
+        .map((line) => JSON.parse(line) as Line)
+        .filter((line) => line['runId'] === runId);
+
+    it('keep to their budgets', () => {
+      expect([...deployment.bundles.keys()]).toEqual(expect.arrayContaining(Object.keys(budgets.byTask)));
+      const tooLarge = [...deployment.bundles].filter(([task, { bytes }]) => bytes > budgets.of(task));
+      expect(tooLarge.map(([task, { bytes }]) => [task, bytes])).toEqual([]);
     });
-    expect(harness.state[harness.accountId]?.ci.K8).toEqual({
-      addonTag: `${target?.host}/mirror/harness/ci-addon:1`,
-      liteEngineTag: `${target?.host}/mirror/harness/ci-lite-engine:1`,
+
+    describe('in a sync from the official registry to ECR', () => {
+      let outcome: WorkflowOutcome;
+      beforeAll(async () => {
+        outcome = await runBundledWorkflow(functions, {}, 'run-1');
+      }, 90_000);
+
+      it('copy every image, and point Harness at the copies', () => {
+        expect(outcome).toMatchObject({
+          status: 'SUCCEEDED',
+          output: {
+            status: 'SUCCEEDED',
+            action: 'sync',
+            images: images.map((image) => ({ image, status: 'copied', digest: digests.get(image) })),
+          },
+        });
+        const copyOf = (image: string) => `${targetHost}/${targetPrefix}/${image}`;
+        expect(deployment.harness.state[deployment.harness.accountId]?.ci.K8).toEqual({
+          addonTag: copyOf(fields.addonTag),
+          liteEngineTag: copyOf(fields.liteEngineTag),
+        });
+      });
+
+      it('make the repositories, with their scans', async () => {
+        const ecr = new ECRClient(deployment.moto.config);
+        const { repositories = [] } = await ecr.send(new DescribeRepositoriesCommand({}));
+        ecr.destroy();
+        const made = repositories.map(
+          ({ repositoryName = '', imageScanningConfiguration }) =>
+            [repositoryName, imageScanningConfiguration?.scanOnPush] as const,
+        );
+        expect(new Map(made)).toEqual(
+          new Map([
+            [`${targetPrefix}/harness/ci-addon`, true],
+            [`${targetPrefix}/harness/ci-lite-engine`, true],
+          ]),
+        );
+      });
+
+      it('reach the registries by the proxy, with the CA of the layer', () => {
+        expect(new Set(deployment.proxy.seen.map(({ target }) => target))).toEqual(
+          new Set([`${sourceHost}:443`, `${targetHost}:443`]),
+        );
+      });
+
+      it('leave the report in the bucket, which is as the template has it', async () => {
+        const { bucket: Bucket } = deployment;
+        const report: Report = await new RunDocuments(new S3ObjectStore(Bucket, s3), 'run-1').report.get();
+        expect(report).toEqual(outcome.output);
+        expect(await s3.send(new GetBucketVersioningCommand({ Bucket }))).toMatchObject({ Status: 'Enabled' });
+        const encryption = await s3.send(new GetBucketEncryptionCommand({ Bucket }));
+        expect(encryption.ServerSideEncryptionConfiguration?.Rules).toHaveLength(1);
+      });
+
+      it('tell the topic', async () => {
+        expect(await notifications()).toEqual([
+          expect.objectContaining({
+            Subject: 'Harness CI images: sync SUCCEEDED',
+            Message: expect.stringMatching(/2 images: 2 copied[^]*\nReport: s3:\/\/[\w-]+\/runs\/run-1\/report\.json/),
+            MessageAttributes: {
+              status: { Type: 'String', Value: 'SUCCEEDED' },
+              action: { Type: 'String', Value: 'sync' },
+            },
+          }),
+        ]);
+      });
+
+      it('write into their logs what was done, by task and run', () => {
+        expect(linesOf('plan', 'run-1').at(-1)).toMatchObject({ task: 'plan', message: 'finished', outcome: 'copy' });
+        const copies = linesOf('copy', 'run-1').filter(({ message }) => message === 'finished');
+        expect(copies.map(({ image, outcome: how }) => `${String(image)} ${String(how)}`).toSorted()).toEqual(
+          images.map((image) => `${image} copied`),
+        );
+        const asked = linesOf('report', 'run-1').flatMap(({ registry }) => (registry === undefined ? [] : [registry]));
+        expect(new Set(asked)).toEqual(new Set([sourceHost, targetHost]));
+        for (const lambda of functions.values()) expect(lambda.log()).not.toContain(deployment.harness.apiKey);
+      });
+
+      it('write the metrics', () => {
+        const metrics = linesOf('report', 'run-1').find((line) => '_aws' in line);
+        expect(metrics).toMatchObject({ ImagesCopied: 2, ImagesFailed: 0, RunsSucceeded: 1, DriftFound: 0 });
+        expect(metrics?.['_aws']).toMatchObject({
+          CloudWatchMetrics: [{ Namespace: 'HarnessCiImageFactory', Dimensions: [['service']] }],
+        });
+      });
     });
-    const report: Report = await new RunDocuments(new S3ObjectStore('state', s3), 'run-1').report.get();
-    expect(report).toEqual(outcome.output);
-  }, 60_000);
-});
+
+    it('tell of a run that failed why it did, and what to do', async () => {
+      const outcome = await runBundledWorkflow(functions, { action: 'syncc' }, 'run-2');
+      expect(outcome).toMatchObject({ status: 'FAILED', error: 'InvalidInput' });
+      expect(await notifications()).toMatchObject([
+        {
+          Subject: 'Harness CI images: sync FAILED (InvalidInput)',
+          Message: expect.stringContaining('What to do:'),
+          MessageAttributes: { status: { Value: 'FAILED' } },
+        },
+      ]);
+      const error = { name: 'InvalidInput', hint: expect.any(String) };
+      expect(linesOf('plan', 'run-2').at(-1)).toMatchObject({ level: 'ERROR', error });
+      expect(linesOf('report', 'run-2').find((line) => '_aws' in line)).toMatchObject({ RunsFailed: 1 });
+    }, 30_000);
+  },
+);

@@ -7,7 +7,8 @@ import {
   PutImageCommand,
   CreateRepositoryCommand,
 } from '@aws-sdk/client-ecr';
-import { EcrCredentials, EcrRepositories, parseEcrHost } from '../../functions/aws/ecr.ts';
+import { EcrCredentials, parseEcrHost } from '../../functions/aws/ecr.ts';
+import { EcrRepositories } from '../../functions/aws/ecr-repositories.ts';
 import { available } from '../real-parts.ts';
 import { account, type MotoServer, region, startMotoServer } from './moto-server.ts';
 import { type Answer, startScriptedAws } from './scripted-aws.ts';

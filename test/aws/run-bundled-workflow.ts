@@ -1,23 +1,18 @@
-import { runWorkflow, type Definition } from '../../infra/local/engine.ts';
-import { readWorkflowDefinition } from '../../infra/workflow-definition.ts';
+import { type Definition, runWorkflow, type WorkflowOutcome } from '../../infra/local/engine.ts';
+import { placeholderOf, readWorkflowDefinition } from '../../infra/workflow-definition.ts';
+import type { LambdaFunction } from './lambda-function.ts';
 
-/**
- * Runs the workflow once with handlers as they are bundled for Lambda, in a process of its own that has nothing but the
- * environment variables of the functions. Usage: run-bundled-workflow.ts '{"PlanFunction": "/…/index.mjs", …}' 'INPUT'
- */
-type Handler = (event: unknown, context: object) => Promise<unknown>;
-
-const bundles = JSON.parse(process.argv[2] ?? '{}') as Record<string, string>;
-const input: unknown = JSON.parse(process.argv[3] ?? '{}');
-const outcome = await runWorkflow(
-  JSON.parse(readWorkflowDefinition()) as Definition,
-  input,
-  'run-1',
-  async (name, payload) => {
-    const bundle = bundles[name];
-    if (bundle === undefined) throw new Error(`no bundle for ${name}`);
-    const { handler } = (await import(bundle)) as { handler: Handler };
-    return handler(payload, {});
-  },
-);
-process.stdout.write(JSON.stringify(outcome));
+/** Runs the workflow once with functions as they are bundled for Lambda, by the names of their tasks. */
+export async function runBundledWorkflow(
+  functions: ReadonlyMap<string, LambdaFunction>,
+  input: unknown,
+  runId: string,
+): Promise<WorkflowOutcome> {
+  const byPlaceholder = new Map([...functions].map(([task, lambda]) => [placeholderOf(task), lambda]));
+  const definition = JSON.parse(readWorkflowDefinition()) as Definition;
+  return runWorkflow(definition, input, runId, async (name, event) => {
+    const lambda = byPlaceholder.get(name);
+    if (!lambda) throw new Error(`no function for ${name}`);
+    return lambda.invoke(event);
+  });
+}

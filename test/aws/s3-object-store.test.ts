@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
+import { CreateBucketCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { S3ObjectStore } from '../../functions/aws/s3-object-store.ts';
 import { available } from '../real-parts.ts';
 import { type MotoServer, region, startMotoServer } from './moto-server.ts';
@@ -48,6 +48,32 @@ import { type MotoServer, region, startMotoServer } from './moto-server.ts';
     expect(await store.list('nothing/')).toEqual([]);
   });
 
+  it('makes, replaces and leaves an object by an update', async () => {
+    const bytes = (text: string) => new TextEncoder().encode(text);
+    const text = (body: Uint8Array | undefined) => body && new TextDecoder().decode(body);
+    expect(await store.update('locks/a', (body) => bytes(`${text(body) ?? 'new'}1`))).toBe(true);
+    expect(await store.update('locks/a', (body) => bytes(`${text(body)}2`))).toBe(true);
+    expect(await store.update('locks/a', () => undefined)).toBe(true);
+    expect(text(await store.get('locks/a'))).toBe('new12');
+  });
+
+  it.each([
+    ['has made', 'made'],
+    ['has replaced', 'replaced'],
+  ])('updates nothing that another writer %s in between', async (_, key) => {
+    const bytes = (text: string) => new TextEncoder().encode(text);
+    if (key === 'replaced') await store.put(key, bytes('old'));
+    const other = new S3Client({ ...moto.config, forcePathStyle: true });
+    const put = new PutObjectCommand({ Bucket: 'state', Key: key, Body: 'theirs' });
+    const racing = new S3ObjectStore(
+      'state',
+      interceptPut(client, () => other.send(put)),
+    );
+    expect(await racing.update(key, () => bytes('ours'))).toBe(false);
+    expect(new TextDecoder().decode(await store.get(key))).toBe('theirs');
+    other.destroy();
+  });
+
   it('refuses a key that would leave the store', async () => {
     await expect(store.get('../other')).rejects.toThrow(TypeError);
     await expect(store.put('/root', new Uint8Array())).rejects.toThrow(TypeError);
@@ -65,3 +91,16 @@ import { type MotoServer, region, startMotoServer } from './moto-server.ts';
     await expect(lost.list('k')).rejects.toMatchObject(failure);
   });
 });
+
+/** The client, with something that happens before its every PutObject. */
+function interceptPut(client: S3Client, happens: () => Promise<unknown>): S3Client {
+  return new Proxy(client, {
+    get(target, property) {
+      if (property !== 'send') return Reflect.get(target, property) as unknown;
+      return async (command: PutObjectCommand) => {
+        if (command instanceof PutObjectCommand) await happens();
+        return target.send(command);
+      };
+    },
+  });
+}

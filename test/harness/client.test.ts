@@ -107,6 +107,37 @@ describe('reading', () => {
   });
 });
 
+describe('permissions', () => {
+  it('are asked for without a write', async () => {
+    expect(await client.isPermitted('core_account_edit')).toBe(true);
+    expect(await client.isPermitted('core_account_delete')).toBe(false);
+    expect(harness.requests[0]).toEqual({
+      method: 'POST',
+      path: '/gateway/authz/api/acl',
+      query: { accountIdentifier: harness.accountId },
+      body: {
+        permissions: [
+          {
+            resourceScope: { accountIdentifier: harness.accountId },
+            resourceType: 'ACCOUNT',
+            permission: 'core_account_edit',
+          },
+        ],
+      },
+    });
+  });
+
+  it.each([
+    ['nothing', null],
+    ['no list', { accessControlList: null }],
+    ['another permission', { accessControlList: [null, { permission: 'core_account_view', permitted: true }] }],
+    ['no verdict', { accessControlList: [{ permission: 'core_account_edit' }] }],
+  ])('are not taken for granted from an answer with %s', async (_, data) => {
+    harness.quirks.failNext.push({ count: 1, status: 200, body: { status: 'SUCCESS', data } });
+    await expect(client.isPermitted('core_account_edit')).rejects.toMatchObject({ name: 'HarnessUnexpectedResponse' });
+  });
+});
+
 describe('writing', () => {
   it('sends a batch in one request', async () => {
     await client.updateConfig(k8, [addon, liteEngine]);

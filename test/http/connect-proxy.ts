@@ -10,8 +10,14 @@ export interface ConnectProxy {
   close(): Promise<void>;
 }
 
-/** A proxy on loopback that takes every name for this machine, or answers everything with one status. */
-export async function startConnectProxy(refusal?: number): Promise<ConnectProxy> {
+/**
+ * A proxy on loopback that takes every name for this machine, or answers everything with one status. `ports` are where
+ * the servers of some names listen, whatever port is asked for.
+ */
+export async function startConnectProxy(
+  refusal?: number,
+  ports: Readonly<Record<string, number>> = {},
+): Promise<ConnectProxy> {
   const seen: ConnectProxy['seen'] = [];
   const sockets = new Set<Socket>();
   const server = createServer((request, response) => {
@@ -23,7 +29,8 @@ export async function startConnectProxy(refusal?: number): Promise<ConnectProxy>
   server.on('connect', (request, socket: Socket) => {
     seen.push({ method: 'CONNECT', target: request.url ?? '', headers: request.headers });
     if (refusal !== undefined) return void socket.end(`HTTP/1.1 ${refusal} No\r\n\r\n`);
-    const onward = connect(Number(request.url?.split(':').at(-1)), '127.0.0.1', () => {
+    const [name = '', port] = request.url?.split(':') ?? [];
+    const onward = connect(ports[name] ?? Number(port), '127.0.0.1', () => {
       socket.write('HTTP/1.1 200 OK\r\n\r\n');
       onward.pipe(socket).pipe(onward);
     });

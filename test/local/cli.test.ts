@@ -20,7 +20,15 @@ describe('sync', () => {
     expect(result.stderr).toContain('copied harness/ci-addon:1.18.22');
     expect(result.code).toBe(0);
     const document = documentOf(result);
-    expect(Object.keys(document).toSorted()).toEqual(['action', 'config', 'images', 'runId', 'status', 'totals']);
+    expect(Object.keys(document).toSorted()).toEqual([
+      'action',
+      'config',
+      'images',
+      'registries',
+      'runId',
+      'status',
+      'totals',
+    ]);
     expect(document).toMatchObject({
       status: 'SUCCEEDED',
       action: 'sync',
@@ -106,7 +114,19 @@ describe('the other commands', () => {
   it('restore puts back what was before a run, which history lists', async () => {
     const { runId } = documentOf(await setting.factory(['sync', '--json']));
     const listed = await setting.factory(['history']);
-    expect(listed.stdout).toMatch(new RegExp(`${runId}\\s+sync\\s+SUCCEEDED\\s+4\\s+5\\s+yes`));
+    const fields = 'addonTag, liteEngineTag, cacheGCSTag and 2 more';
+    expect(listed.stdout).toMatch(new RegExp(`${runId}\\s+sync\\s+SUCCEEDED\\s+4\\s+5\\s+yes\\s+${fields}`));
+    const [entry] = JSON.parse((await setting.factory(['history', '--json'])).stdout) as { changes: object[] }[];
+    expect(entry).toMatchObject({ runId, action: 'sync', status: 'SUCCEEDED', copied: 4, restorable: true });
+    expect(entry?.changes).toHaveLength(5);
+    expect(entry?.changes[0]).toEqual({
+      module: 'ci',
+      infrastructureType: 'K8',
+      field: 'addonTag',
+      from: null,
+      to: `${setting.target.host}/mirror/harness/ci-addon:1.18.22`,
+      status: 'updated',
+    });
     const result = await setting.factory(['restore', '--run', runId]);
     expect(result.code).toBe(0);
     expect(setting.overrides()).toEqual({});
@@ -124,6 +144,68 @@ describe('the other commands', () => {
     for (const command of ['sync', 'plan', 'verify', 'reset', 'restore', 'history'])
       expect(help.stdout).toContain(command);
     expect((await setting.factory(['--version'])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+  });
+});
+
+describe('a run while another is at work on the account', () => {
+  /** Starts a sync that does not end by itself; resolves to its process when it has begun to copy. */
+  async function startEndless(): Promise<{ pid: number; ended: Promise<CommandResult> }> {
+    setting.target.faults.add({ match: { method: 'PUT', path: /\/manifests\//, times: 1 }, act: 'stall' });
+    let ended: Promise<CommandResult> | undefined;
+    const pid = await new Promise<number>((resolve) => {
+      ended = setting.factory(['sync'], { when: { printed: /copying/, act: resolve } });
+    });
+    return { pid, ended: ended as Promise<CommandResult> };
+  }
+
+  it('is skipped with exit code 0 and a word on the other', async () => {
+    const { pid, ended } = await startEndless();
+    const { code, stdout } = await setting.factory(['sync']);
+    process.kill(pid, 'SIGINT');
+    expect((await ended).code).toBe(1);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(
+      /^sync \S+: SKIPPED \(run \S+ \(sync\) is at work on this account since \S+; its lock expires at /,
+    );
+  });
+
+  it('waits for its end with --wait, says so, and goes on then', async () => {
+    const { pid, ended } = await startEndless();
+    const { code, stdout, stderr } = await setting.factory(['sync', '--wait', '5'], {
+      when: {
+        printed: /waiting for it/,
+        act: () => {
+          setting.target.faults.clear();
+          process.kill(pid, 'SIGINT');
+        },
+      },
+    });
+    expect((await ended).code).toBe(1);
+    expect(stderr).toMatch(/run \S+ \(sync\) is at work on this account since .*: waiting for it/);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/SUCCEEDED \(\d images? copied, 5 fields switched\)/);
+  });
+
+  it('can be interrupted while it waits', async () => {
+    const { pid, ended } = await startEndless();
+    const { code, stdout } = await setting.factory(['sync', '--wait'], {
+      when: { printed: /waiting for it/, act: (waiting) => process.kill(waiting, 'SIGINT') },
+    });
+    process.kill(pid, 'SIGINT');
+    await ended;
+    expect(stdout).toContain('Interrupted: the run was interrupted');
+    expect(code).toBe(1);
+  });
+
+  it('goes on at once when the other was killed, and history tells of that one', async () => {
+    const { pid, ended } = await startEndless();
+    process.kill(pid, 'SIGKILL');
+    await ended;
+    setting.target.faults.clear();
+    const { code, stdout } = await setting.factory(['sync']);
+    expect(stdout).toMatch(/Warning: run \S+, which had the lock since \S+, ended without a report/);
+    expect(code).toBe(0);
+    expect((await setting.factory(['history'])).stdout).toMatch(/sync\s+SUCCEEDED[^]+sync\s+UNFINISHED\s+0\s+0/);
   });
 });
 
@@ -181,6 +263,7 @@ describe('bad input ends with exit code 2, before any network call', () => {
     ],
     ['restore without a run', ['restore'], '', '--run'],
     ['an unknown command', ['sink'], '', "unknown command 'sink'"],
+    ['to wait for no number of minutes', ['sync', '--wait', 'long'], '', 'It is a whole number of minutes'],
     ['an unknown option', ['sync', '--force'], '', "unknown option '--force'"],
   ])('refuses %s', async (_, args, stdin, message) => {
     const { code, stderr } = await setting.factory(args, { stdin });

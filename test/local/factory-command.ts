@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { startHarnessApi } from '../../infra/local/embedded/harness-api/server.ts';
 import { startRegistry } from '../../infra/local/embedded/registry/server.ts';
 import { pushSamples } from '../../infra/local/embedded/sample-images.ts';
+import { pullThrough } from '../tasks/factory.ts';
 
 /** What a command printed, and how it ended. */
 export interface CommandResult {
@@ -45,6 +46,7 @@ export async function startSetting(main = source) {
   });
   const origin = await startRegistry();
   const target = await startRegistry();
+  pullThrough(harness, `http://${target.host}`);
   pushSamples(
     origin,
     [

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { BlobLedger } from '../../functions/oci/blob-ledger.ts';
 import { getManifest, type Repository, resolveTag } from '../../functions/oci/manifests.ts';
-import { profileOf } from '../../functions/oci/profile.ts';
+import { type Profile, profileOf } from '../../functions/oci/profile.ts';
 import type { Act, Fault } from '../../infra/local/embedded/registry/faults.ts';
 import { type Registry as EmbeddedRegistry, startRegistry } from '../../infra/local/embedded/registry/server.ts';
 import { sampleImage } from '../../infra/local/embedded/sample-images.ts';
@@ -25,7 +25,9 @@ beforeEach(async () => {
   from.putImage(name, 'index', index);
   from.putImage(name, 'large', large);
   source = { registry: connect(from.host), name };
-  destination = { registry: connect(to.host, { profile: { ...profileOf(to.host), maxPut: 8 * MiB } }), name: mirror };
+  // Every blob is looked for.
+  const profile: Profile = { ...profileOf(to.host), maxPut: 8 * MiB, mount: 'after-manifest' };
+  destination = { registry: connect(to.host, { profile }), name: mirror };
 });
 afterEach(async () => {
   await disconnect();

@@ -2,12 +2,12 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { BlobLedger } from '../../functions/oci/blob-ledger.ts';
 import { copyReferrers } from '../../functions/oci/copy-referrers.ts';
 import type { Digest } from '../../functions/oci/digest.ts';
-import type { Repository } from '../../functions/oci/manifests.ts';
-import { cosignTags, listReferrers, type ReferrersPolicy } from '../../functions/oci/referrers.ts';
+import { getManifest, type Repository } from '../../functions/oci/manifests.ts';
+import { cosignTags, isWantedReferrer, listReferrers, type ReferrersPolicy } from '../../functions/oci/referrers.ts';
 import { type Registry as EmbeddedRegistry, startRegistry } from '../../infra/local/embedded/registry/server.ts';
 import type { Image } from '../../infra/local/embedded/registry/storage.ts';
 import { sampleImage } from '../../infra/local/embedded/sample-images.ts';
-import { connect, copy, disconnect, errorOf, expectWhole, received } from './connect.ts';
+import { connect, copy, count, disconnect, errorOf, expectWhole, received } from './connect.ts';
 import { artifact, descriptorOf, indexOf } from './stored-images.ts';
 
 const name = 'harness/ci-addon';
@@ -43,13 +43,44 @@ afterEach(async () => {
 });
 
 const run = (policy: ReferrersPolicy) =>
-  copyReferrers({ source, destination, subjects, policy, ledger: new BlobLedger() });
+  copyReferrers({
+    source,
+    destination,
+    subjects,
+    policy,
+    ledger: new BlobLedger(),
+    read: (digest) => getManifest(source, digest),
+  });
 
 const arrived = () =>
   Object.entries(artifacts).flatMap(([key, { digest }]) => (to.storage.manifest(mirror, digest) ? [key] : []));
 
 const known = async (repository: Repository) =>
   (await listReferrers(repository, image.digest as Digest)).map(({ digest }) => digest).toSorted();
+
+describe('signatures', () => {
+  const bundle = 'application/vnd.dev.sigstore.bundle.v0.3+json';
+  const predicate = (type: string) => ({ 'dev.sigstore.bundle.predicateType': type });
+  it.each<[string, string, Record<string, string> | undefined, boolean]>([
+    ['of Notation', notation, undefined, true],
+    ['of cosign, as artifacts', 'application/vnd.dev.cosign.artifact.sig.v1+json', undefined, true],
+    ['of cosign, as bundles', bundle, predicate('https://sigstore.dev/cosign/sign/v1'), true],
+    ['in a bundle that does not tell', bundle, undefined, true],
+    ['in an older bundle', 'application/vnd.dev.sigstore.bundle+json;version=0.2', undefined, true],
+    ['are not attestations in a bundle', bundle, predicate('https://slsa.dev/provenance/v1'), false],
+    ['are not SBOMs', spdx, undefined, false],
+  ])('%s', (_, artifactType, annotations, expected) => {
+    const descriptor = {
+      ...descriptorOf(signature),
+      digest: signature.digest as Digest,
+      artifactType,
+      ...(annotations && { annotations }),
+    };
+    expect(isWantedReferrer('signatures', descriptor)).toBe(expected);
+    expect(isWantedReferrer('all', descriptor)).toBe(true);
+    expect(isWantedReferrer('off', descriptor)).toBe(false);
+  });
+});
 
 describe('what refers to an image', () => {
   it.each<[ReferrersPolicy, string[]]>([
@@ -65,7 +96,7 @@ describe('what refers to an image', () => {
   it('costs no request when the policy is "off"', async () => {
     from.requests.length = 0;
     to.requests.length = 0;
-    expect(await run('off')).toEqual({ bytesTransferred: 0, bytesSkipped: 0 });
+    expect(await run('off')).toEqual({ bytesTransferred: 0, bytesSkipped: 0, warnings: [] });
     expect([...from.requests, ...to.requests]).toEqual([]);
   });
 
@@ -113,7 +144,7 @@ describe('what refers to an image', () => {
 
   it('is nothing where there is neither API nor tag', async () => {
     from.quirks.noReferrers = true;
-    expect(await run('all')).toEqual({ bytesTransferred: 0, bytesSkipped: 0 });
+    expect(await run('all')).toEqual({ bytesTransferred: 0, bytesSkipped: 0, warnings: [] });
     expect(arrived()).toEqual([]);
   });
 
@@ -130,16 +161,59 @@ describe('what refers to an image', () => {
     if (expected.length > 0) expectWhole(to, mirror, cosign);
   });
 
-  it('that the destination refuses is a failure, not a silence', async () => {
+  it('costs the destination one list for each manifest of the image that has some', async () => {
+    to.requests.length = 0;
+    await run('all');
+    expect(count(to, 'GET', /\/referrers\//)).toBe(2);
+  });
+
+  it('stays behind by name where the destination refuses subjects, as ECR does; what is tagged goes along', async () => {
     to.quirks.rejectSubject = 405;
-    expect(await errorOf(run('all'))).toMatchObject({ name: 'PushRefused', status: 405 });
+    from.putImage(name, `${fallbackTag}.sig`, cosign);
+    const { warnings } = await run('all');
+    expect(arrived()).toEqual([]);
+    expect(warnings).toHaveLength(3);
+    for (const { digest } of Object.values(artifacts))
+      expect(warnings.find((warning) => warning.includes(`${digest} stays behind`))).toMatch(/HTTP 405 \(UNSUPPORTED/);
+    expect(warnings.find((warning) => warning.includes(spdx))).toContain(sbom.digest);
+    expectWhole(to, mirror, cosign);
+    expect(to.storage.tags(mirror)).toEqual(['1', `${fallbackTag}.sig`]);
+  });
+
+  it('is not missed for one that the source does not give: the others go along', async () => {
+    const gone = new RegExp(`/manifests/${signature.digest}`);
+    from.faults.add({ match: { method: 'GET', path: gone, times: 99 }, act: { status: 503 } });
+    const { warnings } = await run('all');
+    expect(warnings).toEqual([expect.stringContaining(`${notation} ${signature.digest} stays behind`)]);
+    expect(arrived()).toEqual(['childSignature', 'sbom']);
+    expect(await known(destination)).toEqual([sbom.digest]);
+  });
+
+  it('ends with its signal', async () => {
+    const aborted = new AbortController();
+    const reason = new Error('enough');
+    const work = copyReferrers({
+      source,
+      destination,
+      subjects,
+      policy: 'all',
+      ledger: new BlobLedger(),
+      read: async () => {
+        aborted.abort(reason);
+        throw new TypeError('aborted');
+      },
+      signal: aborted.signal,
+    });
+    expect(await errorOf(work)).toBe(reason);
   });
 
   it.each([
-    ['no JSON', '<html>', 'ManifestInvalid'],
-    ['larger than any index', ' '.repeat(5 * 1024 * 1024), 'ManifestInvalid'],
-  ])('that the source lists as %s is a failure', async (_, body, errorName) => {
+    ['no JSON', '<html>'],
+    ['larger than any index', ' '.repeat(5 * 1024 * 1024)],
+  ])('that the source lists as %s stays behind', async (_, body) => {
     from.faults.add({ match: { path: /\/referrers\// }, act: { status: 200, body } });
-    expect(await errorOf(run('all'))).toMatchObject({ name: errorName });
+    const { warnings } = await run('all');
+    expect(warnings).toEqual([expect.stringContaining(`what refers to ${image.digest} stays behind`)]);
+    expect(arrived()).toEqual(['childSignature']);
   });
 });

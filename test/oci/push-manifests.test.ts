@@ -37,7 +37,7 @@ describe('a registry that misses something below a manifest', () => {
     const ledger = new BlobLedger();
     const [, lost = ''] = image.blobs.keys();
     ledger.record(lost as Digest, mirror);
-    const totals = await copy(source, '1', destination, { ledger, fresh: true });
+    const totals = await copy(source, '1', destination, { ledger });
     expectWhole(to, mirror, image);
     expect(totals).toMatchObject({ confirmed: true });
     expect(received(to)).toBe([...image.blobs.values()].reduce((sum, { length }) => sum + length, 0));
@@ -47,7 +47,7 @@ describe('a registry that misses something below a manifest', () => {
 
   it('though it has everything, is asked again, and sent nothing twice', async () => {
     to.faults.add({ match: { ...rootPut, times: 2 }, act: incomplete });
-    await copy(source, '1', destination, { fresh: true });
+    await copy(source, '1', destination);
     expectWhole(to, mirror, image);
     expect([count(to, 'POST'), count(to, 'PUT', /manifests/)]).toEqual([image.blobs.size, 3]);
   });
@@ -55,7 +55,7 @@ describe('a registry that misses something below a manifest', () => {
   it('and does not tell which blobs it has is sent them all again', async () => {
     const profile = { ...profileOf('registry.acme.com'), headBlob: false };
     to.faults.add({ match: rootPut, act: incomplete });
-    await copy(source, '1', { registry: connect(to.host, { profile }), name: mirror }, { fresh: true });
+    await copy(source, '1', { registry: connect(to.host, { profile }), name: mirror });
     expectWhole(to, mirror, image);
     expect(count(to, 'POST')).toBe(2 * image.blobs.size);
   });

@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { type Repository, resolveTag } from '../../functions/oci/manifests.ts';
+import { getManifest, type Repository, resolveTag } from '../../functions/oci/manifests.ts';
 import { profileOf } from '../../functions/oci/profile.ts';
 import { type ProfileName, profile, profileNames } from '../../infra/local/embedded/registry/profiles.ts';
 import { type Registry as EmbeddedRegistry, startRegistry } from '../../infra/local/embedded/registry/server.ts';
 import { sampleImage } from '../../infra/local/embedded/sample-images.ts';
-import { connect, copy, count, disconnect, expectWhole } from './connect.ts';
+import { always, connect, copy, count, disconnect, errorOf, expectWhole } from './connect.ts';
 import { storedImage } from './stored-images.ts';
 
 const name = 'harness/ci-addon';
@@ -51,7 +51,7 @@ describe('the quirks of a registry', () => {
   };
 
   // Loopback's name tells nothing: who is not known by name is learnt from what it answers. What no answer tells is that
-  // ECR Public answers 401 to HEAD of a blob, and Artifactory 403 for what is missing.
+  // ECR Public answers 401 to HEAD of a blob.
   const cases = profileNames.flatMap((profileName) => [
     { profileName, knownBy: hosts[profileName] },
     ...(profileName === 'ecr-public' ? [] : [{ profileName, knownBy: 'nothing but its answers' }]),
@@ -67,7 +67,7 @@ describe('the quirks of a registry', () => {
         from.putImage(name, '1', dockerList);
         from.putImage(name, '2', large);
         const there = { registry: connect(quirky.host, { profile: known }), name: mirror };
-        if (known.missing403) expect(await resolveTag(there, '1')).toBeUndefined();
+        expect(await resolveTag(there, '1')).toBeUndefined();
         for (const [tag, image] of [
           ['1', dockerList],
           ['2', large],
@@ -134,5 +134,65 @@ describe('the quirks of a registry', () => {
       ['acme.azurecr.io.evil.com', 'distribution'],
     ];
     expect(names.map(([host = '']) => [host, profileOf(host).name])).toEqual(names);
+  });
+});
+
+describe('a registry that names its token service at its root alone', () => {
+  const auth = { kind: 'bearer', users: { ada: 's3cret' } } as const;
+  const credentials = always({ username: 'ada', password: 's3cret' });
+
+  it.each<401 | 403>([403, 401])('and refuses strangers with %d is asked there, once', async (silentRefusal) => {
+    const quiet = await startRegistry({ auth, quirks: { silentRefusal } });
+    try {
+      quiet.putImage(name, '1', index);
+      const there = { registry: connect(quiet.host, { credentials }), name };
+      const [digest] = await Promise.all([resolveTag(there, '1'), resolveTag(there, '2'), getManifest(there, '1')]);
+      expect(digest).toBe(index.digest);
+      await copy(there, '1', destination);
+      expectWhole(to, mirror, index);
+      expect(count(quiet, 'GET', /^\/v2\/$/)).toBe(1);
+    } finally {
+      await quiet.close();
+    }
+  });
+
+  it('is taken at its word when it wants no login there', async () => {
+    from.quirks.silentRefusal = 403;
+    expect(await errorOf(resolveTag(source, '1'))).toMatchObject({ name: 'RegistryForbidden' });
+    expect(await errorOf(resolveTag(source, '1'))).toMatchObject({ name: 'RegistryForbidden' });
+    expect(count(from, 'GET', /^\/v2\/$/)).toBe(1);
+  });
+
+  it('is asked again when it could not be asked', async () => {
+    const quiet = await startRegistry({ auth, quirks: { silentRefusal: 403 } });
+    try {
+      quiet.putImage(name, '1', index);
+      quiet.faults.add({ match: { method: 'GET', path: /^\/v2\/$/ }, act: 'reset' });
+      const there = { registry: connect(quiet.host, { credentials }), name };
+      expect(await errorOf(resolveTag(there, '1'))).toMatchObject({ name: 'RegistryForbidden' });
+      expect(await resolveTag(there, '1')).toBe(index.digest);
+    } finally {
+      await quiet.close();
+    }
+  });
+});
+
+describe('Artifactory under any name', () => {
+  const notes: string[] = [];
+  const there = () => ({ registry: connect(to.host, { onNote: (note) => notes.push(note) }), name: mirror });
+
+  it('is known by its answers: what it forbids is not there, and that is said once', async () => {
+    notes.length = 0;
+    Object.assign(to.quirks, profile('artifactory'));
+    const repository = there();
+    expect([await resolveTag(repository, '1'), await resolveTag(repository, '2')]).toEqual([undefined, undefined]);
+    expect(notes).toEqual([`${to.host} is Artifactory: what it forbids may just not be there`]);
+  });
+
+  it('is not what every registry is that forbids', async () => {
+    notes.length = 0;
+    to.quirks.forbiddenForMissing = true;
+    expect(await errorOf(resolveTag(there(), '1'))).toMatchObject({ name: 'RegistryForbidden' });
+    expect(notes).toEqual([]);
   });
 });

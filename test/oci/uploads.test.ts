@@ -36,7 +36,7 @@ function destination(profile: Partial<Profile> = {}): Repository {
   return { registry: connect(to.host, options), name: mirror };
 }
 
-async function send(there: Repository, sent = image, more: Parameters<typeof copy>[3] = { fresh: true }) {
+async function send(there: Repository, sent = image, more: Parameters<typeof copy>[3] = {}) {
   from.putImage(name, '1', sent);
   const totals = await copy({ registry: connect(from.host), name }, '1', there, more);
   expectWhole(to, there.name, sent);
@@ -91,11 +91,28 @@ describe('a copy to where nothing is yet', () => {
 });
 
 describe('a copy to a repository in use', () => {
-  it('looks for large blobs only, and finds out about small ones as it begins their upload', async () => {
+  it('finds out what is there as it begins the upload', async () => {
     await send(destination());
     to.requests.length = 0;
     expect(await send(destination(), image, {})).toMatchObject({ bytesTransferred: 0, bytesSkipped: size });
-    expect([count(to, 'HEAD'), count(to, 'POST'), received(to)]).toEqual([2, 2, 0]);
+    expect([count(to, 'HEAD'), count(to, 'POST'), received(to)]).toEqual([0, image.blobs.size, 0]);
+  });
+
+  it('looks for a blob that is too large to find out so, should the registry not mount from the repository itself', async () => {
+    const large = storedImage([Buffer.alloc(64 * MiB)]);
+    await send(destination(), large);
+    to.quirks.mount = 'no';
+    to.requests.length = 0;
+    await send(destination(), large, {});
+    expect([count(to, 'HEAD'), received(to) < MiB]).toEqual([1, true]);
+  });
+
+  it('looks for every blob where mounts take more than the blob', async () => {
+    const there = destination({ mount: 'after-manifest' });
+    await send(there);
+    to.requests.length = 0;
+    expect(await send(there, image, {})).toMatchObject({ bytesTransferred: 0, bytesSkipped: size });
+    expect([count(to, 'HEAD'), count(to, 'POST'), received(to)]).toEqual([image.blobs.size, 0, 0]);
   });
 
   it('asks for no look where a mount will be granted', async () => {
@@ -116,9 +133,9 @@ describe('a copy to a repository in use', () => {
     Object.assign(to.quirks, { mount: 'no', sharedBlobs: true });
     const ledger = new BlobLedger();
     const never = destination({ mount: 'never' });
-    await send({ ...never, name: 'mirror/first' }, image, { ledger, fresh: true });
+    await send({ ...never, name: 'mirror/first' }, image, { ledger });
     to.requests.length = 0;
-    await copy({ registry: connect(from.host), name }, '1', never, { ledger, fresh: true });
+    await copy({ registry: connect(from.host), name }, '1', never, { ledger });
     expect([count(to, 'HEAD'), count(to, 'POST'), received(to)]).toEqual([image.blobs.size, 0, 0]);
   });
 });
@@ -179,7 +196,7 @@ describe('what a registry does not take is sent in another way, at once and from
       to.faults.add({ match: { method, path: /blobs/, times: 99 }, act: { status: 413 } });
     }
     const source = { registry: connect(from.host), name };
-    expect(await errorOf(copy(source, '1', destination(), { fresh: true }))).toMatchObject({ status: 413 });
+    expect(await errorOf(copy(source, '1', destination()))).toMatchObject({ status: 413 });
     expect(count(to, 'PUT') + count(to, 'PATCH')).toBeLessThanOrEqual(3 * later.blobs.size);
     expect(to.uploads.size).toBe(0);
   });
@@ -253,8 +270,11 @@ describe('a retry', () => {
     const [, content = Buffer.alloc(0)] = [...later.blobs.values()];
     to.storage.putBlob(mirror, content);
     to.faults.add({ match: { method: 'PUT', path: /blobs/, times: 2 }, act: { status: 503 } });
-    const { bytesSkipped } = await send(destination(), later);
+    const there = destination();
+    const { bytesSkipped } = await send(there, later);
     expect(bytesSkipped).toBe(content.length);
+    // From the repository itself, which is no mount to speak of.
+    expect(there.registry.limits.counts().mounts).toBe(0);
   });
 
   it('follows a body that was spoilt on its way to the registry', async () => {

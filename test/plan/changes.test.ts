@@ -13,6 +13,8 @@ const sync: SyncSettings = {
   sources: [{ registry: 'source.example', prefix: 'x' }],
   prune: false,
   soaking: new Map(),
+  heldTags: new Set(),
+  excludeFields: [],
 };
 
 const field = (name: string, image: string, override?: string, more: Partial<SelectedField> = {}): SelectedField => ({
@@ -98,6 +100,25 @@ describe('sync', () => {
     });
   });
 
+  it('says of a field that has the tag already when the tag has moved, and that it waits', () => {
+    const value = ours('plugins/cache:latest');
+    const held = {
+      soaking: new Map([['plugins/cache:latest', '2026-02-01']]),
+      heldTags: new Set(['plugins/cache:latest']),
+    };
+    expect(syncChanges([field('cacheS3Tag', 'plugins/cache:latest', value)], [], { ...sync, ...held })).toEqual({
+      changes: [],
+      kept: [
+        {
+          ...k8,
+          field: 'cacheS3Tag',
+          value,
+          reason: 'plugins/cache:latest was moved; the new one soaks until 2026-02-01',
+        },
+      ],
+    });
+  });
+
   it('waits with the counterpart of one that soaks, in the same scope only', () => {
     const soaking = new Map([['harness/ci-addon:2', '2026-02-01']]);
     const fields = [
@@ -132,6 +153,13 @@ describe('sync', () => {
       changes: [{ ...k8, field: 'gone', from: ours('a/b:1'), to: null }],
       kept: [],
     });
+  });
+
+  it('leaves an override alone that exclude_fields names, also when Harness has the field no more', () => {
+    const scopes = [scope({ gone: ours('a/b:1'), goneToo: ours('a/c:1') })];
+    const { changes, kept } = syncChanges([], scopes, { ...sync, prune: true, excludeFields: ['gone'] });
+    expect(changes.map(({ field: name }) => name)).toEqual(['goneToo']);
+    expect(kept).toEqual([]);
   });
 
   it('keeps a digest in what it writes', () => {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { digestOf } from '../../functions/oci/digest.ts';
 import { soakingImages } from '../../functions/plan/soak.ts';
 import { getJson, type ObjectStore } from '../../functions/store/object-store.ts';
 
@@ -8,26 +9,46 @@ function memoryStore(): ObjectStore {
     get: async (key) => objects.get(key),
     put: async (key, body) => void objects.set(key, body),
     list: async () => [...objects.keys()],
+    update: async () => false,
+    locate: (key) => key,
   };
 }
 
 const day = (n: number) => new Date(Date.UTC(2026, 0, n, 12));
+const seen = (image: string, content = image) => ({ image, sourceDigest: digestOf(Buffer.from(content)) });
 
 describe('soaking', () => {
   it('lasts the days asked for since an image was first seen, not since it was last', async () => {
     const store = memoryStore();
-    expect([...(await soakingImages(store, ['a:1'], 3, day(1)))]).toEqual([['a:1', '2026-01-04']]);
-    expect([...(await soakingImages(store, ['a:1', 'a:2'], 3, day(3)))]).toEqual([
+    expect([...(await soakingImages(store, [seen('a:1')], 3, day(1)))]).toEqual([['a:1', '2026-01-04']]);
+    expect([...(await soakingImages(store, [seen('a:1'), seen('a:2')], 3, day(3)))]).toEqual([
       ['a:1', '2026-01-04'],
       ['a:2', '2026-01-06'],
     ]);
-    expect([...(await soakingImages(store, ['a:1', 'a:2'], 3, day(4)))]).toEqual([['a:2', '2026-01-06']]);
+    expect([...(await soakingImages(store, [seen('a:1'), seen('a:2')], 3, day(4)))]).toEqual([['a:2', '2026-01-06']]);
   });
 
   it('is noted by runs that do not wait, for those that will', async () => {
     const store = memoryStore();
-    expect((await soakingImages(store, ['a:1'], 0, day(1))).size).toBe(0);
-    expect((await soakingImages(store, ['a:1'], 3, day(5))).size).toBe(0);
-    expect(await getJson(store, 'first-seen.json')).toEqual({ 'a:1': day(1).toISOString() });
+    expect((await soakingImages(store, [seen('a:1')], 0, day(1))).size).toBe(0);
+    expect((await soakingImages(store, [seen('a:1')], 3, day(5))).size).toBe(0);
+    expect(await getJson(store, 'first-seen.json')).toEqual({
+      [`a:1@${seen('a:1').sourceDigest}`]: day(1).toISOString(),
+    });
+  });
+
+  it('begins anew for a tag that moved, and goes on for one that moved back', async () => {
+    const store = memoryStore();
+    await soakingImages(store, [seen('a:latest', 'old')], 3, day(1));
+    expect([...(await soakingImages(store, [seen('a:latest', 'new')], 3, day(10)))]).toEqual([
+      ['a:latest', '2026-01-13'],
+    ]);
+    expect((await soakingImages(store, [seen('a:latest', 'old')], 3, day(11))).size).toBe(0);
+  });
+
+  it('has not begun for an image that no source has', async () => {
+    const store = memoryStore();
+    expect((await soakingImages(store, [{ image: 'a:1' }], 3, day(1))).size).toBe(0);
+    expect(await getJson(store, 'first-seen.json')).toBeUndefined();
   });
 });

@@ -120,7 +120,7 @@ const bySkopeo = ['index', 'list', 'single', 'docker-single'];
       const profile = { ...profileOf(closed.host), ...(way !== 'put' && { maxPut: 0, large: way, chunkBytes }) };
       const there = { registry: connect(closed.host, { credentials: always(login), profile }), name: `mirror/${way}` };
       const before = closed.requests.length;
-      expect(await copy(source, 'large', there, { fresh: true })).toMatchObject({ confirmed: true });
+      expect(await copy(source, 'large', there)).toMatchObject({ confirmed: true });
       await settled(closed, before, /manifests\/large$/);
       expect(closed.requests.slice(before).filter(({ method }) => method === 'PATCH')).toHaveLength(patches);
       await copy(there, 'large', { registry: connect(samples.host), name: `back/${way}` });

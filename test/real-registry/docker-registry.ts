@@ -4,6 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import type { Certificate } from '../http/certificate-authority.ts';
 
 /** One line of the registry's log: a request that it answered. */
 interface LoggedRequest {
@@ -29,15 +30,27 @@ export const login = { username: 'ada', password: 'horse-battery' };
 /** bcrypt of the password above, cost 5: Debian's `htpasswd` is no part of the registry's package. */
 const htpasswd = `${login.username}:$2b$05$30Q6nqceN3SAOtBWDzwc6uiDq2c4sqRLKgNWFIksY9eTOEXATylAa\n`;
 
+export interface DockerRegistryOptions {
+  auth?: boolean;
+  tls?: Certificate;
+  /** A folder of images; stays when the registry is gone. Default: an empty one. */
+  data?: string;
+}
+
 /** Starts a `docker-registry` (distribution 2) with its files in a temporary folder. Must be closed. */
-export async function startDockerRegistry({ auth = false } = {}): Promise<DockerRegistry> {
+export async function startDockerRegistry({
+  auth = false,
+  tls,
+  data,
+}: DockerRegistryOptions = {}): Promise<DockerRegistry> {
   const folder = await mkdtemp(join(tmpdir(), 'docker-registry-'));
   await writeFile(join(folder, 'htpasswd'), htpasswd);
+  if (tls) await Promise.all([writeFile(join(folder, 'cert'), tls.cert), writeFile(join(folder, 'key'), tls.key)]);
   const config = {
     version: 0.1,
     log: { level: 'info', formatter: 'json', accesslog: { disabled: true } },
-    storage: { filesystem: { rootdirectory: join(folder, 'data') }, delete: { enabled: true } },
-    http: { addr: '127.0.0.1:0' },
+    storage: { filesystem: { rootdirectory: data ?? join(folder, 'data') }, delete: { enabled: true } },
+    http: { addr: '127.0.0.1:0', ...(tls && { tls: { certificate: join(folder, 'cert'), key: join(folder, 'key') } }) },
     ...(auth && { auth: { htpasswd: { realm: 'test', path: join(folder, 'htpasswd') } } }),
   };
   // YAML takes JSON.

@@ -1,8 +1,11 @@
+import { execFile } from 'node:child_process';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { assertKey, getJson, putJson } from '../../functions/store/object-store.ts';
+import { assertKey, getJson, putJson, updateJson } from '../../functions/store/object-store.ts';
 import { FileStore } from '../../infra/local/file-store.ts';
 
 let parent: string;
@@ -117,6 +120,96 @@ describe('a file store', () => {
       });
     },
   );
+});
+
+describe('an update', () => {
+  const text = (body: Uint8Array | undefined) => body && Buffer.from(body).toString();
+  const seen = async (key: string) => {
+    let found: string | undefined;
+    await store.update(key, (body) => {
+      found = text(body);
+      return undefined;
+    });
+    return found;
+  };
+
+  it('makes an object, replaces it, and leaves it', async () => {
+    expect(await store.update('locks/a.json', (body) => bytes(`${text(body) ?? 'new'}1`))).toBe(true);
+    expect(await store.update('locks/a.json', (body) => bytes(`${text(body)}2`))).toBe(true);
+    expect(await store.update('locks/a.json', () => undefined)).toBe(true);
+    expect(await seen('locks/a.json')).toBe('new12');
+  });
+
+  it('writes nothing when another writer was faster', async () => {
+    await store.update('a', () => bytes('old'));
+    const other = new FileStore(store.folder);
+    let overtaken: Promise<boolean> | undefined;
+    const late = await store.update('a', () => {
+      overtaken = other.update('a', () => bytes('theirs'));
+      return bytes('ours');
+    });
+    expect([late, await overtaken].filter(Boolean)).toHaveLength(1);
+    expect(await seen('a')).toBe(late ? 'ours' : 'theirs');
+  });
+
+  it('keeps the last versions only', async () => {
+    for (let i = 1; i <= 20; i++) await store.update('a', () => bytes(String(i)));
+    expect(await readdir(join(store.folder, 'a'))).toHaveLength(16);
+    expect(await seen('a')).toBe('20');
+  });
+
+  it('writes nothing under the name of a version that was replaced and cleared away while it was held up', async () => {
+    await store.update('a', () => bytes('1'));
+    const late = await store.update('a', () => {
+      mkdirSync(join(store.folder, 'a/18'));
+      writeFileSync(join(store.folder, 'a/18/body'), 'theirs');
+      rmSync(join(store.folder, 'a/1'), { recursive: true });
+      return bytes('ours');
+    });
+    expect(late).toBe(false);
+    expect(await seen('a')).toBe('theirs');
+  });
+
+  it('of many writers at once loses none', async () => {
+    const stores = Array.from({ length: 4 }, () => new FileStore(store.folder));
+    const add = async (from: FileStore) => {
+      for (let i = 0; i < 10; i++)
+        await updateJson<{ count: number }>(from, 'locks/count.json', (now) => ({ count: (now?.count ?? 0) + 1 }));
+    };
+    await Promise.all(stores.map(add));
+    expect(JSON.parse((await seen('locks/count.json')) ?? '')).toEqual({ count: 40 });
+  });
+
+  it('of writers in several processes loses none', async () => {
+    const script = `
+      import { updateJson } from ${JSON.stringify(join(import.meta.dirname, '../../functions/store/object-store.ts'))};
+      import { FileStore } from ${JSON.stringify(join(import.meta.dirname, '../../infra/local/file-store.ts'))};
+      const store = new FileStore(${JSON.stringify(store.folder)});
+      for (let i = 0; i < 50; i++) await updateJson(store, 'count.json', (now) => ({ count: (now?.count ?? 0) + 1 }));`;
+    const run = () => promisify(execFile)(process.execPath, ['--input-type=module', '--eval', script]);
+    await Promise.all([run(), run(), run()]);
+    expect(JSON.parse((await seen('count.json')) ?? '')).toEqual({ count: 150 });
+  });
+
+  it('that finds the object damaged names it', async () => {
+    await store.update('locks/a.json', () => bytes('{"a":'));
+    await expect(updateJson(store, 'locks/a.json', () => ({}))).rejects.toMatchObject({
+      name: 'StoreFailed',
+      message: 'locks/a.json in the object store is not JSON',
+    });
+  });
+
+  it('that is overtaken for ever gives up, and says where', async () => {
+    class Busy extends FileStore {
+      override async update() {
+        return false;
+      }
+    }
+    await expect(updateJson(new Busy('/the/place'), 'a', () => ({}))).rejects.toMatchObject({
+      name: 'StoreFailed',
+      message: expect.stringContaining('/the/place/a was changed'),
+    });
+  });
 });
 
 describe('JSON documents', () => {

@@ -4,22 +4,7 @@ import { parseManifest } from '../../functions/oci/manifest.ts';
 import { mediaTypes } from '../../functions/oci/media-type.ts';
 import { changeInventory, readInventory } from '../../functions/run/inventory.ts';
 import { ManifestCache } from '../../functions/run/manifest-cache.ts';
-import type { ObjectStore } from '../../functions/store/object-store.ts';
-
-class MemoryStore implements ObjectStore {
-  readonly objects = new Map<string, Uint8Array>();
-  puts = 0;
-  async get(key: string) {
-    return this.objects.get(key);
-  }
-  async put(key: string, body: Uint8Array) {
-    this.puts++;
-    this.objects.set(key, body);
-  }
-  async list(prefix: string) {
-    return [...this.objects.keys()].filter((key) => key.startsWith(prefix)).toSorted();
-  }
-}
+import { MemoryStore } from './memory-store.ts';
 
 function manifest(comment: string): Manifest {
   // Odd spacing: the bytes are what counts, not the JSON.

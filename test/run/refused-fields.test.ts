@@ -1,18 +1,13 @@
 import { expect, it } from '@jest/globals';
 import { noteRefusedFields, readRefusedFields, refusedOn, wasRefused } from '../../functions/run/refused-fields.ts';
-import type { ObjectStore } from '../../functions/store/object-store.ts';
+import { MemoryStore } from './memory-store.ts';
 
 const field = { module: 'ci', infrastructureType: 'VM', field: 'slsaVerificationTag' } as const;
 
 it('a refusal is remembered for 30 days, and known for ever', async () => {
-  const objects = new Map<string, Uint8Array>();
-  const store: ObjectStore = {
-    get: async (key) => objects.get(key),
-    put: async (key, body) => void objects.set(key, body),
-    list: async () => [],
-  };
+  const store = new MemoryStore();
   await noteRefusedFields(store, [], new Date());
-  expect(objects.size).toBe(0);
+  expect(store.objects.size).toBe(0);
   await noteRefusedFields(store, [field], new Date('2026-01-01T12:00:00Z'));
   const refused = await readRefusedFields(store);
   expect(refusedOn(refused, field, new Date('2026-01-31T11:00:00Z'))).toBe('2026-01-01');

@@ -33,6 +33,18 @@ describe('defaults', () => {
       trustedTokenHosts: [],
       trustedPrivateHosts: [],
       registryCerts: undefined,
+      gatherScanTemplate: undefined,
+      buildPushTemplate: undefined,
+      ecrRoleArn: undefined,
+      ecrTagMutability: 'MUTABLE',
+      ecrKmsKey: undefined,
+      ecrKeepVersions: undefined,
+      ecrTags: {},
+      callbackUrlSecret: undefined,
+      schedule: '0 2 * * ? *',
+      scheduleTimeZone: 'UTC',
+      webhook: false,
+      webhookTokenSecret: undefined,
     });
   });
 
@@ -41,6 +53,9 @@ describe('defaults', () => {
     expect(parseConfiguration({ ...blank, ...key })).toEqual(parseConfiguration(key));
   });
 });
+
+const stateMachine = 'arn:aws:states:eu-west-1:123456789012:stateMachine:scan';
+const lambda = 'arn:aws:lambda:eu-west-1:123456789012:function:scan';
 
 const good: [string, string, Partial<Configuration>][] = [
   ['HARNESS_URL', 'https://acme.harness.io/gateway/', { harnessUrl: 'https://acme.harness.io/gateway/' }],
@@ -75,7 +90,31 @@ const good: [string, string, Partial<Configuration>][] = [
     },
   ],
   ['REGISTRY_CERTS', '/etc/docker/certs.d', { registryCerts: '/etc/docker/certs.d' }],
+  ['GATHER_SCAN_TEMPLATE', stateMachine, { gatherScanTemplate: stateMachine }],
+  ['GATHER_SCAN_TEMPLATE', `${lambda}:live`, { gatherScanTemplate: `${lambda}:live` }],
+  ['BUILD_PUSH_TEMPLATE', lambda, { buildPushTemplate: lambda }],
+  [
+    'ECR_ROLE_ARN',
+    'arn:aws:iam::123456789012:role/x/factory',
+    { ecrRoleArn: 'arn:aws:iam::123456789012:role/x/factory' },
+  ],
+  ['ECR_TAG_MUTABILITY', 'IMMUTABLE', { ecrTagMutability: 'IMMUTABLE' }],
+  ['ECR_KMS_KEY', 'alias/images', { ecrKmsKey: 'alias/images' }],
+  ['ECR_KEEP_VERSIONS', '20', { ecrKeepVersions: 20 }],
+  [
+    'ECR_TAGS',
+    'team=platform, cost-center=a=1,empty=',
+    { ecrTags: { team: 'platform', 'cost-center': 'a=1', empty: '' } },
+  ],
+  ['CALLBACK_URL_SECRET', 'factory/callback', { callbackUrlSecret: 'factory/callback' }],
+  ['SCHEDULE', 'off', { schedule: 'off' }],
+  ['SCHEDULE', 'cron(30 4 ? * mon-fri *)', { schedule: '30 4 ? * MON-FRI *' }],
+  ['SCHEDULE_TIME_ZONE', 'Europe/Berlin', { scheduleTimeZone: 'Europe/Berlin' }],
+  ['WEBHOOK', 'on', { webhook: true }],
 ];
+
+/** What else must be set with a variable. */
+const needs: Record<string, Environment> = { PROJECT_ID: { ORG_ID: 'o' }, WEBHOOK_TOKEN_SECRET: { WEBHOOK: 'on' } };
 
 describe('every variable', () => {
   it.each(good)('%s takes %s', (name, value, expected) => {
@@ -112,16 +151,26 @@ describe('every variable', () => {
     ['TRUSTED_PRIVATE_HOSTS', '*'],
     ['TRUSTED_PRIVATE_HOSTS', 'a.example, https://b.example'],
     ['REGISTRY_CERTS', 'certs.d'],
+    ['GATHER_SCAN_TEMPLATE', 'scan'],
+    // Of an execution's address a version is no part.
+    ['GATHER_SCAN_TEMPLATE', `${stateMachine}:1`],
+    ['BUILD_PUSH_TEMPLATE', 'arn:aws:ecs:eu-west-1:123456789012:task/build'],
+    ['ECR_ROLE_ARN', 'factory'],
+    ['ECR_TAG_MUTABILITY', 'immutable'],
+    ['ECR_KMS_KEY', 'a key'],
+    ['ECR_KEEP_VERSIONS', '4'],
+    ['ECR_TAGS', 'team'],
+    ['ECR_TAGS', 'aws:team=x'],
+    ['CALLBACK_URL_SECRET', 'https://app.harness.io/gateway/pipeline/api/webhook/custom/hunter2222/v3'],
+    ['SCHEDULE', '0 2 * * *'],
+    ['SCHEDULE', 'on'],
+    ['SCHEDULE_TIME_ZONE', 'Berlin'],
+    ['WEBHOOK', 'true'],
+    ['WEBHOOK_TOKEN_SECRET', 'a secret'],
   ])('%s refuses %j, and shows no secret', (name, value) => {
-    const problems = problemsOf({ ...(name === 'PROJECT_ID' && { ORG_ID: 'o' }), [name]: value });
+    const problems = problemsOf({ ...needs[name], [name]: value });
     expect(problems.map(({ path }) => path)).toEqual([name]);
     expect(JSON.stringify(problems)).not.toContain('hunter2222');
-  });
-
-  it('of a feature that is not there is refused, for ignoring it would look like obeying', () => {
-    expect(problemsOf({ GATHER_SCAN_TEMPLATE: 'arn:x', BUILD_PUSH_TEMPLATE: 'arn:y' }).map(({ path }) => path)).toEqual(
-      ['GATHER_SCAN_TEMPLATE', 'BUILD_PUSH_TEMPLATE'],
-    );
   });
 });
 
@@ -139,6 +188,11 @@ describe('problems', () => {
   it('are a key that is missing, unless a secret holds it', () => {
     expect(problemsOf({ HARNESS_API_KEY: '' })).toMatchObject([{ path: 'HARNESS_API_KEY', found: 'nothing' }]);
     expect(problemsOf({ HARNESS_API_KEY: '', HARNESS_API_KEY_SECRET: 'factory/key' })).toEqual([]);
+  });
+
+  it('are the tokens of a webhook that nobody switched on or off', () => {
+    expect(problemsOf({ WEBHOOK_TOKEN_SECRET: 'tokens' }).map(({ path }) => path)).toEqual(['WEBHOOK']);
+    expect(problemsOf({ WEBHOOK_TOKEN_SECRET: 'tokens', WEBHOOK: 'off' })).toEqual([]);
   });
 
   it('are a project without its organization, and a connector of an organization that is not named', () => {

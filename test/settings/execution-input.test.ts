@@ -131,7 +131,7 @@ const good: [string, unknown, Partial<RunSettings>][] = [
     },
   ],
   ['platforms', [], { platforms: [] }],
-  ['wait_for_scan', false, {}],
+  ['wait_for_scan', false, { scan: undefined }],
   ['on_partial_failure', 'update-succeeded', { onPartialFailure: 'update-succeeded' }],
   ['referrers', 'all', { referrers: 'all' }],
   ['soak_days', 90, { soakDays: 90 }],
@@ -188,6 +188,14 @@ const bad: [string, unknown, string?][] = [
   ['platforms', 'linux/amd64'],
   ['wait_for_scan', 'yes'],
   ['scan_fail_on', 'critical'],
+  ['scan_allow', { id: 'CVE-1', until: '2026-01-31' }],
+  ['scan_allow', [{ id: 'CVE-1' }], '$.scan_allow[0].until'],
+  ['scan_allow', [{ id: 'CVE-1', until: '2026-02-30' }], '$.scan_allow[0].until'],
+  ['scan_allow', [{ id: '', until: '2026-01-31' }], '$.scan_allow[0].id'],
+  ['scan_allow', [{ id: 'CVE-1', until: '2026-01-31', images: ['!a'] }], '$.scan_allow[0].images[0]'],
+  ['scan_allow', [{ id: 'CVE-1', until: '2026-01-31', forever: true }], '$.scan_allow[0].forever'],
+  ['scan_deadline_minutes', 0],
+  ['scan_deadline_minutes', 1_441],
   ['on_partial_failure', 'ignore'],
   ['referrers', true],
   ['soak_days', 91],
@@ -217,7 +225,7 @@ describe('every key', () => {
   });
 
   it('is tried here, for good and for bad', () => {
-    const only = { restore_run: 'good', scan_fail_on: 'good' };
+    const only = { restore_run: 'good', scan_fail_on: 'good', scan_allow: 'good', scan_deadline_minutes: 'good' };
     for (const key of inputKeys()) {
       if (!Object.hasOwn(only, key)) expect([key, good.some(([name]) => name === key)]).toEqual([key, true]);
       expect([key, bad.some(([name]) => name === key)]).toEqual([key, true]);
@@ -301,6 +309,8 @@ describe('impossible combinations', () => {
     [{ include_windows_rootless: true, platforms: ['linux/amd64'] }, '$.platforms'],
     [{ wait_for_scan: true }, '$.wait_for_scan'],
     [{ scan_fail_on: 'HIGH' }, '$.scan_fail_on'],
+    [{ scan_allow: [] }, '$.scan_allow'],
+    [{ wait_for_scan: false, scan_deadline_minutes: 5 }, '$.scan_deadline_minutes'],
     [{ action: 'reset', prune: true }, '$.prune'],
     [{ registry: 'docker.io', source_registry: ['gar', 'dockerhub'] }, '$.source_registry'],
     [{ extra_images: ['ghcr.io/a/b:1', 'quay.io/a/b:1'] }, '$.extra_images'],
@@ -355,5 +365,46 @@ describe('any JSON whatever', () => {
       }),
       { numRuns: 300 },
     );
+  });
+});
+
+describe('waiting for scans', () => {
+  const ecr = '123456789012.dkr.ecr.eu-west-1.amazonaws.com/mirror';
+  const base = { HARNESS_API_KEY: 'k', REGISTRY_NAME: 'registry.example' };
+  const arn = 'arn:aws:lambda:eu-west-1:123456789012:function:x';
+
+  it('takes half an hour and what is critical, unless it is told otherwise', () => {
+    expect(parse({ registry: ecr, wait_for_scan: true }).scan).toEqual({
+      failOn: 'CRITICAL',
+      allow: [],
+      deadlineMinutes: 30,
+    });
+    const allow = [{ id: 'CVE-2025-1', until: '2026-01-31', reason: 'not reachable', images: ['plugins/*'] }];
+    expect(
+      parse({
+        registry: ecr,
+        wait_for_scan: true,
+        scan_fail_on: 'LOW',
+        scan_allow: allow,
+        scan_deadline_minutes: 1_440,
+      }).scan,
+    ).toEqual({ failOn: 'LOW', allow, deadlineMinutes: 1_440 });
+  });
+
+  it('is refused at a registry that does not scan, unless a template does', () => {
+    const problems = problemsOf({ wait_for_scan: true }, parseConfiguration(base));
+    expect(problems).toMatchObject([
+      { path: '$.wait_for_scan', allowed: expect.stringMatching(/registry\.example is not ECR.*GATHER_SCAN_TEMPLATE/) },
+    ]);
+    expect(problemsOf({ wait_for_scan: true }, parseConfiguration({ ...base, GATHER_SCAN_TEMPLATE: arn }))).toEqual([]);
+  });
+
+  it('built images have digests of their own: what goes by the official one is refused', () => {
+    const builds = parseConfiguration({ ...base, BUILD_PUSH_TEMPLATE: arn });
+    expect(problemsOf({ soak_days: 3, referrers: 'all' }, builds).map(({ path }) => path)).toEqual([
+      '$.soak_days',
+      '$.referrers',
+    ]);
+    expect(problemsOf({ soak_days: 0, referrers: 'off' }, builds)).toEqual([]);
   });
 });

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { anonymous } from '../../functions/oci/auth/credentials.ts';
 import type { Report } from '../../functions/run/documents.ts';
-import { type RepositoryAdministration, Runtime } from '../../functions/runtime.ts';
+import type { LockOptions } from '../../functions/run/lock.ts';
+import { type RepositoryAdministration, Runtime, type RuntimeParts } from '../../functions/runtime.ts';
 import { type Environment, parseConfiguration } from '../../functions/settings/configuration.ts';
 import type { TaskRun } from '../../functions/task.ts';
 import {
@@ -44,8 +45,12 @@ export interface FactoryOptions {
   target?: RegistryOptions;
   environment?: Environment;
   repositories?: Partial<RepositoryAdministration>;
+  scans?: RuntimeParts['scans'];
+  template?: RuntimeParts['template'];
   /** Below the target's host; default `mirror`. */
   prefix?: string;
+  lock?: LockOptions;
+  callbackTarget?: () => Promise<string>;
 }
 
 interface RunExtras {
@@ -97,6 +102,8 @@ export async function startFactory(options: FactoryOptions = {}): Promise<Factor
     defaults: { ci: { K8: { ...k8 }, VM: { ...vm } }, ...options.harness?.defaults },
   });
   const [source, target] = await Promise.all([startRegistry(options.source), startRegistry(options.target)]);
+  // As in an account that is set up, pods can pull the copies; tests of connectors bring their own accounts.
+  if (!options.harness?.accounts) pullThrough(harness, `http://${target.host}`);
   const folder = await mkdtemp(join(tmpdir(), 'factory-test-'));
   const store = new ObservedStore(folder);
   const registry = `${target.host}/${options.prefix ?? 'mirror'}`;
@@ -118,8 +125,12 @@ export async function startFactory(options: FactoryOptions = {}): Promise<Factor
       harnessApiKey: async () => configuration.harnessApiKey ?? '',
       credentials: anonymous,
       repositories: { ensure: async () => undefined, deleteImages: async () => false, ...options.repositories },
+      ...(options.scans && { scans: options.scans }),
+      ...(options.template && { template: options.template }),
       retry: { attempts: 2, baseMs: 1, maxMs: 2 },
       readBackPausesMs: [1, 2, 4],
+      ...(options.lock && { lock: options.lock }),
+      callbackTarget: options.callbackTarget,
       onProgress: ({ kind }) => kind === 'image-progress' && onImageProgress?.(),
     });
   const runOnce: Factory['run'] = async (action, input = {}, extras = {}) => {
@@ -159,7 +170,7 @@ export async function startFactory(options: FactoryOptions = {}): Promise<Factor
     overrides: (module = 'ci', infra = 'K8') => ({ ...harness.state[harness.accountId]?.[module][infra] }),
     writes: () =>
       harness.requests
-        .filter(({ method }) => method === 'POST')
+        .filter(({ method, path }) => method === 'POST' && path.includes('/execution-config/'))
         .map(({ path, query, body }) => ({
           path: path.slice(path.lastIndexOf('/') + 1),
           infra: `${path.split('/')[2]} ${query['infra']}`,
@@ -171,6 +182,13 @@ export async function startFactory(options: FactoryOptions = {}): Promise<Factor
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** Gives the account's connector `harnessImage` an address. */
+export function pullThrough(harness: EmbeddedHarnessApi, dockerRegistryUrl: string): void {
+  const connectors = harness.state[harness.accountId]?.connectors ?? [];
+  for (const { identifier, spec } of connectors)
+    if (identifier === 'harnessImage') Object.assign(spec, { dockerRegistryUrl });
 }
 
 /** Rows of a report's config by field: `status`. */

@@ -2,7 +2,16 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { copy } from '../../functions/copy/copy.ts';
 import { rollback } from '../../functions/rollback/rollback.ts';
 import { updateConfig } from '../../functions/update-config/update-config.ts';
-import { type Factory, type FactoryOptions, imageStatuses, k8, k8Images, startFactory, statuses } from './factory.ts';
+import {
+  type Factory,
+  type FactoryOptions,
+  imageStatuses,
+  k8,
+  k8Images,
+  pullThrough,
+  startFactory,
+  statuses,
+} from './factory.ts';
 
 let factory: Factory;
 afterEach(() => factory.close());
@@ -128,22 +137,6 @@ describe('Harness', () => {
     expect([...factory.source.requests, ...factory.target.requests]).toEqual([]);
   });
 
-  it('lets a viewer read: the images are copied, the switch is refused, nothing has changed', async () => {
-    await startWith({
-      harness: {
-        keys: [{ key: 'sat.embedded.viewer.secret-viewer', accountId: 'embedded', permissions: ['core_account_view'] }],
-      },
-    });
-    const report = await factory.sync();
-    expect(report.error).toMatchObject({
-      name: 'HarnessForbidden',
-      hint: expect.stringContaining('core_account_edit'),
-    });
-    expect(report.totals.copied).toBe(k8Images.length);
-    expect(factory.overrides()).toEqual(before);
-    expect(new Set(Object.values(statuses(report)))).toEqual(new Set(['unchanged']));
-  });
-
   it('that fails the second scope gets the first one back as it was', async () => {
     await startWith({ harness: { defaults: { idp: { K8: { cookieCutter: 'harness/cookiecutter:1' } } } } });
     factory.publish(['harness/cookiecutter:1']);
@@ -152,59 +145,103 @@ describe('Harness', () => {
     expect(report.error?.name).toBe('HarnessRejected');
     expect(factory.overrides()).toEqual({ gitCloneTag: before.gitCloneTag, s3: '' });
     expect(factory.overrides('idp')).toEqual({});
-    expect(statuses(report)).toMatchObject({ 'ci K8 addonTag': 'rolled-back', 'idp K8 cookieCutter': 'unchanged' });
+    expect(statuses(report)).toMatchObject({ 'ci K8 addonTag': 'rolled-back', 'idp K8 cookieCutter': 'rejected' });
   });
 
-  it('that loses the update is found out, and everything is put back', async () => {
+  it('that loses the update is given it once more', async () => {
     await startWith();
-    const account = factory.harness.state[factory.harness.accountId];
+    factory.harness.quirks.loseWrites = 1;
+    const report = await factory.sync();
+    expect(report.error).toBeUndefined();
+    const [first, second, ...more] = factory.writes();
+    expect([second, more]).toEqual([first, []]);
+    expect(factory.overrides()).toMatchObject({ addonTag: factory.copyOf('harness/ci-addon:1.18.22') });
+  });
+
+  it('that loses a part of it is given that part once more', async () => {
+    await startWith();
+    let once = true;
     factory.store.onPut = (key) => {
-      // Another writer saves the document it read before ours.
-      if (key.endsWith('/config.json') && account && account.ci.K8['addonTag']) account.ci.K8 = { s3Tag: 'x/y:1' };
+      const account = factory.harness.state[factory.harness.accountId];
+      if (key.endsWith('/config.json') && once) delete account?.ci.K8['cacheS3Tag'];
+      if (key.endsWith('/config.json')) once = false;
     };
+    expect((await factory.sync()).error).toBeUndefined();
+    expect(factory.writes()[1]?.fields).toEqual(['cacheS3Tag']);
+  });
+
+  it('that loses it twice is found out, and everything is put back', async () => {
+    await startWith();
+    factory.harness.quirks.loseWrites = 2;
     const report = await factory.sync();
     expect(report.error).toMatchObject({
       name: 'VerificationFailed',
       message: expect.stringContaining('ci K8 addonTag is not overridden, not '),
     });
-    expect(factory.overrides()).toEqual({ gitCloneTag: before.gitCloneTag, s3Tag: 'x/y:1' });
+    expect(factory.overrides()).toEqual({ gitCloneTag: before.gitCloneTag, s3: '' });
+    expect(new Set(Object.values(statuses(report)))).toEqual(new Set(['rolled-back']));
   });
 
-  it('that shows a write late is waited for', async () => {
+  it('that shows a write late is waited for, and written to once', async () => {
     await startWith();
-    const account = factory.harness.state[factory.harness.accountId];
     factory.store.onPut = (key) => {
-      if (!key.endsWith('/config.json') || !account) return;
-      const written = account.ci.K8;
-      account.ci.K8 = { ...before };
-      const reads = () => factory.harness.requests.filter(({ path }) => path.endsWith('get-customer-config')).length;
-      const seen = reads();
-      Object.defineProperty(account.ci, 'K8', {
-        configurable: true,
-        get: () => (reads() > seen + 2 ? written : before),
-      });
+      if (key.endsWith('/config.json')) factory.harness.quirks.oldCopy = { readings: 3, overrides: before };
     };
-    const report = await factory.sync();
-    expect(report.error).toBeUndefined();
+    expect((await factory.sync()).error).toBeUndefined();
+    expect(factory.writes()).toHaveLength(1);
   });
 
   it('that shows an old copy during the rollback is put back all the same', async () => {
     await startWith();
-    const account = factory.harness.state[factory.harness.accountId];
     factory.store.onPut = (key) => {
-      if (!key.endsWith('/config.json') || !account) return;
-      const written = account.ci.K8;
-      const reads = () => factory.harness.requests.filter(({ path }) => path.endsWith('get-customer-config')).length;
-      // Old for the four readings of verify and the first of the rollback.
-      const old = reads() + 5;
-      Object.defineProperty(account.ci, 'K8', {
-        configurable: true,
-        enumerable: true,
-        get: () => (reads() > old ? written : before),
-      });
+      // Four readings of verify, four after its repair, and the first of the rollback.
+      if (key.endsWith('/config.json')) factory.harness.quirks.oldCopy ??= { readings: 9, overrides: before };
     };
     const report = await factory.sync();
     expect(report.error?.name).toBe('VerificationFailed');
+    expect(factory.overrides()).toEqual({ gitCloneTag: before.gitCloneTag, s3: '' });
+  });
+
+  it('that carries out what it did not answer is put back, also where it does not show yet', async () => {
+    await startWith();
+    factory.harness.quirks.failNext = [{ count: 2, status: 503, path: 'ci/execution-config/update-config' }];
+    factory.store.onPut = (key) => {
+      const account = factory.harness.state[factory.harness.accountId];
+      if (!key.endsWith('/config.json') || !account || factory.harness.quirks.oldCopy) return;
+      account.ci.K8 = { ...before, addonTag: factory.copyOf('harness/ci-addon:1.18.22') };
+      factory.harness.quirks.oldCopy = { readings: 1, overrides: before };
+    };
+    const report = await factory.sync();
+    expect(report.error?.name).toBe('HarnessUnreachable');
+    expect(factory.overrides()).toEqual({ gitCloneTag: before.gitCloneTag, s3: '' });
+  });
+
+  it('gets nothing put back that the run had not come to, and somebody else changed', async () => {
+    await startWith({ harness: { defaults: { idp: { K8: { cookieCutter: 'harness/cookiecutter:1' } } } } });
+    factory.publish(['harness/cookiecutter:1']);
+    factory.harness.quirks.failNext = [{ count: 2, status: 503, path: '/ci/execution-config/update-config' }];
+    factory.store.onPut = (key) => {
+      const account = factory.harness.state[factory.harness.accountId];
+      if (!key.endsWith('/config.json') || !account) return;
+      account.idp.K8 = { cookieCutter: 'acme/cutter:1' };
+      factory.store.onPut = () => undefined;
+    };
+    const report = await factory.sync({ modules: ['ci', 'idp'] });
+    expect(report.error?.name).toBe('HarnessUnreachable');
+    expect(factory.overrides('idp')).toEqual({ cookieCutter: 'acme/cutter:1' });
+    expect(statuses(report)).toMatchObject({ 'ci K8 addonTag': 'rolled-back', 'idp K8 cookieCutter': 'unchanged' });
+  });
+
+  it('whose connector leads elsewhere after the switch gets everything back', async () => {
+    await startWith();
+    factory.store.onPut = (key) => {
+      if (key.endsWith('/config.json')) pullThrough(factory.harness, 'https://other.example/docker');
+    };
+    const report = await factory.sync();
+    expect(report.error).toMatchObject({
+      name: 'VerificationFailed',
+      message: expect.stringContaining('Harness would pull other.example/docker/'),
+    });
     expect(factory.overrides()).toEqual({ gitCloneTag: before.gitCloneTag, s3: '' });
   });
 
@@ -222,6 +259,25 @@ describe('Harness', () => {
     );
     expect(report.error?.message).toContain('(after VerificationFailed: ');
     expect(report.error?.hint).toContain(`restore --run ${report.runId}`);
+    expect(report.error?.hint).toContain(factory.store.locate(`runs/${report.runId}/snapshot.json`));
+  });
+
+  it('that answers nothing any more during the rollback is told which fields may differ', async () => {
+    await startWith();
+    factory.store.onPut = (key) => {
+      if (!key.endsWith('/config.json')) return;
+      factory.target.storage.deleteTag('mirror/plugins/cache', '1.10.12');
+      factory.harness.quirks.failNext = [
+        // Verify still reads once.
+        { count: 1, status: 200, body: { status: 'SUCCESS', data: factory.overrides() }, path: 'get-customer-config' },
+        { count: 100, status: 503, path: 'ci/execution-config' },
+      ];
+    };
+    const report = await factory.sync();
+    expect(report.error?.name).toBe('RollbackFailed');
+    expect(report.error?.message).toMatch(/^these fields could not be put back \(cannot read the overrides/);
+    expect(report.error?.message).toContain('ci K8 gitCloneTag may not be harness/drone-git:1.5.0');
+    expect(report.error?.message).toContain('ci K8 addonTag may not be unset');
   });
 });
 

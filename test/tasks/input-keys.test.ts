@@ -163,7 +163,8 @@ describe('soak_days', () => {
   it('holds addon and lite engine together, whichever was seen later', async () => {
     factory = await startFactory();
     const old = new Date(Date.now() - 30 * 86_400_000).toISOString();
-    const seen = { 'harness/ci-addon:1.18.22': old, 'plugins/cache:1.10.12': old };
+    const ripe = ['harness/ci-addon:1.18.22', 'plugins/cache:1.10.12'];
+    const seen = Object.fromEntries(ripe.map((image) => [`${image}@${factory.official(image)}`, old]));
     await factory.store.put('first-seen.json', Buffer.from(JSON.stringify(seen)));
     await factory.sync({ soak_days: 7 });
     expect(Object.keys(factory.overrides()).toSorted()).toEqual(['cacheGCSTag', 'cacheS3Tag']);

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { type Factory, k8Images, startFactory, statuses } from './factory.ts';
+import { type Factory, k8Images, pullThrough, startFactory, statuses } from './factory.ts';
 
 let factory: Factory;
 beforeEach(async () => {
@@ -84,9 +84,30 @@ describe('verify', () => {
     expect((await factory.run('verify')).status).toBe('SUCCEEDED');
   });
 
+  it('reports a connector through which Harness pulls something else by now', async () => {
+    await factory.sync();
+    pullThrough(factory.harness, 'https://us-docker.pkg.dev/gar-prod-setup/harness-public');
+    const report = await factory.run('verify');
+    expect(report.error?.name).toBe('DriftFound');
+    const copy = factory.copyOf('plugins/cache:1.10.12');
+    expect(report.error?.message).toContain(
+      `Harness would pull us-docker.pkg.dev/gar-prod-setup/harness-public/${copy} instead of ${copy}, through account.harnessImage`,
+    );
+  });
+
+  it('says that it could not see the connector, and agrees all the same', async () => {
+    await factory.sync();
+    factory.harness.quirks.failNext = [{ count: 1, status: 403, path: '/connectors/' }];
+    expect((await factory.run('verify')).status).toBe('SUCCEEDED');
+  });
+
   it('lists every difference, and says how many', async () => {
     const report = await factory.run('verify');
     // Six fields, five images.
     expect(report.error?.message).toMatch(/^11 differences: /);
+    expect(new Set(Object.values(statuses(report)))).toEqual(new Set(['planned']));
+    expect(report.config).toContainEqual(
+      expect.objectContaining({ field: 'cacheS3Tag', from: null, to: factory.copyOf('plugins/cache:1.10.12') }),
+    );
   });
 });

@@ -81,6 +81,16 @@ describe('copies that nothing uses', () => {
     expect(tags()).toContain('1');
   });
 
+  it('stay while they are what another account’s last run wrote', async () => {
+    const { runId } = await release('1');
+    const key = `runs/${runId}/snapshot.json`;
+    const snapshot = await factory.document<object>(key);
+    await factory.store.put(key, Buffer.from(JSON.stringify({ ...snapshot, accountId: 'another' })));
+    for (const version of ['2', '3', '4']) await release(version);
+    await release('5', { prune: true, keep_versions: 1 });
+    expect(tags()).toEqual(['1', '3', '4', '5']);
+  });
+
   it('stay when they are used between plan and prune', async () => {
     for (const version of ['1', '2', '3']) await release(version);
     factory.store.onPut = (key) => {
@@ -149,6 +159,20 @@ describe('overrides of fields that Harness has no more', () => {
       reason: expect.stringContaining('prune: true'),
     });
     expect(report.config.find(({ field }) => field === 'foreignTag')).toBeUndefined();
+  });
+
+  it('are taken away with prune', async () => {
+    factory.store.onPut = (key) => {
+      // Harness's setter knows fields for longer than its list of images shows them.
+      if (key.endsWith('/plan.json')) factory.harness.setDefault('ci', 'K8', 'goneTag', 'harness/gone:1');
+    };
+    const report = await factory.sync({ ...choice, prune: true });
+    expect(report.error).toBeUndefined();
+    expect(statuses(report)).toEqual({ 'ci K8 cacheS3Tag': 'updated', 'ci K8 goneTag': 'reset' });
+    expect(factory.overrides()).toEqual({
+      cacheS3Tag: factory.copyOf(cache('1.10.12')),
+      foreignTag: 'registry.corp.example/x:1',
+    });
   });
 
   it('are tried with prune; that Harness refuses it does not undo the switch', async () => {

@@ -230,7 +230,7 @@ describe('the document of real runs', () => {
   /** The contract, key by key; `?` are the ones that may be missing. */
   function check(document: Report): void {
     const optional = (value: object, names: string[]) => keys(value).filter((key) => !names.includes(key));
-    expect(optional(document, ['error', 'reason', 'unused', 'warnings'])).toEqual([
+    expect(optional(document, ['error', 'reason', 'registries', 'unused', 'warnings'])).toEqual([
       'action',
       'config',
       'images',

@@ -85,11 +85,14 @@ describe('a first sync', () => {
 });
 
 describe('a second sync', () => {
-  it('writes nothing and asks for each image once at either side, by HEAD', async () => {
+  it.each([
+    ['what Harness uses', true],
+    ['what it only copied', false],
+  ])('writes nothing and asks for %s once at either side, by HEAD', async (_, modify_default) => {
     factory = await startFactory();
-    await factory.sync();
+    await factory.sync({ modify_default });
     for (const { requests } of [factory.harness, factory.source, factory.target]) requests.length = 0;
-    const report = await factory.sync();
+    const report = await factory.sync({ modify_default });
     expect(report.status).toBe('SUCCEEDED');
     expect(new Set(report.images.map(({ status }) => status))).toEqual(new Set(['skipped']));
     expect(new Set(report.config.map(({ status }) => status))).toEqual(new Set(['unchanged']));

@@ -1,52 +1,106 @@
 import { describe, expect, it } from '@jest/globals';
+import { Key } from 'aws-cdk-lib/aws-kms';
+import { Bucket, type IBucket } from 'aws-cdk-lib/aws-s3';
+import { type ISecret, Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import { taskNeeds } from '../../infra/task-needs.ts';
-import { actions, type Statement, synthesize, text } from './synthesize.ts';
-
-const own = ['logs:CreateLogStream', 'logs:PutLogEvents', 's3:GetObject', 's3:ListBucket', 's3:PutObject'];
-const secret = ['secretsmanager:DescribeSecret', 'secretsmanager:GetSecretValue'];
-const token = ['ecr:GetAuthorizationToken'];
-const pull = ['ecr:BatchCheckLayerAvailability', 'ecr:BatchGetImage', 'ecr:GetDownloadUrlForLayer', 'ecr:ListImages'];
-const push = ['ecr:CompleteLayerUpload', 'ecr:InitiateLayerUpload', 'ecr:PutImage', 'ecr:UploadLayerPart'];
-const create = ['ecr:CreateRepository', 'ecr:DescribeRepositories'];
-
-/** What each task may do when the target is ECR. A task that is not here may do no more than keep its state and log. */
-const allowed: Record<string, string[]> = {
-  plan: [...own, ...secret, ...token, ...pull],
-  copy: [...own, ...token, ...pull, ...push, ...create],
-  snapshot: [...own, ...secret],
-  'update-config': [...own, ...secret],
-  'reset-config': [...own, ...secret],
-  verify: [...own, ...secret, ...token, ...pull],
-  rollback: [...own, ...secret],
-  prune: [...own, ...secret, ...token, ...pull, 'ecr:BatchDeleteImage'],
-};
+import { actions, embed, resourcesOf, type Statement, synthesize } from './synthesize.ts';
 
 const credentials = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:registry-a1B2c3';
+const callback = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:callback-a1B2c3';
+const apiKey =
+  'arn:<AWS::Partition>:secretsmanager:<AWS::Region>:<AWS::AccountId>:secret:harness-ci-image-factory/api-key-??????';
+const repositories = 'arn:<AWS::Partition>:ecr:eu-west-1:123456789012:repository/mirror/*';
 
-type Synthesized = ReturnType<typeof synthesize>;
+const read = (secret: string) => ['DescribeSecret', 'GetSecretValue'].map((name) => `secretsmanager:${name} ${secret}`);
+const ecr = (...names: string[]) => [
+  'ecr:GetAuthorizationToken *',
+  ...names.map((name) => `ecr:${name} ${repositories}`),
+];
+const writes = (...patterns: string[]) => patterns.map((pattern) => `s3:PutObject <bucket>/${pattern}`);
+const pull = ['BatchCheckLayerAvailability', 'BatchGetImage', 'GetDownloadUrlForLayer'];
+const push = ['CompleteLayerUpload', 'InitiateLayerUpload', 'PutImage', 'UploadLayerPart'];
 
-function statementsOf({ functions, statements }: Synthesized, task: string): Statement[] {
-  const resource = functions.get(task);
-  if (!resource) throw new Error(`no function for ${task}`);
-  return statements(resource.Role['Fn::GetAtt'][0]);
+/** What every task may do. */
+const own = [
+  'logs:CreateLogStream <log>',
+  'logs:PutLogEvents <log>',
+  's3:GetObject <bucket>/*',
+  's3:ListBucket <bucket>',
+  ...writes('runs/*'),
+  'xray:PutTelemetryRecords *',
+  'xray:PutTraceSegments *',
+];
+
+/** What each task may do beside that when the target is ECR. */
+const beside: Record<string, string[]> = {
+  plan: [
+    ...read(apiKey),
+    ...read(credentials),
+    ...ecr('BatchGetImage'),
+    'ecr:GetAccountSetting *',
+    ...writes('first-seen.json', 'locks/*', 'manifests/*'),
+  ],
+  copy: [
+    ...read(credentials),
+    ...ecr(...pull, ...push, 'CreateRepository', 'DescribeRepositories', 'PutLifecyclePolicy', 'TagResource'),
+    ...writes('built/*', 'locks/*', 'manifests/*'),
+  ],
+  gate: [],
+  scan: [
+    ...ecr('BatchGetImage', 'DescribeImageScanFindings', 'StartImageScan'),
+    'ecr:GetRegistryScanningConfiguration *',
+    ...writes('locks/*', 'manifests/*'),
+  ],
+  snapshot: [...read(apiKey), ...read(credentials), ...ecr(...pull), ...writes('manifests/*')],
+  'update-config': [...read(apiKey), ...writes('locks/*', 'refused-fields.json')],
+  'reset-config': [...read(apiKey), ...writes('locks/*', 'refused-fields.json')],
+  verify: [...read(apiKey), ...read(credentials), ...ecr('BatchGetImage'), ...writes('locks/*')],
+  rollback: [...read(apiKey), ...writes('locks/*', 'refused-fields.json')],
+  prune: [
+    ...read(apiKey),
+    ...read(credentials),
+    ...ecr('BatchGetImage', 'BatchDeleteImage'),
+    ...writes('inventory.json', 'locks/*'),
+  ],
+  report: [
+    ...read(callback),
+    ...writes('inventory.json', 'locks/*'),
+    'sns:Publish <topic>',
+    'kms:Decrypt <topic key>',
+    'kms:GenerateDataKey <topic key>',
+  ],
+};
+
+/** Logical ids in the words of the tables above. */
+function named(made: ReturnType<typeof synthesize>, task: string): string[] {
+  const { Ref: log } = made.functions.get(task)?.LoggingConfig.LogGroup ?? {};
+  const [topicKey = ''] = Object.keys(made.template.findResources('AWS::KMS::Key'));
+  return made.permissions(task).map((permission) =>
+    permission
+      .replace(`<${log}.Arn>`, '<log>')
+      .replace(`<${made.logicalId(made.factory.bucket)}.Arn>`, '<bucket>')
+      .replace(`<${made.logicalId(made.factory.topic)}>`, '<topic>')
+      .replace(`<${topicKey}.Arn>`, '<topic key>'),
+  );
 }
 
-const resourcesOf = (statement: Statement) => [statement.Resource].flat().map(text);
-
 describe('permissions', () => {
-  const synthesized = synthesize();
-  const { functions, template, bucketId } = synthesized;
+  const synthesized = synthesize({
+    REGISTRY_NAME: '123456789012.dkr.ecr.eu-west-1.amazonaws.com/mirror',
+    REGISTRY_CREDENTIALS_SECRET: credentials,
+    CALLBACK_URL_SECRET: callback,
+  });
+  const { functions, template } = synthesized;
   const roles = template.findResources('AWS::IAM::Role');
-  const policies = Object.values(template.findResources('AWS::IAM::Policy')) as {
-    Properties: { PolicyDocument: { Statement: Statement[] } };
-  }[];
-  const everyStatement = policies.flatMap(({ Properties }) => Properties.PolicyDocument.Statement);
+  const everyStatement = Object.values(template.findResources('AWS::IAM::Policy')).flatMap(
+    ({ Properties }) => (Properties as { PolicyDocument: { Statement: Statement[] } }).PolicyDocument.Statement,
+  );
 
   it('gives every function a role of its own', () => {
     const used = [...functions.values()].map(({ Role }) => Role['Fn::GetAtt'][0]);
     expect(new Set(used).size).toBe(functions.size);
-    // One more, of the state machine.
-    expect(Object.keys(roles)).toHaveLength(functions.size + 1);
+    // Two more, of the state machine and of the schedule.
+    expect(Object.keys(roles)).toHaveLength(functions.size + 2);
   });
 
   it('attaches no managed policy', () => {
@@ -54,12 +108,11 @@ describe('permissions', () => {
   });
 
   it.each([...functions.keys()])('lets %s do what it needs and nothing else', (task) => {
-    const granted = statementsOf(synthesized, task).flatMap(actions);
-    expect(granted.toSorted()).toEqual((allowed[task] ?? own).toSorted());
+    expect(named(synthesized, task)).toEqual([...own, ...(beside[task] ?? [])].toSorted());
   });
 
   it('lists no task that the workflow does not have', () => {
-    for (const task of [...Object.keys(taskNeeds), ...Object.keys(allowed)])
+    for (const task of [...Object.keys(taskNeeds), ...Object.keys(beside)])
       expect([...functions.keys()]).toContain(task);
   });
 
@@ -68,12 +121,12 @@ describe('permissions', () => {
   });
 
   it('names every resource but for actions that know none', () => {
-    const unlimited = everyStatement
-      .filter((statement) => resourcesOf(statement).includes('*'))
-      .flatMap(actions)
-      .filter((action) => action !== 'ecr:GetAuthorizationToken');
-    expect(unlimited.toSorted()).toEqual([
-      // Of the state machine: CloudWatch's log delivery and X-Ray.
+    const unlimited = everyStatement.filter((statement) => resourcesOf(statement).includes('*')).flatMap(actions);
+    expect([...new Set(unlimited)].toSorted()).toEqual([
+      'ecr:GetAccountSetting',
+      'ecr:GetAuthorizationToken',
+      'ecr:GetRegistryScanningConfiguration',
+      // Of the state machine: CloudWatch's log delivery.
       'logs:CreateLogDelivery',
       'logs:DeleteLogDelivery',
       'logs:DescribeLogGroups',
@@ -89,54 +142,34 @@ describe('permissions', () => {
     ]);
   });
 
-  it('confines every function to its own log group and to the state bucket', () => {
-    for (const [task, { LoggingConfig }] of functions) {
-      const log = (LoggingConfig.LogGroup as { Ref: string }).Ref;
-      const resources = statementsOf(synthesized, task)
-        .filter((statement) => actions(statement).some((action) => /^(?:logs|s3):/.test(action)))
-        .flatMap(resourcesOf);
-      expect(resources.toSorted()).toEqual([`<${log}.Arn>`, `<${bucketId}.Arn>`, `<${bucketId}.Arn>/*`].toSorted());
-    }
-  });
-
   it('lets the state machine invoke the functions of the workflow only', () => {
     const invoking = everyStatement.filter((statement) => actions(statement).includes('lambda:InvokeFunction'));
     const expected = [...functions.values()].flatMap(({ id }) => [`<${id}.Arn>`, `<${id}.Arn>:$LATEST`]);
     expect(invoking.flatMap(resourcesOf).toSorted()).toEqual(expected.toSorted());
   });
 
-  const ecrResources = (registry: string) => {
-    const made = synthesize({ REGISTRY_NAME: registry });
-    const statements = [...made.functions.keys()].flatMap((task) => statementsOf(made, task));
-    return new Set(
-      statements
-        .filter((statement) =>
-          actions(statement).some((a) => a.startsWith('ecr:') && a !== 'ecr:GetAuthorizationToken'),
-        )
-        .flatMap(resourcesOf),
-    );
-  };
-
-  it('confines ECR to the registry and the prefix of REGISTRY_NAME', () => {
-    expect(ecrResources('999999999999.dkr.ecr.us-west-2.amazonaws.com/mirror/ci')).toEqual(
-      new Set(['arn:<AWS::Partition>:ecr:us-west-2:999999999999:repository/mirror/ci/*']),
-    );
-    expect(ecrResources('999999999999.dkr-ecr.us-west-2.on.aws')).toEqual(
-      new Set(['arn:<AWS::Partition>:ecr:us-west-2:999999999999:repository/*']),
-    );
+  it.each([
+    [
+      'of a region and a prefix',
+      '999999999999.dkr.ecr.us-west-2.amazonaws.com/mirror/ci',
+      'arn:<AWS::Partition>:ecr:us-west-2:999999999999:repository/mirror/ci/*',
+    ],
+    [
+      'without a prefix',
+      '999999999999.dkr-ecr.us-west-2.on.aws',
+      'arn:<AWS::Partition>:ecr:us-west-2:999999999999:repository/*',
+    ],
+  ])('confines ECR to the registry %s', (_, REGISTRY_NAME, resource) => {
+    const made = synthesize({ REGISTRY_NAME });
+    const granted = [...made.functions.keys()].flatMap((task) => made.permissions(task));
+    const found = granted.filter((permission) => permission.startsWith('ecr:')).map((ecr) => ecr.split(' ')[1]);
+    // `*`: those that know no resource.
+    expect(new Set(found)).toEqual(new Set(['*', resource]));
   });
 
   it('grants nothing in ECR when images are stored elsewhere', () => {
-    expect(ecrResources('registry.example:5000/mirror')).toEqual(new Set());
-    expect(JSON.stringify(synthesize({ REGISTRY_NAME: 'registry.example' }).template)).not.toContain('ecr:');
-  });
-
-  it('shows registry credentials to the tasks that speak to registries only', () => {
-    const made = synthesize({ REGISTRY_CREDENTIALS_SECRET: credentials, REGISTRY_NAME: 'registry.example' });
-    const readers = [...made.functions.keys()].filter((task) =>
-      statementsOf(made, task).some((statement) => resourcesOf(statement).includes(credentials)),
-    );
-    expect(readers.toSorted()).toEqual(['copy', 'plan', 'prune', 'verify']);
+    const made = synthesize({ REGISTRY_NAME: 'registry.example' });
+    expect([...made.functions.keys()].flatMap((task) => made.permissions(task)).join('\n')).not.toMatch(/^ecr:/m);
   });
 
   it.each([
@@ -144,8 +177,29 @@ describe('permissions', () => {
     ['an ARN', credentials, credentials],
     ['an ARN without its suffix', credentials.slice(0, -7), `${credentials.slice(0, -7)}-??????`],
   ])('allows the API key by %s', (_, configured, resource) => {
-    const made = synthesize({ HARNESS_API_KEY_SECRET: configured });
-    const reading = statementsOf(made, 'snapshot').filter((s) => actions(s).includes('secretsmanager:GetSecretValue'));
-    expect(reading.flatMap(resourcesOf)).toEqual([resource]);
+    expect(synthesize({ HARNESS_API_KEY_SECRET: configured }).permissions('rollback')).toContain(
+      `secretsmanager:GetSecretValue ${resource}`,
+    );
+  });
+
+  it('lets those who need the API key decrypt it, and all decrypt the state, by keys of their own', () => {
+    const made = embed((stack) => {
+      const secretKey = new Key(stack, 'SecretKey');
+      const bucket = new Bucket(stack, 'Bucket', { encryptionKey: new Key(stack, 'BucketKey') });
+      return {
+        harnessApiKeySecret: new Secret(stack, 'ApiKey', { encryptionKey: secretKey }) as ISecret,
+        bucket: bucket as IBucket,
+      };
+    });
+    const keys = Object.entries(made.template.findResources('AWS::KMS::Key'));
+    const [bucketKey] = keys.find(([id]) => id.startsWith('BucketKey')) ?? [];
+    const secretKeyPolicy = JSON.stringify(keys.find(([id]) => id.startsWith('SecretKey')));
+    for (const [task, { Role }] of made.functions) {
+      expect(made.permissions(task)).toContain(`kms:GenerateDataKey <${bucketKey}.Arn>`);
+      expect([task, secretKeyPolicy.includes(Role['Fn::GetAtt'][0])]).toEqual([
+        task,
+        taskNeeds[task]?.harnessApiKey === true,
+      ]);
+    }
   });
 });

@@ -1,7 +1,11 @@
 import { readFileSync } from 'node:fs';
-import { App } from 'aws-cdk-lib';
+import { App, Stack } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
-import { defaultApiKeySecretName } from '../../infra/harness-ci-image-factory.ts';
+import {
+  defaultApiKeySecretName,
+  HarnessCiImageFactory,
+  type HarnessCiImageFactoryProps,
+} from '../../infra/harness-ci-image-factory.ts';
 import { HarnessCiImageFactoryStack } from '../../infra/stack.ts';
 import { parseConfiguration, type Environment } from '../../functions/settings/configuration.ts';
 
@@ -13,6 +17,7 @@ export interface Statement {
   Effect: 'Allow' | 'Deny';
   Action: string | string[];
   Resource: unknown;
+  Condition?: object;
 }
 
 interface TaskFunctionResource {
@@ -23,47 +28,81 @@ interface TaskFunctionResource {
     Timeout: number;
     Runtime: string;
     Architectures: string[];
-    LoggingConfig: { LogGroup: unknown };
+    LoggingConfig: { LogGroup: { Ref: string } };
+    TracingConfig: { Mode: string };
+    VpcConfig?: { SubnetIds: unknown[]; SecurityGroupIds: unknown[] };
+    Layers?: unknown[];
   };
 }
 
-/** The stack as `cdk deploy` makes it out of `environment`, without the time it takes to bundle the functions. */
-export function synthesize(environment: Environment = {}) {
-  const app = new App({ context: { ...context, 'aws:cdk:bundling-stacks': [] } });
-  const configuration = parseConfiguration({ HARNESS_API_KEY_SECRET: defaultApiKeySecretName, ...environment });
-  const stack = new HarnessCiImageFactoryStack(app, 'HarnessCiImageFactory', { configuration });
-  const template = Template.fromStack(stack);
+/** Without the time it takes to bundle the functions, and to validate the template as `cdk synth` does. */
+export function newApp(): App {
+  return new App({ context: { ...context, 'aws:cdk:bundling-stacks': [] }, builtinCloudFormationValidation: false });
+}
 
+/** The stack as `cdk deploy` makes it out of `environment`. */
+export function synthesize(environment: Environment = {}) {
+  const configuration = parseConfiguration({ HARNESS_API_KEY_SECRET: defaultApiKeySecretName, ...environment });
+  const stack = new HarnessCiImageFactoryStack(newApp(), 'HarnessCiImageFactory', { configuration });
+  return viewOf(stack, stack.factory);
+}
+
+/** A stack of somebody else's with the construct in it; `props` may put more into the stack. */
+export function embed(props: (stack: Stack) => HarnessCiImageFactoryProps = () => ({})) {
+  const stack = new Stack(newApp(), 'Host');
+  return viewOf(stack, new HarnessCiImageFactory(stack, 'Factory', props(stack)));
+}
+
+function viewOf<S extends Stack>(stack: S, factory: HarnessCiImageFactory) {
+  const template = Template.fromStack(stack);
   const logicalId = (construct: { node: { defaultChild?: unknown } }) =>
     stack.resolve((construct.node.defaultChild as { logicalId: string }).logicalId) as string;
   const functions = template.findResources('AWS::Lambda::Function') as Record<string, TaskFunctionResource>;
   const policies = Object.values(template.findResources('AWS::IAM::Policy')) as {
     Properties: { Roles: { Ref: string }[]; PolicyDocument: { Statement: Statement[] } };
   }[];
+  /** Every statement of the policies of a role. */
+  const statements = (role: string): Statement[] =>
+    policies
+      .filter(({ Properties }) => Properties.Roles.some(({ Ref }) => Ref === role))
+      .flatMap(({ Properties }) => Properties.PolicyDocument.Statement);
+  /** The function resources by task. */
+  const byTask = new Map(
+    [...factory.functions].map(([task, { handler }]) => {
+      const id = logicalId(handler);
+      const resource = functions[id];
+      if (!resource) throw new Error(`no function ${id}`);
+      return [task, { id, ...resource.Properties }];
+    }),
+  );
 
   return {
     stack,
+    factory,
     template,
-    bucketId: logicalId(stack.factory.bucket),
-    /** The function resources by task. */
-    functions: new Map(
-      [...stack.factory.functions].map(([task, { handler }]) => {
-        const id = logicalId(handler);
-        const resource = functions[id];
-        if (!resource) throw new Error(`no function ${id}`);
-        return [task, { id, ...resource.Properties }];
-      }),
-    ),
-    /** Every statement of the policies of a role. */
-    statements: (role: string): Statement[] =>
-      policies
-        .filter(({ Properties }) => Properties.Roles.some(({ Ref }) => Ref === role))
-        .flatMap(({ Properties }) => Properties.PolicyDocument.Statement),
+    logicalId,
+    functions: byTask,
+    statements,
+    /** What the role of a task may do, each as `action resource`, and ` if …` where that is under a condition. */
+    permissions: (task: string): string[] => {
+      const found = statements(byTask.get(task)?.Role['Fn::GetAtt'][0] ?? '').flatMap((statement) => {
+        if (statement.Effect !== 'Allow') throw new Error(`${task} has a statement that is not read here`);
+        const condition = statement.Condition ? ` if ${JSON.stringify(statement.Condition)}` : '';
+        return actions(statement).flatMap((action) =>
+          resourcesOf(statement).map((resource) => `${action} ${resource}${condition}`),
+        );
+      });
+      return found.toSorted();
+    },
   };
 }
 
 export function actions(statement: Statement): string[] {
   return [statement.Action].flat();
+}
+
+export function resourcesOf(statement: Statement): string[] {
+  return [statement.Resource].flat().map(text);
 }
 
 /** A CloudFormation value as text, with `<Name>` for what is known at deployment only. */

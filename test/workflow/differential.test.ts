@@ -28,9 +28,9 @@ const failing =
 const planned = (more: object) => () => ({
   runId: 'run-1',
   route: 'copy',
-  owners: [],
-  followers: [],
+  waves: [],
   maxConcurrency: 1,
+  scan: false,
   prune: false,
   ...more,
 });
@@ -43,8 +43,9 @@ function scriptedReport({ state }: Record<string, unknown>): unknown {
 }
 
 const ordinary: Script = {
-  Plan: planned({ owners: [2], followers: [0, 1] }),
+  Plan: planned({ waves: [[2], [0, 1]] }),
   Copy: () => ({ status: 'copied', waitSeconds: 0 }),
+  Scan: () => ({ status: 'done', waitSeconds: 0 }),
   Gate: () => ({ route: 'configure' }),
   Snapshot: () => ({ updates: 3, resets: 0 }),
   UpdateConfig: () => ({ status: 'updated' }),
@@ -61,7 +62,7 @@ const failed = (error: string) => ({ status: 'FAILED', error }) as const;
 
 const branches: Branch[] = [
   {
-    does: 'sync: copies owners before followers, snapshots, switches, verifies, reports',
+    does: 'sync: copies wave by wave, snapshots, switches, verifies, reports',
     input: { action: 'sync' },
     calls: ['Plan', ...copies, 'Gate', 'Snapshot', 'UpdateConfig', 'Verify', 'Report'],
     outcome: succeeded,
@@ -98,11 +99,26 @@ const branches: Branch[] = [
   {
     does: 'a copy that needs several invocations: waits and calls it again',
     script: {
-      Plan: planned({ owners: [4] }),
+      Plan: planned({ waves: [[4]] }),
       Copy: (_, call) => ({ status: call < 3 ? 'continue' : 'copied', waitSeconds: 0 }),
     },
     calls: ['Plan', 'Copy 4', 'Copy 4', 'Copy 4', 'Gate', 'Snapshot', 'UpdateConfig', 'Verify', 'Report'],
     outcome: succeeded,
+  },
+  {
+    does: 'a scan gate: looks at the scans until all have ended, and then decides',
+    script: {
+      Plan: planned({ scan: true, waves: [[4]] }),
+      Scan: (_, call) => ({ status: call < 3 ? 'continue' : 'done', waitSeconds: 0 }),
+    },
+    calls: ['Plan', 'Copy 4', 'Scan', 'Scan', 'Scan', 'Gate', 'Snapshot', 'UpdateConfig', 'Verify', 'Report'],
+    outcome: succeeded,
+  },
+  {
+    does: 'a scan task that dies: the run ends before the snapshot',
+    script: { Plan: planned({ scan: true }), Scan: failing('StoreFailed') },
+    calls: ['Plan', 'Scan', 'Report'],
+    outcome: failed('StoreFailed'),
   },
   {
     does: 'a function that is throttled: is called again',
@@ -252,6 +268,42 @@ function names({ calls }: Observation): string[] {
   return calls.map(({ name, payload }) => (name === 'Copy' ? `Copy ${(payload as { image: number }).image}` : name));
 }
 
+/** Copies that end in pairs only, so that an engine which ran one at a time would never end. */
+async function copyInPairs(
+  engine: (invoke: (fn: string, payload: unknown) => Promise<unknown>) => Promise<WorkflowOutcome>,
+) {
+  const done: number[] = [];
+  let mostOpen = 0;
+  let open: { image: number; release: () => void }[] = [];
+  const outcome = await engine(async (fn, payload) => {
+    const task = fn.replace(/Function$/, '');
+    if (task === 'Plan')
+      return planned({
+        waves: [
+          [3, 1, 0, 2],
+          [5, 4],
+        ],
+        maxConcurrency: 2,
+      })();
+    if (task !== 'Copy') return ordinary[task]?.(payload as Record<string, unknown>, 1);
+    const { image } = payload as { image: number };
+    await new Promise<void>((release) => {
+      open.push({ image, release });
+      mostOpen = Math.max(mostOpen, open.length);
+      if (open.length < 2) return;
+      for (const copy of open.toSorted((a, b) => a.image - b.image)) {
+        done.push(copy.image);
+        copy.release();
+      }
+      open = [];
+    });
+    return { status: 'copied', waitSeconds: 0 };
+  });
+  return { status: outcome.status, done, mostOpen };
+}
+
+const inPairs = { status: 'SUCCEEDED', done: [1, 3, 0, 2, 4, 5], mostOpen: 2 };
+
 describe('every branch of the workflow', () => {
   const local = (branch: Branch) =>
     observe(branch, (invoke) => runWorkflow(definition, branch.input ?? {}, 'run-1', invoke));
@@ -260,6 +312,10 @@ describe('every branch of the workflow', () => {
     const observed = await local(branch);
     expect(names(observed)).toEqual(branch.calls);
     expect(observed.outcome).toMatchObject(branch.outcome);
+  });
+
+  it('copies the images of a wave at once, as many as may be, and the next wave after them', async () => {
+    expect(await copyInPairs((invoke) => runWorkflow(definition, {}, 'run-1', invoke))).toEqual(inPairs);
   });
 
   it('calls every function of the definition', async () => {
@@ -278,6 +334,31 @@ describe('every branch of the workflow', () => {
       moto = await startMotoEngine();
     }, 60_000);
     afterAll(() => moto.close());
+
+    it('copies the images of a wave at once, and the next wave after them: the same', async () => {
+      expect(await copyInPairs((invoke) => moto.run(definition, {}, invoke))).toEqual(inPairs);
+    }, 60_000);
+
+    it('adds 11 events to the history for an image, 9 for its going on in another call, and 6 for a wave', async () => {
+      const eventsOf = async (waves: number[][], continued = 0) => {
+        const name = `events-${waves.length}-${waves.flat().length}-${continued}`;
+        const script = {
+          Plan: planned({ waves }),
+          Copy: (_: unknown, call: number) => ({ status: call > continued ? 'copied' : 'continue', waitSeconds: 0 }),
+        };
+        const branch = { does: name, script, calls: [], outcome: succeeded };
+        await observe(branch, (invoke) => moto.run(definition, {}, invoke, name));
+        return moto.events(name);
+      };
+      const [none, ...others] = await Promise.all([
+        eventsOf([]),
+        eventsOf([[0]]),
+        eventsOf([[0, 1]]),
+        eventsOf([[0], [1]]),
+        eventsOf([[0]], 1),
+      ]);
+      expect(others.map((count) => count - none)).toEqual([6 + 11, 6 + 22, 12 + 22, 6 + 11 + 9]);
+    }, 60_000);
 
     it.each(branches)(
       '$does: the same',

@@ -9,6 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import {
   CreateStateMachineCommand,
   DescribeExecutionCommand,
+  paginateGetExecutionHistory,
   SFNClient,
   StartExecutionCommand,
 } from '@aws-sdk/client-sfn';
@@ -20,6 +21,8 @@ export interface MotoEngine {
    * Throws what the Step Functions API answers to a malformed definition or name.
    */
   run(definition: object, input: unknown, invoke: Invoke, name?: string): Promise<WorkflowOutcome>;
+  /** How many events are in the history of the execution of that name. */
+  events(name: string): Promise<number>;
   close(): Promise<void>;
 }
 
@@ -42,6 +45,7 @@ export function motoInstalled(): boolean {
 /** Step Functions as moto implements them, in a Python process of its own. Throws when `motoInstalled` is false. */
 export async function startMotoEngine(): Promise<MotoEngine> {
   const runs = new Map<string, Invoke>();
+  const executions = new Map<string, string | undefined>();
   let started = 0;
 
   async function answer({ function: qualified, payload }: Call): Promise<Reply> {
@@ -109,6 +113,7 @@ export async function startMotoEngine(): Promise<MotoEngine> {
           // moto, unlike AWS, makes up no name.
           new StartExecutionCommand({ stateMachineArn, input: JSON.stringify(input), name: name ?? randomUUID() }),
         );
+        if (name !== undefined) executions.set(name, executionArn);
         for (const deadline = Date.now() + longestRunMs; Date.now() < deadline; await sleep(pollMs)) {
           const execution = await sfn.send(new DescribeExecutionCommand({ executionArn }));
           if (execution.status === 'RUNNING') continue;
@@ -125,6 +130,13 @@ export async function startMotoEngine(): Promise<MotoEngine> {
       } finally {
         runs.delete(id);
       }
+    },
+
+    async events(name) {
+      let count = 0;
+      const pages = paginateGetExecutionHistory({ client: sfn }, { executionArn: executions.get(name) });
+      for await (const { events = [] } of pages) count += events.length;
+      return count;
     },
 
     async close() {

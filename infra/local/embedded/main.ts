@@ -19,6 +19,9 @@ const state = await mkdtemp(join(tmpdir(), 'harness-ci-image-factory-'));
 const harness = await startHarnessApi();
 const source = await startRegistry();
 const target = await startRegistry();
+// The account is set up for copies: pods pull through this connector, with the rights it has.
+for (const { spec } of harness.state[harness.accountId]?.connectors ?? [])
+  spec['dockerRegistryUrl'] = `http://${target.host}`;
 const environment = {
   HARNESS_URL: harness.url,
   HARNESS_API_KEY: harness.apiKey,

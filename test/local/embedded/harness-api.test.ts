@@ -400,6 +400,56 @@ describe('authentication', () => {
   });
 });
 
+describe('access checks', () => {
+  const check = (permission: string, accountIdentifier = 'acct1') => ({
+    resourceScope: { accountIdentifier },
+    resourceType: 'ACCOUNT',
+    permission,
+  });
+  const ask = (body: unknown, key = admin) =>
+    call('POST', '/authz/api/acl?accountIdentifier=acct1', { body, headers: { 'x-api-key': key } });
+
+  it.each([
+    [admin, true],
+    [viewer, false],
+  ])('answer each question of %s in order, and need no permission themselves', async (key, permitted) => {
+    const permissions = [check('core_account_view'), check('core_account_edit')];
+    const { status, body } = await ask({ permissions }, key);
+    expect(status).toBe(200);
+    expect(body).toMatchObject({
+      status: 'SUCCESS',
+      data: {
+        principal: { principalType: 'SERVICE_ACCOUNT' },
+        accessControlList: [
+          {
+            permission: 'core_account_view',
+            resourceScope: { accountIdentifier: 'acct1', orgIdentifier: null, projectIdentifier: null },
+            resourceType: 'ACCOUNT',
+            resourceIdentifier: null,
+            permitted: true,
+          },
+          { permission: 'core_account_edit', permitted },
+        ],
+      },
+    });
+  });
+
+  it.each([
+    ['another account', { permissions: [check('core_account_view', 'acct2')] }, 400],
+    ['no list', {}, 400],
+    ['a list that is none', { permissions: 'all' }, 400],
+    ['a check without a permission', { permissions: [{ resourceType: 'ACCOUNT' }] }, 400],
+    ['a check without a type', { permissions: [{ permission: 'core_account_view' }] }, 400],
+    ['what is not JSON', '{', 400],
+  ])('refuse %s', async (_, body, status) => {
+    expect((await ask(body)).status).toBe(status);
+  });
+
+  it('are for keys that are known', async () => {
+    expect((await ask({ permissions: [] }, 'wrong')).status).toBe(401);
+  });
+});
+
 describe('connectors', () => {
   it('has the connector of every account', async () => {
     const { body } = await call('GET', '/ng/api/connectors/harnessImage?accountIdentifier=acct1');
@@ -450,6 +500,21 @@ describe('paths', () => {
 
 describe('faults', () => {
   const path = config('get-customer-config', 'infra=K8');
+
+  it('acknowledges so many writes without storing them', async () => {
+    harness.quirks.loseWrites = 1;
+    const operations = [{ field: 'addonTag', value: 'x' }];
+    expect(await update(operations)).toMatchObject({ status: 200, body: { data: true } });
+    expect(account().ci.K8).toEqual({});
+    await update(operations);
+    expect(account().ci.K8).toEqual({ addonTag: 'x' });
+  });
+
+  it('answers so many readings from an old copy', async () => {
+    harness.quirks.oldCopy = { readings: 1, overrides: { addonTag: 'old' } };
+    expect((await call('GET', path)).body).toMatchObject({ data: { addonTag: 'old' } });
+    expect((await call('GET', path)).body).toMatchObject({ data: {} });
+  });
 
   it('throttles the next requests without saying for how long', async () => {
     harness.quirks.throttle = 2;

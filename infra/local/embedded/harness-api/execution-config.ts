@@ -29,9 +29,15 @@ export function getCustomerConfig(request: ConfigRequest): Answer {
   const parsed = infraParameter(query);
   authorize(request.grant, 'core_account_view');
   const infra = supported(request, parsed);
-  const overrides = account[module][infra];
+  const overrides = takeOldCopy(quirks) ?? account[module][infra];
   if (!overridesOnlyParameter(query)) return success({ ...defaults[module][infra], ...overlaid(overrides, quirks) });
   return success(quirks.dataNull && Object.keys(overrides).length === 0 ? null : overrides);
+}
+
+function takeOldCopy({ oldCopy }: Quirks): Images | undefined {
+  if (!oldCopy || oldCopy.readings === 0) return undefined;
+  oldCopy.readings--;
+  return oldCopy.overrides;
 }
 
 function overlaid(overrides: Images, { overlaySkipsSupplyChain }: Quirks): Images {
@@ -67,6 +73,10 @@ async function write(request: ConfigRequest, valueOf: (operation: Operation) => 
     else document[infra][field] = value;
   }
   if (quirks.writesAnswerFalse.includes(module)) return success(false);
+  if (quirks.loseWrites > 0) {
+    quirks.loseWrites--;
+    return success(true);
+  }
   if (quirks.lostUpdateRaceMs > 0) await sleep(quirks.lostUpdateRaceMs);
   account[module] = document;
   return success(true);

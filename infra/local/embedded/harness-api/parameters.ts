@@ -30,12 +30,7 @@ export interface Operation {
 /** The body of a write. Scalars become strings and unknown properties are passed over, as Jackson does. */
 export function operations(body: string): Operation[] {
   if (body.trim() === '') throw violation('operations');
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(body);
-  } catch {
-    throw unprocessable('Unexpected character');
-  }
+  const parsed = parseJson(body);
   if (!Array.isArray(parsed)) throw unprocessable('Cannot deserialize value of type `java.util.ArrayList`');
   return parsed.map((element: unknown, index) => {
     if (typeof element !== 'object' || element === null || Array.isArray(element))
@@ -54,6 +49,16 @@ function scalar(value: unknown): string | null {
   throw unprocessable('Cannot deserialize value of type `java.lang.String`');
 }
 
-function unprocessable(details: string) {
+/** A body's JSON; `undefined` when it is empty. */
+export function parseJson(body: string): unknown {
+  if (body.trim() === '') return undefined;
+  try {
+    return JSON.parse(body);
+  } catch {
+    throw unprocessable('Unexpected character');
+  }
+}
+
+export function unprocessable(details: string) {
   return frameworkError(400, 'Unable to process JSON', details);
 }

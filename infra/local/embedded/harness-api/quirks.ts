@@ -1,5 +1,5 @@
 import picomatch from 'picomatch';
-import type { Infra, ModuleName } from './state.ts';
+import type { Images, Infra, ModuleName } from './state.ts';
 
 /** An answer that takes the place of the real one. */
 export interface CannedAnswer {
@@ -27,6 +27,10 @@ export interface Quirks {
   dataNull: boolean;
   /** The modules whose writes answer `data: false`, under status 200, and store nothing (seen with idp). */
   writesAnswerFalse: ModuleName[];
+  /** So many writes are acknowledged and lost: another writer saves the document that it read before. */
+  loseWrites: number;
+  /** So many readings of the overrides are answered from a copy that is as old as this. */
+  oldCopy: { readings: number; overrides: Images } | undefined;
   /** The next so many requests are answered with 429, without `Retry-After`. */
   throttle: number;
   /** The next so many requests are never answered. */
@@ -43,6 +47,8 @@ export function defaultQuirks(): Quirks {
     nonWritableFields: ['ci/VM/slsaVerificationTag'],
     dataNull: false,
     writesAnswerFalse: [],
+    loseWrites: 0,
+    oldCopy: undefined,
     throttle: 0,
     hang: 0,
     failNext: [],

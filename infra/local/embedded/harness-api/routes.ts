@@ -1,3 +1,4 @@
+import { checkAccess } from './access-check.ts';
 import { getConnector } from './connectors.ts';
 import { deprecatedConfig, staleVersions } from './deprecated-config.ts';
 import {
@@ -47,6 +48,7 @@ function find(path: string): Record<string, Handler> | undefined {
   if (connector !== undefined) {
     return { GET: ({ grant, query, account }) => getConnector(connector, grant, query, account) };
   }
+  if (path === '/gateway/authz/api/acl') return { POST: ({ body, grant, query }) => checkAccess(body, grant, query) };
   const [, mount = '', rest = ''] = /^\/gateway\/([^/]+)(\/.*)$/.exec(path) ?? [];
   const module = mounts.get(mount);
   const handlers = everyModule[rest] ?? (module === 'ci' ? ciOnly[rest] : undefined);

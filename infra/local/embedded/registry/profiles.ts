@@ -34,7 +34,13 @@ const profiles: Record<ProfileName, Profile> = {
   // containerd#3533, RTFACT-13797
   artifactory: {
     auth: 'bearer',
-    quirks: { mount: 'no', postPutNotFound: true, forbiddenForMissing: true, sharedBlobs: true },
+    quirks: {
+      mount: 'no',
+      postPutNotFound: true,
+      forbiddenForMissing: true,
+      sharedBlobs: true,
+      jfrogVersion: 'Artifactory/7.104.6 80406900',
+    },
   },
   // serverless-registry src/chunk.ts, distribution-spec#485
   cloudflare: {

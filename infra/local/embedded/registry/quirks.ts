@@ -68,6 +68,10 @@ export interface Quirks {
   // Manifests
   /** What a missing manifest, or blob, answers with: 403 instead of 404. [Artifactory] */
   forbiddenForMissing?: boolean;
+  /** Sent with every answer as `X-JFrog-Version`. [Artifactory] */
+  jfrogVersion?: string;
+  /** What a request without credentials answers, and no challenge; only `/v2/` has one. [GCR of 2017: 403] */
+  silentRefusal?: 401 | 403;
   /** The error code of a missing manifest. [Harbor: UNKNOWN] */
   missingManifestCode?: 'MANIFEST_UNKNOWN' | 'UNKNOWN';
   /** Manifest PUT without `Content-Length` answers 411. [Nexus] */

@@ -126,6 +126,7 @@ export class Registry {
     }
     exchange.answerHeaders['docker-distribution-api-version'] = 'registry/2.0';
     if (this.quirks.warning !== undefined) exchange.answerHeaders.warning = `299 - "${this.quirks.warning}"`;
+    if (this.quirks.jfrogVersion !== undefined) exchange.answerHeaders['x-jfrog-version'] = this.quirks.jfrogVersion;
     if (/^\/v2\/?$/.test(path)) {
       authorize(this.#auth, this.tokens, exchange, []);
       return await exchange.replyJson(200, {});
@@ -146,6 +147,8 @@ export class Registry {
         const headers = { allow: route.methods.join(', ') };
         throw new RegistryError(405, 'UNSUPPORTED', 'the operation is unsupported', { headers });
       }
+      if (this.quirks.silentRefusal !== undefined && exchange.header('authorization') === undefined)
+        throw new RegistryError(this.quirks.silentRefusal, 'DENIED', 'access forbidden');
       const needed = neededAccess(exchange.method, name, exchange.url.searchParams);
       authorize(this.#auth, this.tokens, exchange, needed);
       return await route.handle(this.#context, exchange, name, rest);

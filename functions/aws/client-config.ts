@@ -1,0 +1,75 @@
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+import { NodeHttpHandler, type NodeHttpHandlerOptions } from '@smithy/node-http-handler';
+import { type Proxy, proxyFor } from '../http/proxy.ts';
+
+type Timeouts = Pick<NodeHttpHandlerOptions, 'connectionTimeout' | 'requestTimeout' | 'socketTimeout'>;
+type HttpRequest = Parameters<NodeHttpHandler['handle']>[0];
+type HttpOptions = Parameters<NodeHttpHandler['handle']>[1];
+
+/**
+ * What every client of the AWS SDK is made with: the SDK knows nothing of proxies. It asks `HTTPS_PROXY`, `HTTP_PROXY`
+ * and `NO_PROXY` by the same rules as the requests to registries. CAs of one's own come in by `NODE_EXTRA_CA_CERTS`.
+ */
+export function clientConfig(timeouts: Timeouts = {}): { requestHandler: ProxiedHandler } {
+  return { requestHandler: new ProxiedHandler(timeouts) };
+}
+
+/** The SDK's own handler, one for each way to the outside. */
+class ProxiedHandler {
+  /** Tells the SDK what it is. */
+  readonly metadata = { handlerProtocol: 'http/1.1' };
+  readonly #timeouts: Timeouts;
+  readonly #handlers = new Map<string, NodeHttpHandler>();
+
+  constructor(timeouts: Timeouts) {
+    this.#timeouts = timeouts;
+  }
+
+  handle(request: HttpRequest, options?: HttpOptions): ReturnType<NodeHttpHandler['handle']> {
+    const port = request.port === undefined ? '' : `:${request.port}`;
+    const proxy = proxyFor(new URL(`${request.protocol}//${request.hostname}${port}`), process.env);
+    return this.#by(proxy).handle(request, options);
+  }
+
+  /** Nothing but time limits can be set, and those not later. */
+  updateHttpClientConfig(): void {}
+
+  httpHandlerConfigs(): Timeouts {
+    return this.#timeouts;
+  }
+
+  destroy(): void {
+    for (const handler of this.#handlers.values()) handler.destroy();
+    this.#handlers.clear();
+  }
+
+  #by(proxy: Proxy | undefined): NodeHttpHandler {
+    const key = `${proxy?.url.href} ${proxy?.authorization}`;
+    let handler = this.#handlers.get(key);
+    if (!handler) {
+      handler = new NodeHttpHandler({ ...this.#timeouts, ...(proxy && agentsThrough(proxy)) });
+      this.#handlers.set(key, handler);
+    }
+    return handler;
+  }
+}
+
+/** Node's own tunnel (https://nodejs.org/api/http.html, "Built-in Proxy Support"). */
+function agentsThrough({ url, authorization }: Proxy): Pick<NodeHttpHandlerOptions, 'httpAgent' | 'httpsAgent'> {
+  const address = new URL(url);
+  if (authorization !== undefined) {
+    const [user = '', ...password] = Buffer.from(authorization.replace(/^Basic /, ''), 'base64')
+      .toString()
+      .split(':');
+    address.username = encodeURIComponent(user);
+    address.password = encodeURIComponent(password.join(':'));
+  }
+  // As many connections as the SDK allows itself.
+  const options = {
+    keepAlive: true,
+    maxSockets: 50,
+    proxyEnv: { HTTP_PROXY: address.href, HTTPS_PROXY: address.href },
+  };
+  return { httpAgent: new HttpAgent(options), httpsAgent: new HttpsAgent(options) };
+}

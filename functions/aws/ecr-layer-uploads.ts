@@ -1,0 +1,129 @@
+import {
+  CompleteLayerUploadCommand,
+  type ECRClient,
+  EmptyUploadException,
+  InitiateLayerUploadCommand,
+  InvalidLayerException,
+  InvalidLayerPartException,
+  LayerAlreadyExistsException,
+  LayerPartTooSmallException,
+  UploadLayerPartCommand,
+  UploadNotFoundException,
+} from '@aws-sdk/client-ecr';
+import { type LayerPart, type LayerUploads, UploadLost } from '../oci/part-sink.ts';
+import { clientConfig } from './client-config.ts';
+import { EcrClients, type EcrConfig, ecrFailure, parseEcrHost } from './ecr.ts';
+
+/** https://docs.aws.amazon.com/AmazonECR/latest/userguide/service-quotas.html: 4,200 parts of 10 MiB. */
+const largestBlob = 4_200 * 10 * 1024 * 1024;
+
+/** The SDK sets no limit to the time that a peer may be silent. */
+const patience = { connectionTimeout: 10_000, socketTimeout: 30_000 };
+
+/**
+ * Uploads in parts to private ECR registries, by the API behind ECR's OCI endpoint, which itself cannot be resumed
+ * (https://github.com/aws/containers-roadmap/issues/2831).
+ */
+export class EcrLayerUploads {
+  readonly #clients: EcrClients;
+
+  /** `config` (endpoint, credentials) is for tests; on AWS the role of the function counts. */
+  constructor(config: EcrConfig = {}) {
+    this.#clients = new EcrClients({ maxAttempts: 5, ...clientConfig(patience), ...config });
+  }
+
+  /** `undefined` for a host that is no private ECR registry. */
+  of(host: string): LayerUploads | undefined {
+    const registry = parseEcrHost(host);
+    return registry && new RegistryLayerUploads(host, registry.accountId, this.#clients.of(registry));
+  }
+}
+
+class RegistryLayerUploads implements LayerUploads {
+  readonly largestBlob = largestBlob;
+  readonly #host: string;
+  readonly #registryId: string;
+  readonly #client: ECRClient;
+
+  constructor(host: string, registryId: string, client: ECRClient) {
+    this.#host = host;
+    this.#registryId = registryId;
+    this.#client = client;
+  }
+
+  async start(repository: string, signal?: AbortSignal): Promise<{ id: string; partBytes: number }> {
+    const command = new InitiateLayerUploadCommand(this.#in(repository));
+    return this.#attempt(`start an upload to ${repository}`, 'ecr:InitiateLayerUpload', signal, async (options) => {
+      const { uploadId, partSize } = await this.#client.send(command, options);
+      if (!uploadId || !partSize) throw new Error('the answer holds no upload');
+      return { id: uploadId, partBytes: partSize };
+    });
+  }
+
+  async send({ repository, id, bytes, offset }: LayerPart, signal?: AbortSignal): Promise<number> {
+    const command = new UploadLayerPartCommand({
+      ...this.#in(repository),
+      uploadId: id,
+      partFirstByte: offset,
+      partLastByte: offset + bytes.length - 1,
+      layerPartBlob: bytes,
+    });
+    return this.#attempt(`push a layer to ${repository}`, 'ecr:UploadLayerPart', signal, async (options) => {
+      try {
+        const { lastByteReceived } = await this.#client.send(command, options);
+        return (lastByteReceived ?? -1) + 1;
+      } catch (error) {
+        // It stands elsewhere, and tells where: after an answer of its own that did not reach us, at the part's end.
+        if (error instanceof InvalidLayerPartException) return (error.lastValidByteReceived ?? -1) + 1;
+        throw error;
+      }
+    });
+  }
+
+  async complete(
+    { repository, id }: Pick<LayerPart, 'repository' | 'id'>,
+    digest: string,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const command = new CompleteLayerUploadCommand({
+      ...this.#in(repository),
+      uploadId: id,
+      layerDigests: [digest],
+    });
+    await this.#attempt(`push layer ${digest} to ${repository}`, 'ecr:CompleteLayerUpload', signal, async (options) => {
+      try {
+        await this.#client.send(command, options);
+      } catch (error) {
+        // Brought by another copy, or by this request before its answer was lost.
+        if (!(error instanceof LayerAlreadyExistsException)) throw error;
+      }
+    });
+  }
+
+  #in(repository: string): { registryId: string; repositoryName: string } {
+    return { registryId: this.#registryId, repositoryName: repository };
+  }
+
+  async #attempt<T>(
+    action: string,
+    permission: string,
+    signal: AbortSignal | undefined,
+    work: (options: { abortSignal?: AbortSignal }) => Promise<T>,
+  ): Promise<T> {
+    try {
+      return await work(signal ? { abortSignal: signal } : {});
+    } catch (error) {
+      signal?.throwIfAborted();
+      const failure = ecrFailure(`${action} at ${this.#host}`, permission, error);
+      throw heals.some((kind) => error instanceof kind) ? new UploadLost(failure) : failure;
+    }
+  }
+}
+
+/** What an upload from the start heals: one that ECR forgot, or whose bytes are not the layer's. */
+const heals = [
+  EmptyUploadException,
+  InvalidLayerException,
+  LayerPartTooSmallException,
+  UploadNotFoundException,
+] as const;

@@ -1,0 +1,154 @@
+import {
+  BatchDeleteImageCommand,
+  CreateRepositoryCommand,
+  DescribeRepositoriesCommand,
+  type ECRClient,
+  GetAccountSettingCommand,
+  PutLifecyclePolicyCommand,
+  RepositoryAlreadyExistsException,
+  RepositoryNotFoundException,
+} from '@aws-sdk/client-ecr';
+import { EcrClients, type EcrConfig, ecrFailure, parseEcrHost } from './ecr.ts';
+
+/** What repositories are made like; those that are there stay as they are. */
+export interface RepositorySettings {
+  tagMutability?: 'MUTABLE' | 'IMMUTABLE' | undefined;
+  /** In place of ECR's own encryption. */
+  kmsKey?: string | undefined;
+  /** Tags beyond which ECR expires the oldest. */
+  keepVersions?: number | undefined;
+  tags?: Readonly<Record<string, string>> | undefined;
+}
+
+/** What OCI's own protocol cannot do in ECR: make repositories and delete images. Leaves other registries alone. */
+export class EcrRepositories {
+  readonly #clients: EcrClients;
+  readonly #settings: RepositorySettings;
+  readonly #adviceOnMounts = new Map<string, Promise<string | undefined>>();
+
+  /** `config` (endpoint, credentials) is for tests; on AWS the role of the function counts. */
+  constructor(config: EcrConfig = {}, settings: RepositorySettings = {}) {
+    this.#clients = new EcrClients(config);
+    this.#settings = settings;
+  }
+
+  /**
+   * Creates the repository if it is missing: ECR accepts a push only where there is one. Returns whether it did.
+   * Throws `RegistryForbidden`, `RegistryUnauthorized`, `RegistryThrottled`, `RegistryUnreachable`, `RegistryFailed`.
+   */
+  async ensure(host: string, repository: string): Promise<boolean> {
+    const registry = parseEcrHost(host);
+    if (!registry) return false;
+    const client = this.#clients.of(registry);
+    const address = { registryId: registry.accountId };
+    try {
+      // Asked first, so that repositories made beforehand need no permission to create any.
+      await client.send(new DescribeRepositoriesCommand({ ...address, repositoryNames: [repository] }));
+      return false;
+    } catch (error) {
+      if (!(error instanceof RepositoryNotFoundException))
+        throw ecrFailure(`look for ${host}/${repository}`, 'ecr:DescribeRepositories and ecr:CreateRepository', error);
+    }
+    return this.#create(client, host, { ...address, repositoryName: repository });
+  }
+
+  async #create(
+    client: ECRClient,
+    host: string,
+    repository: { registryId: string; repositoryName: string },
+  ): Promise<boolean> {
+    const { tagMutability = 'MUTABLE', kmsKey, keepVersions, tags = {} } = this.#settings;
+    const name = `${host}/${repository.repositoryName}`;
+    const tagList = Object.entries(tags).map(([Key, Value]) => ({ Key, Value }));
+    try {
+      await client.send(
+        new CreateRepositoryCommand({
+          ...repository,
+          imageScanningConfiguration: { scanOnPush: true },
+          imageTagMutability: tagMutability,
+          ...(kmsKey !== undefined && { encryptionConfiguration: { encryptionType: 'KMS', kmsKey } }),
+          // Asked for without any, they would take a permission all the same.
+          ...(tagList.length > 0 && { tags: tagList }),
+        }),
+      );
+    } catch (error) {
+      if (error instanceof RepositoryAlreadyExistsException) return false; // by another copy, a moment ago
+      throw ecrFailure(`create ${name}`, 'ecr:CreateRepository, ecr:TagResource, and kms:CreateGrant on a key', error);
+    }
+    if (keepVersions === undefined) return true;
+    try {
+      const lifecyclePolicyText = JSON.stringify(lifecyclePolicy(keepVersions));
+      await client.send(new PutLifecyclePolicyCommand({ ...repository, lifecyclePolicyText }));
+      return true;
+    } catch (error) {
+      throw ecrFailure(`give ${name} its lifecycle rule`, 'ecr:PutLifecyclePolicy', error);
+    }
+  }
+
+  /** What to do so that blobs can be mounted from repository to repository; `undefined` where they can, or who knows. */
+  async adviceOnMounts(host: string): Promise<string | undefined> {
+    const registry = parseEcrHost(host);
+    if (!registry) return undefined;
+    let advice = this.#adviceOnMounts.get(host);
+    if (!advice) {
+      advice = this.#clients
+        .of(registry)
+        .send(new GetAccountSettingCommand({ name: 'BLOB_MOUNTING' }))
+        // Whose role may not ask, or whose registry is another account's: both copy as before.
+        .then(
+          ({ value }) => (value === 'DISABLED' ? mountCommand(registry.region) : undefined),
+          () => undefined,
+        );
+      this.#adviceOnMounts.set(host, advice);
+    }
+    return advice;
+  }
+
+  /**
+   * Deletes images by digest, in the order given (an index before its children: ECR keeps what an index refers to).
+   * Images that are gone already are no error. Returns `false`, having done nothing, when `host` is not ECR.
+   * Throws like `ensure`.
+   */
+  async deleteImages(host: string, repository: string, digests: readonly string[]): Promise<boolean> {
+    const registry = parseEcrHost(host);
+    if (!registry) return false;
+    const client = this.#clients.of(registry);
+    const address = { registryId: registry.accountId, repositoryName: repository };
+    try {
+      for (let start = 0; start < digests.length; start += imagesPerRequest) {
+        const imageIds = digests.slice(start, start + imagesPerRequest).map((imageDigest) => ({ imageDigest }));
+        const { failures = [] } = await client.send(new BatchDeleteImageCommand({ ...address, imageIds }));
+        const kept = failures.filter(({ failureCode }) => failureCode !== 'ImageNotFound');
+        if (kept.length > 0)
+          throw new Error(kept.map((f) => `${f.imageId?.imageDigest} ${f.failureCode}: ${f.failureReason}`).join('; '));
+      }
+    } catch (error) {
+      // A repository that is gone took its images with it.
+      if (!(error instanceof RepositoryNotFoundException))
+        throw ecrFailure(`delete images of ${host}/${repository}`, 'ecr:BatchDeleteImage', error);
+    }
+    return true;
+  }
+}
+
+/** The most that BatchDeleteImage takes. */
+const imagesPerRequest = 100;
+
+/**
+ * Only what has a tag: images under their digest alone may be pinned, or await their tag, and those of an index are kept
+ * by it (https://docs.aws.amazon.com/AmazonECR/latest/userguide/LifecyclePolicies.html).
+ */
+function lifecyclePolicy(keepVersions: number): object {
+  const selection = {
+    tagStatus: 'tagged',
+    tagPatternList: ['*'],
+    countType: 'imageCountMoreThan',
+    countNumber: keepVersions,
+  };
+  const description = `Keeps the ${keepVersions} tags pushed last`;
+  return { rules: [{ rulePriority: 1, description, selection, action: { type: 'expire' } }] };
+}
+
+function mountCommand(region: string): string {
+  return `aws ecr put-account-setting --name BLOB_MOUNTING --value ENABLED --region ${region}`;
+}

@@ -1,0 +1,78 @@
+import * as z from 'zod';
+import { FactoryError } from '../errors.ts';
+import { Paused } from '../oci/deadline.ts';
+import { isDigest } from '../oci/digest.ts';
+import { resolveTag } from '../oci/manifests.ts';
+import { parseImageName, type Reference } from '../oci/reference.ts';
+import { recordBuilt } from '../run/built-images.ts';
+import type { CopyResult, Plan, PlannedImage } from '../run/documents.ts';
+import { repositoryOf } from '../run/images.ts';
+import type { TaskRun } from '../task.ts';
+
+/** What BUILD_PUSH_TEMPLATE answers; see docs/templates.md. */
+const answer = z.object({ digest: z.string().refine(isDigest, 'sha256:<64 hex>') });
+
+/** As long as a build may take. */
+const deadlineMs = 2 * 3_600_000;
+
+/**
+ * Has the customer's template bring an image, in the place of copying it, and looks at the registry whether it is there.
+ * `Paused` while the template is at work. A failure is a result, as it is of a copy.
+ */
+export async function build(
+  template: string,
+  plan: Plan,
+  index: number,
+  planned: PlannedImage,
+  run: TaskRun,
+): Promise<CopyResult | Paused> {
+  const { runtime, signal, deadline } = run;
+  const document = runtime.run(plan.runId).build(index);
+  const begun = await document.find();
+  const startedAt = begun?.startedAt ?? new Date().toISOString();
+  if (!begun) await document.put({ startedAt });
+  const elapsedMs = Date.now() - Date.parse(startedAt);
+  const work = (each?: AbortSignal) => bring(template, plan, planned, run, each);
+  try {
+    const result = deadline ? await deadline.during([], signal, work) : await work(signal);
+    if (result) return result;
+    if (elapsedMs > deadlineMs) throw failed(planned, `has not ended within ${deadlineMs / 3_600_000} hours`);
+    return new Paused(Date.now() + Math.min(300_000, Math.max(10_000, elapsedMs / 5)));
+  } catch (error) {
+    signal?.throwIfAborted();
+    // The call's time is up, not the build's.
+    if (error instanceof Paused && elapsedMs <= deadlineMs) return error;
+    return { status: 'failed', bytesTransferred: 0, bytesSkipped: 0, error: FactoryError.from(error).toJSON() };
+  }
+}
+
+async function bring(
+  template: string,
+  plan: Plan,
+  planned: PlannedImage,
+  { runtime }: TaskRun,
+  signal?: AbortSignal,
+): Promise<CopyResult | undefined> {
+  const { image, source, sourceDigest, target } = planned;
+  const reference = parseImageName(target) as Reference;
+  const { registry, repository, tag } = reference;
+  if (tag === undefined || sourceDigest === undefined)
+    throw failed(planned, 'cannot make an image of a digest that is given');
+  await runtime.repositories.ensure(registry, repository);
+  const input = { runId: plan.runId, image, source, sourceDigest, target };
+  const called = await runtime.template(template).call(`${plan.runId}-build-${image}`, input, signal);
+  if (!('output' in called)) return undefined;
+  const parsed = answer.safeParse(called.output);
+  if (!parsed.success) throw failed(planned, 'answered no digest');
+  const digest = parsed.data.digest;
+  const arrived = await resolveTag(repositoryOf(reference, runtime), tag, signal);
+  if (arrived !== digest) throw failed(planned, `says that it pushed ${digest}; ${target} is ${arrived ?? 'absent'}`);
+  await recordBuilt(runtime.store, target, { template, source: sourceDigest, built: digest });
+  return { status: 'copied', digest, bytesTransferred: 0, bytesSkipped: 0 };
+}
+
+function failed({ image }: PlannedImage, what: string): FactoryError {
+  return new FactoryError('TemplateFailed', `${image}: BUILD_PUSH_TEMPLATE ${what}`, {
+    hint: 'docs/templates.md says what it is called with, and what it is to answer.',
+  });
+}

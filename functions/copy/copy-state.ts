@@ -1,0 +1,67 @@
+import { FactoryError } from '../errors.ts';
+import type { Checkpoint } from '../oci/checkpoint.ts';
+import type { CopyTotals } from '../oci/copy-image.ts';
+import type { Paused } from '../oci/deadline.ts';
+import type { RegistryCounts } from '../run/documents.ts';
+
+/** What one call of an image's copy leaves to the next. */
+export interface CopyState {
+  /** Of its blobs: see `copyImageInSteps`. */
+  checkpoint?: Checkpoint;
+  image: CopyTotals;
+  referrers: CopyTotals;
+  /** Bytes that were done when the last call ended. */
+  done: number;
+  /** Calls in a row that brought nothing, and calls in all that ended before where they had begun. */
+  idleCalls: number;
+  setbacks: number;
+  registries: RegistryCounts[];
+}
+
+/** Calls that bring nothing, before that is believed to go on for ever. */
+const mostIdleCalls = 5;
+
+export function newCopyState(): CopyState {
+  const none = () => ({ bytesTransferred: 0, bytesSkipped: 0 });
+  return { image: none(), referrers: none(), done: 0, idleCalls: 0, setbacks: 0, registries: [] };
+}
+
+/** What is in the store; a new state when that is none. The checkpoint is checked by whoever goes on from it. */
+export function readCopyState(stored: unknown): CopyState {
+  const state = stored as CopyState | undefined;
+  const whole =
+    [state?.done, state?.idleCalls, state?.setbacks].every((number) => Number.isSafeInteger(number)) &&
+    isTotals(state?.image) &&
+    isTotals(state.referrers) &&
+    Array.isArray(state.registries) &&
+    state.registries.every((counts) => typeof counts?.host === 'string' && isObject(counts.requests));
+  return whole ? state : newCopyState();
+}
+
+/** Notes how far a call has come. Throws when too many have come no further. */
+export function noteCall(state: CopyState, image: string, { notBefore }: Paused): void {
+  const done = [state.image, state.referrers].reduce((sum, t) => sum + t.bytesTransferred + t.bytesSkipped, 0);
+  state.idleCalls = done > state.done ? 0 : state.idleCalls + 1;
+  if (done < state.done) state.setbacks++;
+  state.done = done;
+  if (Math.max(state.idleCalls, state.setbacks) < mostIdleCalls) return;
+  throw notBefore === undefined
+    ? new FactoryError('RegistryFailed', `${mostIdleCalls} calls brought ${image} no further than ${done} bytes`, {
+        hint: 'Look at the network between the copy function and the registries; more memory gives it more bandwidth, too.',
+      })
+    : new FactoryError(
+        'RegistryThrottled',
+        `a registry put ${image} off ${mostIdleCalls} times, and nothing came in between`,
+        {
+          hint: 'Log in to it for a higher limit, use another source registry, or run later.',
+        },
+      );
+}
+
+function isTotals(value: CopyTotals | undefined): value is CopyTotals {
+  return Number.isSafeInteger(value?.bytesTransferred) && Number.isSafeInteger(value?.bytesSkipped);
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null;
+}

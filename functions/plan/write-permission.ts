@@ -1,0 +1,22 @@
+import { FactoryError } from '../errors.ts';
+import { lacksPermission } from '../harness/failure.ts';
+import type { Runtime } from '../runtime.ts';
+
+const permission = 'core_account_edit';
+
+/**
+ * Finds out before anything is copied whether the key may switch Harness. Throws `HarnessForbidden` when it may not;
+ * returns a warning when that cannot be found out, for then the switch itself tells.
+ */
+export async function checkWritePermission(runtime: Runtime, signal?: AbortSignal): Promise<string[]> {
+  const harness = await runtime.harness();
+  let permitted: boolean;
+  try {
+    permitted = await harness.isPermitted(permission, signal);
+  } catch (error) {
+    if (!(error instanceof FactoryError)) throw error;
+    return [`whether the key has ${permission} could not be found out before the switch: ${error.message}`];
+  }
+  if (!permitted) throw lacksPermission(permission, harness.accountId);
+  return [];
+}

@@ -1,0 +1,79 @@
+import prettyBytes from 'pretty-bytes';
+import type { ConfigResult, Notification, Report } from '../run/documents.ts';
+import type { Runtime } from '../runtime.ts';
+
+/** Rows of each list, and characters of each text: an e-mail is read on a telephone. */
+const rowsLimit = 10;
+const textLimit = 1_000;
+
+/** Tells people how a run ended. Returns a warning when they were not told. */
+export async function sendNotification(report: Report, runtime: Runtime): Promise<string | undefined> {
+  try {
+    await runtime.notify?.(notificationOf(report, runtime.run(report.runId).report.location));
+    return undefined;
+  } catch (error) {
+    return `nobody was notified: ${error instanceof Error ? `${error.name}: ${error.message}` : String(error)}`;
+  }
+}
+
+/** What a report says, in a few lines. `location` is where all of it is. */
+export function notificationOf(report: Report, location: string): Notification {
+  const { status, action, runId, reason, images, config, totals, warnings = [], error } = report;
+  const written = config.filter((row) => row.status !== 'unchanged');
+  const paragraphs = [
+    [`${action} ${status}${reason === undefined ? '' : `: ${reason}`}`],
+    error ? [`${error.name}: ${short(error.message)}`, `What to do: ${short(error.hint)}`] : [],
+    images.length > 0 ? [`${totals.images} images: ${countsOf(report)}`] : [],
+    listed(
+      'Copied',
+      images.filter((row) => row.status === 'copied').map(({ image }) => image),
+    ),
+    listed(
+      'Failed',
+      images.filter((row) => row.status === 'failed').map((row) => `${row.image}: ${row.error?.message}`),
+    ),
+    listed('Harness', written.map(lineOf)),
+    listed('Warnings', warnings),
+    [`Run: ${runId}`, `Report: ${location}`],
+  ];
+  return {
+    subject: `Harness CI images: ${action} ${status}${error ? ` (${error.name})` : ''}`,
+    text: paragraphs
+      .filter((lines) => lines.length > 0)
+      .map((lines) => lines.join('\n'))
+      .join('\n\n'),
+    attributes: { status, action },
+  };
+}
+
+function countsOf({ action, images, totals }: Report): string {
+  const { copied, skipped, failed, bytesTransferred } = totals;
+  const size = prettyBytes(bytesTransferred);
+  const planned = images.filter(({ status }) => status === 'planned').length;
+  const counts = [
+    copied > 0 && `${copied} copied (${size})`,
+    planned > 0 && `${planned} ${action === 'plan' ? `to be copied (${size})` : 'not copied'}`,
+    skipped > 0 && `${skipped} there already`,
+    failed > 0 && `${failed} failed`,
+  ];
+  return counts.filter((count) => count !== false).join(', ');
+}
+
+function lineOf({ module, infrastructureType, field, from, to, status, reason }: ConfigResult): string {
+  const change = `${from ?? "Harness's own"} -> ${to ?? "Harness's own"}`;
+  return `${status} ${module} ${infrastructureType} ${field}: ${change}${reason === undefined ? '' : ` (${reason})`}`;
+}
+
+function listed(title: string, rows: readonly string[]): string[] {
+  if (rows.length === 0) return [];
+  const more = rows.length - rowsLimit;
+  return [
+    `${title}:`,
+    ...rows.slice(0, rowsLimit).map((row) => `  ${short(row)}`),
+    ...(more > 0 ? [`  and ${more} more`] : []),
+  ];
+}
+
+function short(text: string): string {
+  return text.length > textLimit ? `${text.slice(0, textLimit)}…` : text;
+}

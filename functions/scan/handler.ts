@@ -1,0 +1,4 @@
+import { handle } from '../task.ts';
+import { scan } from './scan.ts';
+
+export const handler = handle(scan);

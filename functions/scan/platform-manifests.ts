@@ -1,0 +1,37 @@
+import { FactoryError } from '../errors.ts';
+import type { Digest } from '../oci/digest.ts';
+import { type Descriptor, type Manifest, manifestLimits } from '../oci/manifest.ts';
+import { isIndexType } from '../oci/media-type.ts';
+
+/**
+ * The manifests of an image that are scanned: itself, or of an index each platform's, but no attestations. `read` gets
+ * an index inside an index.
+ */
+export async function platformManifests(
+  root: Manifest,
+  read: (digest: Digest) => Promise<Manifest>,
+): Promise<Digest[]> {
+  if (!isIndexType(root.mediaType)) return [root.digest];
+  const found = new Set<Digest>();
+  let indexes = [root];
+  for (let depth = 0; indexes.length > 0; depth++) {
+    if (depth > manifestLimits.depth) throw tooDeep(root);
+    const children = indexes.flatMap(({ manifests }) => manifests).filter((child) => !isAttestation(child));
+    for (const { mediaType, digest } of children) if (!isIndexType(mediaType)) found.add(digest);
+    indexes = await Promise.all(
+      children.filter(({ mediaType }) => isIndexType(mediaType)).map(({ digest }) => read(digest)),
+    );
+  }
+  return [...found];
+}
+
+/** buildx marks them twice: by an annotation, and by a platform that there is not. */
+function isAttestation({ platform, annotations }: Descriptor): boolean {
+  return platform?.os === 'unknown' || annotations?.['vnd.docker.reference.type'] === 'attestation-manifest';
+}
+
+function tooDeep({ digest }: Manifest): FactoryError {
+  return new FactoryError('ManifestInvalid', `image ${digest} has indexes nested deeper than ${manifestLimits.depth}`, {
+    hint: 'No real image is that deep; the source registry is broken or hostile.',
+  });
+}

@@ -1,0 +1,157 @@
+import { FactoryError } from '../errors.ts';
+import { Paused } from '../oci/deadline.ts';
+import type { Digest } from '../oci/digest.ts';
+import type { ScanAnswer } from '../oci/image-scans.ts';
+import { inParallel } from '../oci/in-parallel.ts';
+import { getManifest } from '../oci/manifests.ts';
+import { parseImageName, type Reference } from '../oci/reference.ts';
+import type { Plan, ScanResult, Scans } from '../run/documents.ts';
+import { repositoryOf } from '../run/images.ts';
+import { renewLock } from '../run/lock.ts';
+import type { Runtime } from '../runtime.ts';
+import type { ScanSettings } from '../settings/scan-settings.ts';
+import type { TaskRun } from '../task.ts';
+import { gather, type GatheredImage } from './gather.ts';
+import { platformManifests } from './platform-manifests.ts';
+import { expiryWarnings, judge } from './verdict.ts';
+
+export interface ScanTaskResult {
+  status: 'done' | 'continue';
+  /** With `continue`: how long the workflow waits before it looks again. */
+  waitSeconds: number;
+}
+
+/** Images looked at at once: DescribeImageScanFindings has no quota of its own that is known, so be modest. */
+const looksInFlight = 8;
+
+const minuteMs = 60_000;
+
+/**
+ * Looks once at the scans of all images that Harness is to be switched to. What fails or comes too late is a result: what
+ * it means for the run is decided at the gate.
+ */
+export async function scan({ runId }: { runId: string }, run: TaskRun): Promise<ScanTaskResult> {
+  const { runtime } = run;
+  const documents = runtime.run(runId);
+  const plan = await runtime.plan(runId);
+  const { scan: settings } = plan;
+  if (!settings) throw new RangeError(`run ${runId} waits for no scan`);
+  const known = await documents.scans.find();
+  const scans = known ?? (await begin(plan, settings, runtime));
+  const pending = scans.images.filter(({ result }) => result.status === 'pending');
+  const template = runtime.configuration.gatherScanTemplate;
+  if (pending.length > 0) {
+    if (template === undefined) await lookAt(pending, settings, run);
+    else await askTemplate(template, pending, scans, plan, settings, run);
+  }
+  const elapsedMs = Date.now() - Date.parse(scans.startedAt);
+  const leftMs = settings.deadlineMinutes * minuteMs - elapsedMs;
+  const waiting = pending.filter(({ result }) => result.status === 'pending');
+  if (leftMs <= 0) for (const row of waiting) row.result = tooLate(row, settings);
+  await documents.scans.put(scans);
+  const done = waiting.length === 0 || leftMs <= 0;
+  // Scans take minutes: it pays to look soon at first, and less often the longer they take.
+  const waitSeconds = done ? 0 : Math.ceil(Math.min(leftMs / 1_000, Math.min(300, Math.max(5, elapsedMs / 5_000))));
+  await renewLock(runId, runtime, waitSeconds);
+  if (!done) runtime.progress({ kind: 'wait', subject: `the scan of ${waiting.length} images`, seconds: waitSeconds });
+  return { status: done ? 'done' : 'continue', waitSeconds };
+}
+
+type Row = Scans['images'][number];
+
+/** Each image that is to be switched to and is there, also when an earlier run brought it. */
+async function begin(plan: Plan, { allow }: ScanSettings, runtime: Runtime): Promise<Scans> {
+  const switched = new Set(plan.changes.map(({ image }) => image));
+  const rows = await Promise.all(
+    plan.images.map(async ({ image, target, digest, status }, index): Promise<Row[]> => {
+      if (!switched.has(image) || status === 'failed') return [];
+      const copied = status === 'copy' ? await runtime.run(plan.runId).copyResult(index).find() : undefined;
+      const arrived = status === 'current' || (copied && copied.status !== 'failed');
+      const there = copied?.digest ?? digest;
+      if (!arrived || there === undefined) return [];
+      return [{ image, target, digest: there, result: { status: 'pending', detail: 'not looked at yet' } }];
+    }),
+  );
+  const now = new Date().toISOString();
+  return { startedAt: now, images: rows.flat(), calls: 0, warnings: expiryWarnings(allow, dayOf(now)) };
+}
+
+async function lookAt(rows: readonly Row[], settings: ScanSettings, run: TaskRun): Promise<void> {
+  const today = dayOf(new Date().toISOString());
+  await inParallel(rows, looksInFlight, run.signal, async (row, signal) => {
+    if (run.deadline && !run.deadline.admits) return;
+    row.result = await judged(signal, async () =>
+      judge(row.image, await answersFor(row, run.runtime, signal), settings, today),
+    );
+  });
+}
+
+/** What the registry says of each platform's manifest. */
+async function answersFor(
+  { target, digest }: Row,
+  runtime: Runtime,
+  signal: AbortSignal,
+): Promise<Map<Digest, ScanAnswer>> {
+  const reference = parseImageName(target) as Reference;
+  const scans = runtime.scans(reference.registry);
+  if (!scans) throw new RangeError(`${reference.registry} does not scan`);
+  const repository = repositoryOf(reference, runtime);
+  const read = (wanted: Digest) => runtime.manifests.through(wanted, () => getManifest(repository, wanted, signal));
+  const answers = new Map<Digest, ScanAnswer>();
+  for (const manifest of await platformManifests(await read(digest), read))
+    answers.set(manifest, await scans.look(repository.name, manifest, signal));
+  return answers;
+}
+
+async function askTemplate(
+  arn: string,
+  rows: readonly Row[],
+  scans: Scans,
+  { runId }: Plan,
+  settings: ScanSettings,
+  { runtime, signal, deadline }: TaskRun,
+): Promise<void> {
+  const images = rows.map(({ image, target, digest }): GatheredImage => ({ image, target, digest }));
+  // Execution names are taken for good: each answer that leaves images pending is followed by a call of another name.
+  const call = { name: `${runId}-scan-${scans.calls}`, runId, images, settings };
+  try {
+    const work = (each?: AbortSignal) => gather(runtime.template(arn), call, each);
+    const results = deadline ? await deadline.during([], signal, work) : await work(signal);
+    if (!results) return;
+    scans.calls++;
+    for (const row of rows) row.result = results.get(row.image) ?? row.result;
+  } catch (error) {
+    // This call's time is up, not the scanner's.
+    if (error instanceof Paused) return;
+    for (const row of rows) row.result = failureOf(error, signal);
+  }
+}
+
+async function judged(signal: AbortSignal, work: () => Promise<ScanResult>): Promise<ScanResult> {
+  try {
+    return await work();
+  } catch (error) {
+    return failureOf(error, signal);
+  }
+}
+
+/** A registry that cannot be asked now is asked again by the next look, until the deadline. */
+function failureOf(thrown: unknown, signal?: AbortSignal): ScanResult {
+  signal?.throwIfAborted();
+  const error = FactoryError.from(thrown);
+  if (error.name === 'RegistryThrottled' || error.name === 'RegistryUnreachable')
+    return { status: 'pending', detail: error.message };
+  return { status: 'failed', error: error.toJSON() };
+}
+
+function tooLate({ image, result: { detail } }: Row, { deadlineMinutes }: ScanSettings): ScanResult {
+  const message = `${image} was not scanned within ${deadlineMinutes} minutes: ${detail}`;
+  const error = new FactoryError('ScanTimedOut', message, {
+    hint: 'Look at the scan in the console of the registry; allow more time with scan_deadline_minutes, and run again.',
+  });
+  return { status: 'failed', error: error.toJSON() };
+}
+
+function dayOf(time: string): string {
+  return time.slice(0, 10);
+}

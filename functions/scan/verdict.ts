@@ -1,0 +1,108 @@
+import picomatch from 'picomatch';
+import { FactoryError } from '../errors.ts';
+import type { Finding, ScanAnswer } from '../oci/image-scans.ts';
+import type { Digest } from '../oci/digest.ts';
+import { parseImageName } from '../oci/reference.ts';
+import type { ScanResult } from '../run/documents.ts';
+import { type AllowedFinding, failingSeverities, type ScanSettings } from '../settings/scan-settings.ts';
+
+/** Ids that a report names for one image, and that a message does. */
+const idsInReport = 50;
+const idsInMessage = 5;
+
+/**
+ * What the scans of an image's manifests mean for it. Each finding counts once, however many platforms have it, with the
+ * worst of its severities. `today` is a day such as 2026-01-31 (UTC).
+ */
+export function judge(
+  image: string,
+  answers: ReadonlyMap<Digest, ScanAnswer>,
+  settings: Pick<ScanSettings, 'failOn' | 'allow'>,
+  today: string,
+): ScanResult {
+  if (answers.size === 0) return { status: 'failed', error: nothingToScan(image) };
+  const isAllowed = (id: string) => settings.allow.some((entry) => entry.id === id && appliesTo(entry, image, today));
+  const waiting = [...answers].flatMap(([digest, answer]) =>
+    answer.state === 'pending' ? `${digest} is ${answer.detail}` : [],
+  );
+  if (waiting.length > 0) return { status: 'pending', detail: waiting.join('; ') };
+  const found = merged([...answers.values()].flatMap((answer) => (answer.state === 'scanned' ? answer.findings : [])));
+  const fails = ({ severity }: Finding) => rankOf(severity) <= rankOf(settings.failOn);
+  const bad = found.filter(fails).toSorted((a, b) => rankOf(a.severity) - rankOf(b.severity));
+  const failing = bad.filter(({ id }) => !isAllowed(id));
+  const unscanned = [...answers].flatMap(([digest, answer]) =>
+    answer.state === 'unscannable' ? [{ digest, ...answer }] : [],
+  );
+  const refused = unscanned.filter(({ id }) => !isAllowed(id));
+  const allowed = [...bad, ...unscanned].map(({ id }) => id).filter(isAllowed);
+  const summary = {
+    findings: countsOf(found),
+    ...(failing.length > 0 && { failing: failing.slice(0, idsInReport).map(({ id }) => id) }),
+    ...(allowed.length > 0 && { allowed: [...new Set(allowed)].slice(0, idsInReport) }),
+  };
+  if (refused.length > 0) {
+    const reasons = refused.map(({ digest, id, detail }) => `${digest} is ${id} (${detail})`).join('; ');
+    const error = new FactoryError('ScanFailed', `${image} has no findings to judge it by: ${reasons}`, {
+      hint: 'Have it scanned in another way, leave it out with exclude_fields, or put the state into scan_allow for some time.',
+    });
+    return { status: 'failed', ...summary, error: error.toJSON() };
+  }
+  if (failing.length > 0) return { status: 'failed', ...summary, error: findingsError(image, failing, settings) };
+  return { status: 'passed', ...summary };
+}
+
+/** The entries that do not count any more, as warnings. */
+export function expiryWarnings(allow: readonly AllowedFinding[], today: string): string[] {
+  return allow
+    .filter(({ until }) => until < today)
+    .map(({ id, until, reason }) => {
+      const why = reason === undefined ? '' : ` (${reason})`;
+      return `scan_allow: ${id}${why} was allowed until ${until}, and counts again`;
+    });
+}
+
+/** Findings by severity. */
+export function countsOf(findings: readonly Finding[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { severity } of findings.toSorted((a, b) => rankOf(a.severity) - rankOf(b.severity)))
+    counts[severity] = (counts[severity] ?? 0) + 1;
+  return counts;
+}
+
+function findingsError(image: string, failing: readonly Finding[], { failOn }: Pick<ScanSettings, 'failOn'>) {
+  const more = failing.length - idsInMessage;
+  const named = failing.slice(0, idsInMessage).map(({ id, severity }) => `${id} (${severity})`);
+  const shown = named.join(', ') + (more > 0 ? ` and ${more} more` : '');
+  const noun = failing.length === 1 ? 'finding' : 'findings';
+  return new FactoryError('ScanFailed', `${image} has ${failing.length} ${noun} of ${failOn} or worse: ${shown}`, {
+    hint: 'Wait for an image without them, or allow them for some time with scan_allow; pins holds an older version.',
+  }).toJSON();
+}
+
+function nothingToScan(image: string) {
+  return new FactoryError('ScanFailed', `${image} has no platform whose image could be scanned`, {
+    hint: 'Leave it out with exclude_fields, or run without wait_for_scan.',
+  }).toJSON();
+}
+
+function appliesTo({ until, images }: AllowedFinding, image: string, today: string): boolean {
+  if (until < today) return false;
+  if (images === undefined) return true;
+  const matches = picomatch(images);
+  return matches(parseImageName(image).repository) || matches(image);
+}
+
+function merged(findings: readonly Finding[]): Finding[] {
+  const worst = new Map<string, Finding>();
+  for (const finding of findings) {
+    const known = worst.get(finding.id);
+    if (!known || rankOf(finding.severity) < rankOf(known.severity)) worst.set(finding.id, finding);
+  }
+  return [...worst.values()];
+}
+
+/** 0 is the worst; what has no rank (INFORMATIONAL, UNDEFINED, UNTRIAGED) fails nothing. */
+function rankOf(severity: string): number {
+  const rank = (failingSeverities as readonly string[]).indexOf(severity);
+  return rank === -1 ? failingSeverities.length : rank;
+}

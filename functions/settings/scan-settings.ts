@@ -1,0 +1,95 @@
+import * as z from 'zod';
+import type { Problem } from '../errors.ts';
+import { profileOf } from '../oci/profile.ts';
+import type { RegistryLocation } from '../oci/reference.ts';
+import type { Configuration } from './configuration.ts';
+import { bool, choice, globs, text, wholeNumber } from './value-schemas.ts';
+
+/** The severities that can fail an image, the worst first. */
+export const failingSeverities = ['CRITICAL', 'HIGH', 'MEDIUM', 'LOW'] as const;
+type FailingSeverity = (typeof failingSeverities)[number];
+
+/** A finding that does not fail an image, for some time. */
+export interface AllowedFinding {
+  /** As the scanner names it: `CVE-2025-12345`; or a state in which ECR leaves an image unscanned: `UNSUPPORTED_IMAGE`. */
+  id: string;
+  /** The last day (UTC) on which it is allowed: `2026-01-31`. */
+  until: string;
+  reason?: string | undefined;
+  /** Globs on image names; all images without them. */
+  images?: string[] | undefined;
+}
+
+export interface ScanSettings {
+  /** The mildest severity that fails an image; what is worse fails it too. */
+  failOn: FailingSeverity;
+  allow: AllowedFinding[];
+  /** After so many minutes an image that is not scanned has failed. */
+  deadlineMinutes: number;
+}
+
+const allowedFinding = z.strictObject(
+  {
+    id: text('the id of a finding, such as CVE-2025-12345', (id) => /^[\x21-\x7e]{1,200}$/.test(id)),
+    until: text('the last day on which it is allowed, such as 2026-01-31', isDay),
+    reason: z.string({ error: 'a text' }).max(500, { error: 'a text of at most 500 characters' }).optional(),
+    images: globs.optional(),
+  },
+  {
+    error: (issue) =>
+      issue.code === 'unrecognized_keys'
+        ? 'one of id, until, reason, images'
+        : 'an object such as {"id": "CVE-2025-12345", "until": "2026-01-31"}',
+  },
+);
+
+/** The keys of an execution input that are about scans. */
+export const scanKeys = {
+  wait_for_scan: bool.optional(),
+  scan_fail_on: choice(failingSeverities).optional(),
+  scan_allow: z.array(allowedFinding, { error: 'a list of findings with the last day of each' }).optional(),
+  scan_deadline_minutes: wholeNumber(1, 1_440).optional(),
+};
+
+type Input = z.output<z.ZodObject<typeof scanKeys>>;
+
+/** `undefined` when no scan is waited for. */
+export function scanSettings(input: Input): ScanSettings | undefined {
+  if (!input.wait_for_scan) return undefined;
+  return {
+    failOn: input.scan_fail_on ?? 'CRITICAL',
+    allow: input.scan_allow ?? [],
+    deadlineMinutes: input.scan_deadline_minutes ?? 30,
+  };
+}
+
+export function impossibleScans(
+  input: Input,
+  registry: RegistryLocation | undefined,
+  { gatherScanTemplate }: Configuration,
+): Problem[] {
+  const problems: Problem[] = [];
+  if (input.wait_for_scan) {
+    if (registry && gatherScanTemplate === undefined && profileOf(registry.registry).name !== 'ecr')
+      problems.push({
+        path: '$.wait_for_scan',
+        found: 'true',
+        allowed: `false: ${registry.registry} is not ECR, whose scans can be waited for, and GATHER_SCAN_TEMPLATE names no other scanner`,
+      });
+    return problems;
+  }
+  for (const key of ['scan_fail_on', 'scan_allow', 'scan_deadline_minutes'] as const) {
+    if (input[key] === undefined) continue;
+    problems.push({
+      path: `$.${key}`,
+      found: JSON.stringify(input[key]).slice(0, 80),
+      allowed: 'nothing without wait_for_scan: true',
+    });
+  }
+  return problems;
+}
+
+function isDay(value: string): boolean {
+  const day = /^\d{4}-\d\d-\d\d$/.test(value) ? Date.parse(`${value}T00:00:00Z`) : NaN;
+  return Number.isFinite(day) && new Date(day).toISOString().startsWith(value);
+}

@@ -1,0 +1,53 @@
+import { FactoryError, type Problem } from '../errors.ts';
+import { render } from '../settings/problems.ts';
+
+/** What somebody asks for in one request, however often the request comes. */
+export interface Delivery {
+  /** The execution input. */
+  input: unknown;
+  /** The same whenever this comes again, and different when another run is meant; `undefined` when not said. */
+  id: string | undefined;
+}
+
+/**
+ * Reads the body of a request: an execution input, nothing, or a notification of a Harness pipeline, which asks for a run
+ * with the deployment's defaults. Throws `InvalidInput`.
+ *
+ * Harness gives its notifications no id (harness/harness-core, WebhookSenderImpl), and may send several for one pipeline
+ * (PipelineSuccess and PipelineEnd, say). So the id is that of the pipeline's execution: however often it is heard of, it
+ * starts one run. An HTTP step says its own in `Idempotency-Key`.
+ */
+export function readDelivery(body: string, idempotencyKey: string | undefined): Delivery {
+  const id = idempotencyKey === undefined ? undefined : checkedKey(idempotencyKey);
+  if (body.trim() === '') return { input: {}, id };
+  const input = parse(body);
+  const event = (input as { eventData?: unknown } | null)?.eventData;
+  if (typeof event !== 'object' || event === null) return { input, id };
+  const { planExecutionId } = event as { planExecutionId?: unknown };
+  return { input: {}, id: id ?? (typeof planExecutionId === 'string' ? planExecutionId : undefined) };
+}
+
+function parse(body: string): unknown {
+  try {
+    return JSON.parse(body);
+  } catch {
+    throw invalid({ path: '$', found: render(body), allowed: 'JSON, or nothing' });
+  }
+}
+
+/** An expression that Harness did not resolve would be the same for every run there will ever be. */
+function checkedKey(key: string): string {
+  if (/^[\x20-\x7e]{1,256}$/.test(key) && !key.includes('<+') && key !== 'null') return key;
+  throw invalid({
+    path: 'Idempotency-Key',
+    found: render(key),
+    allowed: '1 to 256 ASCII characters, different for each run, such as the value of <+pipeline.executionId>',
+  });
+}
+
+function invalid(problem: Problem): FactoryError {
+  return new FactoryError('InvalidInput', 'the request has 1 problem', {
+    hint: 'Correct the request; docs/triggers.md shows examples.',
+    problems: [problem],
+  });
+}

@@ -1,0 +1,29 @@
+import { Executions } from '../aws/executions.ts';
+import { readSecret } from '../aws/secrets.ts';
+import { FactoryError } from '../errors.ts';
+import { parseConfiguration } from '../settings/configuration.ts';
+import { Tokens } from './tokens.ts';
+import { answer, refuse, type WebhookParts, type WebhookRequest, type WebhookResponse } from './webhook.ts';
+
+let parts: WebhookParts | undefined;
+
+/** The handler of the webhook's Function URL. */
+export async function handler(request: WebhookRequest): Promise<WebhookResponse> {
+  try {
+    return await answer(request, (parts ??= partsOf(process.env)));
+  } catch (error) {
+    // Not thrown: Lambda would answer 502, and count what a later request may well get done.
+    console.error(JSON.stringify({ level: 'ERROR', ...FactoryError.from(error).toJSON() }));
+    return refuse(500, 'InternalError', 'the webhook failed; its log says why');
+  }
+}
+
+function partsOf(environment: NodeJS.ProcessEnv): WebhookParts {
+  const configuration = parseConfiguration(environment);
+  const secret = configuration.webhookTokenSecret ?? '';
+  return {
+    configuration,
+    tokens: new Tokens(() => readSecret(secret, { refresh: true })),
+    executions: new Executions(environment['STATE_MACHINE_ARN'] ?? ''),
+  };
+}

@@ -1,0 +1,105 @@
+import { FactoryError } from '../errors.ts';
+import type { Configuration } from '../settings/configuration.ts';
+import { parseExecutionInput, runIdPattern } from '../settings/execution-input.ts';
+import { type Delivery, readDelivery } from './delivery.ts';
+import { runStatus } from './run-status.ts';
+import { type ExecutionsByName, startOnce } from './start-once.ts';
+import { bearerToken, type Tokens } from './tokens.ts';
+
+/** What is used of a Function URL's request (payload format 2.0, where names of headers are in lower case). */
+export interface WebhookRequest {
+  rawPath: string;
+  headers: Readonly<Record<string, string | undefined>>;
+  requestContext: { domainName: string; http: { method: string } };
+  body?: string;
+  isBase64Encoded?: boolean;
+}
+
+export interface WebhookResponse {
+  statusCode: number;
+  headers: Record<string, string>;
+  body: string;
+}
+
+export interface WebhookParts {
+  tokens: Tokens;
+  executions: ExecutionsByName;
+  configuration: Configuration;
+  now?: () => number;
+}
+
+/** Of a request's body, in bytes: an input that pins every image has a tenth of it. */
+const bodyLimit = 64 * 1024;
+
+/**
+ * `POST /runs` starts a run, `GET /runs/{id}` tells how one is doing. Whatever is wrong with the request is an answer;
+ * throws when AWS or the deployment fails.
+ */
+export async function answer(request: WebhookRequest, parts: WebhookParts): Promise<WebhookResponse> {
+  const { rawPath, headers, requestContext } = request;
+  // First, so that a probe costs nothing, and nobody without a token learns what there is.
+  const token = bearerToken(headers['authorization']);
+  if (token === undefined || !(await parts.tokens.accept(token))) {
+    return refuse(401, 'Unauthorized', 'no valid bearer token', { 'www-authenticate': 'Bearer' });
+  }
+  const [, runs, runId, ...more] = rawPath.replace(/\/$/, '').split('/');
+  if (runs !== 'runs' || more.length > 0) return refuse(404, 'NotFound', 'there are POST /runs and GET /runs/{id}');
+  const method = runId === undefined ? 'POST' : 'GET';
+  if (requestContext.http.method !== method) {
+    return refuse(405, 'MethodNotAllowed', `this takes ${method}`, { allow: method });
+  }
+  const url = (id: string) => `https://${requestContext.domainName}/runs/${id}`;
+  return runId === undefined ? startRun(request, parts, url) : showRun(runId, parts, url);
+}
+
+async function startRun(
+  { headers, body = '', isBase64Encoded = false }: WebhookRequest,
+  { configuration, executions, now = Date.now }: WebhookParts,
+  url: (runId: string) => string,
+): Promise<WebhookResponse> {
+  const bytes = Buffer.from(body, isBase64Encoded ? 'base64' : 'utf8');
+  if (bytes.length > bodyLimit) return refuse(413, 'PayloadTooLarge', `the body has more than ${bodyLimit} bytes`);
+  if (bytes.length > 0 && !/^application\/json *(?:;|$)/i.test(headers['content-type'] ?? '')) {
+    return refuse(415, 'UnsupportedMediaType', 'the content-type of a body must be application/json');
+  }
+  let delivery: Delivery;
+  try {
+    delivery = readDelivery(bytes.toString('utf8'), headers['idempotency-key']);
+    parseExecutionInput(delivery.input, configuration);
+  } catch (error) {
+    if (error instanceof FactoryError && error.name === 'InvalidInput') return json(400, { error });
+    throw error;
+  }
+  const { runId, execution } = await startOnce(delivery, executions, now());
+  const status = execution ? runStatus(runId, url(runId), execution).status : 'RUNNING';
+  console.log(JSON.stringify({ level: 'INFO', message: execution ? 'delivered before' : 'run started', runId }));
+  return json(202, { runId, status, url: url(runId) });
+}
+
+async function showRun(
+  runId: string,
+  { executions }: WebhookParts,
+  url: (runId: string) => string,
+): Promise<WebhookResponse> {
+  const execution = runIdPattern.test(runId) ? await executions.find(runId) : undefined;
+  if (!execution) return refuse(404, 'NotFound', 'there is no run of this id');
+  return json(200, runStatus(runId, url(runId), execution));
+}
+
+/** An answer that is not about a run. */
+export function refuse(
+  statusCode: number,
+  name: string,
+  message: string,
+  headers: Record<string, string> = {},
+): WebhookResponse {
+  return json(statusCode, { error: { name, message } }, headers);
+}
+
+function json(statusCode: number, document: object, headers: Record<string, string> = {}): WebhookResponse {
+  return {
+    statusCode,
+    headers: { 'content-type': 'application/json', 'cache-control': 'no-store', ...headers },
+    body: JSON.stringify(document),
+  };
+}

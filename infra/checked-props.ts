@@ -1,0 +1,79 @@
+import { Token } from 'aws-cdk-lib';
+import type { Construct } from 'constructs';
+import { FactoryError, type Problem } from '../functions/errors.ts';
+import { NetworkError } from '../functions/http/network-error.ts';
+import { proxyFor } from '../functions/http/proxy.ts';
+import { parseConfiguration } from '../functions/settings/configuration.ts';
+import { describeProblems, render } from '../functions/settings/problems.ts';
+import type { HarnessCiImageFactoryProps } from './harness-ci-image-factory-props.ts';
+import { environmentOf, known, settingOf } from './settings.ts';
+
+/** Throws `InvalidConfiguration` with every problem of the props at once: wrong values, and what does not go together. */
+export function assertProps(scope: Construct, props: HarnessCiImageFactoryProps): void {
+  const problems = [...settingProblems(props), ...networkProblems(props), ...operationsProblems(props)];
+  if (problems.length === 0) return;
+  const count = `${problems.length} problem${problems.length === 1 ? '' : 's'}`;
+  // In the message, because that is all that CDK shows of an error.
+  const message = [`the props of ${scope.node.path} have ${count}`, ...describeProblems(problems)].join('\n');
+  throw new FactoryError('InvalidConfiguration', message, {
+    hint: 'Correct the props; HarnessCiImageFactoryProps describes them all.',
+  });
+}
+
+/** What the functions would refuse when they start. */
+function settingProblems(props: HarnessCiImageFactoryProps): Problem[] {
+  const problems: Problem[] = [];
+  if (Token.isUnresolved(props.registryName))
+    // The policies depend on what it says.
+    problems.push({ path: 'registryName', found: 'a token', allowed: 'a name that is known at synthesis' });
+  try {
+    const { schedule = '', scheduleTimeZone = '' } = props;
+    const triggers = { SCHEDULE: schedule, SCHEDULE_TIME_ZONE: scheduleTimeZone };
+    parseConfiguration({ HARNESS_API_KEY_SECRET: 'a', ...known({ ...environmentOf(props), ...triggers }) });
+  } catch (error) {
+    if (!(error instanceof FactoryError)) throw error;
+    for (const problem of error.problems ?? []) problems.push({ ...problem, path: settingOf(problem.path) });
+  }
+  return problems;
+}
+
+function networkProblems(props: HarnessCiImageFactoryProps): Problem[] {
+  const problems: Problem[] = [];
+  if (!props.vpc) {
+    for (const prop of ['vpcSubnets', 'securityGroups', 'createVpcEndpoints'] as const)
+      if (props[prop]) problems.push({ path: prop, found: 'a value', allowed: 'nothing without vpc' });
+  }
+  if (props.securityGroups?.length === 0)
+    problems.push({ path: 'securityGroups', found: 'an empty list', allowed: 'one or more, or nothing' });
+  for (const prop of ['registryCerts', 'extraCaCerts'] as const) {
+    const path = props[prop];
+    if (path === undefined) continue;
+    if (!/^\/opt(?:\/|$)/.test(path))
+      problems.push({ path: prop, found: render(path), allowed: 'a path below /opt, where the layers are' });
+    if (!props.layers?.length)
+      problems.push({ path: 'layers', found: 'nothing', allowed: `the layer that holds what ${prop} names` });
+  }
+  if (props.proxy && !Token.isUnresolved(props.proxy.url) && !isProxy(props.proxy.url))
+    problems.push({
+      path: 'proxy.url',
+      found: render(props.proxy.url),
+      allowed: 'http://host:port or https://host:port',
+    });
+  return problems;
+}
+
+function isProxy(url: string): boolean {
+  try {
+    return /^https?:\/\//.test(url) && proxyFor(new URL('https://host.invalid'), { HTTPS_PROXY: url }) !== undefined;
+  } catch (error) {
+    if (error instanceof NetworkError) return false;
+    throw error;
+  }
+}
+
+function operationsProblems({ overdueAfter }: HarnessCiImageFactoryProps): Problem[] {
+  const hours = overdueAfter?.toHours({ integral: false }) ?? 1;
+  // PutMetricAlarm takes seven days at most: periods of an hour.
+  if (Number.isInteger(hours) && hours >= 1 && hours <= 168) return [];
+  return [{ path: 'overdueAfter', found: `${hours} hours`, allowed: 'whole hours, 1 to 168' }];
+}

@@ -1,0 +1,55 @@
+import { Token } from 'aws-cdk-lib';
+import type { HarnessCiImageFactoryProps } from './harness-ci-image-factory-props.ts';
+
+/** The props that every function gets as an environment variable. */
+const settings = [
+  'harnessUrl',
+  'harnessAccountId',
+  'orgId',
+  'projectId',
+  'harnessApiKeySecret',
+  'registryName',
+  'registryCredentialsSecret',
+  'insecureRegistries',
+  'trustedTokenHosts',
+  'trustedPrivateHosts',
+  'registryCerts',
+  'sourceRegistry',
+  'containerRegistryConnector',
+  'modifyDefault',
+  'maxConcurrency',
+  'callbackUrlSecret',
+] as const satisfies readonly (keyof HarnessCiImageFactoryProps)[];
+
+/** The environment variable of a setting: `REGISTRY_NAME` for `registryName`. */
+export function variableOf(setting: string): string {
+  return setting.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase();
+}
+
+/** The setting behind an environment variable: `registryName` for `REGISTRY_NAME`. */
+export function settingOf(variable: string): string {
+  return variable.toLowerCase().replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
+}
+
+/** The settings as the functions read them. What is not set is left out. */
+export function environmentOf(props: HarnessCiImageFactoryProps): Record<string, string> {
+  const environment: Record<string, string> = {};
+  for (const setting of settings) {
+    const text = textOf(props[setting]);
+    if (text !== '') environment[variableOf(setting)] = text;
+  }
+  return environment;
+}
+
+function textOf(value: HarnessCiImageFactoryProps[(typeof settings)[number]]): string {
+  if (value === undefined) return '';
+  if (typeof value !== 'object') return String(value);
+  // What GetSecretValue takes: the ARN, or the name when only that is known.
+  if ('secretName' in value) return value.secretFullArn ?? value.secretName;
+  return value.join(',');
+}
+
+/** Those whose value is known already: others cannot be checked before the deployment. */
+export function known(environment: Record<string, string>): Record<string, string> {
+  return Object.fromEntries(Object.entries(environment).filter(([, text]) => !Token.isUnresolved(text)));
+}

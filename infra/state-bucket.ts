@@ -1,0 +1,45 @@
+import { Duration, RemovalPolicy } from 'aws-cdk-lib';
+import { type IRole, PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import type { IKey } from 'aws-cdk-lib/aws-kms';
+import { BlockPublicAccess, Bucket, BucketEncryption, type IBucket } from 'aws-cdk-lib/aws-s3';
+import type { Construct } from 'constructs';
+import { acceptFinding, acceptWildcard } from './accepted-finding.ts';
+
+export interface StateBucketProps {
+  readonly encryptionKey?: IKey | undefined;
+  readonly removalPolicy?: RemovalPolicy | undefined;
+}
+
+/** The bucket for plans, snapshots and reports, by run. */
+export function stateBucket(scope: Construct, { encryptionKey, removalPolicy }: StateBucketProps): IBucket {
+  const bucket = new Bucket(scope, 'State', {
+    blockPublicAccess: BlockPublicAccess.BLOCK_ALL,
+    ...(encryptionKey
+      ? { encryption: BucketEncryption.KMS, encryptionKey, bucketKeyEnabled: true }
+      : { encryption: BucketEncryption.S3_MANAGED }),
+    enforceSSL: true,
+    versioned: true,
+    removalPolicy: removalPolicy ?? RemovalPolicy.RETAIN,
+    lifecycleRules: [
+      { prefix: 'runs/', expiration: Duration.days(90) },
+      { noncurrentVersionExpiration: Duration.days(30), abortIncompleteMultipartUploadAfter: Duration.days(1) },
+    ],
+  });
+  acceptFinding(bucket, 'S1', 'Only the functions beside it use it; audit it with CloudTrail data events.');
+  // Bucket's own types miss the interface by `exactOptionalPropertyTypes`.
+  return bucket as IBucket;
+}
+
+/** Lets a role read the state, and write the keys that match `writes`, such as `runs/*`. */
+export function allowState(role: IRole, bucket: IBucket, writes: readonly string[]): void {
+  // Without it, S3 answers 403 for a key that is not there. Such an answer knows no s3:prefix, so there is no condition.
+  role.addToPrincipalPolicy(new PolicyStatement({ actions: ['s3:ListBucket'], resources: [bucket.bucketArn] }));
+  const all = bucket.arnForObjects('*');
+  role.addToPrincipalPolicy(new PolicyStatement({ actions: ['s3:GetObject'], resources: [all] }));
+  // Conditional writes need no more: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+  const written = writes.map((pattern) => bucket.arnForObjects(pattern));
+  role.addToPrincipalPolicy(new PolicyStatement({ actions: ['s3:PutObject'], resources: written }));
+  for (const resource of [all, ...written.filter((arn) => arn.endsWith('*'))])
+    acceptWildcard(role, resource, 'The objects of one bucket, whose keys hold run ids and digests.');
+  bucket.encryptionKey?.grant(role, 'kms:Decrypt', 'kms:GenerateDataKey');
+}

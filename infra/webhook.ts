@@ -1,0 +1,84 @@
+import { ArnFormat, Duration, Stack } from 'aws-cdk-lib';
+import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import type { IKey } from 'aws-cdk-lib/aws-kms';
+import { FunctionUrlAuthType } from 'aws-cdk-lib/aws-lambda';
+import { type ISecret, Secret } from 'aws-cdk-lib/aws-secretsmanager';
+import type { StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
+import { Construct } from 'constructs';
+import { acceptFinding, acceptWildcard } from './accepted-finding.ts';
+import { type FunctionSettings, TaskFunction } from './task-function.ts';
+
+export interface WebhookOptions {
+  /**
+   * The secret that holds the bearer tokens, as `{"current": …, "previous": …}` or one as text.
+   * @default - a new secret with a generated token
+   */
+  readonly tokenSecret?: ISecret | undefined;
+  /**
+   * How many requests are served at once; others get status 429. Lambda sets them aside from the account's quota, of
+   * which 100 must remain.
+   * @default 5
+   */
+  readonly reservedConcurrency?: number | undefined;
+}
+
+export interface WebhookProps extends WebhookOptions, FunctionSettings {
+  readonly stateMachine: StateMachine;
+}
+
+/**
+ * A public address at which whoever has the token starts runs and asks for their outcome.
+ * **Warning**: whoever has the token may ask for anything that an execution input can say.
+ */
+export class Webhook extends Construct {
+  /** Where runs are started: `https://…/runs` */
+  readonly url: string;
+  readonly tokenSecret: ISecret | Secret;
+  readonly function: TaskFunction;
+
+  constructor(scope: Construct, id: string, props: WebhookProps) {
+    super(scope, id);
+    const { stateMachine, environment, reservedConcurrency = 5 } = props;
+    this.tokenSecret = props.tokenSecret ?? this.#generateToken(props.encryptionKey);
+    this.function = new TaskFunction(this, 'Webhook', {
+      ...props,
+      task: 'webhook',
+      environment: {
+        ...environment,
+        WEBHOOK: 'on',
+        WEBHOOK_TOKEN_SECRET: this.tokenSecret.secretFullArn ?? this.tokenSecret.secretName,
+        STATE_MACHINE_ARN: stateMachine.stateMachineArn,
+      },
+      timeout: Duration.seconds(20),
+      reservedConcurrency,
+    });
+    const { role, handler } = this.function;
+    const executions = Stack.of(this).formatArn({
+      service: 'states',
+      resource: 'execution',
+      resourceName: `${stateMachine.stateMachineName}:*`,
+      arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+    });
+    const { stateMachineArn } = stateMachine;
+    role.addToPolicy(new PolicyStatement({ actions: ['states:StartExecution'], resources: [stateMachineArn] }));
+    role.addToPolicy(new PolicyStatement({ actions: ['states:DescribeExecution'], resources: [executions] }));
+    acceptWildcard(role, executions, 'The executions of one state machine, by run id.');
+    this.tokenSecret.grantRead(role);
+    this.url = `${handler.addFunctionUrl({ authType: FunctionUrlAuthType.NONE }).url}runs`;
+  }
+
+  #generateToken(encryptionKey: IKey | undefined): Secret {
+    const secret = new Secret(this, 'Token', {
+      ...(encryptionKey && { encryptionKey }),
+      description: 'Harness CI Image Factory: bearer tokens of the webhook, {"current": …, "previous": …}',
+      generateSecretString: {
+        secretStringTemplate: '{}',
+        generateStringKey: 'current',
+        passwordLength: 48,
+        excludePunctuation: true,
+      },
+    });
+    acceptFinding(secret, 'SMG4', 'The other end, in Harness, is changed by hand: docs/triggers.md says how.');
+    return secret;
+  }
+}

@@ -1,0 +1,210 @@
+import { createHash } from 'node:crypto';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { CreateRepositoryCommand, ECRClient, PutImageCommand } from '@aws-sdk/client-ecr';
+import { EcrScans } from '../../functions/aws/ecr-scans.ts';
+import type { Digest } from '../../functions/oci/digest.ts';
+import type { ImageScans } from '../../functions/oci/image-scans.ts';
+import { available } from '../real-parts.ts';
+import { account, type MotoServer, region, startMotoServer } from './moto-server.ts';
+import { type Answer, startScriptedAws } from './scripted-aws.ts';
+
+const host = `${account}.dkr.ecr.${region}.amazonaws.com`;
+const digest = `sha256:${'1'.repeat(64)}` as Digest;
+
+(available('moto_server') ? describe : describe.skip)('the scans of ECR as moto has it', () => {
+  let moto: MotoServer;
+  let client: ECRClient;
+  beforeAll(async () => {
+    moto = await startMotoServer();
+    client = new ECRClient(moto.config);
+  }, 60_000);
+  afterAll(async () => {
+    client?.destroy();
+    await moto?.close();
+  });
+
+  it('are begun for an image that nothing has scanned, and then read', async () => {
+    const repositoryName = 'mirror/harness/ci-addon';
+    await client.send(new CreateRepositoryCommand({ repositoryName }));
+    const layers = [{ digest: `sha256:${createHash('sha256').update('layer').digest('hex')}` }];
+    const manifest = { schemaVersion: 2, mediaType: 'application/vnd.oci.image.manifest.v1+json', layers };
+    const { image } = await client.send(
+      new PutImageCommand({ repositoryName, imageTag: '1', imageManifest: JSON.stringify(manifest) }),
+    );
+    const pushed = image?.imageId?.imageDigest as Digest;
+    const scans = new EcrScans(moto.config).of(host) as ImageScans;
+    expect(await scans.look(repositoryName, pushed)).toMatchObject({ state: 'pending' });
+    expect(await scans.look(repositoryName, pushed)).toEqual({
+      state: 'scanned',
+      findings: [{ id: 'CVE-9999-9999', severity: 'HIGH' }],
+    });
+    await expect(scans.look(repositoryName, digest)).rejects.toMatchObject({ name: 'ImageNotFound' });
+    await expect(scans.look('absent', digest)).rejects.toMatchObject({ name: 'RegistryFailed' });
+  });
+
+  it('are of ECR only', () => {
+    expect(new EcrScans(moto.config).of('registry.example')).toBeUndefined();
+  });
+});
+
+describe('the scans of ECR as a test scripts it', () => {
+  let aws: Awaited<ReturnType<typeof startScriptedAws>> | undefined;
+  afterEach(async () => {
+    await aws?.close();
+    aws = undefined;
+  });
+
+  const refusal = (name: string): Answer => ({ status: 400, body: { __type: name, message: 'no' } });
+  const ok = (body: object): Answer => ({ status: 200, body });
+  type Script = Record<string, Answer | ((input: Record<string, unknown>) => Answer)>;
+
+  async function looking(script: Script) {
+    const started = await startScriptedAws((operation, input) => {
+      const answer = script[operation] ?? refusal('ServerException');
+      return typeof answer === 'function' ? answer(input as Record<string, unknown>) : answer;
+    });
+    aws = started;
+    const scans = new EcrScans(started.config).of(host) as ImageScans;
+    return { calls: started.calls, look: () => scans.look('mirror/plugins/cache', digest) };
+  }
+  const inState = (status: string, more: object = {}) => ({
+    DescribeImageScanFindings: ok({ imageScanStatus: { status, description: 'as it says' }, ...more }),
+  });
+  const operations = (calls: { operation: string }[]) => calls.map(({ operation }) => operation);
+
+  it.each(['PENDING', 'IN_PROGRESS', 'FINDINGS_UNAVAILABLE', 'A_STATE_OF_TOMORROW'])(
+    '%s is waited for',
+    async (status) => {
+      const { look } = await looking(inState(status));
+      expect(await look()).toEqual({ state: 'pending', detail: status });
+    },
+  );
+
+  it.each(['FAILED', 'UNSUPPORTED_IMAGE', 'SCAN_ELIGIBILITY_EXPIRED', 'LIMIT_EXCEEDED', 'IMAGE_ARCHIVED'])(
+    '%s will have no findings, also when old ones are shown',
+    async (status) => {
+      const findings = [{ name: 'CVE-1', severity: 'LOW' }];
+      const { look } = await looking(inState(status, { imageScanFindings: { findings } }));
+      expect(await look()).toEqual({
+        state: 'unscannable',
+        id: status,
+        detail: expect.stringMatching(/\w.*: as it says$/),
+      });
+    },
+  );
+
+  it('COMPLETE has the findings of basic scanning, over all pages', async () => {
+    const pages = [['CVE-1', 'CVE-2'], ['CVE-3']];
+    const { look, calls } = await looking({
+      DescribeImageScanFindings: ({ nextToken }) => {
+        const page = nextToken === undefined ? 0 : Number(nextToken);
+        const findings = pages[page]?.map((name) => ({ name, severity: 'MEDIUM' }));
+        return ok({
+          imageScanStatus: { status: 'COMPLETE' },
+          imageScanFindings: { findings },
+          ...(page + 1 < pages.length && { nextToken: `${page + 1}` }),
+        });
+      },
+    });
+    expect(await look()).toEqual({
+      state: 'scanned',
+      findings: pages.flat().map((id) => ({ id, severity: 'MEDIUM' })),
+    });
+    expect(calls[0]?.input).toEqual({
+      registryId: account,
+      repositoryName: 'mirror/plugins/cache',
+      imageId: { imageDigest: digest },
+      maxResults: 1_000,
+    });
+  });
+
+  it('ACTIVE has the findings of enhanced scanning, but for what is closed or suppressed there', async () => {
+    const finding = (vulnerabilityId: string, severity: string, status?: string) => ({
+      packageVulnerabilityDetails: { vulnerabilityId },
+      severity,
+      status,
+    });
+    const enhancedFindings = [
+      finding('CVE-1', 'CRITICAL', 'ACTIVE'),
+      finding('CVE-2', 'CRITICAL', 'SUPPRESSED'),
+      finding('CVE-3', 'HIGH', 'CLOSED'),
+      { findingArn: 'arn:x', severity: 'UNTRIAGED' },
+    ];
+    const { look } = await looking(inState('ACTIVE', { imageScanFindings: { enhancedFindings } }));
+    expect(await look()).toEqual({
+      state: 'scanned',
+      findings: [
+        { id: 'CVE-1', severity: 'CRITICAL' },
+        { id: 'arn:x', severity: 'UNTRIAGED' },
+      ],
+    });
+  });
+
+  describe('of an image that nothing has scanned', () => {
+    const none = refusal('ScanNotFoundException');
+    const configured = (scanType: string, rules: object[] = [], registryId = account) =>
+      ok({ registryId, scanningConfiguration: { scanType, rules } });
+    const rule = (filter: string, scanFrequency: string) => ({
+      scanFrequency,
+      repositoryFilters: [{ filter, filterType: 'WILDCARD' }],
+    });
+    const scan = (GetRegistryScanningConfiguration: Answer, StartImageScan: Answer) =>
+      looking({ DescribeImageScanFindings: none, GetRegistryScanningConfiguration, StartImageScan });
+
+    it('are begun where scanning is basic', async () => {
+      const { look, calls } = await scan(configured('BASIC'), ok({}));
+      expect(await look()).toMatchObject({ state: 'pending' });
+      expect(calls.at(-1)).toEqual({
+        operation: 'StartImageScan',
+        input: { registryId: account, repositoryName: 'mirror/plugins/cache', imageId: { imageDigest: digest } },
+      });
+    });
+
+    it.each([
+      ['LimitExceededException', 'of today is under way'],
+      ['ValidationException', 'begins by itself'],
+      ['AccessDeniedException', 'may come by the push'],
+    ])('are waited for when asking for one answers %s: it %s', async (name) => {
+      const { look } = await scan(configured('BASIC'), refusal(name));
+      expect(await look()).toMatchObject({ state: 'pending' });
+    });
+
+    it.each([
+      ['UnsupportedImageTypeException', 'UNSUPPORTED_IMAGE'],
+      ['ImageArchivedException', 'IMAGE_ARCHIVED'],
+    ])('will never come when asking for one answers %s', async (name, id) => {
+      const { look } = await scan(configured('BASIC'), refusal(name));
+      expect(await look()).toMatchObject({ state: 'unscannable', id });
+    });
+
+    it.each([
+      [rule('*', 'CONTINUOUS_SCAN'), 'pending'],
+      [rule('mirror/*', 'SCAN_ON_PUSH'), 'pending'],
+      [rule('plugins', 'SCAN_ON_PUSH'), 'pending'],
+      [rule('mirror', 'MANUAL'), 'unscannable'],
+      [rule('prod/*', 'CONTINUOUS_SCAN'), 'unscannable'],
+      [rule('plugins/*', 'CONTINUOUS_SCAN'), 'unscannable'],
+    ])('with enhanced scanning by the rule %j are %s', async (only, state) => {
+      const { look, calls } = await scan(configured('ENHANCED', [only]), ok({}));
+      expect(await look()).toMatchObject({ state });
+      expect(operations(calls)).not.toContain('StartImageScan');
+    });
+
+    it.each([
+      ['of another account', configured('ENHANCED', [], '999999999999')],
+      ['that may not be read', refusal('AccessDeniedException')],
+    ])('are asked for whatever the configuration %s may say', async (_, configuration) => {
+      const { look, calls } = await scan(configuration, ok({}));
+      expect(await look()).toMatchObject({ state: 'pending' });
+      expect(operations(calls)).toContain('StartImageScan');
+    });
+  });
+
+  it.each([
+    ['ThrottlingException', 'RegistryThrottled', 'quota'],
+    ['AccessDeniedException', 'RegistryForbidden', 'ecr:DescribeImageScanFindings'],
+  ])('%s is %s', async (code, name, hint) => {
+    const { look } = await looking({ DescribeImageScanFindings: refusal(code) });
+    await expect(look()).rejects.toMatchObject({ name, hint: expect.stringContaining(hint) });
+  });
+});

@@ -1,0 +1,146 @@
+import { once } from 'node:events';
+import { createServer, type IncomingHttpHeaders } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { anonymous } from '../../functions/oci/auth/credentials.ts';
+import { sendCallback } from '../../functions/report/callback.ts';
+import type { Report } from '../../functions/run/documents.ts';
+import { Runtime } from '../../functions/runtime.ts';
+import { parseConfiguration } from '../../functions/settings/configuration.ts';
+import { MemoryStore } from '../run/memory-store.ts';
+import { startFactory } from './factory.ts';
+
+const path = '/gateway/pipeline/api/webhook/custom/a-trigger-token/v3?accountIdentifier=account';
+const report: Report = {
+  status: 'FAILED',
+  action: 'sync',
+  runId: 'run-1',
+  images: [],
+  config: [],
+  totals: { images: 1, copied: 0, skipped: 0, failed: 1, bytesTransferred: 0, bytesSkipped: 0, durationMs: 5 },
+  error: { name: 'ImagesFailed', message: 'x'.repeat(5_000), hint: 'Each has its reason in the report.' },
+};
+
+describe('the callback', () => {
+  const requests: { url: string; headers: IncomingHttpHeaders; body: unknown }[] = [];
+  let status = 200;
+  const server = createServer(async (request, response) => {
+    const body: unknown = JSON.parse(await text(request));
+    requests.push({ url: request.url ?? '', headers: request.headers, body });
+    response.writeHead(status, { location: '/elsewhere' }).end('{"status":"SUCCESS"}');
+  });
+  let harness: string;
+
+  beforeAll(async () => {
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    harness = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  });
+  afterAll(async () => {
+    server.close();
+    server.closeAllConnections();
+    await once(server, 'close');
+  });
+  beforeEach(() => {
+    requests.length = 0;
+    status = 200;
+  });
+
+  /** What the report gets to hear when the secret holds this. */
+  const call = async (secret?: string | (() => Promise<string>)) => {
+    const runtime = new Runtime({
+      configuration: parseConfiguration({ HARNESS_URL: harness, HARNESS_API_KEY: 'pat.a.b.c' }),
+      store: new MemoryStore(),
+      harnessApiKey: async () => '',
+      credentials: anonymous,
+      repositories: { ensure: async () => undefined, deleteImages: async () => false },
+      callbackTarget: secret === undefined ? undefined : typeof secret === 'string' ? async () => secret : secret,
+    });
+    try {
+      return await sendCallback(report, runtime);
+    } finally {
+      await runtime.close();
+    }
+  };
+
+  it('tells a trigger of Harness how the run ended', async () => {
+    expect(await call(`${harness}${path}`)).toBeUndefined();
+    expect(requests).toEqual([
+      {
+        url: path,
+        headers: expect.objectContaining({ 'content-type': 'application/json' }),
+        body: {
+          runId: 'run-1',
+          status: 'FAILED',
+          action: 'sync',
+          totals: report.totals,
+          error: { name: 'ImagesFailed', message: 'x'.repeat(2_000) },
+        },
+      },
+    ]);
+    expect(requests[0]?.headers).not.toHaveProperty('x-api-key');
+  });
+
+  it('shows the API key that the secret brings along, for accounts that demand one', async () => {
+    expect(await call(JSON.stringify({ url: `${harness}${path}`, token: 'sat.a.b.c' }))).toBeUndefined();
+    expect(requests[0]).toMatchObject({ url: path, headers: { 'x-api-key': 'sat.a.b.c' } });
+  });
+
+  it('is not made when nobody asked for it', async () => {
+    expect(await call()).toBeUndefined();
+    expect(requests).toEqual([]);
+  });
+
+  it.each([
+    ['another host', 'https://evil.example/a-trigger-token'],
+    ['another port', 'http://127.0.0.1:1/a-trigger-token'],
+    ['no URL', 'a-trigger-token'],
+    ['broken JSON', '{"url": "a-trigger-token'],
+    ['JSON without a URL', '{"token": "a-trigger-token", "more": 1}'],
+  ])('goes nowhere when the secret holds %s', async (_, secret) => {
+    expect(await call(secret)).toBe(
+      'Harness was not told of the end: the secret that CALLBACK_URL_SECRET names holds no URL at the host of HARNESS_URL',
+    );
+    expect(requests).toEqual([]);
+  });
+
+  it.each([401, 404, 500, 302])('is a warning when Harness answers %i, which is not tried again', async (answer) => {
+    status = answer;
+    expect(await call(`${harness}${path}`)).toBe(`Harness was not told of the end: it answered ${answer}`);
+    expect(requests).toHaveLength(1);
+  });
+
+  it('is a warning when the secret cannot be read', async () => {
+    const unreadable = async () => {
+      throw new Error('cannot read the secret callback');
+    };
+    expect(await call(unreadable)).toBe('Harness was not told of the end: cannot read the secret callback');
+  });
+});
+
+describe('a run that calls back', () => {
+  it('succeeds when nobody listens, lets the next run begin, and has the warning in its report', async () => {
+    const next: Report[] = [];
+    const factory = await startFactory({
+      callbackTarget: async () => {
+        // As a pipeline may do that is started by the callback.
+        if (next.length === 0) {
+          next.push(report);
+          next[0] = await factory.sync({}, { runId: 'run-2' });
+        }
+        return `${factory.harness.url}${path}`;
+      },
+    });
+    try {
+      const result = await factory.sync({}, { runId: 'run-1' });
+      expect(result).toMatchObject({ status: 'SUCCEEDED', totals: { failed: 0 } });
+      expect(result.warnings).toContainEqual(expect.stringMatching(/^Harness was not told of the end: it answered 4/));
+      expect(await factory.document('runs/run-1/report.json')).toEqual(result);
+      expect(next).toMatchObject([{ runId: 'run-2', status: 'SUCCEEDED' }]);
+      expect(JSON.stringify(result)).not.toContain('a-trigger-token');
+    } finally {
+      await factory.close();
+    }
+  });
+});

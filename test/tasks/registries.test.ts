@@ -1,0 +1,79 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { copy } from '../../functions/copy/copy.ts';
+import { plan } from '../../functions/plan/plan.ts';
+import { report } from '../../functions/report/report.ts';
+import type { Report } from '../../functions/run/documents.ts';
+import { summaryOf } from '../../infra/local/summary.ts';
+import { type Factory, startFactory } from './factory.ts';
+
+let factory: Factory;
+beforeEach(async () => {
+  factory = await startFactory();
+});
+afterEach(() => factory.close());
+
+const of = ({ registries = [] }: Report, host: string) => registries.find((counts) => counts.host === host);
+
+/** What the source was asked, by its own log: only plans and copies ask it. */
+function asked(): Record<string, number> {
+  const methods = factory.source.requests.map(({ method }) => method).toSorted();
+  return Object.fromEntries(
+    [...new Set(methods)].map((method) => [method, methods.filter((m) => m === method).length]),
+  );
+}
+
+describe('a report says what registries were asked', () => {
+  it('each request once, although images are copied at the same time', async () => {
+    const first = await factory.sync({ max_concurrency: 40 });
+    expect(of(first, factory.source.host)).toEqual({
+      host: factory.source.host,
+      requests: asked(),
+      retries: 0,
+      throttles: 0,
+      pauses: 0,
+      mounts: 0,
+    });
+    expect(of(first, factory.target.host)?.requests).toMatchObject({
+      PUT: expect.any(Number),
+      POST: expect.any(Number),
+    });
+    factory.source.requests.length = 0;
+    expect(of(await factory.sync(), factory.source.host)?.requests).toEqual(asked());
+  });
+
+  it('each request once, where each image is copied by a process of its own', async () => {
+    const { waves } = await factory.task(plan, { runId: 'run-1', input: {} });
+    for (const image of waves.flat()) await factory.task(copy, { runId: 'run-1', image });
+    const document = await factory.task(report, { runId: 'run-1', state: {} });
+    expect(of(document, factory.source.host)?.requests).toEqual(asked());
+  });
+
+  it('with what they refused, which the summary tells', async () => {
+    const slower = { status: 429, headers: { 'retry-after': '1' } };
+    factory.source.faults.add({ match: { method: 'GET', path: /\/blobs\// }, act: slower });
+    const document = await factory.sync();
+    expect(of(document, factory.source.host)).toMatchObject({ retries: 1, throttles: 1, pauses: 1 });
+    expect(summaryOf(document)).toContain(
+      `${factory.source.host} answered 1 time "too many requests", and asked for 1 pause`,
+    );
+  });
+
+  it('with the blobs that it took from another of its repositories', async () => {
+    const document = await factory.sync();
+    const answered = factory.target.requests.filter(({ method, status }) => method === 'POST' && status === 201);
+    expect(answered.length).toBeGreaterThan(0);
+    expect(of(document, factory.target.host)).toMatchObject({ mounts: answered.length });
+    expect(of(document, factory.source.host)).toMatchObject({ mounts: 0 });
+  });
+
+  it('with what is left of a pull limit, which the summary tells when it is little', async () => {
+    factory.source.quirks.rateLimit = { limit: 100, windowSeconds: 21_600, remaining: 40 };
+    const plenty = await factory.sync();
+    const { remaining } = factory.source.quirks.rateLimit;
+    expect(of(plenty, factory.source.host)?.pulls).toEqual({ limit: 100, remaining });
+    expect(summaryOf(plenty)).not.toContain('manifest pulls left');
+    factory.source.quirks.rateLimit.remaining = 10;
+    const little = await factory.sync();
+    expect(summaryOf(little)).toContain(`${factory.source.host} has 10 of 100 manifest pulls left`);
+  });
+});

@@ -1,0 +1,188 @@
+import { describe, expect, it } from '@jest/globals';
+import { Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { Match, Template } from 'aws-cdk-lib/assertions';
+import { type IVpc, SecurityGroup, Vpc } from 'aws-cdk-lib/aws-ec2';
+import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { Key } from 'aws-cdk-lib/aws-kms';
+import { Bucket } from 'aws-cdk-lib/aws-s3';
+import { Topic } from 'aws-cdk-lib/aws-sns';
+import { HarnessCiImageFactory, type HarnessCiImageFactoryProps } from '../../infra/harness-ci-image-factory.ts';
+import { everything } from './everything.ts';
+import { embed, newApp, text } from './synthesize.ts';
+
+describe('the construct', () => {
+  it('can be had twice in one stack', () => {
+    const stack = new Stack(newApp(), 'Host');
+    new HarnessCiImageFactory(stack, 'Nightly', { modifyDefault: true });
+    new HarnessCiImageFactory(stack, 'Staging', { modifyDefault: false, registryName: 'staging.example' });
+    Template.fromStack(stack).resourceCountIs('AWS::StepFunctions::StateMachine', 2);
+  });
+
+  const problemsOf = (props: (stack: Stack) => HarnessCiImageFactoryProps): string[] => {
+    try {
+      embed(props);
+    } catch (error) {
+      return (error as Error).message.split('\n');
+    }
+    return [];
+  };
+
+  it('lists every problem of its props at once, by their names', () => {
+    const [first, ...problems] = problemsOf((stack) => ({
+      registryName: `${stack.account}.example`,
+      maxConcurrency: 41,
+      projectId: 'project1',
+      schedule: 'daily',
+      vpcSubnets: {},
+      createVpcEndpoints: true,
+      registryCerts: '/etc/docker/certs.d',
+      proxy: { url: 'proxy.example' },
+      overdueAfter: Duration.minutes(90),
+    }));
+    expect(first).toBe('the props of Host/Factory have 10 problems');
+    expect(problems.map((line) => line.trim().replace(/:.*/, '')).toSorted()).toEqual([
+      'createVpcEndpoints',
+      'layers',
+      'maxConcurrency',
+      'orgId',
+      'overdueAfter',
+      'proxy.url',
+      'registryCerts',
+      'registryName',
+      'schedule',
+      'vpcSubnets',
+    ]);
+  });
+
+  it.each<[string, (stack: Stack) => HarnessCiImageFactoryProps]>([
+    ['securityGroups', (stack) => ({ vpc: new Vpc(stack, 'Vpc') as IVpc, securityGroups: [] })],
+    [
+      'securityGroups',
+      (stack) => ({ securityGroups: [SecurityGroup.fromSecurityGroupId(stack, 'Group', 'sg-1234567890abcdef0')] }),
+    ],
+    ['overdueAfter', () => ({ overdueAfter: Duration.hours(169) })],
+    ['extraCaCerts', () => ({ extraCaCerts: 'ca.pem', layers: everything(new Stack()).layers })],
+    ['scheduleTimeZone', () => ({ scheduleTimeZone: '+02:00' })],
+  ])('refuses a wrong %s', (prop, props) => {
+    expect(problemsOf(props)).toEqual([expect.any(String), expect.stringContaining(`  ${prop}: `)]);
+  });
+
+  it('takes secrets and hosts that are known at deployment only', () => {
+    expect(
+      problemsOf((stack) => ({
+        harnessUrl: `https://${stack.account}.example`,
+        sourceRegistry: [`${stack.account}.example`],
+      })),
+    ).toEqual([]);
+  });
+
+  it('uses a bucket and a topic that it is given, and makes none', () => {
+    const made = embed((stack) => ({
+      bucket: Bucket.fromBucketName(stack, 'Bucket', 'given'),
+      topic: Topic.fromTopicArn(stack, 'Topic', 'arn:aws:sns:eu-west-1:123456789012:given'),
+    }));
+    for (const type of ['AWS::S3::Bucket', 'AWS::SNS::Topic', 'AWS::KMS::Key']) made.template.resourceCountIs(type, 0);
+    expect(made.functions.get('report')?.Environment.Variables).toMatchObject({
+      STATE_BUCKET: 'given',
+      NOTIFICATION_TOPIC_ARN: 'arn:aws:sns:eu-west-1:123456789012:given',
+    });
+    expect(made.permissions('report')).toContain('sns:Publish arn:aws:sns:eu-west-1:123456789012:given');
+    expect(made.permissions('gate')).toContain('s3:PutObject arn:<AWS::Partition>:s3:::given/runs/*');
+  });
+
+  it('encrypts all that it stores with the key that it is given', () => {
+    const { template, functions, permissions } = embed((stack) => ({ encryptionKey: new Key(stack, 'Key') }));
+    const [key] = Object.keys(template.findResources('AWS::KMS::Key'));
+    const arn = { 'Fn::GetAtt': [key, 'Arn'] };
+    template.resourceCountIs('AWS::KMS::Key', 1);
+    template.hasResourceProperties('AWS::S3::Bucket', {
+      BucketEncryption: {
+        ServerSideEncryptionConfiguration: [
+          { BucketKeyEnabled: true, ServerSideEncryptionByDefault: { KMSMasterKeyID: arn, SSEAlgorithm: 'aws:kms' } },
+        ],
+      },
+    });
+    template.hasResourceProperties('AWS::SNS::Topic', { KmsMasterKeyId: arn });
+    template.allResourcesProperties('AWS::Logs::LogGroup', { KmsKeyId: arn });
+    for (const task of functions.keys()) {
+      expect(permissions(task)).toContain(`kms:Decrypt <${key}.Arn>`);
+      expect(permissions(task)).toContain(`kms:GenerateDataKey <${key}.Arn>`);
+    }
+    const logGroups = 'arn:<AWS::Partition>:logs:<AWS::Region>:<AWS::AccountId>:log-group:*';
+    template.hasResourceProperties('AWS::KMS::Key', {
+      KeyPolicy: {
+        Statement: Match.arrayWith([
+          Match.objectLike({
+            Principal: { Service: { 'Fn::Join': ['', ['logs.', { Ref: 'AWS::Region' }, '.amazonaws.com']] } },
+            Condition: { ArnLike: { 'kms:EncryptionContext:aws:logs:arn': Match.anyValue() } },
+          }),
+          Match.objectLike({
+            Principal: { Service: 'cloudwatch.amazonaws.com' },
+            Condition: { StringEquals: { 'aws:SourceAccount': { Ref: 'AWS::AccountId' } } },
+          }),
+        ]),
+      },
+    });
+    const [policy] = Object.values(template.findResources('AWS::KMS::Key'));
+    const conditions = JSON.stringify(policy, (_, value: unknown) =>
+      typeof value === 'object' && value !== null && 'Fn::Join' in value ? text(value) : value,
+    );
+    expect(conditions).toContain(logGroups);
+  });
+
+  it('sets the permissions boundary of every role', () => {
+    const { template } = embed(everything);
+    template.allResourcesProperties('AWS::IAM::Role', { PermissionsBoundary: Match.anyValue() });
+  });
+
+  it('keeps the bucket when the stack goes, unless told otherwise', () => {
+    embed().template.hasResource('AWS::S3::Bucket', { DeletionPolicy: 'Retain' });
+    const { template } = embed(() => ({ removalPolicy: RemovalPolicy.DESTROY }));
+    template.hasResource('AWS::S3::Bucket', { DeletionPolicy: 'Delete' });
+  });
+
+  it('lets somebody start its workflow, and nothing else', () => {
+    const stack = new Stack(newApp(), 'Host');
+    const factory = new HarnessCiImageFactory(stack, 'Factory');
+    const role = new Role(stack, 'Starter', { assumedBy: new ServicePrincipal('lambda.amazonaws.com') });
+    factory.grantStartExecution(role);
+    Template.fromStack(stack).hasResourceProperties('AWS::IAM::Policy', {
+      PolicyName: Match.stringLikeRegexp('^Starter'),
+      PolicyDocument: {
+        Statement: [
+          { Action: 'states:StartExecution', Effect: 'Allow', Resource: { Ref: Match.stringLikeRegexp('Workflow') } },
+        ],
+      },
+    });
+  });
+
+  it('offers the metrics that its functions write, under the name that it gives them', () => {
+    const { factory, functions } = embed();
+    const service = functions.get('report')?.Environment.Variables['POWERTOOLS_SERVICE_NAME'];
+    expect(functions.get('report')?.Environment.Variables['POWERTOOLS_METRICS_NAMESPACE']).toBe(
+      'HarnessCiImageFactory',
+    );
+    const metrics = [
+      factory.metricImagesCopied(),
+      factory.metricImagesFailed(),
+      factory.metricBytesTransferred(),
+      factory.metricRunDuration(),
+      factory.metricThrottles(),
+      factory.metricDriftFound(),
+      factory.metric('Retries', { period: Duration.days(1) }),
+    ].map((metric) => metric.toMetricConfig().metricStat);
+    expect(metrics.map((stat) => `${stat?.namespace} ${stat?.metricName} ${stat?.statistic}`)).toEqual([
+      'HarnessCiImageFactory ImagesCopied Sum',
+      'HarnessCiImageFactory ImagesFailed Sum',
+      'HarnessCiImageFactory BytesTransferred Sum',
+      'HarnessCiImageFactory RunDuration Maximum',
+      'HarnessCiImageFactory Throttles Sum',
+      'HarnessCiImageFactory DriftFound Sum',
+      'HarnessCiImageFactory Retries Sum',
+    ]);
+    expect(metrics.at(-1)?.period.toDays()).toBe(1);
+    for (const stat of metrics) expect(stat?.dimensions).toEqual([{ name: 'service', value: service }]);
+    expect(factory.metricRunsFailed().toMetricConfig().metricStat?.metricName).toBe('ExecutionsFailed');
+    expect(factory.metricRunsSucceeded().toMetricConfig().metricStat?.metricName).toBe('ExecutionsSucceeded');
+  });
+});

@@ -1,0 +1,39 @@
+import { Duration, type Stack } from 'aws-cdk-lib';
+import { Vpc } from 'aws-cdk-lib/aws-ec2';
+import { ManagedPolicy } from 'aws-cdk-lib/aws-iam';
+import { Key } from 'aws-cdk-lib/aws-kms';
+import { LayerVersion } from 'aws-cdk-lib/aws-lambda';
+import { Secret } from 'aws-cdk-lib/aws-secretsmanager';
+import type { HarnessCiImageFactoryProps } from '../../infra/harness-ci-image-factory.ts';
+
+/** Props that make every resource that the construct can make. */
+export function everything(stack: Stack): HarnessCiImageFactoryProps {
+  const account = '123456789012';
+  return {
+    registryName: `${account}.dkr.ecr.eu-west-1.amazonaws.com/mirror`,
+    registryCredentialsSecret: Secret.fromSecretNameV2(stack, 'Credentials', 'registries'),
+    callbackUrlSecret: Secret.fromSecretNameV2(stack, 'Callback', 'callback'),
+    webhook: {},
+    vpc: Vpc.fromVpcAttributes(stack, 'Vpc', {
+      vpcId: 'vpc-1234567890abcdef0',
+      vpcCidrBlock: '10.0.0.0/16',
+      availabilityZones: ['eu-west-1a', 'eu-west-1b'],
+      privateSubnetIds: ['subnet-1234567890abcdef0', 'subnet-1234567890abcdef1'],
+      privateSubnetRouteTableIds: ['rtb-1234567890abcdef0', 'rtb-1234567890abcdef1'],
+    }),
+    createVpcEndpoints: true,
+    proxy: { url: 'http://proxy.example:3128', bypass: ['.corp.example'] },
+    layers: [
+      LayerVersion.fromLayerVersionArn(
+        stack,
+        'Certificates',
+        `arn:aws:lambda:eu-west-1:${account}:layer:certificates:1`,
+      ),
+    ],
+    registryCerts: '/opt/certs.d',
+    extraCaCerts: '/opt/ca.pem',
+    encryptionKey: new Key(stack, 'Key', { enableKeyRotation: true }),
+    overdueAfter: Duration.days(7),
+    permissionsBoundary: ManagedPolicy.fromManagedPolicyName(stack, 'Boundary', 'boundary'),
+  };
+}

@@ -1,0 +1,81 @@
+import { SFNClient } from '@aws-sdk/client-sfn';
+import { describe, expect, it } from '@jest/globals';
+import { Executions } from '../../functions/aws/executions.ts';
+import type { Report } from '../../functions/run/documents.ts';
+import { runStatus } from '../../functions/webhook/run-status.ts';
+import { startScriptedAws } from '../aws/scripted-aws.ts';
+
+const report: Report = {
+  status: 'SUCCEEDED',
+  action: 'sync',
+  runId: 'run',
+  images: [],
+  config: [
+    { module: 'ci', infrastructureType: 'K8', field: 'addonTag', from: null, to: 'a/b:1', status: 'updated' },
+    { module: 'ci', infrastructureType: 'K8', field: 'gitCloneTag', from: 'c', to: 'c', status: 'unchanged' },
+  ],
+  totals: { images: 5, copied: 3, skipped: 2, failed: 0, bytesTransferred: 9, bytesSkipped: 1, durationMs: 7 },
+};
+const reason = 'run r1 (sync) is at work on this account';
+
+/** What is told of an execution that Step Functions describes so. */
+async function told(description: object) {
+  const aws = await startScriptedAws(() => ({ status: 200, body: { startDate: 1_000, ...description } }));
+  const client = new SFNClient(aws.config);
+  try {
+    const executions = new Executions('arn:aws:states:eu-west-1:123456789012:stateMachine:factory', client);
+    const execution = await executions.find('run-1');
+    expect(aws.calls).toEqual([
+      {
+        operation: 'DescribeExecution',
+        input: { executionArn: 'arn:aws:states:eu-west-1:123456789012:execution:factory:run-1' },
+      },
+    ]);
+    return execution && runStatus('run-1', 'https://x/runs/run-1', execution);
+  } finally {
+    client.destroy();
+    await aws.close();
+  }
+}
+
+describe('the status of a run', () => {
+  const run = { runId: 'run-1', url: 'https://x/runs/run-1', startedAt: '1970-01-01T00:16:40.000Z' };
+  const over = { ...run, endedAt: '1970-01-01T00:33:20.000Z' };
+
+  it.each(['RUNNING', 'PENDING_REDRIVE'])('is RUNNING while the execution is %s', async (status) => {
+    expect(await told({ status })).toEqual({ ...run, status: 'RUNNING' });
+  });
+
+  it('has the sums of the report', async () => {
+    expect(await told({ status: 'SUCCEEDED', stopDate: 2_000, output: JSON.stringify(report) })).toEqual({
+      ...over,
+      status: 'SUCCEEDED',
+      action: 'sync',
+      summary: '5 images: 3 copied, 2 present already, 0 failed; fields changed: 1',
+      totals: report.totals,
+    });
+  });
+
+  it('says why a run was skipped', async () => {
+    const output = JSON.stringify({ ...report, status: 'SKIPPED', reason });
+    expect(await told({ status: 'SUCCEEDED', stopDate: 2_000, output })).toMatchObject({
+      status: 'SKIPPED',
+      summary: reason,
+    });
+  });
+
+  it('has the error of a run that failed', async () => {
+    expect(await told({ status: 'FAILED', stopDate: 2_000, error: 'DriftFound', cause: '2 differences' })).toEqual({
+      ...over,
+      status: 'FAILED',
+      error: { name: 'DriftFound', message: '2 differences' },
+    });
+  });
+
+  it.each([
+    [{ status: 'TIMED_OUT', error: 'States.Timeout' }, 'States.Timeout', 'the execution ended as TIMED_OUT'],
+    [{ status: 'ABORTED' }, 'Interrupted', 'the execution ended as ABORTED'],
+  ])('is FAILED for %j', async (description, name, message) => {
+    expect(await told(description)).toMatchObject({ status: 'FAILED', error: { name, message } });
+  });
+});

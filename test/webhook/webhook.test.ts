@@ -1,0 +1,272 @@
+import {
+  CreateStateMachineCommand,
+  DescribeExecutionCommand,
+  ListExecutionsCommand,
+  SFNClient,
+  StopExecutionCommand,
+} from '@aws-sdk/client-sfn';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { Executions } from '../../functions/aws/executions.ts';
+import { parseConfiguration } from '../../functions/settings/configuration.ts';
+import type { RunStatus } from '../../functions/webhook/run-status.ts';
+import { Tokens } from '../../functions/webhook/tokens.ts';
+import { answer, type WebhookParts } from '../../functions/webhook/webhook.ts';
+import { account, type MotoServer, startMotoServer } from '../aws/moto-server.ts';
+import { available } from '../real-parts.ts';
+import { notification, request, type RequestOptions, token } from './request.ts';
+
+const configuration = parseConfiguration({
+  HARNESS_API_KEY_SECRET: 'key',
+  REGISTRY_NAME: 'registry.example/mirror',
+});
+
+type Answer = Omit<RunStatus, 'error'> & { error?: { name: string; problems?: { path: string }[] } };
+
+(available('moto_server') ? describe : describe.skip)('the webhook', () => {
+  let moto: MotoServer;
+  let client: SFNClient;
+  let stateMachineArn: string;
+  let parts: WebhookParts;
+  let machines = 0;
+  let secretReads = 0;
+  const logged: unknown[] = [];
+
+  beforeAll(async () => {
+    moto = await startMotoServer();
+    client = new SFNClient(moto.config);
+  }, 60_000);
+  afterAll(async () => {
+    client?.destroy();
+    await moto?.close();
+  });
+  beforeEach(async () => {
+    const { stateMachineArn: arn = '' } = await client.send(
+      new CreateStateMachineCommand({
+        name: `factory-${++machines}`,
+        definition: '{"StartAt":"End","States":{"End":{"Type":"Succeed"}}}',
+        roleArn: `arn:aws:iam::${account}:role/workflow`,
+      }),
+    );
+    stateMachineArn = arn;
+    secretReads = 0;
+    const tokens = new Tokens(async () => {
+      secretReads++;
+      return token;
+    });
+    parts = { configuration, tokens, executions: new Executions(arn, client) };
+    for (const level of ['log', 'error', 'warn'] as const)
+      jest.spyOn(console, level).mockImplementation((...line) => void logged.push(...line));
+  });
+  afterEach(() => {
+    jest.restoreAllMocks();
+  });
+
+  const send = async (options?: RequestOptions, moreParts?: Partial<WebhookParts>) => {
+    const { statusCode, headers, body } = await answer(request(options), { ...parts, ...moreParts });
+    return { status: statusCode, headers, body: JSON.parse(body) as Answer };
+  };
+  const post = (input: unknown, headers: Record<string, string> = {}) => send({ body: JSON.stringify(input), headers });
+  const show = (runId: string) => send({ method: 'GET', path: `/runs/${runId}` });
+  const executions = async () => (await client.send(new ListExecutionsCommand({ stateMachineArn }))).executions ?? [];
+  const arnOf = (name: string) => `${stateMachineArn.replace(':stateMachine:', ':execution:')}:${name}`;
+  const stop = (name: string) => client.send(new StopExecutionCommand({ executionArn: arnOf(name) }));
+  const inputOf = async (name: string) => {
+    const { input = '' } = await client.send(new DescribeExecutionCommand({ executionArn: arnOf(name) }));
+    return JSON.parse(input) as unknown;
+  };
+  describe('starting a run', () => {
+    it('passes the body on as the execution input, and says where to ask for the outcome', async () => {
+      const input = { action: 'sync', modules: ['ci'], pins: { 'harness/ci-addon': '1.2.3' } };
+      const { status, headers, body } = await post(input);
+      expect(status).toBe(202);
+      expect(headers['content-type']).toBe('application/json');
+      expect(body).toEqual({
+        runId: expect.stringMatching(/^webhook-[0-9a-f]{64}$/),
+        status: 'RUNNING',
+        url: `https://abc.lambda-url.eu-west-1.on.aws/runs/${body.runId}`,
+      });
+      expect((await executions()).map(({ name }) => name)).toEqual([body.runId]);
+      expect(await inputOf(body.runId)).toEqual(input);
+    });
+
+    it.each([
+      ['nothing', undefined],
+      ['white space', ' \n'],
+      ['a notification of a pipeline', notification()],
+      ['a notification without an execution', notification({ planExecutionId: undefined, eventType: 'TriggerFailed' })],
+    ])('starts one with the defaults when sent %s', async (_, body) => {
+      const { status, body: run } = await send(body === undefined ? {} : { body });
+      expect(status).toBe(202);
+      expect(await inputOf(run.runId)).toEqual({});
+    });
+
+    it('reads bodies that Lambda has encoded', async () => {
+      const body = Buffer.from('{"action":"plan","soak_days":3}').toString('base64');
+      expect(await inputOf((await send({ body, base64: true })).body.runId)).toEqual({ action: 'plan', soak_days: 3 });
+    });
+
+    it('answers a bad input with every problem, and starts nothing', async () => {
+      const { status, body } = await post({ action: 'sink', max_concurrency: 99, unknown: 1 });
+      expect(status).toBe(400);
+      expect(body.error?.name).toBe('InvalidInput');
+      const paths = body.error?.problems?.map(({ path }) => path);
+      expect(paths?.toSorted()).toEqual(['$.action', '$.max_concurrency', '$.unknown']);
+      expect(await executions()).toEqual([]);
+    });
+
+    it.each([
+      ['broken JSON', '{'],
+      ['a list', '[]'],
+      ['a text', '"sync"'],
+      ['a notification of nothing', '{"eventData": "none"}'],
+      ['64 KiB of noise', '\0'.repeat(64 * 1024)],
+      ['64 KiB of text', `"${'x'.repeat(64 * 1024 - 2)}"`],
+    ])('refuses %s', async (_, body) => {
+      const response = await send({ body });
+      expect(response.status).toBe(400);
+      expect(JSON.stringify(response.body).length).toBeLessThan(2_000);
+      expect(await executions()).toEqual([]);
+    });
+  });
+
+  describe('a delivery that comes again', () => {
+    it.each([
+      ['with a key', () => post({ action: 'sync' }, { 'idempotency-key': 'Zq3VbXkPT9iPSyVXz1dFZg' })],
+      ['without a key, within minutes', () => post({ action: 'sync' })],
+      ['as a notification', () => send({ body: notification() })],
+    ])('%s starts one run, and gets the same answer', async (_, deliver) => {
+      const [first, ...again] = [await deliver(), await deliver(), await deliver()];
+      for (const other of again) expect(other).toEqual(first);
+      const both = await Promise.all([deliver(), deliver()]);
+      for (const other of both) expect(other).toEqual(first);
+      expect(await executions()).toHaveLength(1);
+    });
+
+    it('as another event of the same pipeline starts no second run', async () => {
+      for (const eventType of ['PipelineSuccess', 'PipelineEnd'])
+        await send({ body: notification({ eventType, endTs: Date.now() }) });
+      expect(await executions()).toHaveLength(1);
+      await send({ body: notification({ planExecutionId: 'another' }) });
+      expect(await executions()).toHaveLength(2);
+    });
+
+    it('when its run is over is told so', async () => {
+      const deliver = () => post({}, { 'idempotency-key': 'k' });
+      const { runId, url } = (await deliver()).body;
+      await stop(runId);
+      expect(await deliver()).toMatchObject({ status: 202, body: { runId, status: 'FAILED', url } });
+      expect(await executions()).toHaveLength(1);
+    });
+
+    it('a day later, with the same body, starts another run', async () => {
+      const now = () => Date.now() + 86_400_000;
+      await send({ body: '{}' });
+      await send({ body: '{}' }, { now });
+      expect(await executions()).toHaveLength(2);
+    });
+
+    it.each(['<+pipeline.executionId>', 'null', '', 'x'.repeat(257), 'é'])(
+      'cannot be told from others by the key %j, which is refused',
+      async (key) => {
+        const { status, body } = await post({}, { 'idempotency-key': key });
+        expect(status).toBe(400);
+        expect(body.error).toMatchObject({ problems: [{ path: 'Idempotency-Key' }] });
+        expect(await executions()).toEqual([]);
+      },
+    );
+  });
+
+  describe('asking for a run', () => {
+    it('tells that it is under way', async () => {
+      const { runId, url } = (await post({})).body;
+      const { status, body } = await show(runId);
+      expect(status).toBe(200);
+      expect(body).toEqual({ runId, url, status: 'RUNNING', startedAt: expect.any(String) });
+    });
+
+    it('tells that somebody stopped it', async () => {
+      const { runId } = (await post({})).body;
+      await stop(runId);
+      expect((await show(runId)).body).toMatchObject({
+        status: 'FAILED',
+        error: { name: 'Interrupted', message: 'the execution ended as ABORTED' },
+      });
+    });
+
+    it('knows no run that was never started', async () => {
+      expect((await show('nobody')).status).toBe(404);
+    });
+
+    it.each(['a:b', '..', '%2e%2e', 'x'.repeat(81), '-x', 'a*'])('does not even ask AWS for %s', async (runId) => {
+      // It would call the ARN invalid, which is no answer to whoever asked.
+      const find = jest.spyOn(parts.executions, 'find');
+      expect((await show(runId)).status).toBe(404);
+      expect(find).not.toHaveBeenCalled();
+    });
+  });
+
+  describe('requests that cannot be served', () => {
+    it.each<[number, string, RequestOptions]>([
+      [404, 'another path', { path: '/' }],
+      [404, 'a longer path', { method: 'GET', path: '/runs/a/b' }],
+      [405, 'a list of runs', { method: 'GET' }],
+      [405, 'a change of a run', { path: '/runs/a' }],
+      [405, 'a deletion', { method: 'DELETE', path: '/runs/a' }],
+      [413, 'a body above 64 KiB', { body: `"${'x'.repeat(64 * 1024)}"` }],
+      [413, 'an encoded body above 64 KiB', { body: Buffer.alloc(64 * 1024 + 1).toString('base64'), base64: true }],
+      [415, 'a form', { body: 'action=sync', headers: { 'content-type': 'application/x-www-form-urlencoded' } }],
+      [415, 'a body without a type', { body: '{}', headers: { 'content-type': undefined } }],
+      [415, 'a type that only begins so', { body: '{}', headers: { 'content-type': 'application/jsonlines' } }],
+    ])('get %i: %s', async (status, _, options) => {
+      const response = await send(options);
+      expect(response.status).toBe(status);
+      expect(response.body.error).toEqual({ name: expect.any(String), message: expect.any(String) });
+      if (status === 405) expect(response.headers['allow']).toMatch(/^(?:GET|POST)$/);
+      expect(await executions()).toEqual([]);
+    });
+
+    it('take JSON by any spelling of its type', async () => {
+      for (const type of ['application/json;charset=UTF-8', 'Application/JSON ; charset=utf-8', 'application/json'])
+        expect((await post({ action: 'plan' }, { 'content-type': type })).status).toBe(202);
+    });
+  });
+
+  describe('requests without a good token', () => {
+    const bad: [string, string | undefined][] = [
+      ['none', undefined],
+      ['a masked one, as in a probe', 'Bearer <<<token>>>'],
+      ['another scheme', `Basic ${token}`],
+      ['a wrong one', 'Bearer not-the-token-at-all'],
+      ['the beginning of a good one', `Bearer ${token.slice(0, -1)}`],
+    ];
+    const targets: RequestOptions[] = [
+      { body: '{}' },
+      { method: 'GET', path: '/runs/x' },
+      { method: 'GET', path: '/' },
+      { method: 'PUT', path: '/x', body: 'x'.repeat(70_000) },
+    ];
+
+    it.each(bad)('get 401 and learn nothing: %s', async (_, authorization) => {
+      const responses = await Promise.all(targets.map((target) => send({ ...target, headers: { authorization } })));
+      for (const response of responses) expect(response).toEqual(responses[0]);
+      expect(responses[0]).toMatchObject({ status: 401, headers: { 'www-authenticate': 'Bearer' } });
+      expect(await executions()).toEqual([]);
+    });
+
+    it('cost no reading of the secret when there is nothing like a token, and leave no line in the log', async () => {
+      logged.length = 0;
+      for (const [, authorization] of bad.slice(0, 3)) await send({ headers: { authorization } });
+      expect(secretReads).toBe(0);
+      for (const [, authorization] of bad) await send({ headers: { authorization } });
+      expect(secretReads).toBe(1);
+      expect(logged).toEqual([]);
+    });
+  });
+
+  it('shows no token in answers and logs', async () => {
+    const answers = [await post({}), await post({ token }, { 'idempotency-key': 'k' }), await show('unknown')];
+    expect(logged.length).toBeGreaterThan(0);
+    const said = JSON.stringify([...answers.map(({ headers }) => headers), ...logged]);
+    expect(said).not.toContain(token);
+  });
+});
