@@ -11,13 +11,19 @@ export function acceptWildcard(construct: IConstruct, resource: string, reason: 
   acceptFinding(construct, `IAM5[Resource::${flat(Stack.of(construct).resolve(resource))}]`, reason);
 }
 
-type Intrinsic = string | { Ref: string } | { 'Fn::GetAtt': string[] } | { 'Fn::Join': [string, Intrinsic[]] };
+type Intrinsic =
+  | string
+  | { Ref: string }
+  | { 'Fn::GetAtt': string[] }
+  | { 'Fn::Join': [string, Intrinsic[]] }
+  | { 'Fn::Select': unknown };
 
 /** An ARN as cdk-nag spells it in the ids of its findings: `<Bucket.Arn>/*`. */
 function flat(value: Intrinsic): string {
   if (typeof value === 'string') return value;
   if ('Ref' in value) return `<${value.Ref}>`;
   if ('Fn::GetAtt' in value) return `<${value['Fn::GetAtt'].join('.')}>`;
+  if ('Fn::Select' in value) return JSON.stringify(value);
   const [separator, parts] = value['Fn::Join'];
   return parts.map(flat).join(separator);
 }

@@ -1,5 +1,7 @@
-import { Token } from 'aws-cdk-lib';
+import { Stack, Token } from 'aws-cdk-lib';
+import { StateMachine, StateMachineType } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
+import { parseEcrHost } from '../functions/aws/ecr.ts';
 import { FactoryError, type Problem } from '../functions/errors.ts';
 import { NetworkError } from '../functions/http/network-error.ts';
 import { proxyFor } from '../functions/http/proxy.ts';
@@ -10,7 +12,13 @@ import { environmentOf, known, settingOf } from './settings.ts';
 
 /** Throws `InvalidConfiguration` with every problem of the props at once: wrong values, and what does not go together. */
 export function assertProps(scope: Construct, props: HarnessCiImageFactoryProps): void {
-  const problems = [...settingProblems(props), ...networkProblems(props), ...operationsProblems(props)];
+  const problems = [
+    ...settingProblems(props),
+    ...templateProblems(props),
+    ...ecrProblems(scope, props),
+    ...networkProblems(props),
+    ...operationsProblems(props),
+  ];
   if (problems.length === 0) return;
   const count = `${problems.length} problem${problems.length === 1 ? '' : 's'}`;
   // In the message, because that is all that CDK shows of an error.
@@ -35,6 +43,54 @@ function settingProblems(props: HarnessCiImageFactoryProps): Problem[] {
     for (const problem of error.problems ?? []) problems.push({ ...problem, path: settingOf(problem.path) });
   }
   return problems;
+}
+
+function templateProblems(props: HarnessCiImageFactoryProps): Problem[] {
+  return (['gatherScanTemplate', 'buildPushTemplate'] as const)
+    .filter((prop) => {
+      const template = props[prop];
+      return template instanceof StateMachine && template.stateMachineType === StateMachineType.EXPRESS;
+    })
+    .map((path) => ({
+      path,
+      found: 'an Express workflow',
+      allowed: 'a Standard one, whose executions can be looked at',
+    }));
+}
+
+function ecrProblems(scope: Construct, props: HarnessCiImageFactoryProps): Problem[] {
+  const problems: Problem[] = [];
+  const { registryName, sourceRegistry = [], ecrRoleArn = '', ecrTags = {} } = props;
+  if (registryName !== undefined && !Token.isUnresolved(registryName) && !ecrAccount(registryName)) {
+    const set = {
+      ecrTagMutability: props.ecrTagMutability === 'IMMUTABLE',
+      ecrKmsKey: props.ecrKmsKey !== undefined,
+      ecrKeepVersions: props.ecrKeepVersions !== undefined,
+      ecrTags: Object.keys(ecrTags).length > 0,
+    };
+    for (const [path, isSet] of Object.entries(set))
+      if (isSet)
+        problems.push({ path, found: 'a value', allowed: 'nothing when images are stored elsewhere than in ECR' });
+  }
+  for (const [key, value] of Object.entries(ecrTags))
+    if (/[=,]/.test(key) || value.includes(','))
+      problems.push({ path: 'ecrTags', found: render(`${key}: ${value}`), allowed: 'no "," and, in keys, no "="' });
+  const registries = [registryName ?? [], ...sourceRegistry].flat();
+  const accounts = [registryName === undefined ? Stack.of(scope).account : [], ...registries.map(ecrAccount)].flat();
+  const roleAccount = /^arn:[^:]+:iam::(\d{12}):/.exec(ecrRoleArn)?.[1];
+  const isKnown = ![...registries, ...accounts].some((text) => Token.isUnresolved(text));
+  if (roleAccount !== undefined && isKnown && !accounts.includes(roleAccount))
+    problems.push({
+      path: 'ecrRoleArn',
+      found: render(ecrRoleArn),
+      allowed: 'a role of the account of an ECR registry that registryName or sourceRegistry names',
+    });
+  return problems;
+}
+
+/** Of a registry `host[:port][/prefix]`, when it is ECR. */
+function ecrAccount(location: string): string | undefined {
+  return parseEcrHost(location.replace(/\/.*$/, ''))?.accountId;
 }
 
 function networkProblems(props: HarnessCiImageFactoryProps): Problem[] {

@@ -7,6 +7,7 @@ import type { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { IBucket } from 'aws-cdk-lib/aws-s3';
 import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
+import type { Template } from './template.ts';
 import type { WebhookOptions } from './webhook.ts';
 
 /** What the factory does. */
@@ -85,6 +86,52 @@ interface FactorySettings {
    * @default 5
    */
   readonly maxConcurrency?: number | undefined;
+  /**
+   * Judges images in the place of the registry, for executions that wait for scans: a Standard state machine or a
+   * function, as docs/templates.md describes it.
+   * @default - the scans of ECR
+   */
+  readonly gatherScanTemplate?: Template | undefined;
+  /**
+   * Brings images in the place of copying them: a Standard state machine or a function, as docs/templates.md describes
+   * it.
+   * @default - images are copied
+   */
+  readonly buildPushTemplate?: Template | undefined;
+}
+
+/** How the functions use ECR, and what the repositories are like that they make there; docs/ecr.md has more. */
+interface EcrProps {
+  /**
+   * The ARN of a role of the account that `registryName`, or one of `sourceRegistry`, names. The functions ask ECR as
+   * that role for whatever is in its account; in the registry of `registryName` they may then do nothing as themselves.
+   *
+   * **WARNING**: it must trust the roles of the functions, and be allowed what they would be.
+   * @default - the functions ask ECR as themselves
+   */
+  readonly ecrRoleArn?: string | undefined;
+  /**
+   * Whether a tag may be moved to another image.
+   * @default 'MUTABLE'
+   */
+  readonly ecrTagMutability?: 'MUTABLE' | 'IMMUTABLE' | undefined;
+  /**
+   * The key or alias that encrypts the repositories: of their account and region.
+   *
+   * **WARNING**: the policy of a key that does not leave it to its account's policies must let `copy` use it.
+   * @default - ECR's own encryption
+   */
+  readonly ecrKmsKey?: IKey | undefined;
+  /**
+   * Tags of a repository, 5 to 1000, beyond which ECR expires the oldest.
+   * @default - none expires
+   */
+  readonly ecrKeepVersions?: number | undefined;
+  /**
+   * Tags of the repositories, for cost allocation.
+   * @default - none
+   */
+  readonly ecrTags?: Readonly<Record<string, string>> | undefined;
 }
 
 /** When the factory works, and whom it tells. */
@@ -133,7 +180,8 @@ export interface NetworkProps {
   readonly securityGroups?: readonly ISecurityGroup[] | undefined;
   /**
    * Whether to make the endpoints through which the functions reach AWS without the internet: S3 (a gateway, free of
-   * charge), Secrets Manager, SNS, Step Functions, STS, and the two of ECR when images are stored there.
+   * charge), Secrets Manager, SNS, Step Functions, STS, the two of ECR when images are stored there, and Lambda when a
+   * template is a function.
    *
    * **WARNING**: their DNS names, and the route to S3, hold for everything in the VPC. Leave this off where the VPC has
    * such endpoints; each is charged by the hour in every zone.
@@ -223,4 +271,5 @@ interface OperationsProps {
 }
 
 /** Every prop may be left out. */
-export interface HarnessCiImageFactoryProps extends FactorySettings, TriggerProps, NetworkProps, OperationsProps {}
+export interface HarnessCiImageFactoryProps
+  extends FactorySettings, EcrProps, TriggerProps, NetworkProps, OperationsProps {}

@@ -1,7 +1,7 @@
 import { Duration, Names, RemovalPolicy } from 'aws-cdk-lib';
 import type { IMetric, MetricOptions } from 'aws-cdk-lib/aws-cloudwatch';
 import { Connections, type IConnectable } from 'aws-cdk-lib/aws-ec2';
-import { type Grant, type IGrantable, PermissionsBoundary, PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import { type Grant, type IGrantable, PermissionsBoundary } from 'aws-cdk-lib/aws-iam';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { IBucket } from 'aws-cdk-lib/aws-s3';
 import { Secret } from 'aws-cdk-lib/aws-secretsmanager';
@@ -19,12 +19,14 @@ import { Alarms } from './operations/alarms.ts';
 import { Dashboard } from './operations/dashboard.ts';
 import { type FactoryMetric, factoryMetric, metricsNamespace } from './operations/metrics.ts';
 import { Queries } from './operations/queries.ts';
+import { allowRegistry } from './registry-permissions.ts';
 import { RunSchedule } from './schedule.ts';
 import { environmentOf } from './settings.ts';
 import { allowState, stateBucket } from './state-bucket.ts';
 import { type TargetRegistry, targetRegistry } from './target-registry.ts';
 import { type FunctionSettings, TaskFunction } from './task-function.ts';
 import { taskNeeds } from './task-needs.ts';
+import { allowTemplate } from './template.ts';
 import { Webhook } from './webhook.ts';
 import { placeholderOf, readWorkflowDefinition, tasksOf } from './workflow-definition.ts';
 
@@ -78,7 +80,12 @@ export class HarnessCiImageFactory extends Construct implements IConnectable {
     const network = functionNetwork(this, props);
     this.connections = new Connections({ securityGroups: network?.securityGroups ?? [] });
     if (network && props.createVpcEndpoints)
-      addVpcEndpoints(this, network, { ecr: registry.repositoriesArn !== undefined });
+      addVpcEndpoints(this, network, {
+        ecr: registry.ecr !== undefined,
+        lambda: [props.gatherScanTemplate, props.buildPushTemplate].some(
+          (template) => template && 'functionArn' in template,
+        ),
+      });
     const settings = { ...props, harnessApiKeySecret: apiKey, registryName: registry.name };
     const common: FunctionSettings = {
       environment: {
@@ -184,9 +191,10 @@ export class HarnessCiImageFactory extends Construct implements IConnectable {
     task: string,
     common: FunctionSettings,
     registry: TargetRegistry,
-    { harnessApiKeySecret, registryCredentialsSecret, callbackUrlSecret }: HarnessCiImageFactoryProps,
+    settings: HarnessCiImageFactoryProps,
   ): TaskFunction {
     const needs = taskNeeds[task] ?? {};
+    const { harnessApiKeySecret, registryCredentialsSecret, callbackUrlSecret } = settings;
     const environment = {
       ...common.environment,
       STATE_BUCKET: this.bucket.bucketName,
@@ -198,12 +206,9 @@ export class HarnessCiImageFactory extends Construct implements IConnectable {
     allowState(role, this.bucket, ['runs/*', ...(needs.writes ?? [])]);
     if (needs.harnessApiKey) harnessApiKeySecret?.grantRead(role);
     if (needs.registryCredentials) registryCredentialsSecret?.grantRead(role);
-    if (needs.ecr && registry.repositoriesArn) {
-      role.addToPolicy(new PolicyStatement({ actions: [...needs.ecr], resources: [registry.repositoriesArn] }));
-      acceptWildcard(role, registry.repositoriesArn, 'One repository per image, below the prefix of registryName.');
-      const unnamed = ['ecr:GetAuthorizationToken', ...(needs.ecrRegistry ?? [])];
-      role.addToPolicy(new PolicyStatement({ actions: unnamed, resources: ['*'] }));
-    }
+    allowRegistry(role, needs, registry, settings);
+    const template = needs.template && settings[needs.template];
+    if (template) allowTemplate(role, template);
     if (needs.notifies) {
       callbackUrlSecret?.grantRead(role);
       allowToPublish(role, this.topic);

@@ -64,7 +64,7 @@ function portOf({ port, protocol }: URL): number {
 export function addVpcEndpoints(
   scope: Construct,
   { vpc, vpcSubnets }: FunctionNetwork,
-  { ecr }: { ecr: boolean },
+  { ecr, lambda }: { ecr: boolean; lambda: boolean },
 ): void {
   const subnets = vpcSubnets ?? {};
   // ECR keeps layers in S3, so that they come through here as well.
@@ -74,6 +74,7 @@ export function addVpcEndpoints(
     Sns: InterfaceVpcEndpointAwsService.SNS,
     States: InterfaceVpcEndpointAwsService.STEP_FUNCTIONS,
     Sts: InterfaceVpcEndpointAwsService.STS,
+    ...(lambda && { Lambda: InterfaceVpcEndpointAwsService.LAMBDA }),
     ...(ecr && { EcrApi: InterfaceVpcEndpointAwsService.ECR, EcrDkr: InterfaceVpcEndpointAwsService.ECR_DOCKER }),
   };
   for (const [name, service] of Object.entries(services))

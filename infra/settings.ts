@@ -1,5 +1,8 @@
 import { Token } from 'aws-cdk-lib';
+import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
 import type { HarnessCiImageFactoryProps } from './harness-ci-image-factory-props.ts';
+import { keyName } from './registry-permissions.ts';
+import { arnOf, type Template } from './template.ts';
 
 /** The props that every function gets as an environment variable. */
 const settings = [
@@ -18,6 +21,13 @@ const settings = [
   'containerRegistryConnector',
   'modifyDefault',
   'maxConcurrency',
+  'gatherScanTemplate',
+  'buildPushTemplate',
+  'ecrRoleArn',
+  'ecrTagMutability',
+  'ecrKmsKey',
+  'ecrKeepVersions',
+  'ecrTags',
   'callbackUrlSecret',
 ] as const satisfies readonly (keyof HarnessCiImageFactoryProps)[];
 
@@ -34,19 +44,25 @@ export function settingOf(variable: string): string {
 /** The settings as the functions read them. What is not set is left out. */
 export function environmentOf(props: HarnessCiImageFactoryProps): Record<string, string> {
   const environment: Record<string, string> = {};
+  const { ecrKmsKey, ecrTags = {} } = props;
+  const values = {
+    ...props,
+    ecrKmsKey: ecrKmsKey && keyName(ecrKmsKey),
+    ecrTags: Object.entries(ecrTags).map((tag) => tag.join('=')),
+  };
   for (const setting of settings) {
-    const text = textOf(props[setting]);
+    const text = textOf(values[setting]);
     if (text !== '') environment[variableOf(setting)] = text;
   }
   return environment;
 }
 
-function textOf(value: HarnessCiImageFactoryProps[(typeof settings)[number]]): string {
+function textOf(value: string | number | boolean | readonly string[] | ISecret | Template | undefined): string {
   if (value === undefined) return '';
   if (typeof value !== 'object') return String(value);
   // What GetSecretValue takes: the ARN, or the name when only that is known.
   if ('secretName' in value) return value.secretFullArn ?? value.secretName;
-  return value.join(',');
+  return 'join' in value ? value.join(',') : arnOf(value);
 }
 
 /** Those whose value is known already: others cannot be checked before the deployment. */

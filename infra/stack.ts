@@ -1,12 +1,15 @@
 import { statSync } from 'node:fs';
 import { CfnOutput, Stack, type StackProps } from 'aws-cdk-lib';
+import { Alias, type IKey, Key } from 'aws-cdk-lib/aws-kms';
 import { Code, LayerVersion } from 'aws-cdk-lib/aws-lambda';
 import { type ISecret, Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import type { Construct } from 'constructs';
+import { parseEcrHost } from '../functions/aws/ecr.ts';
 import { FactoryError } from '../functions/errors.ts';
 import { formatLocation } from '../functions/oci/reference.ts';
 import type { Configuration } from '../functions/settings/configuration.ts';
 import { HarnessCiImageFactory, type NetworkProps } from './harness-ci-image-factory.ts';
+import { type Template, templateFromArn } from './template.ts';
 
 export interface HarnessCiImageFactoryStackProps extends StackProps {
   readonly configuration: Configuration;
@@ -26,6 +29,9 @@ export class HarnessCiImageFactoryStack extends Stack {
       sourceRegistry: configuration.sources,
       containerRegistryConnector: configuration.connector,
       ...this.#certificates(configuration.registryCerts),
+      gatherScanTemplate: this.#template('GatherScanTemplate', configuration.gatherScanTemplate),
+      buildPushTemplate: this.#template('BuildPushTemplate', configuration.buildPushTemplate),
+      ecrKmsKey: this.#ecrKmsKey(configuration),
       callbackUrlSecret: this.#secret('CallbackUrl', configuration.callbackUrlSecret),
       webhook: configuration.webhook
         ? { tokenSecret: this.#secret('WebhookToken', configuration.webhookTokenSecret) }
@@ -50,6 +56,20 @@ export class HarnessCiImageFactoryStack extends Stack {
       });
     const layer = new LayerVersion(this, 'RegistryCerts', { code: Code.fromAsset(registryCerts) });
     return { layers: [layer], registryCerts: '/opt' };
+  }
+
+  #template(id: string, arn: string | undefined): Template | undefined {
+    return arn === undefined ? undefined : templateFromArn(this, id, arn);
+  }
+
+  /** An id alone is that of a key beside the registry. */
+  #ecrKmsKey({ ecrKmsKey, registry }: Configuration): IKey | undefined {
+    if (ecrKmsKey === undefined) return undefined;
+    const [alias] = /alias\/.+$/.exec(ecrKmsKey) ?? [];
+    if (alias) return Alias.fromAliasName(this, 'EcrKmsKey', alias);
+    const { accountId = this.account, region = this.region } = parseEcrHost(registry?.registry ?? '') ?? {};
+    const keys = `arn:${this.partition}:kms:${region}:${accountId}:key`;
+    return Key.fromKeyArn(this, 'EcrKmsKey', ecrKmsKey.startsWith('arn:') ? ecrKmsKey : `${keys}/${ecrKmsKey}`);
   }
 
   #secret(id: string, nameOrArn: string | undefined): ISecret | undefined {

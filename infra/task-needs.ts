@@ -10,6 +10,8 @@ export interface TaskNeeds {
   ecr?: readonly string[];
   /** ECR actions on the registry as a whole, which know no resources. Default none. */
   ecrRegistry?: readonly string[];
+  /** The customer's function or state machine that it calls, when there is one. */
+  template?: 'gatherScanTemplate' | 'buildPushTemplate';
   /** Keys in the state bucket that it writes beside those of runs. Default none. */
   writes?: readonly string[];
   /** It tells of each outcome: the topic, and who is called back. */
@@ -58,6 +60,7 @@ export const taskNeeds: Readonly<Record<string, TaskNeeds>> = {
     minutes: 15,
     registryCredentials: true,
     ecr: [...push, ...createRepository],
+    template: 'buildPushTemplate',
     writes: [locks, manifestCache, 'built/*'],
   },
   scan: {
@@ -65,6 +68,7 @@ export const taskNeeds: Readonly<Record<string, TaskNeeds>> = {
     minutes: 15,
     ecr: [...manifests, 'ecr:DescribeImageScanFindings', 'ecr:StartImageScan'],
     ecrRegistry: ['ecr:GetRegistryScanningConfiguration'],
+    template: 'gatherScanTemplate',
     writes: [locks, manifestCache],
   },
   snapshot: {

@@ -62,6 +62,16 @@ describe('the CDK app', () => {
     expect(stderr).toMatch(/^ {2}ORG_ID: found "org 1"/m);
   });
 
+  it('lists what does not go together, and deploys nothing', () => {
+    const { status, stderr } = app(
+      { REGISTRY_NAME: 'registry.example', ECR_KMS_KEY: 'alias/images' },
+      { ecrTags: 'a=b' },
+    );
+    expect(status).toBe(2);
+    expect(stderr).toMatch(/^ {2}ecrKmsKey: /m);
+    expect(stderr).toMatch(/^ {2}ecrTags: /m);
+  });
+
   it('deploys the certificates of this machine with the functions', () => {
     const certs = join(outdir, 'certs.d');
     mkdirSync(join(certs, 'registry.example'), { recursive: true });

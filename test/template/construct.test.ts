@@ -6,6 +6,7 @@ import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { Key } from 'aws-cdk-lib/aws-kms';
 import { Bucket } from 'aws-cdk-lib/aws-s3';
 import { Topic } from 'aws-cdk-lib/aws-sns';
+import { DefinitionBody, Pass, StateMachine, StateMachineType } from 'aws-cdk-lib/aws-stepfunctions';
 import { HarnessCiImageFactory, type HarnessCiImageFactoryProps } from '../../infra/harness-ci-image-factory.ts';
 import { everything } from './everything.ts';
 import { embed, newApp, text } from './synthesize.ts';
@@ -54,6 +55,21 @@ describe('the construct', () => {
     ]);
   });
 
+  it('lists each setting of ECR that has no effect where images are stored', () => {
+    const [, ...problems] = problemsOf((stack) => {
+      const { ecrRoleArn, ecrTagMutability, ecrKmsKey, ecrKeepVersions, ecrTags } = everything(stack);
+      const ecr = { ecrRoleArn, ecrTagMutability, ecrKmsKey, ecrKeepVersions, ecrTags };
+      return { ...ecr, registryName: 'registry.example' };
+    });
+    expect(problems.map((line) => line.trim().replace(/:.*/, '')).toSorted()).toEqual([
+      'ecrKeepVersions',
+      'ecrKmsKey',
+      'ecrRoleArn',
+      'ecrTagMutability',
+      'ecrTags',
+    ]);
+  });
+
   it.each<[string, (stack: Stack) => HarnessCiImageFactoryProps]>([
     ['securityGroups', (stack) => ({ vpc: new Vpc(stack, 'Vpc') as IVpc, securityGroups: [] })],
     [
@@ -63,15 +79,32 @@ describe('the construct', () => {
     ['overdueAfter', () => ({ overdueAfter: Duration.hours(169) })],
     ['extraCaCerts', () => ({ extraCaCerts: 'ca.pem', layers: everything(new Stack()).layers })],
     ['scheduleTimeZone', () => ({ scheduleTimeZone: '+02:00' })],
+    ['ecrKeepVersions', () => ({ ecrKeepVersions: 4 })],
+    ['ecrTags', () => ({ ecrTags: { 'a=b': 'c' } })],
+    ['ecrTags', () => ({ ecrTags: { a: 'b,c=d' } })],
+    ['ecrRoleArn', () => ({ ecrRoleArn: 'images' })],
+    [
+      'ecrRoleArn',
+      (stack) => ({ ecrRoleArn: everything(stack).ecrRoleArn, registryName: everything(new Stack()).registryName }),
+    ],
+    ['buildPushTemplate', (stack) => ({ buildPushTemplate: builder(stack, StateMachineType.EXPRESS) })],
   ])('refuses a wrong %s', (prop, props) => {
     expect(problemsOf(props)).toEqual([expect.any(String), expect.stringContaining(`  ${prop}: `)]);
   });
 
-  it('takes secrets and hosts that are known at deployment only', () => {
+  const builder = (stack: Stack, stateMachineType: StateMachineType) =>
+    new StateMachine(stack, 'Builder', {
+      stateMachineType,
+      definitionBody: DefinitionBody.fromChainable(new Pass(stack, 'Build')),
+    });
+
+  it('takes secrets, hosts and templates that are known at deployment only', () => {
     expect(
       problemsOf((stack) => ({
         harnessUrl: `https://${stack.account}.example`,
         sourceRegistry: [`${stack.account}.example`],
+        ecrRoleArn: 'arn:aws:iam::123456789012:role/images',
+        buildPushTemplate: builder(stack, StateMachineType.STANDARD),
       })),
     ).toEqual([]);
   });

@@ -1,9 +1,10 @@
-import { Duration, type Stack } from 'aws-cdk-lib';
+import { Duration, Fn, type Stack } from 'aws-cdk-lib';
 import { Vpc } from 'aws-cdk-lib/aws-ec2';
 import { ManagedPolicy } from 'aws-cdk-lib/aws-iam';
-import { Key } from 'aws-cdk-lib/aws-kms';
-import { LayerVersion } from 'aws-cdk-lib/aws-lambda';
+import { Alias, Key } from 'aws-cdk-lib/aws-kms';
+import { Function as LambdaFunction, LayerVersion } from 'aws-cdk-lib/aws-lambda';
 import { Secret } from 'aws-cdk-lib/aws-secretsmanager';
+import { StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import type { HarnessCiImageFactoryProps } from '../../infra/harness-ci-image-factory.ts';
 
 /** Props that make every resource that the construct can make. */
@@ -13,6 +14,18 @@ export function everything(stack: Stack): HarnessCiImageFactoryProps {
     registryName: `${account}.dkr.ecr.eu-west-1.amazonaws.com/mirror`,
     registryCredentialsSecret: Secret.fromSecretNameV2(stack, 'Credentials', 'registries'),
     callbackUrlSecret: Secret.fromSecretNameV2(stack, 'Callback', 'callback'),
+    sourceRegistry: ['210987654321.dkr.ecr.eu-west-1.amazonaws.com'],
+    gatherScanTemplate: LambdaFunction.fromFunctionArn(
+      stack,
+      'Scanner',
+      `arn:aws:lambda:eu-west-1:${account}:function:scanner:live`,
+    ),
+    buildPushTemplate: StateMachine.fromStateMachineArn(stack, 'Builder', Fn.importValue('builder')),
+    ecrRoleArn: 'arn:aws:iam::210987654321:role/images',
+    ecrTagMutability: 'IMMUTABLE',
+    ecrKmsKey: Alias.fromAliasName(stack, 'RepositoryKey', 'alias/images'),
+    ecrKeepVersions: 40,
+    ecrTags: { team: 'platform', 'cost center': 'a=1' },
     webhook: {},
     vpc: Vpc.fromVpcAttributes(stack, 'Vpc', {
       vpcId: 'vpc-1234567890abcdef0',

@@ -88,6 +88,7 @@ describe('in a VPC', () => {
     expect(endpoints.map(({ ServiceName }) => text(ServiceName).replace(/^.*<AWS::Region>\./, '')).toSorted()).toEqual([
       'ecr.api',
       'ecr.dkr',
+      'lambda',
       's3',
       'secretsmanager',
       'sns',
@@ -98,9 +99,12 @@ describe('in a VPC', () => {
       expect(PrivateDnsEnabled ?? false).toBe(VpcEndpointType === 'Interface');
   });
 
-  it('there are no endpoints of ECR for another registry, and none unasked', () => {
-    const elsewhere = embed((stack) => ({ ...everything(stack), registryName: 'registry.example' }));
-    expect(JSON.stringify(elsewhere.template.findResources('AWS::EC2::VPCEndpoint'))).not.toContain('.ecr.');
+  it('there are no endpoints of ECR for another registry, of Lambda without a template there, and none unasked', () => {
+    const elsewhere = embed((stack) => {
+      const { vpc, createVpcEndpoints, buildPushTemplate } = everything(stack);
+      return { vpc, createVpcEndpoints, buildPushTemplate, registryName: 'registry.example' };
+    });
+    expect(JSON.stringify(elsewhere.template.findResources('AWS::EC2::VPCEndpoint'))).not.toMatch(/\.(ecr|lambda)/);
     const unasked = embed((stack) => ({ vpc: everything(stack).vpc }));
     unasked.template.resourceCountIs('AWS::EC2::VPCEndpoint', 0);
   });

@@ -172,6 +172,73 @@ describe('permissions', () => {
     expect([...made.functions.keys()].flatMap((task) => made.permissions(task)).join('\n')).not.toMatch(/^ecr:/m);
   });
 
+  /** What each task may do that starts with one of `services`. */
+  const granted = (made: ReturnType<typeof synthesize>, ...services: string[]) =>
+    Object.fromEntries(
+      [...made.functions.keys()]
+        .map((task) => [task, made.permissions(task).filter((found) => services.includes(found.split(':')[0] ?? ''))])
+        .filter(([, found]) => found?.length),
+    ) as Record<string, string[]>;
+
+  const registry = '999999999999.dkr.ecr.us-west-2.amazonaws.com/mirror';
+  const ecrTasks = ['plan', 'copy', 'scan', 'snapshot', 'verify', 'prune'].toSorted();
+
+  it('lets those who use ECR assume the role that is given, and do nothing there themselves', () => {
+    const role = 'arn:aws:iam::999999999999:role/images';
+    const made = synthesize({ REGISTRY_NAME: registry, ECR_ROLE_ARN: role, ECR_KMS_KEY: 'alias/images' });
+    expect(granted(made, 'sts', 'ecr', 'kms')).toEqual({
+      ...Object.fromEntries(ecrTasks.map((task) => [task, [`sts:AssumeRole ${role}`]])),
+      report: expect.any(Array),
+    });
+  });
+
+  it('leaves them what they may do where images are stored when the role is for a source', () => {
+    const role = 'arn:aws:iam::210987654321:role/images';
+    const source = '210987654321.dkr.ecr.us-west-2.amazonaws.com';
+    const plain = granted(synthesize({ REGISTRY_NAME: registry }), 'ecr');
+    const made = synthesize({ REGISTRY_NAME: registry, SOURCE_REGISTRY: source, ECR_ROLE_ARN: role });
+    expect(Object.keys(plain).toSorted()).toEqual(ecrTasks);
+    expect(granted(made, 'ecr')).toEqual(plain);
+    expect(granted(made, 'sts')).toEqual(
+      Object.fromEntries(ecrTasks.map((task) => [task, [`sts:AssumeRole ${role}`]])),
+    );
+  });
+
+  const viaEcr = '"StringEquals":{"kms:ViaService":"ecr.us-west-2.amazonaws.com"}';
+  const keys = 'arn:<AWS::Partition>:kms:us-west-2:999999999999:key';
+  const keyArn = 'arn:aws:kms:us-west-2:111111111111:key/1234abcd-12ab-34cd-56ef-1234567890ab';
+  it.each([
+    ['its ARN', keyArn, `${keyArn} if {${viaEcr}}`],
+    ['its id', 'mrk-1234abcd', `${keys}/mrk-1234abcd if {${viaEcr}}`],
+    [
+      'its alias',
+      'alias/images',
+      `${keys}/* if {${viaEcr},"ForAnyValue:StringEquals":{"kms:ResourceAliases":"alias/images"}}`,
+    ],
+  ])('lets copy alone encrypt repositories, with the one key, by %s', (_, ECR_KMS_KEY, resource) => {
+    const made = synthesize({ REGISTRY_NAME: registry, ECR_KMS_KEY });
+    expect(granted(made, 'kms')).toEqual({
+      copy: [`kms:CreateGrant ${resource}`, `kms:DescribeKey ${resource}`],
+      // The topic's.
+      report: expect.any(Array),
+    });
+  });
+
+  it('lets scan and copy each call its own template: a state machine and its executions, or a function', () => {
+    const machine = 'arn:aws:states:us-west-2:123456789012:stateMachine:builder';
+    const lambda = 'arn:aws:lambda:us-west-2:123456789012:function:scanner:live';
+    const starts = [
+      'states:DescribeExecution arn:<AWS::Partition>:states:us-west-2:123456789012:execution:builder:*',
+      `states:StartExecution ${machine}`,
+    ];
+    const invokes = [`lambda:InvokeFunction ${lambda}`];
+    const one = synthesize({ GATHER_SCAN_TEMPLATE: lambda, BUILD_PUSH_TEMPLATE: machine });
+    expect(granted(one, 'states', 'lambda')).toEqual({ scan: invokes, copy: starts });
+    const other = synthesize({ GATHER_SCAN_TEMPLATE: machine, BUILD_PUSH_TEMPLATE: lambda });
+    expect(granted(other, 'states', 'lambda')).toEqual({ scan: starts, copy: invokes });
+    expect(granted(synthesize(), 'states', 'lambda')).toEqual({});
+  });
+
   it.each([
     ['a name', 'team/key', 'arn:<AWS::Partition>:secretsmanager:<AWS::Region>:<AWS::AccountId>:secret:team/key-??????'],
     ['an ARN', credentials, credentials],

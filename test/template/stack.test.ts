@@ -108,7 +108,7 @@ describe('the stack', () => {
   });
 
   it('hands its settings on to every function', () => {
-    const settings = {
+    const elsewhere = {
       HARNESS_URL: 'https://harness.example/gateway',
       HARNESS_ACCOUNT_ID: 'account-1',
       ORG_ID: 'org1',
@@ -122,8 +122,29 @@ describe('the stack', () => {
       TRUSTED_TOKEN_HOSTS: 'tokens.example',
       MODIFY_DEFAULT: 'false',
       MAX_CONCURRENCY: '7',
+      TRUSTED_PRIVATE_HOSTS: '10.0.0.0/8',
+      CALLBACK_URL_SECRET: 'team/callback',
+      BUILD_PUSH_TEMPLATE: 'arn:aws:states:eu-west-1:123456789012:stateMachine:builder',
     };
-    const { functions: configured } = synthesize(settings);
-    for (const { Environment } of configured.values()) expect(Environment.Variables).toMatchObject(settings);
+    const inEcr = {
+      REGISTRY_NAME: '123456789012.dkr.ecr.eu-west-1.amazonaws.com/mirror',
+      GATHER_SCAN_TEMPLATE: 'arn:aws:lambda:eu-west-1:123456789012:function:scanner:live',
+      ECR_ROLE_ARN: 'arn:aws:iam::123456789012:role/images',
+      ECR_TAG_MUTABILITY: 'IMMUTABLE',
+      ECR_KMS_KEY: 'alias/images',
+      ECR_KEEP_VERSIONS: '40',
+      ECR_TAGS: 'team=platform,cost center=a=1',
+    };
+    for (const settings of [elsewhere, inEcr])
+      for (const { Environment } of synthesize(settings).functions.values())
+        expect(Environment.Variables).toMatchObject(settings);
+
+    const source = readFileSync(new URL('functions/settings/configuration.ts', root), 'utf8');
+    const variables = [...source.matchAll(/variable\(\s*'(\w+)'/g)].map(([, name = '']) => name);
+    // Of local runs; of the deployment itself; and a folder (app.test.ts).
+    const others = /^(HARNESS_API_KEY|SCHEDULE|SCHEDULE_TIME_ZONE|WEBHOOK|WEBHOOK_TOKEN_SECRET|REGISTRY_CERTS)$/;
+    expect(variables.filter((name) => !others.test(name)).toSorted()).toEqual(
+      Object.keys({ ...elsewhere, ...inEcr }).toSorted(),
+    );
   });
 });

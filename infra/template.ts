@@ -1,0 +1,43 @@
+import { ArnFormat, Stack } from 'aws-cdk-lib';
+import { PolicyStatement, type Role } from 'aws-cdk-lib/aws-iam';
+import { Function as LambdaFunction, type IFunction } from 'aws-cdk-lib/aws-lambda';
+import { type IStateMachine, StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
+import type { Construct } from 'constructs';
+import { acceptWildcard } from './accepted-finding.ts';
+
+/** What does a step of a run in the factory's place (docs/templates.md). */
+export type Template = IStateMachine | IFunction;
+
+/** The template behind an ARN that `parseConfiguration` accepted: of one of the two kinds. */
+export function templateFromArn(scope: Construct, id: string, arn: string): Template {
+  return arn.split(':')[2] === 'lambda'
+    ? LambdaFunction.fromFunctionArn(scope, id, arn)
+    : StateMachine.fromStateMachineArn(scope, id, arn);
+}
+
+export function arnOf(template: Template): string {
+  return 'stateMachineArn' in template ? template.stateMachineArn : template.functionArn;
+}
+
+/** Lets a role call the template and learn its answer; of a function, the version or alias that was given alone. */
+export function allowTemplate(role: Role, template: Template): void {
+  const arn = arnOf(template);
+  if (!('stateMachineArn' in template)) {
+    role.addToPolicy(new PolicyStatement({ actions: ['lambda:InvokeFunction'], resources: [arn] }));
+    return;
+  }
+  const stack = Stack.of(role);
+  const { region, account } = template.env;
+  const { resourceName: name } = stack.splitArn(arn, ArnFormat.COLON_RESOURCE_NAME);
+  const executions = stack.formatArn({
+    service: 'states',
+    region,
+    account,
+    resource: 'execution',
+    resourceName: `${name}:*`,
+    arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+  });
+  role.addToPolicy(new PolicyStatement({ actions: ['states:StartExecution'], resources: [arn] }));
+  role.addToPolicy(new PolicyStatement({ actions: ['states:DescribeExecution'], resources: [executions] }));
+  acceptWildcard(role, executions, 'The executions of one state machine, by run id.');
+}
