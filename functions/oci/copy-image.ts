@@ -7,6 +7,9 @@ export type { CopyProgress } from './copy-blob.ts';
 /** Blobs of one image in flight at once: as many as a registry is asked for at once (`limits.ts`). */
 export const blobsInFlight = 16;
 
+/** With the next ones, whose uploads are opened while those are sent. */
+const blobsUnderWay = 2 * blobsInFlight;
+
 export type ImageCopy = ManifestsPush;
 
 export interface CopyTotals {
@@ -28,7 +31,7 @@ export async function copyImage(wanted: ImageCopy): Promise<CopiedImage> {
   const copy = counting(wanted, totals);
   // Largest first: a large blob that starts last would be waited for alone.
   const blobs = copy.image.blobs.toSorted((a, b) => b.size - a.size);
-  await inParallel(blobs, blobsInFlight, copy.signal, async (blob, signal) => {
+  await inParallel(blobs, blobsUnderWay, copy.signal, async (blob, signal) => {
     await copyBlob({ ...copy, signal }, blob);
   });
   return { ...totals, confirmed: await finishImage(copy) };

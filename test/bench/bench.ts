@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process';
 import { cp, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { startHarnessApi } from '../../infra/local/embedded/harness-api/server.ts';
 import { startDelayProxy } from './delay-proxy.ts';
 import { measure } from './measure.ts';
@@ -125,6 +127,8 @@ async function measureOnce(setting: Setting, signal?: AbortSignal): Promise<Meas
     source.requests.length = 0;
     target.requests.length = 0;
   }
+  // What the contender before has left to be written must not slow this one down.
+  await promisify(execFile)('sync');
   const usage = await measure(command, home, signal);
   await checkArrival(target, images);
   await Promise.all([source.settle(), target.settle()]);
