@@ -1,15 +1,15 @@
 import { describe, expect, it } from '@jest/globals';
-import { App, Stack } from 'aws-cdk-lib';
+import { Stack } from 'aws-cdk-lib';
 import { Match, Template } from 'aws-cdk-lib/assertions';
 import { Key } from 'aws-cdk-lib/aws-kms';
 import { DefinitionBody, StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { AwsSolutionsChecks } from 'cdk-nag';
 import { RunSchedule, type RunScheduleProps } from '../../infra/schedule.ts';
-import { synthesize, text } from './synthesize.ts';
+import { newApp, synthesize, text } from './synthesize.ts';
 
 /** A schedule alone in a stack. */
 function scheduled(props: Omit<RunScheduleProps, 'stateMachine'> = {}, withKey = false) {
-  const stack = new Stack(new App(), 'Host');
+  const stack = new Stack(newApp(), 'Host');
   const definitionBody = DefinitionBody.fromString('{"StartAt":"End","States":{"End":{"Type":"Succeed"}}}');
   const stateMachine = new StateMachine(stack, 'Machine', { definitionBody });
   const encryptionKey = withKey ? new Key(stack, 'Key') : undefined;

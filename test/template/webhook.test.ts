@@ -1,9 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import { AwsSolutionsChecks } from 'cdk-nag';
-import { App, Stack } from 'aws-cdk-lib';
+import { Stack } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import { HarnessCiImageFactory } from '../../infra/harness-ci-image-factory.ts';
-import { actions, synthesize, text } from './synthesize.ts';
+import { actions, newApp, synthesize, text } from './synthesize.ts';
 
 const tokenSecret = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:tokens-a1B2c3';
 
@@ -98,7 +98,7 @@ describe('the webhook', () => {
   });
 
   it('can have another limit', () => {
-    const stack = new Stack(new App({ context: { 'aws:cdk:bundling-stacks': [] } }), 'Host');
+    const stack = new Stack(newApp(), 'Host');
     new HarnessCiImageFactory(stack, 'Factory', { webhook: { reservedConcurrency: 1 } });
     Template.fromStack(stack).hasResourceProperties('AWS::Lambda::Function', { ReservedConcurrentExecutions: 1 });
   });
