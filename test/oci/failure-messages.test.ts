@@ -6,7 +6,7 @@ import { FactoryError } from '../../functions/errors.ts';
 import { hasBlob } from '../../functions/oci/blobs.ts';
 import { getManifest, putManifest, type Repository, resolveTag } from '../../functions/oci/manifests.ts';
 import { printable } from '../../functions/oci/remote-text.ts';
-import { listTags } from '../../functions/oci/tags.ts';
+import { listTags } from './tags.ts';
 import { type Registry as EmbeddedRegistry, startRegistry } from '../../infra/local/embedded/registry/server.ts';
 import { always, connect, disconnect, errorOf, everything } from './connect.ts';
 import { imageDocument, manifestOf } from './documents.ts';

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { BlobLedger } from '../../functions/oci/blob-ledger.ts';
 import { deleteManifest, getManifest, type Repository, resolveTag } from '../../functions/oci/manifests.ts';
 import { profileOf, type UploadWay } from '../../functions/oci/profile.ts';
-import { listTags } from '../../functions/oci/tags.ts';
+import { listTags } from '../oci/tags.ts';
 import { type Registry as EmbeddedRegistry, startRegistry } from '../../infra/local/embedded/registry/server.ts';
 import type { Image } from '../../infra/local/embedded/registry/storage.ts';
 import { sampleImage } from '../../infra/local/embedded/sample-images.ts';

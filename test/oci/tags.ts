@@ -1,8 +1,8 @@
-import { repositoryScope } from './auth/authorizer.ts';
-import type { Repository } from './manifests.ts';
-import { isTag } from './reference.ts';
-import type { RegistryRequest } from './registry.ts';
-import { RegistryFailure } from './registry-failure.ts';
+import { repositoryScope } from '../../functions/oci/auth/authorizer.ts';
+import type { Repository } from '../../functions/oci/manifests.ts';
+import { isTag } from '../../functions/oci/reference.ts';
+import type { RegistryRequest } from '../../functions/oci/registry.ts';
+import { RegistryFailure } from '../../functions/oci/registry-failure.ts';
 
 const pageLimit = 8 * 1024 * 1024;
 /** Pages, against a registry that never stops offering another one. */
