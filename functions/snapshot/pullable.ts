@@ -11,19 +11,11 @@ import { readImage, repositoryOf } from '../run/images.ts';
 import { isOurs } from '../run/override.ts';
 import type { Runtime } from '../runtime.ts';
 
-const lookupsInFlight = 16;
+const imagesAtOnce = 16;
 /** How many missing pieces a message names. */
 const shownPieces = 20;
 
-/**
- * For so many milliseconds from the start of a run, what it copied is not looked up again: the registry took each blob
- * and each manifest, and confirmed the digest of the root. Later than that, somebody may have cleaned up.
- */
-const trustedMs = 10 * 60_000;
-
 interface Piece {
-  /** An image that needs it. */
-  target: string;
   repository: Repository;
   kind: 'manifest' | 'blob';
   digest: Digest;
@@ -31,8 +23,8 @@ interface Piece {
 
 /**
  * Looks at the registry for all that Harness is about to be pointed at: every image under its tag and with the planned
- * digest, and the manifests and blobs below it. Throws `ImagesIncomplete`, which names what is missing; it is for before
- * the first write.
+ * digest, and the manifests and blobs below it, whether this run copied them or found them. Throws `ImagesIncomplete`,
+ * which names what is missing; it is for before the first write.
  */
 export async function checkPullable(
   plan: Plan,
@@ -41,63 +33,74 @@ export async function checkPullable(
   signal?: AbortSignal,
 ): Promise<void> {
   const missing: string[] = [];
-  /** Each once, however many images share it. */
-  const pieces = new Map<string, Piece>();
-  await inParallel([...targetsOf(plan, changes)], lookupsInFlight, signal, async ([target, expected], lookup) => {
-    const found = await look(target, expected, runtime, lookup);
-    if (typeof found === 'string') missing.push(found);
-    else for (const piece of found) pieces.set(`${piece.repository.name} ${piece.digest}`, piece);
-  });
-  await inParallel([...pieces.values()], lookupsInFlight, signal, async (piece, lookup) => {
-    if (!(await isThere(piece, lookup))) missing.push(`${piece.target} lacks ${piece.kind} ${piece.digest}`);
+  /** Each piece is asked for once, however many images share it. */
+  const asked = new Set<string>();
+  await inParallel([...targetsOf(plan, changes)], imagesAtOnce, signal, async ([target, expected], lookup) => {
+    missing.push(...(await faultsOf(target, expected, runtime, asked, lookup)));
   });
   if (missing.length > 0) throw incomplete(missing.toSorted(), plan);
 }
 
 /** What is about to be written that is at our registry, and the digest that it must have, where one was planned. */
-function targetsOf(
-  { images, registry, startedAt }: Plan,
-  changes: readonly FieldChange[],
-): Map<string, Digest | undefined> {
-  const trusted = Date.now() < Date.parse(startedAt) + trustedMs;
-  const planned = new Map(images.map((image) => [image.image, image]));
-  const targets = new Map<string, Digest | undefined>();
-  for (const { to, image = '' } of changes) {
-    if (to === null || !isOurs(to, registry)) continue;
-    const { status, present, digest } = planned.get(image) ?? {};
-    // What a template of the customer's pushed had no digest when it was planned.
-    const copied = status === 'copy' && !present && digest !== undefined;
-    if (!(copied && trusted)) targets.set(to, digest);
-  }
-  return targets;
+function targetsOf({ images, registry }: Plan, changes: readonly FieldChange[]): Map<string, Digest | undefined> {
+  const planned = new Map(images.map(({ image, digest }) => [image, digest]));
+  return new Map(
+    changes.flatMap(({ to, image = '' }) => (to !== null && isOurs(to, registry) ? [[to, planned.get(image)]] : [])),
+  );
 }
 
-/** What an image consists of below its root, or what is wrong with it. */
-async function look(
+/** What is wrong with an image. */
+async function faultsOf(
   target: string,
   expected: Digest | undefined,
   runtime: Runtime,
+  asked: Set<string>,
   signal: AbortSignal,
-): Promise<Piece[] | string> {
+): Promise<string[]> {
   const reference = parseImageName(target) as Reference;
   const repository = repositoryOf(reference, runtime);
+  const resolved = resolveTag(repository, tagOrDigest(reference), signal);
+  // Where a digest was planned, what is below it is asked for in the same round trip.
+  const root = expected ?? (await resolved);
+  const [served, below] = await Promise.all([
+    resolved,
+    root === undefined ? [] : faultsBelow({ target, repository, root }, runtime, asked, signal),
+  ]);
+  if (served === undefined) return [`${target} is not there`];
+  return served === root ? below : [`${target} is ${served}, not ${root}`];
+}
+
+/** What is missing of the manifests and blobs that a root leads to. */
+async function faultsBelow(
+  { target, repository, root }: { target: string; repository: Repository; root: Digest },
+  runtime: Runtime,
+  asked: Set<string>,
+  signal: AbortSignal,
+): Promise<string[]> {
+  const piece = (kind: Piece['kind'], digest: Digest): Piece => ({ repository, kind, digest });
   try {
-    const root = await resolveTag(repository, tagOrDigest(reference), signal);
-    if (root === undefined) return `${target} is not there`;
-    if (expected !== undefined && root !== expected) return `${target} is ${root}, not ${expected}`;
     const manifest = await runtime.manifests.through(root, () => getManifest(repository, root, signal));
     const { manifests, blobs } = await readImage(manifest, repository, runtime, signal);
-    const piece = (kind: Piece['kind'], digest: Digest): Piece => ({ target, repository, kind, digest });
-    return [
+    const pieces = [
       ...manifests.flatMap(({ digest }) => (digest === root ? [] : piece('manifest', digest))),
       // Windows base layers may be left at the addresses in their descriptors: their absence is no fault.
       ...blobs
         .filter(({ mediaType, urls }) => !(isNondistributable(mediaType) && urls?.length))
         .map(({ digest }) => piece('blob', digest)),
     ];
+    const faults = await Promise.all(
+      pieces.map(async (each) => {
+        const { kind, digest } = each;
+        const key = `${repository.name} ${digest}`;
+        if (asked.has(key)) return [];
+        asked.add(key);
+        return (await isThere(each, signal)) ? [] : `${target} lacks ${kind} ${digest}`;
+      }),
+    );
+    return faults.flat();
   } catch (error) {
     if (!isAbsence(error)) throw error;
-    return `${target}: ${error.message}`;
+    return [`${target}: ${error.message}`];
   }
 }
 

@@ -26,14 +26,14 @@ export async function snapshot({ runId }: SnapshotEvent, { runtime, signal }: Ta
     const scope = { module, infrastructureType };
     if (!scopes.some((known) => isSameScope(known, scope))) scopes.push(scope);
   }
-  const before = await Promise.all(
-    scopes.map(async (scope) => ({ ...scope, overrides: await harness.overrides(scope, signal) })),
-  );
+  const [before] = await Promise.all([
+    Promise.all(scopes.map(async (scope) => ({ ...scope, overrides: await harness.overrides(scope, signal) }))),
+    checkPullable(await documents.plan.get(), planned.changes, runtime, signal),
+  ]);
   const { changes, held } = holdBack(planned.changes, (change) => {
     const now = before.find((scope) => isSameScope(scope, change))?.overrides[change.field] ?? null;
     return now === change.from ? undefined : 'was changed by somebody else while the run was under way';
   });
-  await checkPullable(await documents.plan.get(), changes, runtime, signal);
   const { accountId } = harness;
   await documents.snapshot.put({ runId, accountId, takenAt: new Date().toISOString(), scopes: before });
   await documents.changes.put({ changes, held: [...planned.held, ...held] });

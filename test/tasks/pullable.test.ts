@@ -1,6 +1,4 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import type { Plan } from '../../functions/run/documents.ts';
-import { snapshot } from '../../functions/snapshot/snapshot.ts';
 import { storedImage } from '../oci/stored-images.ts';
 import { type Factory, startFactory } from './factory.ts';
 
@@ -164,21 +162,20 @@ describe('before the first write', () => {
 });
 
 describe('what this run copied', () => {
-  it('is not looked up again: the registry confirmed it a moment ago', async () => {
+  it('is looked up like what was there: each piece once, by HEAD', async () => {
     expect((await factory.sync(choice)).error).toBeUndefined();
-    expect(looks('HEAD', /sha256:/)).toEqual([]);
+    const { children, blobs } = below();
+    const asked = looks('HEAD', /mirror\/plugins\/cache\/.*sha256:/).map(({ path }) => path.split('/').at(-1));
+    expect(asked.toSorted()).toEqual([...new Set([...children, ...blobs])].toSorted());
   });
 
-  it('is looked up after ten minutes, when somebody may have cleaned up', async () => {
-    const { runId } = await factory.sync(choice);
-    const account = factory.harness.state[factory.harness.accountId];
-    if (account) account.ci.K8 = {};
-    factory.target.storage.deleteBlob(repository, below().blobs[0] as string);
-    expect(await factory.task(snapshot, { runId })).toMatchObject({ updates: 3 });
-    const key = `runs/${runId}/plan.json`;
-    const startedAt = new Date(Date.now() - 10 * 60_000).toISOString();
-    const plan = { ...(await factory.document<Plan>(key)), startedAt };
-    await factory.store.put(key, Buffer.from(JSON.stringify(plan)));
-    await expect(factory.task(snapshot, { runId })).rejects.toMatchObject({ name: 'ImagesIncomplete' });
+  it('ends the run when somebody cleaned up between the copy and the switch', async () => {
+    factory.store.onPut = (key) => {
+      const [blob] = below().blobs;
+      if (key.endsWith('/changes.json') && blob !== undefined) factory.target.storage.deleteBlob(repository, blob);
+    };
+    const report = await factory.sync(choice);
+    expect(report.error).toMatchObject({ name: 'ImagesIncomplete', message: expect.stringContaining('lacks blob') });
+    expect(factory.writes()).toEqual([]);
   });
 });
