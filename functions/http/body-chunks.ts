@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import { bytesRead } from './body-memory.ts';
 
 /** What is kept ready for a slow reader; more is left in the kernel's buffers. */
 const highWater = 256 * 1024;
@@ -34,6 +35,7 @@ export async function* bodyChunks(body: Readable): AsyncGenerator<Uint8Array, vo
     for (;;) {
       if (length > 0) {
         const pieces = ready;
+        bytesRead(length);
         ready = [];
         length = 0;
         yield* joined(pieces);

@@ -6,11 +6,18 @@ export interface ImageScans {
    * What is known of one manifest, which is no index: those are not scanned themselves. Begins the scan where that is
    * for the caller to do. Throws `ImageNotFound`, and what the registry's other calls throw.
    */
-  look(repository: string, digest: Digest, signal?: AbortSignal): Promise<ScanAnswer>;
+  look(repository: string, digest: Digest, options?: LookOptions): Promise<ScanAnswer>;
+}
+
+export interface LookOptions {
+  /** Asks for another scan when the last one failed, or was so long ago that much may have become known since. */
+  renew?: boolean;
+  signal?: AbortSignal | undefined;
 }
 
 export type ScanAnswer =
-  | { state: 'scanned'; findings: Finding[] }
+  /** `settled`: these are all findings of the scan. Otherwise it may have ended a moment ago, and more come in. */
+  | { state: 'scanned'; findings: Finding[]; settled?: true }
   /** `detail` says in which state the scan is. */
   | { state: 'pending'; detail: string }
   /** There will be no findings: `id` is the registry's name for why, `detail` says what it means. */

@@ -68,6 +68,12 @@ const ecr: Profile = {
   manifestsPerSecond: 8,
 };
 
+/** https://docs.aws.amazon.com/general/latest/gr/ecr.html: IPv4 hosts, and dual-stack ones with a dash; China's last. */
+export const ecrHosts = [
+  /^(?<accountId>\d{12})\.dkr\.ecr(?<fips>-fips)?\.(?<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?$/,
+  /^(?<accountId>\d{12})\.(?<dualStack>dkr-ecr)(?<fips>-fips)?\.(?<region>[a-z0-9-]+)\.on\.(?:aws|amazonwebservices\.com\.cn)$/,
+] as const;
+
 /** Software that may run under any name is recognised where its name begins the host's. */
 const hosts: readonly (readonly [RegExp, Profile])[] = [
   [
@@ -76,7 +82,7 @@ const hosts: readonly (readonly [RegExp, Profile])[] = [
   ],
   // Refuses chunked uploads (https://github.com/dotnet/sdk-container-builds/issues/287), so all goes by PUT.
   [/(?:^|[.-])(?:docker\.pkg\.dev|gcr\.io)$/, { ...standard, name: 'gar' }],
-  [/\.dkr[.-]ecr(?:-fips)?\.[a-z0-9-]+\.(?:amazonaws\.com(?:\.cn)?|on\.aws|on\.amazonwebservices\.com\.cn)$/, ecr],
+  ...ecrHosts.map((host) => [host, ecr] as const),
   // HEAD of a blob answers 401 (https://github.com/buildbuddy-io/buildbuddy/issues/12635); mounts fail (roadmap#1459).
   [/^public\.ecr\.aws$/, { ...ecr, name: 'ecr-public', mount: 'never', headBlob: false }],
   // PUT of more than some 20 MB answers 413 (https://github.com/goharbor/harbor/issues/23015).

@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { startHarnessApi } from '../../infra/local/embedded/harness-api/server.ts';
 import { startDelayProxy } from './delay-proxy.ts';
 import { measure } from './measure.ts';
-import { engineAlone, ours } from './ours.ts';
+import { engineAlone, floor, ours } from './ours.ts';
 import { type Job, type Peer, peers } from './peers.ts';
 import { type CountedRequest, type RegistryProcess, startRegistry } from './registry.ts';
 import type { Measurement, Row } from './rows.ts';
@@ -39,8 +39,7 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
   const folder = await mkdtemp(join(tmpdir(), 'factory-bench-'));
   try {
     const chosen = (family: string) => options.peers?.includes(family) ?? true;
-    const engine = chosen('engine') ? [await engineAlone(folder)] : [];
-    const wanted = [ours(), ...engine, ...peers].filter(({ family }) => chosen(family));
+    const wanted = [ours(), engineAlone(folder), floor(folder), ...peers].filter(({ family }) => chosen(family));
     const present = wanted.filter((peer) => peer.available());
     // Asked first: a tool that cannot even say its version is better known before than after an hour.
     const descriptions = await Promise.all(present.map(describe));
@@ -49,7 +48,9 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
       onProgress?.(`${workload}: ${workloads[workload].about}`);
       const store = join(folder, 'source');
       const images = await prepare(workloads[workload], store, scale, signal);
-      const contenders = present.filter(({ forMany }) => !forMany || images.length > 1);
+      const contenders = present.filter(
+        ({ forMany, only }) => (!forMany || images.length > 1) && (only?.includes(workload) ?? true),
+      );
       for (const rttMs of options.rtts) {
         const runs = contenders.map((peer) => ({ peer, outcomes: [] as Outcome[] }));
         // All peers once, then all again: what else the machine does meets every one of them.

@@ -17,7 +17,7 @@ interface Options {
 }
 
 const workloadNames = Object.keys(workloads) as WorkloadName[];
-const families = [...new Set(['ours', 'engine', ...peers.map(({ family }) => family)])];
+const families = [...new Set(['ours', 'engine', 'floor', ...peers.map(({ family }) => family)])];
 
 const program = new Command('bench')
   .description(

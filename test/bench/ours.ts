@@ -36,28 +36,47 @@ export function ours(): Peer {
   };
 }
 
-/** The OCI library by itself, bundled as the installed command is. */
-export async function engineAlone(folder: string): Promise<Peer> {
-  const bundle = join(folder, 'engine.mjs');
-  await build({
-    entryPoints: [join(import.meta.dirname, 'engine.ts')],
-    outfile: bundle,
-    bundle: true,
-    minify: true,
-    platform: 'node',
-    target: 'node24',
-    format: 'esm',
-    mainFields: ['module', 'main'],
-    // Dependencies in CommonJS call `require`, which an ES module does not have.
-    banner: { js: `import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);` },
-    logLevel: 'warning',
-  });
+/** The OCI library by itself. */
+export function engineAlone(folder: string): Peer {
   return {
     name: 'ours (engine alone)',
     family: 'engine',
     note: 'the OCI library, without Harness and command line',
+    ...program(folder, 'engine'),
+  };
+}
+
+export function floor(folder: string): Peer {
+  return {
+    name: 'Node.js floor',
+    family: 'floor',
+    note: 'GET, SHA-256 and PUT by undici, and nothing else',
+    only: ['W1', 'W4'],
+    ...program(folder, 'floor'),
+  };
+}
+
+/** A program of this folder, bundled as the installed command is, that gets its job as a file. */
+function program(folder: string, name: string): Pick<Peer, 'available' | 'version' | 'command'> {
+  const bundle = join(folder, `${name}.mjs`);
+  let built: Promise<unknown> | undefined;
+  return {
     ...own,
     async command({ images, source, target, home }) {
+      built ??= build({
+        entryPoints: [join(import.meta.dirname, `${name}.ts`)],
+        outfile: bundle,
+        bundle: true,
+        minify: true,
+        platform: 'node',
+        target: 'node24',
+        format: 'esm',
+        mainFields: ['module', 'main'],
+        // Dependencies in CommonJS call `require`, which an ES module does not have.
+        banner: { js: `import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);` },
+        logLevel: 'warning',
+      });
+      await built;
       const job = join(home, 'job.json');
       await writeFile(job, JSON.stringify({ images, source, target }));
       return { argv: [process.execPath, bundle, job] };

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { available } from '../real-parts.ts';
 import type { Command } from './measure.ts';
-import { type BenchImage, namespace } from './workloads.ts';
+import { type BenchImage, namespace, type WorkloadName } from './workloads.ts';
 
 /** What a peer is asked to do: bring these images from one registry to the other, under the same names. */
 export interface Job {
@@ -27,6 +27,8 @@ export interface Peer {
   note?: string;
   /** Whether it differs from the family's first way only when there are several images. */
   forMany?: true;
+  /** The workloads it can do; default all. */
+  only?: readonly WorkloadName[];
   available(): boolean;
   version(): Promise<string>;
   command(job: Job): Promise<Command>;

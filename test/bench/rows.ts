@@ -18,13 +18,15 @@ export interface Row {
   failure?: string;
 }
 
+const own: readonly string[] = ['ours', 'engine', 'floor'];
+
 /** The fastest of the others (of some families) at the same work, by wall time in milliseconds. */
 export function bestPeer(
   rows: readonly Row[],
   { workload, rttMs }: Row,
   among?: readonly string[],
 ): number | undefined {
-  const others = rows.filter(({ family }) => among?.includes(family) ?? (family !== 'ours' && family !== 'engine'));
+  const others = rows.filter(({ family }) => among?.includes(family) ?? !own.includes(family));
   const walls = others
     .filter((row) => row.workload === workload && row.rttMs === rttMs)
     .flatMap(({ measurement }) => measurement?.wallMs ?? []);

@@ -57,7 +57,7 @@ export async function benchLambda({ repeat, mebibytes, onProgress }: LambdaBench
     deployment = await startDeployment({ folder, source, images: { addonTag: image } });
     const client = ric === undefined ? {} : { runtimeClient: [ric, 'index.handler'] };
     const startUps: StartUp[] = [];
-    for (const options of [...deployment.functions.values(), webhook(deployment)]) {
+    for (const options of deployment.functions.values()) {
       onProgress(`starting ${options.name}`);
       startUps.push(await measureStart({ ...options, ...client }, deployment, repeat));
     }
@@ -85,15 +85,6 @@ async function writeImage(data: string, mebibytes: number): Promise<void> {
   await store.image(repository, { os: 'linux', architecture: 'amd64' }, content, tag);
 }
 
-/** It gets as far as to refuse a request without a token. */
-function webhook({ bundles }: Deployment): LambdaFunctionOptions {
-  const bundle = bundles.get('webhook');
-  if (!bundle) throw new Error('the webhook was not deployed');
-  const known = Object.entries(bundle.environment).filter(([, value]) => typeof value === 'string');
-  const environment = { ...(Object.fromEntries(known) as Record<string, string>), WEBHOOK_TOKEN_SECRET: 'token' };
-  return { name: 'webhook', ...bundle, environment };
-}
-
 async function measureStart(options: LambdaFunctionOptions, { bundles }: Deployment, repeat: number): Promise<StartUp> {
   const { name: task, memoryMiB } = options;
   const event = { runId: 'absent', image: 0, state: {}, input: { action: 'none' }, ...unauthorizedRequest };
@@ -119,6 +110,7 @@ async function measureStart(options: LambdaFunctionOptions, { bundles }: Deploym
   return median(starts, ({ initMs, firstMs }) => initMs + firstMs);
 }
 
+/** The webhook gets as far as to refuse it. */
 const unauthorizedRequest = {
   rawPath: '/runs',
   headers: {},
