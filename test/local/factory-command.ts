@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -26,10 +26,16 @@ export interface CommandOptions {
 const cache = mkdtempSync(join(tmpdir(), 'factory-cache-'));
 process.on('exit', () => rmSync(cache, { recursive: true, force: true }));
 
-const source = join(import.meta.dirname, '../../infra/local/main.ts');
+/** Built outside of the project, so that nothing can be taken from its packages. */
+const installed = mkdtempSync(join(tmpdir(), 'factory-installed-'));
+process.on('exit', () => rmSync(installed, { recursive: true, force: true }));
+const bundle = join(import.meta.dirname, '../../infra/local/bundle.ts');
+const { stderr } = spawnSync(process.execPath, [bundle, installed], { encoding: 'utf8' });
+if (stderr !== '') throw new Error(stderr);
+const main = join(installed, 'factory.mjs');
 
 /** Everything a run of the installed command needs: the embedded servers, a few images, and an empty home. */
-export async function startSetting(main = source) {
+export async function startSetting() {
   const folder = await mkdtemp(join(tmpdir(), 'factory-command-'));
   const harness = await startHarnessApi({
     defaults: {
