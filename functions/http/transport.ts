@@ -29,7 +29,7 @@ export interface TransportOptions {
 }
 
 /** The connections are those of three lanes (`limits.ts`), so that no request ever waits for one. */
-const defaults = { connectionsPerOrigin: 48, connectMs: 10_000, headersMs: 60_000, bodyIdleMs: 30_000 };
+const defaults = { connectionsPerOrigin: 64, connectMs: 10_000, headersMs: 60_000, bodyIdleMs: 30_000 };
 
 export interface Request {
   method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';

@@ -16,8 +16,8 @@ export interface LookOptions {
 }
 
 export type ScanAnswer =
-  /** `settled`: these are all findings of the scan. Otherwise it may have ended a moment ago, and more come in. */
-  | { state: 'scanned'; findings: Finding[]; settled?: true }
+  /** More findings may come in until the registry has told the same for `settlingMs`; 0: these are all. */
+  | { state: 'scanned'; findings: Finding[]; settlingMs: number }
   /** `detail` says in which state the scan is. */
   | { state: 'pending'; detail: string }
   /** There will be no findings: `id` is the registry's name for why, `detail` says what it means. */

@@ -7,8 +7,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
  */
 export type Lane = 'upload' | 'download' | 'request';
 
-/** Requests to one registry at once, in each lane; the transport has connections for all three. */
+/** Bodies to and from one registry at once; the transport has connections for all three lanes. */
 const most = 16;
+/** A plain request waits for the registry more than it works: for each body under way, so many. */
+const requestsPerBody = 2;
 const least = 2;
 /** So many requests in a row without a refusal allow one more at once. */
 const successesPerStep = 20;
@@ -36,7 +38,7 @@ export interface HostCounts {
   readonly pauses: number;
   /** Blobs that it took from another of its repositories. */
   readonly mounts: number;
-  /** Plain requests that may be under way at once, now. */
+  /** Bodies that may be under way at once, each way, now; of plain requests twice as many. */
   readonly concurrency: number;
 }
 
@@ -151,12 +153,16 @@ export class HostLimits {
     for (const lane of ['upload', 'download', 'request'] as const) {
       const { waiting } = this.#lanes[lane];
       for (const go of waiting) {
-        if (this.#lanes[lane].active >= this.#concurrency) break;
+        if (this.#lanes[lane].active >= this.#width(lane)) break;
         waiting.delete(go);
         this.#lanes[lane].active++;
         go();
       }
     }
+  }
+
+  #width(lane: Lane): number {
+    return lane === 'request' ? this.#concurrency * requestsPerBody : this.#concurrency;
   }
 
   #increase(): void {

@@ -43,7 +43,7 @@ afterEach(() => {
 });
 
 /** Asks for so many slots; `slots` has those that were given. */
-async function ask(count: number, lane: Lane = 'request', signal?: AbortSignal): Promise<void> {
+async function ask(count: number, lane: Lane = 'download', signal?: AbortSignal): Promise<void> {
   for (let i = 0; i < count; i++) {
     limits.enter(lane, 'GET', signal).then(
       (slot) => slots.push(slot),
@@ -55,14 +55,14 @@ async function ask(count: number, lane: Lane = 'request', signal?: AbortSignal):
 
 async function succeed(times: number): Promise<void> {
   for (let i = 0; i < times; i++) {
-    const slot = await limits.enter('request', 'GET');
+    const slot = await limits.enter('download', 'GET');
     slot.succeeded();
     slot.leave();
   }
 }
 
 async function refuse(pauseMs?: number): Promise<void> {
-  const slot = await limits.enter('request', 'GET');
+  const slot = await limits.enter('download', 'GET');
   slot.throttled(pauseMs);
   slot.leave();
 }
@@ -82,7 +82,7 @@ describe('requests to one host', () => {
     await ask(16);
     const order: number[] = [];
     const waiting = [1, 2, 3].map(async (n) => {
-      const slot = await limits.enter('request', 'GET');
+      const slot = await limits.enter('download', 'GET');
       order.push(n);
       slot.leave();
     });
@@ -102,7 +102,7 @@ describe('requests to one host', () => {
   it('that are aborted while they wait leave the queue, with the reason of the signal', async () => {
     await ask(16);
     const aborted = new AbortController();
-    const waiting = errorOf(limits.enter('request', 'GET', aborted.signal));
+    const waiting = errorOf(limits.enter('download', 'GET', aborted.signal));
     await ask(1);
     const reason = new Error('enough');
     aborted.abort(reason);
@@ -114,7 +114,7 @@ describe('requests to one host', () => {
 
   it('that are aborted before they come take no slot', async () => {
     const reason = new Error('enough');
-    expect(await errorOf(limits.enter('request', 'GET', AbortSignal.abort(reason)))).toBe(reason);
+    expect(await errorOf(limits.enter('download', 'GET', AbortSignal.abort(reason)))).toBe(reason);
     await ask(16);
     expect(slots).toHaveLength(16);
   });
@@ -122,7 +122,7 @@ describe('requests to one host', () => {
   it('that are aborted in the moment they are let in give the slot to the next', async () => {
     await ask(16);
     const aborted = new AbortController();
-    const waiting = errorOf(limits.enter('request', 'GET', aborted.signal));
+    const waiting = errorOf(limits.enter('download', 'GET', aborted.signal));
     await settled();
     slots[0]?.leave();
     aborted.abort(new Error('enough'));
@@ -143,11 +143,11 @@ describe('streams', () => {
     expect(slots).toHaveLength(streams + neededByIt.length);
   });
 
-  it('up, down and plain ones do not take each other’s places', async () => {
+  it('up, down and plain ones, twice as many, do not take each other’s places', async () => {
     await ask(40, 'upload');
     await ask(40, 'download');
-    await ask(40);
-    expect(slots).toHaveLength(48);
+    await ask(40, 'request');
+    expect(slots).toHaveLength(16 + 16 + 32);
   });
 });
 
@@ -234,7 +234,7 @@ describe('a pause that the host asks for', () => {
   it('ends for a request with its signal', async () => {
     await refuse(5_000);
     const aborted = new AbortController();
-    const waiting = errorOf(limits.enter('request', 'GET', aborted.signal));
+    const waiting = errorOf(limits.enter('download', 'GET', aborted.signal));
     await settled();
     aborted.abort(new Error('enough'));
     expect((await waiting).message).toBe('enough');
