@@ -1,6 +1,9 @@
+import { redacted } from './http/redact.ts';
+
 /**
  * The one error family. A `FactoryError` carries what a user needs: a stable name (the workflow matches on it, the
- * documentation lists it), a message with the facts, and a hint that says what to do. Nothing secret goes into one.
+ * documentation lists it), a message with the facts, and a hint that says what to do. Nothing secret goes into one, so
+ * that logs, reports, notifications and the history of Step Functions can show it as it is.
  */
 
 export const errorNames = [
@@ -68,9 +71,10 @@ export class FactoryError extends Error {
   readonly problems: Problem[] | undefined;
 
   constructor(name: ErrorName, message: string, options: FactoryErrorOptions) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    // What others threw or answered is repeated in messages.
+    super(redacted(message), options.cause === undefined ? undefined : { cause: options.cause });
     this.name = name;
-    this.hint = options.hint;
+    this.hint = redacted(options.hint);
     this.problems = options.problems;
   }
 

@@ -26,7 +26,7 @@ function createRuntime(environment: Environment, parts: Partial<RuntimeParts> = 
     });
   }
   const { harnessApiKey, harnessApiKeySecret, registryCredentialsSecret, callbackUrlSecret } = configuration;
-  const aws = awsAdapters(configuration);
+  const aws = awsAdapters({ ...configuration, ecrSessionPolicy: environment['ECR_SESSION_POLICY'] });
   return new Runtime({
     ...aws,
     configuration,

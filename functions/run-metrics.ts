@@ -24,6 +24,8 @@ export function measurementsOf(report: Report): Record<string, Measurement> {
     Throttles: count(sum('throttles')),
     RunDuration: [MetricUnit.Milliseconds, done.durationMs],
     DriftFound: count(error?.name === 'DriftFound' ? Math.max(1, differing) : 0),
+    // What a schedule is for: neither a plan nor a run that found the lock taken keeps the copies current.
+    SyncsSucceeded: count(Number(action === 'sync' && status === 'SUCCEEDED')),
     RunsSucceeded: count(Number(status === 'SUCCEEDED')),
     RunsFailed: count(Number(status === 'FAILED')),
     RunsSkipped: count(Number(status === 'SKIPPED')),

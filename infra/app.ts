@@ -1,36 +1,58 @@
-import { App } from 'aws-cdk-lib';
-import { FactoryError } from '../functions/errors.ts';
-import { parseConfiguration } from '../functions/settings/configuration.ts';
-import { describeProblems } from '../functions/settings/problems.ts';
+import { statSync } from 'node:fs';
+import { isAbsolute } from 'node:path';
+import { App, Aws } from 'aws-cdk-lib';
+import type { Problem } from '../functions/errors.ts';
+import { type Environment, parseConfiguration } from '../functions/settings/configuration.ts';
+import { describeProblems, render } from '../functions/settings/problems.ts';
+import { settingProblems } from './checked-settings.ts';
 import { defaultApiKeySecretName } from './harness-ci-image-factory.ts';
-import { settingOf, variableOf } from './settings.ts';
+import { settingOf, settings, variableOf } from './settings.ts';
 import { HarnessCiImageFactoryStack } from './stack.ts';
 
 // By hand, because what is wrong must leave nothing to deploy.
 const app = new App({ autoSynth: false });
-/** Settings may come as context, too: `-c registryName=…` says the same as REGISTRY_NAME, and counts for more. */
-const context = Object.fromEntries(
-  Object.entries(app.node.getAllContext() as Record<string, unknown>)
-    // CDK's own have a colon.
-    .filter(([key]) => /^[A-Za-z]+$/.test(key))
-    .map(([key, value]) => [variableOf(key), String(value)]),
-);
+const settingNames: readonly string[] = [...settings, 'schedule', 'scheduleTimeZone', 'webhook', 'webhookTokenSecret'];
+/** What `cdk` keeps in cdk.context.json for itself; all else of its own has a colon. */
+const namesOfCdk = new Set(['acknowledged-issue-numbers', 'cli-telemetry']);
 
-try {
-  const environment = { ...process.env, ...context };
-  const configuration = parseConfiguration({
-    ...environment,
-    // On AWS the key is in Secrets Manager, whatever a local run on this machine uses.
-    HARNESS_API_KEY: undefined,
-    HARNESS_API_KEY_SECRET: environment['HARNESS_API_KEY_SECRET'] || defaultApiKeySecretName,
-  });
-  new HarnessCiImageFactoryStack(app, 'HarnessCiImageFactory', { configuration });
+/** Settings may come as context, too: `-c registryName=…` says the same as REGISTRY_NAME, and counts for more. */
+const given = Object.entries(app.node.getAllContext() as Record<string, unknown>).filter(
+  ([key]) => !key.includes(':') && !namesOfCdk.has(key),
+);
+const context = Object.fromEntries(
+  given.filter(([key]) => settingNames.includes(key)).map(([key, value]) => [variableOf(key), String(value)]),
+);
+const environment: Environment = {
+  ...process.env,
+  ...context,
+  // On AWS the key is in Secrets Manager, whatever a local run on this machine uses.
+  HARNESS_API_KEY: undefined,
+  HARNESS_API_KEY_SECRET:
+    context['HARNESS_API_KEY_SECRET'] || process.env['HARNESS_API_KEY_SECRET'] || defaultApiKeySecretName,
+};
+
+const problems = [...unknownNames(), ...certificateProblems(), ...settingProblems(environment, Aws.ACCOUNT_ID)].map(
+  ({ path, ...problem }) => ({ ...problem, path: Object.hasOwn(context, path) ? `-c ${settingOf(path)}` : path }),
+);
+if (problems.length === 0) {
+  new HarnessCiImageFactoryStack(app, 'HarnessCiImageFactory', { configuration: parseConfiguration(environment) });
   app.synth();
-} catch (error) {
-  if (!(error instanceof FactoryError)) throw error;
-  const problems = error.problems?.map(({ path, ...problem }) => {
-    return { ...problem, path: Object.hasOwn(context, path) ? `-c ${settingOf(path)}` : path };
-  });
-  console.error([`${error.name}: ${error.message}. ${error.hint}`, ...describeProblems(problems)].join('\n'));
+} else {
+  const count = `${problems.length} problem${problems.length === 1 ? '' : 's'}`;
+  const heading = `InvalidConfiguration: the settings of the deployment have ${count}. The README lists them all.`;
+  console.error([heading, ...describeProblems(problems)].join('\n'));
   process.exitCode = 2;
+}
+
+/** A misspelled one would be left out without a word. */
+function unknownNames(): Problem[] {
+  return given
+    .filter(([key]) => !settingNames.includes(key))
+    .map(([key]) => ({ path: `-c ${key}`, found: 'an unknown key', allowed: settingNames.join(', ') }));
+}
+
+function certificateProblems(): Problem[] {
+  const folder = environment['REGISTRY_CERTS']?.trim();
+  if (!folder || !isAbsolute(folder) || statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return [];
+  return [{ path: 'REGISTRY_CERTS', found: render(folder), allowed: 'a folder of this machine' }];
 }

@@ -1,21 +1,20 @@
 import { Stack, Token } from 'aws-cdk-lib';
 import { StateMachine, StateMachineType } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
-import { parseEcrHost } from '../functions/aws/ecr.ts';
 import { FactoryError, type Problem } from '../functions/errors.ts';
 import { NetworkError } from '../functions/http/network-error.ts';
 import { proxyFor } from '../functions/http/proxy.ts';
-import { parseConfiguration } from '../functions/settings/configuration.ts';
 import { describeProblems, render } from '../functions/settings/problems.ts';
+import { settingProblems } from './checked-settings.ts';
 import type { HarnessCiImageFactoryProps } from './harness-ci-image-factory-props.ts';
-import { environmentOf, known, settingOf } from './settings.ts';
+import { environmentOf, settingOf } from './settings.ts';
 
 /** Throws `InvalidConfiguration` with every problem of the props at once: wrong values, and what does not go together. */
 export function assertProps(scope: Construct, props: HarnessCiImageFactoryProps): void {
   const problems = [
-    ...settingProblems(props),
+    ...environmentProblems(scope, props),
+    ...valueProblems(props),
     ...templateProblems(props),
-    ...ecrProblems(scope, props),
     ...networkProblems(props),
     ...operationsProblems(props),
   ];
@@ -28,20 +27,23 @@ export function assertProps(scope: Construct, props: HarnessCiImageFactoryProps)
   });
 }
 
-/** What the functions would refuse when they start. */
-function settingProblems(props: HarnessCiImageFactoryProps): Problem[] {
+/** What is wrong with the environment that the functions would get. */
+function environmentProblems(scope: Construct, props: HarnessCiImageFactoryProps): Problem[] {
+  const { schedule = '', scheduleTimeZone = '' } = props;
+  const environment = { ...environmentOf(props), SCHEDULE: schedule, SCHEDULE_TIME_ZONE: scheduleTimeZone };
+  const { account } = Stack.of(scope);
+  return settingProblems(environment, account).map((problem) => ({ ...problem, path: settingOf(problem.path) }));
+}
+
+/** What a text in an environment does not show. */
+function valueProblems({ registryName, ecrTags = {} }: HarnessCiImageFactoryProps): Problem[] {
   const problems: Problem[] = [];
-  if (Token.isUnresolved(props.registryName))
+  if (Token.isUnresolved(registryName))
     // The policies depend on what it says.
     problems.push({ path: 'registryName', found: 'a token', allowed: 'a name that is known at synthesis' });
-  try {
-    const { schedule = '', scheduleTimeZone = '' } = props;
-    const triggers = { SCHEDULE: schedule, SCHEDULE_TIME_ZONE: scheduleTimeZone };
-    parseConfiguration({ HARNESS_API_KEY_SECRET: 'a', ...known({ ...environmentOf(props), ...triggers }) });
-  } catch (error) {
-    if (!(error instanceof FactoryError)) throw error;
-    for (const problem of error.problems ?? []) problems.push({ ...problem, path: settingOf(problem.path) });
-  }
+  for (const [key, value] of Object.entries(ecrTags))
+    if (/[=,]/.test(key) || value.includes(','))
+      problems.push({ path: 'ecrTags', found: render(`${key}: ${value}`), allowed: 'no "," and, in keys, no "="' });
   return problems;
 }
 
@@ -56,41 +58,6 @@ function templateProblems(props: HarnessCiImageFactoryProps): Problem[] {
       found: 'an Express workflow',
       allowed: 'a Standard one, whose executions can be looked at',
     }));
-}
-
-function ecrProblems(scope: Construct, props: HarnessCiImageFactoryProps): Problem[] {
-  const problems: Problem[] = [];
-  const { registryName, sourceRegistry = [], ecrRoleArn = '', ecrTags = {} } = props;
-  if (registryName !== undefined && !Token.isUnresolved(registryName) && !ecrAccount(registryName)) {
-    const set = {
-      ecrTagMutability: props.ecrTagMutability === 'IMMUTABLE',
-      ecrKmsKey: props.ecrKmsKey !== undefined,
-      ecrKeepVersions: props.ecrKeepVersions !== undefined,
-      ecrTags: Object.keys(ecrTags).length > 0,
-    };
-    for (const [path, isSet] of Object.entries(set))
-      if (isSet)
-        problems.push({ path, found: 'a value', allowed: 'nothing when images are stored elsewhere than in ECR' });
-  }
-  for (const [key, value] of Object.entries(ecrTags))
-    if (/[=,]/.test(key) || value.includes(','))
-      problems.push({ path: 'ecrTags', found: render(`${key}: ${value}`), allowed: 'no "," and, in keys, no "="' });
-  const registries = [registryName ?? [], ...sourceRegistry].flat();
-  const accounts = [registryName === undefined ? Stack.of(scope).account : [], ...registries.map(ecrAccount)].flat();
-  const roleAccount = /^arn:[^:]+:iam::(\d{12}):/.exec(ecrRoleArn)?.[1];
-  const isKnown = ![...registries, ...accounts].some((text) => Token.isUnresolved(text));
-  if (roleAccount !== undefined && isKnown && !accounts.includes(roleAccount))
-    problems.push({
-      path: 'ecrRoleArn',
-      found: render(ecrRoleArn),
-      allowed: 'a role of the account of an ECR registry that registryName or sourceRegistry names',
-    });
-  return problems;
-}
-
-/** Of a registry `host[:port][/prefix]`, when it is ECR. */
-function ecrAccount(location: string): string | undefined {
-  return parseEcrHost(location.replace(/\/.*$/, ''))?.accountId;
 }
 
 function networkProblems(props: HarnessCiImageFactoryProps): Problem[] {

@@ -1,6 +1,7 @@
 import { Stack } from 'aws-cdk-lib';
-import { PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { type IRole, PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
+import type { IStateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
 
 /** Lets CloudWatch alarms publish to topics that the key encrypts. An imported key's policy stays as it is. */
@@ -26,6 +27,25 @@ export function allowLogs(scope: Construct, key: IKey): void {
       resources: ['*'],
       conditions: {
         ArnLike: { 'kms:EncryptionContext:aws:logs:arn': `arn:${partition}:logs:${region}:${account}:log-group:*` },
+      },
+    }),
+  );
+}
+
+/**
+ * Lets a role look at executions that the key encrypts, through Step Functions only. To start one takes no permission:
+ * https://docs.aws.amazon.com/step-functions/latest/dg/encryption-at-rest.html, "Required permissions for API callers".
+ */
+export function allowExecutions(role: IRole, key: IKey, { stateMachineArn }: IStateMachine): void {
+  role.addToPrincipalPolicy(
+    new PolicyStatement({
+      actions: ['kms:Decrypt'],
+      resources: [key.keyArn],
+      conditions: {
+        StringEquals: {
+          'kms:ViaService': `states.${Stack.of(role).region}.amazonaws.com`,
+          'kms:EncryptionContext:aws:states:stateMachineArn': stateMachineArn,
+        },
       },
     }),
   );

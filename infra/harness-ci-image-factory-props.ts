@@ -62,7 +62,8 @@ interface FactorySettings {
    */
   readonly trustedTokenHosts?: readonly string[] | undefined;
   /**
-   * Hosts in a private network that a public registry may send us to, such as its storage behind a private endpoint.
+   * Hosts in a private network that a public registry may send us to, such as its storage behind a private endpoint. In
+   * a VPC, name the port where it is not 443: the functions' security group lets them connect to those that are named.
    * @default - none
    */
   readonly trustedPrivateHosts?: readonly string[] | undefined;
@@ -152,8 +153,8 @@ interface TriggerProps {
    */
   readonly webhook?: WebhookOptions | undefined;
   /**
-   * The secret that holds the URL of a Harness custom webhook trigger, which is told how each run ended: as text, or as
-   * `{"url": …, "token": …}` with an API key for accounts that demand one.
+   * The secret that holds whom to tell in Harness how each run ended: the URL of a custom webhook trigger, as text or as
+   * `{"url": …, "token": …}` with an API key for accounts that demand one, or a pipeline, as `{"pipeline": …, "token": …}`.
    * @default - nobody is told
    */
   readonly callbackUrlSecret?: ISecret | undefined;
@@ -180,8 +181,8 @@ export interface NetworkProps {
   readonly securityGroups?: readonly ISecurityGroup[] | undefined;
   /**
    * Whether to make the endpoints through which the functions reach AWS without the internet: S3 (a gateway, free of
-   * charge), Secrets Manager, SNS, Step Functions, STS, the two of ECR when images are stored there, and Lambda when a
-   * template is a function.
+   * charge), Secrets Manager, SNS, Step Functions, STS, the two of ECR when images go to or come from ECR of this region,
+   * and Lambda when a template is a function.
    *
    * **WARNING**: their DNS names, and the route to S3, hold for everything in the VPC. Leave this off where the VPC has
    * such endpoints; each is charged by the hour in every zone.
@@ -229,10 +230,10 @@ interface ProxyProps {
 /** What the factory's resources are like, and how it tells of itself. */
 interface OperationsProps {
   /**
-   * The key of what is stored: bucket, topic, logs and dead letters.
+   * The key of what is stored: bucket, topic, logs, dead letters, executions, and the token of the webhook.
    *
-   * **WARNING**: the policy of a key that was imported cannot be changed from here. It must let CloudWatch Logs and
-   * CloudWatch alarms use the key; docs/deployment.md has the statements.
+   * **WARNING**: the policy of a key that was imported cannot be changed from here. It must let CloudWatch Logs, their
+   * delivery and CloudWatch alarms use the key; docs/deployment.md has the statements.
    * @default - a new key for the topic, because alarms cannot be delivered with AWS's own; AWS's own keys for the rest
    */
   readonly encryptionKey?: IKey | undefined;
@@ -244,12 +245,13 @@ interface OperationsProps {
   /**
    * Where the outcome of each run and the alarms are published.
    *
-   * **WARNING**: a topic that was imported must itself let CloudWatch alarms publish.
+   * **WARNING**: a topic that was imported must itself let CloudWatch alarms publish. Import one that is encrypted with
+   * `Topic.fromTopicAttributes(…, { topicArn, keyArn })`: by its ARN alone, nothing lets the functions use its key.
    * @default - a new topic; subscribe to it
    */
   readonly topic?: ITopic | undefined;
   /**
-   * How long there may be no run that succeeded before an alarm is raised: whole hours, 1 to 168.
+   * How long there may be no sync that succeeded before an alarm is raised: whole hours, 1 to 168.
    * @default - 36 hours where `schedule` is for every day; else there is no such alarm
    */
   readonly overdueAfter?: Duration | undefined;

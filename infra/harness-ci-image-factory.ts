@@ -6,12 +6,18 @@ import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { IBucket } from 'aws-cdk-lib/aws-s3';
 import { Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
-import { DefinitionBody, LogLevel, StateMachine, StateMachineType } from 'aws-cdk-lib/aws-stepfunctions';
+import {
+  CustomerManagedEncryptionConfiguration,
+  DefinitionBody,
+  LogLevel,
+  StateMachine,
+  StateMachineType,
+} from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import { parseCron } from '../functions/settings/cron.ts';
 import { acceptFinding, acceptWildcard } from './accepted-finding.ts';
 import { assertProps } from './checked-props.ts';
-import { allowLogs } from './encryption.ts';
+import { allowExecutions, allowLogs } from './encryption.ts';
 import type { HarnessCiImageFactoryProps } from './harness-ci-image-factory-props.ts';
 import { addVpcEndpoints, connectionEnvironment, functionNetwork } from './network.ts';
 import { allowAlarmsToPublish, allowToPublish, notificationTopic } from './notification-topic.ts';
@@ -79,14 +85,8 @@ export class HarnessCiImageFactory extends Construct implements IConnectable {
     const registry = targetRegistry(this, props.registryName);
     const network = functionNetwork(this, props);
     this.connections = new Connections({ securityGroups: network?.securityGroups ?? [] });
-    if (network && props.createVpcEndpoints)
-      addVpcEndpoints(this, network, {
-        ecr: registry.ecr !== undefined,
-        lambda: [props.gatherScanTemplate, props.buildPushTemplate].some(
-          (template) => template && 'functionArn' in template,
-        ),
-      });
     const settings = { ...props, harnessApiKeySecret: apiKey, registryName: registry.name };
+    if (network && props.createVpcEndpoints) addVpcEndpoints(this, network, settings);
     const common: FunctionSettings = {
       environment: {
         ...environmentOf(settings),
@@ -105,6 +105,9 @@ export class HarnessCiImageFactory extends Construct implements IConnectable {
     );
 
     this.stateMachine = new StateMachine(this, 'Workflow', {
+      // Named, because CDK ties the role's use of the key to the ARN, which it knows by the name alone.
+      stateMachineName: this.#service,
+      ...(encryptionKey && { encryptionConfiguration: new CustomerManagedEncryptionConfiguration(encryptionKey) }),
       stateMachineType: StateMachineType.STANDARD,
       definitionBody: DefinitionBody.fromString(definition),
       definitionSubstitutions: Object.fromEntries(
@@ -133,10 +136,13 @@ export class HarnessCiImageFactory extends Construct implements IConnectable {
     this.schedule =
       cron === 'off' ? undefined : new RunSchedule(this, 'Schedule', { stateMachine, cron, timeZone, encryptionKey });
     this.webhook = props.webhook && new Webhook(this, 'Webhook', { ...props.webhook, ...common, stateMachine });
+    if (this.webhook && encryptionKey) allowExecutions(this.webhook.function.role, encryptionKey, stateMachine);
 
     const overdueAfter = props.overdueAfter ?? (isDaily(cron) ? Duration.hours(36) : undefined);
     const deadLetterQueue = this.schedule?.deadLetterQueue;
-    this.alarms = new Alarms(this, 'Alarms', { stateMachine, topic, overdueAfter, deadLetterQueue });
+    const webhook = this.webhook?.function.handler;
+    const watched = { service: this.#service, stateMachine, topic, overdueAfter, deadLetterQueue, webhook };
+    this.alarms = new Alarms(this, 'Alarms', watched);
     this.#addViews();
   }
 
@@ -145,7 +151,7 @@ export class HarnessCiImageFactory extends Construct implements IConnectable {
     return this.stateMachine.grantStartExecution(grantee);
   }
 
-  /** Runs that succeeded, those included that had nothing to do. */
+  /** Runs that succeeded: of every action, and those that were skipped too. `SyncsSucceeded` tells the syncs among them. */
   metricRunsSucceeded(options?: MetricOptions): IMetric {
     return this.stateMachine.metricSucceeded({ statistic: 'Sum', ...options });
   }
@@ -203,10 +209,10 @@ export class HarnessCiImageFactory extends Construct implements IConnectable {
     const id = placeholderOf(task).replace(/Function$/, '');
     const added = new TaskFunction(this, id, { ...common, task, environment });
     const { role } = added;
-    allowState(role, this.bucket, ['runs/*', ...(needs.writes ?? [])]);
+    allowState(role, this.bucket, needs);
     if (needs.harnessApiKey) harnessApiKeySecret?.grantRead(role);
     if (needs.registryCredentials) registryCredentialsSecret?.grantRead(role);
-    allowRegistry(role, needs, registry, settings);
+    allowRegistry(added, needs, registry, settings);
     const template = needs.template && settings[needs.template];
     if (template) allowTemplate(role, template);
     if (needs.notifies) {

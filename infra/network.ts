@@ -1,3 +1,4 @@
+import { isIPv6 } from 'node:net';
 import { Stack, Token } from 'aws-cdk-lib';
 import {
   GatewayVpcEndpoint,
@@ -13,6 +14,7 @@ import {
 } from 'aws-cdk-lib/aws-ec2';
 import { PolicyStatement, type Role } from 'aws-cdk-lib/aws-iam';
 import type { Construct } from 'constructs';
+import { parseEcrHost } from '../functions/aws/ecr.ts';
 import { acceptWildcard } from './accepted-finding.ts';
 import type { HarnessCiImageFactoryProps } from './harness-ci-image-factory-props.ts';
 
@@ -44,7 +46,7 @@ function outboundOnly(scope: Construct, vpc: IVpc, props: HarnessCiImageFactoryP
 
 /** 443, and the ports in the addresses that the props hold. */
 function ports(props: HarnessCiImageFactoryProps): Set<number> {
-  const { sourceRegistry = [], trustedTokenHosts = [], insecureRegistries = [] } = props;
+  const { sourceRegistry = [], trustedTokenHosts = [], insecureRegistries = [], trustedPrivateHosts = [] } = props;
   const registries = [props.registryName ?? [], ...sourceRegistry, ...trustedTokenHosts].flat();
   const addresses = [
     [props.harnessUrl ?? [], props.proxy?.url ?? []].flat(2),
@@ -53,7 +55,13 @@ function ports(props: HarnessCiImageFactoryProps): Set<number> {
   ].flat();
   // What is not known before the deployment is taken to be at 443.
   const known = addresses.filter((address) => !Token.isUnresolved(address));
-  return new Set([443, ...known.map((address) => portOf(new URL(address)))]);
+  return new Set([443, ...known.map((address) => portOf(new URL(address))), ...trustedPrivateHosts.flatMap(namedPort)]);
+}
+
+/** What an IPv6 address ends with is no port. */
+function namedPort(host: string): number[] {
+  const [, port] = /:(\d+)$/.exec(host) ?? [];
+  return port === undefined || isIPv6(host) ? [] : [Number(port)];
 }
 
 function portOf({ port, protocol }: URL): number {
@@ -63,10 +71,12 @@ function portOf({ port, protocol }: URL): number {
 /** The endpoints of what the functions call. Their logs and traces need none: Lambda itself delivers those. */
 export function addVpcEndpoints(
   scope: Construct,
-  { vpc, vpcSubnets }: FunctionNetwork,
-  { ecr, lambda }: { ecr: boolean; lambda: boolean },
+  { vpc, vpcSubnets, securityGroups }: FunctionNetwork,
+  { registryName, sourceRegistry = [], gatherScanTemplate, buildPushTemplate }: HarnessCiImageFactoryProps,
 ): void {
   const subnets = vpcSubnets ?? {};
+  const lambda = [gatherScanTemplate, buildPushTemplate].some((template) => template && 'functionArn' in template);
+  const ecr = [registryName ?? [], ...sourceRegistry].flat().some((name) => isEcrOf(Stack.of(scope).region, name));
   // ECR keeps layers in S3, so that they come through here as well.
   new GatewayVpcEndpoint(scope, 'S3Endpoint', { vpc, service: GatewayVpcEndpointAwsService.S3, subnets: [subnets] });
   const services = {
@@ -77,8 +87,19 @@ export function addVpcEndpoints(
     ...(lambda && { Lambda: InterfaceVpcEndpointAwsService.LAMBDA }),
     ...(ecr && { EcrApi: InterfaceVpcEndpointAwsService.ECR, EcrDkr: InterfaceVpcEndpointAwsService.ECR_DOCKER }),
   };
+  const description = 'Endpoints of Harness CI Image Factory';
+  const group = new SecurityGroup(scope, 'EndpointSecurityGroup', { vpc, description, allowAllOutbound: false });
+  // CDK admits the VPC's first range of addresses, for everything else that uses these names. The functions may have others.
+  for (const functions of securityGroups) group.addIngressRule(functions, Port.tcp(443));
   for (const [name, service] of Object.entries(services))
-    new InterfaceVpcEndpoint(scope, `${name}Endpoint`, { vpc, service, subnets });
+    new InterfaceVpcEndpoint(scope, `${name}Endpoint`, { vpc, service, subnets, securityGroups: [group] });
+}
+
+/** Whether a registry `host[:port][/prefix]` is ECR of the region; of what is known at deployment only, whether it may be. */
+function isEcrOf(region: string, name: string): boolean {
+  if (Token.isUnresolved(name)) return name.includes('.dkr.ecr.');
+  const registry = parseEcrHost(name.replace(/\/.*$/, ''));
+  return registry !== undefined && (registry.region === region || Token.isUnresolved(region));
 }
 
 /**
@@ -91,6 +112,8 @@ export function allowNetworkInterfaces(role: Role): void {
   // Present in what the function calls, absent when Lambda itself does.
   const conditions = { Null: { 'lambda:SourceFunctionArn': 'true' } };
   const interfaces = `arn:${partition}:ec2:${region}:${account}:*/*`;
+  // Of a VPC that another account shares, the subnets are that account's.
+  const subnets = `arn:${partition}:ec2:${region}:*:subnet/*`;
   const actions = [
     'CreateNetworkInterface',
     'DeleteNetworkInterface',
@@ -100,7 +123,9 @@ export function allowNetworkInterfaces(role: Role): void {
   role.addToPolicy(
     new PolicyStatement({ actions: actions.map((action) => `ec2:${action}`), resources: [interfaces], conditions }),
   );
-  acceptWildcard(role, interfaces, 'Lambda wants it so: the interfaces have no names beforehand.');
+  role.addToPolicy(new PolicyStatement({ actions: ['ec2:CreateNetworkInterface'], resources: [subnets], conditions }));
+  for (const resource of [interfaces, subnets])
+    acceptWildcard(role, resource, 'Lambda wants it so: the interfaces have no names beforehand.');
   const looks = ['ec2:DescribeNetworkInterfaces', 'ec2:DescribeSubnets'];
   role.addToPolicy(new PolicyStatement({ actions: looks, resources: ['*'], conditions }));
 }

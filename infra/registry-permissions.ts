@@ -1,29 +1,52 @@
-import { Stack } from 'aws-cdk-lib';
+import { Stack, Token } from 'aws-cdk-lib';
 import { PolicyStatement, type Role } from 'aws-cdk-lib/aws-iam';
 import type { IAlias, IKey } from 'aws-cdk-lib/aws-kms';
+import { formatLocation } from '../functions/oci/reference.ts';
+import { sourceLocation } from '../functions/settings/official-sources.ts';
 import { acceptWildcard } from './accepted-finding.ts';
 import type { HarnessCiImageFactoryProps } from './harness-ci-image-factory-props.ts';
-import type { EcrTarget, TargetRegistry } from './target-registry.ts';
-import type { TaskNeeds } from './task-needs.ts';
+import { type EcrTarget, type TargetRegistry, targetRegistry } from './target-registry.ts';
+import type { TaskFunction } from './task-function.ts';
+import { type TaskNeeds, token } from './task-needs.ts';
 
-/** Lets the role of a task do in ECR what the task needs: itself, or as the role that is assumed. */
+/**
+ * Lets a task do in ECR what it needs: by its own role, or in a session of the role that is assumed, which may do no more
+ * than that of what the role may. An account that is known at deployment only may be the role's or another's: there both.
+ */
 export function allowRegistry(
-  role: Role,
+  { role, handler }: TaskFunction,
   needs: TaskNeeds,
-  { ecr }: TargetRegistry,
-  { ecrRoleArn, ecrKmsKey }: HarnessCiImageFactoryProps,
+  { ecr: target }: TargetRegistry,
+  { ecrRoleArn, ecrKmsKey, sourceRegistry = [] }: HarnessCiImageFactoryProps,
 ): void {
-  if (!needs.ecr) return;
-  if (ecrRoleArn !== undefined)
-    role.addToPolicy(new PolicyStatement({ actions: ['sts:AssumeRole'], resources: [ecrRoleArn] }));
-  // What is asked as that role, it is that role's to be allowed.
-  if (!ecr || ecr.accountId === ecrRoleArn?.split(':')[4]) return;
-  role.addToPolicy(new PolicyStatement({ actions: [...needs.ecr], resources: [ecr.repositoriesArn] }));
-  acceptWildcard(role, ecr.repositoriesArn, 'One repository per image, below the prefix of registryName.');
-  const unnamed = ['ecr:GetAuthorizationToken', ...(needs.ecrRegistry ?? [])];
-  role.addToPolicy(new PolicyStatement({ actions: unnamed, resources: ['*'] }));
-  if (ecrKmsKey && needs.ecr.includes('ecr:CreateRepository')) allowKey(role, ecrKmsKey, ecr);
+  const isTheRoles = (account: string) => account === ecrRoleArn?.split(':')[4];
+  const isUnknown = (account: string) => Token.isUnresolved(account) || Token.isUnresolved(ecrRoleArn);
+  const inSession = new Set<string>();
+  const allow = (ecr: EcrTarget, actions: readonly string[] = [], unnamed: readonly string[] = [], key?: IKey) => {
+    if (actions.length === 0) return;
+    const encrypts = key && actions.includes('ecr:CreateRepository');
+    if (isTheRoles(ecr.accountId) || isUnknown(ecr.accountId))
+      for (const action of [...actions, ...unnamed, ...(encrypts ? keyActions : [])]) inSession.add(action);
+    if (isTheRoles(ecr.accountId)) return;
+    role.addToPolicy(new PolicyStatement({ actions: [...actions], resources: [ecr.repositoriesArn] }));
+    acceptWildcard(role, ecr.repositoriesArn, 'One repository per image, below the prefix of the registry.');
+    if (unnamed.length > 0) role.addToPolicy(new PolicyStatement({ actions: [...unnamed], resources: ['*'] }));
+    if (encrypts) allowKey(role, key, ecr);
+  };
+
+  if (target) allow(target, needs.ecr, needs.ecrRegistry, ecrKmsKey);
+  for (const source of sourceRegistry.filter((name) => !Token.isUnresolved(name))) {
+    const { ecr } = targetRegistry(role, formatLocation(sourceLocation(source)));
+    if (ecr) allow(ecr, needs.ecrSource, [token]);
+  }
+  if (ecrRoleArn === undefined || inSession.size === 0) return;
+  role.addToPolicy(new PolicyStatement({ actions: ['sts:AssumeRole'], resources: [ecrRoleArn] }));
+  // On which repositories, the role itself says: inputs may name other sources than those that are known here.
+  const statement = { Effect: 'Allow', Action: [...inSession].toSorted(), Resource: '*' };
+  handler.addEnvironment('ECR_SESSION_POLICY', JSON.stringify({ Version: '2012-10-17', Statement: [statement] }));
 }
+
+const keyActions = ['kms:CreateGrant', 'kms:DescribeKey'];
 
 /**
  * Lets a role make repositories that the key encrypts, and nothing else with it.
@@ -34,7 +57,7 @@ function allowKey(role: Role, key: IKey, { accountId, region }: EcrTarget): void
   const keys = `arn:${partition}:kms:${region}:${accountId}:key/*`;
   role.addToPolicy(
     new PolicyStatement({
-      actions: ['kms:CreateGrant', 'kms:DescribeKey'],
+      actions: keyActions,
       // Policies know no aliases as resources.
       resources: [isAlias(key) ? keys : key.keyArn],
       conditions: {

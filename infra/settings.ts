@@ -1,11 +1,10 @@
-import { Token } from 'aws-cdk-lib';
-import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
+import type { ISecret, Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import type { HarnessCiImageFactoryProps } from './harness-ci-image-factory-props.ts';
 import { keyName } from './registry-permissions.ts';
 import { arnOf, type Template } from './template.ts';
 
 /** The props that every function gets as an environment variable. */
-const settings = [
+export const settings = [
   'harnessUrl',
   'harnessAccountId',
   'orgId',
@@ -60,12 +59,11 @@ export function environmentOf(props: HarnessCiImageFactoryProps): Record<string,
 function textOf(value: string | number | boolean | readonly string[] | ISecret | Template | undefined): string {
   if (value === undefined) return '';
   if (typeof value !== 'object') return String(value);
-  // What GetSecretValue takes: the ARN, or the name when only that is known.
-  if ('secretName' in value) return value.secretFullArn ?? value.secretName;
+  if ('secretName' in value) return secretId(value);
   return 'join' in value ? value.join(',') : arnOf(value);
 }
 
-/** Those whose value is known already: others cannot be checked before the deployment. */
-export function known(environment: Record<string, string>): Record<string, string> {
-  return Object.fromEntries(Object.entries(environment).filter(([, text]) => !Token.isUnresolved(text)));
+/** What GetSecretValue takes: an ARN, without its suffix when that is not known; of a secret known by name, the name. */
+export function secretId({ secretFullArn, secretArn, secretName, env, stack }: ISecret | Secret): string {
+  return secretFullArn ?? (env.account === stack.account ? secretName : secretArn);
 }

@@ -1,11 +1,9 @@
-import { statSync } from 'node:fs';
 import { CfnOutput, Stack, type StackProps } from 'aws-cdk-lib';
 import { Alias, type IKey, Key } from 'aws-cdk-lib/aws-kms';
 import { Code, LayerVersion } from 'aws-cdk-lib/aws-lambda';
 import { type ISecret, Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import type { Construct } from 'constructs';
 import { parseEcrHost } from '../functions/aws/ecr.ts';
-import { FactoryError } from '../functions/errors.ts';
 import { formatLocation } from '../functions/oci/reference.ts';
 import type { Configuration } from '../functions/settings/configuration.ts';
 import { HarnessCiImageFactory, type NetworkProps } from './harness-ci-image-factory.ts';
@@ -50,10 +48,6 @@ export class HarnessCiImageFactoryStack extends Stack {
   /** The folder of this machine, as a layer. */
   #certificates(registryCerts: string | undefined): Pick<NetworkProps, 'layers' | 'registryCerts'> {
     if (registryCerts === undefined) return {};
-    if (!statSync(registryCerts, { throwIfNoEntry: false })?.isDirectory())
-      throw new FactoryError('InvalidConfiguration', `REGISTRY_CERTS: ${registryCerts} is not a folder`, {
-        hint: 'Name the folder of this machine that is to be deployed with the functions.',
-      });
     const layer = new LayerVersion(this, 'RegistryCerts', { code: Code.fromAsset(registryCerts) });
     return { layers: [layer], registryCerts: '/opt' };
   }

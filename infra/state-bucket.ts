@@ -4,6 +4,7 @@ import type { IKey } from 'aws-cdk-lib/aws-kms';
 import { BlockPublicAccess, Bucket, BucketEncryption, type IBucket } from 'aws-cdk-lib/aws-s3';
 import type { Construct } from 'constructs';
 import { acceptFinding, acceptWildcard } from './accepted-finding.ts';
+import type { TaskNeeds } from './task-needs.ts';
 
 export interface StateBucketProps {
   readonly encryptionKey?: IKey | undefined;
@@ -30,16 +31,16 @@ export function stateBucket(scope: Construct, { encryptionKey, removalPolicy }: 
   return bucket as IBucket;
 }
 
-/** Lets a role read the state, and write the keys that match `writes`, such as `runs/*`. */
-export function allowState(role: IRole, bucket: IBucket, writes: readonly string[]): void {
+/** Lets the role of a task read and write the documents of runs, and what else of the state it needs. */
+export function allowState(role: IRole, bucket: IBucket, { reads = [], writes = [] }: TaskNeeds): void {
   // Without it, S3 answers 403 for a key that is not there. Such an answer knows no s3:prefix, so there is no condition.
   role.addToPrincipalPolicy(new PolicyStatement({ actions: ['s3:ListBucket'], resources: [bucket.bucketArn] }));
-  const all = bucket.arnForObjects('*');
-  role.addToPrincipalPolicy(new PolicyStatement({ actions: ['s3:GetObject'], resources: [all] }));
   // Conditional writes need no more: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
-  const written = writes.map((pattern) => bucket.arnForObjects(pattern));
+  const written = ['runs/*', ...writes].map((key) => bucket.arnForObjects(key));
+  const read = [...written, ...reads.map((key) => bucket.arnForObjects(key))];
+  role.addToPrincipalPolicy(new PolicyStatement({ actions: ['s3:GetObject'], resources: read }));
   role.addToPrincipalPolicy(new PolicyStatement({ actions: ['s3:PutObject'], resources: written }));
-  for (const resource of [all, ...written.filter((arn) => arn.endsWith('*'))])
+  for (const resource of read.filter((arn) => arn.endsWith('*')))
     acceptWildcard(role, resource, 'The objects of one bucket, whose keys hold run ids and digests.');
   bucket.encryptionKey?.grant(role, 'kms:Decrypt', 'kms:GenerateDataKey');
 }

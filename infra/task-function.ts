@@ -70,7 +70,7 @@ export class TaskFunction extends Construct {
     acceptWildcard(
       this.role,
       '*',
-      'Traces, registries of ECR and what describes network interfaces know no resources.',
+      'Traces, registries of ECR, findings of Inspector and what describes network interfaces know no resources.',
     );
 
     this.handler = new NodejsFunction(this, 'Function', {

@@ -6,17 +6,24 @@ export interface TaskNeeds {
   minutes?: number;
   harnessApiKey?: boolean;
   registryCredentials?: boolean;
-  /** ECR actions on the target's repositories; the token that goes with them is added. Default none. */
+  /** ECR actions on the target's repositories. Default none. */
   ecr?: readonly string[];
-  /** ECR actions on the registry as a whole, which know no resources. Default none. */
+  /** What goes with `ecr` and knows no resources. Default none. */
   ecrRegistry?: readonly string[];
+  /** ECR actions on the repositories that images come from; the token that goes with them is added. Default none. */
+  ecrSource?: readonly string[];
   /** The customer's function or state machine that it calls, when there is one. */
   template?: 'gatherScanTemplate' | 'buildPushTemplate';
-  /** Keys in the state bucket that it writes beside those of runs. Default none. */
+  /** Keys in the state bucket that it reads and writes beside those of runs. Default none. */
   writes?: readonly string[];
+  /** Keys there that it reads beside those that it writes. Default none. */
+  reads?: readonly string[];
   /** It tells of each outcome: the topic, and who is called back. */
   notifies?: boolean;
 }
+
+/** For all of a registry's endpoint that speaks OCI. */
+export const token = 'ecr:GetAuthorizationToken';
 
 // By https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-pull-iam.html, image-push-iam.html, and for the
 // referrers of an image https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_ListImageReferrers.html. No task
@@ -24,6 +31,12 @@ export interface TaskNeeds {
 const manifests = ['ecr:BatchGetImage'] as const;
 
 const pull = [...manifests, 'ecr:BatchCheckLayerAvailability', 'ecr:GetDownloadUrlForLayer'] as const;
+
+/**
+ * Brings what a pull-through cache does not hold yet; its repositories are made by a registry policy or by hand.
+ * https://docs.aws.amazon.com/AmazonECR/latest/userguide/pull-through-cache-iam.html
+ */
+const throughCache = 'ecr:BatchImportUpstreamImage';
 
 const push = [
   ...pull,
@@ -42,6 +55,7 @@ const createRepository = [
 
 const locks = 'locks/*';
 const manifestCache = 'manifests/*';
+const built = 'built/*';
 const inventory = 'inventory.json';
 const refusedFields = 'refused-fields.json';
 
@@ -52,22 +66,28 @@ export const taskNeeds: Readonly<Record<string, TaskNeeds>> = {
     harnessApiKey: true,
     registryCredentials: true,
     ecr: manifests,
-    ecrRegistry: ['ecr:GetAccountSetting'],
+    ecrRegistry: [token, 'ecr:GetAccountSetting'],
+    ecrSource: [...manifests, throughCache],
     writes: [locks, manifestCache, 'first-seen.json'],
+    reads: [inventory, refusedFields, built],
   },
   copy: {
     memory: 1024,
     minutes: 15,
     registryCredentials: true,
     ecr: [...push, ...createRepository],
+    ecrRegistry: [token],
+    ecrSource: [...pull, throughCache],
     template: 'buildPushTemplate',
-    writes: [locks, manifestCache, 'built/*'],
+    writes: [locks, manifestCache, built],
   },
   scan: {
     memory: 1024,
     minutes: 15,
     ecr: [...manifests, 'ecr:DescribeImageScanFindings', 'ecr:StartImageScan'],
-    ecrRegistry: ['ecr:GetRegistryScanningConfiguration'],
+    // Enhanced findings are Inspector's, and ECR asks it for them as its own caller
+    // (https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-scanning-enhanced-iam.html).
+    ecrRegistry: [token, 'ecr:GetRegistryScanningConfiguration', 'inspector2:ListCoverage', 'inspector2:ListFindings'],
     template: 'gatherScanTemplate',
     writes: [locks, manifestCache],
   },
@@ -76,6 +96,7 @@ export const taskNeeds: Readonly<Record<string, TaskNeeds>> = {
     harnessApiKey: true,
     registryCredentials: true,
     ecr: pull,
+    ecrRegistry: [token],
     writes: [manifestCache],
   },
   'update-config': { harnessApiKey: true, writes: [locks, refusedFields] },
@@ -85,13 +106,14 @@ export const taskNeeds: Readonly<Record<string, TaskNeeds>> = {
     harnessApiKey: true,
     registryCredentials: true,
     ecr: manifests,
+    ecrRegistry: [token],
     writes: [locks],
   },
   rollback: { harnessApiKey: true, writes: [locks, refusedFields] },
   prune: {
     harnessApiKey: true,
     registryCredentials: true,
-    ecr: [...manifests, 'ecr:BatchDeleteImage'],
+    ecr: ['ecr:BatchDeleteImage'],
     writes: [locks, inventory],
   },
   report: { notifies: true, writes: [locks, inventory] },

@@ -6,6 +6,7 @@ import { type ISecret, Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import type { StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import { acceptFinding, acceptWildcard } from './accepted-finding.ts';
+import { secretId } from './settings.ts';
 import { type FunctionSettings, TaskFunction } from './task-function.ts';
 
 export interface WebhookOptions {
@@ -46,7 +47,7 @@ export class Webhook extends Construct {
       environment: {
         ...environment,
         WEBHOOK: 'on',
-        WEBHOOK_TOKEN_SECRET: this.tokenSecret.secretFullArn ?? this.tokenSecret.secretName,
+        WEBHOOK_TOKEN_SECRET: secretId(this.tokenSecret),
         STATE_MACHINE_ARN: stateMachine.stateMachineArn,
       },
       timeout: Duration.seconds(20),

@@ -7,6 +7,8 @@ import { Template } from './template.ts';
 /** The settings of a deployment that AWS's adapters go by. */
 interface AdapterSettings {
   ecrRoleArn: string | undefined;
+  /** Set by the construct for each function. */
+  ecrSessionPolicy?: string | undefined;
   ecrTagMutability: RepositorySettings['tagMutability'];
   ecrKmsKey: string | undefined;
   ecrKeepVersions: number | undefined;
@@ -16,7 +18,7 @@ interface AdapterSettings {
 /** What a runtime needs of AWS for its registries and templates, wherever it runs. */
 export function awsAdapters(settings: AdapterSettings) {
   const { ecrTagMutability: tagMutability, ecrKmsKey: kmsKey, ecrKeepVersions: keepVersions, ecrTags: tags } = settings;
-  const ecr = { roleArn: settings.ecrRoleArn };
+  const ecr = { roleArn: settings.ecrRoleArn, sessionPolicy: settings.ecrSessionPolicy };
   const layerUploads = new EcrLayerUploads(ecr);
   const scans = new EcrScans(ecr);
   return {

@@ -1,4 +1,4 @@
-import { AssumeRoleCommand, STSClient, type STSClientConfig } from '@aws-sdk/client-sts';
+import { AssumeRoleCommand, GetCallerIdentityCommand, STSClient, type STSClientConfig } from '@aws-sdk/client-sts';
 import { clientConfig } from './client-config.ts';
 
 /** What the SDK keeps until shortly before it expires, and then asks for again. */
@@ -9,21 +9,46 @@ interface TemporaryCredentials {
   expiration: Date;
 }
 
-/** Credentials of a role, for the constructor of an SDK client. `config` is for tests. */
-export function assumedRole(roleArn: string, config: STSClientConfig = {}): () => Promise<TemporaryCredentials> {
-  let client: STSClient | undefined;
-  return async () => {
-    client ??= new STSClient({ ...clientConfig(), ...config });
-    const RoleSessionName = 'harness-ci-image-factory';
-    const { Credentials } = await client.send(new AssumeRoleCommand({ RoleArn: roleArn, RoleSessionName }));
-    const { AccessKeyId, SecretAccessKey, SessionToken, Expiration } = Credentials ?? {};
-    if (!AccessKeyId || !SecretAccessKey || !SessionToken || !Expiration)
-      throw new Error(`AssumeRole of ${roleArn} answered without credentials`);
-    return {
-      accessKeyId: AccessKeyId,
-      secretAccessKey: SecretAccessKey,
-      sessionToken: SessionToken,
-      expiration: Expiration,
-    };
+export interface RoleSession {
+  roleArn: string;
+  /** JSON; what it does not allow, the session may not do, whatever the role may. */
+  sessionPolicy?: string | undefined;
+}
+
+/** Credentials of a role, for the constructor of an SDK client. `config` is for tests. Throws what the SDK throws. */
+export async function assumeRole(
+  { roleArn, sessionPolicy }: RoleSession,
+  config: STSClientConfig = {},
+): Promise<TemporaryCredentials> {
+  const command = new AssumeRoleCommand({
+    RoleArn: roleArn,
+    RoleSessionName: 'harness-ci-image-factory',
+    ...(sessionPolicy !== undefined && { Policy: sessionPolicy }),
+  });
+  const { Credentials } = await asking(config, (client) => client.send(command));
+  const { AccessKeyId, SecretAccessKey, SessionToken, Expiration } = Credentials ?? {};
+  if (!AccessKeyId || !SecretAccessKey || !SessionToken || !Expiration)
+    throw new Error('the answer holds no credentials');
+  return {
+    accessKeyId: AccessKeyId,
+    secretAccessKey: SecretAccessKey,
+    sessionToken: SessionToken,
+    expiration: Expiration,
   };
+}
+
+/** The account as which we ask when no role is assumed, which takes no permission. Throws what the SDK throws. */
+export async function callerAccount(config: STSClientConfig = {}): Promise<string | undefined> {
+  const { Account } = await asking(config, (client) => client.send(new GetCallerIdentityCommand()));
+  return Account;
+}
+
+/** STS is asked once in an hour, if at all. */
+async function asking<T>(config: STSClientConfig, ask: (client: STSClient) => Promise<T>): Promise<T> {
+  const client = new STSClient({ ...clientConfig(), ...config });
+  try {
+    return await ask(client);
+  } finally {
+    client.destroy();
+  }
 }

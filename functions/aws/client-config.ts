@@ -3,7 +3,10 @@ import { Agent as HttpsAgent } from 'node:https';
 import { NodeHttpHandler, type NodeHttpHandlerOptions } from '@smithy/node-http-handler';
 import { type Proxy, proxyFor } from '../http/proxy.ts';
 
-type Timeouts = Pick<NodeHttpHandlerOptions, 'connectionTimeout' | 'requestTimeout' | 'socketTimeout'>;
+type Timeouts = Pick<NodeHttpHandlerOptions, 'connectionTimeout' | 'socketTimeout'>;
+/** The SDK sets no limit to the time that a peer may be silent, at first or in between; the whole may take longer. */
+const patience: Timeouts = { connectionTimeout: 10_000, socketTimeout: 30_000 };
+
 type HttpRequest = Parameters<NodeHttpHandler['handle']>[0];
 type HttpOptions = Parameters<NodeHttpHandler['handle']>[1];
 
@@ -12,7 +15,7 @@ type HttpOptions = Parameters<NodeHttpHandler['handle']>[1];
  * and `NO_PROXY` by the same rules as the requests to registries. CAs of one's own come in by `NODE_EXTRA_CA_CERTS`.
  */
 export function clientConfig(timeouts: Timeouts = {}): { requestHandler: ProxiedHandler } {
-  return { requestHandler: new ProxiedHandler(timeouts) };
+  return { requestHandler: new ProxiedHandler({ ...patience, ...timeouts }) };
 }
 
 /** The SDK's own handler, one for each way to the outside. */
@@ -26,10 +29,17 @@ class ProxiedHandler {
     this.#timeouts = timeouts;
   }
 
-  handle(request: HttpRequest, options?: HttpOptions): ReturnType<NodeHttpHandler['handle']> {
+  async handle(request: HttpRequest, options?: HttpOptions): ReturnType<NodeHttpHandler['handle']> {
     const port = request.port === undefined ? '' : `:${request.port}`;
     const proxy = proxyFor(new URL(`${request.protocol}//${request.hostname}${port}`), process.env);
-    return this.#by(proxy).handle(request, options);
+    try {
+      return await this.#by(proxy).handle(request, options);
+    } catch (error) {
+      // The SDK's own says neither who was silent nor, in a code, that the network is at fault.
+      if (error instanceof Error && error.name === 'TimeoutError')
+        Object.assign(error, { code: 'ETIMEDOUT', message: `${request.hostname}: ${error.message}` });
+      throw error;
+    }
   }
 
   /** Nothing but time limits can be set, and those not later. */

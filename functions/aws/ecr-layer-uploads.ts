@@ -11,14 +11,10 @@ import {
   UploadNotFoundException,
 } from '@aws-sdk/client-ecr';
 import { type LayerPart, type LayerUploads, UploadLost } from '../oci/part-sink.ts';
-import { clientConfig } from './client-config.ts';
 import { EcrClients, type EcrConfig, ecrFailure, parseEcrHost } from './ecr.ts';
 
 /** https://docs.aws.amazon.com/AmazonECR/latest/userguide/service-quotas.html: 4,200 parts of 10 MiB. */
 const largestBlob = 4_200 * 10 * 1024 * 1024;
-
-/** The SDK sets no limit to the time that a peer may be silent. */
-const patience = { connectionTimeout: 10_000, socketTimeout: 30_000 };
 
 /**
  * Uploads in parts to private ECR registries, by the API behind ECR's OCI endpoint, which itself cannot be resumed
@@ -29,7 +25,7 @@ export class EcrLayerUploads {
 
   /** `config` (endpoint, credentials) is for tests; on AWS the role of the function counts. */
   constructor(config: EcrConfig = {}) {
-    this.#clients = new EcrClients({ maxAttempts: 5, ...clientConfig(patience), ...config });
+    this.#clients = new EcrClients({ maxAttempts: 5, ...config });
   }
 
   /** `undefined` for a host that is no private ECR registry. */

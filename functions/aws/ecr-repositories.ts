@@ -24,11 +24,11 @@ export interface RepositorySettings {
 export class EcrRepositories {
   readonly #clients: EcrClients;
   readonly #settings: RepositorySettings;
-  readonly #adviceOnMounts = new Map<string, Promise<string | undefined>>();
 
   /** `config` (endpoint, credentials) is for tests; on AWS the role of the function counts. */
   constructor(config: EcrConfig = {}, settings: RepositorySettings = {}) {
-    this.#clients = new EcrClients(config);
+    // A rule that cannot be set when a repository is made is not set later.
+    this.#clients = new EcrClients({ maxAttempts: 5, ...config });
     this.#settings = settings;
   }
 
@@ -57,9 +57,11 @@ export class EcrRepositories {
     host: string,
     repository: { registryId: string; repositoryName: string },
   ): Promise<boolean> {
-    const { tagMutability = 'MUTABLE', kmsKey, keepVersions, tags = {} } = this.#settings;
+    const { tagMutability = 'MUTABLE', kmsKey, tags = {} } = this.#settings;
     const name = `${host}/${repository.repositoryName}`;
     const tagList = Object.entries(tags).map(([Key, Value]) => ({ Key, Value }));
+    // Before there is a repository too: who may not set its rule would make one that never gets it.
+    await this.#setRule(client, name, repository, false);
     try {
       await client.send(
         new CreateRepositoryCommand({
@@ -75,12 +77,23 @@ export class EcrRepositories {
       if (error instanceof RepositoryAlreadyExistsException) return false; // by another copy, a moment ago
       throw ecrFailure(`create ${name}`, 'ecr:CreateRepository, ecr:TagResource, and kms:CreateGrant on a key', error);
     }
-    if (keepVersions === undefined) return true;
+    await this.#setRule(client, name, repository, true);
+    return true;
+  }
+
+  async #setRule(
+    client: ECRClient,
+    name: string,
+    repository: { registryId: string; repositoryName: string },
+    isThere: boolean,
+  ): Promise<void> {
+    const { keepVersions } = this.#settings;
+    if (keepVersions === undefined) return;
     try {
       const lifecyclePolicyText = JSON.stringify(lifecyclePolicy(keepVersions));
       await client.send(new PutLifecyclePolicyCommand({ ...repository, lifecyclePolicyText }));
-      return true;
     } catch (error) {
+      if (!isThere && error instanceof RepositoryNotFoundException) return;
       throw ecrFailure(`give ${name} its lifecycle rule`, 'ecr:PutLifecyclePolicy', error);
     }
   }
@@ -89,19 +102,16 @@ export class EcrRepositories {
   async adviceOnMounts(host: string): Promise<string | undefined> {
     const registry = parseEcrHost(host);
     if (!registry) return undefined;
-    let advice = this.#adviceOnMounts.get(host);
-    if (!advice) {
-      advice = this.#clients
-        .of(registry)
-        .send(new GetAccountSettingCommand({ name: 'BLOB_MOUNTING' }))
-        // Whose role may not ask, or whose registry is another account's: both copy as before.
-        .then(
-          ({ value }) => (value === 'DISABLED' ? mountCommand(registry.region) : undefined),
-          () => undefined,
-        );
-      this.#adviceOnMounts.set(host, advice);
+    try {
+      const setting = new GetAccountSettingCommand({ name: 'BLOB_MOUNTING' });
+      const { value } = await this.#clients.of(registry).send(setting);
+      // The answer is about the account of those who ask.
+      const isDisabled = value === 'DISABLED' && (await this.#clients.areOf(registry));
+      return isDisabled ? mountCommand(registry.region) : undefined;
+    } catch {
+      // Whose role may not ask copies as before.
+      return undefined;
     }
-    return advice;
   }
 
   /**

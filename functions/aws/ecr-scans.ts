@@ -1,11 +1,12 @@
 import {
   DescribeImageScanFindingsCommand,
-  type DescribeImageScanFindingsResponse,
   type ECRClient,
+  type EnhancedImageScanFinding,
   GetRegistryScanningConfigurationCommand,
+  type GetRegistryScanningConfigurationResponse,
   ImageArchivedException,
   ImageNotFoundException,
-  LimitExceededException,
+  type ImageScanFinding,
   type RegistryScanningConfiguration,
   type ScanStatus,
   ScanNotFoundException,
@@ -14,8 +15,10 @@ import {
 } from '@aws-sdk/client-ecr';
 import { FactoryError } from '../errors.ts';
 import type { Digest } from '../oci/digest.ts';
-import type { Finding, ImageScans, ScanAnswer } from '../oci/image-scans.ts';
+import type { Finding, ImageScans, LookOptions, ScanAnswer } from '../oci/image-scans.ts';
+import { RegistryFailure } from '../oci/registry-failure.ts';
 import { EcrClients, type EcrConfig, ecrFailure, parseEcrHost } from './ecr.ts';
+import { serverFaultOf } from './server-fault.ts';
 
 /** Against a service that never stops offering another page; each has up to 1,000 findings. */
 const maxPages = 100;
@@ -57,18 +60,22 @@ class RegistryScans implements ImageScans {
     this.#client = client;
   }
 
-  async look(repository: string, digest: Digest, signal?: AbortSignal): Promise<ScanAnswer> {
-    try {
-      return await this.#describe(repository, digest, signal);
-    } catch (error) {
-      signal?.throwIfAborted();
-      if (error instanceof ScanNotFoundException) return this.#begin(repository, digest, signal);
-      throw this.#failure(`read the scan of ${digest} in ${repository}`, 'ecr:DescribeImageScanFindings', error);
-    }
+  async look(repository: string, digest: Digest, { renew = false, signal }: LookOptions = {}): Promise<ScanAnswer> {
+    const scan = await this.#describe(repository, digest, signal);
+    if (!scan) return this.#begin(repository, digest, signal);
+    const answer = answerOf(scan);
+    return renew && isOutdated(scan) ? this.#start(repository, digest, () => answer, signal) : answer;
   }
 
-  async #describe(repository: string, digest: Digest, signal?: AbortSignal): Promise<ScanAnswer> {
-    const findings: Finding[] = [];
+  /** `undefined` when there is no scan. */
+  async #describe(repository: string, digest: Digest, signal?: AbortSignal): Promise<Scan | undefined> {
+    const scan: Scan = {
+      status: undefined,
+      description: '',
+      completedAt: undefined,
+      findings: [],
+      enhancedFindings: [],
+    };
     let nextToken: string | undefined;
     for (let page = 0; page < maxPages; page++) {
       const command = new DescribeImageScanFindingsCommand({
@@ -76,25 +83,54 @@ class RegistryScans implements ImageScans {
         ...(nextToken !== undefined && { nextToken }),
         maxResults: 1_000,
       });
-      const answer = await this.#client.send(command, signal && { abortSignal: signal });
-      const { status, description = '' } = answer.imageScanStatus ?? {};
-      // Of an image whose scans have ended there may be old findings, which prove nothing.
-      if (status !== 'COMPLETE' && status !== 'ACTIVE') return answerWithout(status, description);
-      findings.push(...findingsOf(answer));
-      nextToken = answer.nextToken;
-      if (nextToken === undefined) return { state: 'scanned', findings };
+      try {
+        const answer = await this.#client.send(command, signal && { abortSignal: signal });
+        const { findings = [], enhancedFindings = [], imageScanCompletedAt } = answer.imageScanFindings ?? {};
+        scan.status = answer.imageScanStatus?.status;
+        scan.description = answer.imageScanStatus?.description ?? '';
+        scan.completedAt ??= imageScanCompletedAt;
+        scan.findings.push(...findings);
+        scan.enhancedFindings.push(...enhancedFindings);
+        nextToken = answer.nextToken;
+      } catch (error) {
+        signal?.throwIfAborted();
+        if (error instanceof ScanNotFoundException) return undefined;
+        const permissions =
+          'ecr:DescribeImageScanFindings, for enhanced scanning inspector2:ListFindings and inspector2:ListCoverage too,';
+        throw this.#failure(`read the scan of ${digest} in ${repository}`, permissions, error);
+      }
+      if (nextToken === undefined || !hasEnded(scan)) return scan;
     }
-    throw new Error(`the findings have more than ${maxPages} pages`);
+    throw new Error(`the findings of ${digest} in ${repository} have more than ${maxPages} pages`);
   }
 
   /** Nothing has scanned the image yet: basic scans can be asked for, enhanced ones begin by themselves, or never. */
   async #begin(repository: string, digest: Digest, signal?: AbortSignal): Promise<ScanAnswer> {
-    const configuration = await this.#configuration(signal);
-    if (configuration?.scanType === 'ENHANCED') {
-      if (covers(configuration, repository)) return { state: 'pending', detail: 'not scanned by Inspector yet' };
+    const { registryId, scanningConfiguration } = await this.#configuration(signal);
+    const foreign = registryId !== undefined && registryId !== this.#registryId;
+    if (!foreign && scanningConfiguration?.scanType === 'ENHANCED') {
+      if (covers(scanningConfiguration, repository))
+        return { state: 'pending', detail: 'not scanned by Inspector yet' };
       const detail = `no rule of enhanced scanning covers ${repository} but by hand; add one to the registry's scanning configuration`;
       return { state: 'unscannable', id: 'SCAN_NOT_CONFIGURED', detail };
     }
+    // https://github.com/aws/containers-roadmap/issues/2541
+    const blind = foreign
+      ? `, or by Inspector, which account ${this.#registryId} shows to roles of its own only: ECR_ROLE_ARN`
+      : '';
+    const unstarted = (code: string): ScanAnswer => {
+      return { state: 'pending', detail: `not scanned yet (ecr:StartImageScan answers ${code})${blind}` };
+    };
+    return this.#start(repository, digest, unstarted, signal);
+  }
+
+  /** Asks for a basic scan. `otherwise` tells what counts when ECR gives none, by the code of its refusal. */
+  async #start(
+    repository: string,
+    digest: Digest,
+    otherwise: (code: string) => ScanAnswer,
+    signal?: AbortSignal,
+  ): Promise<ScanAnswer> {
     try {
       const command = new StartImageScanCommand(this.#image(repository, digest));
       await this.#client.send(command, signal && { abortSignal: signal });
@@ -103,24 +139,20 @@ class RegistryScans implements ImageScans {
       signal?.throwIfAborted();
       if (error instanceof UnsupportedImageTypeException) return answerWithout('UNSUPPORTED_IMAGE', error.message);
       if (error instanceof ImageArchivedException) return answerWithout('IMAGE_ARCHIVED', error.message);
-      // Its one scan of the day was asked for a moment ago, by its push; or (ValidationException) scanning is enhanced.
-      if (error instanceof LimitExceededException || isNamed(error, 'ValidationException'))
-        return { state: 'pending', detail: 'not scanned yet' };
-      if (isNamed(error, 'AccessDeniedException'))
-        return { state: 'pending', detail: 'not scanned yet, and ecr:StartImageScan is not allowed' };
+      const refusal = refusals.find((code) => isNamed(error, code));
+      if (refusal !== undefined) return otherwise(refusal);
       throw this.#failure(`start the scan of ${digest} in ${repository}`, 'ecr:StartImageScan', error);
     }
   }
 
-  /** `undefined` when it cannot be known: the call answers for the caller's own registry only. */
-  async #configuration(signal?: AbortSignal): Promise<RegistryScanningConfiguration | undefined> {
+  /** Of the caller's own registry, which need not be this one. Empty when it may not be known. */
+  async #configuration(signal?: AbortSignal): Promise<Partial<GetRegistryScanningConfigurationResponse>> {
     try {
       const command = new GetRegistryScanningConfigurationCommand({});
-      const answer = await this.#client.send(command, signal && { abortSignal: signal });
-      return answer.registryId === this.#registryId ? answer.scanningConfiguration : undefined;
+      return await this.#client.send(command, signal && { abortSignal: signal });
     } catch (error) {
       signal?.throwIfAborted();
-      if (isNamed(error, 'AccessDeniedException')) return undefined;
+      if (isNamed(error, 'AccessDeniedException')) return {};
       throw this.#failure('read how it scans', 'ecr:GetRegistryScanningConfiguration', error);
     }
   }
@@ -130,12 +162,66 @@ class RegistryScans implements ImageScans {
   }
 
   #failure(action: string, permission: string, error: unknown): FactoryError {
-    if (!(error instanceof ImageNotFoundException)) return ecrFailure(`${action} at ${this.#host}`, permission, error);
-    return new FactoryError('ImageNotFound', `cannot ${action} at ${this.#host}: ${error.message}`, {
-      hint: 'Something deleted it while the run was under way. Look at the lifecycle rules of the repository, and run again.',
-      cause: error,
-    });
+    if (error instanceof ImageNotFoundException)
+      return new FactoryError('ImageNotFound', `cannot ${action} at ${this.#host}: ${error.message}`, {
+        hint: 'Something deleted it while the run was under way. Look at the lifecycle rules of the repository, and run again.',
+        cause: error,
+      });
+    const failure = ecrFailure(`${action} at ${this.#host}`, permission, error);
+    const status = serverFaultOf(error);
+    if (status === undefined) return failure;
+    const hint = 'ECR does not work as it should; try again later.';
+    return new RegistryFailure(failure.name, failure.message, { hint, status, transient: true, cause: error });
   }
+}
+
+/** StartImageScan gives an image one scan in 24 hours, its push's included; where scanning is enhanced, none. */
+const refusals = ['LimitExceededException', 'ValidationException', 'AccessDeniedException'] as const;
+
+/** As DescribeImageScanFindings tells of it, over all pages. */
+interface Scan {
+  status: ScanStatus | undefined;
+  description: string;
+  completedAt: Date | undefined;
+  findings: ImageScanFinding[];
+  enhancedFindings: EnhancedImageScanFinding[];
+}
+
+const minuteMs = 60_000;
+/** After this, a basic scan has told all that it found. */
+const settledMs = 5 * minuteMs;
+/** Findings come in some seconds after the state (https://github.com/aws/aws-sdk/issues/289). */
+const findingsMs = 15_000;
+/** A state without findings and without a time is what such a scan begins with, and perhaps how a clean one ends. */
+const emptyMs = 10 * minuteMs;
+const dayMs = 24 * 60 * minuteMs;
+
+function hasEnded({ status }: Scan): boolean {
+  return status === 'COMPLETE' || status === 'ACTIVE';
+}
+
+function answerOf(scan: Scan): ScanAnswer {
+  const { status, description, completedAt } = scan;
+  // Of an image whose scans have ended in another way there may be old findings, which prove nothing.
+  if (!hasEnded(scan)) return answerWithout(status, description);
+  const empty = !completedAt && scan.findings.length === 0 && scan.enhancedFindings.length === 0;
+  const settled = !isEnhanced(scan) && isOlder(completedAt, settledMs);
+  const settlingMs = settled ? 0 : empty ? emptyMs : findingsMs;
+  return { state: 'scanned', findings: findingsOf(scan), settlingMs };
+}
+
+/** A basic scan knows what was known on its day, or failed for what may have passed. Inspector scans when it wants to. */
+function isOutdated(scan: Scan): boolean {
+  if (scan.status === 'FAILED') return true;
+  return scan.status === 'COMPLETE' && !isEnhanced(scan) && isOlder(scan.completedAt, dayMs);
+}
+
+function isEnhanced({ status, enhancedFindings }: Scan): boolean {
+  return status === 'ACTIVE' || enhancedFindings.length > 0;
+}
+
+function isOlder(time: Date | undefined, ms: number): boolean {
+  return time !== undefined && time.getTime() < Date.now() - ms;
 }
 
 /** What a state other than the successful ones means. */
@@ -146,8 +232,7 @@ function answerWithout(status: ScanStatus | undefined, description: string): Sca
   return { state: 'unscannable', id: status, detail: description === '' ? meaning : `${meaning}: ${description}` };
 }
 
-function findingsOf({ imageScanFindings }: DescribeImageScanFindingsResponse): Finding[] {
-  const { findings = [], enhancedFindings = [] } = imageScanFindings ?? {};
+function findingsOf({ findings, enhancedFindings }: Scan): Finding[] {
   return [
     ...findings.map(({ name, severity }) => ({ id: name ?? 'unnamed', severity: severity ?? 'UNDEFINED' })),
     // What Inspector closed is mended, and what it suppressed the customer has judged already.

@@ -2,7 +2,8 @@ import { ECRClient, type ECRClientConfig, GetAuthorizationTokenCommand } from '@
 import type { STSClientConfig } from '@aws-sdk/client-sts';
 import { type ErrorName, FactoryError } from '../errors.ts';
 import { networkFailure } from '../http/network-error.ts';
-import { assumedRole } from './assumed-role.ts';
+import { ecrHosts } from '../oci/profile.ts';
+import { assumeRole, callerAccount } from './assumed-role.ts';
 import { clientConfig } from './client-config.ts';
 
 /** A private ECR registry, as its host name tells. */
@@ -13,15 +14,9 @@ export interface EcrHost {
   dualStack: boolean;
 }
 
-/** https://docs.aws.amazon.com/general/latest/gr/ecr.html: IPv4 hosts, and dual-stack ones with a dash. */
-const hostForms = [
-  /^(?<accountId>\d{12})\.dkr\.ecr(?<fips>-fips)?\.(?<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?$/,
-  /^(?<accountId>\d{12})\.(?<dualStack>dkr-ecr)(?<fips>-fips)?\.(?<region>[a-z0-9-]+)\.on\.aws$/,
-];
-
 /** `undefined` for a host that is no private ECR registry. */
 export function parseEcrHost(host: string): EcrHost | undefined {
-  for (const form of hostForms) {
+  for (const form of ecrHosts) {
     const { accountId, region, fips, dualStack } = form.exec(host.toLowerCase())?.groups ?? {};
     if (accountId && region) return { accountId, region, fips: fips !== undefined, dualStack: dualStack !== undefined };
   }
@@ -31,6 +26,8 @@ export function parseEcrHost(host: string): EcrHost | undefined {
 export interface EcrConfig extends ECRClientConfig {
   /** Assumed for registries of the role's own account; others are asked as ourselves. */
   roleArn?: string | undefined;
+  /** Narrows what may be done as that role. */
+  sessionPolicy?: string | undefined;
   /** Of the service that hands out the role's credentials, for tests. */
   sts?: STSClientConfig;
 }
@@ -38,14 +35,22 @@ export interface EcrConfig extends ECRClientConfig {
 /** One client per endpoint and identity, made when first needed. */
 export class EcrClients {
   readonly #config: ECRClientConfig;
+  readonly #sts: STSClientConfig | undefined;
   readonly #roleAccount: string | undefined;
-  readonly #roleCredentials: ReturnType<typeof assumedRole> | undefined;
+  readonly #roleCredentials: (() => ReturnType<typeof assumeRole>) | undefined;
   readonly #clients = new Map<string, ECRClient>();
 
-  constructor({ roleArn, sts, ...config }: EcrConfig) {
+  constructor({ roleArn, sessionPolicy, sts, ...config }: EcrConfig) {
     this.#config = config;
+    this.#sts = sts;
     this.#roleAccount = roleArn?.split(':')[4];
-    this.#roleCredentials = roleArn === undefined ? undefined : assumedRole(roleArn, sts);
+    if (roleArn === undefined) return;
+    this.#roleCredentials = () =>
+      assumeRole({ roleArn, sessionPolicy }, sts).catch((error: unknown) => {
+        const toAllow =
+          'Allow us sts:AssumeRole on it, and let its trust policy name the roles that ask (docs/ecr.md).';
+        throw ecrFailure(`assume ${roleArn}`, 'sts:AssumeRole', error, toAllow);
+      });
   }
 
   of({ accountId, region, fips, dualStack }: EcrHost): ECRClient {
@@ -64,6 +69,11 @@ export class EcrClients {
       this.#clients.set(endpoint, client);
     }
     return client;
+  }
+
+  /** Whether a registry is of the account as which it is asked: some calls name no registry, and are about that account's. */
+  async areOf({ accountId }: EcrHost): Promise<boolean> {
+    return accountId === this.#roleAccount || accountId === (await callerAccount(this.#sts));
   }
 }
 
@@ -125,27 +135,39 @@ export class EcrCredentials {
   }
 }
 
-/** Error codes of AWS as users of a registry know them. */
+/** Error codes of AWS as users of a registry know them. STS has some of its own. */
 const names: Record<string, ErrorName> = {
+  AccessDenied: 'RegistryForbidden',
   AccessDeniedException: 'RegistryForbidden',
+  Throttling: 'RegistryThrottled',
   ThrottlingException: 'RegistryThrottled',
   CredentialsProviderError: 'RegistryUnauthorized',
+  ExpiredToken: 'RegistryUnauthorized',
   ExpiredTokenException: 'RegistryUnauthorized',
+  InvalidClientTokenId: 'RegistryUnauthorized',
   InvalidSignatureException: 'RegistryUnauthorized',
+  SignatureDoesNotMatch: 'RegistryUnauthorized',
   UnrecognizedClientException: 'RegistryUnauthorized',
 };
 
-/** An error of the SDK in the words of a registry's user; `permission` is what the call needs. */
-export function ecrFailure(action: string, permission: string, cause: unknown): FactoryError {
+/** An error of the SDK in the words of a registry's user; `permission` is what the call needs, `toAllow` how to give it. */
+export function ecrFailure(
+  action: string,
+  permission: string,
+  cause: unknown,
+  toAllow = `Allow the role ${permission} there; a registry of another account must allow it as well.`,
+): FactoryError {
+  // It could not be asked as the role.
+  if (cause instanceof FactoryError) return cause;
   const error = cause instanceof Error ? cause : new Error(String(cause));
   const network = networkFailure(cause);
   const name = network ? 'RegistryUnreachable' : (names[error.name] ?? 'RegistryFailed');
   const hints: Partial<Record<ErrorName, string>> = {
-    RegistryForbidden: `Allow the role ${permission} there; a registry of another account must allow it as well.`,
+    RegistryForbidden: toAllow,
     RegistryThrottled: 'Lower max_concurrency, or ask AWS for a higher quota of ECR.',
     RegistryUnauthorized: 'Check the AWS credentials: none were found, or they have expired.',
   };
-  return new FactoryError(name, `cannot ${action}: ${network ? network.text : `${error.name}: ${error.message}`}`, {
+  return new FactoryError(name, `cannot ${action}: ${network?.text ?? error.name}: ${error.message}`, {
     hint: network?.hint ?? hints[name] ?? 'Look the error up in the API reference of ECR.',
     cause,
   });

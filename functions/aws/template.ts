@@ -5,6 +5,7 @@ import { networkFailure } from '../http/network-error.ts';
 import { clientConfig } from './client-config.ts';
 import { Executions } from './executions.ts';
 import { invokeFunction } from './lambda-invocation.ts';
+import { serverFaultOf } from './server-fault.ts';
 
 type Called = { running: true } | { output: unknown };
 
@@ -43,7 +44,8 @@ export class Template {
       signal?.throwIfAborted();
       if (error instanceof FactoryError) throw error;
       const { name: code, message } = error instanceof Error ? error : new Error(String(error));
-      if (networkFailure(error)?.transient || code === 'ThrottlingException') return { running: true };
+      const busy = code === 'ThrottlingException' || serverFaultOf(error) !== undefined;
+      if (busy || networkFailure(error)?.transient) return { running: true };
       throw this.#failure(`could not be called: ${code}: ${message}`, error);
     }
   }

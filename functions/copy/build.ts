@@ -13,7 +13,15 @@ import type { TaskRun } from '../task.ts';
 const answer = z.object({ digest: z.string().refine(isDigest, 'sha256:<64 hex>') });
 
 /** As long as a build may take. */
-const deadlineMs = 2 * 3_600_000;
+export const deadlineMs = 2 * 3_600_000;
+
+/**
+ * How long a build that began so long ago is left alone until it is looked at again, in milliseconds: half of what it took
+ * so far. Every look adds to the history of the execution, which is what limits the builds of a run (functions/plan/limits.ts).
+ */
+export function pauseMs(elapsedMs: number): number {
+  return Math.min(900_000, Math.max(10_000, elapsedMs / 2));
+}
 
 /**
  * Has the customer's template bring an image, in the place of copying it, and looks at the registry whether it is there.
@@ -37,7 +45,7 @@ export async function build(
     const result = deadline ? await deadline.during([], signal, work) : await work(signal);
     if (result) return result;
     if (elapsedMs > deadlineMs) throw failed(planned, `has not ended within ${deadlineMs / 3_600_000} hours`);
-    return new Paused(Date.now() + Math.min(300_000, Math.max(10_000, elapsedMs / 5)));
+    return new Paused(Date.now() + pauseMs(elapsedMs));
   } catch (error) {
     signal?.throwIfAborted();
     // The call's time is up, not the build's.

@@ -5,7 +5,9 @@ import { copyReferrers } from '../oci/copy-referrers.ts';
 import { Paused } from '../oci/deadline.ts';
 import type { Digest } from '../oci/digest.ts';
 import { getManifest, resolveTag } from '../oci/manifests.ts';
+import { profileOf } from '../oci/profile.ts';
 import { parseImageName, type Reference } from '../oci/reference.ts';
+import type { Registry } from '../oci/registry.ts';
 import { manifestReader, readImage, repositoryOf } from '../run/images.ts';
 import { renewLock } from '../run/lock.ts';
 import { sumCounts, takeCounts } from '../run/registry-counts.ts';
@@ -117,7 +119,7 @@ async function copyPlanned(
   } else {
     // On Lambda each copy has a process of its own, which knows nothing of the pace of the others.
     if (deadline) destination.registry.shareOf(plan.maxConcurrency ?? 1);
-    if (plan.mounts === 'off') destination.registry.adapt({ mount: 'never' }, `${target.registry} mounts no blobs`);
+    adaptMounts(destination.registry, plan);
     const fresh = await runtime.repositories.ensure(target.registry, target.repository);
     const wanted = { source, destination, image, tag: target.tag, ledger, onProgress, signal, fresh };
     const { checkpoint } = state;
@@ -148,6 +150,12 @@ async function copyPlanned(
     bytesSkipped: state.image.bytesSkipped + state.referrers.bytesSkipped,
     ...(warnings.length > 0 && { warnings }),
   };
+}
+
+/** A registry is kept from run to run, between which it may have been set otherwise. */
+function adaptMounts(registry: Registry, { mounts }: Plan): void {
+  if (mounts === 'off') registry.adapt({ mount: 'never' }, `${registry.name} mounts no blobs`);
+  else registry.adapt({ mount: profileOf(registry.name).mount }, `${registry.name} mounts blobs again`);
 }
 
 /** The registry's word that the tag now leads to what was meant. */

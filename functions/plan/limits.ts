@@ -7,12 +7,23 @@ import { formatLocation, type ImageName, maxNameLength, type RegistryLocation, r
  */
 const mostCopies = 1_000;
 
-/** Throws `InvalidInput` when there are more copies than one execution of the workflow can carry. */
-export function checkCopies(waves: readonly (readonly number[])[]): void {
+/**
+ * A build by a state machine goes on in another call each time it is looked at, 20 times until its time is up: with 200
+ * events each, this leaves a fifth for retries.
+ */
+const mostBuilds = 100;
+
+/**
+ * Throws `InvalidInput` when there are more copies than one execution of the workflow can carry. `template` is the ARN of
+ * what brings the images in the place of copying them.
+ */
+export function checkCopies(waves: readonly (readonly number[])[], template?: string): void {
   const copies = waves.flat().length;
-  if (copies <= mostCopies) return;
-  throw new FactoryError('InvalidInput', `${copies} images are to be copied; one run can copy ${mostCopies}`, {
-    hint: 'Copy them in several runs, with fewer extra_images each; what is there already does not count.',
+  const isBuilt = template?.split(':')[2] === 'states';
+  const [most, verb, done] = isBuilt ? [mostBuilds, 'build', 'built'] : [mostCopies, 'copy', 'copied'];
+  if (copies <= most) return;
+  throw new FactoryError('InvalidInput', `${copies} images are to be ${done}; one run can ${verb} ${most}`, {
+    hint: 'Name fewer extra_images in each of several runs; what is there already does not count.',
   });
 }
 

@@ -49,7 +49,7 @@ export async function plan({ runId, input }: PlanEvent, { runtime, signal }: Tas
     ? { images: [], waves: [], warnings: [], ...restoreChanges(scopes, snapshot) }
     : await decide(settings, scopes, startedAt, runtime, signal);
   const { images, waves, warnings } = decision;
-  if (settings.action === 'sync') checkCopies(waves);
+  if (settings.action === 'sync') checkCopies(waves, runtime.configuration.buildPushTemplate);
   const refused = await readRefusedFields(runtime.store);
   const { changes, held } = holdBack(decision.changes, (change) => {
     const day = refusedOn(refused, change, startedAt);

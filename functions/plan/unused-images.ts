@@ -2,7 +2,7 @@ import type { ScopeConfiguration } from './selection.ts';
 import type { Plan, Snapshot, UnusedImage } from '../run/documents.ts';
 import { overridesInUse } from '../run/overrides-in-use.ts';
 import { type Inventory, readInventory } from '../run/inventory.ts';
-import { RunDocuments } from '../run/run-documents.ts';
+import { RunDocuments, runsAmong } from '../run/run-documents.ts';
 import type { Runtime } from '../runtime.ts';
 import { FactoryError } from '../errors.ts';
 import type { Digest } from '../oci/digest.ts';
@@ -74,8 +74,7 @@ async function digestsInUse(
  * this state, because only one of them can be asked what it uses.
  */
 async function recentValues(keepVersions: number, runtime: Runtime): Promise<string[]> {
-  const keys = await runtime.store.list('runs/');
-  const runs = keys.flatMap((key) => /^runs\/([^/]+)\/snapshot\.json$/.exec(key)?.[1] ?? []);
+  const runs = runsAmong(await runtime.store.list('runs/'), ['snapshot.json']);
   const snapshots = await Promise.all(
     runs.map(async (runId) => {
       const documents = new RunDocuments(runtime.store, runId);

@@ -1,26 +1,31 @@
+import { accountIdFromKey } from '../harness/account.ts';
+import { ApiKey } from '../harness/api-key.ts';
 import { parseBaseUrl } from '../harness/base-url.ts';
 import { networkFailure } from '../http/network-error.ts';
+import { redacted } from '../http/redact.ts';
 import type { Report } from '../run/documents.ts';
 import type { Runtime } from '../runtime.ts';
+import type { Configuration } from '../settings/configuration.ts';
 
 const timeoutMs = 10_000;
 const messageLimit = 2_000;
 
 /**
- * Tells the Harness trigger that the deployment names how a run ended. Asked once: a second request would start a second
- * pipeline. Returns a warning when Harness was not told. The URL holds the trigger's token, so nothing of it is shown.
+ * Tells the Harness trigger or pipeline that the deployment names how a run ended. Asked once: a second request would
+ * start a second pipeline. Returns a warning when Harness was not told. A trigger's URL holds its token, so nothing of it
+ * is shown.
  * https://developer.harness.io/docs/platform/triggers/trigger-deployments-using-custom-triggers
  */
 export async function sendCallback(report: Report, runtime: Runtime): Promise<string | undefined> {
   const { callbackTarget, transport, configuration } = runtime;
   if (!callbackTarget) return undefined;
   try {
-    const { url, token } = parseTarget(await callbackTarget(), configuration.harnessUrl);
+    const { url, token, contentType, body } = callOf(await callbackTarget(), report, configuration);
     const response = await transport.request({
       method: 'POST',
       url,
-      headers: { 'content-type': 'application/json', ...(token !== undefined && { 'x-api-key': token }) },
-      body: JSON.stringify(outcomeOf(report)),
+      headers: { 'content-type': contentType, ...(token !== undefined && new ApiKey(token).headers()) },
+      body: asciiJson(body),
       signal: AbortSignal.timeout(timeoutMs),
     });
     await response.body.dump();
@@ -28,8 +33,68 @@ export async function sendCallback(report: Report, runtime: Runtime): Promise<st
     return status >= 200 && status < 300 ? undefined : `Harness was not told of the end: it answered ${status}`;
   } catch (error) {
     const reason = networkFailure(error)?.text ?? (error instanceof Error ? error.message : String(error));
-    return `Harness was not told of the end: ${reason}`;
+    return `Harness was not told of the end: ${redacted(reason)}`;
   }
+}
+
+interface Call {
+  url: URL;
+  token: string | undefined;
+  contentType: string;
+  body: object;
+}
+
+/**
+ * The secret holds the URL of a trigger alone, `{"url": …, "token": …}` for accounts whose triggers demand an API key, or
+ * `{"pipeline": …, "token": …}`. Throws `Error`.
+ */
+function callOf(secret: string, report: Report, configuration: Configuration): Call {
+  const { url: text, pipeline, token } = fieldsOf(secret);
+  if (pipeline !== undefined) {
+    const url = executionUrl(pipeline, token, configuration);
+    return { url, token, contentType: 'application/yaml', body: runtimeInputOf(pipeline, report) };
+  }
+  const url = URL.parse(text ?? '');
+  // Whoever can change the secret must not be able to send reports, or a key, elsewhere.
+  if (url?.origin === parseBaseUrl(configuration.harnessUrl).origin)
+    return { url, token, contentType: 'application/json', body: outcomeOf(report) };
+  throw new Error('the secret that CALLBACK_URL_SECRET names holds no URL at the host of HARNESS_URL');
+}
+
+function fieldsOf(secret: string): Partial<Record<'url' | 'pipeline' | 'token', string>> {
+  if (!secret.startsWith('{')) return { url: secret };
+  try {
+    const fields = Object.entries(JSON.parse(secret) as object);
+    return Object.fromEntries(fields.filter(([, value]) => typeof value === 'string'));
+  } catch {
+    return {};
+  }
+}
+
+/** What runs a pipeline (harness/harness-core, PlanExecutionResource). */
+function executionUrl(pipeline: string, token: string | undefined, configuration: Configuration): URL {
+  const { harnessUrl, harnessAccountId, orgId, projectId } = configuration;
+  const accountId = harnessAccountId ?? accountIdFromKey(token ?? '');
+  const needs = [
+    ['"pipeline", an identifier, in the secret', /^[A-Za-z_][\w$]{0,127}$/.test(pipeline)],
+    ['"token", an API key, in the secret', token],
+    ['HARNESS_ACCOUNT_ID', accountId],
+    ['ORG_ID', orgId],
+    ['PROJECT_ID', projectId],
+  ] as const;
+  const missing = needs.flatMap(([what, value]) => (value ? [] : [what]));
+  if (missing.length > 0) throw new Error(`a pipeline cannot be started without ${missing.join(', ')}`);
+  const url = new URL(`${parseBaseUrl(harnessUrl).href}/pipeline/api/pipeline/execute/${pipeline}`);
+  const scope = { accountIdentifier: accountId, orgIdentifier: orgId, projectIdentifier: projectId };
+  for (const [name, value] of Object.entries(scope)) url.searchParams.set(name, value ?? '');
+  return url;
+}
+
+/** What a pipeline finds in `<+pipeline.variables>`. */
+function runtimeInputOf(identifier: string, { runId, status, error }: Report): object {
+  const values = { runId, status, error: error ? `${error.name}: ${shortened(error.message)}` : 'none' };
+  const variables = Object.entries(values).map(([name, value]) => ({ name, type: 'String', value }));
+  return { pipeline: { identifier, variables } };
 }
 
 /** What a pipeline finds in `<+trigger.payload>`. */
@@ -40,25 +105,20 @@ function outcomeOf({ runId, status, action, totals, reason, error }: Report): ob
     action,
     totals,
     ...(reason !== undefined && { reason }),
-    ...(error && { error: { name: error.name, message: error.message.slice(0, messageLimit) } }),
+    ...(error && { error: { name: error.name, message: shortened(error.message) } }),
   };
 }
 
-/** The URL alone, or `{"url": …, "token": …}` for accounts whose triggers demand an API key. Throws `Error`. */
-function parseTarget(secret: string, harnessUrl: string): { url: URL; token: string | undefined } {
-  let text = secret;
-  let token: string | undefined;
-  if (secret.startsWith('{')) {
-    try {
-      const fields = JSON.parse(secret) as Record<string, unknown>;
-      text = String(fields['url']);
-      if (typeof fields['token'] === 'string') token = fields['token'];
-    } catch {
-      text = '';
-    }
-  }
-  const url = URL.parse(text);
-  // Whoever can change the secret must not be able to send reports, or a key, elsewhere.
-  if (url?.origin === parseBaseUrl(harnessUrl).origin) return { url, token };
-  throw new Error('the secret that CALLBACK_URL_SECRET names holds no URL at the host of HARNESS_URL');
+function shortened(message: string): string {
+  return message.slice(0, messageLimit);
+}
+
+/**
+ * JSON that is YAML too, whose readers take few characters outside ASCII, and in which Harness finds no expression of
+ * its own: errors repeat what registries say.
+ */
+function asciiJson(value: object): string {
+  return JSON.stringify(value)
+    .replaceAll('<+', '< +')
+    .replaceAll(/[^ -~]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }

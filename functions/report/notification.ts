@@ -1,4 +1,5 @@
 import prettyBytes from 'pretty-bytes';
+import { redacted } from '../http/redact.ts';
 import type { ConfigResult, Notification, Report } from '../run/documents.ts';
 import type { Runtime } from '../runtime.ts';
 
@@ -12,7 +13,8 @@ export async function sendNotification(report: Report, runtime: Runtime): Promis
     await runtime.notify?.(notificationOf(report, runtime.run(report.runId).report.location));
     return undefined;
   } catch (error) {
-    return `nobody was notified: ${error instanceof Error ? `${error.name}: ${error.message}` : String(error)}`;
+    const reason = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+    return `nobody was notified: ${redacted(reason)}`;
   }
 }
 

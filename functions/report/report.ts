@@ -23,7 +23,7 @@ import { sendNotification } from './notification.ts';
 export interface ReportEvent {
   runId: string;
   /** The workflow's state when it came here. */
-  state: { error?: WorkflowError; rollbackError?: WorkflowError; pruneError?: WorkflowError; action?: unknown };
+  state: { error?: WorkflowError; rollbackError?: WorkflowError; pruneError?: WorkflowError; input?: unknown };
 }
 
 /** Step Functions refuses states above 262,144 bytes; the rest is room for the state's own frame. */
@@ -222,8 +222,7 @@ function withoutPlan(runId: string, state: ReportEvent['state']): Report {
   const error = state.error ? parseErrorCause(state.error) : undefined;
   return {
     status: 'FAILED',
-    // Before the plan the state is still the input.
-    action: actions.find((action) => action === state.action) ?? 'sync',
+    action: actions.find((action) => action === (state.input as { action?: unknown } | null)?.action) ?? 'sync',
     runId,
     images: [],
     config: [],

@@ -130,7 +130,14 @@ export interface ScanResult {
 export interface Scans {
   startedAt: string;
   /** Every image that is to be switched to and is at the registry. */
-  images: { image: string; target: string; digest: Digest; result: ScanResult }[];
+  images: {
+    image: string;
+    target: string;
+    digest: Digest;
+    result: ScanResult;
+    /** A hash of what the registry said last, and since when it has said just that; absent before the first look. */
+    seen?: { answers: string; since: string };
+  }[];
   /** Answers of GATHER_SCAN_TEMPLATE so far. */
   calls: number;
   warnings: string[];

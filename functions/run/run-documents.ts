@@ -12,6 +12,15 @@ import type {
   UnusedImage,
 } from './documents.ts';
 
+/** The ids of the runs that have one of the documents `names`, of the keys of a store. */
+export function runsAmong(keys: Iterable<string>, names: readonly string[]): string[] {
+  const paths = [...keys].map((key) => key.split('/'));
+  const found = paths.filter(
+    ([top, , name = '', more]) => top === 'runs' && names.includes(name) && more === undefined,
+  );
+  return [...new Set(found.map(([, run = '']) => decodeURIComponent(run)))];
+}
+
 /** Reads and writes the documents of one run, each under its own key below `runs/<run id>/`. */
 export class RunDocuments {
   readonly runId: string;
@@ -74,7 +83,8 @@ export class RunDocuments {
   }
 
   #document<T>(name: string): Document<T> {
-    const key = `runs/${this.runId}/${name}.json`;
+    // Names of executions may have characters that keys may not.
+    const key = `runs/${encodeURIComponent(this.runId)}/${name}.json`;
     return {
       location: this.#store.locate(key),
       find: () => getJson<T>(this.#store, key),

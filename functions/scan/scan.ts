@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { FactoryError } from '../errors.ts';
 import { Paused } from '../oci/deadline.ts';
 import type { Digest } from '../oci/digest.ts';
@@ -5,6 +6,7 @@ import type { ScanAnswer } from '../oci/image-scans.ts';
 import { inParallel } from '../oci/in-parallel.ts';
 import { getManifest } from '../oci/manifests.ts';
 import { parseImageName, type Reference } from '../oci/reference.ts';
+import { RegistryFailure } from '../oci/registry-failure.ts';
 import type { Plan, ScanResult, Scans } from '../run/documents.ts';
 import { repositoryOf } from '../run/images.ts';
 import { renewLock } from '../run/lock.ts';
@@ -25,6 +27,8 @@ export interface ScanTaskResult {
 const looksInFlight = 8;
 
 const minuteMs = 60_000;
+
+const shortestPauseSeconds = 15;
 
 /**
  * Looks once at the scans of all images that Harness is to be switched to. What fails or comes too late is a result: what
@@ -51,7 +55,8 @@ export async function scan({ runId }: { runId: string }, run: TaskRun): Promise<
   await documents.scans.put(scans);
   const done = waiting.length === 0 || leftMs <= 0;
   // Scans take minutes: it pays to look soon at first, and less often the longer they take.
-  const waitSeconds = done ? 0 : Math.ceil(Math.min(leftMs / 1_000, Math.min(300, Math.max(5, elapsedMs / 5_000))));
+  const pauseSeconds = Math.min(300, Math.max(shortestPauseSeconds, elapsedMs / 5_000));
+  const waitSeconds = done ? 0 : Math.ceil(Math.min(leftMs / 1_000, pauseSeconds));
   await renewLock(runId, runtime, waitSeconds);
   if (!done) runtime.progress({ kind: 'wait', subject: `the scan of ${waiting.length} images`, seconds: waitSeconds });
   return { status: done ? 'done' : 'continue', waitSeconds };
@@ -80,15 +85,39 @@ async function lookAt(rows: readonly Row[], settings: ScanSettings, run: TaskRun
   const today = dayOf(new Date().toISOString());
   await inParallel(rows, looksInFlight, run.signal, async (row, signal) => {
     if (run.deadline && !run.deadline.admits) return;
-    row.result = await judged(signal, async () =>
-      judge(row.image, await answersFor(row, run.runtime, signal), settings, today),
-    );
+    row.result = await judged(signal, async () => {
+      const answers = await answersFor(row, run.runtime, signal);
+      const unchangedMs = remember(row, answers);
+      const result = judge(row.image, answers, settings, today);
+      // More findings can make no failure a pass, so that only a pass has to wait for them.
+      const settling = Math.max(0, ...[...answers.values()].map(settlingMs));
+      return result.status === 'passed' && unchangedMs < settling
+        ? { status: 'pending', detail: 'findings may still come in' }
+        : result;
+    });
   });
 }
 
-/** What the registry says of each platform's manifest. */
+/** Returns for how long the registry has been saying what it says now, in milliseconds. */
+function remember(row: Row, answers: ReadonlyMap<Digest, ScanAnswer>): number {
+  const said = [...answers].map(([digest, answer]) => [
+    digest,
+    answer.state === 'scanned'
+      ? answer.findings.map(({ id, severity }) => `${severity} ${id}`).toSorted()
+      : `${answer.state} ${answer.detail}`,
+  ]);
+  const hash = createHash('sha256').update(JSON.stringify(said)).digest('hex');
+  if (row.seen?.answers !== hash) row.seen = { answers: hash, since: new Date().toISOString() };
+  return Date.now() - Date.parse(row.seen.since);
+}
+
+function settlingMs(answer: ScanAnswer): number {
+  return answer.state === 'scanned' ? answer.settlingMs : 0;
+}
+
+/** What the registry says of each platform's manifest. The first look of a run renews what is out of date. */
 async function answersFor(
-  { target, digest }: Row,
+  { target, digest, seen }: Row,
   runtime: Runtime,
   signal: AbortSignal,
 ): Promise<Map<Digest, ScanAnswer>> {
@@ -99,7 +128,7 @@ async function answersFor(
   const read = (wanted: Digest) => runtime.manifests.through(wanted, () => getManifest(repository, wanted, signal));
   const answers = new Map<Digest, ScanAnswer>();
   for (const manifest of await platformManifests(await read(digest), read))
-    answers.set(manifest, await scans.look(repository.name, manifest, signal));
+    answers.set(manifest, await scans.look(repository.name, manifest, { renew: seen === undefined, signal }));
   return answers;
 }
 
@@ -139,7 +168,8 @@ async function judged(signal: AbortSignal, work: () => Promise<ScanResult>): Pro
 function failureOf(thrown: unknown, signal?: AbortSignal): ScanResult {
   signal?.throwIfAborted();
   const error = FactoryError.from(thrown);
-  if (error.name === 'RegistryThrottled' || error.name === 'RegistryUnreachable')
+  const unavailable = error.name === 'RegistryThrottled' || error.name === 'RegistryUnreachable';
+  if (unavailable || (error instanceof RegistryFailure && error.transient))
     return { status: 'pending', detail: error.message };
   return { status: 'failed', error: error.toJSON() };
 }

@@ -50,8 +50,9 @@ export interface RunSettings {
   restoreRun: string | undefined;
 }
 
-/** A run's id: the Step Functions execution name, and part of object keys. */
-export const runIdPattern = /^[A-Za-z0-9][A-Za-z0-9_-]{0,79}$/;
+/** A run's id is the name of its execution: https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html */
+export const runIdPattern =
+  /^(?!\.{1,2}$)[^\s<>{}[\]?*"#%\\^|~`$&,;:/\p{Cc}\p{Cs}\uFFFE\uFFFF\u{10000}-\u{10FFFF}]{1,80}$/u;
 
 const location = (allowed: string) => text(allowed, succeeds(parseRegistryLocation)).transform(parseRegistryLocation);
 

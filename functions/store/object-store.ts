@@ -2,8 +2,8 @@ import { FactoryError } from '../errors.ts';
 
 /**
  * Where a run keeps what is too large or too lasting for the workflow's state: plans, per-image results, snapshots,
- * reports. A folder locally, a bucket on AWS. Keys are relative paths of `[A-Za-z0-9._/-]`, never starting with `/` and
- * without `..`; the caller builds them from run ids, digests and indexes, never from unchecked remote text.
+ * reports. A folder locally, a bucket on AWS. Keys are relative paths of `[A-Za-z0-9._!'()%/-]`, never starting with `/`
+ * and without `..`; the caller builds them from run ids, digests and indexes, never from unchecked remote text.
  */
 export interface ObjectStore {
   /** The object's bytes, or `undefined` when there is none. Throws `StoreFailed`. */
@@ -22,7 +22,7 @@ export interface ObjectStore {
   locate(key: string): string;
 }
 
-const safeKey = /^(?!.*(?:^|\/)\.{1,2}(?:\/|$))[A-Za-z0-9._-]+(?:\/[A-Za-z0-9._-]+)*$/;
+const safeKey = /^(?!.*(?:^|\/)\.{1,2}(?:\/|$))[A-Za-z0-9._!'()%-]+(?:\/[A-Za-z0-9._!'()%-]+)*$/;
 
 /** Guards adapters against a key that would leave the store. Throws `TypeError`: such a key is a bug of the caller. */
 export function assertKey(key: string): void {

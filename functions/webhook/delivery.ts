@@ -20,8 +20,9 @@ export interface Delivery {
 export function readDelivery(body: string, idempotencyKey: string | undefined): Delivery {
   const id = idempotencyKey === undefined ? undefined : checkedKey(idempotencyKey);
   if (body.trim() === '') return { input: {}, id };
-  const input = parse(body);
-  const event = (input as { eventData?: unknown } | null)?.eventData;
+  // Step Functions would hand a `null` on as it is.
+  const input = parse(body) ?? {};
+  const event = (input as { eventData?: unknown }).eventData;
   if (typeof event !== 'object' || event === null) return { input, id };
   const { planExecutionId } = event as { planExecutionId?: unknown };
   return { input: {}, id: id ?? (typeof planExecutionId === 'string' ? planExecutionId : undefined) };

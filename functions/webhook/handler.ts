@@ -3,7 +3,7 @@ import { readSecret } from '../aws/secrets.ts';
 import { FactoryError } from '../errors.ts';
 import { parseConfiguration } from '../settings/configuration.ts';
 import { Tokens } from './tokens.ts';
-import { answer, refuse, type WebhookParts, type WebhookRequest, type WebhookResponse } from './webhook.ts';
+import { answer, logLine, refuse, type WebhookParts, type WebhookRequest, type WebhookResponse } from './webhook.ts';
 
 let parts: WebhookParts | undefined;
 
@@ -13,7 +13,7 @@ export async function handler(request: WebhookRequest): Promise<WebhookResponse>
     return await answer(request, (parts ??= partsOf(process.env)));
   } catch (error) {
     // Not thrown: Lambda would answer 502, and count what a later request may well get done.
-    console.error(JSON.stringify({ level: 'ERROR', ...FactoryError.from(error).toJSON() }));
+    console.error(logLine('ERROR', 'failed', { error: FactoryError.from(error) }));
     return refuse(500, 'InternalError', 'the webhook failed; its log says why');
   }
 }

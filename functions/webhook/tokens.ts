@@ -1,11 +1,13 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { FactoryError } from '../errors.ts';
 
-/** RFC 6750, section 2.1. What Harness masks in its probes (`<<<…>>>`) is no token. */
-const bearer = /^Bearer +([A-Za-z0-9\-._~+/]{1,512}=*)$/i;
+/** What a header can carry: RFC 6750, section 2.1. What Harness masks in its probes (`<<<…>>>`) is no token. */
+const syntax = '[A-Za-z0-9._~+/-]{1,512}=*';
+const bearer = new RegExp(`^Bearer +(${syntax})$`, 'i');
 
 /** Shorter ones could be guessed: the address is public. */
 const shortest = 16;
+const good = new RegExp(`^(?=.{${shortest}})${syntax}$`);
 
 /** How long tokens are kept, in milliseconds, and how long a token that is none of them does not make us look again. */
 const keptMs = 60_000;
@@ -57,20 +59,24 @@ export class Tokens {
 }
 
 function parseTokens(secret: string): string[] {
-  let tokens: unknown[] = [secret];
-  if (secret.startsWith('{')) {
-    try {
-      const { current, previous } = JSON.parse(secret) as Record<string, unknown>;
-      tokens = [current, previous];
-    } catch {
-      tokens = [];
-    }
-  }
-  const good = tokens.filter((token) => typeof token === 'string' && token.length >= shortest) as string[];
-  if (good.length > 0) return good;
-  throw new FactoryError('InvalidConfiguration', 'the secret of the webhook holds no token', {
-    hint: `Store {"current": "…"} in it, with a token of at least ${shortest} characters.`,
+  const tokens = Object.entries(fieldsOf(secret)).filter(([, token]) => token !== undefined && token !== '');
+  const bad = tokens.filter(([, token]) => typeof token !== 'string' || !good.test(token)).map(([name]) => name);
+  // One that no header can match would be refused for ever, without a word.
+  if (tokens.length > 0 && bad.length === 0) return tokens.map(([, token]) => token as string);
+  const found = bad.length === 0 ? 'no token' : `no usable ${bad.join(' and ')} token`;
+  throw new FactoryError('InvalidConfiguration', `the secret of the webhook holds ${found}`, {
+    hint: `Store {"current": "…"} in it, with a token of at least ${shortest} characters: letters, digits and - . _ ~ + /`,
   });
+}
+
+function fieldsOf(secret: string): { current?: unknown; previous?: unknown } {
+  if (!secret.startsWith('{')) return { current: secret };
+  try {
+    const { current, previous } = JSON.parse(secret) as Record<string, unknown>;
+    return { current, previous };
+  } catch {
+    return {};
+  }
 }
 
 function sha256(text: string): Buffer {

@@ -1,5 +1,5 @@
 import type { ConfigResult, Report } from '../../functions/run/documents.ts';
-import { RunDocuments } from '../../functions/run/run-documents.ts';
+import { RunDocuments, runsAmong } from '../../functions/run/run-documents.ts';
 import type { ObjectStore } from '../../functions/store/object-store.ts';
 import { shorten, table } from './summary.ts';
 
@@ -20,10 +20,11 @@ export interface HistoryEntry {
 
 /** Every run that this state folder knows, newest first. */
 export async function readHistory(store: ObjectStore): Promise<HistoryEntry[]> {
-  const keys = new Set(await store.list('runs/'));
-  const runs = new Set([...keys].flatMap((key) => /^runs\/([^/]+)\/(?:plan|report)\.json$/.exec(key)?.[1] ?? []));
+  const keys = await store.list('runs/');
+  const restorable = new Set(runsAmong(keys, ['snapshot.json']));
+  const runs = runsAmong(keys, ['plan.json', 'report.json']);
   const entries = await Promise.all(
-    [...runs].map((runId) => entryOf(new RunDocuments(store, runId), keys.has(`runs/${runId}/snapshot.json`))),
+    runs.map((runId) => entryOf(new RunDocuments(store, runId), restorable.has(runId))),
   );
   const when = ({ startedAt = '', runId }: HistoryEntry) => startedAt || timeIn(runId);
   return entries.toSorted((a, b) => when(b).localeCompare(when(a)));

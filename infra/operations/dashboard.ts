@@ -38,7 +38,8 @@ export class Dashboard extends Construct {
         [new AlarmStatusWidget({ title: 'Alarms', alarms: [...alarms], width: 24, height: 3 })],
         [
           graph('Runs', [
-            stateMachine.metricSucceeded({ ...sum, label: 'succeeded' }),
+            stateMachine.metricSucceeded({ ...sum, label: 'succeeded or skipped' }),
+            own('SyncsSucceeded', 'synchronized'),
             stateMachine.metricFailed({ ...sum, label: 'failed' }),
             stateMachine.metricTimedOut({ ...sum, label: 'timed out' }),
             stateMachine.metricAborted({ ...sum, label: 'stopped' }),
@@ -69,7 +70,8 @@ export class Dashboard extends Construct {
             title: 'Copy function: memory (MB)',
             view: LogQueryVisualizationType.LINE,
             logGroupNames: [copy.logGroup.logGroupName],
-            // As bytes in the lines that Lambda ends every call with.
+            // Fields that CloudWatch finds in the lines with which Lambda ends every call, in millions of bytes to the MB:
+            // https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_QuerySyntax-examples.html
             queryLines: [
               'filter @type = "REPORT"',
               'stats max(@maxMemoryUsed / 1000000) as used, max(@memorySize / 1000000) as available by bin(1h)',

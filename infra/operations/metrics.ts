@@ -24,6 +24,8 @@ export const factoryMetrics = {
   RunDuration: Stats.MAXIMUM,
   /** Fields that Harness did not show as they should be. */
   DriftFound: Stats.SUM,
+  /** Runs of the action `sync` that succeeded. One that was skipped did not. */
+  SyncsSucceeded: Stats.SUM,
 } as const;
 
 export type FactoryMetric = keyof typeof factoryMetrics;

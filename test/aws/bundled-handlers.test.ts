@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DescribeRepositoriesCommand, ECRClient } from '@aws-sdk/client-ecr';
 import { GetBucketEncryptionCommand, GetBucketVersioningCommand, S3Client } from '@aws-sdk/client-s3';
+import { GetSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { SNSClient, SubscribeCommand } from '@aws-sdk/client-sns';
 import { CreateQueueCommand, ReceiveMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -13,6 +14,9 @@ import type { WorkflowOutcome } from '../../infra/local/engine.ts';
 import { ImageStore } from '../bench/image-store.ts';
 import { available } from '../real-parts.ts';
 import type { Line } from '../telemetry/log-lines.ts';
+import type { RunStatus } from '../../functions/webhook/run-status.ts';
+import type { WebhookResponse } from '../../functions/webhook/webhook.ts';
+import { request, type RequestOptions } from '../webhook/request.ts';
 import { budgets } from './bundle-budgets.ts';
 import {
   type Deployment,
@@ -182,8 +186,43 @@ const missing = parts.filter((part) => !available(part));
       });
     });
 
-    it('tell of a run that failed why it did, and what to do', async () => {
-      const outcome = await runBundledWorkflow(functions, { action: 'syncc' }, 'run-2');
+    describe('as the webhook', () => {
+      let token: string;
+      beforeAll(async () => {
+        const SecretId = deployment.functions.get('webhook')?.environment['WEBHOOK_TOKEN_SECRET'];
+        const secrets = new SecretsManagerClient(deployment.moto.config);
+        const { SecretString = '' } = await secrets.send(new GetSecretValueCommand({ SecretId }));
+        secrets.destroy();
+        ({ current: token } = JSON.parse(SecretString) as { current: string });
+      });
+
+      const ask = async (authorization: string | undefined, options: RequestOptions) => {
+        const answer = await functions.get('webhook')?.invoke(request({ ...options, headers: { authorization } }));
+        const { statusCode, body } = answer as WebhookResponse;
+        return { status: statusCode, run: JSON.parse(body) as RunStatus };
+      };
+
+      it('start one run for whoever has the token that the deployment made, and tell how it is doing', async () => {
+        const body = '{"action":"plan"}';
+        expect((await ask(undefined, { body })).status).toBe(401);
+        const started = await ask(`Bearer ${token}`, { body });
+        expect(started).toMatchObject({ status: 202, run: { status: 'RUNNING' } });
+        expect(await ask(`Bearer ${token}`, { body })).toEqual(started);
+        const { runId } = started.run;
+        const shown = await ask(`Bearer ${token}`, { method: 'GET', path: `/runs/${runId}` });
+        expect(shown).toMatchObject({ status: 200, run: { runId, status: 'RUNNING' } });
+        expect(linesOf('webhook', runId)[0]).toMatchObject({
+          task: 'webhook',
+          service: expect.any(String),
+          message: 'run started',
+        });
+        expect(functions.get('webhook')?.log()).not.toContain(token);
+      }, 30_000);
+    });
+
+    it('tell of a run that failed why it did, and what to do, whatever its name and input', async () => {
+      const runId = 'run+2=(é)';
+      const outcome = await runBundledWorkflow(functions, 'sync', runId);
       expect(outcome).toMatchObject({ status: 'FAILED', error: 'InvalidInput' });
       expect(await notifications()).toMatchObject([
         {
@@ -192,9 +231,11 @@ const missing = parts.filter((part) => !available(part));
           MessageAttributes: { status: { Value: 'FAILED' } },
         },
       ]);
+      const store = new S3ObjectStore(deployment.bucket, s3);
+      expect(await new RunDocuments(store, runId).report.get()).toMatchObject({ runId, status: 'FAILED' });
       const error = { name: 'InvalidInput', hint: expect.any(String) };
-      expect(linesOf('plan', 'run-2').at(-1)).toMatchObject({ level: 'ERROR', error });
-      expect(linesOf('report', 'run-2').find((line) => '_aws' in line)).toMatchObject({ RunsFailed: 1 });
+      expect(linesOf('plan', runId).at(-1)).toMatchObject({ level: 'ERROR', error });
+      expect(linesOf('report', runId).find((line) => '_aws' in line)).toMatchObject({ RunsFailed: 1 });
     }, 30_000);
   },
 );

@@ -1,12 +1,17 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
+import { createServer as createHttpServer, type RequestListener } from 'node:http';
+import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { GetObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
+import { clientConfig } from '../../functions/aws/client-config.ts';
+import { ecrFailure } from '../../functions/aws/ecr.ts';
 import { CertificateAuthority } from '../http/certificate-authority.ts';
 import { startConnectProxy } from '../http/connect-proxy.ts';
 import { available } from '../real-parts.ts';
@@ -91,5 +96,90 @@ async function readSecret(environment: Record<string, string>) {
     closing.push(() => proxy.close());
     expect(await readSecret({ HTTPS_PROXY: proxy.url })).toMatch(/^FactoryError|^InvalidConfiguration/);
     expect(proxy.seen.map(({ target }) => target)).toEqual([`${host}:443`]);
+  });
+});
+
+async function listen(server: Server): Promise<number> {
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return (server.address() as AddressInfo).port;
+}
+
+describe('the time limits of clients of AWS', () => {
+  const read = (timeouts: Parameters<typeof clientConfig>[0], endpoint: string) => {
+    const client = new S3Client({
+      ...clientConfig(timeouts),
+      endpoint,
+      forcePathStyle: true,
+      region: 'eu-west-1',
+      credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
+      maxAttempts: 1,
+    });
+    closing.push(async () => client.destroy());
+    return client.send(new GetObjectCommand({ Bucket: 'b', Key: 'k' }));
+  };
+  async function startS3(answer: RequestListener) {
+    const server = createHttpServer(answer);
+    const port = await listen(server);
+    closing.push(async () => {
+      server.close();
+      server.closeAllConnections();
+    });
+    return `http://127.0.0.1:${port}`;
+  }
+
+  it('are set, unless one asks for others', () => {
+    expect(clientConfig().requestHandler.httpHandlerConfigs()).toEqual({
+      connectionTimeout: 10_000,
+      socketTimeout: 30_000,
+    });
+    expect(clientConfig({ socketTimeout: 5 }).requestHandler.httpHandlerConfigs()).toEqual({
+      connectionTimeout: 10_000,
+      socketTimeout: 5,
+    });
+  });
+
+  it('end the wait for a connection that does not come, and name who was to be reached', async () => {
+    const sockets = new Set<Socket>();
+    const silent = createTcpServer((socket) => sockets.add(socket.resume()));
+    const port = await listen(silent);
+    const environment = jest.replaceProperty(process, 'env', { HTTPS_PROXY: `http://127.0.0.1:${port}` });
+    closing.push(async () => {
+      environment.restore();
+      for (const socket of sockets) socket.destroy();
+      silent.close();
+    });
+    const failure: unknown = await read({ connectionTimeout: 20 }, 'https://s3.eu-west-1.amazonaws.com').catch(
+      (error: unknown) => error,
+    );
+    expect(failure).toMatchObject({
+      name: 'TimeoutError',
+      message: expect.stringContaining('s3.eu-west-1.amazonaws.com'),
+    });
+    expect(ecrFailure('ask', 'ecr:Ask', failure)).toMatchObject({
+      name: 'RegistryUnreachable',
+      message: expect.stringMatching(/^cannot ask: connection timed out: .*s3\.eu-west-1\.amazonaws\.com/),
+    });
+  });
+
+  it('end the wait for an answer that does not come', async () => {
+    const endpoint = await startS3((request) => request.resume());
+    await expect(read({ socketTimeout: 20 }, endpoint)).rejects.toMatchObject({
+      name: 'TimeoutError',
+      message: expect.stringContaining('127.0.0.1'),
+    });
+  });
+
+  it('let a document take longer than that as long as it comes', async () => {
+    const endpoint = await startS3(async (_, response) => {
+      response.writeHead(200, { 'content-length': '12' });
+      for (let i = 0; i < 12; i++) {
+        response.write('x');
+        await sleep(100);
+      }
+      response.end();
+    });
+    const { Body } = await read({ socketTimeout: 1_000 }, endpoint);
+    expect(await Body?.transformToString()).toBe('x'.repeat(12));
   });
 });

@@ -3,15 +3,18 @@ import {
   CreateStackCommand,
   DescribeStackResourcesCommand,
 } from '@aws-sdk/client-cloudformation';
+import { CreateSecretCommand, GetRandomPasswordCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { CreateStateMachineCommand, SFNClient } from '@aws-sdk/client-sfn';
+import { readWorkflowDefinition } from '../../infra/workflow-definition.ts';
 import { account, type MotoServer, region } from './moto-server.ts';
 import type { CloudFormationTemplate } from './synthesize-bundled.ts';
 
-/** What moto makes as the template says. Of the rest it makes nothing that functions could use. */
-const types = new Set(['AWS::KMS::Key', 'AWS::S3::Bucket', 'AWS::SNS::Topic', 'AWS::SecretsManager::Secret']);
+/** What moto's CloudFormation makes as the template says. Of the rest it makes nothing that functions could use. */
+const types = new Set(['AWS::KMS::Key', 'AWS::S3::Bucket', 'AWS::SNS::Topic']);
 
 /**
- * Has moto's CloudFormation create resources from the template's own properties. Returns how values of the template read
- * then.
+ * Creates resources from the template's own properties: by moto's CloudFormation where it can, and else by the calls that
+ * CloudFormation would make. Returns how values of the template read then.
  */
 export async function createResources(
   template: CloudFormationTemplate,
@@ -24,10 +27,56 @@ export async function createResources(
     await client.send(new CreateStackCommand({ StackName, TemplateBody: JSON.stringify({ Resources }) }));
     const { StackResources = [] } = await client.send(new DescribeStackResourcesCommand({ StackName }));
     const created = StackResources.map((r) => [r.LogicalResourceId ?? '', r.PhysicalResourceId ?? ''] as const);
-    return (value) => resolve(value, new Map([...created, ...pseudoParameters]));
+    const others = [...(await createSecrets(template, moto)), ...(await createStateMachines(template, moto))];
+    return (value) => resolve(value, new Map([...created, ...others, ...pseudoParameters]));
   } finally {
     client.destroy();
   }
+}
+
+type Created = [logicalId: string, physicalId: string];
+
+interface GenerateSecretString {
+  SecretStringTemplate: string;
+  GenerateStringKey: string;
+  PasswordLength: number;
+  ExcludePunctuation: boolean;
+}
+
+async function createSecrets(template: CloudFormationTemplate, moto: MotoServer): Promise<Created[]> {
+  const client = new SecretsManagerClient(moto.config);
+  const created: Created[] = [];
+  for (const [Name, Properties] of resourcesOf(template, 'AWS::SecretsManager::Secret')) {
+    const { SecretStringTemplate, GenerateStringKey, ...kind } = Properties[
+      'GenerateSecretString'
+    ] as GenerateSecretString;
+    const { RandomPassword } = await client.send(new GetRandomPasswordCommand(kind));
+    const fields = { ...(JSON.parse(SecretStringTemplate) as object), [GenerateStringKey]: RandomPassword };
+    const { ARN = '' } = await client.send(new CreateSecretCommand({ Name, SecretString: JSON.stringify(fields) }));
+    created.push([Name, ARN]);
+  }
+  client.destroy();
+  return created;
+}
+
+/** Its executions stay as they are started: moto runs none. */
+async function createStateMachines(template: CloudFormationTemplate, moto: MotoServer): Promise<Created[]> {
+  const client = new SFNClient(moto.config);
+  const created: Created[] = [];
+  for (const [name] of resourcesOf(template, 'AWS::StepFunctions::StateMachine')) {
+    const roleArn = `arn:aws:iam::${account}:role/${name}`;
+    const machine = { name, roleArn, definition: readWorkflowDefinition() };
+    const { stateMachineArn = '' } = await client.send(new CreateStateMachineCommand(machine));
+    created.push([name, stateMachineArn]);
+  }
+  client.destroy();
+  return created;
+}
+
+function resourcesOf({ Resources }: CloudFormationTemplate, type: string) {
+  return Object.entries(Resources)
+    .filter(([, { Type }]) => Type === type)
+    .map(([id, { Properties }]) => [id, Properties] as const);
 }
 
 const pseudoParameters = [

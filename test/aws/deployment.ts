@@ -77,8 +77,6 @@ export async function startDeployment({ folder, source: data, images }: Deployme
   const valueOf = await createResources(template, moto);
   const functions = new Map<string, LambdaFunctionOptions>();
   for (const [name, { environment, ...bundle }] of bundles) {
-    // It needs the state machine, which here is the engine.
-    if (name === 'webhook') continue;
     const variables = Object.entries(environment).map(
       // Where Lambda unpacks layers.
       ([variable, value]) => [variable, valueOf(value).replace(/^\/opt(?=\/)/, layer)] as const,

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import {
   CreateRepositoryCommand,
   DescribeRepositoriesCommand,
@@ -11,6 +11,7 @@ import { EcrRepositories, type RepositorySettings } from '../../functions/aws/ec
 import { available } from '../real-parts.ts';
 import { account, type MotoServer, region, startMotoServer } from './moto-server.ts';
 import { type Answer, startScriptedAws } from './scripted-aws.ts';
+import { startScriptedSts } from './scripted-sts.ts';
 
 const host = `${account}.dkr.ecr.${region}.amazonaws.com`;
 const key = `arn:aws:kms:${region}:${account}:key/1234abcd-12ab-34cd-56ef-1234567890ab`;
@@ -94,55 +95,184 @@ const key = `arn:aws:kms:${region}:${account}:key/1234abcd-12ab-34cd-56ef-123456
   });
 });
 
-describe('a role', () => {
-  const closing: (() => Promise<void>)[] = [];
-  afterEach(async () => {
-    for (const close of closing.splice(0)) await close();
+const closing: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const close of closing.splice(0)) await close();
+});
+
+async function scripted(answer: (operation: string, input: unknown) => Answer) {
+  const aws = await startScriptedAws(answer);
+  closing.push(() => aws.close());
+  return aws;
+}
+
+async function scriptedSts(answer: Parameters<typeof startScriptedSts>[0]) {
+  const sts = await startScriptedSts(answer);
+  closing.push(() => sts.close());
+  return sts;
+}
+
+const ok: Answer = { status: 200, body: {} };
+const refusal = (name: string): Answer => ({ status: 400, body: { __type: name, message: 'no' } });
+
+describe('a lifecycle rule', () => {
+  it('that may not be set leaves no repository that never gets it', async () => {
+    const { config, calls } = await scripted((operation) =>
+      refusal(operation === 'DescribeRepositories' ? 'RepositoryNotFoundException' : 'AccessDeniedException'),
+    );
+    await expect(new EcrRepositories(config, { keepVersions: 20 }).ensure(host, 'r')).rejects.toMatchObject({
+      name: 'RegistryForbidden',
+      hint: expect.stringContaining('ecr:PutLifecyclePolicy'),
+    });
+    expect(calls.map(({ operation }) => operation)).not.toContain('CreateRepository');
   });
 
-  it('is not assumed for registries of other accounts', async () => {
-    const aws = await startScriptedAws(() => ({
-      status: 200,
-      body: {
-        authorizationData: [
-          { authorizationToken: Buffer.from('AWS:p').toString('base64'), expiresAt: Date.now() / 1000 + 43_200 },
-        ],
-      },
-    }));
-    const sts = await startScriptedAws(() => ({ status: 403, body: {} }));
-    closing.push(
-      () => aws.close(),
-      () => sts.close(),
+  it('is set although ECR is busy for some requests after the repository was made', async () => {
+    let made = false;
+    let busy = 4;
+    const { config, calls } = await scripted((operation) => {
+      if (operation === 'CreateRepository') made = true;
+      else if (!made) return refusal('RepositoryNotFoundException');
+      else if (busy-- > 0) return { status: 500, body: { __type: 'ServerException', message: 'busy' } };
+      return ok;
+    });
+    const { maxAttempts: _, ...attempts } = config;
+    expect(await new EcrRepositories(attempts, { keepVersions: 20 }).ensure(host, 'r')).toBe(true);
+    expect(calls.at(-1)).toMatchObject({ operation: 'PutLifecyclePolicy', input: { repositoryName: 'r' } });
+    expect(busy).toBe(-1);
+  });
+
+  it('that cannot be set on the repository that was made is an error', async () => {
+    const { config } = await scripted((operation) =>
+      operation === 'CreateRepository' ? ok : refusal('RepositoryNotFoundException'),
     );
-    const roleArn = 'arn:aws:iam::999999999999:role/factory';
-    const credentials = new EcrCredentials({ ...aws.config, roleArn, sts: sts.config });
-    expect(await credentials.credentials(host)).toEqual({ username: 'AWS', password: 'p' });
+    await expect(new EcrRepositories(config, { keepVersions: 20 }).ensure(host, 'r')).rejects.toMatchObject({
+      message: expect.stringContaining('its lifecycle rule'),
+    });
+  });
+});
+
+describe('a role', () => {
+  const roleArn = 'arn:aws:iam::999999999999:role/factory';
+  const there = `999999999999.dkr.ecr.${region}.amazonaws.com`;
+  const token: Answer = {
+    status: 200,
+    body: {
+      authorizationData: [
+        { authorizationToken: Buffer.from('AWS:p').toString('base64'), expiresAt: Date.now() / 1000 + 43_200 },
+      ],
+    },
+  };
+  /** An ECR that is asked with the role's credentials, where it assumes one. */
+  const ecrAs = async (sts: Awaited<ReturnType<typeof scriptedSts>>, more: object = {}) => {
+    const aws = await scripted(() => token);
+    return { aws, ecr: new EcrCredentials({ ...aws.config, roleArn, sts: sts.config, ...more }) };
+  };
+
+  it('is not assumed for registries of other accounts', async () => {
+    const sts = await scriptedSts(() => ({ status: 403, code: 'AccessDenied' }));
+    const { aws, ecr } = await ecrAs(sts);
+    expect(await ecr.credentials(host)).toEqual({ username: 'AWS', password: 'p' });
     expect(aws.calls).toHaveLength(1);
+    expect(sts.calls).toEqual([]);
+  });
+
+  it.each([[undefined], ['{"Version":"2012-10-17","Statement":[]}']])(
+    'is assumed for those of its own, in a session narrowed to %s',
+    async (sessionPolicy) => {
+      const sts = await scriptedSts(() => ({ sessionOf: 'ASIAROLE' }));
+      const { ecr } = await ecrAs(sts, { sessionPolicy });
+      expect(await ecr.credentials(there)).toEqual({ username: 'AWS', password: 'p' });
+      expect(sts.calls).toHaveLength(1);
+      expect(sts.calls[0]).toMatchObject({ Action: 'AssumeRole', RoleArn: roleArn });
+      expect(sts.calls[0]?.['Policy']).toBe(sessionPolicy);
+    },
+  );
+
+  it('is assumed on Lambda in a session narrowed to what the function was deployed with', async () => {
+    const sts = await scriptedSts(() => ({ status: 403, code: 'AccessDenied' }));
+    const environment = jest.replaceProperty(process, 'env', {
+      HARNESS_API_KEY: 'pat.account.id.key',
+      STATE_BUCKET: 'state',
+      ECR_ROLE_ARN: roleArn,
+      ECR_SESSION_POLICY: '{"Statement":[]}',
+      AWS_ENDPOINT_URL_STS: sts.config.endpoint,
+      AWS_REGION: region,
+      AWS_ACCESS_KEY_ID: 'test',
+      AWS_SECRET_ACCESS_KEY: 'test',
+    });
+    try {
+      const { lambdaHost } = await import('../../functions/lambda-runtime.ts');
+      const runtime = await lambdaHost().startRuntime();
+      await expect(runtime.repositories.ensure(there, 'r')).rejects.toMatchObject({ name: 'RegistryForbidden' });
+      expect(sts.calls).toMatchObject([{ RoleArn: roleArn, Policy: '{"Statement":[]}' }]);
+      await runtime.close();
+    } finally {
+      environment.restore();
+    }
+  });
+
+  it.each([
+    ['AccessDenied', 403, 'RegistryForbidden', /sts:AssumeRole.*trust policy/],
+    ['Throttling', 400, 'RegistryThrottled', /max_concurrency/],
+    ['ExpiredToken', 403, 'RegistryUnauthorized', /credentials/],
+    ['InvalidClientTokenId', 403, 'RegistryUnauthorized', /credentials/],
+  ])('that cannot be assumed for %s is named, with the cure', async (code, status, name, hint) => {
+    const sts = await scriptedSts(() => ({ status, code }));
+    const { aws, ecr } = await ecrAs(sts);
+    await expect(ecr.credentials(there)).rejects.toMatchObject({
+      name,
+      message: `cannot assume ${roleArn}: ${code}: no`,
+      hint: expect.stringMatching(hint),
+    });
+    expect(aws.calls).toEqual([]);
   });
 });
 
 describe('advice on mounts', () => {
-  let aws: Awaited<ReturnType<typeof startScriptedAws>> | undefined;
-  afterEach(() => aws?.close());
+  const setting = (value: string): Answer => ({ status: 200, body: { name: 'BLOB_MOUNTING', value } });
+  const command = `aws ecr put-account-setting --name BLOB_MOUNTING --value ENABLED --region ${region}`;
 
-  const advised = async (answer: Answer, registry = host) => {
-    aws = await startScriptedAws(() => answer);
-    const repositories = new EcrRepositories(aws.config);
-    const advice = await Promise.all([repositories.adviceOnMounts(registry), repositories.adviceOnMounts(registry)]);
-    return { advice: advice[0], calls: aws.calls };
-  };
-
-  it('names the command that allows them, where they are disabled, and asks once', async () => {
-    const { advice, calls } = await advised({ status: 200, body: { name: 'BLOB_MOUNTING', value: 'DISABLED' } });
-    expect(advice).toBe(`aws ecr put-account-setting --name BLOB_MOUNTING --value ENABLED --region ${region}`);
+  it('names the command that allows them, where they are disabled in the account that asks', async () => {
+    const { config, calls } = await scripted(() => setting('DISABLED'));
+    const sts = await scriptedSts(() => ({ account }));
+    expect(await new EcrRepositories({ ...config, sts: sts.config }).adviceOnMounts(host)).toBe(command);
     expect(calls).toEqual([{ operation: 'GetAccountSetting', input: { name: 'BLOB_MOUNTING' } }]);
+    expect(sts.calls).toMatchObject([{ Action: 'GetCallerIdentity' }]);
+  });
+
+  it('is not given about a registry of another account than the one that was asked about', async () => {
+    const { config } = await scripted(() => setting('DISABLED'));
+    const sts = await scriptedSts(() => ({ account: '111111111111' }));
+    expect(await new EcrRepositories({ ...config, sts: sts.config }).adviceOnMounts(host)).toBeUndefined();
+  });
+
+  it('is given about the registry of the role that is assumed, which needs no question whose it is', async () => {
+    const { config } = await scripted(() => setting('DISABLED'));
+    const sts = await scriptedSts(() => ({ sessionOf: 'ASIAROLE' }));
+    const roleArn = `arn:aws:iam::${account}:role/factory`;
+    expect(await new EcrRepositories({ ...config, roleArn, sts: sts.config }).adviceOnMounts(host)).toBe(command);
+    expect(sts.calls.map(({ Action }) => Action)).toEqual(['AssumeRole']);
+  });
+
+  it('ends when it was followed, in a process that gave it', async () => {
+    let value = 'DISABLED';
+    const { config } = await scripted(() => setting(value));
+    const sts = await scriptedSts(() => ({ account }));
+    const repositories = new EcrRepositories({ ...config, sts: sts.config });
+    expect(await repositories.adviceOnMounts(host)).toBe(command);
+    value = 'ENABLED';
+    expect(await repositories.adviceOnMounts(host)).toBeUndefined();
   });
 
   it.each<[string, Answer, string]>([
-    ['they are enabled', { status: 200, body: { name: 'BLOB_MOUNTING', value: 'ENABLED' } }, host],
-    ['nobody may ask', { status: 400, body: { __type: 'AccessDeniedException', message: 'no' } }, host],
+    ['they are enabled', setting('ENABLED'), host],
+    ['nobody may ask', refusal('AccessDeniedException'), host],
     ['the registry is not ECR', { status: 500, body: {} }, 'registry.example'],
   ])('is not given where %s', async (_, answer, registry) => {
-    expect((await advised(answer, registry)).advice).toBeUndefined();
+    const { config } = await scripted(() => answer);
+    const sts = await scriptedSts(() => ({ account }));
+    expect(await new EcrRepositories({ ...config, sts: sts.config }).adviceOnMounts(registry)).toBeUndefined();
+    expect(sts.calls).toEqual([]);
   });
 });

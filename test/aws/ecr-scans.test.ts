@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import { CreateRepositoryCommand, ECRClient, PutImageCommand } from '@aws-sdk/client-ecr';
 import { EcrScans } from '../../functions/aws/ecr-scans.ts';
 import type { Digest } from '../../functions/oci/digest.ts';
-import type { ImageScans } from '../../functions/oci/image-scans.ts';
+import type { ImageScans, LookOptions } from '../../functions/oci/image-scans.ts';
 import { available } from '../real-parts.ts';
 import { account, type MotoServer, region, startMotoServer } from './moto-server.ts';
 import { type Answer, startScriptedAws } from './scripted-aws.ts';
@@ -37,6 +37,7 @@ const digest = `sha256:${'1'.repeat(64)}` as Digest;
     expect(await scans.look(repositoryName, pushed)).toEqual({
       state: 'scanned',
       findings: [{ id: 'CVE-9999-9999', severity: 'HIGH' }],
+      settlingMs: 15_000,
     });
     await expect(scans.look(repositoryName, digest)).rejects.toMatchObject({ name: 'ImageNotFound' });
     await expect(scans.look('absent', digest)).rejects.toMatchObject({ name: 'RegistryFailed' });
@@ -65,7 +66,8 @@ describe('the scans of ECR as a test scripts it', () => {
     });
     aws = started;
     const scans = new EcrScans(started.config).of(host) as ImageScans;
-    return { calls: started.calls, look: () => scans.look('mirror/plugins/cache', digest) };
+    const look = (options?: LookOptions) => scans.look('mirror/plugins/cache', digest, options);
+    return { calls: started.calls, look };
   }
   const inState = (status: string, more: object = {}) => ({
     DescribeImageScanFindings: ok({ imageScanStatus: { status, description: 'as it says' }, ...more }),
@@ -109,6 +111,7 @@ describe('the scans of ECR as a test scripts it', () => {
     expect(await look()).toEqual({
       state: 'scanned',
       findings: pages.flat().map((id) => ({ id, severity: 'MEDIUM' })),
+      settlingMs: 15_000,
     });
     expect(calls[0]?.input).toEqual({
       registryId: account,
@@ -137,6 +140,86 @@ describe('the scans of ECR as a test scripts it', () => {
         { id: 'CVE-1', severity: 'CRITICAL' },
         { id: 'arn:x', severity: 'UNTRIAGED' },
       ],
+      settlingMs: 15_000,
+    });
+  });
+
+  const secondsAgo = (seconds: number) => Math.floor(Date.now() / 1_000) - seconds;
+  const day = 24 * 60 * 60;
+
+  it.each(['COMPLETE', 'ACTIVE'])(
+    '%s without anything found, and without its time, must stay so for ten minutes',
+    async (status) => {
+      for (const imageScanFindings of [undefined, {}, { findings: [] }, { findings: [], enhancedFindings: [] }]) {
+        const { look } = await looking(inState(status, { imageScanFindings }));
+        expect(await look()).toEqual({ state: 'scanned', findings: [], settlingMs: 600_000 });
+        await aws?.close();
+      }
+      aws = undefined;
+    },
+  );
+
+  it.each(['COMPLETE', 'ACTIVE'])('%s with its time has found nothing, as far as is known', async (status) => {
+    const { look } = await looking(inState(status, { imageScanFindings: { imageScanCompletedAt: secondsAgo(10) } }));
+    expect(await look()).toEqual({ state: 'scanned', findings: [], settlingMs: 15_000 });
+  });
+
+  const some = [{ name: 'CVE-1', severity: 'LOW' }];
+  const enhanced = [{ packageVulnerabilityDetails: { vulnerabilityId: 'CVE-1' }, severity: 'LOW' }];
+  it.each([
+    ['basic scan of some minutes ago are all', 'COMPLETE', { findings: some }, 360, 0],
+    ['basic scan of now may not be all', 'COMPLETE', { findings: some }, 60, 15_000],
+    ['basic scan of unknown time may not be all', 'COMPLETE', { findings: some }, undefined, 15_000],
+    ['scan by Inspector may not be all', 'COMPLETE', { enhancedFindings: enhanced }, 360, 15_000],
+    ['continuous scan may not be all', 'ACTIVE', { findings: some }, 360, 15_000],
+  ])('the findings of a %s', async (_, status, found, age, settlingMs) => {
+    const imageScanFindings = { ...found, ...(age !== undefined && { imageScanCompletedAt: secondsAgo(age) }) };
+    const { look } = await looking(inState(status, { imageScanFindings }));
+    expect(await look()).toEqual({
+      state: 'scanned',
+      findings: [{ id: 'CVE-1', severity: 'LOW' }],
+      settlingMs,
+    });
+  });
+
+  describe('that are out of date', () => {
+    const old = inState('COMPLETE', {
+      imageScanFindings: { findings: some, imageScanCompletedAt: secondsAgo(day + 60) },
+    });
+    const failed = inState('FAILED');
+
+    it.each([
+      ['older than a day', old],
+      ['failed', failed],
+    ])('being %s, are asked for again when that is wanted', async (_, script) => {
+      const { look, calls } = await looking({ ...script, StartImageScan: ok({}) });
+      expect(await look({ renew: true })).toEqual({ state: 'pending', detail: 'PENDING' });
+      expect(operations(calls)).toEqual(['DescribeImageScanFindings', 'StartImageScan']);
+      expect((await look()).state).not.toBe('pending');
+      expect(operations(calls)).toHaveLength(3);
+    });
+
+    it.each(['LimitExceededException', 'ValidationException', 'AccessDeniedException'])(
+      'count all the same when asking answers %s',
+      async (code) => {
+        const was = { state: 'scanned', findings: [{ id: 'CVE-1', severity: 'LOW' }], settlingMs: 0 };
+        const { look } = await looking({ ...old, StartImageScan: refusal(code) });
+        expect(await look({ renew: true })).toEqual(was);
+        await aws?.close();
+        const other = await looking({ ...failed, StartImageScan: refusal(code) });
+        expect(await other.look({ renew: true })).toMatchObject({ state: 'unscannable', id: 'FAILED' });
+      },
+    );
+
+    it.each([
+      ['a day is not over', 'COMPLETE', { findings: some, imageScanCompletedAt: secondsAgo(day - 60) }],
+      ['its time is not known', 'COMPLETE', { findings: some }],
+      ['Inspector renews them', 'ACTIVE', { enhancedFindings: enhanced, imageScanCompletedAt: secondsAgo(2 * day) }],
+      ['Inspector made them', 'COMPLETE', { enhancedFindings: enhanced, imageScanCompletedAt: secondsAgo(2 * day) }],
+    ])('are not those of which %s', async (_, status, imageScanFindings) => {
+      const { look, calls } = await looking({ ...inState(status, { imageScanFindings }), StartImageScan: ok({}) });
+      expect(await look({ renew: true })).toMatchObject({ state: 'scanned' });
+      expect(operations(calls)).not.toContain('StartImageScan');
     });
   });
 
@@ -198,11 +281,32 @@ describe('the scans of ECR as a test scripts it', () => {
       expect(await look()).toMatchObject({ state: 'pending' });
       expect(operations(calls)).toContain('StartImageScan');
     });
+
+    it.each([
+      ['of another account, which a role of that account alone can see', '999999999999', true],
+      ['of its own', account, false],
+    ])('may be those %s', async (_, registryId, named) => {
+      const { look } = await scan(configured('BASIC', [], registryId), refusal('ValidationException'));
+      expect(JSON.stringify(await look()).includes('ECR_ROLE_ARN')).toBe(named);
+    });
   });
+
+  it.each(['DescribeImageScanFindings', 'GetRegistryScanningConfiguration', 'StartImageScan'])(
+    'a fault of ECR itself in %s may pass',
+    async (operation) => {
+      const { look } = await looking({
+        DescribeImageScanFindings: refusal('ScanNotFoundException'),
+        GetRegistryScanningConfiguration: ok({}),
+        [operation]: { status: 500, body: { __type: 'ServerException', message: 'internal' } },
+      });
+      await expect(look()).rejects.toMatchObject({ name: 'RegistryFailed', status: 500, transient: true });
+    },
+  );
 
   it.each([
     ['ThrottlingException', 'RegistryThrottled', 'quota'],
     ['AccessDeniedException', 'RegistryForbidden', 'ecr:DescribeImageScanFindings'],
+    ['AccessDeniedException', 'RegistryForbidden', 'inspector2:ListFindings and inspector2:ListCoverage'],
   ])('%s is %s', async (code, name, hint) => {
     const { look } = await looking({ DescribeImageScanFindings: refusal(code) });
     await expect(look()).rejects.toMatchObject({ name, hint: expect.stringContaining(hint) });

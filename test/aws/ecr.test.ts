@@ -9,6 +9,7 @@ import {
 } from '@aws-sdk/client-ecr';
 import { EcrCredentials, parseEcrHost } from '../../functions/aws/ecr.ts';
 import { EcrRepositories } from '../../functions/aws/ecr-repositories.ts';
+import { profileOf } from '../../functions/oci/profile.ts';
 import { available } from '../real-parts.ts';
 import { account, type MotoServer, region, startMotoServer } from './moto-server.ts';
 import { type Answer, startScriptedAws } from './scripted-aws.ts';
@@ -22,9 +23,11 @@ describe('the host name of a private ECR registry', () => {
     ['123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn', 'cn-north-1', false, false],
     ['123456789012.dkr-ecr.eu-central-1.on.aws', 'eu-central-1', false, true],
     ['123456789012.dkr-ecr-fips.us-east-2.on.aws', 'us-east-2', true, true],
+    ['123456789012.dkr-ecr.cn-north-1.on.amazonwebservices.com.cn', 'cn-north-1', false, true],
     ['123456789012.DKR.ECR.us-east-1.AmazonAWS.com', 'us-east-1', false, false],
   ])('%s is recognised', (name, itsRegion, fips, dualStack) => {
     expect(parseEcrHost(name)).toEqual({ accountId: '123456789012', region: itsRegion, fips, dualStack });
+    expect(profileOf(name.toLowerCase()).name).toBe('ecr');
   });
 
   it.each([
@@ -40,6 +43,7 @@ describe('the host name of a private ECR registry', () => {
     '123456789012xdkr.ecr.us-east-1.amazonaws.com',
   ])('%s is not', (name) => {
     expect(parseEcrHost(name)).toBeUndefined();
+    expect(profileOf(name).name).not.toBe('ecr');
   });
 });
 

@@ -66,8 +66,12 @@ describe('a state machine as template', () => {
     });
   });
 
-  it('is asked again when it could not be asked', async () => {
-    const { template } = await scripted(() => refusal('ThrottlingException'));
+  it.each([
+    ['ThrottlingException', 400],
+    ['InternalFailure', 500],
+    ['ServiceUnavailable', 503],
+  ])('is asked again when it could not be asked: %s', async (name, status) => {
+    const { template } = await scripted(() => ({ ...refusal(name), status }));
     expect(await template.call('x', {})).toEqual({ running: true });
   });
 

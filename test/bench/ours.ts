@@ -42,7 +42,7 @@ export function engineAlone(folder: string): Peer {
     name: 'ours (engine alone)',
     family: 'engine',
     note: 'the OCI library, without Harness and command line',
-    ...program(folder, 'engine'),
+    ...program(join(import.meta.dirname, 'engine.ts'), join(folder, 'engine.mjs')),
   };
 }
 
@@ -52,19 +52,18 @@ export function floor(folder: string): Peer {
     family: 'floor',
     note: 'GET, SHA-256 and PUT by undici, and nothing else',
     only: ['W1', 'W4'],
-    ...program(folder, 'floor'),
+    ...program(join(import.meta.dirname, 'floor.ts'), join(folder, 'floor.mjs')),
   };
 }
 
-/** A program of this folder, bundled as the installed command is, that gets its job as a file. */
-function program(folder: string, name: string): Pick<Peer, 'available' | 'version' | 'command'> {
-  const bundle = join(folder, `${name}.mjs`);
+/** A program bundled as the installed command is, that gets its job as a file. */
+function program(entry: string, bundle: string): Pick<Peer, 'available' | 'version' | 'command'> {
   let built: Promise<unknown> | undefined;
   return {
     ...own,
     async command({ images, source, target, home }) {
       built ??= build({
-        entryPoints: [join(import.meta.dirname, `${name}.ts`)],
+        entryPoints: [entry],
         outfile: bundle,
         bundle: true,
         minify: true,

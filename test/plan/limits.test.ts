@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { deadlineMs, pauseMs } from '../../functions/copy/build.ts';
 import { parseImageName } from '../../functions/oci/reference.ts';
 import { checkCopies, checkTargetNames } from '../../functions/plan/limits.ts';
 
@@ -38,5 +39,27 @@ describe('the copies of a run', () => {
     expect(() => checkCopies([wave(400), wave(601)])).toThrow(
       expect.objectContaining({ name: 'InvalidInput', message: expect.stringContaining('1001 images') }),
     );
+  });
+
+  const stateMachine = 'arn:aws:states:eu-west-1:123456789012:stateMachine:builder';
+  it('are at most 100 when a state machine builds them, and as many as ever when a function does', () => {
+    const lambda = 'arn:aws:lambda:eu-west-1:123456789012:function:builder:live';
+    expect(() => checkCopies([wave(100)], stateMachine)).not.toThrow();
+    expect(() => checkCopies([wave(1_000)], lambda)).not.toThrow();
+    expect(() => checkCopies([wave(60), wave(41)], stateMachine)).toThrow(
+      expect.objectContaining({ name: 'InvalidInput', message: expect.stringMatching(/101 images .* can build 100$/) }),
+    );
+  });
+
+  it('fit into the history of an execution when every build takes as long as it may', () => {
+    let looks = 0;
+    for (let elapsed = 0; elapsed <= deadlineMs; elapsed += pauseMs(elapsed)) looks += 1;
+    // Events of an inline Map's item with its task, choice and end; and of one more choice, pause and task.
+    const events = 11 + 9 * looks;
+    expect(looks).toBeGreaterThan(10);
+    expect(100 * events).toBeLessThan(25_000 * 0.8);
+    // A build of minutes is not left waiting for long.
+    expect(pauseMs(0)).toBe(10_000);
+    expect(pauseMs(180_000)).toBe(90_000);
   });
 });

@@ -11,6 +11,7 @@ const answers = (...list: ScanAnswer[]) => new Map(list.map((answer, i) => [dige
 const scanned = (...findings: [string, string][]): ScanAnswer => ({
   state: 'scanned',
   findings: findings.map(([id, severity]): Finding => ({ id, severity })),
+  settlingMs: 0,
 });
 const settings = (more: Partial<ScanSettings> = {}) => ({ failOn: 'CRITICAL' as const, allow: [], ...more });
 

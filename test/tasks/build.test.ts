@@ -104,6 +104,16 @@ describe('BUILD_PUSH_TEMPLATE', () => {
     expect(waitSeconds).toBeLessThanOrEqual(300);
   });
 
+  it('by a state machine is refused for more images than one execution can look after', async () => {
+    const stateMachine = 'arn:aws:states:eu-west-1:123456789012:stateMachine:add-our-ca';
+    const calls = await building(built, { BUILD_PUSH_TEMPLATE: stateMachine });
+    const names = Array.from({ length: 100 }, (_, i) => `acme/many:${i}`);
+    names.forEach((_, i) => factory.source.storage.putImage('acme/many', `${i}`, storedImage([Buffer.from('small')])));
+    const { error } = await factory.sync({ extra_images: names });
+    expect(error).toMatchObject({ name: 'InvalidInput', message: expect.stringContaining('can build 100') });
+    expect(calls).toEqual([]);
+  });
+
   it('has two hours for an image', async () => {
     await building(() => undefined);
     await factory.task(plan, { runId: 'run-1', input: {} });

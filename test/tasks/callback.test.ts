@@ -3,6 +3,7 @@ import { createServer, type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { parse } from 'yaml';
 import { anonymous } from '../../functions/oci/auth/credentials.ts';
 import { sendCallback } from '../../functions/report/callback.ts';
 import type { Report } from '../../functions/run/documents.ts';
@@ -23,11 +24,11 @@ const report: Report = {
 };
 
 describe('the callback', () => {
-  const requests: { url: string; headers: IncomingHttpHeaders; body: unknown }[] = [];
+  const requests: { url: string; headers: IncomingHttpHeaders; body: unknown; sent: string }[] = [];
   let status = 200;
   const server = createServer(async (request, response) => {
-    const body: unknown = JSON.parse(await text(request));
-    requests.push({ url: request.url ?? '', headers: request.headers, body });
+    const sent = await text(request);
+    requests.push({ url: request.url ?? '', headers: request.headers, body: parse(sent), sent });
     response.writeHead(status, { location: '/elsewhere' }).end('{"status":"SUCCESS"}');
   });
   let harness: string;
@@ -48,9 +49,13 @@ describe('the callback', () => {
   });
 
   /** What the report gets to hear when the secret holds this. */
-  const call = async (secret?: string | (() => Promise<string>)) => {
+  const call = async (
+    secret?: string | (() => Promise<string>),
+    environment: Record<string, string> = {},
+    of: Report = report,
+  ) => {
     const runtime = new Runtime({
-      configuration: parseConfiguration({ HARNESS_URL: harness, HARNESS_API_KEY: 'pat.a.b.c' }),
+      configuration: parseConfiguration({ HARNESS_URL: harness, HARNESS_API_KEY: 'pat.a.b.c', ...environment }),
       store: new MemoryStore(),
       harnessApiKey: async () => '',
       credentials: anonymous,
@@ -58,7 +63,7 @@ describe('the callback', () => {
       callbackTarget: secret === undefined ? undefined : typeof secret === 'string' ? async () => secret : secret,
     });
     try {
-      return await sendCallback(report, runtime);
+      return await sendCallback(of, runtime);
     } finally {
       await runtime.close();
     }
@@ -69,6 +74,7 @@ describe('the callback', () => {
     expect(requests).toEqual([
       {
         url: path,
+        sent: expect.any(String),
         headers: expect.objectContaining({ 'content-type': 'application/json' }),
         body: {
           runId: 'run-1',
@@ -85,6 +91,75 @@ describe('the callback', () => {
   it('shows the API key that the secret brings along, for accounts that demand one', async () => {
     expect(await call(JSON.stringify({ url: `${harness}${path}`, token: 'sat.a.b.c' }))).toBeUndefined();
     expect(requests[0]).toMatchObject({ url: path, headers: { 'x-api-key': 'sat.a.b.c' } });
+  });
+
+  describe('of a pipeline', () => {
+    const scope = { ORG_ID: 'default', PROJECT_ID: 'platform' };
+    const secret = JSON.stringify({ pipeline: 'tell_the_team', token: 'sat.account.b.c' });
+    const variables = () => {
+      const body = requests[0]?.body as { pipeline: { variables: { name: string; value: string }[] } } | undefined;
+      return Object.fromEntries((body?.pipeline.variables ?? []).map(({ name, value }) => [name, value]));
+    };
+
+    it('starts it, with how the run ended in variables', async () => {
+      expect(await call(secret, scope)).toBeUndefined();
+      expect(requests).toMatchObject([
+        {
+          url: '/gateway/pipeline/api/pipeline/execute/tell_the_team?accountIdentifier=account&orgIdentifier=default&projectIdentifier=platform',
+          headers: { 'content-type': 'application/yaml', 'x-api-key': 'sat.account.b.c' },
+          body: {
+            pipeline: {
+              identifier: 'tell_the_team',
+              variables: [
+                { name: 'runId', type: 'String', value: 'run-1' },
+                { name: 'status', type: 'String', value: 'FAILED' },
+                { name: 'error', type: 'String', value: `ImagesFailed: ${'x'.repeat(2_000)}` },
+              ],
+            },
+          },
+        },
+      ]);
+    });
+
+    it('gives every variable a value', async () => {
+      const { error: _, ...succeeded } = report;
+      expect(await call(secret, scope, { ...succeeded, status: 'SUCCEEDED' })).toBeUndefined();
+      expect(variables()).toEqual({ runId: 'run-1', status: 'SUCCEEDED', error: 'none' });
+    });
+
+    it('asks in the account that the deployment names', async () => {
+      expect(await call(secret, { ...scope, HARNESS_ACCOUNT_ID: 'another' })).toBeUndefined();
+      expect(requests[0]?.url).toContain('?accountIdentifier=another&');
+    });
+
+    it.each([
+      ['ORG_ID, PROJECT_ID', secret, {}],
+      ['"token", an API key, in the secret, HARNESS_ACCOUNT_ID', '{"pipeline": "tell_the_team", "more": 1}', scope],
+      ['HARNESS_ACCOUNT_ID', '{"pipeline": "tell_the_team", "token": "an-old-key"}', scope],
+      ['"pipeline", an identifier, in the secret', '{"pipeline": "../x", "token": "sat.account.b.c"}', scope],
+    ])('starts nothing without %s', async (missing, text, environment) => {
+      expect(await call(text, environment)).toBe(
+        `Harness was not told of the end: a pipeline cannot be started without ${missing}`,
+      );
+      expect(requests).toEqual([]);
+    });
+  });
+
+  it.each([
+    ['a trigger', () => `${harness}${path}`, {}],
+    [
+      'a pipeline',
+      () => JSON.stringify({ pipeline: 'p', token: 'sat.account.b.c' }),
+      { ORG_ID: 'default', PROJECT_ID: 'platform' },
+    ],
+  ])('lets nothing that a registry said be an expression in %s, or break its YAML', async (_, secret, environment) => {
+    const message = 'it said <+secrets.getValue("key")>\u0085\u007f\uffff é \u{1F600} <<+a>';
+    const error = { name: 'PushRefused', message, hint: '' };
+    expect(await call(secret(), environment, { ...report, error })).toBeUndefined();
+    const { sent, body } = requests[0] ?? {};
+    expect(sent).toMatch(/^[ -~]+$/);
+    expect(sent).not.toContain('<+');
+    expect(JSON.stringify(body)).toContain(JSON.stringify(message.replaceAll('<+', '< +')).slice(1, -1));
   });
 
   it('is not made when nobody asked for it', async () => {
@@ -111,11 +186,11 @@ describe('the callback', () => {
     expect(requests).toHaveLength(1);
   });
 
-  it('is a warning when the secret cannot be read', async () => {
+  it('is a warning when the secret cannot be read, in which nothing secret is', async () => {
     const unreadable = async () => {
-      throw new Error('cannot read the secret callback');
+      throw new Error('cannot read https://vault.example/callback?signature=5f2e');
     };
-    expect(await call(unreadable)).toBe('Harness was not told of the end: cannot read the secret callback');
+    expect(await call(unreadable)).toBe('Harness was not told of the end: cannot read https://vault.example/callback…');
   });
 });
 

@@ -180,7 +180,7 @@ describe('the error', () => {
   });
 
   it('before there was a plan stands alone, with the action that was asked for', async () => {
-    const state = { error: caught('InvalidInput'), action: 'reset' };
+    const state = { error: caught('InvalidInput'), input: { action: 'reset' } };
     const document = await report({ runId: 'early', state }, { runtime, signal: undefined });
     expect(document).toMatchObject({
       status: 'FAILED',
@@ -190,11 +190,10 @@ describe('the error', () => {
       error: error('InvalidInput'),
     });
     expect(await runtime.run('early').report.get()).toEqual(document);
-    const odd = await report(
-      { runId: 'odd', state: { error: caught('InvalidInput'), action: 7 } },
-      { runtime, signal: undefined },
-    );
-    expect(odd.action).toBe('sync');
+    for (const input of [{ action: 7 }, null, [], 'reset']) {
+      const odd = { runId: 'odd', state: { error: caught('InvalidInput'), input } };
+      expect((await report(odd, { runtime, signal: undefined })).action).toBe('sync');
+    }
   });
 });
 

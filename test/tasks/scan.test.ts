@@ -3,7 +3,8 @@ import { copy } from '../../functions/copy/copy.ts';
 import { FactoryError } from '../../functions/errors.ts';
 import { gate } from '../../functions/gate/gate.ts';
 import { Deadline } from '../../functions/oci/deadline.ts';
-import type { ScanAnswer } from '../../functions/oci/image-scans.ts';
+import type { Finding, LookOptions, ScanAnswer } from '../../functions/oci/image-scans.ts';
+import { RegistryFailure } from '../../functions/oci/registry-failure.ts';
 import { plan } from '../../functions/plan/plan.ts';
 import { report } from '../../functions/report/report.ts';
 import type { Plan, Report, Scans } from '../../functions/run/documents.ts';
@@ -16,18 +17,24 @@ afterEach(() => factory.close());
 
 const runId = 'run-1';
 const addon = k8['addonTag'] as string;
-const clean: ScanAnswer = { state: 'scanned', findings: [] };
-const critical: ScanAnswer = { state: 'scanned', findings: [{ id: 'CVE-1', severity: 'CRITICAL' }] };
+const clean: ScanAnswer = { state: 'scanned', findings: [], settlingMs: 0 };
+const critical: ScanAnswer = { state: 'scanned', findings: [{ id: 'CVE-1', severity: 'CRITICAL' }], settlingMs: 0 };
+/** As of a scan that ended a moment ago. */
+const so = (...found: [string, string][]): ScanAnswer => ({
+  state: 'scanned',
+  findings: found.map(([id, severity]): Finding => ({ id, severity })),
+  settlingMs: 15_000,
+});
 
-type Look = (repository: string, digest: string) => ScanAnswer;
+type Look = (repository: string, digest: string, options?: LookOptions) => ScanAnswer;
 
 /** A registry that scans, as ECR does, and what was asked of it. */
 function scanning(look: Look) {
   const looks: string[] = [];
   const scans = () => ({
-    look: async (repository: string, digest: string) => {
+    look: async (repository: string, digest: string, options?: LookOptions) => {
       looks.push(repository);
-      return look(repository, digest);
+      return look(repository, digest, options);
     },
   });
   return { scans, looks };
@@ -46,6 +53,15 @@ async function copied(settings: object = {}, input: object = {}): Promise<Plan> 
 }
 
 const look = () => factory.task(scan, { runId });
+/** As if so many seconds had gone by since the last look. */
+async function pass(seconds: number): Promise<void> {
+  const key = `runs/${runId}/scans.json`;
+  const scans = await factory.document<Scans>(key);
+  const earlier = (time: string) => new Date(Date.parse(time) - seconds * 1_000).toISOString();
+  scans.startedAt = earlier(scans.startedAt);
+  for (const { seen } of scans.images) if (seen) seen.since = earlier(seen.since);
+  await factory.store.put(key, Buffer.from(JSON.stringify(scans)));
+}
 const decide = () => factory.task(gate, { runId, copies: [] });
 const written = (): Promise<Report> => factory.task(report, { runId, state: {} });
 
@@ -59,7 +75,7 @@ describe('the scan gate', () => {
     await copied({}, { extra_images: ['harness/delegate:1'] });
     const first = await look();
     expect(first.status).toBe('continue');
-    expect(first.waitSeconds).toBeGreaterThanOrEqual(5);
+    expect(first.waitSeconds).toBeGreaterThanOrEqual(15);
     expect(new Set(looks)).toEqual(new Set(k8Images.map((image) => `mirror/${image.split(':')[0]}`)));
     done = true;
     expect(await look()).toEqual({ status: 'done', waitSeconds: 0 });
@@ -123,10 +139,7 @@ describe('the scan gate', () => {
     factory = await startFactory({ scans });
     await copied({ deadlineMinutes: 10 });
     await look();
-    const key = `runs/${runId}/scans.json`;
-    const scans1 = await factory.document<Scans>(key);
-    const elevenMinutesAgo = new Date(Date.now() - 11 * 60_000).toISOString();
-    await factory.store.put(key, Buffer.from(JSON.stringify({ ...scans1, startedAt: elevenMinutesAgo })));
+    await pass(11 * 60);
     expect(await look()).toEqual({ status: 'done', waitSeconds: 0 });
     const { images } = await written();
     expect(images.find(({ image }) => image === addon)?.error).toMatchObject({
@@ -135,19 +148,116 @@ describe('the scan gate', () => {
     });
   });
 
+  const fault = (transient: boolean) =>
+    new RegistryFailure('RegistryFailed', 'scripted', { hint: 'none', status: 500, transient });
+  const failure = (name: 'RegistryThrottled' | 'RegistryUnreachable' | 'RegistryForbidden') =>
+    new FactoryError(name, 'scripted', { hint: 'none' });
   it.each([
-    ['RegistryThrottled', 'continue'],
-    ['RegistryUnreachable', 'continue'],
-    ['RegistryForbidden', 'done'],
-  ] as const)('takes %s of the registry for "%s"', async (name, status) => {
+    ['throttling', failure('RegistryThrottled'), 'continue'],
+    ['silence', failure('RegistryUnreachable'), 'continue'],
+    ['passing fault', fault(true), 'continue'],
+    ['lasting fault', fault(false), 'done'],
+    ['prohibition', failure('RegistryForbidden'), 'done'],
+  ] as const)('takes a %s of the registry for what it is', async (_, error, status) => {
     const { scans } = scanning(() => {
-      throw new FactoryError(name, 'scripted', { hint: 'none' });
+      throw error;
     });
     factory = await startFactory({ scans });
     await copied();
     expect(await look()).toMatchObject({ status });
     const { images } = await factory.document<Scans>(`runs/${runId}/scans.json`);
-    expect(images[0]?.result).toMatchObject(status === 'done' ? { error: { name } } : { status: 'pending' });
+    expect(images[0]?.result).toMatchObject(
+      status === 'done' ? { error: { name: error.name } } : { status: 'pending' },
+    );
+  });
+
+  describe('of a scan that ended a moment ago', () => {
+    const outcome = async () => {
+      const { images } = await factory.document<Scans>(`runs/${runId}/scans.json`);
+      return new Set(images.map(({ result }) => result.status));
+    };
+    const scanned = async (look: Look) => {
+      factory = await startFactory({ scans: scanning(look).scans });
+      await copied();
+    };
+
+    it.each([
+      ['none at first', so(), so(['CVE-1', 'CRITICAL'])],
+      ['a part at first', so(['CVE-2', 'LOW']), so(['CVE-1', 'CRITICAL'], ['CVE-2', 'LOW'])],
+      ['another severity at first', so(['CVE-1', 'UNTRIAGED']), so(['CVE-1', 'CRITICAL'])],
+    ])('believes no findings before they are all there: %s', async (_, early, late) => {
+      let answer = early;
+      await scanned(() => answer);
+      const { status, waitSeconds } = await look();
+      expect(status).toBe('continue');
+      expect(waitSeconds).toBeGreaterThanOrEqual(15);
+      answer = late;
+      await pass(waitSeconds);
+      expect(await look()).toMatchObject({ status: 'done' });
+      expect(await outcome()).toEqual(new Set(['failed']));
+    });
+
+    it('passes an image of which the same is found twice, in whatever order, 15 seconds apart', async () => {
+      let answer = so(['CVE-1', 'LOW'], ['CVE-2', 'LOW']);
+      await scanned(() => answer);
+      await look();
+      answer = so(['CVE-2', 'LOW'], ['CVE-1', 'LOW']);
+      await pass(10);
+      expect(await look()).toMatchObject({ status: 'continue' });
+      await pass(5);
+      expect(await look()).toMatchObject({ status: 'done' });
+      expect(await outcome()).toEqual(new Set(['passed']));
+    });
+
+    it('counts the time anew when more comes in, a severity changes, or the scan goes on', async () => {
+      const answers: ScanAnswer[] = [
+        so(),
+        so(['CVE-1', 'LOW']),
+        so(['CVE-1', 'MEDIUM']),
+        { state: 'pending', detail: 'IN_PROGRESS' },
+        so(['CVE-1', 'MEDIUM']),
+      ];
+      let index = 0;
+      await scanned(() => answers[index] as ScanAnswer);
+      for (; index < answers.length; index++) {
+        expect(await look()).toMatchObject({ status: 'continue' });
+        await pass(20);
+      }
+      index = answers.length - 1;
+      expect(await look()).toMatchObject({ status: 'done' });
+    });
+
+    it('fails at once what fails', async () => {
+      await scanned(() => critical);
+      expect(await look()).toMatchObject({ status: 'done' });
+      expect(await outcome()).toEqual(new Set(['failed']));
+    });
+  });
+
+  it('waits for nothing when nothing is to be switched', async () => {
+    const { scans, looks } = scanning(() => so());
+    factory = await startFactory({ scans });
+    await factory.sync();
+    await copied();
+    expect(await look()).toEqual({ status: 'done', waitSeconds: 0 });
+    expect(looks).toEqual([]);
+  });
+
+  it('has what is out of date renewed by the first look that gets an answer, and by no other', async () => {
+    const renewals: Set<unknown>[] = [];
+    const { scans } = scanning((repository, _, options) => {
+      if (!repository.endsWith('/ci-addon')) return clean;
+      renewals.at(-1)?.add(options?.renew);
+      if (renewals.length === 1) throw failure('RegistryThrottled');
+      return { state: 'pending', detail: 'PENDING' };
+    });
+    factory = await startFactory({ scans });
+    await copied();
+    for (let n = 0; n < 4; n++) {
+      renewals.push(new Set());
+      await look();
+    }
+    expect(renewals).toEqual([true, true, false, false].map((renew) => new Set([renew])));
   });
 
   it('warns of allowed findings that have run out', async () => {

@@ -38,6 +38,7 @@ describe('the metrics of a run', () => {
       Throttles: 4,
       RunDuration: 60,
       DriftFound: 0,
+      SyncsSucceeded: 1,
       RunsSucceeded: 1,
       RunsFailed: 0,
       RunsSkipped: 0,
@@ -47,6 +48,13 @@ describe('the metrics of a run', () => {
   it('count how runs ended', () => {
     expect(values({ status: 'FAILED' })).toMatchObject({ RunsSucceeded: 0, RunsFailed: 1, RunsSkipped: 0 });
     expect(values({ status: 'SKIPPED' })).toMatchObject({ RunsSucceeded: 0, RunsFailed: 0, RunsSkipped: 1 });
+  });
+
+  it('count as a sync that succeeded neither another action, nor what was skipped or failed', () => {
+    for (const action of ['plan', 'verify', 'reset', 'restore'] as const)
+      expect(values({ action })).toMatchObject({ RunsSucceeded: 1, SyncsSucceeded: 0 });
+    for (const status of ['SKIPPED', 'FAILED'] as const)
+      expect(values({ status })).toMatchObject({ SyncsSucceeded: 0 });
   });
 
   it('do not count what a plan would move as moved', () => {

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from '@jest/globals';
@@ -9,8 +9,12 @@ const outdir = mkdtempSync(join(tmpdir(), 'cdk-out-'));
 
 /** Runs the app as `cdk` does, with nothing in the environment but `settings`. */
 function app(settings: Record<string, string>, context: Record<string, unknown> = {}) {
-  return spawnSync(process.execPath, ['infra/app.ts'], {
-    cwd: root,
+  return cdk(['infra/app.ts'], root, settings, context);
+}
+
+function cdk(command: string[], cwd: string, settings: object = {}, context: object = {}) {
+  return spawnSync(process.execPath, command, {
+    cwd,
     encoding: 'utf8',
     env: {
       ...settings,
@@ -23,8 +27,8 @@ function app(settings: Record<string, string>, context: Record<string, unknown> 
 }
 
 /** The variables of the functions in the template that the app wrote. */
-function variables(): Record<string, unknown> {
-  const template = readFileSync(join(outdir, 'HarnessCiImageFactory.template.json'), 'utf8');
+function variables(stack = 'HarnessCiImageFactory'): Record<string, unknown> {
+  const template = readFileSync(join(outdir, `${stack}.template.json`), 'utf8');
   const { Resources } = JSON.parse(template) as {
     Resources: Record<string, { Type: string; Properties: { Environment: { Variables: Record<string, unknown> } } }>;
   };
@@ -35,41 +39,45 @@ function variables(): Record<string, unknown> {
 describe('the CDK app', () => {
   afterAll(() => rmSync(outdir, { recursive: true }));
 
-  it('lists every problem of its settings at once, and deploys nothing', () => {
-    const { status, stderr } = app({ REGISTRY_NAME: 'https://registry.example', MAX_CONCURRENCY: '41' });
+  it('lists every problem at once, of whatever kind, by the names that were used, and deploys nothing', () => {
+    const { status, stderr } = app(
+      {
+        MAX_CONCURRENCY: '41',
+        ORG_ID: 'org1',
+        REGISTRY_CERTS: `${outdir}/none`,
+        // In no ECR: what follows has no effect.
+        REGISTRY_NAME: 'registry.example',
+        ECR_KMS_KEY: 'alias/images',
+      },
+      { orgId: 'org 1', ecrTags: 'a=b', registryNmae: 'registry.example', REGISTRY_NAME: 'registry.example' },
+    );
     expect(status).toBe(2);
-    expect(stderr).toMatch(/^InvalidConfiguration: /);
-    expect(stderr).toMatch(/REGISTRY_NAME: .*https:\/\/registry\.example/);
-    expect(stderr).toMatch(/MAX_CONCURRENCY: .*41/);
+    const [first, ...problems] = stderr.trimEnd().split('\n');
+    expect(first).toMatch(/^InvalidConfiguration: .* 7 problems/);
+    expect(problems.toSorted()).toEqual([
+      expect.stringMatching(/^ {2}-c REGISTRY_NAME: found an unknown key; allowed: .*registryName/),
+      expect.stringMatching(/^ {2}-c ecrTags: found a value; allowed: nothing when/),
+      expect.stringMatching(/^ {2}-c orgId: found "org 1"/),
+      expect.stringMatching(/^ {2}-c registryNmae: found an unknown key; allowed: .*registryName/),
+      expect.stringMatching(/^ {2}ECR_KMS_KEY: found a value; allowed: nothing when/),
+      expect.stringMatching(/^ {2}MAX_CONCURRENCY: found "41"/),
+      expect.stringMatching(/^ {2}REGISTRY_CERTS: found ".*none"; allowed: a folder/),
+    ]);
     expect(readdirSync(outdir)).toEqual([]);
   });
 
-  it('needs no settings, and takes no notice of the API key of a local run', () => {
-    const { status, stderr } = app({ HARNESS_API_KEY: 'pat.secret.of.mine', ORG_ID: '' });
+  it("needs no settings, and takes no notice of the API key of a local run or of CDK's own context", () => {
+    const ofCdk = { 'acknowledged-issue-numbers': [1], 'cli-telemetry': false, 'vpc-provider:account=1': {} };
+    const { status, stderr } = app({ HARNESS_API_KEY: 'pat.secret.of.mine', ORG_ID: '' }, ofCdk);
     expect(stderr).toBe('');
     expect(status).toBe(0);
     expect(readdirSync(outdir)).toContain('HarnessCiImageFactory.template.json');
   });
 
-  it('takes its settings as context as well, which counts for more, and names them so', () => {
+  it('takes its settings as context as well, which counts for more', () => {
     const settings = { REGISTRY_NAME: 'environment.example', ORG_ID: 'org1' };
     expect(app(settings, { registryName: 'context.example', maxConcurrency: 7 }).stderr).toBe('');
     expect(variables()).toMatchObject({ REGISTRY_NAME: 'context.example', ORG_ID: 'org1', MAX_CONCURRENCY: '7' });
-
-    const { status, stderr } = app({ ORG_ID: 'org 1' }, { maxConcurrency: 41 });
-    expect(status).toBe(2);
-    expect(stderr).toMatch(/^ {2}-c maxConcurrency: found "41"/m);
-    expect(stderr).toMatch(/^ {2}ORG_ID: found "org 1"/m);
-  });
-
-  it('lists what does not go together, and deploys nothing', () => {
-    const { status, stderr } = app(
-      { REGISTRY_NAME: 'registry.example', ECR_KMS_KEY: 'alias/images' },
-      { ecrTags: 'a=b' },
-    );
-    expect(status).toBe(2);
-    expect(stderr).toMatch(/^ {2}ecrKmsKey: /m);
-    expect(stderr).toMatch(/^ {2}ecrTags: /m);
   });
 
   it('deploys the certificates of this machine with the functions', () => {
@@ -78,8 +86,26 @@ describe('the CDK app', () => {
     expect(app({ REGISTRY_CERTS: certs }).stderr).toBe('');
     expect(variables()).toMatchObject({ REGISTRY_CERTS: '/opt' });
     expect(readdirSync(outdir).some((name) => name.startsWith('asset.'))).toBe(true);
-    const { status, stderr } = app({ REGISTRY_CERTS: `${certs}/none` });
-    expect(status).toBe(2);
-    expect(stderr).toContain(`${certs}/none is not a folder`);
+  });
+});
+
+describe('the construct', () => {
+  const host = mkdtempSync(join(tmpdir(), 'host-'));
+  afterAll(() => rmSync(host, { recursive: true }));
+
+  it('can be put into the stack of an app in another folder, as docs/deployment.md says', () => {
+    const document = readFileSync(join(root, 'docs/deployment.md'), 'utf8');
+    const [, source = ''] = /```ts\n(\/\/ app\.ts\n.+?)```/s.exec(document) ?? [];
+    writeFileSync(join(host, 'app.ts'), source);
+    writeFileSync(join(host, 'package.json'), '{"type":"module"}');
+    // The repository as a submodule, and the one CDK that npm's workspaces leave for both.
+    symlinkSync(root, join(host, 'harness-ci-image-factory'));
+    symlinkSync(join(root, 'node_modules'), join(host, 'node_modules'));
+    const { status, stderr } = cdk(['app.ts'], host);
+    expect(stderr).toBe('');
+    expect(status).toBe(0);
+    expect(variables('Platform')).toMatchObject({
+      REGISTRY_NAME: '123456789012.dkr.ecr.eu-west-1.amazonaws.com/mirror',
+    });
   });
 });

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import { Match, Template } from 'aws-cdk-lib/assertions';
 import { type IVpc, SecurityGroup, Vpc } from 'aws-cdk-lib/aws-ec2';
-import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { type IRole, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { Key } from 'aws-cdk-lib/aws-kms';
 import { Bucket } from 'aws-cdk-lib/aws-s3';
 import { Topic } from 'aws-cdk-lib/aws-sns';
@@ -53,6 +53,11 @@ describe('the construct', () => {
       'schedule',
       'vpcSubnets',
     ]);
+  });
+
+  it('does not say what goes with a registry whose name is wrong', () => {
+    const [, ...problems] = problemsOf(() => ({ registryName: 'https://registry.example', ecrKeepVersions: 40 }));
+    expect(problems).toEqual([expect.stringContaining('  registryName: ')]);
   });
 
   it('lists each setting of ECR that has no effect where images are stored', () => {
@@ -124,7 +129,10 @@ describe('the construct', () => {
   });
 
   it('encrypts all that it stores with the key that it is given', () => {
-    const { template, functions, permissions } = embed((stack) => ({ encryptionKey: new Key(stack, 'Key') }));
+    const { template, functions, permissions } = embed((stack) => ({
+      encryptionKey: new Key(stack, 'Key'),
+      webhook: {},
+    }));
     const [key] = Object.keys(template.findResources('AWS::KMS::Key'));
     const arn = { 'Fn::GetAtt': [key, 'Arn'] };
     template.resourceCountIs('AWS::KMS::Key', 1);
@@ -136,6 +144,10 @@ describe('the construct', () => {
       },
     });
     template.hasResourceProperties('AWS::SNS::Topic', { KmsMasterKeyId: arn });
+    template.hasResourceProperties('AWS::SecretsManager::Secret', { KmsKeyId: arn });
+    template.hasResourceProperties('AWS::StepFunctions::StateMachine', {
+      EncryptionConfiguration: { KmsKeyId: arn, Type: 'CUSTOMER_MANAGED_KMS_KEY' },
+    });
     template.allResourcesProperties('AWS::Logs::LogGroup', { KmsKeyId: arn });
     for (const task of functions.keys()) {
       expect(permissions(task)).toContain(`kms:Decrypt <${key}.Arn>`);
@@ -153,6 +165,7 @@ describe('the construct', () => {
             Principal: { Service: 'cloudwatch.amazonaws.com' },
             Condition: { StringEquals: { 'aws:SourceAccount': { Ref: 'AWS::AccountId' } } },
           }),
+          Match.objectLike({ Principal: { Service: 'delivery.logs.amazonaws.com' }, Action: 'kms:Decrypt*' }),
         ]),
       },
     });
@@ -161,6 +174,48 @@ describe('the construct', () => {
       typeof value === 'object' && value !== null && 'Fn::Join' in value ? text(value) : value,
     );
     expect(conditions).toContain(logGroups);
+  });
+
+  it('lets the workflow use that key for its executions, and the webhook read them', () => {
+    const { template, factory, statements, logicalId } = embed((stack) => ({
+      encryptionKey: new Key(stack, 'Key'),
+      webhook: {},
+    }));
+    const machine = logicalId(factory.stateMachine);
+    const { Properties: properties = {} } = template.findResources('AWS::StepFunctions::StateMachine')[machine] ?? {};
+    const ofKey = (role: IRole) =>
+      statements(logicalId(role as Role))
+        .filter(({ Action }) => [Action].flat().some((action) => action.startsWith('kms:')))
+        .map(({ Action, Condition }) => {
+          const [condition = {}] = Object.values((Condition ?? {}) as Record<string, Record<string, unknown>>);
+          return [Action, Object.fromEntries(Object.entries(condition).map(([name, value]) => [name, text(value)]))];
+        });
+    const context = 'kms:EncryptionContext:aws:states:stateMachineArn';
+    const { StateMachineName: name } = properties as { StateMachineName: string };
+    expect(name).toMatch(/^HostFactory\w+$/);
+    const arn = `arn:<AWS::Partition>:states:<AWS::Region>:<AWS::AccountId>:stateMachine:${name}`;
+    expect(ofKey(factory.stateMachine.role)).toContainEqual([
+      ['kms:Decrypt', 'kms:GenerateDataKey'],
+      { [context]: arn },
+    ]);
+    expect(ofKey(factory.webhook?.function.role as IRole)).toContainEqual([
+      'kms:Decrypt',
+      { 'kms:ViaService': 'states.<AWS::Region>.amazonaws.com', [context]: `<${machine}>` },
+    ]);
+  });
+
+  it('lets the report use the key of a topic that is imported with it', () => {
+    const keyArn = 'arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab';
+    const { permissions } = embed((stack) => ({
+      topic: Topic.fromTopicAttributes(stack, 'Topic', {
+        topicArn: 'arn:aws:sns:eu-west-1:123456789012:given',
+        keyArn,
+      }),
+    }));
+    expect(permissions('report').filter((permission) => permission.startsWith('kms:'))).toEqual([
+      `kms:Decrypt ${keyArn}`,
+      `kms:GenerateDataKey ${keyArn}`,
+    ]);
   });
 
   it('sets the permissions boundary of every role', () => {
@@ -174,9 +229,9 @@ describe('the construct', () => {
     template.hasResource('AWS::S3::Bucket', { DeletionPolicy: 'Delete' });
   });
 
-  it('lets somebody start its workflow, and nothing else', () => {
+  it('lets somebody start its workflow, and nothing else: not even use the key that encrypts the execution', () => {
     const stack = new Stack(newApp(), 'Host');
-    const factory = new HarnessCiImageFactory(stack, 'Factory');
+    const factory = new HarnessCiImageFactory(stack, 'Factory', { encryptionKey: new Key(stack, 'Key') });
     const role = new Role(stack, 'Starter', { assumedBy: new ServicePrincipal('lambda.amazonaws.com') });
     factory.grantStartExecution(role);
     Template.fromStack(stack).hasResourceProperties('AWS::IAM::Policy', {

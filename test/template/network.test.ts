@@ -1,13 +1,16 @@
 import { describe, expect, it } from '@jest/globals';
 import { Stack } from 'aws-cdk-lib';
-import { Template } from 'aws-cdk-lib/assertions';
+import { Match, Template } from 'aws-cdk-lib/assertions';
 import { type IVpc, Port, SecurityGroup, SubnetType, Vpc } from 'aws-cdk-lib/aws-ec2';
-import { HarnessCiImageFactory } from '../../infra/harness-ci-image-factory.ts';
+import { HarnessCiImageFactory, type HarnessCiImageFactoryProps } from '../../infra/harness-ci-image-factory.ts';
 import { everything } from './everything.ts';
 import { embed, newApp, text } from './synthesize.ts';
 
 const interfaces = 'arn:<AWS::Partition>:ec2:<AWS::Region>:<AWS::AccountId>:*/*';
+const subnetsOfAnybody = 'arn:<AWS::Partition>:ec2:<AWS::Region>:*:subnet/*';
 const notByTheFunction = ' if {"Null":{"lambda:SourceFunctionArn":"true"}}';
+
+const ecrIn = (region: string) => `123456789012.dkr.ecr.${region}.amazonaws.com/mirror`;
 
 describe('without a VPC', () => {
   const { template, functions, permissions } = embed();
@@ -62,14 +65,16 @@ describe('in a VPC', () => {
       insecureRegistries: ['a.example', 'b.example:81'],
       harnessUrl: 'https://harness.example:9443/gateway',
       trustedTokenHosts: ['tokens.example:444'],
+      trustedPrivateHosts: ['minio.corp:9000', '[fd00::5]:9001', 'fd00::9002', '10.0.0.0/8', 'fd00::/8', '.corp'],
     }));
-    expect(securityGroup(addressed).ports).toEqual([80, 81, 443, 444, 5000, 8443, 9443]);
+    expect(securityGroup(addressed).ports).toEqual([80, 81, 443, 444, 5000, 8443, 9000, 9001, 9443]);
   });
 
-  it('Lambda may connect them with their role, which they themselves may not use for that', () => {
+  it('Lambda may connect them, also to subnets that another account shares, with their role; they themselves may not', () => {
     for (const task of functions.keys()) {
       expect(permissions(task).filter((permission) => permission.startsWith('ec2:'))).toEqual([
         `ec2:AssignPrivateIpAddresses ${interfaces}${notByTheFunction}`,
+        `ec2:CreateNetworkInterface ${subnetsOfAnybody}${notByTheFunction}`,
         `ec2:CreateNetworkInterface ${interfaces}${notByTheFunction}`,
         `ec2:DeleteNetworkInterface ${interfaces}${notByTheFunction}`,
         `ec2:DescribeNetworkInterfaces *${notByTheFunction}`,
@@ -81,11 +86,20 @@ describe('in a VPC', () => {
       expect(role.Properties).not.toHaveProperty('ManagedPolicyArns');
   });
 
+  const endpointsOf = ({ template }: ReturnType<typeof embed>) =>
+    Object.values(template.findResources('AWS::EC2::VPCEndpoint')).map(({ Properties }) => {
+      const endpoint = Properties as {
+        ServiceName: unknown;
+        VpcEndpointType: string;
+        PrivateDnsEnabled?: boolean;
+        SecurityGroupIds?: unknown[];
+      };
+      return { ...endpoint, name: text(endpoint.ServiceName).replace(/^com\.amazonaws\.[^.]+\./, '') };
+    });
+
   it('they reach AWS by endpoints, when these are asked for', () => {
-    const endpoints = Object.values(template.findResources('AWS::EC2::VPCEndpoint')).map(
-      ({ Properties }) => Properties as { ServiceName: unknown; VpcEndpointType: string; PrivateDnsEnabled?: boolean },
-    );
-    expect(endpoints.map(({ ServiceName }) => text(ServiceName).replace(/^.*<AWS::Region>\./, '')).toSorted()).toEqual([
+    const endpoints = endpointsOf(made);
+    expect(endpoints.map(({ name }) => name).toSorted()).toEqual([
       'ecr.api',
       'ecr.dkr',
       'lambda',
@@ -99,12 +113,47 @@ describe('in a VPC', () => {
       expect(PrivateDnsEnabled ?? false).toBe(VpcEndpointType === 'Interface');
   });
 
-  it('there are no endpoints of ECR for another registry, of Lambda without a template there, and none unasked', () => {
+  it('the endpoints admit them from whatever addresses they have, and the VPC, whose names they take', () => {
+    const groups = Object.entries(template.findResources('AWS::EC2::SecurityGroup'));
+    const idOf = (start: string) =>
+      groups.find(([, { Properties }]) =>
+        (Properties as { GroupDescription: string }).GroupDescription.startsWith(start),
+      )?.[0];
+    const group = (id: string | undefined) => ({ 'Fn::GetAtt': [id, 'GroupId'] });
+    for (const { VpcEndpointType, SecurityGroupIds } of endpointsOf(made))
+      expect(SecurityGroupIds).toEqual(VpcEndpointType === 'Interface' ? [group(idOf('Endpoints'))] : undefined);
+    template.hasResourceProperties('AWS::EC2::SecurityGroup', {
+      GroupDescription: 'Endpoints of Harness CI Image Factory',
+      SecurityGroupIngress: [Match.objectLike({ CidrIp: '10.0.0.0/16', FromPort: 443, ToPort: 443 })],
+    });
+    template.hasResourceProperties('AWS::EC2::SecurityGroupIngress', {
+      GroupId: group(idOf('Endpoints')),
+      SourceSecurityGroupId: group(idOf('Functions')),
+      FromPort: 443,
+      ToPort: 443,
+    });
+  });
+
+  it.each<[string, boolean, Partial<HarnessCiImageFactoryProps>]>([
+    ['the registry of the account', true, {}],
+    ['a target there', true, { registryName: ecrIn('eu-west-1') }],
+    ['a source there', true, { registryName: 'registry.example', sourceRegistry: ['gar', ecrIn('eu-west-1')] }],
+    ['a target in another region', false, { registryName: ecrIn('us-east-1') }],
+    ['another registry', false, { registryName: 'registry.example', sourceRegistry: ['ecr-public'] }],
+  ])('there are endpoints of ECR with %s: %j', (_, expected, registries) => {
+    const stack = new Stack(newApp(), 'Host', { env: { account: '123456789012', region: 'eu-west-1' } });
+    const { vpc } = everything(stack);
+    new HarnessCiImageFactory(stack, 'Factory', { vpc, createVpcEndpoints: true, ...registries });
+    const endpoints = JSON.stringify(Template.fromStack(stack).findResources('AWS::EC2::VPCEndpoint'));
+    expect(['.ecr.api', '.ecr.dkr'].map((name) => endpoints.includes(name))).toEqual([expected, expected]);
+  });
+
+  it('there are no endpoints of Lambda without a template there, and none unasked', () => {
     const elsewhere = embed((stack) => {
       const { vpc, createVpcEndpoints, buildPushTemplate } = everything(stack);
       return { vpc, createVpcEndpoints, buildPushTemplate, registryName: 'registry.example' };
     });
-    expect(JSON.stringify(elsewhere.template.findResources('AWS::EC2::VPCEndpoint'))).not.toMatch(/\.(ecr|lambda)/);
+    expect(endpointsOf(elsewhere).map(({ name }) => name)).not.toContain('lambda');
     const unasked = embed((stack) => ({ vpc: everything(stack).vpc }));
     unasked.template.resourceCountIs('AWS::EC2::VPCEndpoint', 0);
   });

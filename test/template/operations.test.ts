@@ -1,10 +1,14 @@
 import { describe, expect, it } from '@jest/globals';
 import { Duration } from 'aws-cdk-lib';
 import { Match } from 'aws-cdk-lib/assertions';
+import { LambdaLog } from '../../functions/call-log.ts';
+import { FactoryError } from '../../functions/errors.ts';
+import type { Report } from '../../functions/run/documents.ts';
 import { factoryMetrics } from '../../infra/operations/metrics.ts';
+import { type Line, logLines } from '../telemetry/log-lines.ts';
 import { embed, synthesize } from './synthesize.ts';
 
-const { template, functions, factory, logicalId } = synthesize();
+const { template, functions, factory, logicalId } = synthesize({ WEBHOOK: 'on' });
 const topic = { Ref: logicalId(factory.topic) };
 
 describe('notifications', () => {
@@ -76,22 +80,54 @@ describe('alarms', () => {
       },
     ],
     [
-      'none succeeded in 36 hours',
+      'the webhook failed',
       {
-        MetricName: 'ExecutionsSucceeded',
-        Period: 3600,
-        EvaluationPeriods: 36,
+        Namespace: 'AWS/Lambda',
+        MetricName: 'Url5xxCount',
+        Dimensions: [{ Name: 'FunctionName', Value: { Ref: Match.stringLikeRegexp('WebhookFunction') } }],
+        Statistic: 'Sum',
         Threshold: 1,
-        ComparisonOperator: 'LessThanThreshold',
-        TreatMissingData: 'breaching',
+        ComparisonOperator: 'GreaterThanOrEqualToThreshold',
+        TreatMissingData: 'notBreaching',
       },
     ],
   ])('tell when %s', (_, properties) => {
     template.hasResourceProperties('AWS::CloudWatch::Alarm', properties);
   });
 
+  it('tell when no sync succeeded in 36 hours, by hours of which each has a number', () => {
+    const service = functions.get('report')?.Environment.Variables['POWERTOOLS_SERVICE_NAME'];
+    template.hasResourceProperties('AWS::CloudWatch::Alarm', {
+      // Without FILL, CloudWatch would look for older runs in the place of hours without one.
+      Metrics: [
+        Match.objectLike({ Expression: 'FILL(syncs, 0)' }),
+        {
+          Id: 'syncs',
+          MetricStat: {
+            Metric: {
+              Namespace: 'HarnessCiImageFactory',
+              MetricName: 'SyncsSucceeded',
+              Dimensions: [{ Name: 'service', Value: service }],
+            },
+            Period: 3600,
+            Stat: 'Sum',
+          },
+          ReturnData: false,
+        },
+      ],
+      EvaluationPeriods: 36,
+      Threshold: 1,
+      ComparisonOperator: 'LessThanThreshold',
+      TreatMissingData: 'breaching',
+    });
+  });
+
+  it('do not tell of requests to the webhook that are refused', () => {
+    expect(JSON.stringify(template.findResources('AWS::CloudWatch::Alarm'))).not.toMatch(/Url4xxCount|UrlRequestCount/);
+  });
+
   it('tell the topic when they come and when they go', () => {
-    template.resourceCountIs('AWS::CloudWatch::Alarm', 4);
+    template.resourceCountIs('AWS::CloudWatch::Alarm', 5);
     template.allResourcesProperties('AWS::CloudWatch::Alarm', { AlarmActions: [topic], OKActions: [topic] });
   });
 
@@ -101,12 +137,13 @@ describe('alarms', () => {
     ['no schedule', { schedule: 'off' }, []],
     ['a time of their own', { schedule: '0 2 ? * MON *', overdueAfter: Duration.days(7) }, [168]],
   ])('know with %s when a run is overdue', (_, props, hours) => {
-    const alarms = embed(() => props).template.findResources('AWS::CloudWatch::Alarm', {
-      Properties: { MetricName: 'ExecutionsSucceeded' },
-    });
-    expect(
-      Object.values(alarms).map(({ Properties }) => (Properties as { EvaluationPeriods: number }).EvaluationPeriods),
-    ).toEqual(hours);
+    const alarms = Object.values(embed(() => props).template.findResources('AWS::CloudWatch::Alarm')).map(
+      ({ Properties }) => Properties as { EvaluationPeriods: number },
+    );
+    const overdue = alarms.filter((alarm) => JSON.stringify(alarm).includes('SyncsSucceeded'));
+    expect(overdue.map(({ EvaluationPeriods }) => EvaluationPeriods)).toEqual(hours);
+    // Nor one of a webhook that is not there.
+    expect(JSON.stringify(alarms)).not.toContain('Url');
   });
 });
 
@@ -132,16 +169,36 @@ describe('saved queries', () => {
       Properties as { Name: string; QueryString: string; LogGroupNames: unknown[]; Parameters?: { Name: string }[] },
   );
 
-  it('are in a folder, and look into the logs of every function', () => {
+  it('are in a folder, and look into the logs of every function, the webhook too', () => {
     expect(found.map(({ Name }) => Name.replace(/^.*\//, '')).toSorted()).toEqual([
       'errors of a run',
       'slowest copies',
       'story of a run',
       'throttles',
     ]);
-    const logs = [...functions.values()].map(({ LoggingConfig }) => LoggingConfig.LogGroup);
-    for (const { LogGroupNames } of found) expect(LogGroupNames).toEqual(logs);
+    const logs = Object.values(template.findResources('AWS::Lambda::Function')).map(
+      ({ Properties }) => (Properties as { LoggingConfig: { LogGroup: object } }).LoggingConfig.LogGroup,
+    );
+    expect(logs).toHaveLength(functions.size + 1);
+    for (const { LogGroupNames } of found) {
+      expect(LogGroupNames).toHaveLength(logs.length);
+      expect(LogGroupNames).toEqual(expect.arrayContaining(logs));
+    }
   });
+
+  it.each(found.map(({ Name, QueryString }) => [Name.replace(/^.*\//, ''), QueryString] as const))(
+    'know the fields of the lines that are logged: %s',
+    async (_, query) => {
+      const lines = await everyLine();
+      const fields = fieldsOf(query);
+      expect(fields.length).toBeGreaterThan(2);
+      expect(fields.filter((field) => !lines.some((line) => isIn(line, field)))).toEqual([]);
+      // What is added up by each other stands in one line.
+      if (query.includes('stats')) expect(lines.some((line) => fields.every((field) => isIn(line, field)))).toBe(true);
+      for (const [, field = '', value] of query.matchAll(/(\w+) = "(\w+)"/g))
+        expect(lines.some((line) => line[field] === value)).toBe(true);
+    },
+  );
 
   it('ask for what they need to know', () => {
     for (const { QueryString, Parameters = [] } of found)
@@ -152,5 +209,39 @@ describe('saved queries', () => {
 });
 
 it('every function is traced', () => {
-  for (const { TracingConfig } of functions.values()) expect(TracingConfig).toEqual({ Mode: 'Active' });
+  template.allResourcesProperties('AWS::Lambda::Function', { TracingConfig: { Mode: 'Active' } });
 });
+
+/** A line of every kind that functions/call-log.ts writes. */
+function everyLine(): Promise<Line[]> {
+  process.env['TASK'] = 'copy';
+  const log = new LambdaLog();
+  const image = 'harness/ci-addon:1';
+  const error = new FactoryError('RegistryFailed', 'it failed', { hint: 'Try again.' });
+  const report = {
+    registries: [{ host: 'docker.io', requests: { GET: 2 }, retries: 1, throttles: 1, pauses: 0, mounts: 0 }],
+    warnings: ['a tag moved'],
+    error: error.toJSON(),
+  } as unknown as Report;
+  return logLines(() => {
+    log.started({ runId: 'run-1' }, { getRemainingTimeInMillis: () => 1 });
+    log.progress({ kind: 'image-progress', image, bytes: 300 });
+    log.progress({ kind: 'image-finished', image, status: 'failed', message: 'not found' });
+    log.finished({ status: 'copied' });
+    log.failed(error);
+    log.reported(report);
+  }).finally(() => delete process.env['TASK']);
+}
+
+/** The fields that a query of Logs Insights reads, other than CloudWatch's own. */
+function fieldsOf(query: string): string[] {
+  const aliases = [...query.matchAll(/ as (\w+)/g)].map(([, name]) => name);
+  const words = 'fields filter stats sort limit asc desc and in as by'.split(' ');
+  const names = query.replaceAll(/"[^"]*"|\w+(?=\()|\b\d\w*/g, '').match(/@?[A-Za-z][\w.]*/g) ?? [];
+  return [...new Set(names)].filter((name) => ![...aliases, ...words].includes(name) && !name.startsWith('@'));
+}
+
+function isIn(line: Line, field: string): boolean {
+  const steps = field.split('.');
+  return steps.reduce<unknown>((value, step) => (value as Line | undefined)?.[step], line) !== undefined;
+}

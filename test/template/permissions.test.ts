@@ -16,7 +16,8 @@ const ecr = (...names: string[]) => [
   'ecr:GetAuthorizationToken *',
   ...names.map((name) => `ecr:${name} ${repositories}`),
 ];
-const writes = (...patterns: string[]) => patterns.map((pattern) => `s3:PutObject <bucket>/${pattern}`);
+const reads = (...keys: string[]) => keys.map((key) => `s3:GetObject <bucket>/${key}`);
+const writes = (...keys: string[]) => [...reads(...keys), ...keys.map((key) => `s3:PutObject <bucket>/${key}`)];
 const pull = ['BatchCheckLayerAvailability', 'BatchGetImage', 'GetDownloadUrlForLayer'];
 const push = ['CompleteLayerUpload', 'InitiateLayerUpload', 'PutImage', 'UploadLayerPart'];
 
@@ -24,7 +25,6 @@ const push = ['CompleteLayerUpload', 'InitiateLayerUpload', 'PutImage', 'UploadL
 const own = [
   'logs:CreateLogStream <log>',
   'logs:PutLogEvents <log>',
-  's3:GetObject <bucket>/*',
   's3:ListBucket <bucket>',
   ...writes('runs/*'),
   'xray:PutTelemetryRecords *',
@@ -39,6 +39,7 @@ const beside: Record<string, string[]> = {
     ...ecr('BatchGetImage'),
     'ecr:GetAccountSetting *',
     ...writes('first-seen.json', 'locks/*', 'manifests/*'),
+    ...reads('built/*', 'inventory.json', 'refused-fields.json'),
   ],
   copy: [
     ...read(credentials),
@@ -49,6 +50,8 @@ const beside: Record<string, string[]> = {
   scan: [
     ...ecr('BatchGetImage', 'DescribeImageScanFindings', 'StartImageScan'),
     'ecr:GetRegistryScanningConfiguration *',
+    'inspector2:ListCoverage *',
+    'inspector2:ListFindings *',
     ...writes('locks/*', 'manifests/*'),
   ],
   snapshot: [...read(apiKey), ...read(credentials), ...ecr(...pull), ...writes('manifests/*')],
@@ -59,7 +62,7 @@ const beside: Record<string, string[]> = {
   prune: [
     ...read(apiKey),
     ...read(credentials),
-    ...ecr('BatchGetImage', 'BatchDeleteImage'),
+    `ecr:BatchDeleteImage ${repositories}`,
     ...writes('inventory.json', 'locks/*'),
   ],
   report: [
@@ -126,6 +129,8 @@ describe('permissions', () => {
       'ecr:GetAccountSetting',
       'ecr:GetAuthorizationToken',
       'ecr:GetRegistryScanningConfiguration',
+      'inspector2:ListCoverage',
+      'inspector2:ListFindings',
       // Of the state machine: CloudWatch's log delivery.
       'logs:CreateLogDelivery',
       'logs:DeleteLogDelivery',
@@ -183,25 +188,84 @@ describe('permissions', () => {
   const registry = '999999999999.dkr.ecr.us-west-2.amazonaws.com/mirror';
   const ecrTasks = ['plan', 'copy', 'scan', 'snapshot', 'verify', 'prune'].toSorted();
 
+  const role = 'arn:aws:iam::999999999999:role/images';
+  const assume = (arn: string, ...tasks: string[]) =>
+    Object.fromEntries(tasks.map((task) => [task, [`sts:AssumeRole ${arn}`]]));
+  /** What sessions of the role that a task assumes are narrowed to. */
+  const inSession = ({ functions: made }: ReturnType<typeof synthesize>) =>
+    Object.fromEntries(
+      [...made].flatMap(([task, { Environment }]) => {
+        const { ECR_SESSION_POLICY: policy } = Environment.Variables;
+        if (typeof policy !== 'string') return [];
+        const { Statement: statements } = JSON.parse(policy) as { Statement: Statement[] };
+        expect(statements).toMatchObject([{ Effect: 'Allow', Resource: '*' }]);
+        return [[task, statements.flatMap(actions)]];
+      }),
+    );
+
   it('lets those who use ECR assume the role that is given, and do nothing there themselves', () => {
-    const role = 'arn:aws:iam::999999999999:role/images';
     const made = synthesize({ REGISTRY_NAME: registry, ECR_ROLE_ARN: role, ECR_KMS_KEY: 'alias/images' });
-    expect(granted(made, 'sts', 'ecr', 'kms')).toEqual({
-      ...Object.fromEntries(ecrTasks.map((task) => [task, [`sts:AssumeRole ${role}`]])),
+    expect(granted(made, 'sts', 'ecr', 'kms', 'inspector2')).toEqual({
+      ...assume(role, ...ecrTasks),
       report: expect.any(Array),
     });
   });
 
-  it('leaves them what they may do where images are stored when the role is for a source', () => {
-    const role = 'arn:aws:iam::210987654321:role/images';
+  it('narrows each session of that role to what the task may do where it needs no role', () => {
+    const settings = { REGISTRY_NAME: registry, ECR_KMS_KEY: 'alias/images' };
+    const plain = granted(synthesize(settings), 'ecr', 'kms', 'inspector2');
+    const needed = ecrTasks.map((task) => [
+      task,
+      [...new Set(plain[task]?.map((permission) => permission.split(' ')[0]))],
+    ]);
+    expect(inSession(synthesize({ ...settings, ECR_ROLE_ARN: role }))).toEqual(Object.fromEntries(needed));
+  });
+
+  it('lets plan and copy alone assume a role that is for a source, to pull', () => {
+    const ofSource = 'arn:aws:iam::210987654321:role/images';
     const source = '210987654321.dkr.ecr.us-west-2.amazonaws.com';
-    const plain = granted(synthesize({ REGISTRY_NAME: registry }), 'ecr');
-    const made = synthesize({ REGISTRY_NAME: registry, SOURCE_REGISTRY: source, ECR_ROLE_ARN: role });
-    expect(Object.keys(plain).toSorted()).toEqual(ecrTasks);
-    expect(granted(made, 'ecr')).toEqual(plain);
-    expect(granted(made, 'sts')).toEqual(
-      Object.fromEntries(ecrTasks.map((task) => [task, [`sts:AssumeRole ${role}`]])),
+    const made = synthesize({ REGISTRY_NAME: registry, SOURCE_REGISTRY: source, ECR_ROLE_ARN: ofSource });
+    expect(granted(made, 'ecr')).toEqual(granted(synthesize({ REGISTRY_NAME: registry }), 'ecr'));
+    expect(granted(made, 'sts')).toEqual(assume(ofSource, 'plan', 'copy'));
+    const manifests = ['ecr:BatchGetImage', 'ecr:BatchImportUpstreamImage', 'ecr:GetAuthorizationToken'];
+    expect(inSession(made)).toEqual({
+      plan: manifests,
+      copy: [...manifests, 'ecr:BatchCheckLayerAvailability', 'ecr:GetDownloadUrlForLayer'].toSorted(),
+    });
+  });
+
+  it('allows both ways where only the deployment knows whether the registry is of the account of the role', () => {
+    const made = synthesize({ ECR_ROLE_ARN: role });
+    expect(granted(made, 'sts')).toEqual(assume(role, ...ecrTasks));
+    expect(granted(made, 'ecr')).toEqual(granted(synthesize(), 'ecr'));
+    expect(inSession(made)['prune']).toEqual(['ecr:BatchDeleteImage']);
+  });
+
+  it.each([
+    ['a prefix of its own', '123456789012.dkr.ecr.eu-west-1.amazonaws.com/cache/hub', 'cache/hub/*'],
+    ['no prefix', '123456789012.dkr.ecr.eu-west-1.amazonaws.com', '*'],
+  ])('lets plan and copy alone pull from a source that is ECR, with %s', (_, source, path) => {
+    const made = synthesize({ REGISTRY_NAME: 'registry.example', SOURCE_REGISTRY: `gar,${source}` });
+    const from = `arn:<AWS::Partition>:ecr:eu-west-1:123456789012:repository/${path}`;
+    const tokenOf = 'ecr:GetAuthorizationToken *';
+    const manifests = [`ecr:BatchGetImage ${from}`, `ecr:BatchImportUpstreamImage ${from}`, tokenOf];
+    expect(granted(made, 'ecr')).toEqual({
+      plan: manifests,
+      copy: [
+        ...manifests,
+        ...['BatchCheckLayerAvailability', 'GetDownloadUrlForLayer'].map((name) => `ecr:${name} ${from}`),
+      ].toSorted(),
+    });
+  });
+
+  it('leaves no task the right to push to a source', () => {
+    const sources = '999999999999.dkr.ecr.us-west-2.amazonaws.com/cache';
+    const made = synthesize({ REGISTRY_NAME: registry, SOURCE_REGISTRY: sources });
+    const onSource = [...made.functions.keys()].flatMap((task) =>
+      made.permissions(task).filter((permission) => permission.includes(':repository/cache/')),
     );
+    expect(onSource.filter((permission) => /Put|Upload|Create|Delete/.test(permission))).toEqual([]);
+    expect(onSource).not.toEqual([]);
   });
 
   const viaEcr = '"StringEquals":{"kms:ViaService":"ecr.us-west-2.amazonaws.com"}';
@@ -247,6 +311,19 @@ describe('permissions', () => {
     expect(synthesize({ HARNESS_API_KEY_SECRET: configured }).permissions('rollback')).toContain(
       `secretsmanager:GetSecretValue ${resource}`,
     );
+  });
+
+  it.each([
+    ['a name', 'team/key'],
+    ['an ARN', credentials],
+    ['the ARN of another account, without its suffix', credentials.slice(0, -7)],
+  ])('hands on %s of a secret, as it is', (_, configured) => {
+    const made = synthesize({ HARNESS_API_KEY_SECRET: configured, WEBHOOK: 'on', WEBHOOK_TOKEN_SECRET: configured });
+    const variables = made.functions.get('rollback')?.Environment.Variables;
+    expect(variables).toMatchObject({ HARNESS_API_KEY_SECRET: configured });
+    made.template.hasResourceProperties('AWS::Lambda::Function', {
+      Environment: { Variables: { WEBHOOK_TOKEN_SECRET: configured } },
+    });
   });
 
   it('lets those who need the API key decrypt it, and all decrypt the state, by keys of their own', () => {

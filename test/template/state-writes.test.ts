@@ -16,6 +16,8 @@ type Task = (event: never, context: TaskContext) => Promise<unknown>;
 const running = new AsyncLocalStorage<string>();
 /** Keys that tasks wrote, or would have written when a lock is old enough. */
 const writes = new Map<string, Set<string>>();
+/** Keys that tasks read, or looked for. */
+const reads = new Map<string, Set<string>>();
 
 /** As on Lambda, where a task knows nothing of what another has read; and with an empty cache of manifests. */
 function alone(name: string, task: Task, folder: () => string): Task {
@@ -27,7 +29,7 @@ function alone(name: string, task: Task, folder: () => string): Task {
   };
 }
 
-describe('what tasks may write in the state bucket', () => {
+describe('what tasks may do in the state bucket', () => {
   let factory: Factory;
 
   beforeAll(async () => {
@@ -36,14 +38,20 @@ describe('what tasks may write in the state bucket', () => {
       environment: { MAX_CONCURRENCY: '1' },
     });
     const { store, harness } = factory;
-    const note = (key: string) => {
+    const note = (keys: typeof writes, key: string) => {
       const task = running.getStore();
-      if (task !== undefined) writes.set(task, (writes.get(task) ?? new Set()).add(key));
+      if (task !== undefined) keys.set(task, (keys.get(task) ?? new Set()).add(key));
     };
-    store.onPut = note;
+    store.onPut = (key) => note(writes, key);
+    const get = store.get.bind(store);
+    store.get = (key) => {
+      note(reads, key);
+      return get(key);
+    };
     const update = store.update.bind(store);
     store.update = (key, change) => {
-      note(key);
+      note(writes, key);
+      note(reads, key);
       return update(key, change);
     };
     for (const [name, task] of Object.entries(tasks))
@@ -68,26 +76,47 @@ describe('what tasks may write in the state bucket', () => {
 
   afterAll(() => factory.close());
 
-  const granted = (task: string) => ['runs/*', ...(taskNeeds[task]?.writes ?? [])];
+  const writable = (task: string) => ['runs/*', ...(taskNeeds[task]?.writes ?? [])];
+  const readable = (task: string) => [...writable(task), ...(taskNeeds[task]?.reads ?? [])];
   /** IAM's `*` goes across slashes. */
   const matches = (key: string, pattern: string) => picomatch.isMatch(key, pattern.replace('*', '**'));
-
-  it('is all that they do write', () => {
-    const refused = [...writes].flatMap(([task, keys]) =>
+  /** `task key` for each key that none of its patterns allows. */
+  const refused = (used: Map<string, Set<string>>, granted: (task: string) => string[]) =>
+    [...used].flatMap(([task, keys]) =>
       [...keys].filter((key) => !granted(task).some((pattern) => matches(key, pattern))).map((key) => `${task} ${key}`),
     );
-    expect(refused).toEqual([]);
+  /** Images that a customer's own state machine builds are not part of these runs. */
+  const notHere = 'built/an-image.json';
+  const namedInVain = (used: Map<string, Set<string>>, granted: (task: string) => string[]) => {
+    const keys = [notHere, ...[...used.values()].flatMap((set) => [...set])];
+    return [...new Set(Object.keys(taskNeeds).flatMap(granted))].filter(
+      (pattern) => !keys.some((key) => matches(key, pattern)),
+    );
+  };
+
+  it('is all that they do read and write', () => {
+    expect(refused(writes, writable)).toEqual([]);
+    expect(refused(reads, readable)).toEqual([]);
   });
 
-  it('is written by each of them in these runs, but for the scans that the registry here does not offer', () => {
+  it('is read and written by each of them in these runs, but for the scans that the registry here does not offer', () => {
     const all = Object.keys(tasks).flatMap((name) => tasksOf(`\${${name}}`));
     expect(new Set([...writes.keys(), 'scan'])).toEqual(new Set(all));
+    expect(new Set([...reads.keys(), 'scan'])).toEqual(new Set(all));
   });
 
-  it('names no key that none of them writes', () => {
-    // Images that a customer's own state machine builds are not part of these runs.
-    const keys = ['built/an-image.json', ...[...writes.values()].flatMap((set) => [...set])];
-    const patterns = new Set(Object.keys(taskNeeds).flatMap(granted));
-    expect([...patterns].filter((pattern) => !keys.some((key) => matches(key, pattern)))).toEqual([]);
+  it('names no key that none of them reads or writes', () => {
+    expect(namedInVain(writes, writable)).toEqual([]);
+    expect(namedInVain(reads, readable)).toEqual([]);
+  });
+
+  it('names nothing for one of them to read that it does not read', () => {
+    for (const [task, { reads: named = [] }] of Object.entries(taskNeeds))
+      for (const pattern of named)
+        expect([task, pattern, [...(reads.get(task) ?? []), notHere].some((key) => matches(key, pattern))]).toEqual([
+          task,
+          pattern,
+          true,
+        ]);
   });
 });

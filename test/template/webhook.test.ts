@@ -39,6 +39,15 @@ describe('the webhook', () => {
     expect(text(output.Value)).toBe(`<${url}.FunctionUrl>runs`);
   });
 
+  it('is open to everybody by that address, and in no other way', () => {
+    const permissions = Object.values(made.template.findResources('AWS::Lambda::Permission'));
+    const common = { FunctionName: { 'Fn::GetAtt': [made.id, 'Arn'] }, Principal: '*' };
+    expect(permissions.map(({ Properties }) => Properties as object)).toEqual([
+      { ...common, Action: 'lambda:InvokeFunctionUrl', FunctionUrlAuthType: 'NONE' },
+      { ...common, Action: 'lambda:InvokeFunction', InvokedViaFunctionUrl: true },
+    ]);
+  });
+
   it('lets nobody use up the account: few at a time, and not for long', () => {
     expect(made.properties).toMatchObject({ ReservedConcurrentExecutions: 5, Timeout: 20, MemorySize: 512 });
   });

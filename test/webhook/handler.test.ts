@@ -32,6 +32,7 @@ import { request, token } from './request.ts';
       AWS_SECRET_ACCESS_KEY: 'test',
       HARNESS_API_KEY_SECRET: 'key',
       REGISTRY_NAME: 'registry.example',
+      POWERTOOLS_SERVICE_NAME: 'factory',
       WEBHOOK: 'on',
       WEBHOOK_TOKEN_SECRET: 'token',
       STATE_MACHINE_ARN: stateMachineArn,
@@ -54,7 +55,9 @@ import { request, token } from './request.ts';
     });
     expect(JSON.parse(String(error.mock.calls[0]?.[0]))).toMatchObject({
       level: 'ERROR',
-      name: 'InvalidConfiguration',
+      task: 'webhook',
+      message: 'failed',
+      error: { name: 'InvalidConfiguration', hint: expect.any(String) },
     });
 
     await secrets.send(
@@ -66,6 +69,13 @@ import { request, token } from './request.ts';
     const asked = await handler(request({ method: 'GET', path: `/runs/${runId}` }));
     expect(JSON.parse(asked.body)).toMatchObject({ runId, status: 'RUNNING' });
     expect(error).toHaveBeenCalledTimes(1);
+    expect(JSON.parse(String(log.mock.calls[0]?.[0]))).toMatchObject({
+      level: 'INFO',
+      service: 'factory',
+      task: 'webhook',
+      message: 'run started',
+      runId,
+    });
     expect(JSON.stringify([error.mock.calls, log.mock.calls])).not.toContain(token);
     jest.restoreAllMocks();
   });

@@ -80,12 +80,35 @@ describe('tokens', () => {
     ['a token that could be guessed', '{"current": "letmein"}'],
     ['a token that is no text', '{"current": 12345678901234567890}'],
     ['broken JSON', '{"current": "current-token-0123456789"'],
+    ['a token that no header can carry', '{"current": "letmein-letmein-$!"}'],
+    ['such a token as text', 'letmein letmein letmein'],
+    ['a good token and one that no header can carry', `{"current": "letmein-letmein-%", "previous": "${previous}"}`],
+    ['a token that is too long', JSON.stringify({ current: 'letmein'.repeat(74) })],
   ])('refuses a secret that holds %s, without showing it', async (_, secret) => {
     const failure: unknown = await scene(secret)
       .accept('')
       .catch((error: unknown) => error);
     expect(failure).toMatchObject({ name: 'InvalidConfiguration', hint: expect.stringContaining('current') });
     expect(JSON.stringify(failure)).not.toMatch(/letmein|0123456789/);
+  });
+
+  it('says which one is of no use, and what one is made of', async () => {
+    const secret = JSON.stringify({ current, previous: 'letmein-letmein-!' });
+    await expect(scene(secret).accept(current)).rejects.toMatchObject({
+      message: 'the secret of the webhook holds no usable previous token',
+      hint: expect.stringContaining('letters, digits and - . _ ~ + /'),
+    });
+  });
+
+  it('are found in a header whatever they are made of', async () => {
+    const unit = fc.constantFrom('A', 'Z', 'a', 'z', '0', '9', '-', '.', '_', '~', '+', '/');
+    const tokens = fc.tuple(fc.string({ unit, minLength: 16, maxLength: 512 }), fc.constantFrom('', '=', '=='));
+    await fc.assert(
+      fc.asyncProperty(tokens, async (parts) => {
+        const token = parts.join('');
+        expect(await scene(JSON.stringify({ current: token })).accept(bearerToken(`Bearer ${token}`) ?? '')).toBe(true);
+      }),
+    );
   });
 });
 

@@ -3,6 +3,7 @@ import {
   DescribeExecutionCommand,
   ListExecutionsCommand,
   SFNClient,
+  StartExecutionCommand,
   StopExecutionCommand,
 } from '@aws-sdk/client-sfn';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
@@ -92,6 +93,7 @@ type Answer = Omit<RunStatus, 'error'> & { error?: { name: string; problems?: { 
     it.each([
       ['nothing', undefined],
       ['white space', ' \n'],
+      ['null', 'null'],
       ['a notification of a pipeline', notification()],
       ['a notification without an execution', notification({ planExecutionId: undefined, eventType: 'TriggerFailed' })],
     ])('starts one with the defaults when sent %s', async (_, body) => {
@@ -197,12 +199,24 @@ type Answer = Omit<RunStatus, 'error'> & { error?: { name: string; problems?: { 
       expect((await show('nobody')).status).toBe(404);
     });
 
-    it.each(['a:b', '..', '%2e%2e', 'x'.repeat(81), '-x', 'a*'])('does not even ask AWS for %s', async (runId) => {
-      // It would call the ARN invalid, which is no answer to whoever asked.
-      const find = jest.spyOn(parts.executions, 'find');
-      expect((await show(runId)).status).toBe(404);
-      expect(find).not.toHaveBeenCalled();
+    it.each(['release-1.2+hotfix', '_=(ü)!', '-x'])('finds one that was started by hand as %s', async (name) => {
+      await client.send(new StartExecutionCommand({ stateMachineArn, name }));
+      const encoded = await show(encodeURIComponent(name));
+      expect(encoded).toMatchObject({ status: 200, body: { runId: name, status: 'RUNNING' } });
+      expect(encoded.body.url).toBe(`https://abc.lambda-url.eu-west-1.on.aws/runs/${encodeURIComponent(name)}`);
+      // As API Gateway hands a path on.
+      expect(await show(name)).toEqual(encoded);
     });
+
+    it.each(['a:b', '..', '%2e%2e', 'x'.repeat(81), 'a*', 'a%20b', '%zz', 'a%2Fb', '\u{1F600}'])(
+      'does not even ask AWS for %s',
+      async (runId) => {
+        // It would call the ARN invalid, which is no answer to whoever asked.
+        const find = jest.spyOn(parts.executions, 'find');
+        expect((await show(runId)).status).toBe(404);
+        expect(find).not.toHaveBeenCalled();
+      },
+    );
   });
 
   describe('requests that cannot be served', () => {

@@ -13,7 +13,7 @@ type Script = Record<string, (payload: Record<string, unknown>, call: number) =>
 
 interface Branch {
   does: string;
-  input?: object;
+  input?: unknown;
   script?: Script;
   /** Calls in order: a function, with the image index for copies. */
   calls: string[];
@@ -136,6 +136,13 @@ const branches: Branch[] = [
     calls: ['Plan', 'Report'],
     outcome: failed('InvalidInput'),
   },
+  ...[null, [], 'sync', 7].map((input) => ({
+    does: `the input ${JSON.stringify(input)}, which is no object: refused, and reported`,
+    input,
+    script: { Plan: failing('InvalidInput') },
+    calls: ['Plan', 'Report'],
+    outcome: failed('InvalidInput'),
+  })),
   {
     does: 'a failing snapshot: nothing was written, so nothing is rolled back',
     script: { Snapshot: failing('HarnessUnreachable') },
@@ -238,6 +245,10 @@ interface Observation {
   calls: { name: string; payload: unknown }[];
 }
 
+function inputOf({ input = {} }: Branch): unknown {
+  return input;
+}
+
 /** Runs one branch; `engine` is told how to call functions. */
 async function observe(
   branch: Branch,
@@ -306,7 +317,7 @@ const inPairs = { status: 'SUCCEEDED', done: [1, 3, 0, 2, 4, 5], mostOpen: 2 };
 
 describe('every branch of the workflow', () => {
   const local = (branch: Branch) =>
-    observe(branch, (invoke) => runWorkflow(definition, branch.input ?? {}, 'run-1', invoke));
+    observe(branch, (invoke) => runWorkflow(definition, inputOf(branch), 'run-1', invoke));
 
   it.each(branches)('$does', async (branch) => {
     const observed = await local(branch);
@@ -365,7 +376,7 @@ describe('every branch of the workflow', () => {
       async (branch) => {
         const [ours, theirs] = await Promise.all([
           local(branch),
-          observe(branch, (invoke) => moto.run(definition, branch.input ?? {}, invoke, 'run-1')),
+          observe(branch, (invoke) => moto.run(definition, inputOf(branch), invoke, 'run-1')),
         ]);
         expect(names(theirs)).toEqual(branch.calls);
         expect(theirs.outcome.status).toBe(ours.outcome.status);

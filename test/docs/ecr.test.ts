@@ -1,0 +1,29 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from '@jest/globals';
+import { taskNeeds } from '../../infra/task-needs.ts';
+
+const page = readFileSync(join(import.meta.dirname, '../../docs/ecr.md'), 'utf8');
+const needs = Object.values(taskNeeds);
+const all = (of: 'ecr' | 'ecrRegistry' | 'ecrSource') =>
+  [...new Set(needs.flatMap((need) => need[of] ?? []))].toSorted();
+
+describe('the page of ECR', () => {
+  const [trust, policy] = [...page.matchAll(/^```json\n([\s\S]*?)^```/gm)].map(
+    ([, json = '']) => JSON.parse(json) as { Statement: { Effect: string; Action: string | string[] }[] },
+  );
+
+  it('has the policy that a role in another account needs: what all tasks need together', () => {
+    expect(policy?.Statement.map(({ Action }) => Action)).toEqual([
+      all('ecr'),
+      all('ecrRegistry'),
+      ['kms:CreateGrant', 'kms:DescribeKey'],
+    ]);
+    expect(trust?.Statement).toMatchObject([{ Effect: 'Allow', Action: 'sts:AssumeRole' }]);
+  });
+
+  it('names all that pulling from a source takes', () => {
+    const [, section = ''] = page.split('## As a source');
+    for (const action of all('ecrSource')) expect(section).toContain(`\`${action}\``);
+  });
+});

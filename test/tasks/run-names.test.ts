@@ -1,0 +1,45 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { runIdPattern } from '../../functions/settings/execution-input.ts';
+import { readHistory } from '../../infra/local/history.ts';
+import { type Factory, startFactory } from './factory.ts';
+
+/** What Step Functions takes as the name of an execution. */
+const names = ['release-1.2', '-hotfix+retry=2', "_(grün)!'@é", '日'.repeat(20)];
+
+describe('a run by any name that Step Functions takes', () => {
+  let factory: Factory;
+  beforeAll(async () => {
+    factory = await startFactory();
+    for (const runId of names) await factory.sync({ modify_default: runId === names[1] }, { runId });
+  });
+  afterAll(() => factory.close());
+
+  it.each(names)('ends with its report: %s', async (runId) => {
+    const [report] = await factory.store.list(`runs/${encodeURIComponent(runId)}/report.json`);
+    expect(await factory.document(report ?? '')).toMatchObject({ runId, status: 'SUCCEEDED' });
+  });
+
+  it('is listed by it', async () => {
+    const history = await readHistory(factory.store);
+    expect(new Set(history.map(({ runId }) => runId))).toEqual(new Set(names));
+    expect(history.filter(({ restorable }) => restorable).map(({ runId }) => runId)).toEqual([names[1]]);
+  });
+
+  it('is restored by it', async () => {
+    expect(Object.keys(factory.overrides())).not.toEqual([]);
+    const report = await factory.run('restore', { restore_run: names[1] });
+    expect(report).toMatchObject({ status: 'SUCCEEDED', action: 'restore' });
+    expect(factory.overrides()).toEqual({});
+  });
+
+  it('is known to a later one that prunes', async () => {
+    const report = await factory.sync({ prune: true });
+    expect(report).toMatchObject({ status: 'SUCCEEDED' });
+    expect(report.warnings).toBeUndefined();
+  });
+
+  it.each(['', '.', '..', 'a b', 'a/b', 'a%b', 'a:b', 'a\u0000', '\u{1F600}', 'x'.repeat(81)])(
+    'is by no such name: %j',
+    (name) => expect(runIdPattern.test(name)).toBe(false),
+  );
+});
