@@ -1,16 +1,13 @@
-import { join, resolve } from 'node:path';
 import { Duration, RemovalPolicy } from 'aws-cdk-lib';
 import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
-import { Architecture, type ILayerVersion, Runtime, Tracing } from 'aws-cdk-lib/aws-lambda';
-import { LogLevel as EsbuildLogLevel, NodejsFunction, OutputFormat } from 'aws-cdk-lib/aws-lambda-nodejs';
+import { Architecture, Function, type ILayerVersion, Runtime, Tracing } from 'aws-cdk-lib/aws-lambda';
 import { LogGroup, type RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 import { acceptWildcard } from './accepted-finding.ts';
+import { bundledCode } from './bundled-code.ts';
 import { allowNetworkInterfaces, type FunctionNetwork } from './network.ts';
 import { taskNeeds } from './task-needs.ts';
-
-const projectRoot = resolve(import.meta.dirname, '..');
 
 /** What the functions of one factory have in common. */
 export interface FunctionSettings {
@@ -31,18 +28,9 @@ export interface TaskFunctionProps extends FunctionSettings {
   readonly reservedConcurrency?: number;
 }
 
-/**
- * Loaded when needed, which they never are: on Lambda credentials come from the environment (the other ways to them have
- * 80 KB), and undici's parser without SIMD (72 KB) is for processors that Lambda does not have.
- */
-const unusedModules = [
-  ...['ini', 'login', 'process', 'sso', 'web-identity'].map((name) => `@aws-sdk/credential-provider-${name}`),
-  '../llhttp/llhttp-wasm.js',
-];
-
 /** The Lambda function of one task, with a role and a log group that are its own. */
 export class TaskFunction extends Construct {
-  readonly handler: NodejsFunction;
+  readonly handler: Function;
   readonly role: Role;
   readonly logGroup: LogGroup;
 
@@ -73,11 +61,10 @@ export class TaskFunction extends Construct {
       'Traces, registries of ECR, findings of Inspector and what describes network interfaces know no resources.',
     );
 
-    this.handler = new NodejsFunction(this, 'Function', {
+    this.handler = new Function(this, 'Function', {
       description: `Harness CI Image Factory: ${task}`,
-      entry: join(projectRoot, 'functions', task, 'handler.ts'),
-      projectRoot,
-      depsLockFilePath: join(projectRoot, 'package-lock.json'),
+      code: bundledCode(task),
+      handler: 'index.handler',
       runtime: Runtime.NODEJS_24_X,
       architecture: Architecture.ARM_64,
       memorySize: memory,
@@ -89,18 +76,6 @@ export class TaskFunction extends Construct {
       tracing: Tracing.ACTIVE,
       ...(layers && { layers: [...layers] }),
       ...network,
-      bundling: {
-        target: 'node24',
-        format: OutputFormat.ESM,
-        // Dependencies in CommonJS call `require`, which an ES module does not have.
-        banner: `import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);`,
-        mainFields: ['module', 'main'],
-        minify: true,
-        logLevel: EsbuildLogLevel.WARNING,
-        // The version that was tested, rather than the one the runtime has that day.
-        bundleAwsSDK: true,
-        externalModules: unusedModules,
-      },
     });
   }
 }
