@@ -12,8 +12,12 @@ const mirror = 'mirror/ci-addon';
 const layerBytes = 4096;
 const index = sampleImage({ name, tag: '1', attestations: true, layerBytes });
 const dockerList = sampleImage({ name, tag: '1', docker: true, layerBytes });
-/** Above every limit of a PUT. */
-const large = storedImage([Buffer.alloc(21 * 1024 * 1024, 'large'), Buffer.from('small')]);
+const MiB = 1024 * 1024;
+const image = (bytes: number) => storedImage([Buffer.alloc(bytes, 'large'), Buffer.from('small')]);
+/** Above what any profile takes for small. */
+const large = image(9 * MiB);
+/** Above the largest limit of a PUT. */
+const huge = image(21 * MiB);
 
 let from: EmbeddedRegistry;
 let to: EmbeddedRegistry;
@@ -65,12 +69,14 @@ describe('the quirks of a registry', () => {
       expect(known.name).toBe(hosts[profileName] === knownBy ? profileName : 'distribution');
       try {
         from.putImage(name, '1', dockerList);
-        from.putImage(name, '2', large);
+        const above = Math.max(known.maxPut, quirks.maxPutBytes ?? 0);
+        const blobs = above < Infinity && above > 8 * MiB ? huge : large;
+        from.putImage(name, '2', blobs);
         const there = { registry: connect(quirky.host, { profile: known }), name: mirror };
         expect(await resolveTag(there, '1')).toBeUndefined();
         for (const [tag, image] of [
           ['1', dockerList],
-          ['2', large],
+          ['2', blobs],
         ] as const) {
           await copy(source, tag, there);
           expectWhole(quirky, mirror, image);
