@@ -15,6 +15,20 @@ const imagesAtOnce = 16;
 /** How many missing pieces a message names. */
 const shownPieces = 20;
 
+/**
+ * The blobs that a run copied are not asked for again in the first minute, in milliseconds, after it began: the registry
+ * confirmed each of them, and then the manifests that name them. Later than that, somebody may have cleaned up.
+ */
+const confirmedMs = 60_000;
+
+interface Target {
+  name: string;
+  /** Where one was planned. */
+  digest: Digest | undefined;
+  /** Its blobs are there by the registry's own word of a moment ago. */
+  confirmed: boolean;
+}
+
 interface Piece {
   repository: Repository;
   kind: 'manifest' | 'blob';
@@ -23,8 +37,8 @@ interface Piece {
 
 /**
  * Looks at the registry for all that Harness is about to be pointed at: every image under its tag and with the planned
- * digest, and the manifests and blobs below it, whether this run copied them or found them. Throws `ImagesIncomplete`,
- * which names what is missing; it is for before the first write.
+ * digest, and the manifests and blobs below it. Throws `ImagesIncomplete`, which names what is missing; it is for before
+ * the first write.
  */
 export async function checkPullable(
   plan: Plan,
@@ -35,44 +49,47 @@ export async function checkPullable(
   const missing: string[] = [];
   /** Each piece is asked for once, however many images share it. */
   const asked = new Set<string>();
-  await inParallel([...targetsOf(plan, changes)], imagesAtOnce, signal, async ([target, expected], lookup) => {
-    missing.push(...(await faultsOf(target, expected, runtime, asked, lookup)));
+  await inParallel(targetsOf(plan, changes), imagesAtOnce, signal, async (target, lookup) => {
+    missing.push(...(await faultsOf(target, runtime, asked, lookup)));
   });
   if (missing.length > 0) throw incomplete(missing.toSorted(), plan);
 }
 
-/** What is about to be written that is at our registry, and the digest that it must have, where one was planned. */
-function targetsOf({ images, registry }: Plan, changes: readonly FieldChange[]): Map<string, Digest | undefined> {
-  const planned = new Map(images.map(({ image, digest }) => [image, digest]));
-  return new Map(
-    changes.flatMap(({ to, image = '' }) => (to !== null && isOurs(to, registry) ? [[to, planned.get(image)]] : [])),
-  );
+/** What is about to be written that is at our registry. */
+function targetsOf({ images, registry, startedAt }: Plan, changes: readonly FieldChange[]): Target[] {
+  const isFresh = Date.now() < Date.parse(startedAt) + confirmedMs;
+  const planned = new Map(images.map((image) => [image.image, image]));
+  const targets = new Map<string, Target>();
+  for (const { to, image = '' } of changes) {
+    if (to === null || !isOurs(to, registry)) continue;
+    const { status, present, digest } = planned.get(image) ?? {};
+    // What a template of the customer's pushed had no digest when it was planned.
+    const confirmed = isFresh && status === 'copy' && !present && digest !== undefined;
+    targets.set(to, { name: to, digest, confirmed });
+  }
+  return [...targets.values()];
 }
 
 /** What is wrong with an image. */
-async function faultsOf(
-  target: string,
-  expected: Digest | undefined,
-  runtime: Runtime,
-  asked: Set<string>,
-  signal: AbortSignal,
-): Promise<string[]> {
-  const reference = parseImageName(target) as Reference;
+async function faultsOf(target: Target, runtime: Runtime, asked: Set<string>, signal: AbortSignal): Promise<string[]> {
+  const { name, digest } = target;
+  const reference = parseImageName(name) as Reference;
   const repository = repositoryOf(reference, runtime);
   const resolved = resolveTag(repository, tagOrDigest(reference), signal);
   // Where a digest was planned, what is below it is asked for in the same round trip.
-  const root = expected ?? (await resolved);
+  const root = digest ?? (await resolved);
   const [served, below] = await Promise.all([
     resolved,
-    root === undefined ? [] : faultsBelow({ target, repository, root }, runtime, asked, signal),
+    root === undefined ? [] : faultsBelow(target, { repository, root }, runtime, asked, signal),
   ]);
-  if (served === undefined) return [`${target} is not there`];
-  return served === root ? below : [`${target} is ${served}, not ${root}`];
+  if (served === undefined) return [`${name} is not there`];
+  return served === root ? below : [`${name} is ${served}, not ${root}`];
 }
 
 /** What is missing of the manifests and blobs that a root leads to. */
 async function faultsBelow(
-  { target, repository, root }: { target: string; repository: Repository; root: Digest },
+  { name, confirmed }: Target,
+  { repository, root }: { repository: Repository; root: Digest },
   runtime: Runtime,
   asked: Set<string>,
   signal: AbortSignal,
@@ -85,7 +102,7 @@ async function faultsBelow(
       ...manifests.flatMap(({ digest }) => (digest === root ? [] : piece('manifest', digest))),
       // Windows base layers may be left at the addresses in their descriptors: their absence is no fault.
       ...blobs
-        .filter(({ mediaType, urls }) => !(isNondistributable(mediaType) && urls?.length))
+        .filter(({ mediaType, urls }) => !confirmed && !(isNondistributable(mediaType) && urls?.length))
         .map(({ digest }) => piece('blob', digest)),
     ];
     const faults = await Promise.all(
@@ -94,13 +111,13 @@ async function faultsBelow(
         const key = `${repository.name} ${digest}`;
         if (asked.has(key)) return [];
         asked.add(key);
-        return (await isThere(each, signal)) ? [] : `${target} lacks ${kind} ${digest}`;
+        return (await isThere(each, signal)) ? [] : `${name} lacks ${kind} ${digest}`;
       }),
     );
     return faults.flat();
   } catch (error) {
     if (!isAbsence(error)) throw error;
-    return [`${target}: ${error.message}`];
+    return [`${name}: ${error.message}`];
   }
 }
 

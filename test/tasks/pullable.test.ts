@@ -1,4 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import type { Plan } from '../../functions/run/documents.ts';
+import { snapshot } from '../../functions/snapshot/snapshot.ts';
 import { storedImage } from '../oci/stored-images.ts';
 import { type Factory, startFactory } from './factory.ts';
 
@@ -162,20 +164,43 @@ describe('before the first write', () => {
 });
 
 describe('what this run copied', () => {
-  it('is looked up like what was there: each piece once, by HEAD', async () => {
+  const asked = () =>
+    looks('HEAD', /mirror\/plugins\/cache\/.*sha256:/)
+      .map(({ path }) => path.replace(/.*\//, ''))
+      .toSorted();
+
+  it('is looked up, but for the blobs that the registry confirmed less than a minute ago', async () => {
     expect((await factory.sync(choice)).error).toBeUndefined();
-    const { children, blobs } = below();
-    const asked = looks('HEAD', /mirror\/plugins\/cache\/.*sha256:/).map(({ path }) => path.replace(/.*\//, ''));
-    expect(asked.toSorted()).toEqual([...new Set([...children, ...blobs])].toSorted());
+    expect(below().children).not.toEqual([]);
+    expect(asked()).toEqual(below().children.toSorted());
   });
 
-  it('ends the run when somebody cleaned up between the copy and the switch', async () => {
-    factory.store.onPut = (key) => {
-      const [blob] = below().blobs;
-      if (key.endsWith('/changes.json') && blob !== undefined) factory.target.storage.deleteBlob(repository, blob);
-    };
+  it('is looked up with its blobs when the run began a minute ago and more', async () => {
+    const { runId } = await factory.sync(choice);
+    const account = factory.harness.state[factory.harness.accountId];
+    if (account) account.ci.K8 = {};
+    const key = `runs/${runId}/plan.json`;
+    const startedAt = new Date(Date.now() - 60_000).toISOString();
+    const plan = { ...(await factory.document<Plan>(key)), startedAt };
+    await factory.store.put(key, Buffer.from(JSON.stringify(plan)));
+    factory.target.requests.length = 0;
+    expect(await factory.task(snapshot, { runId })).toMatchObject({ updates: 3 });
+    const { children, blobs } = below();
+    expect(asked()).toEqual([...new Set([...children, ...blobs])].toSorted());
+    factory.target.storage.deleteBlob(repository, blobs[0] as string);
+    await expect(factory.task(snapshot, { runId })).rejects.toMatchObject({
+      name: 'ImagesIncomplete',
+      message: expect.stringContaining('lacks blob'),
+    });
+  });
+
+  it.each([
+    ['the tag', () => factory.target.storage.deleteTag(repository, tag), /is not there$/],
+    ['a platform', (child: string) => factory.target.storage.deleteManifest(repository, child), /lacks manifest/],
+  ])('ends the run when somebody deleted %s between the copy and the switch', async (_, clean, message) => {
+    factory.store.onPut = (key) => void (key.endsWith('/changes.json') && clean(below().children[0] ?? ''));
     const report = await factory.sync(choice);
-    expect(report.error).toMatchObject({ name: 'ImagesIncomplete', message: expect.stringContaining('lacks blob') });
+    expect(report.error).toMatchObject({ name: 'ImagesIncomplete', message: expect.stringMatching(message) });
     expect(factory.writes()).toEqual([]);
   });
 });
