@@ -35,7 +35,7 @@ export function bundledCode(task: string): Code {
 
 let bundles: string | undefined;
 
-/** All handlers at once, for they share most of what they need: one by one, as NodejsFunction does it, takes four times as long. */
+/** All handlers at once, for they share most of what they need: it is read and parsed once. */
 function bundleAll(): string {
   const outdir = mkdtempSync(join(tmpdir(), 'factory-bundles-'));
   process.once('exit', () => rmSync(outdir, { recursive: true, force: true }));

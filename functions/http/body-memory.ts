@@ -1,7 +1,7 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
-/** So much of what was read may wait to be collected; a collection that finds little alive takes half a millisecond. */
+/** So much of what was read may wait to be collected. */
 const garbageBytes = 8 * 1024 * 1024;
 
 let read = 0;
