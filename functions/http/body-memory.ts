@@ -20,8 +20,12 @@ export function bytesRead(bytes: number): void {
   collect({ type: 'minor' });
 }
 
-/** V8 gives its collector to contexts made under this flag. */
+/** V8 gives its collector to contexts made under this flag; it takes no compiled code of other flags than its own. */
 function collector(): typeof collect & {} {
   setFlagsFromString('--expose-gc');
-  return runInNewContext('gc') as typeof collect & {};
+  try {
+    return runInNewContext('gc') as typeof collect & {};
+  } finally {
+    setFlagsFromString('--no-expose-gc');
+  }
 }

@@ -1,3 +1,4 @@
+import { setFlagsFromString } from 'node:v8';
 import api from 'undici/lib/api/index.js';
 import Dispatcher from 'undici/lib/dispatcher/dispatcher.js';
 import Pool from 'undici/lib/dispatcher/pool.js';
@@ -8,5 +9,12 @@ import ProxyAgent from 'undici/lib/dispatcher/proxy-agent.js';
  * that the command needs to start; and it does what is done here: dispatchers get their methods.
  */
 Object.assign(Dispatcher.prototype, api);
+
+/**
+ * undici's parser is one large function in WebAssembly, which V8 would optimize after the first answers: for 90 ms of
+ * a second processor, or of the only one on Lambda, and a process does not end before that is done. There is nothing to
+ * be gained, for all that it parses are headers.
+ */
+setFlagsFromString('--no-wasm-tier-up --no-wasm-dynamic-tiering');
 
 export { Dispatcher, Pool, ProxyAgent };

@@ -1,56 +1,72 @@
 import { chmod, rm } from 'node:fs/promises';
-import { join } from 'node:path';
-import { build, type Plugin } from 'esbuild';
+import { basename, join, sep } from 'node:path';
+import { build, type BuildOptions, type Plugin } from 'esbuild';
 
 /**
- * Builds the command as it is installed: `dist/factory.mjs` (or in the folder that is named), which needs Node.js and
- * nothing else. What only some runs use (the engine, the AWS SDK) lies in files beside it, loaded when needed.
+ * Builds the command as it is installed, in `dist/` or the folder that is named: `factory.mjs`, which needs Node.js and
+ * the bundle beside it, and nothing else.
  */
 const root = join(import.meta.dirname, '../..');
 const outdir = process.argv[2] ?? join(root, 'dist');
 
 /**
- * What the engine brings along for others: calls of real Lambda functions (here every task has a handler), and checks of
- * the definition (done by the tests). Both would only cost start-up time.
+ * What libraries load at their start for abilities that are not used here; it would only cost start-up time. The engine
+ * can call real Lambda functions (here every task has a handler) and check definitions (done by the tests), undici speaks
+ * HTTP/2 (registries are asked by HTTP/1.1), and commander starts commands that are programs of their own.
  */
-const withoutUnusedParts: Plugin = {
-  name: 'without-unused-parts',
+const unusedModules: readonly { of: string; modules: readonly string[] }[] = [
+  {
+    of: 'aws-local-stepfunctions',
+    modules: ['@aws-sdk/client-lambda', '@aws-sdk/credential-providers', 'asl-validator'],
+  },
+  { of: 'undici', modules: ['node:http2'] },
+  { of: 'commander', modules: ['node:child_process'] },
+];
+
+const withoutUnusedModules: Plugin = {
+  name: 'without-unused-modules',
   setup(bundling) {
-    bundling.onResolve(
-      { filter: /^(?:@aws-sdk\/(?:client-lambda|credential-providers)|asl-validator)$/ },
-      ({ path }) => ({
-        path,
-        namespace: 'absent',
-      }),
-    );
-    bundling.onLoad({ filter: /.*/, namespace: 'absent' }, () => ({
-      contents: `
-        export class LambdaClient {}
-        export class InvokeCommand {}
-        export const fromCognitoIdentityPool = undefined;
-        export default undefined;`,
-    }));
+    bundling.onResolve({ filter: /^(?:node:|@aws-sdk\/|asl-validator$)/ }, ({ path, importer }) => {
+      const unused = unusedModules.some(
+        ({ of, modules }) => importer.includes(`${sep}node_modules${sep}${of}${sep}`) && modules.includes(path),
+      );
+      return unused ? { path, namespace: 'absent' } : undefined;
+    });
+    // CommonJS, whose exports nobody checks; undici reads constants of HTTP/2 at once.
+    bundling.onLoad({ filter: /.*/, namespace: 'absent' }, () => ({ contents: 'module.exports = { constants: {} }' }));
   },
 };
 
-await rm(outdir, { recursive: true, force: true });
-await build({
-  entryPoints: { factory: join(root, 'infra/local/main.ts') },
+const shared = {
   outdir,
   bundle: true,
-  splitting: true,
-  format: 'esm',
   platform: 'node',
   target: 'node22',
-  // The ESM halves of dual packages are smaller and can be shaken.
-  mainFields: ['module', 'main'],
-  outExtension: { '.js': '.mjs' },
   minify: true,
   legalComments: 'linked',
-  plugins: [withoutUnusedParts],
-  // CommonJS packages inside the bundle still call `require`.
-  banner: {
-    js: "import { createRequire as createRequireHere } from 'node:module'; const require = createRequireHere(import.meta.url);",
-  },
+} as const satisfies BuildOptions;
+
+await rm(outdir, { recursive: true, force: true });
+const { metafile } = await build({
+  ...shared,
+  entryPoints: { command: join(root, 'infra/local/cli.ts') },
+  entryNames: '[name]-[hash]',
+  // One script, whose modules begin when they are first used: V8 keeps compiled code of scripts.
+  format: 'cjs',
+  outExtension: { '.js': '.cjs' },
+  banner: { js: '(function (exports, require) { const module = { exports };' },
+  footer: { js: 'Object.assign(exports, module.exports); })' },
+  // The ESM halves of dual packages are smaller and can be shaken.
+  mainFields: ['module', 'main'],
+  plugins: [withoutUnusedModules],
+  metafile: true,
+});
+const bundle = Object.keys(metafile.outputs).find((file) => file.endsWith('.cjs')) ?? '';
+await build({
+  ...shared,
+  entryPoints: { factory: join(root, 'infra/local/launch.ts') },
+  format: 'esm',
+  outExtension: { '.js': '.mjs' },
+  define: { bundle: JSON.stringify(basename(bundle)) },
 });
 await chmod(join(outdir, 'factory.mjs'), 0o755);

@@ -1,9 +1,8 @@
-#!/usr/bin/env node
 import { enableCompileCache } from 'node:module';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 
-// Halves the time to start from the second run on. In the user's own folder, for what is cached there gets executed.
+// The command as it stands in the sources. In the user's own folder, for what is cached there gets executed.
 enableCompileCache(join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'harness-ci-image-factory'));
 const { main } = await import('./cli.ts');
 

@@ -20,7 +20,7 @@ export function ours(): Peer {
   return {
     name: 'ours',
     family: 'ours',
-    note: `the whole sync, by ${relative(root, command)}${command === source ? ', because nothing is built' : ''}; Node.js keeps its compiled code from one run to the next`,
+    note: `the whole sync, by ${relative(root, command)}${command === source ? ', because nothing is built' : ''}; it keeps its compiled code from one run to the next`,
     ...own,
     command: async ({ source, target, home, harness }) => ({
       argv: [process.execPath, command, 'sync', '--yes', '--json', '--state', join(home, 'state')],

@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import { FactoryError } from '../../errors.ts';
 import type { CredentialProvider, Credentials } from './credentials.ts';
 
@@ -145,7 +144,8 @@ const helperTimeoutMs = 30_000;
 const helperOutputLimit = 64 * 1024;
 
 /** An empty answer means that the helper has no credentials for the server. */
-function runHelper(program: string, server: string): Promise<string> {
+async function runHelper(program: string, server: string): Promise<string> {
+  const { spawn } = await import('node:child_process');
   return new Promise((resolve, reject) => {
     const child = spawn(program, ['get'], { stdio: ['pipe', 'pipe', 'ignore'], env: process.env });
     // Not `spawn`'s own timeout: when the program is missing, its timer keeps the process alive.

@@ -1,0 +1,74 @@
+#!/usr/bin/env node
+import { hash } from 'node:crypto';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
+import { constants, Script } from 'node:vm';
+import type { main } from './cli.ts';
+
+/**
+ * The installed command: runs its bundle with what V8 compiled of it in an earlier run. The compile cache of Node.js
+ * keeps what V8 compiles of a file before the file runs, which is the least of it; here it is all that a run used.
+ */
+
+/** Given by the build: the bundle's file, whose name changes with its contents. */
+declare const bundle: string;
+
+type Bundle = (exports: { main?: typeof main }, require: NodeJS.Require) => void;
+
+// In the user's own folder, for what is cached there gets executed.
+const folder = join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'harness-ci-image-factory', 'compiled');
+// Each command needs another part of the bundle, and a run that failed used less of it than others will.
+const command = (process.argv[2] ?? '').replaceAll(/\W/g, '');
+const [whole, part] = ['whole', 'part'].map((extent) =>
+  join(folder, `${bundle}-${process.version}-${command}-${extent}`),
+) as [string, string];
+
+const cached = read(whole) ?? read(part);
+const file = join(import.meta.dirname, bundle);
+const script = new Script(readFileSync(file, 'latin1'), {
+  filename: file,
+  ...(cached && { cachedData: cached.compiled }),
+  importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
+});
+const used = script.cachedDataRejected === false ? cached?.path : undefined;
+// Else V8 drops again what ran long ago, such as all that is needed to start.
+if (used === undefined) setFlagsFromString('--no-flush-bytecode');
+
+const exports: Parameters<Bundle>[0] = {};
+(script.runInThisContext() as Bundle)(exports, createRequire(import.meta.url));
+process.exitCode = await exports.main?.(process.argv.slice(2), process.env);
+
+const succeeded = process.exitCode === 0;
+// Bad input ends a run before it has begun.
+if (used === undefined && process.exitCode !== 2) keep(succeeded ? whole : part);
+// The next run compiles all that it uses, and keeps it.
+else if (used === part && succeeded) rmSync(part, { force: true });
+
+/** V8 does not check what it is given; damaged code would end the process. So its digest stands in front of it. */
+function read(path: string): { path: string; compiled: Buffer } | undefined {
+  try {
+    const bytes = readFileSync(path);
+    const compiled = bytes.subarray(32);
+    return hash('sha256', compiled, 'buffer').equals(bytes.subarray(0, 32)) ? { path, compiled } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function keep(path: string): void {
+  // V8 takes compiled code only under the flags that it was made with: those above, and those of functions/http/undici.ts.
+  setFlagsFromString('--flush-bytecode --wasm-tier-up --wasm-dynamic-tiering');
+  try {
+    const compiled = script.createCachedData();
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    const draft = `${path}.${process.pid}.draft`;
+    writeFileSync(draft, Buffer.concat([hash('sha256', compiled, 'buffer'), compiled]), { mode: 0o600 });
+    renameSync(draft, path);
+    for (const name of readdirSync(folder)) if (!name.startsWith(bundle)) rmSync(join(folder, name), { force: true });
+  } catch {
+    // The next run takes a moment longer.
+  }
+}
