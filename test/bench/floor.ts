@@ -1,22 +1,28 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { accountIdFromKey } from '../../functions/harness/account.ts';
 import { Pool } from '../../functions/http/undici.ts';
 import { acceptedManifests } from '../../functions/oci/media-type.ts';
 import type { Job } from './peers.ts';
 
 /**
- * The least that Node.js and undici take to copy an image of one platform and to know that its bytes are right: no
- * retries, no limits, no mounts, no checks but the digest. What our engine takes beyond this is ours to save.
+ * The least that Node.js and undici take for a sync of an image of one platform: ask Harness, copy, and know that the
+ * bytes are right, switch Harness, and see that it is. No retries, no limits, no mounts, no checks but the digest. What
+ * our sync takes beyond this is ours to save.
  */
 interface Descriptor {
   digest: string;
   size: number;
 }
 
-const job = JSON.parse(await readFile(process.argv[2] ?? '', 'utf8')) as Pick<Job, 'images' | 'source' | 'target'>;
+const job = JSON.parse(await readFile(process.argv[2] ?? '', 'utf8')) as Omit<Job, 'home'>;
 const settings = { connections: 16, pipelining: 1 };
 const [source, target] = [job.source, job.target].map((host) => new Pool(`http://${host}`, settings)) as [Pool, Pool];
 
+const harness = new Pool(job.harness.url, settings);
+const account = accountIdFromKey(job.harness.apiKey);
+
+await askHarness('GET', 'get-default-config');
 for (const { repository, tag } of job.images) {
   const at = `/v2/${repository}`;
   const found = await source.request({
@@ -29,7 +35,23 @@ for (const { repository, tag } of job.images) {
   await Promise.all([config, ...layers].map((blob) => copyBlob(at, blob)));
   await put(`${at}/manifests/${tag}`, String(found.headers['content-type']), manifest.length, manifest);
 }
-await Promise.all([source.close(), target.close()]);
+const [image] = job.images;
+await askHarness('POST', 'update-config', [
+  { field: 'image0Tag', value: `${job.target}/${image?.repository}:${image?.tag}` },
+]);
+await askHarness('GET', 'get-customer-config');
+await Promise.all([source.close(), target.close(), harness.close()]);
+
+async function askHarness(method: 'GET' | 'POST', operation: string, body?: object): Promise<void> {
+  const { statusCode, body: answer } = await harness.request({
+    method,
+    path: `/gateway/ci/execution-config/${operation}?accountIdentifier=${account}&infra=K8`,
+    headers: { 'x-api-key': job.harness.apiKey, ...(body && { 'content-type': 'application/json' }) },
+    ...(body && { body: JSON.stringify(body) }),
+  });
+  await answer.dump();
+  if (statusCode !== 200) throw new Error(`HTTP ${statusCode} of Harness for ${operation}`);
+}
 
 async function copyBlob(at: string, { digest, size }: Descriptor): Promise<void> {
   const [session, { body }] = await Promise.all([

@@ -20,7 +20,7 @@ export function ours(): Peer {
   return {
     name: 'ours',
     family: 'ours',
-    note: `the whole sync, by ${relative(root, command)}${command === source ? ', because nothing is built' : ''}; it keeps its compiled code from one run to the next`,
+    note: `the whole sync, by ${relative(root, command)}${command === source ? ', because nothing is built' : ''}`,
     ...own,
     command: async ({ source, target, home, harness }) => ({
       argv: [process.execPath, command, 'sync', '--yes', '--json', '--state', join(home, 'state')],
@@ -50,7 +50,7 @@ export function floor(folder: string): Peer {
   return {
     name: 'Node.js floor',
     family: 'floor',
-    note: 'GET, SHA-256 and PUT by undici, and nothing else',
+    note: 'Harness asked, GET, SHA-256 and PUT by undici, Harness switched and asked again, and nothing else',
     only: ['W1', 'W4'],
     ...program(join(import.meta.dirname, 'floor.ts'), join(folder, 'floor.mjs')),
   };
@@ -61,7 +61,7 @@ function program(entry: string, bundle: string): Pick<Peer, 'available' | 'versi
   let built: Promise<unknown> | undefined;
   return {
     ...own,
-    async command({ images, source, target, home }) {
+    async command({ home, ...job }) {
       built ??= build({
         entryPoints: [entry],
         outfile: bundle,
@@ -76,9 +76,9 @@ function program(entry: string, bundle: string): Pick<Peer, 'available' | 'versi
         logLevel: 'warning',
       });
       await built;
-      const job = join(home, 'job.json');
-      await writeFile(job, JSON.stringify({ images, source, target }));
-      return { argv: [process.execPath, bundle, job] };
+      const file = join(home, 'job.json');
+      await writeFile(file, JSON.stringify(job), { mode: 0o600 });
+      return { argv: [process.execPath, bundle, file] };
     },
   };
 }
