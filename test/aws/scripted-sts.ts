@@ -1,36 +1,17 @@
-import { once } from 'node:events';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { text } from 'node:stream/consumers';
+import { startScriptedApi } from './scripted-api.ts';
 
 /** A role's session, or an account, or the code of an error. */
 type StsAnswer = { sessionOf: string } | { account: string } | { status: number; code: string };
 
-/** STS on loopback that answers what a test says, in its own protocol: forms in, XML out. */
+/** STS, in its own protocol: forms in, XML out. */
 export async function startScriptedSts(answer: (action: string) => StsAnswer) {
   const calls: Record<string, string>[] = [];
-  const server = createServer(async (request, response) => {
-    const call = Object.fromEntries(new URLSearchParams(await text(request)));
+  const api = await startScriptedApi('text/xml', (text) => {
+    const call = Object.fromEntries(new URLSearchParams(text));
     calls.push(call);
-    const { status, body } = inXml(answer(call['Action'] ?? ''));
-    response.writeHead(status, { 'content-type': 'text/xml' }).end(body);
+    return inXml(answer(call['Action'] ?? ''));
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  return {
-    calls,
-    config: {
-      endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-      region: 'eu-west-1',
-      credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
-      maxAttempts: 1,
-    },
-    async close() {
-      server.close();
-      server.closeAllConnections();
-      await once(server, 'close');
-    },
-  };
+  return { calls, ...api };
 }
 
 function inXml(answer: StsAnswer): { status: number; body: string } {

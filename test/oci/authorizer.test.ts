@@ -1,36 +1,10 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import type { CredentialProvider, Credentials } from '../../functions/oci/auth/credentials.ts';
 import { getManifest, resolveTag } from '../../functions/oci/manifests.ts';
-import type { RegistryOptions } from '../../functions/oci/registry.ts';
-import type { AuthOptions, BearerAuth } from '../../infra/local/embedded/registry/auth.ts';
-import { type Registry as EmbeddedRegistry, startRegistry } from '../../infra/local/embedded/registry/server.ts';
-import { sampleImage } from '../../infra/local/embedded/sample-images.ts';
-import { always, connect, copy, disconnect, errorOf, everything, expectWhole } from './connect.ts';
+import { always, connect, copy, errorOf, everything, expectWhole } from './connect.ts';
+import { ada, bearer, image, name, repository, start, users } from './guarded-registry.ts';
 
-const name = 'harness/ci-addon';
-const image = sampleImage({ name, tag: '1', layerBytes: 2048 });
-const users = { ada: 'horse' };
-const ada: Credentials = { username: 'ada', password: 'horse' };
 const wrong: Credentials = { username: 'ada', password: 'wr0ng-s3cret' };
-const closing: (() => Promise<unknown>)[] = [];
-
-afterEach(async () => {
-  await disconnect();
-  await Promise.all(closing.splice(0).map((close) => close()));
-});
-
-async function start(auth: AuthOptions, quirks = {}): Promise<EmbeddedRegistry> {
-  const registry = await startRegistry({ auth, quirks });
-  closing.push(() => registry.close());
-  registry.putImage(name, '1', image);
-  return registry;
-}
-
-const bearer = (more: Partial<BearerAuth> = {}) => start({ kind: 'bearer', users, ...more });
-
-function repository(host: string, credentials?: Credentials, more: Partial<RegistryOptions> = {}) {
-  return { registry: connect(host, { ...(credentials && { credentials: always(credentials) }), ...more }), name };
-}
 
 describe('a registry without authentication', () => {
   it('is shown no credentials', async () => {

@@ -2,37 +2,10 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import type { Credentials } from '../../functions/oci/auth/credentials.ts';
 import { getManifest, resolveTag } from '../../functions/oci/manifests.ts';
-import type { RegistryOptions } from '../../functions/oci/registry.ts';
-import type { AuthOptions, BearerAuth } from '../../infra/local/embedded/registry/auth.ts';
-import { type Registry as EmbeddedRegistry, startRegistry } from '../../infra/local/embedded/registry/server.ts';
-import { sampleImage } from '../../infra/local/embedded/sample-images.ts';
-import { always, connect, copy, disconnect, errorOf, everything, expectWhole } from './connect.ts';
-
-const name = 'harness/ci-addon';
-const image = sampleImage({ name, tag: '1', layerBytes: 2048 });
-const users = { ada: 'horse' };
-const ada: Credentials = { username: 'ada', password: 'horse' };
-const closing: (() => Promise<unknown>)[] = [];
-
-afterEach(async () => {
-  await disconnect();
-  await Promise.all(closing.splice(0).map((close) => close()));
-});
-
-async function start(auth: AuthOptions, quirks = {}): Promise<EmbeddedRegistry> {
-  const registry = await startRegistry({ auth, quirks });
-  closing.push(() => registry.close());
-  registry.putImage(name, '1', image);
-  return registry;
-}
-
-const bearer = (more: Partial<BearerAuth> = {}) => start({ kind: 'bearer', users, ...more });
-
-function repository(host: string, credentials?: Credentials, more: Partial<RegistryOptions> = {}) {
-  return { registry: connect(host, { ...(credentials && { credentials: always(credentials) }), ...more }), name };
-}
+import type { AuthOptions } from '../../infra/local/embedded/registry/auth.ts';
+import { always, connect, copy, errorOf, everything, expectWhole } from './connect.ts';
+import { ada, bearer, image, name, repository, start, users } from './guarded-registry.ts';
 
 describe('a redirect', () => {
   const servers: Server[] = [];
