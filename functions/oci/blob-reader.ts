@@ -49,9 +49,8 @@ export async function* readBlob(
 }
 
 /** The body's bytes from `offset` on, whichever way the registry answered. */
-async function* bodyFrom(response: Response, offset: number, blob: Descriptor): AsyncGenerator<Uint8Array> {
-  if (response.status === 416) return;
-  let passOver = offset;
+function bodyFrom(response: Response, offset: number, blob: Descriptor): AsyncIterable<Uint8Array> | [] {
+  if (response.status === 416) return [];
   if (response.status === 206) {
     const [, first, total] = /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(response.header('content-range') ?? '') ?? [];
     if (Number(first) !== offset || (total !== '*' && Number(total) !== blob.size)) {
@@ -65,14 +64,16 @@ async function* bodyFrom(response: Response, offset: number, blob: Descriptor): 
         },
       );
     }
-    passOver = 0;
+    return bodyChunks(response.body);
   }
-  for await (const chunk of bodyChunks(response.body)) {
-    if (passOver >= chunk.length) passOver -= chunk.length;
-    else {
-      yield passOver > 0 ? chunk.subarray(passOver) : chunk;
-      passOver = 0;
-    }
+  return offset === 0 ? bodyChunks(response.body) : after(offset, bodyChunks(response.body));
+}
+
+async function* after(bytes: number, chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let passOver = bytes;
+  for await (const chunk of chunks) {
+    if (passOver < chunk.length) yield chunk.subarray(passOver);
+    passOver = Math.max(0, passOver - chunk.length);
   }
 }
 

@@ -6,7 +6,7 @@ import type { Repository } from './manifests.ts';
 import { sendingBy, type UploadWay } from './profile.ts';
 import { judgeFailure } from './registry.ts';
 import { RegistryFailure } from './registry-failure.ts';
-import { whileTaken } from './stall-guard.ts';
+import { watched } from './watched-stream.ts';
 import { sendBlob, wayInto } from './upload.ts';
 import { UploadRefusal } from './upload-refusal.ts';
 import { cancelUpload, startUpload, type UploadSession } from './upload-session.ts';
@@ -95,9 +95,12 @@ async function stream(
   const signal = transfer.signal ? AbortSignal.any([transfer.signal, stalled.signal]) : stalled.signal;
   // The request fails with its own view of a stream that broke; the stream's reason is the true one.
   let reason: unknown;
-  const checked = remember(verifiedStream(readBlob(source, blob, signal), blob, count), (error) => (reason = error));
-  // A chunk is one request, which has its own limit and may be repeated after a pause.
-  const body = way === 'chunk' ? checked : whileTaken(checked, stallMs, () => stalled.abort(stall(transfer, stallMs)));
+  const body = watched(verifiedStream(readBlob(source, blob, signal), blob, count), {
+    // A chunk is one request, which has its own limit and may be repeated after a pause.
+    stallMs: way === 'chunk' ? undefined : stallMs,
+    onStall: () => stalled.abort(stall(transfer, stallMs)),
+    onError: (error) => (reason = error),
+  });
   try {
     await sendBlob({ repository: destination, session, blob, way, body, signal });
   } catch (error) {
@@ -115,18 +118,6 @@ function stall({ destination: { registry, name }, blob }: BlobTransfer, stallMs:
     `${registry.name} took nothing of blob ${blob.digest} for ${name} within ${stallMs / 1000} s`,
     { hint: 'Try again; look at proxies and firewalls on the way.', status: 0, transient: true },
   );
-}
-
-async function* remember(
-  body: AsyncIterable<Uint8Array>,
-  onError: (error: unknown) => void,
-): AsyncGenerator<Uint8Array, void, undefined> {
-  try {
-    yield* body;
-  } catch (error) {
-    onError(error);
-    throw error;
-  }
 }
 
 function judge(error: unknown): Verdict {
