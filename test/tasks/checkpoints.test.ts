@@ -8,6 +8,7 @@ import { type ProgressEvent, Runtime } from '../../functions/runtime.ts';
 import { parseConfiguration } from '../../functions/settings/configuration.ts';
 import { handle, type TaskContext, type TaskRun } from '../../functions/task.ts';
 import type { Image } from '../../infra/local/embedded/registry/storage.ts';
+import type { PushSamplesOptions } from '../../infra/local/embedded/sample-images.ts';
 import { type Definition, runWorkflow, type WorkflowOutcome } from '../../infra/local/engine.ts';
 import { tasks } from '../../infra/local/tasks.ts';
 import { readWorkflowDefinition } from '../../infra/workflow-definition.ts';
@@ -41,8 +42,8 @@ afterEach(async () => {
 });
 
 /** Layers of two parts each. */
-function publishLarge(): void {
-  [sample] = factory.publish([image], { layerBytes: 9 * MiB }) as [Image];
+function publishLarge(more: PushSamplesOptions = {}): void {
+  [sample] = factory.publish([image], { layerBytes: 9 * MiB, ...more }) as [Image];
 }
 
 function blobsOf(root: Image): [string, Buffer][] {
@@ -86,7 +87,7 @@ async function sync(deadline: () => Deadline, more: object = {}): Promise<Workfl
 const stateKey = `runs/${runId}/images/0-state.json`;
 
 describe('a sync whose image needs several calls', () => {
-  beforeEach(publishLarge);
+  beforeEach(() => publishLarge());
 
   const expectCopied = (outcome: WorkflowOutcome) => {
     const sizes = new Map(blobsOf(sample));
@@ -128,6 +129,7 @@ describe('a sync whose image needs several calls', () => {
       '{"image":{"bytesTransferred":1,"bytesSkipped":1},"referrers":{"bytesTransferred":0,"bytesSkipped":0},"done":1,"idleCalls":0,"setbacks":0,"registries":[7]}',
     ],
   ])('ends well when what a call has left %s', async (_, text) => {
+    publishLarge({ platforms: [{ os: 'linux', architecture: 'amd64' }] });
     let damaged = 0;
     factory.store.onPut = async (key) => {
       if (key !== stateKey || damaged++ > 0) return;

@@ -30,10 +30,7 @@ export interface SampleImageOptions {
   layerBytes?: number;
 }
 
-export interface PushSamplesOptions {
-  layerBytes?: number;
-  revision?: number;
-}
+export type PushSamplesOptions = Pick<SampleImageOptions, 'layerBytes' | 'revision' | 'platforms'>;
 
 interface Descriptor {
   mediaType: string;
