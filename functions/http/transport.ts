@@ -2,6 +2,7 @@ import { lookup } from 'node:dns/promises';
 import type { LookupAddress, LookupOptions } from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
 import type { Readable } from 'node:stream';
+import { setImmediate } from 'node:timers/promises';
 import { isNativeError } from 'node:util/types';
 import { mayReach, outermost, type Reach, reachOfAddress, reachOfHost } from './address-policy.ts';
 import { secureContextOf } from './certificates.ts';
@@ -84,6 +85,8 @@ export class Transport {
     const host = hostOf(url);
     // What is an address already is not looked up.
     if (isIP(host)) allowed([{ address: host, family: isIP(host) }], sender);
+    // undici frees a connection a turn after its answer has ended; what follows at once would open another.
+    await setImmediate();
     const { statusCode, headers, body } = await this.#dispatcher(url, sender).request(options).catch(explainProxy);
     return {
       status: statusCode,

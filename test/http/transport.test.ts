@@ -68,6 +68,15 @@ describe('the transport', () => {
     await response.body.dump();
   });
 
+  it('sends what follows an answer at once on the same connection', async () => {
+    let connections = 0;
+    const server = createServer((_, response) => response.end());
+    server.on('connection', () => connections++);
+    const url = await listen(server);
+    for (let n = 0; n < 10; n++) await (await get(url)).body.dump();
+    expect(connections).toBe(1);
+  });
+
   it('never sends the credentials of a URL', async () => {
     const url = await serve((request, response) => response.end(request.headers.authorization ?? 'none'));
     url.username = 'ada';
