@@ -44,8 +44,7 @@ process.exitCode = await exports.main?.(process.argv.slice(2), process.env);
 const succeeded = process.exitCode === 0;
 // Bad input ends a run before it has begun.
 if (used === undefined && process.exitCode !== 2) keep(succeeded ? whole : part);
-// The next run compiles all that it uses, and keeps it.
-else if (used === part && succeeded) rmSync(part, { force: true });
+else if (used === part && succeeded) drop(part);
 
 /** V8 does not check what it is given; damaged code would end the process. So its digest stands in front of it. */
 function read(path: string): { path: string; compiled: Buffer } | undefined {
@@ -55,6 +54,15 @@ function read(path: string): { path: string; compiled: Buffer } | undefined {
     return hash('sha256', compiled, 'buffer').equals(bytes.subarray(0, 32)) ? { path, compiled } : undefined;
   } catch {
     return undefined;
+  }
+}
+
+/** The next run then compiles all that it uses, and keeps it. */
+function drop(path: string): void {
+  try {
+    rmSync(path);
+  } catch {
+    // Somebody else has done it, or nobody may: a run is not worse for it.
   }
 }
 

@@ -1,6 +1,7 @@
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import packageJson from '../../package.json' with { type: 'json' };
 import { type CommandResult, startSetting } from './factory-command.ts';
 
 let setting: Awaited<ReturnType<typeof startSetting>>;
@@ -56,7 +57,7 @@ describe('compiled code', () => {
     const { path, inode } = await theOnlyOne();
     const whole = await readFile(path);
     await writeFile(path, damage(Buffer.from(whole)));
-    expect(await factory(['--version'])).toMatchObject({ code: 0, stdout: '0.1.0\n', stderr: '' });
+    expect(await factory(['--version'])).toMatchObject({ code: 0, stdout: `${packageJson.version}\n`, stderr: '' });
     expect((await theOnlyOne()).inode).not.toBe(inode);
   });
 
@@ -85,7 +86,7 @@ describe('compiled code', () => {
     await writeFile(join(setting.folder, 'file'), '');
     expect(await factory(['--version'], { XDG_CACHE_HOME: join(setting.folder, 'file') })).toMatchObject({
       code: 0,
-      stdout: '0.1.0\n',
+      stdout: `${packageJson.version}\n`,
       stderr: '',
     });
   });
