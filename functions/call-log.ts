@@ -4,6 +4,10 @@ import { redacted } from './http/redact.ts';
 import type { Report } from './run/documents.ts';
 import type { ProgressEvent } from './runtime.ts';
 import type { CallLog, TaskContext } from './task.ts';
+import { printable } from './text/printable.ts';
+
+/** Characters of a value in a log line. */
+const valueLimit = 100_000;
 
 /** Of an error that nobody foresaw. */
 const framesLimit = 10;
@@ -14,7 +18,7 @@ const framesLimit = 10;
  */
 export class LambdaLog implements CallLog {
   readonly #logger = new Logger({
-    jsonReplacerFn: (_key, value) => (typeof value === 'string' ? redacted(value) : value),
+    jsonReplacerFn: (_key, value) => (typeof value === 'string' ? printable(redacted(value), valueLimit) : value),
   });
   #call = { startedAt: 0, bytes: 0, image: undefined as string | undefined };
 

@@ -1,4 +1,5 @@
 import { redacted } from './http/redact.ts';
+import { printable } from './text/printable.ts';
 
 /**
  * The one error family. A `FactoryError` carries what a user needs: a stable name (the workflow matches on it, the
@@ -65,6 +66,9 @@ export interface FactoryErrorOptions {
   cause?: unknown;
 }
 
+/** Characters of a message: some list every image or field with its reason. */
+const textLimit = 1_000_000;
+
 export class FactoryError extends Error {
   override readonly name: ErrorName;
   readonly hint: string;
@@ -72,10 +76,14 @@ export class FactoryError extends Error {
 
   constructor(name: ErrorName, message: string, options: FactoryErrorOptions) {
     // What others threw or answered is repeated in messages.
-    super(redacted(message), options.cause === undefined ? undefined : { cause: options.cause });
+    super(shown(message), options.cause === undefined ? undefined : { cause: options.cause });
     this.name = name;
-    this.hint = redacted(options.hint);
-    this.problems = options.problems;
+    this.hint = shown(options.hint);
+    this.problems = options.problems?.map(({ path, found, allowed }) => ({
+      path: printable(path),
+      found: printable(found),
+      allowed: printable(allowed, textLimit),
+    }));
   }
 
   toJSON(): ErrorDocument {
@@ -96,4 +104,8 @@ export class FactoryError extends Error {
       cause: thrown,
     });
   }
+}
+
+function shown(text: string): string {
+  return printable(redacted(text), textLimit);
 }

@@ -27,7 +27,7 @@ function importsOf(file: string): string[] {
 }
 
 const own = /^(?:functions|infra|test)\//;
-const libraries = ['aws', 'harness', 'http', 'oci', 'run', 'settings', 'store'];
+const libraries = ['aws', 'harness', 'http', 'oci', 'run', 'settings', 'store', 'text'];
 /** Functions that are no task of the workflow; they exist on AWS only. */
 const triggers = ['webhook'];
 const taskFolders = readdirSync(join(root, 'functions'), { withFileTypes: true })
@@ -36,14 +36,15 @@ const taskFolders = readdirSync(join(root, 'functions'), { withFileTypes: true }
 
 /** Which of our own files the files of a folder may import; everything else of ours is forbidden to them. */
 const mayImport: Record<string, RegExp> = {
-  'functions/http': /^functions\/http\//,
-  'functions/store': /^functions\/(?:store\/|errors)/,
-  'functions/harness': /^functions\/(?:harness|http)\/|^functions\/errors/,
+  'functions/text': /^functions\/text\//,
+  'functions/http': /^functions\/(?:http|text)\//,
+  'functions/store': /^functions\/(?:store\/|text\/|errors)/,
+  'functions/harness': /^functions\/(?:harness|http|text)\/|^functions\/errors/,
   // Could be published by itself: nothing of AWS, nothing of Harness.
-  'functions/oci': /^functions\/(?:oci|http)\/|^functions\/errors/,
-  'functions/aws': /^functions\/(?:aws|http|oci|store)\/|^functions\/errors/,
-  'functions/settings': /^functions\/(?:settings|harness|oci)\/|^functions\/errors/,
-  'functions/run': /^functions\/(?:run|settings|harness|oci|store)\/|^functions\/(?:errors|runtime|task)\.ts$/,
+  'functions/oci': /^functions\/(?:oci|http|text)\/|^functions\/errors/,
+  'functions/aws': /^functions\/(?:aws|http|oci|store|text)\/|^functions\/errors/,
+  'functions/settings': /^functions\/(?:settings|harness|oci|text)\/|^functions\/errors/,
+  'functions/run': /^functions\/(?:run|settings|harness|oci|store|text)\/|^functions\/(?:errors|runtime|task)\.ts$/,
   'functions/webhook': /^functions\/(?:webhook|aws|run|settings)\/|^functions\/errors/,
   // A fake that shared code with its client would share its mistakes.
   'infra/local/embedded/harness-api': /^infra\/local\/embedded\/harness-api\//,

@@ -1,3 +1,5 @@
+import { printable } from '../text/printable.ts';
+
 /** Names a connector within the account: in a project, in an organisation, or (neither given) in the account itself. */
 export interface ConnectorRef {
   identifier: string;
@@ -26,8 +28,8 @@ export function parseConnector(data: unknown): Connector | undefined {
   const spec = record(connector?.['spec']);
   return {
     identifier,
-    name,
-    type,
+    name: printable(name),
+    type: printable(type),
     ...text('orgIdentifier', connector),
     ...text('projectIdentifier', connector),
     ...text('dockerRegistryUrl', spec),

@@ -3,6 +3,7 @@ import { networkFailure } from '../http/network-error.ts';
 import { displayUrl } from '../http/redact.ts';
 import { parseRetryAfter, transientStatuses } from '../http/retry.ts';
 import type { Response } from '../http/transport.ts';
+import { printable } from '../text/printable.ts';
 import type { ApiKey } from './api-key.ts';
 import type { Envelope } from './envelope.ts';
 
@@ -160,9 +161,5 @@ function fieldList(fields: string[]): string {
 
 /** A server's text as one short line. The key goes first, while it is whole. */
 function plain(text: string, key: ApiKey): string {
-  const line = key
-    .redact(text)
-    .replace(/\p{C}+|\s+/gu, ' ')
-    .trim();
-  return line.length > 300 ? `${line.slice(0, 300)}…` : line;
+  return printable(key.redact(text));
 }

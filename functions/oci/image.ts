@@ -2,7 +2,7 @@ import { FactoryError } from '../errors.ts';
 import type { Digest } from './digest.ts';
 import { type Descriptor, type Manifest, manifestLimits } from './manifest.ts';
 import { isIndexType, isManifestType } from './media-type.ts';
-import { printable } from './remote-text.ts';
+import { printable } from '../text/printable.ts';
 
 /** Everything one manifest leads to. */
 export interface Image {

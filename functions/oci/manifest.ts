@@ -2,7 +2,7 @@ import { FactoryError } from '../errors.ts';
 import { type Digest, digestOf, parseDigest } from './digest.ts';
 import { isIndexType, isManifestType, isSchema1, mediaTypes } from './media-type.ts';
 import type { Platform } from './platform.ts';
-import { printable } from './remote-text.ts';
+import { printable } from '../text/printable.ts';
 
 /** A pointer to content (image-spec descriptor.md), as far as copying needs it. */
 export interface Descriptor {

@@ -3,7 +3,7 @@ import type { Digest } from './digest.ts';
 import { type Descriptor, type Manifest, parseManifest } from './manifest.ts';
 import { isIndexType } from './media-type.ts';
 import { formatPlatform, type Platform, platformMatches } from './platform.ts';
-import { printable } from './remote-text.ts';
+import { printable } from '../text/printable.ts';
 
 /** How buildx marks an attestation with the image it is about. */
 const attestationSubject = 'vnd.docker.reference.digest';

@@ -5,7 +5,7 @@ import { parseRetryAfter, transientStatuses } from '../http/retry.ts';
 import { displayUrl } from '../http/redact.ts';
 import { readBody, type Response } from '../http/transport.ts';
 import { parsePullBudget } from './pull-budget.ts';
-import { printable } from './remote-text.ts';
+import { printable } from '../text/printable.ts';
 
 /** A registry's refusal, with what a caller needs to decide about another try. */
 export class RegistryFailure extends FactoryError {

@@ -11,7 +11,7 @@ import { type Profile, profileOf } from './profile.ts';
 import { type PullBudget, PullLimit } from './pull-budget.ts';
 import { isLoopback } from './reference.ts';
 import { connectionFailureOf, failureOf, type Purpose, RegistryFailure } from './registry-failure.ts';
-import { printable } from './remote-text.ts';
+import { printable } from '../text/printable.ts';
 
 export interface RegistryOptions {
   /** `host[:port]`, as in image names. */

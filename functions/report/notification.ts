@@ -2,10 +2,10 @@ import prettyBytes from 'pretty-bytes';
 import { redacted } from '../http/redact.ts';
 import type { ConfigResult, Notification, Report } from '../run/documents.ts';
 import type { Runtime } from '../runtime.ts';
+import { cellLimit, printable } from '../text/printable.ts';
 
-/** Rows of each list, and characters of each text: an e-mail is read on a telephone. */
+/** Rows of each list: an e-mail is read on a telephone. */
 const rowsLimit = 10;
-const textLimit = 1_000;
 
 /** Tells people how a run ended. Returns a warning when they were not told. */
 export async function sendNotification(report: Report, runtime: Runtime): Promise<string | undefined> {
@@ -23,8 +23,8 @@ export function notificationOf(report: Report, location: string): Notification {
   const { status, action, runId, reason, images, config, totals, warnings = [], error } = report;
   const written = config.filter((row) => row.status !== 'unchanged');
   const paragraphs = [
-    [`${action} ${status}${reason === undefined ? '' : `: ${reason}`}`],
-    error ? [`${error.name}: ${short(error.message)}`, `What to do: ${short(error.hint)}`] : [],
+    [`${action} ${status}${reason === undefined ? '' : `: ${short(reason)}`}`],
+    error ? [short(`${error.name}: ${error.message}`), `What to do: ${short(error.hint)}`] : [],
     images.length > 0 ? [`${totals.images} images: ${countsOf(report)}`] : [],
     listed(
       'Copied',
@@ -36,7 +36,7 @@ export function notificationOf(report: Report, location: string): Notification {
     ),
     listed('Harness', written.map(lineOf)),
     listed('Warnings', warnings),
-    [`Run: ${runId}`, `Report: ${location}`],
+    [`Run: ${short(runId)}`, `Report: ${short(location)}`],
   ];
   return {
     subject: `Harness CI images: ${action} ${status}${error ? ` (${error.name})` : ''}`,
@@ -77,5 +77,5 @@ function listed(title: string, rows: readonly string[]): string[] {
 }
 
 function short(text: string): string {
-  return text.length > textLimit ? `${text.slice(0, textLimit)}…` : text;
+  return printable(text, cellLimit);
 }

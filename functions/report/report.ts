@@ -16,6 +16,7 @@ import type { RunDocuments } from '../run/run-documents.ts';
 import { parseErrorCause, type WorkflowError } from '../run/workflow-error.ts';
 import { actions } from '../settings/execution-input.ts';
 import type { TaskRun } from '../task.ts';
+import { cellLimit, printable } from '../text/printable.ts';
 import { sendCallback } from './callback.ts';
 import { withScans } from './scan-results.ts';
 import { sendNotification } from './notification.ts';
@@ -99,7 +100,7 @@ async function describe(
     config: configResults(plan, changes, [...plan.kept, ...held], written),
     totals: totalsOf(images, plan.startedAt),
     ...((plan.unused.length > 0 || pruned) && { unused: pruned ?? plan.unused }),
-    ...(warnings.length > 0 && { warnings }),
+    ...(warnings.length > 0 && { warnings: warnings.map((warning) => printable(warning, cellLimit)) }),
     ...(registries.length > 0 && { registries }),
     ...(error && { error }),
   };

@@ -3,6 +3,7 @@ import { FactoryError } from '../errors.ts';
 import type { Runtime } from '../runtime.ts';
 import type { Action } from '../settings/execution-input.ts';
 import { updateJson } from '../store/object-store.ts';
+import { printable } from '../text/printable.ts';
 
 /**
  * Of the runs on one Harness account one at a time may write: Harness locks nothing, and a run undoes what it did on the
@@ -131,7 +132,9 @@ export async function releaseLock(runId: string, runtime: Runtime): Promise<void
 }
 
 export function describeLock({ runId, action, since, expiresAt }: Lock): string {
-  return `run ${runId} (${action}) is at work on this account since ${since}; its lock expires at ${expiresAt} unless renewed`;
+  return printable(
+    `run ${runId} (${action}) is at work on this account since ${since}; its lock expires at ${expiresAt} unless renewed`,
+  );
 }
 
 function term(now: number, waitSeconds = 0): Pick<Lock, 'renewedAt' | 'expiresAt'> {

@@ -1,4 +1,5 @@
 import { FactoryError } from '../errors.ts';
+import { printableJson } from '../text/printable.ts';
 
 /**
  * Where a run keeps what is too large or too lasting for the workflow's state: plans, per-image results, snapshots,
@@ -68,7 +69,7 @@ export async function updateJson<T>(
 const updateAttempts = 50;
 
 function encode(value: unknown): Uint8Array {
-  return new TextEncoder().encode(`${JSON.stringify(value, null, 2)}\n`);
+  return new TextEncoder().encode(`${printableJson(value)}\n`);
 }
 
 function decode(key: string, body: Uint8Array): unknown {

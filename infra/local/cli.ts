@@ -6,6 +6,7 @@ import { FactoryError } from '../../functions/errors.ts';
 import type { Report } from '../../functions/run/documents.ts';
 import { type Environment, parseConfiguration } from '../../functions/settings/configuration.ts';
 import { parseExecutionInput } from '../../functions/settings/execution-input.ts';
+import { printableJson } from '../../functions/text/printable.ts';
 import packageJson from '../../package.json' with { type: 'json' };
 import { confirmOnTerminal } from './confirm.ts';
 import { FileStore } from './file-store.ts';
@@ -59,7 +60,7 @@ export async function main(argv: readonly string[], environment: Environment): P
     .option('--json', 'print one JSON document')
     .action(async ({ state, json }: Options) => {
       const entries = await readHistory(new FileStore(state));
-      process.stdout.write(json ? `${JSON.stringify(entries, null, 2)}\n` : historyTable(entries));
+      process.stdout.write(json ? `${printableJson(entries)}\n` : historyTable(entries));
     });
   try {
     await program.parseAsync(argv, { from: 'user' });
@@ -135,7 +136,7 @@ async function runCommand(action: string, options: Options, environment: Environ
     progress.stop();
     const failure = FactoryError.from(error);
     if (!options.json) throw failure;
-    process.stdout.write(`${JSON.stringify({ status: 'FAILED', action, error: failure }, null, 2)}\n`);
+    process.stdout.write(`${printableJson({ status: 'FAILED', action, error: failure })}\n`);
     return codeOf(failure.name);
   } finally {
     process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
@@ -174,7 +175,7 @@ function configurationFor(input: unknown, environment: Environment) {
 }
 
 function deliver(report: Report, { json, out }: Options): void {
-  const document = `${JSON.stringify(report, null, 2)}\n`;
+  const document = `${printableJson(report)}\n`;
   const summary = summaryOf(report);
   if (out !== undefined) {
     mkdirSync(out, { recursive: true });

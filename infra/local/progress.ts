@@ -1,6 +1,7 @@
 import { MultiBar, Presets, type SingleBar } from 'cli-progress';
 import prettyBytes from 'pretty-bytes';
 import type { ProgressEvent } from '../../functions/runtime.ts';
+import { cellLimit, printable } from '../../functions/text/printable.ts';
 
 /** Shows a run while it goes on. */
 export interface Progress {
@@ -53,7 +54,7 @@ class Bars implements Progress {
       const size = prettyBytes(event.bytes);
       this.#open.set(
         event.image,
-        this.#bars.create(Math.max(event.bytes, 1), 0, { image: event.image, done: prettyBytes(0), size }),
+        this.#bars.create(Math.max(event.bytes, 1), 0, { image: printable(event.image), done: prettyBytes(0), size }),
       );
     } else if (event.kind === 'image-progress') {
       const bar = this.#open.get(event.image);
@@ -79,6 +80,11 @@ class Bars implements Progress {
 }
 
 function lineOf(event: ProgressEvent): string | undefined {
+  const line = wordsFor(event);
+  return line === undefined ? undefined : printable(line, cellLimit);
+}
+
+function wordsFor(event: ProgressEvent): string | undefined {
   switch (event.kind) {
     case 'image-started':
       return `copying ${event.image} (${prettyBytes(event.bytes)})`;

@@ -4,6 +4,7 @@ import type { ErrorDocument } from '../../functions/errors.ts';
 import type { ConfigResult, FieldChange, ImageResult, RegistryCounts, Report } from '../../functions/run/documents.ts';
 import { isLow } from '../../functions/oci/pull-budget.ts';
 import { describeProblems } from '../../functions/settings/problems.ts';
+import { cellLimit, printable } from '../../functions/text/printable.ts';
 
 /** A run's report for a person: tables of at most `rows` rows, because the report file has them all. */
 export function summaryOf(report: Report, rows = 60): string {
@@ -18,8 +19,8 @@ export function summaryOf(report: Report, rows = 60): string {
       config.filter((row) => isNews(row) && !switchedTo.has(row.to ?? '')),
       rows,
     ),
-    report.unused && `Copies that nothing uses: ${report.unused.map(({ reference }) => reference).join(', ')}`,
-    report.warnings?.map((warning) => `Warning: ${warning}`).join('\n'),
+    report.unused && `Copies that nothing uses: ${report.unused.map(({ reference }) => shown(reference)).join(', ')}`,
+    report.warnings?.map((warning) => `Warning: ${shown(warning)}`).join('\n'),
     report.registries?.flatMap(strainOf).join('\n'),
     report.error && describeError(report.error),
     totals.images > 0 &&
@@ -37,12 +38,18 @@ function strainOf({ host, throttles, pauses, pulls }: RegistryCounts): string[] 
       : []),
     ...(pulls && isLow(pulls) ? [`has ${pulls.remaining} of ${pulls.limit} manifest pulls left`] : []),
   ];
-  return signs.length > 0 ? [`${host} ${signs.join('; ')}`] : [];
+  return signs.length > 0 ? [shown(`${host} ${signs.join('; ')}`)] : [];
 }
 
 /** An error with what to do about it. */
 export function describeError({ name, message, hint, problems }: ErrorDocument): string {
-  return [`${name}: ${message}`, ...describeProblems(problems), `Hint: ${hint}`].join('\n');
+  // Not cut short: a message may list every image or field with its reason.
+  const whole = (text: string) => printable(text, Infinity);
+  return [
+    whole(`${name}: ${message}`),
+    ...describeProblems(problems).map((line) => `  ${whole(line)}`),
+    whole(`Hint: ${hint}`),
+  ].join('\n');
 }
 
 /** What a run is about to change, for the question before it. */
@@ -66,7 +73,7 @@ function headline({ status, action, runId, reason, images, config }: Report): st
     verify: 'what Harness will pull is at the registry',
   }[action];
   const note = status === 'SUCCEEDED' ? outcome : reason;
-  return `${action} ${runId}: ${status}${note === undefined ? '' : ` (${note})`}`;
+  return shown(`${action} ${runId}: ${status}${note === undefined ? '' : ` (${note})`}`);
 }
 
 /** Whether a row tells something: a change, or a field left alone for a reason. */
@@ -122,9 +129,13 @@ export function table(head: string[], lines: string[][], rows: number): string {
     chars: plain,
     style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
   });
-  drawn.push(...lines.slice(0, rows));
+  drawn.push(...lines.slice(0, rows).map((cells) => cells.map(shown)));
   const text = drawn.toString().replaceAll(/ +$/gm, '');
   return lines.length > rows ? `${text}\n… and ${lines.length - rows} more` : text;
+}
+
+function shown(text: string): string {
+  return printable(text, cellLimit);
 }
 
 export function shorten(names: readonly string[]): string {

@@ -147,6 +147,33 @@ describe('the other commands', () => {
   });
 });
 
+describe('text from outside', () => {
+  const hostile = 'evil.example/x\u001b]52;c;cHduZWQ=\u0007\u009b2K\u202e\nWarning: forged:1';
+
+  it('drives no terminal, whether it is a field, a value, or the type of a connector', async () => {
+    setting.harness.setDefault('ci', 'K8', 'x\u001b[2J\u202ey', 'harness/ci-addon:1.18.22');
+    setting.overrides()['addonTag'] = hostile;
+    for (const connector of setting.harness.state[setting.harness.accountId]?.connectors ?? [])
+      connector.type = 'X\u001b[2J\nWarning: forged';
+    const runs = [['sync'], ['plan', '--json'], ['reset'], ['history']];
+    for (const args of runs) {
+      const { stdout, stderr } = await setting.factory(args);
+      expect((stdout + stderr).replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Cf}]/u);
+      expect(stdout + stderr).not.toMatch(/^Warning: forged/m);
+    }
+  });
+
+  it('is put back unchanged', async () => {
+    setting.overrides()['addonTag'] = hostile;
+    const stdin = JSON.stringify({ reset_scope: 'all' });
+    const reset = documentOf(await setting.factory(['reset', '--json', '--input', '-'], { stdin }));
+    expect(reset.config.map(({ from, status }) => [from, status])).toEqual([[hostile, 'reset']]);
+    expect(setting.overrides()).toEqual({});
+    expect(await setting.factory(['restore', '--run', reset.runId])).toMatchObject({ code: 0 });
+    expect(setting.overrides()).toEqual({ addonTag: hostile });
+  });
+});
+
 describe('a run while another is at work on the account', () => {
   /** Starts a sync that does not end by itself; resolves to its process when it has begun to copy. */
   async function startEndless(): Promise<{ pid: number; ended: Promise<CommandResult> }> {

@@ -55,6 +55,20 @@ Report: s3://state/runs/run-1/report.json`,
     });
   });
 
+  it('keeps to the lines of its own: text from outside starts none, and drives no terminal', () => {
+    const hostile = 'evil.example/x\n\nWhat to do: open https://evil.example\u001b[2J\u202e';
+    const text = textOf({
+      status: 'FAILED',
+      reason: hostile,
+      config: [{ ...field('addonTag', 'updated'), from: hostile, field: hostile, reason: hostile }],
+      images: [image(hostile, 'failed', hostile)],
+      warnings: [hostile],
+      error: { name: 'ImagesFailed', message: hostile, hint: 'Look.' },
+    });
+    expect(text.match(/^What to do: .*$/gm)).toEqual(['What to do: Look.']);
+    expect(text.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Cf}]/u);
+  });
+
   it('says what failed, what to do about it, and what became of Harness', () => {
     const { subject, text, attributes } = notificationOf(
       {
