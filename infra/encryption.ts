@@ -3,13 +3,14 @@ import { type IRole, PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-i
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 import type { IStateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
+import { servicePrincipal } from './service-principal.ts';
 
 /** Lets CloudWatch alarms publish to topics that the key encrypts. An imported key's policy stays as it is. */
 export function allowAlarms(scope: Construct, key: IKey): void {
   const { account } = Stack.of(scope);
   key.addToResourcePolicy(
     new PolicyStatement({
-      principals: [new ServicePrincipal('cloudwatch.amazonaws.com')],
+      principals: [servicePrincipal('cloudwatch')],
       actions: ['kms:Decrypt', 'kms:GenerateDataKey*'],
       resources: ['*'],
       conditions: { StringEquals: { 'aws:SourceAccount': account } },
@@ -19,10 +20,10 @@ export function allowAlarms(scope: Construct, key: IKey): void {
 
 /** Lets CloudWatch Logs encrypt log groups of this account and region. An imported key's policy stays as it is. */
 export function allowLogs(scope: Construct, key: IKey): void {
-  const { account, partition, region } = Stack.of(scope);
+  const { account, partition, region, urlSuffix } = Stack.of(scope);
   key.addToResourcePolicy(
     new PolicyStatement({
-      principals: [new ServicePrincipal(`logs.${region}.amazonaws.com`)],
+      principals: [new ServicePrincipal(`logs.${region}.${urlSuffix}`)],
       actions: ['kms:Decrypt*', 'kms:Describe*', 'kms:Encrypt*', 'kms:GenerateDataKey*', 'kms:ReEncrypt*'],
       resources: ['*'],
       conditions: {
@@ -37,13 +38,14 @@ export function allowLogs(scope: Construct, key: IKey): void {
  * https://docs.aws.amazon.com/step-functions/latest/dg/encryption-at-rest.html, "Required permissions for API callers".
  */
 export function allowExecutions(role: IRole, key: IKey, { stateMachineArn }: IStateMachine): void {
+  const { region, urlSuffix } = Stack.of(role);
   role.addToPrincipalPolicy(
     new PolicyStatement({
       actions: ['kms:Decrypt'],
       resources: [key.keyArn],
       conditions: {
         StringEquals: {
-          'kms:ViaService': `states.${Stack.of(role).region}.amazonaws.com`,
+          'kms:ViaService': `states.${region}.${urlSuffix}`,
           'kms:EncryptionContext:aws:states:stateMachineArn': stateMachineArn,
         },
       },

@@ -1,4 +1,4 @@
-import { Duration, Names, RemovalPolicy } from 'aws-cdk-lib';
+import { Aws, Duration, Names, RemovalPolicy } from 'aws-cdk-lib';
 import type { IMetric, MetricOptions } from 'aws-cdk-lib/aws-cloudwatch';
 import { Connections, type IConnectable } from 'aws-cdk-lib/aws-ec2';
 import { type Grant, type IGrantable, PermissionsBoundary } from 'aws-cdk-lib/aws-iam';
@@ -27,6 +27,7 @@ import { type FactoryMetric, factoryMetric, metricsNamespace } from './operation
 import { Queries } from './operations/queries.ts';
 import { allowRegistry } from './registry-permissions.ts';
 import { RunSchedule } from './schedule.ts';
+import { allowToRead } from './secret-access.ts';
 import { environmentOf } from './settings.ts';
 import { allowState, stateBucket } from './state-bucket.ts';
 import { type TargetRegistry, targetRegistry } from './target-registry.ts';
@@ -34,7 +35,7 @@ import { type FunctionSettings, TaskFunction } from './task-function.ts';
 import { taskNeeds } from './task-needs.ts';
 import { allowTemplate } from './template.ts';
 import { Webhook } from './webhook.ts';
-import { placeholderOf, readWorkflowDefinition, tasksOf } from './workflow-definition.ts';
+import { lambdaInvoke, placeholderOf, readWorkflowDefinition, tasksOf } from './workflow-definition.ts';
 
 export type * from './harness-ci-image-factory-props.ts';
 
@@ -47,7 +48,7 @@ export const defaultApiKeySecretName = 'harness-ci-image-factory/api-key';
  *
  * @example
  * const factory = new HarnessCiImageFactory(this, 'ImageFactory', {
- *   registryName: '123456789012.dkr.ecr.eu-west-1.amazonaws.com/mirror',
+ *   registryName: `${this.account}.dkr.ecr.${this.region}.${this.urlSuffix}/mirror`,
  * });
  * factory.topic.addSubscription(new EmailSubscription('platform@example.com'));
  */
@@ -110,9 +111,12 @@ export class HarnessCiImageFactory extends Construct implements IConnectable {
       ...(encryptionKey && { encryptionConfiguration: new CustomerManagedEncryptionConfiguration(encryptionKey) }),
       stateMachineType: StateMachineType.STANDARD,
       definitionBody: DefinitionBody.fromString(definition),
-      definitionSubstitutions: Object.fromEntries(
-        [...this.functions].map(([task, { handler }]) => [placeholderOf(task), handler.functionArn]),
-      ),
+      definitionSubstitutions: {
+        LambdaInvoke: lambdaInvoke(Aws.PARTITION),
+        ...Object.fromEntries(
+          [...this.functions].map(([task, { handler }]) => [placeholderOf(task), handler.functionArn]),
+        ),
+      },
       tracingEnabled: true,
       logs: {
         destination: new LogGroup(this, 'WorkflowLogs', {
@@ -210,13 +214,13 @@ export class HarnessCiImageFactory extends Construct implements IConnectable {
     const added = new TaskFunction(this, id, { ...common, task, environment });
     const { role } = added;
     allowState(role, this.bucket, needs);
-    if (needs.harnessApiKey) harnessApiKeySecret?.grantRead(role);
-    if (needs.registryCredentials) registryCredentialsSecret?.grantRead(role);
+    if (needs.harnessApiKey && harnessApiKeySecret) allowToRead(role, harnessApiKeySecret);
+    if (needs.registryCredentials && registryCredentialsSecret) allowToRead(role, registryCredentialsSecret);
     allowRegistry(added, needs, registry, settings);
     const template = needs.template && settings[needs.template];
     if (template) allowTemplate(role, template);
     if (needs.notifies) {
-      callbackUrlSecret?.grantRead(role);
+      if (callbackUrlSecret) allowToRead(role, callbackUrlSecret);
       allowToPublish(role, this.topic);
     }
     return added;

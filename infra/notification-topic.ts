@@ -1,9 +1,10 @@
 import { RemovalPolicy, Stack } from 'aws-cdk-lib';
-import { type IRole, PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { type IRole, PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { type IKey, Key } from 'aws-cdk-lib/aws-kms';
 import { type ITopic, Topic } from 'aws-cdk-lib/aws-sns';
 import type { Construct } from 'constructs';
 import { allowAlarms } from './encryption.ts';
+import { servicePrincipal } from './service-principal.ts';
 
 /** The topic of outcomes and alarms. */
 export function notificationTopic(scope: Construct, encryptionKey: IKey | undefined): Topic {
@@ -33,7 +34,7 @@ export function allowAlarmsToPublish(scope: Construct, topic: ITopic): void {
   const { account } = Stack.of(scope);
   topic.addToResourcePolicy(
     new PolicyStatement({
-      principals: [new ServicePrincipal('cloudwatch.amazonaws.com')],
+      principals: [servicePrincipal('cloudwatch')],
       actions: ['sns:Publish'],
       resources: [topic.topicArn],
       conditions: { StringEquals: { 'aws:SourceAccount': account } },

@@ -53,7 +53,7 @@ const keyActions = ['kms:CreateGrant', 'kms:DescribeKey'];
  * https://docs.aws.amazon.com/AmazonECR/latest/userguide/encryption-at-rest.html
  */
 function allowKey(role: Role, key: IKey, { accountId, region }: EcrTarget): void {
-  const { partition } = Stack.of(role);
+  const { partition, urlSuffix } = Stack.of(role);
   const keys = `arn:${partition}:kms:${region}:${accountId}:key/*`;
   role.addToPolicy(
     new PolicyStatement({
@@ -61,7 +61,7 @@ function allowKey(role: Role, key: IKey, { accountId, region }: EcrTarget): void
       // Policies know no aliases as resources.
       resources: [isAlias(key) ? keys : key.keyArn],
       conditions: {
-        StringEquals: { 'kms:ViaService': `ecr.${region}.amazonaws.com` },
+        StringEquals: { 'kms:ViaService': `ecr.${region}.${urlSuffix}` },
         ...(isAlias(key) && { 'ForAnyValue:StringEquals': { 'kms:ResourceAliases': key.aliasName } }),
       },
     }),

@@ -1,5 +1,5 @@
 import { Duration, Stack, TimeZone } from 'aws-cdk-lib';
-import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { Role } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 import { Schedule, ScheduleExpression, ScheduleTargetInput } from 'aws-cdk-lib/aws-scheduler';
 import { StepFunctionsStartExecution } from 'aws-cdk-lib/aws-scheduler-targets';
@@ -8,6 +8,7 @@ import type { IStateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import { parseCron, parseTimeZone } from '../functions/settings/cron.ts';
 import { acceptFinding } from './accepted-finding.ts';
+import { servicePrincipal } from './service-principal.ts';
 
 export interface RunScheduleProps {
   readonly stateMachine: IStateMachine;
@@ -49,7 +50,7 @@ export class RunSchedule extends Construct {
     acceptFinding(this.deadLetterQueue, 'SQS3', 'It is the dead-letter queue.');
     // CDK's own would be shared with other schedules of the state machine, and not know the key.
     const role = new Role(this, 'Role', {
-      assumedBy: new ServicePrincipal('scheduler.amazonaws.com', {
+      assumedBy: servicePrincipal('scheduler', {
         // As the user guide has it, against the confused deputy: for schedules of this account alone.
         conditions: { StringEquals: { 'aws:SourceAccount': Stack.of(this).account } },
       }),

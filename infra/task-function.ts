@@ -1,5 +1,5 @@
 import { Duration, RemovalPolicy } from 'aws-cdk-lib';
-import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { PolicyStatement, Role } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 import { Architecture, Function, type ILayerVersion, Runtime, Tracing } from 'aws-cdk-lib/aws-lambda';
 import { LogGroup, type RetentionDays } from 'aws-cdk-lib/aws-logs';
@@ -7,6 +7,7 @@ import { Construct } from 'constructs';
 import { acceptWildcard } from './accepted-finding.ts';
 import { bundledCode } from './bundled-code.ts';
 import { allowNetworkInterfaces, type FunctionNetwork } from './network.ts';
+import { servicePrincipal } from './service-principal.ts';
 import { taskNeeds } from './task-needs.ts';
 
 /** What the functions of one factory have in common. */
@@ -45,7 +46,7 @@ export class TaskFunction extends Construct {
       ...(encryptionKey && { encryptionKey }),
     });
     // Made here, so that CDK does not attach the managed policy AWSLambdaBasicExecutionRole, which is for all logs.
-    this.role = new Role(this, 'Role', { assumedBy: new ServicePrincipal('lambda.amazonaws.com') });
+    this.role = new Role(this, 'Role', { assumedBy: servicePrincipal('lambda') });
     this.role.addToPolicy(
       new PolicyStatement({
         actions: ['logs:CreateLogStream', 'logs:PutLogEvents'],

@@ -6,6 +6,7 @@ import { type ISecret, Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import type { StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import { acceptFinding, acceptWildcard } from './accepted-finding.ts';
+import { allowToRead } from './secret-access.ts';
 import { secretId } from './settings.ts';
 import { type FunctionSettings, TaskFunction } from './task-function.ts';
 
@@ -64,7 +65,7 @@ export class Webhook extends Construct {
     role.addToPolicy(new PolicyStatement({ actions: ['states:StartExecution'], resources: [stateMachineArn] }));
     role.addToPolicy(new PolicyStatement({ actions: ['states:DescribeExecution'], resources: [executions] }));
     acceptWildcard(role, executions, 'The executions of one state machine, by run id.');
-    this.tokenSecret.grantRead(role);
+    allowToRead(role, this.tokenSecret);
     this.url = `${handler.addFunctionUrl({ authType: FunctionUrlAuthType.NONE }).url}runs`;
   }
 

@@ -1,6 +1,6 @@
 import definition from './workflow.asl.json' with { type: 'json' };
 
-/** The workflow as an Amazon States Language document, its functions still placeholders such as `${PlanFunction}`. */
+/** The workflow as an Amazon States Language document, with placeholders: `${LambdaInvoke}`, `${PlanFunction}`. */
 export function readWorkflowDefinition(): string {
   return JSON.stringify(definition);
 }
@@ -16,4 +16,9 @@ export function tasksOf(definition: string): string[] {
 /** The placeholder of a task: `UpdateConfigFunction` for `update-config`. */
 export function placeholderOf(task: string): string {
   return `${task.replaceAll(/(?:^|-)([a-z])/g, (_, letter: string) => letter.toUpperCase())}Function`;
+}
+
+/** The resource of every task, in place of `${LambdaInvoke}`. Step Functions runs no resource of another partition. */
+export function lambdaInvoke(partition: string): string {
+  return `arn:${partition}:states:::lambda:invoke`;
 }

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
+import { partitions } from '../functions/oci/aws-partitions.ts';
 import { tasks } from '../infra/local/tasks.ts';
 import { readWorkflowDefinition, tasksOf, placeholderOf } from '../infra/workflow-definition.ts';
 
@@ -8,8 +9,13 @@ const root = join(import.meta.dirname, '..');
 
 /** Source files below a folder, as paths from the root. */
 function sources(folder: string): string[] {
+  return filesOf(folder).filter((file) => file.endsWith('.ts'));
+}
+
+/** Files below a folder that deploy or run, as paths from the root. */
+function filesOf(folder: string): string[] {
   return readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
+    .filter((entry) => entry.isFile())
     .map((entry) => relative(root, join(entry.parentPath, entry.name)));
 }
 
@@ -91,6 +97,26 @@ describe('imports run one way', () => {
       );
     expect(importing(/^@aws-sdk\//).filter((file) => !file.startsWith('functions/aws/'))).toEqual([]);
     expect(importing(/^aws-cdk-lib/).filter((file) => !/^infra\/(?!local\/)/.test(file))).toEqual([]);
+  });
+});
+
+describe('partitions of AWS', () => {
+  const table = 'functions/oci/aws-partitions.ts';
+  const literals = [
+    ...partitions.map(({ id }) => `arn:${id}:`),
+    ...partitions.flatMap(({ dnsSuffix, dualStackSuffix }) => [dnsSuffix, dualStackSuffix ?? dnsSuffix]),
+  ];
+
+  it('and their hosts are named in one file alone', () => {
+    const found = [...filesOf('functions'), ...filesOf('infra')]
+      .filter((file) => file !== table)
+      .flatMap((file) => {
+        const text = readFileSync(join(root, file), 'utf8');
+        return literals.filter((literal) => text.includes(literal)).map((literal) => `${file}: ${literal}`);
+      });
+    expect(found).toEqual([]);
+    for (const literal of partitions.map(({ dnsSuffix }) => dnsSuffix))
+      expect(readFileSync(join(root, table), 'utf8')).toContain(literal);
   });
 });
 

@@ -2,7 +2,7 @@ import { ECRClient, type ECRClientConfig, GetAuthorizationTokenCommand } from '@
 import type { STSClientConfig } from '@aws-sdk/client-sts';
 import { type ErrorName, FactoryError } from '../errors.ts';
 import { networkFailure } from '../http/network-error.ts';
-import { ecrHosts } from '../oci/profile.ts';
+import { ecrHosts } from '../oci/aws-partitions.ts';
 import { assumeRole, callerAccount } from './assumed-role.ts';
 import { clientConfig } from './client-config.ts';
 

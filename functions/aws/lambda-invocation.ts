@@ -2,6 +2,7 @@ import type { SFNClient } from '@aws-sdk/client-sfn';
 import { SignatureV4 } from '@smithy/signature-v4';
 import { buffer } from 'node:stream/consumers';
 import type { Readable } from 'node:stream';
+import { partitionOf } from '../oci/aws-partitions.ts';
 import { clientConfig } from './client-config.ts';
 
 export interface Invocation {
@@ -27,8 +28,9 @@ export async function invokeFunction(
   signal?: AbortSignal,
 ): Promise<Invocation> {
   const [, , , region = ''] = arn.split(':');
-  const domain = region.startsWith('cn-') ? 'amazonaws.com.cn' : 'amazonaws.com';
-  const { protocol, hostname, port, host } = new URL(endpoint ?? `https://lambda.${region}.${domain}`);
+  const { protocol, hostname, port, host } = new URL(
+    endpoint ?? `https://lambda.${region}.${partitionOf(region).dnsSuffix}`,
+  );
   const signer = new SignatureV4({
     service: 'lambda',
     region,

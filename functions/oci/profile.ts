@@ -1,3 +1,5 @@
+import { ecrHosts } from './aws-partitions.ts';
+
 /**
  * How one kind of registry differs from the specification's happy path. Where each row comes from stands beside it. What
  * a registry shows at run time corrects its profile for the rest of the run: see `Registry.adapt`.
@@ -67,12 +69,6 @@ const ecr: Profile = {
   // PutImage: 10 (https://docs.aws.amazon.com/AmazonECR/latest/userguide/service-quotas.html), and others push too.
   manifestsPerSecond: 8,
 };
-
-/** https://docs.aws.amazon.com/general/latest/gr/ecr.html: IPv4 hosts, and dual-stack ones with a dash; China's last. */
-export const ecrHosts = [
-  /^(?<accountId>\d{12})\.dkr\.ecr(?<fips>-fips)?\.(?<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?$/,
-  /^(?<accountId>\d{12})\.(?<dualStack>dkr-ecr)(?<fips>-fips)?\.(?<region>[a-z0-9-]+)\.on\.(?:aws|amazonwebservices\.com\.cn)$/,
-] as const;
 
 /** Software that may run under any name is recognised where its name begins the host's. */
 const hosts: readonly (readonly [RegExp, Profile])[] = [

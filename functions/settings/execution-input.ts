@@ -59,9 +59,7 @@ const location = (allowed: string) => text(allowed, succeeds(parseRegistryLocati
 const schema = z.strictObject(
   {
     action: choice(actions).optional(),
-    registry: location(
-      'host[:port][/prefix], such as 123456789012.dkr.ecr.eu-west-1.amazonaws.com/harness-mirror',
-    ).optional(),
+    registry: location('host[:port][/prefix], such as registry.example.com/harness-mirror').optional(),
     infrastructure_type: listOf(choice(infrastructureTypes), 'K8, VM or a list of both').optional(),
     include_windows_rootless: bool.optional(),
     modify_default: bool.optional(),

@@ -5,7 +5,7 @@ import {
 } from '@aws-sdk/client-cloudformation';
 import { CreateSecretCommand, GetRandomPasswordCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { CreateStateMachineCommand, SFNClient } from '@aws-sdk/client-sfn';
-import { readWorkflowDefinition } from '../../infra/workflow-definition.ts';
+import { lambdaInvoke, readWorkflowDefinition } from '../../infra/workflow-definition.ts';
 import { account, type MotoServer, region } from './moto-server.ts';
 import type { CloudFormationTemplate } from './synthesize-bundled.ts';
 
@@ -65,7 +65,11 @@ async function createStateMachines(template: CloudFormationTemplate, moto: MotoS
   const created: Created[] = [];
   for (const [name] of resourcesOf(template, 'AWS::StepFunctions::StateMachine')) {
     const roleArn = `arn:aws:iam::${account}:role/${name}`;
-    const machine = { name, roleArn, definition: readWorkflowDefinition() };
+    const machine = {
+      name,
+      roleArn,
+      definition: readWorkflowDefinition().replaceAll('${LambdaInvoke}', lambdaInvoke('aws')),
+    };
     const { stateMachineArn = '' } = await client.send(new CreateStateMachineCommand(machine));
     created.push([name, stateMachineArn]);
   }

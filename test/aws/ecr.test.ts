@@ -24,6 +24,12 @@ describe('the host name of a private ECR registry', () => {
     ['123456789012.dkr-ecr.eu-central-1.on.aws', 'eu-central-1', false, true],
     ['123456789012.dkr-ecr-fips.us-east-2.on.aws', 'us-east-2', true, true],
     ['123456789012.dkr-ecr.cn-north-1.on.amazonwebservices.com.cn', 'cn-north-1', false, true],
+    ['123456789012.dkr.ecr.eusc-de-east-1.amazonaws.eu', 'eusc-de-east-1', false, false],
+    ['123456789012.dkr-ecr.eusc-de-east-1.on.amazonwebservices.eu', 'eusc-de-east-1', false, true],
+    ['123456789012.dkr.ecr.us-iso-east-1.c2s.ic.gov', 'us-iso-east-1', false, false],
+    ['123456789012.dkr.ecr-fips.us-isob-east-1.sc2s.sgov.gov', 'us-isob-east-1', true, false],
+    ['123456789012.dkr.ecr.eu-isoe-west-1.cloud.adc-e.uk', 'eu-isoe-west-1', false, false],
+    ['123456789012.dkr.ecr.us-isof-south-1.csp.hci.ic.gov', 'us-isof-south-1', false, false],
     ['123456789012.DKR.ECR.us-east-1.AmazonAWS.com', 'us-east-1', false, false],
   ])('%s is recognised', (name, itsRegion, fips, dualStack) => {
     expect(parseEcrHost(name)).toEqual({ accountId: '123456789012', region: itsRegion, fips, dualStack });
@@ -38,6 +44,9 @@ describe('the host name of a private ECR registry', () => {
     '123456789012.dkr.ecr.us-east-1.amazonaws.com.evil.example',
     'evil.example.123456789012.dkr.ecr.us-east-1.amazonaws.com',
     '123456789012.dkr.ecr.us-east-1.on.aws',
+    '123456789012.dkr.ecr.us-iso-east-1.c2s.ic.gov.evil.example',
+    '123456789012.dkr.ecr.us-iso-east-1.c2sxic.gov',
+    '123456789012.dkr.ecr.eusc-de-east-1.amazonaws.eu.evil.example',
     '123456789012.dkr-ecr.us-east-1.amazonaws.com',
     '123456789012.dkr.ecr.evil.example/.amazonaws.com',
     '123456789012xdkr.ecr.us-east-1.amazonaws.com',

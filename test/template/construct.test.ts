@@ -158,7 +158,9 @@ describe('the construct', () => {
       KeyPolicy: {
         Statement: Match.arrayWith([
           Match.objectLike({
-            Principal: { Service: { 'Fn::Join': ['', ['logs.', { Ref: 'AWS::Region' }, '.amazonaws.com']] } },
+            Principal: {
+              Service: { 'Fn::Join': ['', ['logs.', { Ref: 'AWS::Region' }, '.', { Ref: 'AWS::URLSuffix' }]] },
+            },
             Condition: { ArnLike: { 'kms:EncryptionContext:aws:logs:arn': Match.anyValue() } },
           }),
           Match.objectLike({
@@ -200,7 +202,7 @@ describe('the construct', () => {
     ]);
     expect(ofKey(factory.webhook?.function.role as IRole)).toContainEqual([
       'kms:Decrypt',
-      { 'kms:ViaService': 'states.<AWS::Region>.amazonaws.com', [context]: `<${machine}>` },
+      { 'kms:ViaService': 'states.<AWS::Region>.<AWS::URLSuffix>', [context]: `<${machine}>` },
     ]);
   });
 

@@ -268,7 +268,7 @@ describe('permissions', () => {
     expect(onSource).not.toEqual([]);
   });
 
-  const viaEcr = '"StringEquals":{"kms:ViaService":"ecr.us-west-2.amazonaws.com"}';
+  const viaEcr = '"StringEquals":{"kms:ViaService":{"Fn::Join":["",["ecr.us-west-2.",{"Ref":"AWS::URLSuffix"}]]}}';
   const keys = 'arn:<AWS::Partition>:kms:us-west-2:999999999999:key';
   const keyArn = 'arn:aws:kms:us-west-2:111111111111:key/1234abcd-12ab-34cd-56ef-1234567890ab';
   it.each([

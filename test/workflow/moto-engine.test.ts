@@ -10,7 +10,7 @@ class Named extends Error {
 
 const task = (fn: string, more: object) => ({
   Type: 'Task',
-  Resource: 'arn:aws:states:::lambda:invoke',
+  Resource: '${LambdaInvoke}',
   Parameters: { FunctionName: `\${${fn}Function}`, 'Payload.$': '$' },
   TimeoutSeconds: 60,
   ...more,

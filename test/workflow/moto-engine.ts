@@ -13,6 +13,7 @@ import {
   SFNClient,
   StartExecutionCommand,
 } from '@aws-sdk/client-sfn';
+import { lambdaInvoke } from '../../infra/workflow-definition.ts';
 import type { Invoke, WorkflowOutcome } from '../../infra/local/engine.ts';
 
 export interface MotoEngine {
@@ -103,10 +104,9 @@ export async function startMotoEngine(): Promise<MotoEngine> {
           new CreateStateMachineCommand({
             name: id,
             roleArn: `arn:aws:iam::${account}:role/workflow`,
-            definition: JSON.stringify(definition).replaceAll(
-              /\$\{(\w+)\}/g,
-              `arn:aws:lambda:us-east-1:${account}:function:${id}--$1`,
-            ),
+            definition: JSON.stringify(definition)
+              .replaceAll('${LambdaInvoke}', lambdaInvoke('aws'))
+              .replaceAll(/\$\{(\w+)\}/g, `arn:aws:lambda:us-east-1:${account}:function:${id}--$1`),
           }),
         );
         const { executionArn } = await sfn.send(
