@@ -21,14 +21,19 @@ const clientCertificateRefused = {
   transient: false,
 };
 
-/** A connection that cannot be, by our own configuration or policy. */
+/** A connection that cannot be, by our own configuration or policy, or that took longer than we allow. */
 export class NetworkError extends Error {
   override readonly name = 'NetworkError';
+  readonly code: string;
   readonly failure: NetworkFailure;
 
-  constructor(code: string, { text, hint }: Pick<NetworkFailure, 'text' | 'hint'>) {
+  constructor(
+    code: string,
+    { text, hint, transient = false }: Omit<NetworkFailure, 'code' | 'transient'> & { transient?: boolean },
+  ) {
     super(text);
-    this.failure = { code, text, hint, transient: false };
+    this.code = code;
+    this.failure = { code, text, hint, transient };
   }
 }
 
@@ -67,6 +72,11 @@ const failures: Record<string, Omit<NetworkFailure, 'code'>> = {
     text: 'the answer stalled',
     hint: 'Try again; the server or the network is slow.',
     transient: true,
+  },
+  UND_ERR_HEADERS_OVERFLOW: {
+    text: 'the headers of the response are larger than 16 KiB',
+    hint: 'Check the host and port, and what proxies on the way add to responses.',
+    transient: false,
   },
   UND_ERR_SOCKET: {
     text: 'connection broken',

@@ -3,21 +3,25 @@ import type { LookupAddress, LookupOptions } from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
 import type { Readable } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
-import { isNativeError } from 'node:util/types';
 import { mayReach, outermost, type Reach, reachOfAddress, reachOfHost } from './address-policy.ts';
+import { bodyChunks } from './body-chunks.ts';
 import { secureContextOf } from './certificates.ts';
 import { hostOf, matchesHost } from './host-patterns.ts';
 import { NetworkError } from './network-error.ts';
 import { type Proxy, proxyFor } from './proxy.ts';
-import { type Dispatcher, Pool, ProxyAgent } from './undici.ts';
+import { proxyRefusal, tunnelConnector } from './tunnel.ts';
+import { type Dispatcher, Pool } from './undici.ts';
 
 export interface TransportOptions {
   connectionsPerOrigin?: number;
-  /** From the start of a connection to its end, TLS included, in milliseconds. */
+  /** From the start of a connection to its end, TLS included, in milliseconds. A tunnel has twice that. */
   connectMs?: number;
-  /** From the end of a request to the first byte of the answer, in milliseconds. */
+  /** From the end of a request to the end of the response's headers, in milliseconds; interim responses included. */
   headersMs?: number;
-  /** The longest silence inside a body, in milliseconds. */
+  /**
+   * The longest silence inside a body, in milliseconds. A document must be complete within four times that after its
+   * headers; a blob that is waited for twice that long must bring `leastBytesPerSecond`.
+   */
   bodyIdleMs?: number;
   /** A folder laid out as Docker's `certs.d`; read when a host is first connected to. */
   registryCerts?: string | undefined;
@@ -31,6 +35,9 @@ export interface TransportOptions {
 
 /** The connections are those of three lanes (`limits.ts`), so that no request ever waits for one. */
 const defaults = { connectionsPerOrigin: 64, connectMs: 10_000, headersMs: 60_000, bodyIdleMs: 30_000 };
+
+/** A blob that comes slower is given up and resumed. Sixteen blobs at once take 16 KiB/s, a fourth of a 512 kbit/s link. */
+const leastBytesPerSecond = 1024;
 
 export interface Request {
   method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -48,8 +55,10 @@ export interface Response {
   status: number;
   /** By lower-case name. Of a header that was sent several times: all, joined, where it is a list; else the first. */
   header(name: string): string | undefined;
-  /** Must be read or dumped, else its connection stays busy. */
+  /** Must be read or dumped, else its connection stays busy until the time limit of a document has passed. */
   body: Dispatcher.ResponseData['body'];
+  /** Yields the body of a blob, which may take any time as long as it is not too slow. Call it at once. */
+  chunks(): AsyncGenerator<Uint8Array, void, undefined>;
 }
 
 /**
@@ -60,6 +69,7 @@ export class Transport {
   readonly #options: TransportOptions & typeof defaults;
   /** By origin, and by how near it may be: a connection that one sender may use is not for every other. */
   readonly #dispatchers = new Map<string, Dispatcher>();
+  readonly #destroyed = new AbortController();
   /** The most public that each name was ever seen, so that none becomes private by changing its addresses. */
   readonly #reaches = new Map<string, Reach>();
 
@@ -69,33 +79,69 @@ export class Transport {
 
   /** Throws `NetworkError`, and undici's errors, for both of which there is `networkFailure`. */
   async request(request: Request): Promise<Response> {
-    const { url, headersTimeoutMs, signal } = request;
-    const options: Dispatcher.RequestOptions = {
-      origin: url.origin,
-      path: url.pathname + url.search,
-      method: request.method,
-      headers: { 'user-agent': userAgent, ...request.headers },
-      // undici takes any async iterable; its types know streams only.
-      body: (request.body ?? null) as Readable | null,
-      headersTimeout: headersTimeoutMs ?? this.#options.headersMs,
-      bodyTimeout: this.#options.bodyIdleMs,
-    };
-    if (signal) options.signal = signal;
+    const { url, signal } = request;
     const sender = await this.#sender(request);
     const host = hostOf(url);
     // What is an address already is not looked up.
     if (isIP(host)) allowed([{ address: host, family: isIP(host) }], sender);
+    const proxy = this.#proxy(url);
+    // As Docker does: a tunnel for TLS only, because proxies rarely allow one to other ports than 443.
+    const forwarding = url.protocol === 'http:' ? proxy : undefined;
+    const headersMs = request.headersTimeoutMs ?? this.#options.headersMs;
+    const late = new AbortController();
+    const giveUp = () => late.abort(new NetworkError('UND_ERR_HEADERS_TIMEOUT', noHeaders));
+    // undici's own limit starts again with each interim response; this one starts with the first.
+    const limit = new TimeLimit(giveUp);
+    const { body = null } = request;
+    const streams = body !== null && typeof body === 'object' && Symbol.asyncIterator in body;
+    const options: Dispatcher.RequestOptions = {
+      origin: url.origin,
+      path: `${forwarding ? url.origin : ''}${url.pathname}${url.search}`,
+      method: request.method,
+      headers: { 'user-agent': userAgent, ...(forwarding && forwardingHeaders(url, forwarding)), ...request.headers },
+      // undici takes any async iterable; its types know streams only.
+      body: (streams ? followedBy(body, () => limit.start(headersMs)) : body) as Readable | null,
+      headersTimeout: headersMs,
+      bodyTimeout: this.#options.bodyIdleMs,
+      onInfo: () => !streams && limit.start(headersMs),
+      signal: signal ? AbortSignal.any([signal, late.signal]) : late.signal,
+    };
     // undici frees a connection a turn after its answer has ended; what follows at once would open another.
     await setImmediate();
-    const { statusCode, headers, body } = await this.#dispatcher(url, sender).request(options).catch(explainProxy);
-    return {
-      status: statusCode,
-      header: (name) => {
-        const value = headers[name];
-        if (!Array.isArray(value)) return value;
-        return listHeaders.has(name) ? value.join(', ') : value[0];
-      },
-      body,
+    const dispatcher = this.#dispatcher(url, sender, proxy);
+    try {
+      const { statusCode, headers, body: content } = await dispatcher.request(options);
+      if (forwarding && statusCode === 407) {
+        content.on('error', () => undefined).destroy();
+        throw proxyRefusal(forwarding, statusCode);
+      }
+      return {
+        status: statusCode,
+        header: (name) => {
+          const value = headers[name];
+          if (!Array.isArray(value)) return value;
+          return listHeaders.has(name) ? value.join(', ') : value[0];
+        },
+        body: content,
+        chunks: this.#inTime(content),
+      };
+    } finally {
+      limit.end();
+    }
+  }
+
+  /** Limits the time of a body, as that of a document until its chunks are asked for. */
+  #inTime(body: Dispatcher.ResponseData['body']): Response['chunks'] {
+    const { bodyIdleMs } = this.#options;
+    const limit = new TimeLimit(() =>
+      body.destroy(new NetworkError('UND_ERR_BODY_TIMEOUT', slowDocument(4 * bodyIdleMs))),
+    );
+    limit.start(4 * bodyIdleMs);
+    // Who reads the body hears of the error there; a body that nobody reads must not end the process.
+    body.on('error', () => undefined).once('close', () => limit.end());
+    return () => {
+      limit.end();
+      return bodyChunks(body, { windowMs: 2 * bodyIdleMs, leastBytesPerSecond });
     };
   }
 
@@ -106,6 +152,7 @@ export class Transport {
 
   /** Cuts every connection. */
   async destroy(): Promise<void> {
+    this.#destroyed.abort(new NetworkError('UND_ERR_DESTROYED', destroyed));
     await Promise.all([...this.#dispatchers.values()].map((dispatcher) => dispatcher.destroy()));
   }
 
@@ -123,19 +170,18 @@ export class Transport {
     return this.#reaches.get(host) ?? 'public';
   }
 
-  #dispatcher(url: URL, sender: Reach): Dispatcher {
+  #dispatcher(url: URL, sender: Reach, proxy: Proxy | undefined): Dispatcher {
     const key = `${sender} ${url.origin}`;
     let dispatcher = this.#dispatchers.get(key);
-    if (!dispatcher) this.#dispatchers.set(key, (dispatcher = this.#connect(url, sender)));
+    if (!dispatcher) this.#dispatchers.set(key, (dispatcher = this.#connect(url, sender, proxy)));
     return dispatcher;
   }
 
-  #connect(url: URL, sender: Reach): Dispatcher {
+  #connect(url: URL, sender: Reach, proxy: Proxy | undefined): Dispatcher {
     const { connectionsPerOrigin, connectMs, registryCerts } = this.#options;
-    const proxy = this.#proxy(url);
-    const secure = url.protocol === 'https:' && registryCerts !== undefined;
-    const secureContext = secure ? secureContextOf(registryCerts, url.host) : undefined;
-    const tls = { timeout: connectMs, ...(secureContext && { secureContext }) };
+    const isSecure = url.protocol === 'https:';
+    const secureContext =
+      isSecure && registryCerts !== undefined ? secureContextOf(registryCerts, url.host) : undefined;
     const options = {
       connections: connectionsPerOrigin,
       // One request per connection at a time: a large blob must not hold up what is queued behind it.
@@ -143,17 +189,14 @@ export class Transport {
       // Uploads are streams whose length is declared; a mismatch must fail rather than warn.
       strictContentLength: true,
     };
-    if (!proxy) return new Pool(url.origin, { ...options, connect: { ...tls, lookup: this.#lookup(sender) } });
-    return new ProxyAgent({
-      ...options,
-      uri: proxy.url.href,
-      ...(proxy.authorization !== undefined && { token: proxy.authorization }),
-      // As Docker does: a tunnel for TLS only, because proxies rarely allow one to other ports than 443.
-      proxyTunnel: url.protocol === 'https:',
-      proxyTls: { timeout: connectMs },
-      requestTls: tls,
-      clientFactory: (origin, more) => new Pool(origin, { ...more, headersTimeout: connectMs }),
-    });
+    if (!proxy) {
+      const connect = { timeout: connectMs, lookup: this.#lookup(sender), ...(secureContext && { secureContext }) };
+      return new Pool(url.origin, { ...options, connect });
+    }
+    if (!isSecure) return new Pool(proxy.url.origin, { ...options, connect: { timeout: connectMs } });
+    const timeoutMs = 2 * connectMs;
+    const connect = tunnelConnector({ proxy, timeoutMs, secureContext, signal: this.#destroyed.signal });
+    return new Pool(url.origin, { ...options, connect });
   }
 
   #proxy(url: URL): Proxy | undefined {
@@ -202,14 +245,40 @@ function allowed(found: readonly LookupAddress[], sender: Reach): [LookupAddress
   );
 }
 
-/** undici has no class of its own for a proxy's refusal. */
-function explainProxy(error: unknown): never {
-  const refusal = isNativeError(error) && /^Proxy (?:response|Authentication Required) \((\d+)\)/.exec(error.message);
-  if (!refusal) throw error;
-  throw new NetworkError('ERR_PROXY_REFUSED', {
-    text: `the proxy refused, with HTTP ${refusal[1]}`,
-    hint: 'Check HTTPS_PROXY or HTTP_PROXY with its credentials, and what the proxy allows; or list the host in NO_PROXY.',
-  });
+/** Ends something that takes too long; does not keep the process alive. */
+class TimeLimit {
+  readonly #end: () => void;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(end: () => void) {
+    this.#end = end;
+  }
+
+  start(ms: number): void {
+    this.#timer ??= setTimeout(this.#end, ms).unref();
+  }
+
+  end(): void {
+    clearTimeout(this.#timer);
+  }
+}
+
+async function* followedBy<T>(items: AsyncIterable<T>, then: () => void): AsyncGenerator<T, void, undefined> {
+  yield* items;
+  then();
+}
+
+/** The headers of a request that a proxy forwards (RFC 9112, 3.2.2). */
+function forwardingHeaders(url: URL, { authorization }: Proxy): Record<string, string> {
+  return { host: url.host, ...(authorization !== undefined && { 'proxy-authorization': authorization }) };
+}
+
+const noHeaders = { text: 'no answer in time', hint: 'Try again; the server may be overloaded.', transient: true };
+const destroyed = { text: 'the run has ended', hint: 'Start it again.' };
+
+function slowDocument(ms: number) {
+  const hint = 'Try again; the server or the network is slow.';
+  return { text: `the answer was not complete within ${ms / 1000} s`, hint, transient: true };
 }
 
 type LookupCallback = Parameters<LookupFunction>[2];

@@ -2,7 +2,6 @@ import { setFlagsFromString } from 'node:v8';
 import api from 'undici/lib/api/index.js';
 import Dispatcher from 'undici/lib/dispatcher/dispatcher.js';
 import Pool from 'undici/lib/dispatcher/pool.js';
-import ProxyAgent from 'undici/lib/dispatcher/proxy-agent.js';
 
 /**
  * What we need of undici. Its index would load fetch, WebSocket, caches and mocks as well, which took most of the time
@@ -17,4 +16,4 @@ Object.assign(Dispatcher.prototype, api);
  */
 setFlagsFromString('--no-wasm-tier-up --no-wasm-dynamic-tiering');
 
-export { Dispatcher, Pool, ProxyAgent };
+export { Dispatcher, Pool };

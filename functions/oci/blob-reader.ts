@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { bodyChunks } from '../http/body-chunks.ts';
 import type { Response } from '../http/transport.ts';
 import { openBlob } from './blobs.ts';
 import type { Descriptor } from './manifest.ts';
@@ -8,6 +7,8 @@ import { brokenConnection, RegistryFailure } from './registry-failure.ts';
 
 /** How often one blob is taken up again before its transfer starts anew. */
 const maxResumes = 8;
+/** Bytes of one connection after which the next one needs no pause. */
+const goodPart = 1024 * 1024;
 
 /**
  * Reads a blob from byte `start` to its end. When the connection breaks, stalls or ends early, it goes on where it was with a range
@@ -38,8 +39,8 @@ export async function* readBlob(
       signal?.throwIfAborted();
       const failure = error instanceof RegistryFailure ? error : brokeOff(repository, blob, offset, error);
       if (!failure.transient || resumes === maxResumes) throw failure;
-      // A connection that brought something deserves another at once; one that brought nothing, a pause.
-      const ceiling = offset > startedAt ? 0 : Math.min(maxMs, baseMs * 2 ** resumes);
+      // A connection that brought a good part deserves another at once; one that brought little, a pause.
+      const ceiling = offset - startedAt >= goodPart ? 0 : Math.min(maxMs, baseMs * 2 ** resumes);
       await sleep(Math.random() * ceiling, undefined, signal && { signal }).catch(() => undefined);
       signal?.throwIfAborted();
     } finally {
@@ -64,9 +65,9 @@ function bodyFrom(response: Response, offset: number, blob: Descriptor): AsyncIt
         },
       );
     }
-    return bodyChunks(response.body);
+    return response.chunks();
   }
-  return offset === 0 ? bodyChunks(response.body) : after(offset, bodyChunks(response.body));
+  return offset === 0 ? response.chunks() : after(offset, response.chunks());
 }
 
 async function* after(bytes: number, chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
