@@ -1,0 +1,145 @@
+import { spawn } from 'node:child_process';
+import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
+import { Command, InvalidArgumentError } from 'commander';
+import { modules } from './modules.ts';
+import { apply, explanationOf, type Mutant, mutantsOf } from './mutants.ts';
+
+interface Options {
+  perModule: number;
+  seed: number;
+  workers: number;
+  gate: number;
+}
+
+const program = new Command('test:mutation')
+  .description('Puts small mistakes into the modules that decide loss or switch, one at a time, and runs their tests.')
+  .argument('[modules...]', 'parts of the paths of modules; all without')
+  .option('--per-module <n>', 'mutants of each module, drawn at random; 0: every one', wholeNumber, 12)
+  .option('--seed <n>', 'draws the same mutants again', wholeNumber, Math.floor(Math.random() * 1e6))
+  .option('--workers <n>', 'mutants tried at the same time', wholeNumber, 2)
+  .option('--gate <percent>', 'the share that must be noticed', wholeNumber, 95)
+  .parse();
+
+const options = program.opts<Options>();
+const root = join(import.meta.dirname, '../..');
+/** A mistake may make a test wait for ever; that counts as noticed. */
+const timeoutMs = 180_000;
+
+interface Trial {
+  module: string;
+  suites: readonly string[];
+  mutant: Mutant;
+}
+
+const random = randomNumbers(options.seed);
+const trials: Trial[] = [];
+const sources = new Map<string, string>();
+for (const [module, suites] of Object.entries(modules)) {
+  if (program.args.length > 0 && !program.args.some((part) => module.includes(part))) continue;
+  const source = await readFile(join(root, module), 'utf8');
+  sources.set(module, source);
+  const mutants = mutantsOf(source);
+  const drawn = options.perModule === 0 ? mutants : draw(mutants, options.perModule);
+  trials.push(...drawn.map((mutant) => ({ module, suites, mutant })));
+}
+if (trials.length === 0) program.error(`no module's path contains ${program.args.join(', ')}`);
+console.log(`${trials.length} mutants of ${sources.size} modules, seed ${options.seed}`);
+
+await using copies = new AsyncDisposableStack();
+const survivors: Trial[] = [];
+let done = 0;
+const queue = [...trials];
+const unchecked = [...sources.keys()];
+await Promise.all(
+  Array.from({ length: options.workers }, async () => {
+    const copy = await workingCopy();
+    copies.defer(() => rm(copy, { recursive: true }));
+    for (let module = unchecked.shift(); module !== undefined; module = unchecked.shift())
+      await expectGreen(copy, module);
+    for (let trial = queue.shift(); trial; trial = queue.shift()) {
+      const survived = await passes(copy, trial);
+      if (survived) survivors.push(trial);
+      done += 1;
+      console.log(`${done}/${trials.length} ${survived ? 'SURVIVED' : 'noticed '} ${describe(trial)}`);
+    }
+  }),
+);
+
+const explained = survivors.filter(({ module, mutant }) => explanationOf(sources.get(module) ?? '', mutant));
+const killed = trials.length - survivors.length;
+const percent = (100 * killed) / trials.length;
+console.log(`\n${killed} of ${trials.length} noticed (${percent.toFixed(1)} %), seed ${options.seed}`);
+for (const trial of survivors) {
+  const why = explanationOf(sources.get(trial.module) ?? '', trial.mutant);
+  console.log(`${why === undefined ? 'UNEXPLAINED' : 'explained'} ${describe(trial)}${why ? ` (${why})` : ''}`);
+}
+if (percent < options.gate || explained.length < survivors.length) process.exitCode = 1;
+
+/** Tests of an unchanged module must pass, or every mutant would seem noticed. */
+async function expectGreen(copy: string, module: string): Promise<void> {
+  const { code, output } = await runSuites(copy, modules[module] ?? []);
+  if (code !== 0) throw new Error(`the suites of ${module} fail without any mutant:\n${output}`);
+}
+
+async function passes(copy: string, { module, suites, mutant }: Trial): Promise<boolean> {
+  const source = sources.get(module) ?? '';
+  const path = join(copy, module);
+  await writeFile(path, apply(source, mutant));
+  try {
+    return (await runSuites(copy, suites)).code === 0;
+  } finally {
+    await writeFile(path, source);
+  }
+}
+
+async function runSuites(copy: string, suites: readonly string[]): Promise<{ code: number; output: string }> {
+  const jest = join(copy, 'node_modules/jest/bin/jest.js');
+  const flags = ['--experimental-vm-modules', '--no-warnings'];
+  const child = spawn(process.execPath, [...flags, jest, '--bail', '--runInBand', '--silent', ...suites], {
+    cwd: copy,
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let output = '';
+  child.stderr.on('data', (chunk: Buffer) => (output = (output + chunk.toString()).slice(-4_000)));
+  const timer = setTimeout(() => child.kill('SIGKILL'), timeoutMs);
+  const code = await new Promise<number>((resolve) => child.on('close', (status) => resolve(status ?? 1)));
+  clearTimeout(timer);
+  return { code, output };
+}
+
+/** A copy of the tree for mistakes to be put into; the packages are linked. */
+async function workingCopy(): Promise<string> {
+  const copy = await mkdtemp(join(tmpdir(), 'factory-mutation-'));
+  const left = new Set(['node_modules', '.git', 'cdk.out', 'dist', 'coverage']);
+  await cp(root, copy, { recursive: true, filter: (path) => !left.has(relative(root, path)) });
+  await symlink(join(root, 'node_modules'), join(copy, 'node_modules'));
+  return copy;
+}
+
+function describe({ module, mutant: { line, original, replacement } }: Trial): string {
+  const short = (text: string) => text.replaceAll(/\s+/g, ' ').slice(0, 60);
+  return `${module}:${line} ${short(original)} -> ${short(replacement)}`;
+}
+
+function draw(mutants: readonly Mutant[], count: number): Mutant[] {
+  const rest = [...mutants];
+  const drawn: Mutant[] = [];
+  while (drawn.length < count && rest.length > 0) drawn.push(...rest.splice(Math.floor(random() * rest.length), 1));
+  return drawn;
+}
+
+/** A linear congruential generator, good enough to draw with and the same everywhere. */
+function randomNumbers(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return state / 2 ** 32;
+  };
+}
+
+function wholeNumber(text: string): number {
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('a whole number');
+  return Number(text);
+}

@@ -1,0 +1,27 @@
+/**
+ * The modules that decide what is deleted, what Harness is switched to, and who may ask for it; each with the suites
+ * that must notice a mistake in it, the fastest first. A suite is a path, or the beginning of one.
+ */
+export const modules: Readonly<Record<string, readonly string[]>> = {
+  'functions/plan/unused-images.ts': ['test/plan/unused-images', 'test/tasks/prune'],
+  'functions/prune/prune.ts': ['test/tasks/prune'],
+  'functions/gate/gate.ts': ['test/tasks/gate', 'test/tasks/sync', 'test/tasks/failures', 'test/tasks/scan'],
+  'functions/snapshot/pullable.ts': ['test/tasks/pullable', 'test/tasks/build', 'test/tasks/reset-and-restore'],
+  'functions/snapshot/snapshot.ts': ['test/tasks/snapshot', 'test/tasks/failures', 'test/tasks/sync'],
+  'functions/run/apply-changes.ts': ['test/tasks/failures', 'test/tasks/modules', 'test/tasks/sync'],
+  'functions/run/agreement.ts': ['test/tasks/failures', 'test/tasks/lock', 'test/tasks/reset-and-restore'],
+  'functions/rollback/rollback.ts': ['test/tasks/rollback', 'test/tasks/failures', 'test/tasks/interruption'],
+  'functions/run/lock.ts': ['test/tasks/lock', 'test/run/lock', 'test/tasks/interruption'],
+  'functions/plan/changes.ts': ['test/plan/changes', 'test/tasks/reset-and-restore'],
+  'functions/plan/waves.ts': ['test/plan/waves', 'test/tasks/waves'],
+  'functions/verify/verify.ts': ['test/tasks/plan-and-verify', 'test/tasks/failures', 'test/tasks/connector'],
+  'functions/webhook/webhook.ts': ['test/webhook'],
+  'functions/webhook/tokens.ts': ['test/webhook'],
+  'functions/http/address-policy.ts': ['test/http/address-policy', 'test/http/network-policy', 'test/oci/redirects'],
+  'functions/oci/copy-blob.ts': [
+    'test/oci/copy-image',
+    'test/oci/resume',
+    'test/oci/copy-failures',
+    'test/oci/uploads',
+  ],
+};
