@@ -88,19 +88,21 @@ async function passes(copy: string, { module, suites, mutant }: Trial): Promise<
   const path = join(copy, module);
   await writeFile(path, apply(source, mutant));
   try {
-    return (await runSuites(copy, suites)).code === 0;
+    if ((await runSuites(copy, suites)).code !== 0) return false;
+    // A default that only the type checker asks for is no mistake that a test could notice.
+    return (await run(copy, ['node_modules/typescript/bin/tsc'])).code === 0;
   } finally {
     await writeFile(path, source);
   }
 }
 
-async function runSuites(copy: string, suites: readonly string[]): Promise<{ code: number; output: string }> {
-  const jest = join(copy, 'node_modules/jest/bin/jest.js');
+function runSuites(copy: string, suites: readonly string[]) {
   const flags = ['--experimental-vm-modules', '--no-warnings'];
-  const child = spawn(process.execPath, [...flags, jest, '--bail', '--runInBand', '--silent', ...suites], {
-    cwd: copy,
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
+  return run(copy, [...flags, 'node_modules/jest/bin/jest.js', '--bail', '--runInBand', '--silent', ...suites]);
+}
+
+async function run(copy: string, args: readonly string[]): Promise<{ code: number; output: string }> {
+  const child = spawn(process.execPath, args, { cwd: copy, stdio: ['ignore', 'ignore', 'pipe'] });
   let output = '';
   child.stderr.on('data', (chunk: Buffer) => (output = (output + chunk.toString()).slice(-4_000)));
   const timer = setTimeout(() => child.kill('SIGKILL'), timeoutMs);
