@@ -1,4 +1,5 @@
 import { FactoryError } from '../errors.ts';
+import { reasonText } from '../http/reason-text.ts';
 import { type Digest, digestOf, parseDigest } from './digest.ts';
 import { isIndexType, isManifestType, isSchema1, mediaTypes } from './media-type.ts';
 import type { Platform } from './platform.ts';
@@ -76,7 +77,14 @@ function parseJson(bytes: Uint8Array, where: string): Json {
     const value: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Json;
   } catch (cause) {
-    throw invalid(`${where} is not JSON`, cause);
+    const { isPage, text } = reasonText(Buffer.from(bytes.subarray(0, 4096)).toString(), undefined);
+    throw isPage
+      ? invalid(
+          `${where} is not JSON, but ${text}`,
+          cause,
+          'A login page or captive portal answered in place of the registry.',
+        )
+      : invalid(`${where} is not JSON`, cause);
   }
   throw invalid(`${where} is not a JSON object`);
 }
@@ -150,9 +158,8 @@ function descriptor(value: unknown, where: string): Descriptor {
   };
 }
 
-function invalid(message: string, cause?: unknown): FactoryError {
-  return new FactoryError('ManifestInvalid', message, {
-    hint: 'The registry served something that is not a valid image. Compare with another source registry.',
-    cause,
-  });
+const notAnImage = 'The registry served something that is not a valid image. Compare with another source registry.';
+
+function invalid(message: string, cause?: unknown, hint = notAnImage): FactoryError {
+  return new FactoryError('ManifestInvalid', message, { hint, cause });
 }

@@ -109,6 +109,7 @@ export async function putManifest(
     doing: `push manifest ${tagOrDigest} to`,
     repository: repository.name,
     writes: true,
+    manifest,
     signal,
   });
   await response.body.dump();

@@ -5,6 +5,7 @@ import type { Image } from './image.ts';
 import { inParallel } from './in-parallel.ts';
 import type { Manifest } from './manifest.ts';
 import { putManifest, resolveTag } from './manifests.ts';
+import { isImmutable } from './push-refusal.ts';
 import { RegistryFailure } from './registry-failure.ts';
 
 const manifestsInFlight = 8;
@@ -39,7 +40,8 @@ async function pushRoot(push: ManifestsPush): Promise<Digest | undefined> {
     return await pushWhole(push, image.root, tag ?? digest);
   } catch (error) {
     // Immutable tags refuse a push even of what they hold already.
-    const refused = error instanceof RegistryFailure && error.status >= 400 && error.status < 500;
+    const refused =
+      error instanceof RegistryFailure && (error.status < 500 || isImmutable(error.said)) && error.status >= 400;
     if (!refused) throw error;
     // The refusal says more than a failed look at the tag would.
     const present = await resolveTag(destination, tag ?? digest, signal).catch(() => undefined);
@@ -49,7 +51,7 @@ async function pushRoot(push: ManifestsPush): Promise<Digest | undefined> {
 }
 
 /** How registries say that something below the manifest is missing; the last two are ECR's (API_PutImage). */
-const incomplete: ReadonlySet<string | undefined> = new Set([
+const incomplete: ReadonlySet<string> = new Set([
   'MANIFEST_BLOB_UNKNOWN',
   'BLOB_UNKNOWN',
   'ReferencedImagesNotFound',
@@ -68,7 +70,12 @@ async function pushWhole(push: ManifestsPush, manifest: Manifest, reference: str
       return (await putManifest(destination, reference, manifest, signal)).digest;
     } catch (error) {
       const pause = pauses[tries];
-      if (pause === undefined || !(error instanceof RegistryFailure) || !incomplete.has(error.code)) throw error;
+      if (
+        pause === undefined ||
+        !(error instanceof RegistryFailure) ||
+        !error.codes.some((code) => incomplete.has(code))
+      )
+        throw error;
       await sleep(pause * destination.registry.retryPolicy.baseMs, undefined, signal && { signal }).catch(
         () => undefined,
       );

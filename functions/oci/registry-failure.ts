@@ -3,16 +3,24 @@ import { type ErrorName, FactoryError } from '../errors.ts';
 import { networkFailure } from '../http/network-error.ts';
 import { parseRetryAfter, transientStatuses } from '../http/retry.ts';
 import { displayUrl } from '../http/redact.ts';
-import { readBody, type Response } from '../http/transport.ts';
+import { noReason, type ReasonText, reasonText } from '../http/reason-text.ts';
+import type { Response } from '../http/transport.ts';
+import type { Manifest } from './manifest.ts';
+import { formatOf } from './manifest-format.ts';
 import { parsePullBudget } from './pull-budget.ts';
+import { cureOf, isImmutable, missingRepository, refusesFormat } from './push-refusal.ts';
 import { printable } from '../text/printable.ts';
 
 /** A registry's refusal, with what a caller needs to decide about another try. */
 export class RegistryFailure extends FactoryError {
   /** HTTP status; 0 when there was no answer. */
   readonly status: number;
-  /** The specification's error code (`MANIFEST_UNKNOWN`), when the registry gave one. */
+  /** The first error code of the specification (`MANIFEST_UNKNOWN`) that says more than `UNKNOWN`. */
   readonly code: string | undefined;
+  /** Every code that the registry gave. */
+  readonly codes: readonly string[];
+  /** The registry's own words; empty when it gave none. */
+  readonly said: string;
   readonly transient: boolean;
   readonly retryAfterMs: number | undefined;
   /** The request was repeated as often as is allowed: whoever repeats a larger step must not multiply that. */
@@ -25,6 +33,8 @@ export class RegistryFailure extends FactoryError {
       hint: string;
       status: number;
       code?: string | undefined;
+      codes?: readonly string[];
+      said?: string;
       transient: boolean;
       retryAfterMs?: number | undefined;
       cause?: unknown;
@@ -33,8 +43,17 @@ export class RegistryFailure extends FactoryError {
     super(name, message, { hint: facts.hint, cause: facts.cause });
     this.status = facts.status;
     this.code = facts.code;
+    this.codes = facts.codes ?? [];
+    this.said = facts.said ?? '';
     this.transient = facts.transient;
     this.retryAfterMs = facts.retryAfterMs;
+  }
+
+  /** The same failure with a fact that the registry does not know, and the cure for it. */
+  because(fact: string, hint: string): RegistryFailure {
+    const { name, message, cause, status, code, codes, said, transient, retryAfterMs } = this;
+    const facts = { hint, cause, status, code, codes, said, transient, retryAfterMs };
+    return new RegistryFailure(name, `${message}; ${fact}`, facts);
   }
 }
 
@@ -46,34 +65,56 @@ export interface Purpose {
   readonly doing: string;
   readonly repository: string;
   readonly writes: boolean;
+  /** The manifest that is pushed, if it is one. */
+  readonly manifest?: Manifest;
 }
 
-/**
- * Turns an answer that was not expected into an error. Reads the body, within bounds. `authorization` is the header that
- * was sent: an answer that echoes it is not passed on.
- */
+/** Who sent an unexpected response, as far as that is not the registry itself. */
+export interface Sender {
+  /** Where a redirect or an upload session led to. */
+  party?: string | undefined;
+  /** The header that was sent: a response that echoes it is not passed on. */
+  authorization?: string | undefined;
+}
+
+/** Turns a response that was not expected into an error. Reads the start of its body, within bounds. */
 export async function failureOf(
   registry: string,
   purpose: Purpose,
   response: Response,
-  authorization?: string,
+  sender: Sender = {},
 ): Promise<RegistryFailure> {
-  const { code, message } = await errorBody(response, authorization?.split(' ').at(-1));
+  const reason = await reasonOf(response, sender.authorization);
   const { status } = response;
-  const place = `${registry}/${purpose.repository}`;
-  const said = [code, message].filter(Boolean).join(': ');
-  const pullLimit = status === 429 && code !== undefined && /\bpull rate limit\b/i.test(message ?? '');
+  const { text } = reason;
+  const code = reason.codes.find((each) => each !== 'UNKNOWN') ?? reason.codes[0];
+  const pullLimit = status === 429 && code !== undefined && /\bpull rate limit\b/i.test(text);
   const budget = pullLimit ? parsePullBudget(response) : undefined;
-  const { name, hint } =
-    status === 429 ? throttled(registry, code, pullLimit) : classify(status, code, purpose, registry);
-  return new RegistryFailure(name, `could not ${purpose.doing} ${place}: HTTP ${status}${said && ` (${said})`}`, {
-    hint,
-    status,
-    code,
-    transient: transientStatuses.has(status),
-    // A pull limit opens again with its window, and no sooner: asking again meanwhile only adds to the abuse limit.
-    retryAfterMs: parseRetryAfter(response.header('retry-after')) ?? (budget && budget.windowSeconds * 1000),
-  });
+  const verdict: Verdict =
+    status === 429 ? throttled(registry, code, pullLimit) : classify(registry, purpose, status, reason);
+  const parts = [text && `(${text})`, sender.party && `from ${sender.party}`, redirectOf(response)];
+  const said = parts.filter(Boolean).join(' ');
+  return new RegistryFailure(
+    verdict.name,
+    `could not ${purpose.doing} ${registry}/${purpose.repository}: HTTP ${status}${said && ` ${said}`}${verdict.about ? `; ${verdict.about}` : ''}`,
+    {
+      hint: verdict.hint,
+      status,
+      code,
+      codes: reason.codes,
+      said: text,
+      transient: transientStatuses.has(status) && !verdict.final,
+      // A pull limit opens again with its window, and no sooner: asking again meanwhile only adds to the abuse limit.
+      retryAfterMs: parseRetryAfter(response.header('retry-after')) ?? (budget && budget.windowSeconds * 1000),
+    },
+  );
+}
+
+/** Where a redirect leads that is not followed, without its query. */
+function redirectOf(response: Response): string | undefined {
+  const location = response.status >= 300 && response.status < 400 ? response.header('location') : undefined;
+  const url = location === undefined ? null : URL.parse(location);
+  return url ? `to ${printable(displayUrl(url))}` : undefined;
 }
 
 /** Turns a broken connection into an error; anything that is not of the network is returned unchanged. */
@@ -117,55 +158,106 @@ function throttled(registry: string, code: string | undefined, pullLimit: boolea
   return { name, hint: `Log in to ${registry} for a higher limit, use another source registry, or run later.` };
 }
 
-function classify(
-  status: number,
-  code: string | undefined,
-  purpose: Purpose,
-  registry: string,
-): { name: ErrorName; hint: string } {
+interface Verdict {
+  name: ErrorName;
+  hint: string;
+  /** A fact that the registry leaves out. */
+  about?: string;
+  /** A repetition cannot succeed, whatever the status says. */
+  final?: boolean;
+}
+
+function classify(registry: string, purpose: Purpose, status: number, reason: ReasonText): Verdict {
+  const { repository, writes, manifest } = purpose;
+  const { codes, text, isPage } = reason;
+  if (isPage && status < 400) return { name: 'RegistryFailed', hint: pageInstead(registry), final: true };
   if (status === 401) {
     return {
       name: 'RegistryUnauthorized',
       hint: `Log in to ${registry} (docker login), or correct its entry in config.json.`,
     };
   }
-  if (status === 403) {
-    const right = purpose.writes ? 'push to' : 'pull from';
-    return { name: 'RegistryForbidden', hint: `Allow the user of ${registry} to ${right} ${purpose.repository}.` };
+  if (writes && isImmutable(text)) {
+    return { name: 'PushRefused', hint: cureOf(text, registry, purpose) ?? '', final: true };
   }
-  if (purpose.writes && status >= 400 && status < 500) {
-    const missing = status === 404 || code === 'NAME_UNKNOWN';
-    const hint = missing
-      ? `Create the repository ${purpose.repository} at ${registry}, or let the registry create repositories on push.`
-      : `See the registry's reason above; immutable tags and quotas are the usual ones.`;
+  if (manifest && refusesFormat(status, codes, text)) {
+    const { description, cure } = formatOf(manifest);
+    return { name: 'PushRefused', hint: cure(registry), about: `the manifest is ${description}`, final: true };
+  }
+  const cure = writes && status < 500 ? cureOf(text, registry, purpose) : undefined;
+  if (cure !== undefined) return { name: 'PushRefused', hint: cure };
+  if (status === 403) {
+    const right = writes ? 'push to' : 'pull from';
+    const hint = isPage
+      ? `Allow requests to ${registry} at the firewall or login page that answered in its place.`
+      : aboutAddress.test(text)
+        ? `Allow the public address of this machine at the firewall of ${registry}.`
+        : `Allow the user of ${registry} to ${right} ${repository}.`;
+    return { name: 'RegistryForbidden', hint };
+  }
+  if (writes && status >= 400 && status < 500) {
+    const hint =
+      status === 404
+        ? missingRepository(registry, purpose)
+        : status === 413
+          ? `Raise the limit for request bodies at ${registry}, or at a reverse proxy in front of it.`
+          : `See the registry's reason above; immutable tags and quotas are the usual ones.`;
     return { name: 'PushRefused', hint };
   }
   if (status === 404) {
     return {
       name: 'ImageNotFound',
-      hint: `Check that ${registry}/${purpose.repository} exists, and that the credentials may see it.`,
+      hint: isPage
+        ? `Check that ${registry} is the address of a registry: a web page was returned.`
+        : `Check that ${registry}/${repository} exists, and that the credentials may see it.`,
     };
+  }
+  if (status >= 300 && status < 400) return { name: 'RegistryFailed', hint: pageInstead(registry) };
+  if (status >= 400 && status < 500) {
+    return { name: 'RegistryFailed', hint: `See the reason above; ${registry} refuses to serve ${repository}.` };
   }
   return { name: 'RegistryFailed', hint: `${registry} does not work as it should; try again later.` };
 }
 
-/** The first error of the specification's document, or a piece of whatever else was sent. */
-async function errorBody(response: Response, secret?: string): Promise<{ code?: string; message?: string }> {
-  let text: string;
+/** As registries with a firewall of their own say it, Azure's for one. */
+const aboutAddress =
+  /\bIP\b.{0,80}\bnot\b.{0,20}\ballowed|\bIP\b.{0,80}(?:allow|white) ?-?list|(?:allow|white) ?-?list.{0,80}\bIP\b/i;
+
+function pageInstead(registry: string): string {
+  return `Check that ${registry} is the address of a registry, and exempt it from single sign-on: a login page or captive portal answered in its place.`;
+}
+
+/** What the body says. Reads only the start of it. */
+async function reasonOf(response: Response, authorization: string | undefined): Promise<ReasonText> {
   try {
-    text = (await readBody(response, errorBodyLimit)).toString();
-    if (secret) text = text.replaceAll(secret, '[redacted]');
+    const body = await readStart(response, errorBodyLimit);
+    return reasonText(body.toString(), response.header('content-type'), secretsOf(authorization));
   } catch {
-    return {};
+    return noReason;
   }
-  try {
-    const { errors } = JSON.parse(text) as { errors?: { code?: unknown; message?: unknown }[] };
-    const [first] = errors ?? [];
-    return {
-      ...(typeof first?.code === 'string' && { code: printable(first.code) }),
-      ...(typeof first?.message === 'string' && { message: printable(first.message) }),
-    };
-  } catch {
-    return /<html|<!doctype/i.test(text) ? {} : { message: printable(text) };
+}
+
+/** What a server could echo of an `Authorization` header: its value, and the password in it. */
+function secretsOf(authorization = ''): string[] {
+  const value = authorization.split(' ').at(-1) ?? '';
+  const isBasic = /^basic /i.test(authorization);
+  const password = isBasic
+    ? Buffer.from(value, 'base64')
+        .toString()
+        .replace(/^[^:]*:/, '')
+    : '';
+  return [value, password].filter((secret) => secret.length > 3);
+}
+
+/** The start of a body; the rest is not waited for. */
+async function readStart({ body }: Response, limit: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    chunks.push(chunk);
+    length += chunk.length;
+    // Leaving the loop destroys the body, and with it the connection.
+    if (length >= limit) break;
   }
+  return Buffer.concat(chunks).subarray(0, limit);
 }

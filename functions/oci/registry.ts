@@ -1,9 +1,10 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { FactoryError } from '../errors.ts';
+import type { ErrorName, FactoryError } from '../errors.ts';
 import { retry, type RetryOptions, type Verdict } from '../http/retry.ts';
+import { isPageType } from '../http/reason-text.ts';
 import { readBody, type Request, type Response, type Transport } from '../http/transport.ts';
 import { waitFor } from '../http/wait-for.ts';
-import { Authorizer, type Scope } from './auth/authorizer.ts';
+import { Authorizer, type Scope, trustTokenHost } from './auth/authorizer.ts';
 import type { CredentialProvider } from './auth/credentials.ts';
 import { HostLimits, type Lane, type Slot } from './limits.ts';
 import { Pace } from './pace.ts';
@@ -268,10 +269,32 @@ export class Registry {
 
   async #accept(request: RegistryRequest, { response, host, authorization }: Answer): Promise<Response> {
     if (host === this.#origin.host) this.#observe(response);
-    if (request.expect.includes(response.status)) return response;
-    const failure = await failureOf(this.name, request, response, authorization);
-    const storage = host !== this.#url(request.target).host && (response.status === 401 || response.status === 403);
-    throw storage ? storageRefusal(failure, host) : failure;
+    const isPage =
+      isPageType(response.header('content-type')) && response.header('docker-content-digest') === undefined;
+    if (request.expect.includes(response.status) && !(isPage && isContent(response))) return response;
+    const isRedirected = host !== this.#url(request.target).host;
+    const storage = isRedirected && !isPage;
+    const party = storage ? `its storage host ${host}` : host === this.#origin.host ? undefined : host;
+    const failure = await failureOf(this.name, request, response, { party, authorization });
+    if (isPage) throw failure;
+    throw storage ? storageRefusal(failure, host) : await this.#withheld(failure, host);
+  }
+
+  /** Adds that credentials were withheld on purpose, if that may be why we were refused. */
+  async #withheld(failure: RegistryFailure, host: string): Promise<RegistryFailure> {
+    if (!mayNeedCredentials.has(failure.name)) return failure;
+    if (host !== this.#origin.host) {
+      return failure.because(
+        `${host} is not sent the credentials of ${this.name}`,
+        `Correct the external address in the settings of ${this.name}: it sends us to ${host}.`,
+      );
+    }
+    const withheldFrom = await this.#authorizer.withheldFrom();
+    if (withheldFrom === undefined) return failure;
+    return failure.because(
+      `the configured credentials were withheld from the token service ${withheldFrom}`,
+      trustTokenHost(this.name, withheldFrom),
+    );
   }
 
   #observe(response: Response): void {
@@ -356,13 +379,25 @@ export function judgeFailure(error: unknown): Verdict {
 
 /** A signed address runs out, or dies with the role that signed it; the registry gives a new one. */
 function storageRefusal(failure: RegistryFailure, host: string): RegistryFailure {
-  return new RegistryFailure('RegistryFailed', `${failure.message}, from its storage host ${host}`, {
-    hint: 'The registry sent us to an address that its storage refuses. Try again; look at the clocks of both.',
+  if (failure.status !== 401 && failure.status !== 403) return failure;
+  return new RegistryFailure('RegistryFailed', failure.message, {
+    hint: `Check the clocks of ${host} and of the registry that sent us there, and run again.`,
     status: failure.status,
     code: failure.code,
     transient: true,
   });
 }
+
+/** Whether a response should hold what was asked for, and not only say that it is absent. */
+function isContent({ status }: Response): boolean {
+  return status >= 200 && status < 300;
+}
+
+const mayNeedCredentials: ReadonlySet<ErrorName> = new Set([
+  'ImageNotFound',
+  'RegistryForbidden',
+  'RegistryUnauthorized',
+]);
 
 function isStream(body: RegistryRequest['body']): boolean {
   return body !== undefined && !(body instanceof Uint8Array);

@@ -1,5 +1,6 @@
 import { FactoryError } from '../../errors.ts';
 import { displayUrl } from '../../http/redact.ts';
+import { noReason, type ReasonText, reasonText } from '../../http/reason-text.ts';
 import { parseRetryAfter, transientStatuses } from '../../http/retry.ts';
 import { readBody, type Response, type Transport } from '../../http/transport.ts';
 import { waitFor } from '../../http/wait-for.ts';
@@ -155,7 +156,11 @@ export class Authorizer {
     }
     const { token, access_token, expires_in } = response.status === 200 ? parseTokenAnswer(body) : {};
     const value = token ?? access_token;
-    if (value === undefined) throw this.#refused(realm, response, scopes, credentials !== undefined);
+    if (value === undefined) {
+      const secrets = credentials ? Object.values(credentials) : [];
+      const reason = tokenServiceReason(response, body, secrets);
+      throw this.#refused(realm, response, scopes, credentials !== undefined, reason);
+    }
     const life = expires_in ?? defaultTokenLife;
     // Renewed early, so that none runs out between here and the registry.
     return { value, expiresAt: askedAt + (life - Math.min(30, life / 4)) * 1000 };
@@ -206,34 +211,63 @@ export class Authorizer {
     return trustedTokenHosts.includes(realm.host) ? {} : { sentBy: origin };
   }
 
+  /** The token service that credentials were withheld from on purpose; `undefined` when none are configured, or none were withheld. */
+  async withheldFrom(): Promise<string | undefined> {
+    const method = this.#method;
+    if (method.kind !== 'bearer' || this.#mayReceiveCredentials(method.realm)) return undefined;
+    // What ails the provider is no reason of the refusal that led here.
+    const credentials = await this.#lookUp().catch(() => undefined);
+    return credentials && method.realm.host;
+  }
+
   #mayReceiveCredentials(realm: URL): boolean {
     const { registry, origin, trustedTokenHosts = [] } = this.#options;
     if (realm.hostname === origin.hostname || realm.host === knownTokenHosts[registry]) return true;
     return trustedTokenHosts.includes(realm.host);
   }
 
-  #refused(realm: URL, response: Response, scopes: readonly Scope[], withCredentials: boolean): RegistryFailure {
+  #refused(
+    realm: URL,
+    response: Response,
+    scopes: readonly Scope[],
+    withCredentials: boolean,
+    { text, isPage }: ReasonText,
+  ): RegistryFailure {
     const { registry } = this.#options;
     const { status } = response;
-    if (transientStatuses.has(status)) return tokenServiceDown(registry, realm, response);
+    if (transientStatuses.has(status)) return tokenServiceDown(registry, realm, response, text);
     const who = withCredentials ? 'the configured credentials' : 'an anonymous client';
-    const hint = this.#mayReceiveCredentials(realm)
-      ? `Check the credentials of ${registry} in your Docker config.json, and what they may access.`
-      : `Credentials of ${registry} are not sent to ${realm.host}. If it is the token service of ${registry}, list it in TRUSTED_TOKEN_HOSTS.`;
+    const hint = isPage
+      ? `Exempt ${realm.host} from single sign-on: a login page or captive portal answered in place of the token service.`
+      : this.#mayReceiveCredentials(realm)
+        ? `Check the credentials of ${registry} in your Docker config.json, and what they may access.`
+        : trustTokenHost(registry, realm.host);
     return new RegistryFailure(
       'RegistryUnauthorized',
-      `the token service ${displayUrl(realm)} of ${registry} gave ${who} no token for ${scopes.join(' ')} (HTTP ${status})`,
+      `the token service ${displayUrl(realm)} of ${registry} gave ${who} no token for ${scopes.join(' ')} (HTTP ${status}${text && `: ${text}`})`,
       // Not the status itself: another token is no cure for a service that gives none.
       { hint, status: 0, transient: false },
     );
   }
 }
 
-function tokenServiceDown(registry: string, realm: URL, response: Response): RegistryFailure {
+/** The setting that releases credentials to a token service on another host. */
+export function trustTokenHost(registry: string, tokenHost: string): string {
+  return `List ${tokenHost} in TRUSTED_TOKEN_HOSTS if it is the token service of ${registry}: credentials are not sent to it until then.`;
+}
+
+/** What the token service says. A success without a token may hold anything, and is not repeated. */
+function tokenServiceReason(response: Response, body: Buffer, secrets: readonly string[]): ReasonText {
+  const reason = reasonText(body.toString(), response.header('content-type'), secrets);
+  if (response.status !== 200 || reason.isPage) return reason;
+  return { ...noReason, text: 'a response without a token' };
+}
+
+function tokenServiceDown(registry: string, realm: URL, response: Response, text: string): RegistryFailure {
   const { status } = response;
   return new RegistryFailure(
     status === 429 ? 'RegistryThrottled' : 'RegistryFailed',
-    `the token service ${displayUrl(realm)} of ${registry} answered HTTP ${status}`,
+    `the token service ${displayUrl(realm)} of ${registry} answered HTTP ${status}${text && ` (${text})`}`,
     {
       hint: 'Try again later; until it works, nobody gets into the registry.',
       status,

@@ -1,0 +1,148 @@
+import { printable } from '../text/printable.ts';
+
+/** The reasons that a server gave in the body of a response, ready for a message. */
+export interface ReasonText {
+  /** Every reason in one bounded line: `DENIED: no; MANIFEST_INVALID: invalid URL on layer`. Empty without any. */
+  readonly text: string;
+  /** The codes among them, in order: `TAG_INVALID`, `AccessDenied`, `invalid_scope`. */
+  readonly codes: readonly string[];
+  /** A person should read the body in a browser: a login page, an error page, a block page. */
+  readonly isPage: boolean;
+}
+
+/** How much of a body is looked at for reasons, in characters. */
+const lookLimit = 64 * 1024;
+const textLimit = 600;
+const reasonsLimit = 10;
+
+export const noReason: ReasonText = { text: '', codes: [], isPage: false };
+
+/**
+ * Reads the reasons out of an error's body, in any of the forms that registries, token services, storage hosts and
+ * proxies use: the OCI specification's `errors`, Artifactory's, OAuth's `error_description`, a plain `message`, RFC 9457,
+ * the XML of S3 and Azure, the title of a web page, and plain text. `secrets` are what was sent to the server: an
+ * answer that echoes one does not pass it on.
+ */
+export function reasonText(body: string, contentType: string | undefined, secrets: readonly string[] = []): ReasonText {
+  const text = body.slice(0, lookLimit);
+  const show = (part: string) =>
+    printable(secrets.reduce((rest, secret) => (secret ? rest.replaceAll(secret, '[redacted]') : rest), part));
+  if (isPage(text, contentType)) {
+    const title = show(titleOf(text));
+    return { text: title === '' ? 'a web page' : `a web page, "${title}"`, codes: [], isPage: true };
+  }
+  const json = parseJson(text);
+  const reasons = json === undefined ? reasonsOfText(text) : reasonsOfJson(json);
+  const shown = reasons.map((reason) => describe(reason, show)).filter(Boolean);
+  // JSON of an unknown form is still what the server said.
+  const lines = shown.length > 0 || reasons.length > 0 ? shown : [show(text)];
+  return {
+    text: printable([...new Set(lines)].join('; '), textLimit),
+    codes: reasons.flatMap(({ code }) => (code === undefined ? [] : [show(code)])),
+    isPage: false,
+  };
+}
+
+/** Whether a response is for a browser, by its media type alone: a HEAD has nothing else. */
+export function isPageType(contentType: string | undefined): boolean {
+  return /^\s*(?:text\/html|application\/xhtml\+xml)\b/i.test(contentType ?? '');
+}
+
+interface Reason {
+  code?: string | undefined;
+  message?: string | undefined;
+  detail?: string | undefined;
+}
+
+type Json = Record<string, unknown>;
+
+function isPage(text: string, contentType: string | undefined): boolean {
+  return (
+    /^\s*(?:<!doctype\s+html|<html|<head|<body)/i.test(text) || (isPageType(contentType) && /^\s*(?:<|$)/.test(text))
+  );
+}
+
+/** What the page calls itself. */
+function titleOf(html: string): string {
+  const [, inside = ''] = /<(?:title|h1)\b[^>]{0,200}>([^<]{1,300})/i.exec(html) ?? [];
+  return unescaped(inside);
+}
+
+function parseJson(text: string): unknown {
+  // A number or a bare word is text.
+  if (!/^\s*[[{"]/.test(text)) return undefined;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function reasonsOfText(text: string): Reason[] {
+  return /^\s*<\?xml|^\s*<(?:\w+:)?Error/.test(text) ? [reasonOfXml(text)] : [{ message: text }];
+}
+
+/** Of S3, Google's and Azure's storage: `<Error><Code>…</Code><Message>…</Message></Error>`. */
+function reasonOfXml(text: string): Reason {
+  const element = (name: string) => {
+    const found = new RegExp(`<${name}>([^<]{1,1000})</${name}>`, 'i').exec(text)?.[1];
+    return found === undefined ? undefined : unescaped(found);
+  };
+  const detail = element('Details') ?? element('AuthenticationErrorDetail');
+  const reason = { code: element('Code'), message: element('Message'), detail };
+  return reason.code === undefined && reason.message === undefined ? { message: text } : reason;
+}
+
+function reasonsOfJson(value: unknown): Reason[] {
+  if (typeof value === 'string') return [{ message: value }];
+  if (Array.isArray(value)) return value.slice(0, reasonsLimit).flatMap(reasonsOfJson);
+  if (!isObject(value)) return [];
+  const { errors, error } = value;
+  if (Array.isArray(errors) && errors.length > 0) return errors.slice(0, reasonsLimit).flatMap(reasonsOfJson);
+  if (isObject(errors)) return reasonsOfJson(errors);
+  if (isObject(error)) return reasonsOfJson(error);
+  return reasonOf(value);
+}
+
+/** The names of an error's parts; each server uses some of them. */
+function reasonOf(value: Json): Reason[] {
+  const first = (...names: string[]) => names.map((name) => wordOf(value[name])).find((word) => word !== undefined);
+  const code = first('code', '__type', 'error') ?? first('reason');
+  const message = first('message', 'Message', 'msg', 'error_description', 'details', 'title', 'description', 'reason');
+  const detail = first('detail') ?? detailOf(value['detail']);
+  const status = code === undefined ? wordOf(value['status']) : undefined;
+  if (code === undefined && message === undefined && detail === undefined) return [];
+  return [{ code: code ?? status, message: message === code ? undefined : message, detail }];
+}
+
+function wordOf(value: unknown): string | undefined {
+  if (typeof value === 'number') return String(value);
+  return typeof value === 'string' && value.trim() !== '' ? value : undefined;
+}
+
+/** A `detail` may be of any form; an empty one says nothing. */
+function detailOf(value: unknown): string | undefined {
+  if (typeof value !== 'object' || value === null || Object.keys(value).length === 0) return undefined;
+  return JSON.stringify(value).slice(0, lookLimit);
+}
+
+function describe({ code, message, detail }: Reason, show: (part: string) => string): string {
+  const parts: string[] = [];
+  for (const part of [code, message, detail]) {
+    const shown = show(part ?? '');
+    if (shown !== '' && !parts.some((before) => before.includes(shown))) parts.push(shown);
+  }
+  return parts.join(': ');
+}
+
+function isObject(value: unknown): value is Json {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+const entities: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'", nbsp: ' ' };
+
+function unescaped(text: string): string {
+  return text.replaceAll(/&(?:#(\d{1,6})|(\w{2,6}));/g, (whole, code: string | undefined, name: string | undefined) =>
+    code === undefined ? (entities[name ?? ''] ?? whole) : String.fromCodePoint(Math.min(Number(code), 0x10ffff)),
+  );
+}

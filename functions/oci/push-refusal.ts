@@ -1,0 +1,87 @@
+import type { Purpose } from './registry-failure.ts';
+
+/**
+ * A refusal of a push that no repetition cures, by what the registry says of it. Registries agree neither on the status
+ * nor on the code: a moved tag of an immutable repository alone is 400 TAG_INVALID at ECR, 403 DENIED at Docker Hub,
+ * 409 at Google's and 412 PRECONDITION at Harbor.
+ */
+interface KnownRefusal {
+  says: RegExp;
+  /** One imperative sentence. */
+  cure: (registry: string, purpose: Purpose) => string;
+}
+
+/** The first that matches counts. Patterns are matched against one bounded line, see `ReasonText`. */
+const knownRefusals: readonly KnownRefusal[] = [
+  {
+    // ECR and Google "immutable"/"immutability", Alibaba "cannot be overwritten", Nexus "does not allow updating assets",
+    // Artifactory "delete/overwrite", ECR's API ImageTagAlreadyExistsException, Harbor "tag … already exists".
+    says: /immutab|overwrit|does not allow updating|cannot be updated|redeploy|TagAlreadyExists|\btag\b.{0,200}already exists/i,
+    cure: (_, { repository }) =>
+      `Exclude the prefix "${firstOf(repository)}" from immutable tags, or pin the image to a version that is already there.`,
+  },
+  {
+    // https://learn.microsoft.com/azure/container-registry/container-registry-image-lock
+    says: /REGISTRY_DISALLOWED_OPERATION|operation is disallowed/i,
+    cure: (registry, { repository }) =>
+      `Unlock ${repository} and its images at ${registry} (write-enabled), and check that its storage is not full.`,
+  },
+  {
+    // Harbor "will exceed the configured upper limit", Quay and GitLab "quota".
+    says: /quota|exceed|storage (?:limit|is full)|insufficient storage|LimitExceeded/i,
+    cure: (registry) => `Raise the quota at ${registry}, or run sync with "prune": true.`,
+  },
+  {
+    says: /read[- ]?only|maintenance mode/i,
+    cure: (registry) => `Run again when ${registry} accepts pushes again.`,
+  },
+  {
+    says: /SIZE_INVALID|too large/i,
+    cure: (registry) => `Raise the limit for request bodies at ${registry}, or at a reverse proxy in front of it.`,
+  },
+  {
+    says: /NAME_UNKNOWN|RepositoryNotFound|(?:repository|project)\b.{0,200}(?:does not exist|not found)/i,
+    cure: missingRepository,
+  },
+  {
+    says: /NAME_INVALID/i,
+    cure: (registry, { repository }) =>
+      `Choose another prefix in "registry": ${registry} does not accept the name ${repository}.`,
+  },
+];
+
+/** The cure for a refusal whose reason is known by its words; `undefined` for others. */
+export function cureOf(said: string, registry: string, purpose: Purpose): string | undefined {
+  return knownRefusals.find(({ says }) => says.test(said))?.cure(registry, purpose);
+}
+
+/** Whether a registry says that a tag must stay where it is. */
+export function isImmutable(said: string): boolean {
+  return knownRefusals[0]?.says.test(said) ?? false;
+}
+
+export function missingRepository(registry: string, { repository }: Purpose): string {
+  return `Create the repository ${repository} at ${registry}, or let the registry create repositories on push.`;
+}
+
+/** How a registry says that it does not accept a manifest of this form. */
+export function refusesFormat(status: number, codes: readonly string[], said: string): boolean {
+  return (
+    status === 415 ||
+    codes.some((code) => formatCodes.has(code)) ||
+    /invalid URL on layer|foreign layer|non-?distributable|(?:unsupported|unknown|invalid|not supported).{0,60}(?:media ?type|manifest|schema)|(?:media ?type|manifest|schema).{0,60}(?:unsupported|not supported|not allowed)/i.test(
+      said,
+    )
+  );
+}
+
+const formatCodes: ReadonlySet<string> = new Set([
+  'MANIFEST_INVALID',
+  'MANIFEST_UNVERIFIED',
+  'UNSUPPORTED',
+  'UnsupportedImageTypeException',
+]);
+
+function firstOf(repository: string): string {
+  return repository.split('/', 1)[0] ?? repository;
+}
