@@ -25,8 +25,7 @@ export const noReason: ReasonText = { text: '', codes: [], isPage: false };
  */
 export function reasonText(body: string, contentType: string | undefined, secrets: readonly string[] = []): ReasonText {
   const text = body.slice(0, lookLimit);
-  const show = (part: string) =>
-    printable(secrets.reduce((rest, secret) => (secret ? rest.replaceAll(secret, '[redacted]') : rest), part));
+  const show = (part: string) => printable(without(secrets, part).replaceAll(/\s+/g, ' '));
   if (isPage(text, contentType)) {
     const title = show(titleOf(text));
     return { text: title === '' ? 'a web page' : `a web page, "${title}"`, codes: [], isPage: true };
@@ -46,6 +45,11 @@ export function reasonText(body: string, contentType: string | undefined, secret
 /** Whether a response is for a browser, by its media type alone: a HEAD has nothing else. */
 export function isPageType(contentType: string | undefined): boolean {
   return /^\s*(?:text\/html|application\/xhtml\+xml)\b/i.test(contentType ?? '');
+}
+
+/** Before it is cut, for a cut could leave a part of a secret. */
+function without(secrets: readonly string[], text: string): string {
+  return secrets.filter(Boolean).reduce((rest, secret) => rest.replaceAll(secret, '[redacted]'), text);
 }
 
 interface Reason {

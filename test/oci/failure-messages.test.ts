@@ -35,7 +35,7 @@ function answer(status: number, body: unknown = '', headers: Record<string, stri
 const spec = (code: string, message: string) => ({
   errors: [
     { code, message },
-    { code: 'SECOND', message: 'second' },
+    { code: 'SECOND', message: 'second', detail: {} },
   ],
 });
 const pull = () => errorOf(getManifest(repository, '1'));
@@ -64,9 +64,10 @@ describe('a refusal', () => {
       [await pull(), pulling, 'pull manifest 1 of'],
       [await push(), pushing, 'push manifest 1 to'],
     ] as const) {
-      expect(error).toMatchObject({ name: errorName, status, code });
-      expect(error.message).toBe(`could not ${doing} ${registry.host}/${name}: HTTP ${status} (${code}: the reason)`);
-      expect(error['hint']).toMatch(/^[ -~]{20,200}$/);
+      expect(error).toMatchObject({ name: errorName, status, code: code === 'UNKNOWN' ? 'SECOND' : code });
+      const reasons = `(${code}: the reason; SECOND: second)`;
+      expect(error.message).toContain(`could not ${doing} ${registry.host}/${name}: HTTP ${status} ${reasons}`);
+      expect(error['hint']).toMatch(/^[ -~]{20,220}$/);
     }
   });
 
@@ -77,14 +78,14 @@ describe('a refusal', () => {
 
   it.each([
     ['plain text', 'You have reached your pull rate limit.', ' (You have reached your pull rate limit.)'],
-    ['a web page', '<!DOCTYPE html><html><body>busy</body></html>', ''],
+    ['a web page', '<!DOCTYPE html><html><body>busy</body></html>', ' (a web page)'],
     ['nothing', '', ''],
-    ['JSON of another shape', '{"message":"no"}', ''],
-    ['a list that is none', '{"errors":{"code":"X"}}', ' ({"errors":{"code":"X"}})'],
-    ['errors that are none', '{"errors":[null, 7]}', ''],
+    ['JSON of another shape', '{"message":"no"}', ' (no)'],
+    ['a list that is none', '{"errors":{"code":"X"}}', ' (X)'],
+    ['errors that are none', '{"errors":[null, 7]}', ' ({"errors":[null, 7]})'],
     ['null', 'null', ' (null)'],
-    ['codes that are none', '{"errors":[{"code":7,"message":{}}]}', ''],
-    ['too much', 'x'.repeat(100_000), ''],
+    ['codes that are none', '{"errors":[{"code":7,"message":{}}]}', ' (7)'],
+    ['too much', 'x'.repeat(100_000), ` (${'x'.repeat(299)}…)`],
   ])('in %s is told as well as it can be', async (_, body, said) => {
     answer(403, body);
     expect((await pull()).message).toBe(`could not pull manifest 1 of ${registry.host}/${name}: HTTP 403${said}`);
@@ -98,6 +99,144 @@ describe('a refusal', () => {
   it('tells when to come back', async () => {
     answer(429, '', { 'retry-after': '3600' });
     expect(await pull()).toMatchObject({ retryAfterMs: 3_600_000, transient: true });
+  });
+});
+
+/** Where a moved tag meets an immutable repository: what the registries in use return. */
+const immutable: [string, number, unknown][] = [
+  ['Docker Hub', 403, { errors: [{ code: 'DENIED', message: 'access is denied: tag is immutable' }] }],
+  [
+    'ECR',
+    400,
+    { errors: [{ code: 'TAG_INVALID', message: "The image tag '1' already exists and cannot be overwritten" }] },
+  ],
+  ['ECR by its exception', 400, { __type: 'ImageTagAlreadyExistsException', message: 'see the tag' }],
+  ['Harbor', 412, { errors: [{ code: 'PRECONDITION', message: "'a/b:1' configured as immutable." }] }],
+  [
+    'Harbor on a conflict',
+    409,
+    { errors: [{ code: 'CONFLICT', message: 'tag 1 already exists under the repository' }] },
+  ],
+  [
+    'Google',
+    409,
+    { errors: [{ code: 'DENIED', message: 'cannot update tag 1. The repository has tag immutability' }] },
+  ],
+  ['Quay', 500, { errors: [{ code: 'UNKNOWN', message: '', detail: { message: 'tag is immutable' } }] }],
+  ['Alibaba', 403, 'The requested tag already exists and cannot be overwritten.'],
+  ['Nexus', 400, '<html><head><title>400 - Repository does not allow updating assets: mirror</title></head></html>'],
+  ['Artifactory', 403, { errors: [{ status: 403, message: 'Not enough permissions to delete/overwrite artifact' }] }],
+];
+
+describe('a push that is refused', () => {
+  it.each(immutable)('by the immutable tags of %s says how to go on, and is not repeated', async (_, status, body) => {
+    registry.requests.length = 0;
+    answer(status, body);
+    expect(await push()).toMatchObject({
+      name: 'PushRefused',
+      status,
+      hint: 'Exclude the prefix "harness" from immutable tags, or pin the image to a version that is already there.',
+    });
+    expect(registry.requests.filter(({ method }) => method === 'PUT')).toHaveLength(1);
+  });
+
+  it.each<[string, number, string, RegExp]>([
+    ['a quota', 403, 'adding 1 MiB will exceed the configured upper limit of 10 GiB', /quota.*prune/],
+    ['a lock', 405, 'The operation is disallowed on this registry, repository or image.', /Unlock/],
+    ['a missing project', 404, 'project harness not found', /Create the repository/],
+    [
+      'a missing repository',
+      400,
+      "The repository with name 'x' does not exist in the registry",
+      /Create the repository/,
+    ],
+    ['a size', 413, 'Request Entity Too Large', /limit for request bodies/],
+    ['maintenance', 403, 'the system is in read only mode', /accepts pushes again/],
+  ])('for %s says what to do about it', async (_, status, message, hint) => {
+    answer(status, { errors: [{ code: 'DENIED', message }] });
+    expect(await push()).toMatchObject({ name: 'PushRefused', hint: expect.stringMatching(hint) });
+  });
+
+  const refusal = { errors: [{ code: 'UNKNOWN' }, { code: 'MANIFEST_INVALID', detail: 'invalid URL on layer' }] };
+  const foreignType = 'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip';
+  const layer = (mediaType: string) => ({ layers: [{ mediaType, digest: manifest.digest, size: 1 }] });
+  const dockerType = 'application/vnd.docker.distribution.manifest.v2+json';
+  const subject = { mediaType: manifest.mediaType, digest: manifest.digest, size: 1 };
+
+  it.each<[string, object, string, RegExp]>([
+    ['foreign layers', layer(foreignType), foreignType, /foreign layers.*"platforms"/],
+    ['zstd', layer('application/vnd.oci.image.layer.v1.tar+zstd'), 'layer.v1.tar+zstd', /zstd/],
+    ['a subject', { subject }, 'with a subject', /"referrers": "off"/],
+    ['OCI', {}, 'application/vnd.oci.image.manifest.v1+json', /accepts OCI images/],
+    ['Docker', { mediaType: dockerType }, dockerType, /Docker's image format/],
+  ])('for its format names the media types of %s and the cure, and is not repeated', async (_, change, type, hint) => {
+    registry.requests.length = 0;
+    answer(500, refusal);
+    const odd = manifestOf({ ...imageDocument(), ...change });
+    const error = await errorOf(putManifest(repository, '1', odd));
+    expect(error).toMatchObject({ name: 'PushRefused', hint: expect.stringMatching(hint), transient: false });
+    for (const fact of ['HTTP 500 (UNKNOWN; MANIFEST_INVALID: invalid URL on layer)', type])
+      expect(error.message).toContain(fact);
+    expect(registry.requests.filter(({ method }) => method === 'PUT')).toHaveLength(1);
+  });
+});
+
+it('a refusal that is about an address names the firewall, not the user', async () => {
+  answer(403, { errors: [{ code: 'DENIED', message: "client with IP '203.0.113.7' is not allowed access." }] });
+  expect(await pull()).toMatchObject({
+    name: 'RegistryForbidden',
+    hint: expect.stringContaining('public address of this machine'),
+  });
+});
+
+describe('a web page in place of the registry', () => {
+  const page = '<!doctype html><html><head><title>Sign in &amp; go on</title></head></html>';
+  const html = { 'content-type': 'text/html; charset=utf-8' };
+
+  it.each<[string, () => Promise<Error & { [key: string]: unknown }>]>([
+    ['a pull', pull],
+    ['a push', push],
+    ['a look at a tag', () => errorOf(resolveTag(repository, '1'))],
+    ['a look at a blob', () => errorOf(hasBlob(repository, manifest.digest))],
+  ])('is no success of %s', async (_, work) => {
+    answer(200, page, html);
+    expect(await work()).toMatchObject({
+      name: 'RegistryFailed',
+      message: expect.stringMatching(/HTTP 200 \(a web page/),
+      hint: expect.stringContaining('login page or captive portal'),
+      transient: false,
+    });
+  });
+
+  it('is told with its title', async () => {
+    answer(200, page, html);
+    expect((await pull()).message).toContain('HTTP 200 (a web page, "Sign in & go on")');
+  });
+
+  it('is recognised without its media type', async () => {
+    answer(200, page);
+    expect(await pull()).toMatchObject({ message: expect.stringContaining('is not JSON, but a web page, "Sign in') });
+  });
+
+  it('to which a push is redirected is named', async () => {
+    answer(302, '', { location: 'https://login.example.com/authorize?state=s3cret' });
+    const { message } = await push();
+    expect(message).toContain('HTTP 302 to https://login.example.com/authorize');
+    expect(message).not.toContain('s3cret');
+  });
+
+  it('from a firewall keeps the name of a refusal', async () => {
+    answer(403, '<html><title>Blocked</title></html>', html);
+    expect(await pull()).toMatchObject({
+      name: 'RegistryForbidden',
+      message: expect.stringContaining('HTTP 403 (a web page, "Blocked")'),
+      hint: expect.stringContaining('firewall'),
+    });
+  });
+
+  it('is no page when the registry vouches for its digest', async () => {
+    answer(200, '', { ...html, 'docker-content-digest': manifest.digest });
+    expect(await resolveTag(repository, '1')).toBe(manifest.digest);
   });
 });
 

@@ -30,8 +30,20 @@ describe('a token service on a host of its own', () => {
     registry.faults.add({ match: { path: /^\/token/ }, act: { status: 401 } });
     expect(await errorOf(resolveTag(repository(registry.host, ada), '1'))).toMatchObject({
       name: 'RegistryUnauthorized',
-      hint: expect.stringMatching(new RegExp(`not sent to ${tokenHost}.*TRUSTED_TOKEN_HOSTS`)),
+      hint: expect.stringContaining(`List ${tokenHost} in TRUSTED_TOKEN_HOSTS`),
     });
+  });
+
+  it.each<[string, Credentials | undefined, RegExp]>([
+    ['was withheld', ada, /withheld from the token service localhost:\d+ .*List localhost:\d+ in TRUSTED_TOKEN_HOSTS/],
+    ['is not there', undefined, /HTTP 401.*Log in to/],
+  ])('that gives strangers a worthless token is named when a login %s', async (_, credentials, told) => {
+    const { registry } = await apart();
+    const refusal = { status: 401, headers: { 'www-authenticate': `Bearer realm="${registry.tokens.realm}"` } };
+    registry.faults.add({ match: { path: /^\/v2/, times: 9 }, act: refusal });
+    const { name, message, hint } = await errorOf(resolveTag(repository(registry.host, credentials), '1'));
+    expect(name).toBe('RegistryUnauthorized');
+    expect(`${message} ${String(hint)}`).toMatch(told);
   });
 
   it('that is trusted is sent the credentials', async () => {

@@ -1,1 +1,0 @@
-export { printable } from '../http/printable.ts';
