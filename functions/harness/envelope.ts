@@ -6,6 +6,8 @@ export interface Envelope {
   code?: string;
   message?: string;
   correlationId?: string;
+  /** What it says beyond the message: of single fields, and of causes. */
+  details: string[];
   /** Of a 403: the permissions the key lacks. */
   missingPermissions: string[];
 }
@@ -20,17 +22,33 @@ export function parseEnvelope(body: string): Envelope | undefined {
     return undefined;
   }
   if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) return undefined;
-  const { status, data, code, message, correlationId, failedPermissionChecks } = parsed as Record<string, unknown>;
+  const document = parsed as Record<string, unknown>;
+  const { status, data, code, message, correlationId, failedPermissionChecks } = document;
   return {
     ...(typeof status === 'string' && { status }),
     ...(data !== undefined && { data }),
     ...((typeof code === 'string' || typeof code === 'number') && { code: String(code) }),
     ...(typeof message === 'string' && { message }),
     ...(typeof correlationId === 'string' && { correlationId }),
+    details: detailsOf(document),
     missingPermissions: (Array.isArray(failedPermissionChecks) ? failedPermissionChecks : []).flatMap(
       (check: { permission?: unknown } | null) => (typeof check?.permission === 'string' ? [check.permission] : []),
     ),
   };
+}
+
+/** The other places where Harness puts its reasons (harness/harness-core, ErrorDTO and FailureDTO). */
+function detailsOf({ detailedMessage, responseMessages, errors }: Record<string, unknown>): string[] {
+  const list = (value: unknown) =>
+    (Array.isArray(value) ? (value as unknown[]) : []).slice(0, 10).map(Object) as Record<string, unknown>[];
+  const causes = list(responseMessages).map((item) => item['message']);
+  const fields = list(errors).map(({ fieldId, error, message }) => {
+    const reason = error ?? message;
+    return typeof fieldId === 'string' && typeof reason === 'string' ? `${fieldId}: ${reason}` : reason;
+  });
+  return [detailedMessage, ...causes, ...fields].filter(
+    (text): text is string => typeof text === 'string' && text !== '',
+  );
 }
 
 /**

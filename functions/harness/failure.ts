@@ -1,6 +1,7 @@
 import { FactoryError } from '../errors.ts';
 import { networkFailure } from '../http/network-error.ts';
 import { displayUrl } from '../http/redact.ts';
+import { reasonText } from '../http/reason-text.ts';
 import { parseRetryAfter, transientStatuses } from '../http/retry.ts';
 import type { Response } from '../http/transport.ts';
 import { printable } from '../text/printable.ts';
@@ -45,7 +46,9 @@ export function unanswered(call: Call, error: unknown): unknown {
   const network = networkFailure(error);
   if (network) {
     const message = `${where}: ${network.text} (${network.code})`;
-    const options = { hint: `${network.hint} ${checkUrl}`, cause: error };
+    // A proxy is at fault whatever the address of Harness is.
+    const hint = network.code.includes('PROXY') ? network.hint : `${network.hint} ${checkUrl}`;
+    const options = { hint, cause: error };
     return network.transient
       ? new TransientFailure(message, options)
       : new FactoryError('HarnessUnreachable', message, options);
@@ -77,9 +80,20 @@ export function refused(
 ): FactoryError {
   const { status } = response;
   const where = `cannot ${call.purpose}: ${displayUrl(call.url)} answered ${status}`;
-  const said = facts(envelope, key);
+  const { text, isPage } = reasonText(key.redact(body), response.header('content-type'));
+  const said = envelope ? facts(envelope, key) : '';
+  const firewall = (status === 401 || status === 403) && aboutAddress(envelope, text);
+  if (firewall) {
+    return new FactoryError(
+      'HarnessForbidden',
+      `${where}: the address of this machine is not allowed${said || `: ${text}`}`,
+      {
+        hint: "Add the public address of this machine to the account's IP allowlist (Account Settings, IP Allowlist; source API).",
+      },
+    );
+  }
   if (isTransient(call, status)) {
-    return new TransientFailure(where + said, {
+    return new TransientFailure(where + (said || (text && `: ${text}`)), {
       hint:
         status === 429
           ? 'Harness limits requests per minute: run again later.'
@@ -87,14 +101,26 @@ export function refused(
       retryAfterMs: parseRetryAfter(response.header('retry-after')),
     });
   }
-  const isPage = /^\s*</.test(body) || /\bhtml\b/.test(response.header('content-type') ?? '');
   if (status >= 300 && status < 400) {
     const target = URL.parse(response.header('location') ?? '', call.url.href);
-    return unexpected(call, `${status}, a redirect${target ? ` to ${key.redact(displayUrl(target))}` : ''}`);
+    return unexpected(
+      call,
+      `${status}, a redirect${target ? ` to ${key.redact(displayUrl(target))}` : ''}`,
+      behindLogin,
+    );
   }
   // Harness itself says 400 for a thing that does not exist; 404 and 405 mean that this is no path of the API.
-  if (isPage || status === 404 || status === 405) {
-    return unexpected(call, `${status}${isPage ? ' with an HTML page' : ''}${said}`);
+  if (isPage) {
+    const ray = response.header('cf-ray');
+    const page = text.replace('a web page', 'an HTML page') + (ray ? ` (Cloudflare, ray ${plain(ray, key)})` : '');
+    return unexpected(
+      call,
+      `${status} with ${page}`,
+      status === 403 ? behindFirewall : status < 300 ? behindLogin : checkUrl,
+    );
+  }
+  if (status === 404 || status === 405) {
+    return unexpected(call, `${status}${said || (text && `: ${text}`)}`);
   }
   if (status === 401) {
     return new FactoryError('HarnessUnauthorized', where + said, {
@@ -103,16 +129,19 @@ export function refused(
   }
   if (status === 403) {
     const missing = envelope?.missingPermissions.length ? envelope.missingPermissions.join(', ') : call.permission;
-    return new FactoryError('HarnessForbidden', `${where}: the key lacks ${plain(missing, key)}${said}`, {
-      hint: roleWith(call.permission),
+    const contract = aboutContract(envelope);
+    const lack = contract === undefined ? `: the key lacks ${plain(missing, key)}` : '';
+    return new FactoryError('HarnessForbidden', where + lack + (said || (text && `: ${text}`)), {
+      hint: contract ?? roleWith(call.permission),
     });
   }
   if (status < 400 && envelope?.status === undefined) return unexpected(call, `${status} without a Harness envelope`);
-  return new FactoryError('HarnessRejected', where + said + fieldList(call.fields), {
+  return new FactoryError('HarnessRejected', where + (said || (text && `: ${text}`)) + fieldList(call.fields), {
     hint:
-      call.fields.length > 0
+      aboutContract(envelope) ??
+      (call.fields.length > 0
         ? 'One unknown or read-only field makes Harness refuse the whole request: leave it out with exclude_fields.'
-        : 'Check the account and the infrastructure type; Harness support can look the correlation id up.',
+        : 'Check the account and the infrastructure type; Harness support can look the correlation id up.'),
   });
 }
 
@@ -123,9 +152,36 @@ export function lacksPermission(permission: string, accountId: string): FactoryE
 }
 
 /** The error of an answer that is not what the API is documented to say. */
-export function unexpected(call: Call, what: string): FactoryError {
+export function unexpected(call: Call, what: string, hint = checkUrl): FactoryError {
   const message = `cannot ${call.purpose}: ${displayUrl(call.url)} answered ${what}`;
-  return new FactoryError('HarnessUnexpectedResponse', message, { hint: checkUrl });
+  return new FactoryError('HarnessUnexpectedResponse', message, { hint });
+}
+
+const behindLogin = `${checkUrl} If it is right, exempt it from the login page or captive portal on the way.`;
+const behindFirewall = `Let the firewall or proxy in front of Harness pass requests of this machine. ${checkUrl}`;
+
+/** An IP allowlist, in Harness's words or those of a gateway (harness/harness-core, ErrorCode NOT_WHITELISTED_IP). */
+function aboutAddress(envelope: Envelope | undefined, text: string): boolean {
+  const said = [envelope?.code, envelope?.message, ...(envelope?.details ?? []), text].join(' ').slice(0, 4_000);
+  return /WHITELISTED_IP|IP_?ALLOW|\bIP\b.{0,80}(?:(?:allow|white)[- ]?list|\bnot\b.{0,20}\ballowed)|(?:allow|white)[- ]?list.{0,80}\bIP\b/i.test(
+    said,
+  );
+}
+
+/** What no role and no field cures. */
+function aboutContract(envelope: Envelope | undefined): string | undefined {
+  const said = [envelope?.code, envelope?.message, ...(envelope?.details ?? [])].join(' ').slice(0, 4_000);
+  // A permission may have the word in its name.
+  if (envelope?.missingPermissions.length) return undefined;
+  if (
+    /\blicen[cs]e\b.{0,60}\b(?:expired|not|missing|invalid|required)\b|\b(?:no|valid|active) licen[cs]e\b|LICENSE_EXPIRED/i.test(
+      said,
+    )
+  )
+    return "Check the account's licence of the module (Account Settings, Subscriptions).";
+  if (/feature[ _-]?flag|feature is (?:not|disabled)/i.test(said))
+    return 'Let Harness support enable the feature flag that the message names.';
+  return undefined;
 }
 
 /**
@@ -146,12 +202,14 @@ function roleWith(permission: string): string {
   return `Give the key's user or service account a role with ${permission}${roles[permission] ?? ''}.`;
 }
 
-function facts(envelope: Envelope | undefined, key: ApiKey): string {
-  const { message, code, correlationId, data } = envelope ?? {};
+function facts({ message, code, correlationId, data, details }: Envelope, key: ApiKey): string {
   const origin = [code && plain(code, key), correlationId && `correlation id ${plain(correlationId, key)}`].filter(
     Boolean,
   );
-  const text = message ?? (data === false ? 'data is false, the service did not do it' : undefined);
+  const reasons = [message, ...details].filter((reason) => reason !== undefined);
+  // A cause is often the message again, or a part of it.
+  const distinct = reasons.filter((reason, i) => !reasons.slice(0, i).some((before) => before.includes(reason)));
+  const text = distinct.join('; ') || (data === false ? 'data is false, the service did not do it' : undefined);
   return (text ? `: ${plain(text, key)}` : '') + (origin.length > 0 ? ` (${origin.join(', ')})` : '');
 }
 

@@ -142,6 +142,88 @@ describe('HarnessRejected', () => {
   });
 });
 
+describe('the reason of a refusal', () => {
+  it.each<[string, Omit<CannedAnswer, 'count'>]>([
+    [
+      'a message',
+      {
+        status: 403,
+        body: { status: 'ERROR', code: 'ACCESS_DENIED', message: 'IP address 203.0.113.7 is not in the allowlist' },
+      },
+    ],
+    ['a code', { status: 401, body: { status: 'ERROR', code: 'NOT_WHITELISTED_IP', message: 'Unauthorized' } }],
+    [
+      'a cause',
+      {
+        status: 403,
+        body: { status: 'ERROR', message: 'denied', responseMessages: [{ message: 'Current IP is not whitelisted' }] },
+      },
+    ],
+    ['text of a gateway', { status: 403, body: 'IP 203.0.113.7 not allowed' }],
+  ])('is an IP allowlist, and no role, when it is given in %s', async (_, answer) => {
+    answers(answer);
+    const error = await client()
+      .overrides(k8)
+      .catch((e: unknown) => e);
+    expect(error).toMatchObject({
+      name: 'HarnessForbidden',
+      message: expect.stringContaining('the address of this machine is not allowed: '),
+      hint: expect.stringContaining('IP allowlist'),
+    });
+    expect((error as Error).message).not.toContain('core_account');
+  });
+
+  it.each([
+    ['License expired for module CI', 403, "Check the account's licence"],
+    ['Feature flag PL_X is not enabled for this account', 400, 'feature flag'],
+    ['Missing permission core_license_view on account', 403, 'Give the key'],
+  ])('%s has the cure that fits', async (message, status, hint) => {
+    answers({ status, body: { status: 'ERROR', code: 'INVALID_REQUEST', message } });
+    await expect(client().overrides(k8)).rejects.toMatchObject({
+      message: expect.stringContaining(message),
+      hint: expect.stringContaining(hint),
+    });
+  });
+
+  it('is told with the causes and the fields that it names', async () => {
+    answers({
+      status: 400,
+      body: {
+        status: 'FAILURE',
+        message: 'Invalid request',
+        errors: [{ fieldId: 'value', error: 'must be an image' }],
+        responseMessages: [{ message: 'Invalid request' }, { message: 'no such module' }],
+      },
+    });
+    await expect(client().overrides(k8)).rejects.toMatchObject({
+      message: expect.stringContaining('Invalid request; no such module; value: must be an image'),
+    });
+  });
+
+  it.each<[string, Omit<CannedAnswer, 'count'>, string]>([
+    [
+      'another API',
+      { status: 400, body: { error: 'bad_request', error_description: 'no such account' } },
+      'no such account',
+    ],
+    ['plain text', { status: 400, body: 'no healthy upstream' }, 'no healthy upstream'],
+    ['a page', { status: 503, body: '<html><title>Maintenance</title></html>' }, 'a web page, "Maintenance"'],
+  ])('is told when it has the form of %s', async (_, answer, reason) => {
+    answers(answer);
+    await expect(client().overrides(k8)).rejects.toMatchObject({ message: expect.stringContaining(reason) });
+  });
+
+  it('is a firewall in front of Harness when its page came', async () => {
+    const headers = { 'content-type': 'text/html', 'cf-ray': '8d1f-FRA' };
+    answers({ status: 403, body: '<html><title>Attention Required!</title></html>', headers });
+    await expect(client().overrides(k8)).rejects.toMatchObject({
+      name: 'HarnessUnexpectedResponse',
+      message: expect.stringContaining('403 with an HTML page, "Attention Required!" (Cloudflare, ray 8d1f-FRA)'),
+      hint: expect.stringContaining('firewall'),
+    });
+  });
+});
+
 describe('HarnessUnexpectedResponse', () => {
   it.each<[string, Omit<CannedAnswer, 'count'>, string]>([
     [
