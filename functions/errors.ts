@@ -49,6 +49,8 @@ export interface Problem {
   path: string;
   found: string;
   allowed: string;
+  /** The parser's own words on what is wrong, where it has any. */
+  reason?: string;
 }
 
 /** How an error is written into reports and passed through the workflow. */
@@ -79,10 +81,11 @@ export class FactoryError extends Error {
     super(shown(message), options.cause === undefined ? undefined : { cause: options.cause });
     this.name = name;
     this.hint = shown(options.hint);
-    this.problems = options.problems?.map(({ path, found, allowed }) => ({
+    this.problems = options.problems?.map(({ path, found, allowed, reason }) => ({
       path: printable(path),
       found: printable(found),
       allowed: printable(allowed, textLimit),
+      ...(reason !== undefined && { reason: printable(reason) }),
     }));
   }
 

@@ -1,3 +1,5 @@
+import { ReferenceSyntaxError } from './reference.ts';
+
 /** An operating system and processor, as in an index's descriptors (image-spec image-index.md). */
 export interface Platform {
   readonly os: string;
@@ -7,10 +9,17 @@ export interface Platform {
 
 const part = /^[a-z0-9][a-z0-9._-]*$/;
 
-/** Parses `os/architecture[/variant]`; `undefined` when it is not of that form. */
-export function parsePlatform(text: string): Platform | undefined {
-  const [os = '', architecture = '', variant, ...rest] = text.split('/');
-  if (rest.length > 0 || ![os, architecture, variant ?? 'v'].every((p) => part.test(p))) return undefined;
+/** Parses `os/architecture[/variant]`. Throws `ReferenceSyntaxError`. */
+export function parsePlatform(text: string): Platform {
+  const parts = text.split('/');
+  const [os = '', architecture = '', variant] = parts;
+  if (parts.length < 2 || parts.length > 3) {
+    throw new ReferenceSyntaxError(`it has ${parts.length === 1 ? '1 part' : `${parts.length} parts`}, not 2 or 3`);
+  }
+  const bad = parts.find((each) => !part.test(each));
+  if (bad !== undefined) {
+    throw new ReferenceSyntaxError(`"${bad}" is not lower-case letters and digits, joined by ".", "_" or "-"`);
+  }
   return variant === undefined ? { os, architecture } : { os, architecture, variant };
 }
 

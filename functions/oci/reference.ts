@@ -49,18 +49,14 @@ export function parseImageName(text: string): ImageName {
   refuseOddText(text);
   const [beforeDigest = '', digest, ...more] = text.split('@');
   if (more.length > 0) throw new ReferenceSyntaxError('more than one "@"');
-  if (digest !== undefined && !isDigest(digest)) {
-    throw new ReferenceSyntaxError(`"${digest}" is not a digest (sha256:<64 hex> or sha512:<128 hex>)`);
-  }
+  if (digest !== undefined && !isDigest(digest)) throw notADigest(digest);
   const slash = beforeDigest.indexOf('/');
   const first = slash === -1 ? '' : beforeDigest.slice(0, slash);
   const registry = looksLikeRegistry(first) ? parseHost(first) : undefined;
   const path = registry === undefined ? beforeDigest : beforeDigest.slice(slash + 1);
   const colon = path.lastIndexOf(':');
   const tag = colon === -1 ? undefined : path.slice(colon + 1);
-  if (tag !== undefined && !tagPattern.test(tag)) {
-    throw new ReferenceSyntaxError(`"${tag}" is not a tag (letters, digits, ".", "_", "-"; at most 128)`);
-  }
+  if (tag !== undefined && !isTag(tag)) throw notATag(tag);
   const repository = parsePath(colon === -1 ? path : path.slice(0, colon));
   return { registry, repository, tag, digest };
 }
@@ -100,6 +96,20 @@ export function formatLocation(location: RegistryLocation): string {
 /** What to ask a registry for: the digest when there is one, because a tag may move. */
 export function tagOrDigest(image: ImageName): string {
   return image.digest ?? image.tag ?? 'latest';
+}
+
+/** Parses what follows an image's name: a tag, or a digest without its "@". Throws `ReferenceSyntaxError`. */
+export function parseTagOrDigest(text: string): string {
+  if (isTag(text) || isDigest(text)) return text;
+  throw text.includes(':') ? notADigest(text) : notATag(text);
+}
+
+function notADigest(text: string): ReferenceSyntaxError {
+  return new ReferenceSyntaxError(`"${text}" is not a digest (sha256:<64 hex> or sha512:<128 hex>)`);
+}
+
+function notATag(text: string): ReferenceSyntaxError {
+  return new ReferenceSyntaxError(`"${text}" is not a tag (letters, digits, ".", "_", "-"; at most 128)`);
 }
 
 export function isTag(text: string): boolean {

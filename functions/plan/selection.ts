@@ -2,7 +2,7 @@ import picomatch from 'picomatch';
 import { FactoryError } from '../errors.ts';
 import type { ConfigScope } from '../harness/scope.ts';
 import { isDigest } from '../oci/digest.ts';
-import { type ImageName, parseImageName } from '../oci/reference.ts';
+import { type ImageName, parseImageName, ReferenceSyntaxError } from '../oci/reference.ts';
 
 /** What Harness says about one scope. */
 export interface ScopeConfiguration extends ConfigScope {
@@ -53,9 +53,9 @@ export function selectFields(scopes: readonly ScopeConfiguration[], settings: Se
     for (const [field, value] of Object.entries(defaults)) {
       if (value === '' || (windowsRootlessFields.has(field) && !settings.includeWindowsRootless)) continue;
       const image = parseOfficial(value);
-      if (!image) {
+      if (image instanceof ReferenceSyntaxError) {
         warnings.push(
-          `${module} ${infrastructureType} ${field}: Harness's default ${JSON.stringify(value)} is not an image name; left alone`,
+          `${module} ${infrastructureType} ${field}: Harness's default ${JSON.stringify(value)} is not an image name (${image.message}); left alone`,
         );
         continue;
       }
@@ -104,12 +104,13 @@ export function unlistedImages(fields: readonly SelectedField[], settings: Selec
   });
 }
 
-function parseOfficial(value: string): ImageName | undefined {
+function parseOfficial(value: string): ImageName | ReferenceSyntaxError {
   try {
     const image = parseImageName(value);
     return image.tag === undefined && image.digest === undefined ? { ...image, tag: 'latest' } : image;
-  } catch {
-    return undefined;
+  } catch (error) {
+    if (error instanceof ReferenceSyntaxError) return error;
+    throw error;
   }
 }
 

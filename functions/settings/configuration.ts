@@ -2,10 +2,10 @@ import { isAbsolute } from 'node:path';
 import * as z from 'zod';
 import { FactoryError, type Problem } from '../errors.ts';
 import { parseBaseUrl } from '../harness/base-url.ts';
-import { parseRegistryLocation, type RegistryLocation } from '../oci/reference.ts';
+import { parseRegistryLocation, ReferenceSyntaxError, type RegistryLocation } from '../oci/reference.ts';
 import { parseCron, parseTimeZone } from './cron.ts';
 import { sourceLocation } from './official-sources.ts';
-import { render } from './problems.ts';
+import { reasonOf, render } from './problems.ts';
 
 /** What a deployment (or the environment of a local run) sets for all its runs. */
 export interface Configuration {
@@ -256,8 +256,10 @@ function variable<T>(name: string, allowed: string, parse: (text: string) => T):
     if (text === undefined || text === '') return { absent: true };
     try {
       return { value: parse(text) };
-    } catch {
-      return { problem: { path: name, found: secret.has(name) ? '(not shown)' : render(text), allowed } };
+    } catch (error) {
+      if (secret.has(name)) return { problem: { path: name, found: '(not shown)', allowed } };
+      const reason = reasonOf(error);
+      return { problem: { path: name, found: render(text), allowed, ...(reason !== undefined && { reason }) } };
     }
   };
 }
@@ -287,7 +289,7 @@ function list(text: string): string[] {
 function hosts(text: string): string[] {
   return list(text).map((host) => {
     const { registry, prefix } = parseRegistryLocation(host);
-    if (prefix) throw new TypeError();
+    if (prefix) throw new ReferenceSyntaxError(`"${host}" has a path: leave it out`);
     return registry;
   });
 }

@@ -1,14 +1,13 @@
 import * as z from 'zod';
 import { FactoryError, type Problem } from '../errors.ts';
 import { harnessModules, infrastructureTypes, type HarnessModule, type InfrastructureType } from '../harness/scope.ts';
-import { isDigest } from '../oci/digest.ts';
 import {
   formatReference,
   type ImageName,
   isRepositoryName,
-  isTag,
   parseImageName,
   parseRegistryLocation,
+  parseTagOrDigest,
   type RegistryLocation,
   tagOrDigest,
 } from '../oci/reference.ts';
@@ -18,7 +17,7 @@ import type { Configuration } from './configuration.ts';
 import { sourceLocation } from './official-sources.ts';
 import { problemsOf } from './problems.ts';
 import { impossibleScans, scanKeys, type ScanSettings, scanSettings } from './scan-settings.ts';
-import { bool, choice, globs, listOf, succeeds, text, wholeNumber } from './value-schemas.ts';
+import { bool, choice, globs, listOf, parsed, text, wholeNumber } from './value-schemas.ts';
 
 export const actions = ['sync', 'reset', 'plan', 'verify', 'restore'] as const;
 export type Action = (typeof actions)[number];
@@ -54,7 +53,7 @@ export interface RunSettings {
 export const runIdPattern =
   /^(?!\.{1,2}$)[^\s<>{}[\]?*"#%\\^|~`$&,;:/\p{Cc}\p{Cs}\uFFFE\uFFFF\u{10000}-\u{10FFFF}]{1,80}$/u;
 
-const location = (allowed: string) => text(allowed, succeeds(parseRegistryLocation)).transform(parseRegistryLocation);
+const location = (allowed: string) => parsed(allowed, parseRegistryLocation);
 
 const schema = z.strictObject(
   {
@@ -66,7 +65,7 @@ const schema = z.strictObject(
     max_concurrency: wholeNumber(1, 40).optional(),
     modules: listOf(choice(harnessModules), 'a list of ci, iacm, idp').optional(),
     source_registry: listOf(
-      text('dockerhub, gar, ecr-public or host[:port][/prefix]', succeeds(sourceLocation)).transform(sourceLocation),
+      parsed('dockerhub, gar, ecr-public or host[:port][/prefix]', sourceLocation),
       'dockerhub, gar, ecr-public, host[:port][/prefix], or a list of these',
     ).optional(),
     include_fields: globs.optional(),
@@ -74,7 +73,7 @@ const schema = z.strictObject(
     pins: z
       .record(
         text('an image name without registry and tag, such as harness/ci-addon', isRepositoryName),
-        text('a tag or a digest (sha256:<64 hex>)', (value) => isTag(value) || isDigest(value)),
+        parsed('a tag or a digest (sha256:<64 hex>)', parseTagOrDigest),
         {
           error: (issue) =>
             issue.code === 'invalid_key'
@@ -84,23 +83,14 @@ const schema = z.strictObject(
       )
       .optional(),
     extra_images: z
-      .array(
-        text(
-          '[host/]namespace/name[:tag|@digest], such as harness/delegate:25.10.1',
-          succeeds(parseImageName),
-        ).transform(parseImageName),
-        {
-          error: 'a list of image names',
-        },
-      )
+      .array(parsed('[host/]namespace/name[:tag|@digest], such as harness/delegate:25.10.1', parseImageName), {
+        error: 'a list of image names',
+      })
       .optional(),
     platforms: z
-      .array(
-        text('os/architecture[/variant], such as linux/amd64', (value) => parsePlatform(value) !== undefined).transform(
-          (value) => parsePlatform(value) as Platform,
-        ),
-        { error: 'a list of platforms such as linux/amd64' },
-      )
+      .array(parsed('os/architecture[/variant], such as linux/amd64', parsePlatform), {
+        error: 'a list of platforms such as linux/amd64',
+      })
       .optional(),
     ...scanKeys,
     on_partial_failure: choice(['abort', 'update-succeeded']).optional(),

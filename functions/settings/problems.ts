@@ -1,7 +1,9 @@
 import type { z } from 'zod';
-import type { Problem } from '../errors.ts';
+import { FactoryError, type Problem } from '../errors.ts';
+import { ReferenceSyntaxError } from '../oci/reference.ts';
 
 const foundLimit = 80;
+const reasonLimit = 200;
 /** What is looked at of a value: the patterns below take a time that grows with the square of a text's length. */
 const lookLimit = 2_000;
 
@@ -18,8 +20,16 @@ export function problemsOf(error: z.ZodError, raw: unknown): Problem[] {
         allowed: issue.message,
       }));
     }
-    return [{ ...at(raw, issue.path), allowed: issue.message }];
+    const reason: unknown = issue.code === 'custom' ? issue.params?.['reason'] : undefined;
+    return [{ ...at(raw, issue.path), allowed: issue.message, ...(typeof reason === 'string' && { reason }) }];
   });
+}
+
+/** Why a parser refused a text, in its own words; `undefined` when it gave none for people. */
+export function reasonOf(error: unknown): string | undefined {
+  const [problem] = error instanceof FactoryError ? (error.problems ?? []) : [];
+  const said = error instanceof ReferenceSyntaxError ? error.message : problem?.found;
+  return said === undefined ? undefined : shorten(withoutCredentials(said), reasonLimit);
 }
 
 /** The JSON path of a place in `raw`, and a short rendering of what is there. */
@@ -44,16 +54,28 @@ function pathStep(step: PropertyKey): string {
 /** A value as it may be shown: shortened, and without what looks like credentials. */
 export function render(value: unknown): string {
   if (value === undefined) return 'nothing';
-  const text = JSON.stringify(value)
-    .slice(0, lookLimit)
-    // Whatever stands before an "@" may be a password; before a digest it is an image's name.
-    .replaceAll(/[^\s"']+@(?!sha(?:256|512):)/g, '***@')
-    // A Harness API key in the wrong place.
-    .replaceAll(/\b[ps]at\.[\w-]+\.[\w.-]+/g, '***');
-  return text.length > foundLimit ? `${text.slice(0, foundLimit)}…` : text;
+  return shorten(withoutCredentials(JSON.stringify(value)), foundLimit);
+}
+
+function withoutCredentials(text: string): string {
+  return (
+    text
+      .slice(0, lookLimit)
+      // Whatever stands before an "@" may be a password; before a digest it is an image's name.
+      .replaceAll(/[^\s"']+@(?!sha(?:256|512):)/g, '***@')
+      // A Harness API key in the wrong place.
+      .replaceAll(/\b[ps]at\.[\w-]+\.[\w.-]+/g, '***')
+  );
+}
+
+function shorten(text: string, limit: number): string {
+  return text.length > limit ? `${text.slice(0, limit)}…` : text;
 }
 
 /** Problems as lines for a terminal or a log. */
 export function describeProblems(problems: readonly Problem[] = []): string[] {
-  return problems.map(({ path, found, allowed }) => `  ${path}: found ${found}; allowed: ${allowed}`);
+  return problems.map(({ path, found, allowed, reason }) => {
+    const why = reason === undefined ? '' : ` (${reason})`;
+    return `  ${path}: found ${found}${why}; allowed: ${allowed}`;
+  });
 }

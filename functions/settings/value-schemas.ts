@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { reasonOf } from './problems.ts';
 
 /** What values of an execution input are made of; each says in its error what is allowed. */
 
@@ -32,13 +33,14 @@ export const globs = z.array(
   },
 );
 
-export function succeeds(parse: (value: string) => unknown): (value: string) => boolean {
-  return (value) => {
+/** Text that `parse` accepts, as what it returns. Its reason for refusing other text goes into the problem. */
+export function parsed<T>(allowed: string, parse: (value: string) => T) {
+  return z.string({ error: allowed }).transform((value, context): T => {
     try {
-      parse(value);
-      return true;
-    } catch {
-      return false;
+      return parse(value);
+    } catch (error) {
+      context.issues.push({ code: 'custom', message: allowed, input: value, params: { reason: reasonOf(error) } });
+      return z.NEVER;
     }
-  };
+  });
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { digestOf } from '../../functions/oci/digest.ts';
 import { mediaTypes } from '../../functions/oci/media-type.ts';
-import { type Platform, parsePlatform } from '../../functions/oci/platform.ts';
+import { parsePlatform } from '../../functions/oci/platform.ts';
 import { filterPlatforms } from '../../functions/oci/platform-filter.ts';
 import { blob, imageDocument, indexDocument, manifestOf } from './documents.ts';
 
@@ -25,7 +25,7 @@ const index = manifestOf(
   indexDocument([amd64, arm64, windows, about(amd64), about(arm64)], { annotations: { kept: 'yes' } }),
 );
 
-const wish = (...texts: string[]) => texts.map((text) => parsePlatform(text) as Platform);
+const wish = (...texts: string[]) => texts.map(parsePlatform);
 const digests = (manifests: readonly { digest: string }[]) => manifests.map(({ digest }) => digest);
 
 describe('the platform filter', () => {

@@ -72,16 +72,19 @@ describe('the selection', () => {
     expect(selectFields([scope({ someTag: '' })], settings)).toEqual({ fields: [], warnings: [] });
   });
 
-  it.each([':TeethyTiger', 'harness/x:a b', 'Harness/x:1', 'harness/../x:1', 'harness/x@sha256:1'])(
-    'leaves a default alone that is no image name (%s), and says so',
-    (value) => {
-      const { fields, warnings } = selectFields([scope({ someTag: value, other: 'harness/x:1' })], settings);
-      expect(fields.map(({ field }) => field)).toEqual(['other']);
-      expect(warnings).toEqual([
-        `ci K8 someTag: Harness's default ${JSON.stringify(value)} is not an image name; left alone`,
-      ]);
-    },
-  );
+  it.each([
+    [':TeethyTiger', '"" is not a path component'],
+    ['harness/x:a b', 'it holds a space'],
+    ['Harness/x:1', '"Harness" is not a path component'],
+    ['harness/../x:1', '".." is not a path component'],
+    ['harness/x@sha256:1', '"sha256:1" is not a digest'],
+  ])('leaves a default alone that is no image name (%s), and says why', (value, reason) => {
+    const { fields, warnings } = selectFields([scope({ someTag: value, other: 'harness/x:1' })], settings);
+    expect(fields.map(({ field }) => field)).toEqual(['other']);
+    const start = `ci K8 someTag: Harness's default ${JSON.stringify(value)} is not an image name (${reason}`;
+    expect(warnings).toEqual([expect.stringMatching(/\); left alone$/)]);
+    expect(warnings[0]?.slice(0, start.length)).toBe(start);
+  });
 });
 
 describe('globs', () => {

@@ -175,6 +175,16 @@ describe('every variable', () => {
 });
 
 describe('problems', () => {
+  it.each([
+    ['REGISTRY_NAME', 'registry.example.com/Mirror', '"Mirror" is not a path component'],
+    ['INSECURE_REGISTRIES', 'registry.example.com/x', 'has a path'],
+    ['SOURCE_REGISTRY', 'gar,https://x.example', 'it is a URL'],
+    ['HARNESS_URL', 'https://app.harness.io/?a=1', 'a query or fragment after'],
+  ])('of %s come with the reason of its parser', (name, value, reason) => {
+    const [problem] = problemsOf({ HARNESS_API_KEY: 'sat.acct1.id.secret', [name]: value });
+    expect(problem).toMatchObject({ path: name, reason: expect.stringContaining(reason) });
+  });
+
   it('are told all at once', () => {
     const paths = problemsOf({
       HARNESS_API_KEY: ' ',

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { FactoryError, type Problem } from '../../functions/errors.ts';
 import { parseConfiguration } from '../../functions/settings/configuration.ts';
 import { inputKeys, parseExecutionInput, type RunSettings } from '../../functions/settings/execution-input.ts';
+import { describeProblems } from '../../functions/settings/problems.ts';
 
 const configuration = parseConfiguration({
   HARNESS_API_KEY: 'sat.account.id.secret',
@@ -244,6 +245,34 @@ describe('every key', () => {
       },
     ]);
     expect(problemsOf(JSON.parse('{"constructor": 1}')).map(({ path }) => path)).toEqual(['$.constructor']);
+  });
+});
+
+describe('the reason of the parser', () => {
+  it.each<[string, unknown, string, RegExp]>([
+    ['registry', 'registry.example.com/Mirror', '$.registry', /"Mirror" is not a path component \(lower-case/],
+    ['registry', 'https://registry.example.com', '$.registry', /it is a URL/],
+    ['registry', 'registry.example.com:99999', '$.registry', /port 99999 is not between 1 and 65535/],
+    ['source_registry', ['gar', 'registry.example.com/a//b'], '$.source_registry[1]', /"" is not a path component/],
+    ['extra_images', ['harness/ci-addon:1.18.22 '], '$.extra_images[0]', /a space/],
+    ['extra_images', ['harness/ci-addon@sha256:4f53'], '$.extra_images[0]', /"sha256:4f53" is not a digest/],
+    ['pins', { 'harness/ci-addon': 'sha256:4f53' }, '$.pins["harness/ci-addon"]', /"sha256:4f53" is not a digest/],
+    ['pins', { 'harness/ci-addon': '-1' }, '$.pins["harness/ci-addon"]', /"-1" is not a tag/],
+    ['platforms', ['amd64'], '$.platforms[0]', /it has 1 part, not 2 or 3/],
+    ['platforms', ['linux/AMD64'], '$.platforms[0]', /"AMD64" is not lower-case/],
+  ])('for %s %j is part of the problem', (key, value, path, reason) => {
+    expect(problemsOf({ [key]: value })).toMatchObject([{ path, reason: expect.stringMatching(reason) }]);
+  });
+
+  it('holds no credentials, and is absent where there is none', () => {
+    const [secret] = problemsOf({ extra_images: ['harness/ci-addon@user:hunter2222@x'] });
+    expect(JSON.stringify(secret)).not.toContain('hunter2222');
+    expect(problemsOf({ max_concurrency: 0 })[0]).not.toHaveProperty('reason');
+  });
+
+  it('is printed between what was found and what is allowed', () => {
+    const [line] = describeProblems(problemsOf({ platforms: ['amd64'] }));
+    expect(line).toContain('found "amd64" (it has 1 part, not 2 or 3); allowed: os/architecture[/variant]');
   });
 });
 
