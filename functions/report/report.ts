@@ -41,25 +41,36 @@ export async function report({ runId, state }: ReportEvent, { runtime }: TaskRun
   const plan = await documents.plan.find();
   const results = await Promise.all((plan?.images ?? []).map((_, index) => documents.copyResult(index).find()));
   const document = plan ? await describe(plan, results, state, documents) : withoutPlan(runId, state);
-  await documents.report.put(document);
+  /** The run is over: what fails from here on is a warning, and changes nothing about its outcome. */
+  const attempt = async (failure: string, work: () => Promise<void>) => {
+    try {
+      await work();
+    } catch (error) {
+      warn(`${failure}: ${FactoryError.from(error).message}`);
+    }
+  };
+  const warn = (warning: string) => (document.warnings = [...(document.warnings ?? []), printable(warning, cellLimit)]);
+  await attempt('the report was not stored', () => documents.report.put(document));
+  const stored = document.warnings?.length ?? 0;
   // Of the runs that hold the lock only sync knows of copies.
   const copies = plan?.action === 'sync' ? plan.images : [];
-  await changeInventory(runtime.store, (inventory) => {
-    copies.forEach(({ target, digest: planned, status, present }, index) => {
-      const digest = results[index]?.digest ?? planned;
-      // What was there already may be somebody else's, unless an earlier run copied it.
-      const ours = (results[index]?.status === 'copied' && !present) || Object.hasOwn(inventory, target);
-      const there = status === 'current' || (results[index] && results[index].status !== 'failed');
-      if (ours && there && digest) inventory[target] = digest;
-    });
-  });
-  await releaseLock(runId, runtime);
+  await attempt('the copies were not noted for a later prune', () =>
+    changeInventory(runtime.store, (inventory) => {
+      copies.forEach(({ target, digest: planned, status, present }, index) => {
+        const digest = results[index]?.digest ?? planned;
+        // What was there already may be somebody else's, unless an earlier run copied it.
+        const ours = (results[index]?.status === 'copied' && !present) || Object.hasOwn(inventory, target);
+        const there = status === 'current' || (results[index] && results[index].status !== 'failed');
+        if (ours && there && digest) inventory[target] = digest;
+      });
+    }),
+  );
+  await attempt('the lock was not released, and expires by itself', () => releaseLock(runId, runtime));
   const told = await Promise.all([sendCallback(document, runtime), sendNotification(document, runtime)]);
   const untold = told.filter((warning) => warning !== undefined);
-  if (untold.length > 0) {
-    document.warnings = [...(document.warnings ?? []), ...untold];
-    await documents.report.put(document);
-  }
+  untold.forEach(warn);
+  if ((document.warnings?.length ?? 0) > stored)
+    await attempt('the report was not stored again', () => documents.report.put(document));
   runtime.record(document);
   return Buffer.byteLength(JSON.stringify(document)) <= stateLimit ? document : shortened(document);
 }

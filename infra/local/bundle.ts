@@ -1,13 +1,16 @@
-import { chmod, rm } from 'node:fs/promises';
+import { chmod, readFile, rm } from 'node:fs/promises';
 import { basename, join, sep } from 'node:path';
 import { build, type BuildOptions, type Plugin } from 'esbuild';
 
 /**
  * Builds the command as it is installed, in `dist/` or the folder that is named: `factory.mjs`, which needs Node.js and
- * the bundle beside it, and nothing else.
+ * the files beside it, and nothing else.
  */
 const root = join(import.meta.dirname, '../..');
 const outdir = process.argv[2] ?? join(root, 'dist');
+
+/** The oldest Node.js that has all that the bundle calls: `getCACertificates` of node:tls came last. */
+const neededNode = '22.15';
 
 /**
  * What libraries load at their start for abilities that are not used here; it would only cost start-up time. The engine
@@ -64,9 +67,24 @@ const { metafile } = await build({
 const bundle = Object.keys(metafile.outputs).find((file) => file.endsWith('.cjs')) ?? '';
 await build({
   ...shared,
-  entryPoints: { factory: join(root, 'infra/local/launch.ts') },
+  entryPoints: { launch: join(root, 'infra/local/launch.ts') },
   format: 'esm',
   outExtension: { '.js': '.mjs' },
   define: { bundle: JSON.stringify(basename(bundle)) },
+});
+const { legalComments, minify, platform } = shared;
+await build({
+  legalComments,
+  minify,
+  platform,
+  // Looks at the version before Node.js reads anything that an old one could not.
+  stdin: {
+    contents: `${await readFile(join(root, 'infra/local/node-version.cjs'), 'utf8')}import('./launch.mjs');`,
+  },
+  outfile: join(outdir, 'factory.mjs'),
+  format: 'esm',
+  target: 'node13.2',
+  banner: { js: '#!/usr/bin/env node' },
+  define: { neededNode: JSON.stringify(neededNode) },
 });
 await chmod(join(outdir, 'factory.mjs'), 0o755);

@@ -1,6 +1,3 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { homedir } from 'node:os';
-import { join } from 'node:path';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { FactoryError } from '../../functions/errors.ts';
 import type { Report } from '../../functions/run/documents.ts';
@@ -12,8 +9,11 @@ import { confirmOnTerminal } from './confirm.ts';
 import { FileStore } from './file-store.ts';
 import { historyTable, readHistory } from './history.ts';
 import { readInput } from './input.ts';
+import { outliveReaders, print } from './output.ts';
 import { progressOn } from './progress.ts';
+import { prepareReportFolder, writeReportFile } from './report-files.ts';
 import { describeError, summaryOf } from './summary.ts';
+import { userFolder } from './user-folder.ts';
 
 /** Exit codes: succeeded or skipped, failed, bad input or configuration. */
 const exit = { success: 0, failure: 1, badInput: 2 };
@@ -24,7 +24,8 @@ interface Options {
   out?: string;
   yes?: boolean;
   wait?: true | number;
-  state: string;
+  /** Absent where the user has no home. */
+  state?: string;
   run?: string;
 }
 
@@ -38,6 +39,7 @@ const commands = {
 /** Runs one command and returns its exit code. Results go to standard output, everything else to standard error. */
 export async function main(argv: readonly string[], environment: Environment): Promise<number> {
   let code = exit.success;
+  outliveReaders(process.stdout, process.stderr);
   const program = new Command('factory')
     .description('Keeps the Harness CI images in your own registry current, and points Harness at them.')
     .version(packageJson.version)
@@ -58,9 +60,9 @@ export async function main(argv: readonly string[], environment: Environment): P
     });
   withState(program.command('history').description('list past runs and what each changed'))
     .option('--json', 'print one JSON document')
-    .action(async ({ state, json }: Options) => {
-      const entries = await readHistory(new FileStore(state));
-      process.stdout.write(json ? `${printableJson(entries)}\n` : historyTable(entries));
+    .action(async (options: Options) => {
+      const entries = await readHistory(storeOf(options));
+      await tell(options.json ? `${printableJson(entries)}\n` : historyTable(entries));
     });
   try {
     await program.parseAsync(argv, { from: 'user' });
@@ -74,13 +76,9 @@ export async function main(argv: readonly string[], environment: Environment): P
   }
 
   function withState(command: Command): Command {
-    const folder = join(
-      environment['XDG_STATE_HOME'] || join(homedir(), '.local', 'state'),
-      'harness-ci-image-factory',
-    );
-    return command.addOption(
-      new Option('--state <dir>', 'where snapshots, history and checkpoints are kept').default(folder),
-    );
+    const folder = userFolder('state', environment);
+    const option = new Option('--state <dir>', 'where snapshots, history and checkpoints are kept');
+    return command.addOption(folder === undefined ? option : option.default(folder));
   }
 
   function withRunOptions(command: Command): Command {
@@ -105,16 +103,20 @@ async function runCommand(action: string, options: Options, environment: Environ
   const { signal } = interruption;
   const progress = progressOn(process.stderr);
   try {
-    const input = readInput(options.input, action);
+    const input = await readInput(options.input, action, signal);
     if (options.run !== undefined) input['restore_run'] = options.run;
     // Once more by the plan task; here, bad input is told before anything is started.
     const configuration = configurationFor(input, environment);
+    // A folder that cannot be written is told before anything is copied or switched.
+    const store = storeOf(options);
+    await store.prepare();
+    if (options.out !== undefined) await prepareReportFolder(options.out);
     // Loaded only now: bad input and --help need not wait for the engine.
     const [{ createLocalRuntime }, { run }] = await Promise.all([import('./local-runtime.ts'), import('./run.ts')]);
     const runtime = createLocalRuntime(
       configuration,
       environment,
-      new FileStore(options.state),
+      store,
       (event) => progress.handle(event),
       waitMs(options),
     );
@@ -127,16 +129,16 @@ async function runCommand(action: string, options: Options, environment: Environ
         confirm: ask ? (plan) => confirmOnTerminal(plan, signal) : undefined,
       });
       progress.stop();
-      deliver(report, options);
+      await deliver(report, options, store);
       return report.status === 'FAILED' ? codeOf(report.error?.name) : exit.success;
     } finally {
       await runtime.close();
     }
   } catch (error) {
     progress.stop();
-    const failure = FactoryError.from(error);
+    const failure = signal.aborted && !(error instanceof FactoryError) ? interrupted() : FactoryError.from(error);
     if (!options.json) throw failure;
-    process.stdout.write(`${printableJson({ status: 'FAILED', action, error: failure })}\n`);
+    await tell(`${printableJson({ status: 'FAILED', action, error: failure })}\n`);
     return codeOf(failure.name);
   } finally {
     process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
@@ -174,15 +176,36 @@ function configurationFor(input: unknown, environment: Environment) {
   }
 }
 
-function deliver(report: Report, { json, out }: Options): void {
-  const document = `${printableJson(report)}\n`;
-  const summary = summaryOf(report);
+/** Writes the report where it is asked for. What fails here is a warning: the run is over, and its outcome stays. */
+async function deliver(report: Report, { json, out }: Options, store: FileStore): Promise<void> {
+  const document = () => `${printableJson(report)}\n`;
   if (out !== undefined) {
-    mkdirSync(out, { recursive: true });
-    writeFileSync(join(out, 'report.json'), document);
-    writeFileSync(join(out, 'report.txt'), summary);
+    const files = { 'report.json': document(), 'report.txt': summaryOf(report) };
+    const written = Object.entries(files).map(([name, text]) => writeReportFile(out, name, text));
+    const warnings = (await Promise.all(written)).filter((warning) => warning !== undefined);
+    if (warnings.length > 0) report.warnings = [...(report.warnings ?? []), ...warnings];
   }
-  process.stdout.write(json ? document : summary);
+  await tell(
+    json ? document() : summaryOf(report),
+    `; the report is ${store.locate(`runs/${report.runId}/report.json`)}`,
+  );
+}
+
+/** Prints a result; where that fails, says so on standard error. */
+async function tell(text: string, elsewhere = ''): Promise<void> {
+  const reason = await print(text);
+  if (reason !== undefined) process.stderr.write(`Warning: cannot write to standard output: ${reason}${elsewhere}\n`);
+}
+
+function storeOf({ state }: Options): FileStore {
+  if (state !== undefined) return new FileStore(state);
+  throw new FactoryError('InvalidConfiguration', 'there is no folder for the state: this user has no home folder', {
+    hint: 'Name a folder with --state, or set HOME or XDG_STATE_HOME to an absolute path.',
+  });
+}
+
+function interrupted(): FactoryError {
+  return new FactoryError('Interrupted', 'the command was interrupted', { hint: 'Start it again.' });
 }
 
 function codeOf(name: string | undefined): number {

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { openSync } from 'node:fs';
 import { createInterface } from 'node:readline/promises';
 import { ReadStream } from 'node:tty';
@@ -15,14 +16,17 @@ export async function confirmOnTerminal(plan: Plan, signal: AbortSignal): Promis
   process.stderr.write(
     `\n${first}${plan.changes.length} fields of Harness will be switched:\n${describeChanges(plan.changes)}\n`,
   );
-  const input = process.stdin.isTTY ? process.stdin : controllingTerminal();
+  // Standard input that carried the execution input has ended.
+  const input = process.stdin.isTTY && !process.stdin.destroyed ? process.stdin : controllingTerminal();
   const terminal = createInterface({ input, output: process.stderr });
   try {
-    const answer = await terminal.question('Go on? [y/N] ', { signal });
+    // A terminal that closes gives no answer; older Node.js versions would leave the question open.
+    const closed = once(terminal, 'close', { signal }).then(() => '');
+    const answer = await Promise.race([terminal.question('Go on? [y/N] ', { signal }), closed]);
     return /^y(?:es)?$/i.test(answer.trim());
   } catch (error) {
-    // Interrupting at the question is an answer too.
-    if (signal.aborted) return false;
+    // Interrupting at the question, or ending the input there (Ctrl-D), is an answer too.
+    if (signal.aborted || (error as NodeJS.ErrnoException).code === 'ABORT_ERR') return false;
     throw error;
   } finally {
     terminal.close();

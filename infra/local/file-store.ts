@@ -3,6 +3,8 @@ import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promise
 import { dirname, join } from 'node:path';
 import { FactoryError } from '../../functions/errors.ts';
 import { assertKey, type ObjectStore } from '../../functions/store/object-store.ts';
+import { cureOf, reasonOf } from './file-failure.ts';
+import { makeFolder } from './make-folder.ts';
 
 /** The object store of local runs: a folder that only its owner can read. */
 export class FileStore implements ObjectStore {
@@ -10,6 +12,15 @@ export class FileStore implements ObjectStore {
 
   constructor(folder: string) {
     this.folder = folder;
+  }
+
+  /** Writes as much as the documents of a run take, and deletes it again. Throws `StoreFailed`. */
+  async prepare(): Promise<void> {
+    const probe = `${randomUUID()}.draft`;
+    const path = join(this.folder, probe);
+    await this.#attempt('write', probe, () =>
+      write(path, new Uint8Array(probeBytes)).finally(() => rm(path, { force: true }).catch(() => undefined)),
+    );
   }
 
   async get(key: string): Promise<Uint8Array | undefined> {
@@ -27,7 +38,7 @@ export class FileStore implements ObjectStore {
         await write(draft, body);
         await rename(draft, path);
       } catch (error) {
-        await rm(draft, { force: true });
+        await rm(draft, { force: true }).catch(() => undefined);
         throw error;
       }
     });
@@ -42,7 +53,7 @@ export class FileStore implements ObjectStore {
     assertKey(key);
     const folder = join(this.folder, key);
     const updated = await this.#attempt('write', key, async () => {
-      await mkdir(folder, { recursive: true, mode: 0o700 });
+      await makeFolder(folder, 0o700);
       const before = Math.max(0, ...(await versionsIn(folder)));
       const current = before === 0 ? undefined : await this.get(`${key}/${before}/body`);
       // Replaced, and cleared away, since it was listed.
@@ -78,13 +89,16 @@ export class FileStore implements ObjectStore {
       if (cause instanceof FactoryError) throw cause;
       const { code } = cause as NodeJS.ErrnoException;
       if (code === 'ENOENT' && verb !== 'write') return undefined;
-      throw new FactoryError('StoreFailed', `cannot ${verb} ${this.locate(key)} (${code ?? String(cause)})`, {
-        hint: 'Make the state folder writable and large enough, or name another one with --state.',
+      throw new FactoryError('StoreFailed', `cannot ${verb} ${this.locate(key)}: ${reasonOf(cause)}`, {
+        hint: `${cureOf(cause, this.folder)}, or name another folder with --state.`,
         cause,
       });
     }
   }
 }
+
+/** Plan, results, snapshot and report of some 50 images. */
+const probeBytes = 256 * 1024;
 
 /** Folders are made when one is missing: of hundreds of objects only the first needs that. */
 async function write(path: string, body: Uint8Array): Promise<void> {
@@ -92,7 +106,7 @@ async function write(path: string, body: Uint8Array): Promise<void> {
     await writeFile(path, body, { mode: 0o600 });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    await makeFolder(dirname(path), 0o700);
     await writeFile(path, body, { mode: 0o600 });
   }
 }
@@ -110,7 +124,7 @@ async function makeVersion(folder: string, version: number, body: Uint8Array): P
     await writeFile(join(draft, 'body'), body, { mode: 0o600 });
     await rename(draft, join(folder, String(version)));
   } catch (error) {
-    await rm(draft, { recursive: true, force: true });
+    await rm(draft, { recursive: true, force: true }).catch(() => undefined);
     if (taken.has((error as NodeJS.ErrnoException).code ?? '')) return false;
     throw error;
   }

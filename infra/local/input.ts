@@ -1,5 +1,8 @@
-import { readFileSync } from 'node:fs';
+import { createReadStream } from 'node:fs';
+import { addAbortSignal, type Readable } from 'node:stream';
 import { FactoryError } from '../../functions/errors.ts';
+import { decodeText, TextError } from '../../functions/text/plain-text.ts';
+import { reasonOf } from './file-failure.ts';
 
 /** An execution input is a page of JSON at most. */
 const limit = 1024 * 1024;
@@ -8,8 +11,12 @@ const limit = 1024 * 1024;
  * Reads the execution input from a file, or from standard input for `-`, and gives it the command's action.
  * Throws `InvalidInput` for what is not JSON, or asks for another action than the command.
  */
-export function readInput(source: string | undefined, action: string): Record<string, unknown> {
-  const input = source === undefined ? {} : parse(source);
+export async function readInput(
+  source: string | undefined,
+  action: string,
+  signal: AbortSignal,
+): Promise<Record<string, unknown>> {
+  const input = source === undefined ? {} : parse(source, await read(source, signal));
   if (typeof input !== 'object' || input === null || Array.isArray(input)) {
     throw invalid(
       `${nameOf(source)} is not a JSON object`,
@@ -29,22 +36,43 @@ export function readInput(source: string | undefined, action: string): Record<st
   return { ...input, action };
 }
 
-function parse(source: string): unknown {
-  let text: string;
+/** Waits for the whole text: a writer may be slow, and a pipe may be set not to block. */
+async function read(source: string, signal: AbortSignal): Promise<Uint8Array> {
+  const stream: Readable = source === '-' ? process.stdin : createReadStream(source);
+  const chunks: Uint8Array[] = [];
+  let length = 0;
   try {
-    text = readFileSync(source === '-' ? 0 : source, 'utf8');
+    for await (const chunk of addAbortSignal(signal, stream) as AsyncIterable<Uint8Array>) {
+      chunks.push(chunk);
+      length += chunk.length;
+      if (length > limit)
+        throw invalid(`${nameOf(source)} is larger than 1 MiB`, 'An execution input is a small JSON object.');
+    }
+    return Buffer.concat(chunks);
   } catch (cause) {
+    signal.throwIfAborted();
+    if (cause instanceof FactoryError) throw cause;
     throw invalid(
-      `cannot read ${nameOf(source)} (${(cause as NodeJS.ErrnoException).code})`,
+      `cannot read ${nameOf(source)}: ${reasonOf(cause)}`,
       'Name a readable file, or - for standard input.',
       cause,
     );
+  } finally {
+    // Else a writer that stays open would keep the command from ending.
+    stream.destroy();
   }
-  if (text.length > limit)
-    throw invalid(`${nameOf(source)} is larger than 1 MiB`, 'An execution input is a small JSON object.');
+}
+
+function parse(source: string, bytes: Uint8Array): unknown {
   try {
-    return JSON.parse(text.replace(/^\uFEFF/, ''));
+    const text = decodeText(bytes);
+    if (text.trim() === '')
+      throw invalid(`${nameOf(source)} is empty`, 'Write the execution input as JSON; {} takes every default.');
+    return JSON.parse(text);
   } catch (cause) {
+    if (cause instanceof FactoryError) throw cause;
+    if (cause instanceof TextError)
+      throw invalid(`${nameOf(source)} is ${cause.message}`, 'Save the execution input as UTF-8.', cause);
     throw invalid(
       `${nameOf(source)} is not JSON: ${(cause as Error).message}`,
       'Check commas, quotes and brackets.',

@@ -1,12 +1,11 @@
-#!/usr/bin/env node
 import { hash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { constants, Script } from 'node:vm';
 import type { main } from './cli.ts';
+import { userFolder } from './user-folder.ts';
 
 /**
  * The installed command: runs its bundle with what V8 compiled of it in an earlier run. The compile cache of Node.js
@@ -19,12 +18,13 @@ declare const bundle: string;
 type Bundle = (exports: { main?: typeof main }, require: NodeJS.Require) => void;
 
 // In the user's own folder, for what is cached there gets executed.
-const folder = join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'harness-ci-image-factory', 'compiled');
+const cache = userFolder('cache', process.env);
+const folder = cache && join(cache, 'compiled');
 // Each command needs another part of the bundle, and a run that failed used less of it than others will.
 const command = (process.argv[2] ?? '').replaceAll(/\W/g, '');
-const [whole, part] = ['whole', 'part'].map((extent) =>
-  join(folder, `${bundle}-${process.version}-${command}-${extent}`),
-) as [string, string];
+const [whole, part] = ['whole', 'part'].map(
+  (extent) => folder && join(folder, `${bundle}-${process.version}-${command}-${extent}`),
+);
 
 const cached = read(whole) ?? read(part);
 const file = join(import.meta.dirname, bundle);
@@ -44,10 +44,11 @@ process.exitCode = await exports.main?.(process.argv.slice(2), process.env);
 const succeeded = process.exitCode === 0;
 // Bad input ends a run before it has begun.
 if (used === undefined && process.exitCode !== 2) keep(succeeded ? whole : part);
-else if (used === part && succeeded) drop(part);
+else if (used !== undefined && used === part && succeeded) drop(used);
 
 /** V8 does not check what it is given; damaged code would end the process. So its digest stands in front of it. */
-function read(path: string): { path: string; compiled: Buffer } | undefined {
+function read(path: string | undefined): { path: string; compiled: Buffer } | undefined {
+  if (path === undefined) return undefined;
   try {
     const bytes = readFileSync(path);
     const compiled = bytes.subarray(32);
@@ -66,7 +67,8 @@ function drop(path: string): void {
   }
 }
 
-function keep(path: string): void {
+function keep(path: string | undefined): void {
+  if (folder === undefined || path === undefined) return;
   // V8 takes compiled code only under the flags that it was made with: those above, and those of functions/http/undici.ts.
   setFlagsFromString('--flush-bytecode --wasm-tier-up --wasm-dynamic-tiering');
   try {

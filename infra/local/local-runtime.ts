@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { awsAdapters } from '../../functions/aws/adapters.ts';
 import { anonymous, type CredentialProvider, firstOf } from '../../functions/oci/auth/credentials.ts';
@@ -10,7 +9,10 @@ import { type RepositoryAdministration, Runtime, type RuntimeParts, type Templat
 import type { Configuration, Environment } from '../../functions/settings/configuration.ts';
 import { FactoryError } from '../../functions/errors.ts';
 import type { ObjectStore } from '../../functions/store/object-store.ts';
+import { decodeText, TextError } from '../../functions/text/plain-text.ts';
+import { reasonOf } from './file-failure.ts';
 import { ownProcess } from './own-process.ts';
+import { homeFolder } from './user-folder.ts';
 
 /** What the tasks work with in a local run: the environment's key, Docker's credentials, and AWS's for ECR. */
 export function createLocalRuntime(
@@ -45,13 +47,25 @@ async function secret(nameOrArn: string): Promise<string> {
 
 /** `$DOCKER_CONFIG/config.json` or `~/.docker/config.json`, as Docker finds it. Read at once: a broken file is bad input. */
 function dockerCredentials(environment: Environment): CredentialProvider {
-  const file = join(environment['DOCKER_CONFIG'] || join(homedir(), '.docker'), 'config.json');
+  const home = homeFolder();
+  const folder = environment['DOCKER_CONFIG'] || (home && join(home, '.docker'));
+  if (folder === undefined) return anonymous;
+  const file = join(folder, 'config.json');
   let text: string;
   try {
-    text = readFileSync(file, 'utf8');
+    text = decodeText(readFileSync(file));
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return anonymous;
-    throw new FactoryError('InvalidConfiguration', `cannot read ${file}`, {
+    if (cause instanceof TextError)
+      throw new FactoryError(
+        'InvalidConfiguration',
+        `cannot use the registry credentials in ${file}: it is ${cause.message}`,
+        {
+          hint: 'Save the file as UTF-8.',
+          cause,
+        },
+      );
+    throw new FactoryError('InvalidConfiguration', `cannot read ${file}: ${reasonOf(cause)}`, {
       hint: 'Make it readable, or set DOCKER_CONFIG to another folder.',
       cause,
     });

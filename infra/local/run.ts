@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { readWorkflowDefinition } from '../workflow-definition.ts';
-import { FactoryError } from '../../functions/errors.ts';
+import { type ErrorName, FactoryError } from '../../functions/errors.ts';
 import type { Plan, Report } from '../../functions/run/documents.ts';
 import { renewalMs, renewLock } from '../../functions/run/lock.ts';
+import { parseErrorCause } from '../../functions/run/workflow-error.ts';
 import type { Runtime } from '../../functions/runtime.ts';
 import { type Definition, runWorkflow } from './engine.ts';
 import { tasks, uninterruptible } from './tasks.ts';
@@ -21,6 +22,7 @@ export async function run({ runtime, input, confirm, signal, runId = newRunId() 
   const definition = JSON.parse(readWorkflowDefinition()) as Definition;
   // A copy, or a person at the question, may take longer than a lock lives. What fails here, the next write notices.
   const renewal = setInterval(() => void renewLock(runId, runtime).catch(() => undefined), renewalMs).unref();
+  let told: Report | undefined;
   const outcome = await runWorkflow(definition, input, runId, async (functionName, payload) => {
     const task = tasks[functionName];
     if (!task) throw new TypeError(`the workflow calls ${functionName}, which has no handler`);
@@ -28,13 +30,18 @@ export async function run({ runtime, input, confirm, signal, runId = newRunId() 
     if (news !== undefined) runtime.progress({ kind: 'note', message: news });
     const interruptible = signal && !uninterruptible.has(functionName);
     const result = await task(payload as never, { runtime, ...(interruptible && { signal }) });
+    if (functionName === 'ReportFunction') told = result as Report;
     return functionName === 'PlanFunction' ? ask(result as object) : result;
   }).finally(() => clearInterval(renewal));
-  const report = await runtime.run(runId).report.find();
+  // The stored report is whole; the one that was returned is there even when it could not be stored.
+  const report =
+    (await runtime
+      .run(runId)
+      .report.find()
+      .catch(() => undefined)) ?? told;
   if (report) return report;
-  throw new FactoryError('UnexpectedError', `the run ended without a report (${outcome.error}: ${outcome.cause})`, {
-    hint: 'This is a bug in the factory. Please report it with the run id.',
-  });
+  const { name, message, hint } = parseErrorCause({ Error: outcome.error ?? 'unknown', Cause: outcome.cause ?? '' });
+  throw new FactoryError(name as ErrorName, `the run ended without a report: ${message}`, { hint });
 
   async function ask(planned: object): Promise<object> {
     const document = runtime.run(runId).plan;

@@ -281,7 +281,12 @@ describe('bad input ends with exit code 2, before any network call', () => {
   it.each([
     ['text that is not JSON', ['sync', '--input', '-'], '{"a"', 'standard input is not JSON'],
     ['a list', ['sync', '--input', '-'], '[]', 'is not a JSON object'],
-    ['a missing file', ['sync', '--input', 'none.json'], '', 'cannot read none.json (ENOENT)'],
+    [
+      'a missing file',
+      ['sync', '--input', 'none.json'],
+      '',
+      'cannot read none.json: no such file or directory (ENOENT)',
+    ],
     [
       'another action than the command',
       ['plan', '--input', '-'],

@@ -18,6 +18,12 @@ export interface CommandResult {
 export interface CommandOptions {
   stdin?: string;
   environment?: Record<string, string>;
+  /** Given to the command before its own file. */
+  nodeOptions?: readonly string[];
+  /** Where standard output goes instead of into the result: the number of an open file. */
+  stdout?: number;
+  /** Whose reader is gone from the start. */
+  unread?: readonly ('stdout' | 'stderr')[];
   /** Gets the running process's id once it has printed something on standard error that matches. */
   when?: { printed: RegExp; act: (pid: number) => void };
 }
@@ -32,7 +38,8 @@ process.on('exit', () => rmSync(installed, { recursive: true, force: true }));
 const bundle = join(import.meta.dirname, '../../infra/local/bundle.ts');
 const { stderr } = spawnSync(process.execPath, [bundle, installed], { encoding: 'utf8' });
 if (stderr !== '') throw new Error(stderr);
-const main = join(installed, 'factory.mjs');
+/** The installed command's file. */
+export const command = join(installed, 'factory.mjs');
 
 /** Everything a run of the installed command needs: the embedded servers, a few images, and an empty home. */
 export async function startSetting() {
@@ -78,29 +85,32 @@ export async function startSetting() {
 
   function factory(args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
     return new Promise((resolve, reject) => {
-      const child = spawn(process.execPath, [main, ...args], {
+      const child = spawn(process.execPath, [...(options.nodeOptions ?? []), command, ...args], {
+        stdio: ['pipe', options.stdout ?? 'pipe', 'pipe'],
         env: { ...environment, ...options.environment },
         cwd: folder,
       });
       const result: CommandResult = { code: null, stdout: '', stderr: '' };
       let { when } = options;
-      child.stdout.on('data', (chunk: Buffer) => (result.stdout += chunk.toString()));
-      child.stderr.on('data', (chunk: Buffer) => {
+      child.stdout?.on('data', (chunk: Buffer) => (result.stdout += chunk.toString()));
+      child.stderr?.on('data', (chunk: Buffer) => {
         result.stderr += chunk.toString();
         if (when?.printed.test(result.stderr) && child.pid !== undefined) {
           when.act(child.pid);
           when = undefined;
         }
       });
+      for (const name of options.unread ?? []) child[name]?.destroy();
       child.on('error', reject);
       child.on('close', (code) => resolve({ ...result, code }));
-      child.stdin.on('error', () => undefined);
-      child.stdin.end(options.stdin ?? '');
+      child.stdin?.on('error', () => undefined);
+      child.stdin?.end(options.stdin ?? '');
     });
   }
 
   return {
     folder,
+    environment,
     harness,
     source: origin,
     target,
