@@ -33,6 +33,8 @@ export interface Sandbox {
   invoke(event: unknown): Promise<unknown>;
   /** What was written to the log so far. */
   log(): string;
+  /** Whether the process has ended. */
+  hasEnded(): boolean;
   close(): Promise<void>;
 }
 
@@ -121,6 +123,7 @@ export async function startSandbox(options: LambdaFunctionOptions): Promise<Sand
     initMs: performance.now() - started,
     log: () => log,
     close,
+    hasEnded: () => child.exitCode !== null || child.signalCode !== null,
     async invoke(event) {
       const response = await waiting.promise;
       waiting = Promise.withResolvers();

@@ -1,0 +1,209 @@
+import { execFile } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { S3Client } from '@aws-sdk/client-s3';
+import {
+  CreateSecretCommand,
+  GetSecretValueCommand,
+  ListSecretsCommand,
+  PutSecretValueCommand,
+  SecretsManagerClient,
+} from '@aws-sdk/client-secrets-manager';
+import {
+  DescribeExecutionCommand,
+  type DescribeExecutionOutput,
+  SFNClient,
+  StartExecutionCommand,
+} from '@aws-sdk/client-sfn';
+import { SNSClient, SubscribeCommand } from '@aws-sdk/client-sns';
+import { CreateQueueCommand, ReceiveMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
+import { S3ObjectStore } from '../../functions/aws/s3-object-store.ts';
+import type { Report } from '../../functions/run/documents.ts';
+import type { Lock } from '../../functions/run/lock.ts';
+import { RunDocuments } from '../../functions/run/run-documents.ts';
+import { getJson } from '../../functions/store/object-store.ts';
+import { type EmbeddedHarnessApi, startHarnessApi } from '../../infra/local/embedded/harness-api/server.ts';
+import type { Images } from '../../infra/local/embedded/harness-api/state.ts';
+import { type Registry, startRegistry } from '../../infra/local/embedded/registry/server.ts';
+import { pushSamples } from '../../infra/local/embedded/sample-images.ts';
+import { region } from '../aws/moto-server.ts';
+import { pullThrough } from '../tasks/factory.ts';
+import { Functions } from './functions.ts';
+import { type LocalStack, startLocalStack } from './localstack.ts';
+
+const root = join(import.meta.dirname, '../..');
+/** The account of LocalStack's credentials. */
+const account = '000000000000';
+const apiKeySecret = 'harness-ci-image-factory/api-key';
+const pollMs = 100;
+/** Longer than any execution here takes. */
+const executionMs = 120_000;
+
+/** What `cdk deploy` prints, by output. */
+type Outputs = Readonly<
+  Record<
+    'StateMachineArn' | 'StateBucketName' | 'NotificationTopicArn' | 'WebhookUrl' | 'WebhookTokenSecretName',
+    string
+  >
+>;
+
+/** The unmodified app, deployed by the CDK's own command line, and what is outside of AWS. */
+export interface Deployment {
+  aws: LocalStack;
+  functions: Functions;
+  outputs: Outputs;
+  harness: EmbeddedHarnessApi;
+  source: Registry;
+  target: Registry;
+  /** `host:port/mirror` */
+  registry: string;
+  /** Starts an execution and returns its ARN. Its name is the run id. */
+  start(runId: string, input: object): Promise<string>;
+  /** Waits until an execution has ended. */
+  ended(executionArn: string): Promise<DescribeExecutionOutput>;
+  /** Starts an execution, and waits for its end. */
+  run(runId: string, input: object): Promise<DescribeExecutionOutput>;
+  /** The report document of a run; `undefined` when it has none. */
+  report(runId: string): Promise<Report | undefined>;
+  /** Who holds the lock of the Harness account; `null` when it is free. */
+  lock(): Promise<Lock | null | undefined>;
+  /** The overrides of Harness now. */
+  overrides(): Images;
+  /** What the topic was told since the last call. */
+  notifications(): Promise<{ subject: string; message: string }[]>;
+  /** Gives Harness its own images, as in an account that nothing was changed in. */
+  forget(): void;
+  /** The token that the deployment generated for its webhook. */
+  webhookToken(): Promise<string>;
+  /** Stores another API key. */
+  storeApiKey(key: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** @param images what Harness has by default, by field */
+export async function deploy(images: Readonly<Images>): Promise<Deployment> {
+  await using started = new AsyncDisposableStack();
+  const keep = <T extends { close(): Promise<void> }>(part: T) => started.adopt(part, (it) => it.close());
+  const folder = mkdtempSync(join(tmpdir(), 'deployed-'));
+  started.defer(() => rmSync(folder, { recursive: true, force: true }));
+
+  const harness = keep(await startHarnessApi({ defaults: { ci: { K8: { ...images }, VM: {} } } }));
+  const source = keep(await startRegistry());
+  const target = keep(await startRegistry());
+  pushSamples(source, [...new Set(Object.values(images))], { layerBytes: 300 });
+  pullThrough(harness, `http://${target.host}`);
+  const registry = `${target.host}/mirror`;
+
+  let functions: Functions | undefined;
+  const aws = keep(
+    await startLocalStack(folder, async (call) => {
+      if (!functions) throw new Error(`${call.name} was invoked before it was deployed`);
+      return functions.invoke(call);
+    }),
+  );
+  functions = keep(new Functions({ AWS_ENDPOINT_URL: aws.config.endpoint }));
+
+  const secrets = new SecretsManagerClient(aws.config);
+  started.defer(() => secrets.destroy());
+  await secrets.send(new CreateSecretCommand({ Name: apiKeySecret, SecretString: harness.apiKey }));
+
+  const outputsFile = join(folder, 'outputs.json');
+  const settings = {
+    HARNESS_URL: harness.url,
+    REGISTRY_NAME: registry,
+    SOURCE_REGISTRY: source.host,
+    SCHEDULE: 'off',
+    WEBHOOK: 'on',
+  };
+  const cdk = (...command: string[]) =>
+    promisify(execFile)(process.execPath, [join(root, 'node_modules/aws-cdk/bin/cdk'), ...command], {
+      cwd: root,
+      maxBuffer: 64 * 1024 * 1024,
+      env: {
+        PATH: process.env['PATH'],
+        HOME: folder,
+        ...aws.environment,
+        AWS_DEFAULT_REGION: region,
+        CDK_HOME: folder,
+        CDK_DISABLE_CLI_TELEMETRY: 'true',
+        ...settings,
+      },
+    });
+  await cdk('bootstrap', `aws://${account}/${region}`, '--no-notices');
+  const output = ['--output', join(folder, 'cdk.out'), '--outputs-file', outputsFile];
+  await cdk('deploy', '--require-approval', 'never', '--no-notices', ...output);
+  const outputs = (JSON.parse(readFileSync(outputsFile, 'utf8')) as { HarnessCiImageFactory: Outputs })
+    .HarnessCiImageFactory;
+
+  const sfn = new SFNClient(aws.config);
+  const s3 = new S3Client(aws.config);
+  const sqs = new SQSClient(aws.config);
+  started.defer(() => [sfn, s3, sqs].forEach((client) => client.destroy()));
+  const QueueUrl = await subscribe(outputs.NotificationTopicArn, aws, sqs);
+  const store = new S3ObjectStore(outputs.StateBucketName, s3);
+
+  const start: Deployment['start'] = async (name, input) => {
+    const command = { stateMachineArn: outputs.StateMachineArn, name, input: JSON.stringify(input) };
+    const { executionArn = '' } = await sfn.send(new StartExecutionCommand(command));
+    return executionArn;
+  };
+  const ended: Deployment['ended'] = async (executionArn) => {
+    for (const deadline = Date.now() + executionMs; Date.now() < deadline; await sleep(pollMs)) {
+      const execution = await sfn.send(new DescribeExecutionCommand({ executionArn }));
+      if (execution.status !== 'RUNNING') return execution;
+    }
+    throw new Error(`${executionArn} did not end within ${executionMs} ms`);
+  };
+  const whole = started.move();
+  return {
+    aws,
+    functions,
+    outputs,
+    harness,
+    source,
+    target,
+    registry,
+    start,
+    ended,
+    run: async (runId, input) => ended(await start(runId, input)),
+    report: (runId) => new RunDocuments(store, runId).report.find(),
+    lock: () => getJson<Lock | null>(store, `locks/${harness.accountId}.json`),
+    overrides: () => ({ ...harness.state[harness.accountId]?.ci.K8 }),
+    async notifications() {
+      const { Messages = [] } = await sqs.send(
+        new ReceiveMessageCommand({ QueueUrl, MaxNumberOfMessages: 10, WaitTimeSeconds: 1 }),
+      );
+      return Messages.map(({ Body = '' }) => JSON.parse(Body) as { Subject: string; Message: string }).map(
+        ({ Subject: subject, Message: message }) => ({ subject, message }),
+      );
+    },
+    forget() {
+      const stored = harness.state[harness.accountId];
+      if (stored) stored.ci.K8 = {};
+    },
+    async webhookToken() {
+      // LocalStack generates names with more dashes than AWS does, which the CDK takes for the end of the name.
+      const { SecretList = [] } = await secrets.send(new ListSecretsCommand({}));
+      const found = SecretList.find(({ Name = '' }) => Name.startsWith(outputs.WebhookTokenSecretName));
+      const { SecretString = '' } = await secrets.send(new GetSecretValueCommand({ SecretId: found?.Name }));
+      return (JSON.parse(SecretString) as { current: string }).current;
+    },
+    async storeApiKey(SecretString) {
+      await secrets.send(new PutSecretValueCommand({ SecretId: apiKeySecret, SecretString }));
+    },
+    close: () => whole.disposeAsync(),
+  };
+}
+
+async function subscribe(TopicArn: string, aws: LocalStack, sqs: SQSClient): Promise<string> {
+  const QueueName = 'outcomes';
+  const { QueueUrl = '' } = await sqs.send(new CreateQueueCommand({ QueueName }));
+  const sns = new SNSClient(aws.config);
+  const Endpoint = `arn:aws:sqs:${region}:${account}:${QueueName}`;
+  await sns.send(new SubscribeCommand({ TopicArn, Protocol: 'sqs', Endpoint }));
+  sns.destroy();
+  return QueueUrl;
+}

@@ -1,0 +1,128 @@
+import { type LambdaFunctionOptions, type Sandbox, startSandbox } from '../aws/lambda-function.ts';
+
+/** An invocation as LocalStack passes it on. */
+export type Call = LambdaFunctionOptions & { payload: unknown };
+
+export type Reply =
+  | { result: unknown }
+  | { functionError: { errorType: string; errorMessage: string } }
+  | { serviceError: { code: string; message: string; status: number } };
+
+/** What goes wrong with invocations of a task. */
+export interface Fault {
+  /**
+   * - `not-run`: Lambda refuses the invocation with `code`
+   * - `dies-before`: the process dies before the function begins
+   * - `dies-after`: the process dies when the function has done its work, before it returns
+   */
+  kind: 'not-run' | 'dies-before' | 'dies-after';
+  /** With `not-run`: name and status of the error. */
+  code?: string;
+  status?: number;
+  /** How many invocations meet it. Default: 1. */
+  times?: number;
+}
+
+/** An invocation that waits. */
+export interface Held {
+  payload: unknown;
+  release(): void;
+}
+
+/**
+ * The functions of a deployment, each run from its deployed zip by processes of this machine. A process works on one event
+ * at a time and is reused, as Lambda reuses a sandbox.
+ */
+export class Functions {
+  /** Task and outcome of every invocation, in order of their end. */
+  readonly calls: { task: string; outcome: string }[] = [];
+  readonly #environment: Readonly<Record<string, string>>;
+  readonly #idle = new Map<string, Sandbox[]>();
+  readonly #all = new Set<Sandbox>();
+  readonly #faults = new Map<string, Fault>();
+  readonly #holds = new Map<string, (held: Held) => void>();
+
+  /** @param environment added to the environment of every function */
+  constructor(environment: Readonly<Record<string, string>>) {
+    this.#environment = environment;
+  }
+
+  /** Makes the next invocations of a task fail. */
+  fail(task: string, fault: Fault): void {
+    this.#faults.set(task, { times: 1, ...fault });
+  }
+
+  /** Holds the next invocation of a task, and resolves when it has arrived. */
+  hold(task: string): Promise<Held> {
+    const { promise, resolve } = Promise.withResolvers<Held>();
+    this.#holds.set(task, resolve);
+    return promise;
+  }
+
+  async invoke({ payload, ...options }: Call): Promise<Reply> {
+    const task = options.environment['TASK'] ?? options.name;
+    const held = this.#holds.get(task);
+    if (held) {
+      this.#holds.delete(task);
+      const { promise, resolve } = Promise.withResolvers<void>();
+      held({ payload, release: resolve });
+      await promise;
+    }
+    const reply = await this.#answer(task, { ...options, payload });
+    const outcome =
+      'result' in reply ? 'ok' : 'functionError' in reply ? reply.functionError.errorType : reply.serviceError.code;
+    this.calls.push({ task, outcome });
+    return reply;
+  }
+
+  /** Ends every process, as Lambda does after a while. */
+  async close(): Promise<void> {
+    const all = [...this.#all];
+    this.#all.clear();
+    this.#idle.clear();
+    await Promise.all(all.map((sandbox) => sandbox.close()));
+  }
+
+  async #answer(task: string, call: Call): Promise<Reply> {
+    const fault = this.#takeFault(task);
+    if (fault?.kind === 'not-run') {
+      const { code = 'ServiceException', status = 502 } = fault;
+      return { serviceError: { code, message: 'injected', status } };
+    }
+    const died: Reply = {
+      functionError: { errorType: 'Runtime.ExitError', errorMessage: 'Runtime exited with error: signal: killed' },
+    };
+    if (fault?.kind === 'dies-before') return died;
+    const { payload, ...options } = call;
+    const idle = this.#idle.get(options.name) ?? [];
+    this.#idle.set(options.name, idle);
+    let sandbox = idle.pop();
+    if (!sandbox) {
+      sandbox = await startSandbox({ ...options, environment: { ...options.environment, ...this.#environment } });
+      this.#all.add(sandbox);
+    }
+    try {
+      const result = await sandbox.invoke(payload);
+      if (fault === undefined) {
+        idle.push(sandbox);
+        return { result: result ?? null };
+      }
+    } catch (error) {
+      const { name, message } = error as Error;
+      if (sandbox.hasEnded()) return died;
+      idle.push(sandbox);
+      return { functionError: { errorType: name, errorMessage: message } };
+    }
+    this.#all.delete(sandbox);
+    await sandbox.close();
+    return died;
+  }
+
+  #takeFault(task: string): Fault | undefined {
+    const fault = this.#faults.get(task);
+    if (!fault) return undefined;
+    fault.times = (fault.times ?? 1) - 1;
+    if (fault.times <= 0) this.#faults.delete(task);
+    return fault;
+  }
+}

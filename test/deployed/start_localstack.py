@@ -1,0 +1,96 @@
+"""An AWS on loopback without containers: LocalStack, whose Lambda functions are run by the test process.
+
+Usage: start_localstack.py PORT CALLBACK_URL FASTER
+
+Serves the AWS API on PORT of 127.0.0.1. Each invocation of a Lambda function is POSTed to CALLBACK_URL as
+{"name", "folder", "memoryMiB", "timeoutSeconds", "environment", "payload"}, and answered with one of
+{"result": value}                     the function returned value
+{"functionError": {...}}              the function failed, or its process died
+{"serviceError": {"code", "message", "status"}}   Lambda did not run it
+
+Waits between the states of an execution, and between retries, are FASTER times as short as the definition says.
+Ends when standard input does, so that it cannot outlive the process that started it.
+"""
+
+import json
+import os
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from types import SimpleNamespace
+
+port, callback_url, faster = sys.argv[1], sys.argv[2], float(sys.argv[3])
+# LocalStack reads its configuration from the environment when its modules are loaded.
+os.environ.update(
+    GATEWAY_LISTEN=f"127.0.0.1:{port}",
+    FILESYSTEM_ROOT=os.path.join(os.getcwd(), "localstack"),
+    DNS_ADDRESS="0",
+    SKIP_SSL_CERT_DOWNLOAD="1",
+    DISABLE_EVENTS="1",
+    OVERRIDE_IN_DOCKER="0",
+    CFN_VERBOSE_ERRORS="1",
+)
+
+from localstack.aws.api import CommonServiceException
+from localstack.runtime import main
+from localstack.services.lambda_.invocation.docker_runtime_executor import DockerRuntimeExecutor
+from localstack.services.lambda_.invocation.lambda_models import InvocationResult
+from localstack.services.lambda_.invocation.version_manager import LambdaVersionManager
+from localstack.services.stepfunctions.asl.component.common.retry import retrier_decl
+from localstack.services.stepfunctions.asl.component.state.state_wait.wait_function.wait_function import WaitFunction
+
+# No proxy of the environment may come between the two processes.
+opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def invoke(self, *, invocation):
+    """Takes the place of LambdaVersionManager.invoke, which would start a container."""
+    config = self.function_version.config
+    call = {
+        "name": self.function_version.id.function_name,
+        "folder": str(config.code.get_unzipped_code_location()),
+        "memoryMiB": config.memory_size,
+        "timeoutSeconds": config.timeout,
+        "environment": dict(config.environment or {}),
+        "payload": json.loads(invocation.payload or b"null"),
+    }
+    request = urllib.request.Request(callback_url, json.dumps(call).encode(), {"content-type": "application/json"})
+    with opener.open(request) as response:
+        reply = json.load(response)
+    if "serviceError" in reply:
+        error = reply["serviceError"]
+        raise CommonServiceException(error["code"], error["message"], status_code=error["status"])
+    failed = "functionError" in reply
+    return InvocationResult(
+        request_id=invocation.request_id,
+        payload=json.dumps(reply["functionError"] if failed else reply["result"]).encode(),
+        is_error=failed,
+        logs="",
+        executed_version="$LATEST",
+    )
+
+
+def unpack(cls, function_version):
+    function_version.config.code.prepare_for_execution()
+
+
+LambdaVersionManager.invoke = invoke
+DockerRuntimeExecutor.validate_environment = classmethod(lambda cls: True)
+DockerRuntimeExecutor.prepare_version = classmethod(unpack)
+DockerRuntimeExecutor.cleanup_version = classmethod(lambda cls, function_version: None)
+
+# What is tested is the order of things, not their pace.
+retrier_decl.time = SimpleNamespace(sleep=lambda seconds: time.sleep(seconds / faster))
+WaitFunction._wait_interval = lambda self, env, wait_seconds: time.sleep(wait_seconds / faster)
+
+
+def end_with_parent():
+    sys.stdin.read()
+    # At once, also past executions that still run.
+    os._exit(0)
+
+
+threading.Thread(target=end_with_parent, daemon=True).start()
+main.main()
