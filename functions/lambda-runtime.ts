@@ -1,6 +1,6 @@
 import { log } from './call-log.ts';
 import { FactoryError } from './errors.ts';
-import { anonymous, type CredentialProvider, firstOf } from './oci/auth/credentials.ts';
+import { anonymous, type CredentialProvider, inOrder, type Login } from './oci/auth/credentials.ts';
 import { dockerConfigCredentials } from './oci/auth/docker-config.ts';
 import { Runtime, type RuntimeParts } from './runtime.ts';
 import { type Environment, parseConfiguration } from './settings/configuration.ts';
@@ -32,7 +32,7 @@ function createRuntime(environment: Environment, parts: Partial<RuntimeParts> = 
     configuration,
     store: new S3ObjectStore(bucket),
     harnessApiKey: async () => harnessApiKey ?? readSecret(harnessApiKeySecret ?? ''),
-    credentials: firstOf(
+    credentials: inOrder(
       aws.credentials,
       registryCredentialsSecret === undefined ? anonymous : secretCredentials(registryCredentialsSecret),
     ),
@@ -42,11 +42,34 @@ function createRuntime(environment: Environment, parts: Partial<RuntimeParts> = 
   });
 }
 
-/** A Docker `config.json` in a secret, read when a registry first asks for credentials. */
+/**
+ * A Docker `config.json` in a secret, read when a registry first asks for credentials, and again after a refusal. One that
+ * cannot be read is a login that fails: it is of no matter where another is let in.
+ */
 function secretCredentials(name: string): CredentialProvider {
+  const origin = `the secret ${name}`;
   return {
-    async credentials(registry) {
-      return dockerConfigCredentials(await readSecret(name), `secret ${name}`).credentials(registry);
+    async logins(registry, repository) {
+      const read = async (refresh: boolean) =>
+        dockerConfigCredentials(await readSecret(name, { refresh }), origin).logins(registry, repository);
+      try {
+        return (await read(false)).map((login) => renewable(login, () => read(true)));
+      } catch (error) {
+        return [{ name: origin, credentials: () => Promise.reject(error as Error) }];
+      }
+    },
+  };
+}
+
+/** The same login, which from the second time on is looked up in `read` again. */
+function renewable(login: Login, read: () => Promise<readonly Login[]>): Login {
+  let isRead = false;
+  return {
+    name: login.name,
+    async credentials() {
+      const current = isRead ? (await read()).find(({ name }) => name === login.name) : login;
+      isRead = true;
+      return current?.credentials();
     },
   };
 }

@@ -3,6 +3,7 @@ import type { STSClientConfig } from '@aws-sdk/client-sts';
 import { type ErrorName, FactoryError } from '../errors.ts';
 import { networkFailure } from '../http/network-error.ts';
 import { ecrHosts } from '../oci/aws-partitions.ts';
+import type { CredentialProvider, Login } from '../oci/auth/credentials.ts';
 import { assumeRole, callerAccount } from './assumed-role.ts';
 import { clientConfig } from './client-config.ts';
 
@@ -88,13 +89,17 @@ interface Token {
 const renewBeforeExpiryMs = 3_600_000;
 
 /** Passwords for ECR registries out of IAM: one request per registry and half day, however many callers. */
-export class EcrCredentials {
+export class EcrCredentials implements CredentialProvider {
   readonly #clients: EcrClients;
   readonly #tokens = new Map<string, { token: Promise<Token>; renewAt: number }>();
 
   /** `config` (endpoint, credentials) is for tests; on AWS the role of the function counts, or `roleArn`. */
   constructor(config: EcrConfig = {}) {
     this.#clients = new EcrClients(config);
+  }
+
+  async logins(host: string): Promise<Login[]> {
+    return parseEcrHost(host) ? [{ name: 'the AWS credentials', credentials: () => this.credentials(host) }] : [];
   }
 
   /**

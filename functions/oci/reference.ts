@@ -126,6 +126,25 @@ export function isLoopback(registry: string): boolean {
   return name === 'localhost' || name === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(name);
 }
 
+/** Docker Hub under each of its names. */
+export function isDockerHub(registry: string): boolean {
+  return registry === 'docker.io' || registry === 'index.docker.io' || registry === 'registry-1.docker.io';
+}
+
+/**
+ * The same image as Docker Hub names its repositories, which have two parts: `alpine` is `library/alpine`. References to
+ * other registries stay as they are.
+ */
+export function atDockerHub(reference: Reference): Reference {
+  if (!isDockerHub(reference.registry)) return reference;
+  const parts = reference.repository.split('/');
+  if (parts.length === 1) return { ...reference, repository: `library/${reference.repository}` };
+  // Only official images are below `library`: the name has a namespace of its own.
+  return parts.length > 2 && parts[0] === 'library'
+    ? { ...reference, repository: parts.slice(1).join('/') }
+    : reference;
+}
+
 function looksLikeRegistry(component: string): boolean {
   return component === 'localhost' || component.includes('.') || component.includes(':');
 }

@@ -4,7 +4,7 @@ import { retry, type RetryOptions, type Verdict } from '../http/retry.ts';
 import { isPageType } from '../http/reason-text.ts';
 import { readBody, type Request, type Response, type Transport } from '../http/transport.ts';
 import { waitFor } from '../http/wait-for.ts';
-import { Authorizer, type Scope, trustTokenHost } from './auth/authorizer.ts';
+import { Authorizer, type Scope, type Session, trustTokenHost } from './auth/authorizer.ts';
 import type { CredentialProvider } from './auth/credentials.ts';
 import { HostLimits, type Lane, type Slot } from './limits.ts';
 import { Pace } from './pace.ts';
@@ -56,6 +56,8 @@ export interface ReadLimit {
 /** The longest pause that a registry may ask for, in milliseconds; one that wants more has failed for this run. */
 export const longestPauseMs = 120_000;
 const maxRedirects = 5;
+/** Answers that other credentials may turn into success. */
+const refusals = new Set([401, 403]);
 const redirectStatuses = new Set([301, 302, 303, 307, 308]);
 
 /** One registry: sends requests with authentication, redirects and retries. The verbs stand in files of their own. */
@@ -89,6 +91,7 @@ export class Registry {
       provider: options.credentials,
       transport: options.transport,
       trustedTokenHosts: options.trustedTokenHosts ?? [],
+      onNote: options.onNote,
     });
   }
 
@@ -206,21 +209,47 @@ export class Registry {
   async #authorized(request: RegistryRequest): Promise<Response> {
     const url = this.#url(request.target);
     // Credentials are for the registry alone, not for a storage host that an upload session may live on.
-    const ours = url.origin === this.#origin.origin;
-    const sent = ours ? await this.#authorizer.header(request.scopes, request.signal) : undefined;
-    const answer = await this.#follow(request, url, sent);
-    // Only the registry's own challenge counts: a storage host must not steer how we log in.
-    if (!ours || answer.host !== url.host) return this.#accept(request, answer);
-    const challenge = await this.#challengeOf(answer.response, request, sent);
-    if (
-      challenge === undefined ||
-      !(await this.#learn(answer.response, challenge, request, sent)) ||
-      isStream(request.body)
-    )
-      return this.#accept(request, answer);
-    await answer.response.body.dump();
-    const header = await this.#authorizer.header(request.scopes, request.signal);
-    return this.#accept(request, await this.#follow(request, url, header));
+    const session = url.origin === this.#origin.origin ? this.#authorizer.session(request) : undefined;
+    for (;;) {
+      const sent = await session?.header();
+      const answer = await this.#follow(request, url, sent);
+      const { response } = answer;
+      // Only the registry's own refusal counts: a storage host must not steer how we log in.
+      if (!session || answer.host !== url.host) return this.#accept(request, answer);
+      if (!refusals.has(response.status) || (response.status === 401 && request.expect.includes(401))) {
+        session.accepted();
+        return this.#accept(request, answer);
+      }
+      const verdict = await this.#retryRefused(request, answer, session);
+      if (verdict === 'again') continue;
+      if (verdict === undefined || request.expect.includes(response.status)) return this.#accept(request, answer);
+      throw verdict;
+    }
+  }
+
+  /** `again` when other credentials, or a new token, may be let in; else what to throw, unless that is the answer's own. */
+  async #retryRefused(request: RegistryRequest, answer: Answer, session: Session): Promise<unknown> {
+    const { response, authorization } = answer;
+    const { status } = response;
+    const challenge = await this.#challengeOf(response, request, authorization);
+    // A stream is gone. Whoever sends all of it again does so with a new token.
+    const once = isStream(request.body);
+    if (once && status === 403) return undefined;
+    let failure: RegistryFailure | undefined;
+    const describe = async () => (failure ??= await failureOf(this.name, request, response, { authorization }));
+    try {
+      if (await session.refused({ status, challenge, failure: describe }, authorization)) {
+        if (once) return failure;
+        if (!failure) await response.body.dump();
+        return 'again';
+      }
+    } catch (error) {
+      await response.body.dump();
+      throw error;
+    }
+    const first = session.end() ?? failure;
+    if (first !== undefined && !request.expect.includes(status) && !failure) await response.body.dump();
+    return first;
   }
 
   /** What a refusal says about logging in; `undefined` when it is none, or does not say. */
@@ -229,9 +258,7 @@ export class Registry {
     request: RegistryRequest,
     sent: string | undefined,
   ): Promise<string | undefined> {
-    const { status } = response;
-    if ((status !== 401 && status !== 403) || (status === 401 && request.expect.includes(401))) return undefined;
-    const challenge = status === 401 ? response.header('www-authenticate') : undefined;
+    const challenge = response.status === 401 ? response.header('www-authenticate') : undefined;
     if (challenge !== undefined || sent !== undefined) return challenge;
     // Google's registry refused strangers without a word and named its token service at the API's root
     // (https://github.com/containerd/containerd/issues/1318).
@@ -253,20 +280,6 @@ export class Registry {
     }
   }
 
-  async #learn(
-    response: Response,
-    challenge: string,
-    request: RegistryRequest,
-    sent: string | undefined,
-  ): Promise<boolean> {
-    try {
-      return await this.#authorizer.learn(challenge, request.scopes, sent);
-    } catch (error) {
-      await response.body.dump();
-      throw error;
-    }
-  }
-
   async #accept(request: RegistryRequest, { response, host, authorization }: Answer): Promise<Response> {
     if (host === this.#origin.host) this.#observe(response);
     const isPage =
@@ -277,11 +290,11 @@ export class Registry {
     const party = storage ? `its storage host ${host}` : host === this.#origin.host ? undefined : host;
     const failure = await failureOf(this.name, request, response, { party, authorization });
     if (isPage) throw failure;
-    throw storage ? storageRefusal(failure, host) : await this.#withheld(failure, host);
+    throw storage ? storageRefusal(failure, host) : await this.#withheld(failure, request, host);
   }
 
   /** Adds that credentials were withheld on purpose, if that may be why we were refused. */
-  async #withheld(failure: RegistryFailure, host: string): Promise<RegistryFailure> {
+  async #withheld(failure: RegistryFailure, request: RegistryRequest, host: string): Promise<RegistryFailure> {
     if (!mayNeedCredentials.has(failure.name)) return failure;
     if (host !== this.#origin.host) {
       return failure.because(
@@ -289,7 +302,7 @@ export class Registry {
         `Correct the external address in the settings of ${this.name}: it sends us to ${host}.`,
       );
     }
-    const withheldFrom = await this.#authorizer.withheldFrom();
+    const withheldFrom = await this.#authorizer.withheldFrom(request);
     if (withheldFrom === undefined) return failure;
     return failure.because(
       `the configured credentials were withheld from the token service ${withheldFrom}`,

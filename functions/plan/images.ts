@@ -5,6 +5,7 @@ import type { Image } from '../oci/image.ts';
 import type { Manifest } from '../oci/manifest.ts';
 import { resolveTag } from '../oci/manifests.ts';
 import {
+  atDockerHub,
   formatReference,
   type ImageName,
   type Reference,
@@ -140,7 +141,8 @@ async function expectedDigest(
 /** In order. A default that names its own registry has only that one. */
 function candidatesOf(name: ImageName, { sources }: Pick<ImageSettings, 'sources'>): Reference[] {
   const { registry } = name;
-  return registry === undefined ? sources.map((source) => relocate(name, source)) : [{ ...name, registry }];
+  const references = registry === undefined ? sources.map((source) => relocate(name, source)) : [{ ...name, registry }];
+  return references.map(atDockerHub);
 }
 
 /** The root manifest that belongs at the target when it differs from the source's, because platforms are left out. */

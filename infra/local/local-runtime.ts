@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { awsAdapters } from '../../functions/aws/adapters.ts';
-import { anonymous, type CredentialProvider, firstOf } from '../../functions/oci/auth/credentials.ts';
+import { anonymous, type CredentialProvider, inOrder } from '../../functions/oci/auth/credentials.ts';
 import { dockerConfigCredentials } from '../../functions/oci/auth/docker-config.ts';
 import type { ImageScans } from '../../functions/oci/image-scans.ts';
 import { profileOf } from '../../functions/oci/profile.ts';
@@ -29,7 +29,7 @@ export function createLocalRuntime(
     configuration,
     store,
     harnessApiKey: () => harnessApiKey(configuration),
-    credentials: firstOf(dockerCredentials(environment), aws.credentials),
+    credentials: inOrder(variableCredentials(environment), dockerCredentials(environment), aws.credentials),
     onProgress,
     lock: { waitMs: lockWaitMs, process: ownProcess },
     callbackTarget: callbackUrlSecret === undefined ? undefined : () => secret(callbackUrlSecret),
@@ -43,6 +43,12 @@ async function harnessApiKey({ harnessApiKey, harnessApiKeySecret }: Configurati
 async function secret(nameOrArn: string): Promise<string> {
   const { readSecret } = await import('../../functions/aws/secrets.ts');
   return readSecret(nameOrArn);
+}
+
+/** The `config.json` that a CI system keeps in a variable, as GitLab's runners and Docker read it: before the file. */
+function variableCredentials(environment: Environment): CredentialProvider {
+  const text = environment['DOCKER_AUTH_CONFIG']?.trim();
+  return text ? dockerConfigCredentials(text, 'DOCKER_AUTH_CONFIG') : anonymous;
 }
 
 /** `$DOCKER_CONFIG/config.json` or `~/.docker/config.json`, as Docker finds it. Read at once: a broken file is bad input. */
@@ -82,7 +88,7 @@ function awsWhenNeeded(configuration: Configuration) {
   const aws = () =>
     (loading ??= import('../../functions/aws/adapters.ts').then((adapters) => adapters.awsAdapters(configuration)));
   const credentials: CredentialProvider = {
-    credentials: async (registry) => (isEcr(registry) ? (await aws()).credentials.credentials(registry) : undefined),
+    logins: async (registry) => (isEcr(registry) ? (await aws()).credentials.logins(registry) : []),
   };
   const repositories: RepositoryAdministration = {
     ensure: async (registry, repository) =>

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
-import type { CredentialProvider, Credentials } from '../../functions/oci/auth/credentials.ts';
+import type { Credentials } from '../../functions/oci/auth/credentials.ts';
 import { getManifest, resolveTag } from '../../functions/oci/manifests.ts';
-import { always, connect, copy, errorOf, everything, expectWhole } from './connect.ts';
+import { always, connect, copy, errorOf, everything, expectWhole, reading } from './connect.ts';
 import { ada, bearer, image, name, repository, start, users } from './guarded-registry.ts';
 
 const wrong: Credentials = { username: 'ada', password: 'wr0ng-s3cret' };
@@ -42,7 +42,7 @@ describe('Basic authentication', () => {
   it('asks the provider again when its credentials have run out', async () => {
     const registry = await start({ kind: 'basic', users });
     const answers = [wrong, ada];
-    const provider: CredentialProvider = { credentials: async () => answers.shift() ?? ada };
+    const provider = reading(async () => answers.shift() ?? ada);
     const source = repository(registry.host, undefined, { credentials: provider });
     expect((await errorOf(resolveTag(source, '1'))).name).toBe('RegistryUnauthorized');
     expect(await resolveTag(source, '1')).toBe(image.digest);
@@ -148,8 +148,8 @@ describe('Bearer authentication', () => {
     const registry = await bearer();
     const error = await errorOf(resolveTag(repository(registry.host, { registryToken: 'made-up-s3cret' }), '1'));
     expect(error.name).toBe('RegistryUnauthorized');
-    expect(registry.requests.at(-1)?.headers['authorization']).toBe('Bearer');
-    expect(registry.tokens.requests).toEqual([]);
+    expect(registry.requests.map(({ headers }) => headers['authorization'])).toContain('Bearer');
+    expect(registry.tokens.requests.map(({ user }) => user)).not.toContain('ada');
     expect(everything(error)).not.toContain('s3cret');
   });
 
@@ -166,7 +166,8 @@ describe('Bearer authentication', () => {
         expect(error.message).toContain(fact);
       }
       expect(everything(error)).not.toContain('s3cret');
-      expect(registry.tokens.requests).toHaveLength(1);
+      // The last request is a stranger's, which many registries answer.
+      expect(registry.tokens.requests.map(({ status }) => status)).toEqual([401, expect.any(Number)]);
     },
   );
 
@@ -182,12 +183,10 @@ describe('Bearer authentication', () => {
     const current = { ada: 'first' };
     const registry = await bearer({ users: current });
     let asked = 0;
-    const provider: CredentialProvider = {
-      credentials: async () => {
-        asked++;
-        return { username: 'ada', password: current.ada };
-      },
-    };
+    const provider = reading(async () => {
+      asked++;
+      return { username: 'ada', password: current.ada };
+    });
     const source = repository(registry.host, undefined, { credentials: provider });
     await resolveTag(source, '1');
     current.ada = 'second';
@@ -200,12 +199,10 @@ describe('Bearer authentication', () => {
   it('asks a provider again that failed', async () => {
     const registry = await bearer();
     let asked = 0;
-    const provider: CredentialProvider = {
-      credentials: async () => {
-        if (asked++ === 0) throw new Error('the keychain is locked');
-        return ada;
-      },
-    };
+    const provider = reading(async () => {
+      if (asked++ === 0) throw new Error('the keychain is locked');
+      return ada;
+    });
     const source = repository(registry.host, undefined, { credentials: provider });
     await expect(resolveTag(source, '1')).rejects.toThrow('the keychain is locked');
     expect(await resolveTag(source, '1')).toBe(image.digest);

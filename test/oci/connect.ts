@@ -1,5 +1,10 @@
 import { Transport, type TransportOptions } from '../../functions/http/transport.ts';
-import { anonymous, type CredentialProvider, type Credentials } from '../../functions/oci/auth/credentials.ts';
+import {
+  anonymous,
+  type CredentialProvider,
+  type Credentials,
+  type Login,
+} from '../../functions/oci/auth/credentials.ts';
 import { BlobLedger } from '../../functions/oci/blob-ledger.ts';
 import { type CopiedImage, copyImage, type ImageCopy } from '../../functions/oci/copy-image.ts';
 import { loadImage } from '../../functions/oci/image.ts';
@@ -28,7 +33,12 @@ export async function disconnect(): Promise<void> {
 }
 
 export function always(credentials: Credentials): CredentialProvider {
-  return { credentials: async () => credentials };
+  return reading(async () => credentials);
+}
+
+/** A provider of one login. */
+export function reading(credentials: Login['credentials']): CredentialProvider {
+  return { logins: async () => [{ name: 'the login of the test', credentials }] };
 }
 
 /** Reads an image by tag and copies it, as the copy task does. */

@@ -2,7 +2,7 @@ import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { anonymous, firstOf } from '../../functions/oci/auth/credentials.ts';
+import { anonymous, inOrder } from '../../functions/oci/auth/credentials.ts';
 import { dockerConfigCredentials } from '../../functions/oci/auth/docker-config.ts';
 import { everything } from './connect.ts';
 
@@ -10,9 +10,18 @@ const hub = 'registry-1.docker.io';
 const base64 = (text: string) => Buffer.from(text).toString('base64');
 const ada = { username: 'ada', password: 'horse' };
 
-function credentials(config: unknown, registry: string) {
+async function logins(config: unknown, registry: string, repository = 'library/alpine') {
   const text = typeof config === 'string' ? config : JSON.stringify(config);
-  return dockerConfigCredentials(text, 'config.json').credentials(registry);
+  return dockerConfigCredentials(text, 'config.json').logins(registry, repository);
+}
+
+/** What the first login holds that holds anything. */
+async function credentials(config: unknown, registry: string) {
+  for (const login of await logins(config, registry)) {
+    const found = await login.credentials();
+    if (found) return found;
+  }
+  return undefined;
 }
 
 describe('"auths" of a Docker config', () => {
@@ -172,19 +181,76 @@ describe('a credential helper', () => {
     expect(await credentials(config, 'r.io')).toEqual({ username: 'ada', password: 'for r.io' });
     expect(await credentials({ ...config, credHelpers: {} }, 'r.io')).toEqual({ identityToken: 'refresh' });
     expect(await credentials({ auths, credsStore: 'none' }, 'r.io')).toEqual(auths['r.io']);
-    expect(await credentials({ auths, credHelpers: { 'r.io': 'none' } }, 'r.io')).toBeUndefined();
+    expect(await credentials({ auths, credHelpers: { 'r.io': 'none' } }, 'r.io')).toEqual(auths['r.io']);
   });
 });
 
-it('providers are asked in order, until one knows', async () => {
-  const asked: string[] = [];
-  const provider = (name: string, known: boolean) => ({
-    credentials: async () => {
-      asked.push(name);
-      return known ? { username: name, password: '' } : undefined;
-    },
+it('combines providers in their order', async () => {
+  const provider = (...names: string[]) => ({
+    logins: async () => names.map((name) => ({ name, credentials: async () => undefined })),
   });
-  const chain = firstOf(anonymous, provider('a', false), provider('b', true), provider('c', true));
-  expect(await chain.credentials('r.io')).toEqual({ username: 'b', password: '' });
-  expect(asked).toEqual(['a', 'b']);
+  const chain = inOrder(provider('a', 'b'), anonymous, provider('c'));
+  expect((await chain.logins('r.io', 'x')).map(({ name }) => name)).toEqual(['a', 'b', 'c']);
+});
+
+describe('the keys of "auths"', () => {
+  const order = async (keys: string[], registry: string, repository: string) => {
+    const found = await logins({ auths: Object.fromEntries(keys.map((key) => [key, ada])) }, registry, repository);
+    return found.map(({ name }) => name.replace(/^"(.*)" in config.json$/, '$1'));
+  };
+
+  it('are tried from the longest path that holds the repository to the registry itself', async () => {
+    const keys = ['r.io', 'r.io/team-b', 'r.io/mirror', 'r.io/mirror/harness', 'r.io/mirror/harness/ci-addon', 'q.io'];
+    expect(await order(keys, 'r.io', 'mirror/harness/ci-addon')).toEqual([
+      'r.io/mirror/harness/ci-addon',
+      'r.io/mirror/harness',
+      'r.io/mirror',
+      'r.io',
+    ]);
+  });
+
+  it.each([
+    ['r.io/team', 'team-b/app'],
+    ['r.io/team/app', 'team'],
+    ['r.io/team/app', 'team/application'],
+    ['r.io/app', 'team/app'],
+    ['r.io:5000/team', 'team/app'],
+  ])('are for whole components of a path: %s is not for %s', async (key, repository) => {
+    expect(await order([key], 'r.io', repository)).toEqual([]);
+  });
+
+  it('may have a slash at the end, and a version of the API', async () => {
+    const keys = ['r.io/v1/', 'r.io/team/', 'https://r.io/v2/'];
+    expect(await order(keys, 'r.io', 'team/app')).toEqual(['r.io/team/', 'r.io/v1/', 'https://r.io/v2/']);
+  });
+
+  it('that are URLs are for the whole host, after all others', async () => {
+    const keys = ['https://r.io/team-b', 'https://r.io/team', 'r.io'];
+    expect(await order(keys, 'r.io', 'team/app')).toEqual(['https://r.io/team', 'r.io', 'https://r.io/team-b']);
+  });
+
+  it('name Docker Hub in many ways, with paths too', async () => {
+    const keys = ['docker.io', 'https://index.docker.io/v1/', 'docker.io/acme', 'index.docker.io/other'];
+    for (const registry of ['docker.io', 'index.docker.io', 'registry-1.docker.io']) {
+      expect(await order(keys, registry, 'acme/app')).toEqual([
+        'docker.io/acme',
+        'https://index.docker.io/v1/',
+        'docker.io',
+      ]);
+    }
+  });
+
+  it('that name a path go before a helper, which goes before the key of the registry', async () => {
+    const config = {
+      auths: { 'r.io': ada, 'r.io/team': ada },
+      credHelpers: { 'r.io': 'named' },
+      credsStore: 'store',
+    };
+    expect((await logins(config, 'r.io', 'team/app')).map(({ name }) => name)).toEqual([
+      '"r.io/team" in config.json',
+      'docker-credential-named of config.json',
+      'docker-credential-store of config.json',
+      '"r.io" in config.json',
+    ]);
+  });
 });

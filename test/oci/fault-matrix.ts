@@ -1,3 +1,4 @@
+import { always } from './connect.ts';
 import { Transport } from '../../functions/http/transport.ts';
 import { BlobLedger } from '../../functions/oci/blob-ledger.ts';
 import { type CopiedImage, copyImage } from '../../functions/oci/copy-image.ts';
@@ -113,7 +114,7 @@ export async function meet({ side, way, faults = [], noRange, tokensDie }: Fault
   const transport = new Transport(soon);
   const options = {
     transport,
-    credentials: { credentials: async () => user },
+    credentials: always(user),
     retry: { attempts: 5, baseMs: 0, maxMs: 0 },
   };
   const profile: Profile = {

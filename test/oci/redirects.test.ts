@@ -121,9 +121,8 @@ describe('a registry that is reached by https', () => {
       provider: always(ada),
       transport: new Transport(),
     });
-    await expect(authorizer.learn('Bearer realm="http://r.io/token"', ['s'], undefined)).rejects.toMatchObject({
-      name: 'RegistryUnauthorized',
-      hint: expect.stringContaining('https'),
-    });
+    expect(() => authorizer.learn('Bearer realm="http://r.io/token"')).toThrow(
+      expect.objectContaining({ name: 'RegistryUnauthorized', hint: expect.stringContaining('https') }),
+    );
   });
 });

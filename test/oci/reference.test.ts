@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { digestOf } from '../../functions/oci/digest.ts';
 import {
+  atDockerHub,
   formatLocation,
   formatReference,
   isInside,
@@ -183,4 +184,18 @@ it.each(['localhost.evil.io', '127.0.0.1.evil.io', '128.0.0.1', '[::2]:1', 'r.io
 
 it.each(['', '.a', '-a', 'a b', 'a/b', 'a:b', 'a\n', 'ä', 'a'.repeat(129)])('%j is no tag', (text) => {
   expect(isTag(text)).toBe(false);
+});
+
+it.each([
+  ['docker.io', 'alpine', 'library/alpine'],
+  ['index.docker.io', 'docker', 'library/docker'],
+  ['registry-1.docker.io', 'alpine', 'library/alpine'],
+  ['docker.io', 'library/alpine', 'library/alpine'],
+  ['docker.io', 'harness/ci-addon', 'harness/ci-addon'],
+  ['docker.io', 'library/harness/ci-addon', 'harness/ci-addon'],
+  ['registry.example.com', 'alpine', 'alpine'],
+  ['registry.example.com', 'library/harness/ci-addon', 'library/harness/ci-addon'],
+])('of %s, the image %s is in the repository %s', (registry, repository, expected) => {
+  const reference = { registry, repository, tag: '1', digest: undefined };
+  expect(atDockerHub(reference)).toEqual({ ...reference, repository: expected });
 });

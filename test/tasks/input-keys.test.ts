@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { type Factory, imageStatuses, k8Images, startFactory, statuses } from './factory.ts';
 
 let factory: Factory;
@@ -107,6 +107,29 @@ describe('extra_images', () => {
         status: 'planned',
       },
     ]);
+  });
+});
+
+describe('an official image of Docker Hub', () => {
+  const proxy = process.env.HTTPS_PROXY;
+  beforeEach(() => {
+    // Nobody listens there: the run says what it would have asked for.
+    process.env.HTTPS_PROXY = 'http://127.0.0.1:1';
+  });
+  afterEach(() => {
+    if (proxy === undefined) delete process.env.HTTPS_PROXY;
+    else process.env.HTTPS_PROXY = proxy;
+  });
+
+  it.each([
+    ['docker.io/alpine:3.20', 'dockerhub', 'docker.io/library/alpine'],
+    ['docker:27-dind', 'dockerhub', 'docker.io/library/docker'],
+    ['index.docker.io/alpine:3.20', 'dockerhub', 'index.docker.io/library/alpine'],
+    ['harness/delegate:1', 'docker.io/library', 'docker.io/harness/delegate'],
+  ])('%s from %s is looked for in %s', async (image, source, repository) => {
+    factory = await startFactory({ environment: { SOURCE_REGISTRY: source } });
+    const { images } = await factory.run('plan', { include_fields: ['none'], extra_images: [image] });
+    expect(images.map(({ error }) => error?.message)).toEqual([expect.stringContaining(` ${repository}: `)]);
   });
 });
 

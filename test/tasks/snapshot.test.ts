@@ -1,5 +1,6 @@
 import { afterEach, expect, it } from '@jest/globals';
 import type { Snapshot } from '../../functions/run/documents.ts';
+import { anonymous } from '../../functions/oci/auth/credentials.ts';
 import { Runtime } from '../../functions/runtime.ts';
 import { type Factory, startFactory } from './factory.ts';
 
@@ -38,7 +39,7 @@ it('what was written is read back at once, then with growing pauses of 30 s in a
     const other = new Runtime({
       ...parts,
       harnessApiKey: async () => '',
-      credentials: { credentials: async () => undefined },
+      credentials: anonymous,
     });
     pauses = other.readBackPausesMs;
     await other.close();

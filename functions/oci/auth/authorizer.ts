@@ -1,5 +1,5 @@
 import { FactoryError } from '../../errors.ts';
-import { displayUrl } from '../../http/redact.ts';
+import { displayUrl, redacted } from '../../http/redact.ts';
 import { noReason, type ReasonText, reasonText } from '../../http/reason-text.ts';
 import { parseRetryAfter, transientStatuses } from '../../http/retry.ts';
 import { readBody, type Response, type Transport } from '../../http/transport.ts';
@@ -7,6 +7,7 @@ import { waitFor } from '../../http/wait-for.ts';
 import { brokenConnection, RegistryFailure } from '../registry-failure.ts';
 import type { CredentialProvider, Credentials } from './credentials.ts';
 import { parseChallenges } from './challenge.ts';
+import { type Course, type KnownLogin, Logins } from './logins.ts';
 
 /** What a request is allowed to do, in the token specification's words: `repository:NAME:pull,push`. */
 export type Scope = string;
@@ -41,74 +42,108 @@ export interface AuthorizerOptions {
   transport: Transport;
   /** Further hosts that may be shown this registry's credentials when it names them as its token service. */
   trustedTokenHosts?: readonly string[];
+  /** Told, once each, which login failed and why. */
+  onNote?: ((message: string) => void) | undefined;
+}
+
+/** What a request wants to do, and where. */
+export interface Access {
+  readonly repository: string;
+  readonly writes: boolean;
+  readonly scopes: readonly Scope[];
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What a registry answered to a request that it did not let in. */
+export interface Refusal {
+  status: number;
+  challenge: string | undefined;
+  /** Makes an error of it. Reads the body. */
+  failure: () => Promise<RegistryFailure>;
 }
 
 /**
  * Answers one registry's challenges: anonymous, Basic, and Bearer tokens of the distribution token specification, each
- * fetched once per set of scopes however many requests wait for it.
+ * fetched once per login and set of scopes however many requests wait for it.
  */
 export class Authorizer {
+  readonly logins: Logins;
   readonly #options: AuthorizerOptions;
   #method: Method = { kind: 'none' };
-  #credentials: Promise<Credentials | undefined> | undefined;
   readonly #tokens = new Map<string, Promise<Token>>();
+  readonly #told = new Set<string>();
 
   constructor(options: AuthorizerOptions) {
     this.#options = options;
+    this.logins = new Logins(options.registry, options.provider);
   }
 
-  /** The `Authorization` header for a request of these scopes, or `undefined` while none was asked for. */
-  async header(scopes: readonly Scope[], signal?: AbortSignal): Promise<string | undefined> {
+  session(access: Access): Session {
+    return new Session(this, access);
+  }
+
+  /** Whether the registry has asked for anything, as far as is known by now. */
+  get isAsked(): boolean {
+    return this.#method.kind !== 'none';
+  }
+
+  /** Whether credentials may be shown to whoever checks them. */
+  get mayLogIn(): boolean {
+    return this.#method.kind !== 'bearer' || this.#mayReceiveCredentials(this.#method.realm);
+  }
+
+  /** The `Authorization` header of a login; `undefined` while nothing is asked for, or when there is nothing to show. */
+  async header(
+    login: KnownLogin | undefined,
+    { scopes, signal }: Pick<Access, 'scopes' | 'signal'>,
+  ): Promise<string | undefined> {
     const method = this.#method;
-    if (method.kind === 'none') return undefined;
-    if (method.kind === 'basic') {
-      const credentials = await this.#lookUp();
-      return credentials && 'username' in credentials ? basic(credentials) : undefined;
-    }
-    return bearerHeader(await this.#token(method, scopes, signal));
+    if (method.kind === 'bearer') return bearerHeader(await this.#token(method, login, scopes, signal));
+    const credentials = method.kind === 'basic' ? await login?.credentials() : undefined;
+    return credentials && 'username' in credentials ? basic(credentials) : undefined;
   }
 
-  /**
-   * Learns from a 401. Returns whether the request is worth repeating: not when the registry wants nothing we have, nor
-   * when the same header would be sent again.
-   */
-  async learn(challenge: string | undefined, scopes: readonly Scope[], sent: string | undefined): Promise<boolean> {
+  /** Learns how the registry wants us to log in. Returns `false` when that is by nothing we know. */
+  learn(challenge: string | undefined): boolean {
     const offered = parseChallenges(challenge);
     const bearer = offered.find(({ scheme, parameters }) => scheme === 'bearer' && parameters['realm']);
     if (bearer) {
       const realm = this.#checkRealm(bearer.parameters['realm'] ?? '');
       this.#method = { kind: 'bearer', realm, service: bearer.parameters['service'] };
-      await this.#forget(tokenKey(scopes), sent);
       return true;
     }
     if (!offered.some(({ scheme }) => scheme === 'basic')) return false;
     this.#method = { kind: 'basic' };
-    if (sent !== undefined) this.#credentials = undefined;
-    const next = await this.header(scopes);
-    return next !== undefined && next !== sent;
+    return true;
   }
 
-  /** Drops the token that was refused, unless a parallel request has replaced it already. */
-  async #forget(key: string, refused: string | undefined): Promise<void> {
+  /** Gets rid of what was refused: the token, unless a parallel request has replaced it already, or the credentials. */
+  async renew(login: KnownLogin | undefined, scopes: readonly Scope[], refused: string): Promise<void> {
+    if (this.#method.kind !== 'bearer') {
+      await login?.renew();
+      return;
+    }
+    const key = tokenKey(login, scopes);
     const known = this.#tokens.get(key);
     const token = await known?.catch(() => undefined);
     if (token && bearerHeader(token) === refused && this.#tokens.get(key) === known) this.#tokens.delete(key);
   }
 
-  #lookUp(): Promise<Credentials | undefined> {
-    if (!this.#credentials) {
-      const looking = this.#options.provider.credentials(this.#options.registry);
-      this.#credentials = looking;
-      // What failed once, a helper that asks a network for instance, is asked again by the next request.
-      looking.catch(() => {
-        if (this.#credentials === looking) this.#credentials = undefined;
-      });
-    }
-    return this.#credentials;
+  /** Tells, once, that a login failed and others are tried. */
+  note({ name }: KnownLogin, failure: unknown): void {
+    if (this.#told.has(name)) return;
+    this.#told.add(name);
+    const reason = failure instanceof Error ? failure.message : String(failure);
+    this.#options.onNote?.(redacted(`${this.#options.registry}: ${name} failed, going on without it (${reason})`));
   }
 
-  async #token(method: Method & { kind: 'bearer' }, scopes: readonly Scope[], signal?: AbortSignal): Promise<Token> {
-    const key = tokenKey(scopes);
+  async #token(
+    method: Method & { kind: 'bearer' },
+    login: KnownLogin | undefined,
+    scopes: readonly Scope[],
+    signal?: AbortSignal,
+  ): Promise<Token> {
+    const key = tokenKey(login, scopes);
     const known = this.#tokens.get(key);
     if (known) {
       const token = await waitFor(known, signal);
@@ -118,7 +153,7 @@ export class Authorizer {
       if (renewed !== undefined && renewed !== known) return waitFor(renewed, signal);
     }
     // Without the signal: others may wait for the same token.
-    const fetching = this.#fetchToken(method, scopes);
+    const fetching = this.#fetchToken(method, login, scopes);
     this.#tokens.set(key, fetching);
     fetching.catch(() => {
       if (this.#tokens.get(key) === fetching) this.#tokens.delete(key);
@@ -126,21 +161,26 @@ export class Authorizer {
     return waitFor(fetching, signal);
   }
 
-  async #fetchToken(method: Method & { kind: 'bearer' }, scopes: readonly Scope[]): Promise<Token> {
-    const seasoned = this.#credentials !== undefined;
+  async #fetchToken(
+    method: Method & { kind: 'bearer' },
+    login: KnownLogin | undefined,
+    scopes: readonly Scope[],
+  ): Promise<Token> {
     try {
-      return await this.#requestToken(method, scopes);
+      return await this.#requestToken(method, login, scopes);
     } catch (error) {
-      if (!(error instanceof RegistryFailure) || error.name !== 'RegistryUnauthorized') throw error;
-      this.#credentials = undefined;
-      // Credentials from earlier may have run out; the provider can have newer ones.
-      if (!seasoned || !this.#mayReceiveCredentials(method.realm)) throw error;
-      return this.#requestToken(method, scopes);
+      // Credentials from earlier may have run out; there can be newer ones.
+      if (!isRefusal(error) || !(await login?.renew())) throw error;
+      return this.#requestToken(method, login, scopes);
     }
   }
 
-  async #requestToken({ realm, service }: Method & { kind: 'bearer' }, scopes: readonly Scope[]): Promise<Token> {
-    const credentials = this.#mayReceiveCredentials(realm) ? await this.#lookUp() : undefined;
+  async #requestToken(
+    { realm, service }: Method & { kind: 'bearer' },
+    login: KnownLogin | undefined,
+    scopes: readonly Scope[],
+  ): Promise<Token> {
+    const credentials = this.#mayReceiveCredentials(realm) ? await login?.credentials() : undefined;
     if (credentials && 'registryToken' in credentials) return { value: credentials.registryToken, expiresAt: Infinity };
     const askedAt = Date.now();
     let response: Response;
@@ -212,12 +252,11 @@ export class Authorizer {
   }
 
   /** The token service that credentials were withheld from on purpose; `undefined` when none are configured, or none were withheld. */
-  async withheldFrom(): Promise<string | undefined> {
+  async withheldFrom({ repository, writes }: Access): Promise<string | undefined> {
     const method = this.#method;
-    if (method.kind !== 'bearer' || this.#mayReceiveCredentials(method.realm)) return undefined;
-    // What ails the provider is no reason of the refusal that led here.
-    const credentials = await this.#lookUp().catch(() => undefined);
-    return credentials && method.realm.host;
+    if (method.kind !== 'bearer' || this.mayLogIn) return undefined;
+    const course = await this.logins.of(repository, writes);
+    return (await course.holdsCredentials()) ? method.realm.host : undefined;
   }
 
   #mayReceiveCredentials(realm: URL): boolean {
@@ -263,6 +302,130 @@ function tokenServiceReason(response: Response, body: Buffer, secrets: readonly 
   return { ...noReason, text: 'a response without a token' };
 }
 
+/**
+ * Logs one request in: by the login that its repository uses, or, when that fails, by the next. Last comes a try without
+ * credentials, but not to write, nor after a login that is good and may not do this (403).
+ */
+export class Session {
+  /** The login of the last header. */
+  #login: KnownLogin | undefined;
+  readonly #authorizer: Authorizer;
+  readonly #access: Access;
+  readonly #renewed = new Set<KnownLogin | undefined>();
+  /** The registry has refused it without credentials. */
+  #wasStranger = false;
+  #course: Course | undefined;
+
+  constructor(authorizer: Authorizer, access: Access) {
+    this.#authorizer = authorizer;
+    this.#access = access;
+  }
+
+  /** Throws what the first login failed with when none is left. */
+  async header(): Promise<string | undefined> {
+    const { isAsked, mayLogIn } = this.#authorizer;
+    if (!isAsked) return undefined;
+    if (!mayLogIn) return this.#authorizer.header(undefined, this.#access);
+    const { repository, writes } = this.#access;
+    const course = (this.#course ??= await this.#authorizer.logins.of(repository, writes));
+    for (;;) {
+      const login = (this.#login = course.current);
+      try {
+        const header = await this.#headerOf(login);
+        if (header !== undefined || !login) return header;
+        // It holds nothing for this registry.
+        if (course.current === login) course.advance();
+      } catch (error) {
+        if (!(error instanceof LoginFailed)) throw error;
+        if (!login || !(await this.#leave(course, login, 401, async () => error.cause)))
+          throw this.#end(course) ?? error.cause;
+      }
+    }
+  }
+
+  /** Whether the request is worth repeating after a refusal: with a new token, or with other credentials. */
+  async refused({ status, challenge, failure }: Refusal, sent: string | undefined): Promise<boolean> {
+    const learned = challenge !== undefined && this.#authorizer.learn(challenge);
+    if (sent === undefined) {
+      this.#wasStranger = true;
+      const header = learned ? await this.header() : undefined;
+      // Got for this request: there is no newer one.
+      this.#renewed.add(this.#login);
+      return header !== undefined;
+    }
+    const login = this.#login;
+    // ECR says 403 of a password that has expired.
+    if ((status === 401 || login?.isOld) && !this.#renewed.has(login)) {
+      this.#renewed.add(login);
+      await this.#authorizer.renew(login, this.#access.scopes, sent);
+      if ((await this.header()) !== sent) return true;
+    }
+    const course = this.#course;
+    if (!course || !login || !(await this.#leave(course, login, status, failure))) return false;
+    return (await this.header()) !== undefined || !this.#wasStranger;
+  }
+
+  /** Notes that the registry has let the login in. */
+  accepted(): void {
+    if (this.#login) this.#login.standing = 'accepted';
+  }
+
+  /**
+   * Lets the next request begin with the first login again. Returns what that failed with, unless the last login is a
+   * good one, whose own failure says more.
+   */
+  end(): unknown {
+    const failure = this.#course && this.#end(this.#course);
+    return this.#login?.standing === 'accepted' ? undefined : failure;
+  }
+
+  async #headerOf(login: KnownLogin | undefined): Promise<string | undefined> {
+    try {
+      // A login without credentials gets no anonymous token in its name.
+      if (login && (await login.credentials()) === undefined) return undefined;
+    } catch (cause) {
+      throw new LoginFailed(cause);
+    }
+    try {
+      return await this.#authorizer.header(login, this.#access);
+    } catch (cause) {
+      throw isRefusal(cause) ? new LoginFailed(cause) : cause;
+    }
+  }
+
+  /** Goes on to the next login. Returns `false` when there is none that may be let in. */
+  async #leave(course: Course, login: KnownLogin, status: number, failure: () => Promise<unknown>): Promise<boolean> {
+    if (login.standing === 'untried') login.standing = 'refused';
+    // What others may not do, and what changes something, is not tried without credentials.
+    const isEnd = course.isAtLast && (status === 403 || this.#access.writes);
+    // Another request may have gone on meanwhile.
+    if (course.current !== login) return course.current !== undefined || !isEnd;
+    if (isEnd) return false;
+    const reason = await failure();
+    course.failure ??= reason;
+    if (course.current === login) course.advance();
+    this.#authorizer.note(login, reason);
+    return true;
+  }
+
+  #end(course: Course): unknown {
+    this.#authorizer.logins.restart(this.#access.repository, this.#access.writes);
+    return course.failure;
+  }
+}
+
+/** A login whose credentials cannot be had, or get no token. */
+class LoginFailed extends Error {
+  constructor(cause: unknown) {
+    super('the login failed', { cause });
+  }
+}
+
+/** A token service that refused; not one that is out of reach or overloaded. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof RegistryFailure && error.name === 'RegistryUnauthorized';
+}
+
 function tokenServiceDown(registry: string, realm: URL, response: Response, text: string): RegistryFailure {
   const { status } = response;
   return new RegistryFailure(
@@ -295,8 +458,8 @@ function bearerHeader({ value }: Token): string {
   return `Bearer ${value}`;
 }
 
-function tokenKey(scopes: readonly Scope[]): string {
-  return scopes.join(' ');
+function tokenKey(login: KnownLogin | undefined, scopes: readonly Scope[]): string {
+  return [login?.name ?? '', ...scopes].join(' ');
 }
 
 function basic({ username, password }: { username: string; password: string }): string {

@@ -6,23 +6,27 @@ export type Credentials =
   /** A token that is sent as it is. */
   | { readonly registryToken: string };
 
-/** Knows the credentials of some registries. Asked again whenever they were refused, so it may renew them. */
-export interface CredentialProvider {
-  /** `undefined` when this provider knows none for `registry` (`host[:port]`). */
-  credentials(registry: string): Promise<Credentials | undefined>;
+/** One place that may hold credentials: an entry of a `config.json`, a credential helper, the AWS credentials. */
+export interface Login {
+  /** Identifies it among the logins of its registry, and names it in messages. Holds nothing secret. */
+  readonly name: string;
+  /** Reads the place, each time again: what it holds may have been renewed. `undefined` when it holds none. */
+  credentials(): Promise<Credentials | undefined>;
 }
 
-/** Asks each provider in turn; the first that knows wins. */
-export function firstOf(...providers: CredentialProvider[]): CredentialProvider {
+export interface CredentialProvider {
+  /** The logins for a repository of `registry` (`host[:port]`), in the order in which they are tried. */
+  logins(registry: string, repository: string): Promise<readonly Login[]>;
+}
+
+/** Combines providers: the logins of the first go first. */
+export function inOrder(...providers: CredentialProvider[]): CredentialProvider {
   return {
-    async credentials(registry) {
-      for (const provider of providers) {
-        const found = await provider.credentials(registry);
-        if (found) return found;
-      }
-      return undefined;
+    async logins(registry, repository) {
+      const lists = await Promise.all(providers.map(async (provider) => provider.logins(registry, repository)));
+      return lists.flat();
     },
   };
 }
 
-export const anonymous: CredentialProvider = { credentials: async () => undefined };
+export const anonymous: CredentialProvider = { logins: async () => [] };

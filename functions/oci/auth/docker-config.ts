@@ -1,5 +1,6 @@
 import { FactoryError } from '../../errors.ts';
-import type { CredentialProvider, Credentials } from './credentials.ts';
+import { isDockerHub } from '../reference.ts';
+import type { CredentialProvider, Credentials, Login } from './credentials.ts';
 
 /** The parts of Docker's `config.json` that hold credentials (docker/cli, cli/config/configfile/file.go). */
 interface DockerConfig {
@@ -20,9 +21,10 @@ interface AuthEntry {
 export type HelperRunner = (program: string, server: string) => Promise<string>;
 
 /**
- * Credentials from the text of a `config.json`: `auths`, `credHelpers`, `credsStore`, identity and registry tokens.
- * As in Docker, a helper named for a registry goes before the store, and the store before `auths`.
- * Throws `InvalidConfiguration` when the text is not such a file.
+ * Logins from the text of a `config.json`: `auths`, `credHelpers`, `credsStore`, identity and registry tokens. The most
+ * specific goes first: keys of `auths` that name a path of the registry, the longest that holds the repository before
+ * others (containers-auth.json, "FORMAT"). As in Docker, a helper named for the registry goes before the store, and the
+ * store before the registry's own key. Throws `InvalidConfiguration` when the text is not such a file.
  */
 export function dockerConfigCredentials(
   text: string,
@@ -31,14 +33,28 @@ export function dockerConfigCredentials(
 ): CredentialProvider {
   const config = parse(text, origin);
   return {
-    async credentials(registry) {
+    async logins(registry, repository) {
       const servers = serverNames(registry);
-      const server = servers.find((name) => Object.hasOwn(config.credHelpers, name));
-      const helper = server === undefined ? undefined : config.credHelpers[server];
-      if (helper !== undefined) return fromHelper(helper, servers, run);
-      const stored = config.credsStore === undefined ? undefined : await fromHelper(config.credsStore, servers, run);
-      return stored ?? fromAuths(config.auths, servers, origin);
+      const named = servers.find((server) => Object.hasOwn(config.credHelpers, server));
+      const helpers = new Set([named === undefined ? undefined : config.credHelpers[named], config.credsStore]);
+      const keys = matchingKeys(Object.keys(config.auths), servers, repository);
+      const entry = ({ key }: MatchingKey): Login => ({
+        name: `${JSON.stringify(key)} in ${origin}`,
+        credentials: async () => credentialsOf(config.auths[key] ?? {}, key, origin),
+      });
+      return [
+        ...keys.filter(({ depth }) => depth > 0).map(entry),
+        ...[...helpers].flatMap((helper) => (helper === undefined ? [] : helperLogin(helper, servers, origin, run))),
+        ...keys.filter(({ depth }) => depth === 0).map(entry),
+      ];
     },
+  };
+}
+
+function helperLogin(helper: string, servers: string[], origin: string, run: HelperRunner): Login {
+  return {
+    name: `docker-credential-${helper} of ${origin}`,
+    credentials: () => fromHelper(helper, servers, run),
   };
 }
 
@@ -88,22 +104,43 @@ function misconfigured(origin: string, what: string): FactoryError {
 
 /** The names under which Docker files credentials of a registry; Docker Hub's is historic. */
 function serverNames(registry: string): string[] {
-  const hub = registry === 'docker.io' || registry === 'index.docker.io' || registry === 'registry-1.docker.io';
-  return hub ? ['https://index.docker.io/v1/', 'index.docker.io', 'docker.io', 'registry-1.docker.io'] : [registry];
+  return isDockerHub(registry)
+    ? ['https://index.docker.io/v1/', 'index.docker.io', 'docker.io', 'registry-1.docker.io']
+    : [registry];
 }
 
-function fromAuths(auths: Record<string, AuthEntry>, servers: string[], origin: string): Credentials | undefined {
-  // Keys written by old tools are URLs: https://registry.example.com/v1/
-  const hostOf = (key: string) =>
-    key
-      .replace(/^https?:\/\//, '')
-      .replace(/\/.*$/, '')
-      .toLowerCase();
-  const key =
-    servers.find((server) => Object.hasOwn(auths, server)) ??
-    Object.keys(auths).find((candidate) => servers.some((server) => hostOf(server) === hostOf(candidate)));
-  const entry = key === undefined ? undefined : auths[key];
-  if (entry === undefined) return undefined;
+interface MatchingKey {
+  key: string;
+  /** Components of the path that it shares with the repository. */
+  depth: number;
+  /** Its place among the names of the registry. */
+  rank: number;
+}
+
+/** The keys of `auths` that are for a repository, the most specific first. */
+function matchingKeys(keys: readonly string[], servers: readonly string[], repository: string): MatchingKey[] {
+  const components = repository.split('/');
+  const matches = keys.flatMap((key): MatchingKey[] => {
+    const { host, path, isUrl } = placeOf(key);
+    const spelt = servers.indexOf(key);
+    const rank = spelt === -1 ? servers.length : spelt;
+    if (!servers.some((server) => placeOf(server).host === host)) return [];
+    if (path.every((component, i) => component === components[i])) return [{ key, depth: path.length, rank }];
+    // Docker takes a URL for its host, whatever its path; there it comes after all others.
+    return isUrl ? [{ key, depth: 0, rank: servers.length + 1 }] : [];
+  });
+  return matches.toSorted((a, b) => b.depth - a.depth || a.rank - b.rank);
+}
+
+/** What a key is for: `host`, `host/path`, or as old tools write it, `https://host/v1/`. */
+function placeOf(key: string): { host: string; path: string[]; isUrl: boolean } {
+  const place = key.replace(/^https?:\/\//, '');
+  const [host = '', ...path] = place.split('/').filter((component) => component !== '');
+  const isVersion = path.length === 1 && (path[0] === 'v1' || path[0] === 'v2');
+  return { host: host.toLowerCase(), path: isVersion ? [] : path, isUrl: place !== key };
+}
+
+function credentialsOf(entry: AuthEntry, key: string, origin: string): Credentials | undefined {
   if (isText(entry.identitytoken)) return { identityToken: entry.identitytoken };
   if (isText(entry.registrytoken)) return { registryToken: entry.registrytoken };
   if (isText(entry.auth)) {

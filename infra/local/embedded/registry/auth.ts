@@ -17,6 +17,8 @@ interface BasicAuth {
   users: Users;
   /** Lets anyone pull, default false. */
   anonymousPull?: boolean;
+  /** Narrows what a user may do; the rest answers 403. */
+  allows?: (user: string, access: Access) => boolean;
 }
 
 export interface BearerAuth {
@@ -51,6 +53,9 @@ export function authorize(options: AuthOptions, tokens: Tokens, exchange: Exchan
   if (header === undefined && options.anonymousPull && pulls) return;
   const credentials = basicCredentials(header);
   if (!credentials || !isKnown(options.users, credentials)) throw unauthorized('Basic realm="embedded registry"');
+  const { allows } = options;
+  if (allows && !needed.every((access) => allows(credentials.user, access)))
+    throw new RegistryError(403, 'DENIED', 'requested access to the resource is denied');
 }
 
 function authorizeBearer(tokens: Tokens, exchange: Exchange, needed: readonly Access[]): void {
