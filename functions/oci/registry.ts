@@ -222,7 +222,7 @@ export class Registry {
       }
       const verdict = await this.#retryRefused(request, answer, session);
       if (verdict === 'again') continue;
-      if (verdict === undefined || request.expect.includes(response.status)) return this.#accept(request, answer);
+      if (verdict === undefined) return this.#accept(request, answer);
       throw verdict;
     }
   }
@@ -248,7 +248,10 @@ export class Registry {
       throw error;
     }
     const first = session.end() ?? failure;
-    if (first !== undefined && !request.expect.includes(status) && !failure) await response.body.dump();
+    // What every login is told alike may be an answer that is expected.
+    if (request.expect.includes(status) && !(first instanceof RegistryFailure && first.status !== status))
+      return undefined;
+    if (first !== undefined && !failure) await response.body.dump();
     return first;
   }
 
