@@ -55,7 +55,7 @@ function secretCredentials(name: string): CredentialProvider {
       try {
         return (await read(false)).map((login) => renewable(login, () => read(true)));
       } catch (error) {
-        return [{ name: origin, credentials: () => Promise.reject(error as Error) }];
+        return [{ name: origin, credentials: () => Promise.reject(error) }];
       }
     },
   };
