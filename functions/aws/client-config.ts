@@ -2,6 +2,7 @@ import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import { NodeHttpHandler, type NodeHttpHandlerOptions } from '@smithy/node-http-handler';
 import { type Proxy, proxyFor } from '../http/proxy.ts';
+import { proxyRefusal, throughProxy, unreachableProxy } from '../http/proxy-failure.ts';
 
 type Timeouts = Pick<NodeHttpHandlerOptions, 'connectionTimeout' | 'socketTimeout'>;
 /** The SDK sets no limit to the time that a peer may be silent, at first or in between; the whole may take longer. */
@@ -38,7 +39,7 @@ class ProxiedHandler {
       // The SDK's own says neither who was silent nor, in a code, that the network is at fault.
       if (error instanceof Error && error.name === 'TimeoutError')
         Object.assign(error, { code: 'ETIMEDOUT', message: `${request.hostname}: ${error.message}` });
-      throw error;
+      throw proxy ? proxyFault(proxy, `${request.hostname}${port || ':443'}`, error) : error;
     }
   }
 
@@ -63,6 +64,21 @@ class ProxiedHandler {
     }
     return handler;
   }
+}
+
+/** Names the proxy when it was the proxy that failed; the code stays, by which the SDK decides to try again. */
+function proxyFault(proxy: Proxy, target: string, error: unknown): unknown {
+  const { code, statusCode, message } = Object(error) as { code?: string; statusCode?: number; message?: string };
+  if (code === 'ERR_PROXY_TUNNEL' && statusCode !== undefined) {
+    // "Failed to establish tunnel to … via …: HTTP/1.1 407 Proxy Authentication Required": Node keeps no more of it.
+    const phrase = /HTTP\/\d\.\d \d{3} ([^\r\n]*)/.exec(message ?? '')?.[1];
+    return proxyRefusal(proxy, target, { status: statusCode, phrase, header: () => undefined, body: '' });
+  }
+  // Before the tunnel is open, the only connection is the one to the proxy.
+  const { syscall } = Object(error) as { syscall?: string };
+  return syscall === 'connect' || syscall === 'getaddrinfo'
+    ? unreachableProxy(proxy, target, error)
+    : throughProxy(proxy, error);
 }
 
 /** Node's own tunnel (https://nodejs.org/api/http.html, "Built-in Proxy Support"). */

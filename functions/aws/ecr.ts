@@ -1,11 +1,11 @@
 import { ECRClient, type ECRClientConfig, GetAuthorizationTokenCommand } from '@aws-sdk/client-ecr';
 import type { STSClientConfig } from '@aws-sdk/client-sts';
 import { type ErrorName, FactoryError } from '../errors.ts';
-import { networkFailure } from '../http/network-error.ts';
 import { ecrHosts } from '../oci/aws-partitions.ts';
 import type { CredentialProvider, Login } from '../oci/auth/credentials.ts';
 import { assumeRole, callerAccount } from './assumed-role.ts';
 import { clientConfig } from './client-config.ts';
+import { awsReason } from './failure-reason.ts';
 
 /** A private ECR registry, as its host name tells. */
 export interface EcrHost {
@@ -164,16 +164,15 @@ export function ecrFailure(
 ): FactoryError {
   // It could not be asked as the role.
   if (cause instanceof FactoryError) return cause;
-  const error = cause instanceof Error ? cause : new Error(String(cause));
-  const network = networkFailure(cause);
-  const name = network ? 'RegistryUnreachable' : (names[error.name] ?? 'RegistryFailed');
+  const reason = awsReason(cause);
+  const name = reason.networkHint === undefined ? (names[reason.name] ?? 'RegistryFailed') : 'RegistryUnreachable';
   const hints: Partial<Record<ErrorName, string>> = {
     RegistryForbidden: toAllow,
     RegistryThrottled: 'Lower max_concurrency, or ask AWS for a higher quota of ECR.',
     RegistryUnauthorized: 'Check the AWS credentials: none were found, or they have expired.',
   };
-  return new FactoryError(name, `cannot ${action}: ${network?.text ?? error.name}: ${error.message}`, {
-    hint: network?.hint ?? hints[name] ?? 'Look the error up in the API reference of ECR.',
+  return new FactoryError(name, `cannot ${action}: ${reason.text}`, {
+    hint: reason.networkHint ?? hints[name] ?? 'Look the error up in the API reference of ECR.',
     cause,
   });
 }

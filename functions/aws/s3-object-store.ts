@@ -8,6 +8,7 @@ import {
 } from '@aws-sdk/client-s3';
 import { FactoryError } from '../errors.ts';
 import { clientConfig } from './client-config.ts';
+import { awsReason } from './failure-reason.ts';
 import { assertKey, type ObjectStore } from '../store/object-store.ts';
 
 /** The object store on AWS: one bucket. Its role needs `s3:GetObject`, `s3:PutObject` and `s3:ListBucket`. */
@@ -79,9 +80,11 @@ export class S3ObjectStore implements ObjectStore {
   }
 
   #failure(verb: string, key: string, cause: unknown): FactoryError {
-    const reason = cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause);
-    return new FactoryError('StoreFailed', `cannot ${verb} ${this.locate(key)}: ${reason}`, {
-      hint: `Check that the bucket ${this.#bucket} exists in this region and that the role may use it (s3:GetObject, s3:PutObject, s3:ListBucket).`,
+    const { text, networkHint } = awsReason(cause);
+    return new FactoryError('StoreFailed', `cannot ${verb} ${this.locate(key)}: ${text}`, {
+      hint:
+        networkHint ??
+        `Check that the bucket ${this.#bucket} exists in this region and that the role may use it (s3:GetObject, s3:PutObject, s3:ListBucket).`,
       cause,
     });
   }

@@ -1,6 +1,7 @@
 import { GetSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { FactoryError } from '../errors.ts';
 import { clientConfig } from './client-config.ts';
+import { awsReason } from './failure-reason.ts';
 
 export interface ReadSecretOptions {
   /** Read it from Secrets Manager even if this sandbox has read it before: after a 401 it may have been rotated. */
@@ -62,15 +63,18 @@ function unwrap(secret: string): string {
 }
 
 function unreadable(nameOrArn: string, cause: unknown): FactoryError {
-  const { name, message } = cause instanceof Error ? cause : new Error(String(cause));
+  const { name, text, networkHint } = awsReason(cause);
   const hints: Record<string, string> = {
     ResourceNotFoundException: 'Create the secret in this account and region, or correct its name.',
     AccessDeniedException:
       'Allow the role secretsmanager:GetSecretValue on it, and kms:Decrypt on its key if it has one.',
     DecryptionFailure: 'Allow the role kms:Decrypt on the key of the secret.',
   };
-  return new FactoryError('InvalidConfiguration', `cannot read the secret ${nameOrArn}: ${name}: ${message}`, {
-    hint: hints[name] ?? 'Check that Secrets Manager can be reached and that the secret is not marked for deletion.',
+  return new FactoryError('InvalidConfiguration', `cannot read the secret ${nameOrArn}: ${text}`, {
+    hint:
+      networkHint ??
+      hints[name] ??
+      'Check that Secrets Manager can be reached and that the secret is not marked for deletion.',
     cause,
   });
 }

@@ -46,8 +46,7 @@ export function unanswered(call: Call, error: unknown): unknown {
   const network = networkFailure(error);
   if (network) {
     const message = `${where}: ${network.text} (${network.code})`;
-    // A proxy is at fault whatever the address of Harness is.
-    const hint = network.code.includes('PROXY') ? network.hint : `${network.hint} ${checkUrl}`;
+    const hint = network.party === 'proxy' ? network.hint : `${network.hint} ${checkUrl}`;
     const options = { hint, cause: error };
     return network.transient
       ? new TransientFailure(message, options)

@@ -7,6 +7,8 @@ export interface NetworkFailure {
   hint: string;
   /** Whether the same request may succeed a moment later. */
   transient: boolean;
+  /** A proxy is at fault, and neither the server nor its address. */
+  party?: 'proxy';
 }
 
 const nameTheCa = 'Name its CA in NODE_EXTRA_CA_CERTS, or put it into REGISTRY_CERTS.';
@@ -29,11 +31,11 @@ export class NetworkError extends Error {
 
   constructor(
     code: string,
-    { text, hint, transient = false }: Omit<NetworkFailure, 'code' | 'transient'> & { transient?: boolean },
+    { transient = false, ...told }: Omit<NetworkFailure, 'code' | 'transient'> & { transient?: boolean },
   ) {
-    super(text);
+    super(told.text);
     this.code = code;
-    this.failure = { code, text, hint, transient };
+    this.failure = { code, transient, ...told };
   }
 }
 

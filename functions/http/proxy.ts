@@ -8,6 +8,17 @@ export interface Proxy {
   url: URL;
   /** The `Proxy-Authorization` header. */
   authorization: string | undefined;
+  /** The environment variable that names it. */
+  variable: string;
+}
+
+/** A proxy as it may appear in messages, after which the reader can look for it. */
+export function displayProxy({ url, variable }: Proxy): string {
+  return `the proxy ${url.hostname}:${portOf(url)} (${variable})`;
+}
+
+export function portOf(url: URL): string {
+  return url.port || (url.protocol === 'https:' ? '443' : '80');
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -17,16 +28,14 @@ type Environment = Readonly<Record<string, string | undefined>>;
  * them: by the URL's scheme, and never for this machine itself. Throws `NetworkError` when what is set is no proxy.
  */
 export function proxyFor(url: URL, environment: Environment): Proxy | undefined {
-  const value = (name: string) => (environment[name] || environment[name.toLowerCase()] || '').trim();
-  const name = url.protocol === 'https:' ? 'HTTPS_PROXY' : 'HTTP_PROXY';
-  if (value(name) === '' || isThisMachine(hostOf(url))) return undefined;
-  if (matchesHost(url, value('NO_PROXY').split(/[\s,]+/))) return undefined;
-  const proxy = parseProxy(value(name));
-  if (proxy) return proxy;
-  throw new NetworkError('ERR_INVALID_PROXY', {
-    text: `${name} is not the address of a proxy`,
-    hint: `Set ${name} to http://host:port or https://host:port, or list the host in NO_PROXY.`,
-  });
+  const setting = (name: string) =>
+    [name, name.toLowerCase()]
+      .map((variable) => ({ variable, text: (environment[variable] ?? '').trim() }))
+      .find(({ text }) => text !== '');
+  const proxy = setting(url.protocol === 'https:' ? 'HTTPS_PROXY' : 'HTTP_PROXY');
+  if (!proxy || isThisMachine(hostOf(url))) return undefined;
+  if (matchesHost(url, (setting('NO_PROXY')?.text ?? '').split(/[\s,]+/))) return undefined;
+  return parseProxy(proxy);
 }
 
 function isThisMachine(host: string): boolean {
@@ -34,16 +43,25 @@ function isThisMachine(host: string): boolean {
 }
 
 /** `host:port` alone means http, as everywhere. */
-function parseProxy(text: string): Proxy | undefined {
-  const address = text.includes('://') ? text : `http://${text}`;
-  const given = URL.canParse(address) ? new URL(address) : undefined;
-  if (given?.protocol !== 'http:' && given?.protocol !== 'https:') return undefined;
+function parseProxy({ variable, text }: { variable: string; text: string }): Proxy {
+  const given = URL.parse(text.includes('://') ? text : `http://${text}`);
+  if (!given) throw notAProxy(variable, 'it cannot be read as a URL');
+  if (given.protocol !== 'http:' && given.protocol !== 'https:') {
+    throw notAProxy(variable, `proxies of the kind ${given.protocol.slice(0, -1)} are not supported`);
+  }
   try {
     const credentials = `${decodeURIComponent(given.username)}:${decodeURIComponent(given.password)}`;
     const authorization = credentials === ':' ? undefined : `Basic ${Buffer.from(credentials).toString('base64')}`;
-    return { url: new URL(given.origin), authorization };
+    return { url: new URL(given.origin), authorization, variable };
   } catch {
-    // A stray "%" in the credentials.
-    return undefined;
+    throw notAProxy(variable, 'its user or password has a "%" that is not written as %25');
   }
+}
+
+function notAProxy(variable: string, reason: string): NetworkError {
+  return new NetworkError('ERR_INVALID_PROXY', {
+    text: `${variable} is not the address of a proxy: ${reason}`,
+    hint: `Set ${variable} to http://host:port or https://host:port, or list the host in NO_PROXY.`,
+    party: 'proxy',
+  });
 }

@@ -8,8 +8,9 @@ import { bodyChunks } from './body-chunks.ts';
 import { secureContextOf } from './certificates.ts';
 import { hostOf, matchesHost } from './host-patterns.ts';
 import { NetworkError } from './network-error.ts';
-import { type Proxy, proxyFor } from './proxy.ts';
-import { proxyRefusal, tunnelConnector } from './tunnel.ts';
+import { displayProxy, portOf, type Proxy, proxyFor } from './proxy.ts';
+import { forwardingFailure, isProxysOwn, proxyRefusal, throughProxy } from './proxy-failure.ts';
+import { tunnelConnector } from './tunnel.ts';
 import { type Dispatcher, Pool } from './undici.ts';
 
 export interface TransportOptions {
@@ -59,6 +60,8 @@ export interface Response {
   body: Dispatcher.ResponseData['body'];
   /** Yields the body of a blob, which may take any time as long as it is not too slow. Call it at once. */
   chunks(): AsyncGenerator<Uint8Array, void, undefined>;
+  /** The proxy that passed the response on, and may have written it itself: only one for plain HTTP can. */
+  forwardedBy?: string;
 }
 
 /**
@@ -110,21 +113,23 @@ export class Transport {
     await setImmediate();
     const dispatcher = this.#dispatcher(url, sender, proxy);
     try {
-      const { statusCode, headers, body: content } = await dispatcher.request(options);
-      if (forwarding && statusCode === 407) {
-        content.on('error', () => undefined).destroy();
-        throw proxyRefusal(forwarding, statusCode);
-      }
-      return {
-        status: statusCode,
-        header: (name) => {
-          const value = headers[name];
-          if (!Array.isArray(value)) return value;
-          return listHeaders.has(name) ? value.join(', ') : value[0];
-        },
-        body: content,
-        chunks: this.#inTime(content),
+      const { statusCode: status, headers, body: content } = await dispatcher.request(options);
+      const header = (name: string) => {
+        const value = headers[name];
+        if (!Array.isArray(value)) return value;
+        return listHeaders.has(name) ? value.join(', ') : value[0];
       };
+      const response: Response = { status, header, body: content, chunks: this.#inTime(content) };
+      if (!forwarding) return response;
+      if (isProxysOwn(status, header)) {
+        const refusal = { status, header, body: (await readStart(response, proxyBodyLimit)).toString() };
+        throw proxyRefusal(forwarding, authorityOf(url), refusal);
+      }
+      return { ...response, forwardedBy: displayProxy(forwarding) };
+    } catch (error) {
+      if (signal?.aborted) throw error;
+      if (forwarding) throw forwardingFailure(forwarding, authorityOf(url), error);
+      throw proxy ? throughProxy(proxy, error) : error;
     } finally {
       limit.end();
     }
@@ -287,6 +292,26 @@ const userAgent = 'harness-ci-image-factory';
 
 /** Headers whose repetition means one list (RFC 9110, 5.3): a registry may offer Basic and Bearer in two lines. */
 const listHeaders: ReadonlySet<string> = new Set(['www-authenticate', 'link']);
+
+/** How much is read of a proxy's own response. */
+const proxyBodyLimit = 16 * 1024;
+
+/** Reads the start of a body, and does not wait for the rest. */
+export async function readStart({ body }: Response, limit: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    chunks.push(chunk);
+    length += chunk.length;
+    // Leaving the loop destroys the body, and with it the connection.
+    if (length >= limit) break;
+  }
+  return Buffer.concat(chunks).subarray(0, limit);
+}
+
+function authorityOf(url: URL): string {
+  return `${url.hostname}:${portOf(url)}`;
+}
 
 /** Reads a body whose size nobody vouches for. Throws `RangeError` once it exceeds `limit` bytes. */
 export async function readBody(response: Response, limit: number): Promise<Buffer> {

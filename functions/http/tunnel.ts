@@ -1,10 +1,10 @@
-import { request as plainRequest } from 'node:http';
+import { type IncomingMessage, request as plainRequest } from 'node:http';
 import { request as secureRequest } from 'node:https';
 import { isIP, type Socket } from 'node:net';
 import { connect as connectTls, type SecureContext } from 'node:tls';
 import { hostOf } from './host-patterns.ts';
-import { NetworkError, networkFailure } from './network-error.ts';
-import type { Proxy } from './proxy.ts';
+import { portOf, type Proxy } from './proxy.ts';
+import { proxyRefusal, slowProxy, unreachableProxy } from './proxy-failure.ts';
 
 export interface TunnelOptions {
   proxy: Proxy;
@@ -44,7 +44,7 @@ export function tunnelConnector({ proxy, timeoutMs, secureContext, signal }: Tun
     const host = hostname.includes(':') ? `[${hostname}]` : hostname;
     const authority = `${host}:${port || '443'}`;
     const late = new AbortController();
-    const timer = setTimeout(() => late.abort(tooSlow(proxy, authority, timeoutMs)), timeoutMs);
+    const timer = setTimeout(() => late.abort(slowProxy(proxy, authority, timeoutMs)), timeoutMs);
     const ended = AbortSignal.any([late.signal, signal]);
     try {
       const tunnel = await openTunnel(proxy, authority, ended);
@@ -67,10 +67,10 @@ export function tunnelConnector({ proxy, timeoutMs, secureContext, signal }: Tun
 /** Asks the proxy for a tunnel to `authority` (`host:port`). Throws `NetworkError`, which names the proxy. */
 async function openTunnel(proxy: Proxy, authority: string, signal: AbortSignal): Promise<Socket> {
   const { url, authorization } = proxy;
-  const { promise, resolve, reject } = Promise.withResolvers<Socket>();
+  const { promise, resolve, reject } = Promise.withResolvers<[IncomingMessage, Socket, Buffer]>();
   const request = (url.protocol === 'https:' ? secureRequest : plainRequest)({
     host: hostOf(url),
-    port: url.port || (url.protocol === 'https:' ? 443 : 80),
+    port: portOf(url),
     method: 'CONNECT',
     path: authority,
     // Else the name of the target would be taken, from the header below.
@@ -80,19 +80,21 @@ async function openTunnel(proxy: Proxy, authority: string, signal: AbortSignal):
     headers: { host: authority, ...(authorization !== undefined && { 'proxy-authorization': authorization }) },
     signal,
   });
-  request.once('connect', ({ statusCode = 0 }, socket: Socket, head: Buffer) => {
-    if (statusCode < 200 || statusCode > 299) {
-      socket.on('error', () => undefined).destroy();
-      reject(proxyRefusal(proxy, statusCode));
-      return;
-    }
-    if (head.length > 0) socket.unshift(head);
-    resolve(socket);
-  });
-  request.once('error', (error) => reject(signal.aborted ? (signal.reason as Error) : unreachableProxy(proxy, error)));
-  request.once('close', () => reject(unreachableProxy(proxy, undefined)));
+  request.once('connect', (...answer: [IncomingMessage, Socket, Buffer]) => resolve(answer));
+  request.once('error', (error) =>
+    reject(signal.aborted ? (signal.reason as Error) : unreachableProxy(proxy, authority, error)),
+  );
+  request.once('close', () => reject(unreachableProxy(proxy, authority, undefined)));
   request.end();
-  return promise;
+  const [response, socket, head] = await promise;
+  const { statusCode: status = 0, statusMessage: phrase, headers } = response;
+  if (status < 200 || status > 299) {
+    const body = await readRefusal(response, socket, head);
+    const header = (name: string) => [headers[name] ?? []].flat()[0];
+    throw proxyRefusal(proxy, authority, { status, phrase, header, body });
+  }
+  if (head.length > 0) socket.unshift(head);
+  return socket;
 }
 
 /** Waits for the end of a TLS handshake. */
@@ -117,28 +119,33 @@ async function secured<S extends Socket>(tunnel: Socket, signal: AbortSignal, st
   }
 }
 
-/** Describes a proxy's refusal. */
-export function proxyRefusal({ url }: Proxy, status: number): NetworkError {
-  return new NetworkError('ERR_PROXY_REFUSED', {
-    text: `the proxy ${url.host} refused, with HTTP ${status}`,
-    hint: 'Check HTTPS_PROXY or HTTP_PROXY with its credentials, and what the proxy allows; or list the host in NO_PROXY.',
-  });
-}
+const bodyLimit = 16 * 1024;
+/** How long the body of a refusal is waited for, in milliseconds: the status line has said the most. */
+const bodyMs = 2_000;
 
-function unreachableProxy({ url }: Proxy, error: unknown): NetworkError {
-  const network = networkFailure(error);
-  const closed = network === undefined || network.code === 'ECONNRESET' || network.code === 'EPIPE';
-  return new NetworkError(closed ? 'ERR_PROXY_CLOSED' : network.code, {
-    text: closed ? `the proxy ${url.host} closed the connection` : `the proxy ${url.host}: ${network.text}`,
-    hint: 'Check the address in HTTPS_PROXY or HTTP_PROXY, and that the proxy runs; or list the host in NO_PROXY.',
-    transient: network?.transient ?? true,
-  });
-}
-
-function tooSlow({ url }: Proxy, authority: string, timeoutMs: number): NetworkError {
-  return new NetworkError('ERR_PROXY_TIMEOUT', {
-    text: `the proxy ${url.host} opened no connection to ${authority} within ${timeoutMs / 1000} s`,
-    hint: 'Check that the proxy runs and allows the host, or list the host in NO_PROXY.',
-    transient: true,
-  });
+/** Reads what a proxy says of its refusal, as far as it comes in time. */
+async function readRefusal(response: IncomingMessage, socket: Socket, head: Buffer): Promise<string> {
+  const expected = Math.min(Number(response.headers['content-length'] ?? bodyLimit), bodyLimit);
+  const chunks = [head];
+  let length = head.length;
+  const timer = setTimeout(() => socket.destroy(), bodyMs);
+  try {
+    if (length < expected) {
+      for await (const chunk of socket as AsyncIterable<Buffer>) {
+        chunks.push(chunk);
+        length += chunk.length;
+        if (length >= expected) break;
+      }
+    }
+  } catch {
+    // What came before is told.
+  } finally {
+    clearTimeout(timer);
+    socket.on('error', () => undefined).destroy();
+  }
+  const text = Buffer.concat(chunks).toString();
+  // Without the sizes of chunks, which nobody has taken out here.
+  return response.headers['transfer-encoding'] === undefined
+    ? text
+    : text.replaceAll(/(?:^|\r\n)[\da-f]{1,8}\r\n/gi, '');
 }

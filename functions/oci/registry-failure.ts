@@ -4,7 +4,7 @@ import { networkFailure } from '../http/network-error.ts';
 import { parseRetryAfter, transientStatuses } from '../http/retry.ts';
 import { displayUrl } from '../http/redact.ts';
 import { noReason, type ReasonText, reasonText } from '../http/reason-text.ts';
-import type { Response } from '../http/transport.ts';
+import { readStart, type Response } from '../http/transport.ts';
 import type { Manifest } from './manifest.ts';
 import { formatOf } from './manifest-format.ts';
 import { parsePullBudget } from './pull-budget.ts';
@@ -92,7 +92,9 @@ export async function failureOf(
   const budget = pullLimit ? parsePullBudget(response) : undefined;
   const verdict: Verdict =
     status === 429 ? throttled(registry, code, pullLimit) : classify(registry, purpose, status, reason);
-  const parts = [text && `(${text})`, sender.party && `from ${sender.party}`, redirectOf(response)];
+  // Only what a proxy may have written itself is worth the doubt.
+  const forwarder = status >= 400 && response.forwardedBy && `through ${response.forwardedBy}`;
+  const parts = [text && `(${text})`, sender.party && `from ${sender.party}`, redirectOf(response), forwarder];
   const said = parts.filter(Boolean).join(' ');
   return new RegistryFailure(
     verdict.name,
@@ -247,17 +249,4 @@ function secretsOf(authorization = ''): string[] {
         .replace(/^[^:]*:/, '')
     : '';
   return [value, password].filter((secret) => secret.length > 3);
-}
-
-/** The start of a body; the rest is not waited for. */
-async function readStart({ body }: Response, limit: number): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of body as AsyncIterable<Buffer>) {
-    chunks.push(chunk);
-    length += chunk.length;
-    // Leaving the loop destroys the body, and with it the connection.
-    if (length >= limit) break;
-  }
-  return Buffer.concat(chunks).subarray(0, limit);
 }

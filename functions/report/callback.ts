@@ -2,7 +2,9 @@ import { accountIdFromKey } from '../harness/account.ts';
 import { ApiKey } from '../harness/api-key.ts';
 import { parseBaseUrl } from '../harness/base-url.ts';
 import { networkFailure } from '../http/network-error.ts';
+import { reasonText } from '../http/reason-text.ts';
 import { redacted } from '../http/redact.ts';
+import { readStart } from '../http/transport.ts';
 import type { Report } from '../run/documents.ts';
 import type { Runtime } from '../runtime.ts';
 import type { Configuration } from '../settings/configuration.ts';
@@ -28,14 +30,23 @@ export async function sendCallback(report: Report, runtime: Runtime): Promise<st
       body: asciiJson(body),
       signal: AbortSignal.timeout(timeoutMs),
     });
-    await response.body.dump();
     const { status } = response;
-    return status >= 200 && status < 300 ? undefined : `Harness was not told of the end: it answered ${status}`;
+    if (status >= 200 && status < 300) {
+      await response.body.dump();
+      return undefined;
+    }
+    const body = (await readStart(response, reasonLimit)).toString();
+    const secrets = [token ?? '', ...url.searchParams.values()];
+    const { text } = reasonText(body, response.header('content-type'), secrets);
+    return `Harness was not told of the end: it answered ${status}${text && `: ${redacted(text)}`}`;
   } catch (error) {
     const reason = networkFailure(error)?.text ?? (error instanceof Error ? error.message : String(error));
     return `Harness was not told of the end: ${redacted(reason)}`;
   }
 }
+
+/** How much is read of a refusal, in bytes. */
+const reasonLimit = 16 * 1024;
 
 interface Call {
   url: URL;

@@ -1,0 +1,115 @@
+import { STATUS_CODES } from 'node:http';
+import { printable } from '../text/printable.ts';
+import { networkFailure, NetworkError } from './network-error.ts';
+import { displayProxy, type Proxy } from './proxy.ts';
+import { reasonText } from './reason-text.ts';
+import { transientStatuses } from './retry.ts';
+
+/** A proxy's response, to a `CONNECT` or to a request that it should have forwarded. */
+export interface ProxyResponse {
+  status: number;
+  /** The reason phrase of the status line. */
+  phrase?: string | undefined;
+  header: (name: string) => string | undefined;
+  body: string;
+}
+
+/** Headers in which proxies say who they are and what they object to. */
+const tellingHeaders = ['proxy-authenticate', 'x-squid-error', 'proxy-status', 'via', 'server'];
+
+/** Describes a proxy's refusal of `target` (`host:port`), in the proxy's own words. */
+export function proxyRefusal(proxy: Proxy, target: string, response: ProxyResponse): NetworkError {
+  const { status, header } = response;
+  const phrase = response.phrase ?? STATUS_CODES[status] ?? '';
+  const reason = reasonText(response.body, header('content-type'), secretsOf(proxy));
+  const headers = tellingHeaders.flatMap((name) => {
+    const value = header(name);
+    return value === undefined ? [] : [`${name}: ${printable(value, 120)}`];
+  });
+  const said = [...headers, reason.text].filter(Boolean).join('; ');
+  const statusLine = printable(`HTTP ${status} ${phrase}`, 120);
+  return new NetworkError('ERR_PROXY_REFUSED', {
+    text: `${displayProxy(proxy)} refused a connection to ${target}: ${statusLine}${said && ` (${said})`}`,
+    hint: cureOf(proxy, target, status),
+    transient: transientStatuses.has(status),
+    party: 'proxy',
+  });
+}
+
+function cureOf({ variable }: Proxy, target: string, status: number): string {
+  const orDirect = `or list ${hostOf(target)} in NO_PROXY`;
+  if (status === 407) {
+    return `Put the proxy's user and password into ${variable} (http://user:password@host:port), ${orDirect}.`;
+  }
+  return status >= 500
+    ? `Check that the proxy can reach ${target}, ${orDirect}.`
+    : `Allow ${target} at the proxy, ${orDirect}.`;
+}
+
+/** Describes a proxy that could not be reached, or that closed the connection without a response. */
+export function unreachableProxy(proxy: Proxy, target: string, error: unknown): NetworkError {
+  const network = networkFailure(error);
+  const closed = network === undefined || network.code === 'ECONNRESET' || network.code === 'EPIPE';
+  return new NetworkError(closed ? 'ERR_PROXY_CLOSED' : network.code, {
+    text: `${displayProxy(proxy)}: ${closed ? 'connection closed without a response' : network.text}`,
+    hint: `Check the address in ${proxy.variable} and that the proxy runs, or list ${hostOf(target)} in NO_PROXY.`,
+    transient: network?.transient ?? true,
+    party: 'proxy',
+  });
+}
+
+/** A failure of a request that a proxy should have forwarded: the only connection is the one to the proxy. */
+export function forwardingFailure(proxy: Proxy, target: string, error: unknown): unknown {
+  if (error instanceof NetworkError || networkFailure(error) === undefined) return error;
+  return unreachableProxy(proxy, target, error);
+}
+
+/** Describes a proxy that did not open a tunnel in time. */
+export function slowProxy(proxy: Proxy, target: string, timeoutMs: number): NetworkError {
+  return new NetworkError('ERR_PROXY_TIMEOUT', {
+    text: `${displayProxy(proxy)} opened no connection to ${target} within ${timeoutMs / 1000} s`,
+    hint: `Check that the proxy runs and allows ${target}, or list ${hostOf(target)} in NO_PROXY.`,
+    transient: true,
+    party: 'proxy',
+  });
+}
+
+/**
+ * Whether the proxy wrote a response itself, and did not forward it. 407 is the proxy's alone; other refusals only when
+ * the proxy signs them: by `Proxy-Status` (RFC 9209), as Squid does, or by its name as the server.
+ */
+export function isProxysOwn(status: number, header: (name: string) => string | undefined): boolean {
+  if (status === 407) return true;
+  if (status < 400) return false;
+  if (header('x-squid-error') !== undefined || /;\s*error=/.test(header('proxy-status') ?? '')) return true;
+  return /squid|bluecoat|proxysg|zscaler|privoxy|tinyproxy|mcafee web gateway|skyhigh|forcepoint/i.test(
+    header('server') ?? '',
+  );
+}
+
+/** A failure of a connection through a proxy's tunnel, which may be of the proxy's making: one that opens TLS, for instance. */
+export function throughProxy(proxy: Proxy, error: unknown): unknown {
+  const network = networkFailure(error);
+  if (network === undefined || error instanceof NetworkError) return error;
+  const { code, text, hint, transient } = network;
+  const inspects = /CERT|SIGNATURE|ISSUER/.test(code);
+  return new NetworkError(code, {
+    text: `${text}, through ${displayProxy(proxy)}`,
+    hint: inspects ? `${hint} If the proxy opens TLS, it is the proxy's CA.` : hint,
+    transient,
+  });
+}
+
+function secretsOf({ authorization = '' }: Proxy): string[] {
+  const value = authorization.replace(/^Basic /, '');
+  return [
+    value,
+    Buffer.from(value, 'base64')
+      .toString()
+      .replace(/^[^:]*:/, ''),
+  ].filter((secret) => secret.length > 3);
+}
+
+function hostOf(target: string): string {
+  return target.replace(/:\d+$/, '');
+}
