@@ -1,8 +1,8 @@
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import { NodeHttpHandler, type NodeHttpHandlerOptions } from '@smithy/node-http-handler';
-import { type Proxy, proxyFor } from '../http/proxy.ts';
-import { proxyRefusal, throughProxy, unreachableProxy } from '../http/proxy-failure.ts';
+import { displayProxy, type Proxy, proxyFor } from '../http/proxy.ts';
+import { proxyRefusal, unreachableProxy } from '../http/proxy-failure.ts';
 
 type Timeouts = Pick<NodeHttpHandlerOptions, 'connectionTimeout' | 'socketTimeout'>;
 /** The SDK sets no limit to the time that a peer may be silent, at first or in between; the whole may take longer. */
@@ -76,9 +76,10 @@ function proxyFault(proxy: Proxy, target: string, error: unknown): unknown {
   }
   // Before the tunnel is open, the only connection is the one to the proxy.
   const { syscall } = Object(error) as { syscall?: string };
-  return syscall === 'connect' || syscall === 'getaddrinfo'
-    ? unreachableProxy(proxy, target, error)
-    : throughProxy(proxy, error);
+  if (syscall === 'connect' || syscall === 'getaddrinfo') return unreachableProxy(proxy, target, error);
+  return error instanceof Error
+    ? Object.assign(error, { message: `${error.message}, through ${displayProxy(proxy)}` })
+    : error;
 }
 
 /** Node's own tunnel (https://nodejs.org/api/http.html, "Built-in Proxy Support"). */

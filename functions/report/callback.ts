@@ -35,9 +35,9 @@ export async function sendCallback(report: Report, runtime: Runtime): Promise<st
       await response.body.dump();
       return undefined;
     }
-    const body = (await readStart(response, reasonLimit)).toString();
+    const answer = (await readStart(response, reasonLimit)).toString();
     const secrets = [token ?? '', ...url.searchParams.values()];
-    const { text } = reasonText(body, response.header('content-type'), secrets);
+    const { text } = reasonText(answer, response.header('content-type'), secrets);
     return `Harness was not told of the end: it answered ${status}${text && `: ${redacted(text)}`}`;
   } catch (error) {
     const reason = networkFailure(error)?.text ?? (error instanceof Error ? error.message : String(error));

@@ -94,9 +94,21 @@ async function readSecret(environment: Record<string, string>) {
   it('fail when the proxy refuses them', async () => {
     const proxy = await startConnectProxy(403);
     closing.push(() => proxy.close());
-    expect(await readSecret({ HTTPS_PROXY: proxy.url })).toMatch(/^FactoryError|^InvalidConfiguration/);
+    const told = await readSecret({ HTTPS_PROXY: `http://ada:horse@127.0.0.1:${proxy.port}` });
+    expect(told).toContain(
+      `the proxy 127.0.0.1:${proxy.port} (HTTPS_PROXY) refused a connection to ${host}:443: HTTP 403 No`,
+    );
+    expect(told).not.toContain('horse');
     expect(proxy.seen.map(({ target }) => target)).toEqual([`${host}:443`]);
   });
+});
+
+it('a proxy that cannot be reached is named to clients of AWS', async () => {
+  const proxy = await startConnectProxy();
+  await proxy.close();
+  expect(await readSecret({ HTTPS_PROXY: proxy.url })).toContain(
+    `the proxy 127.0.0.1:${proxy.port} (HTTPS_PROXY): connection refused`,
+  );
 });
 
 async function listen(server: Server): Promise<number> {

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { networkFailure } from '../../functions/http/network-error.ts';
 import { proxyFor } from '../../functions/http/proxy.ts';
@@ -75,14 +75,16 @@ describe('the proxy for a URL', () => {
     expect(found?.authorization).toBe(`Basic ${Buffer.from('ada:p@ss').toString('base64')}`);
   });
 
-  it.each(['socks5://ada:horse@proxy:1', 'http://ada:horse@', 'http://ada:%E0horse@proxy:1'])(
-    'that cannot be used is refused, without its password: %s',
-    async (value) => {
-      const { error, failure } = await failureOf(client({ environment: { HTTPS_PROXY: value } })('https://r.example'));
-      expect(failure).toMatchObject({ code: 'ERR_INVALID_PROXY', text: expect.stringContaining('HTTPS_PROXY') });
-      expect(String((error as Error).stack) + JSON.stringify(failure)).not.toContain('horse');
-    },
-  );
+  it.each([
+    ['socks5://ada:horse@proxy:1', 'proxies of the kind socks5 are not supported'],
+    ['http://ada:horse@', 'cannot be read as a URL'],
+    ['http://ada:%E0horse@proxy:1', 'a "%" that is not written as %25'],
+  ])('that cannot be used is refused with the reason, without its password: %s', async (value, reason) => {
+    const { error, failure } = await failureOf(client({ environment: { HTTPS_PROXY: value } })('https://r.example'));
+    expect(failure).toMatchObject({ code: 'ERR_INVALID_PROXY', text: expect.stringMatching(/^HTTPS_PROXY is not/) });
+    expect(failure?.text).toContain(reason);
+    expect(String((error as Error).stack) + JSON.stringify(failure)).not.toContain('horse');
+  });
 });
 
 describe('behind a proxy', () => {
@@ -101,7 +103,9 @@ describe('behind a proxy', () => {
     const get = client({ environment: { HTTPS_PROXY: proxy.url } });
     // The server speaks no TLS, which shows that TLS was spoken to it and not to the proxy.
     const { failure } = await failureOf(get(`https://r.example:${port}/`));
-    expect(failure?.text).toBe('the server does not speak TLS on this port');
+    expect(failure?.text).toBe(
+      `the server does not speak TLS on this port, through the proxy 127.0.0.1:${proxy.port} (HTTPS_PROXY)`,
+    );
     expect(proxy.seen).toMatchObject([{ method: 'CONNECT', target: `r.example:${port}` }]);
   });
 
@@ -124,6 +128,78 @@ describe('behind a proxy', () => {
     expect(failure).toMatchObject({ code: 'ERR_PROXY_REFUSED', text: expect.stringContaining(String(status)) });
     const shown = String((error as Error).stack) + JSON.stringify([error, failure]);
     for (const secret of ['horse', Buffer.from('ada:horse').toString('base64')]) expect(shown).not.toContain(secret);
+  });
+
+  /** Refuses everything in its own words, as a corporate proxy does. */
+  async function startWordyProxy(status: string, headers: string[], body: string): Promise<number> {
+    const server = createTcpServer((socket) => {
+      socket.on('error', () => undefined);
+      const length = `Content-Length: ${Buffer.byteLength(body)}`;
+      socket.once('data', () => socket.end([`HTTP/1.1 ${status}`, ...headers, length, '', body].join('\r\n')));
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    closing.push(async () => void server.close());
+    return (server.address() as AddressInfo).port;
+  }
+
+  const squid = ['X-Squid-Error: ERR_ACCESS_DENIED 0', 'Via: 1.1 proxy.corp (squid/6.10)', 'Content-Type: text/html'];
+  const page = '<html><title>ERROR: Blocked by policy 7</title></html>';
+
+  it.each<[string, string, string, string[], string, RegExp, boolean]>([
+    ['https', 'HTTPS_PROXY', '403 Blocked by policy', squid, page, /Allow r\.example:443 at the proxy/, false],
+    ['http', 'http_proxy', '403 Forbidden', squid, page, /Allow r\.example:80 at the proxy/, false],
+    ['https', 'https_proxy', '407 Login', ['Proxy-Authenticate: Basic realm="corp"'], '', /into https_proxy/, false],
+    ['http', 'HTTP_PROXY', '407 Login', ['Proxy-Authenticate: Basic realm="corp"'], '', /into HTTP_PROXY/, false],
+    ['https', 'HTTPS_PROXY', '503 Service Unavailable', [], 'DNS: no such host', /can reach r\.example:443/, true],
+    [
+      'http',
+      'HTTP_PROXY',
+      '502 Bad Gateway',
+      ['Proxy-Status: corp; error=dns_error'],
+      '',
+      /can reach r\.example:80/,
+      true,
+    ],
+  ])(
+    'its refusal of %s by %s (%s) is told in its words',
+    async (scheme, variable, status, headers, body, hint, transient) => {
+      const port = await startWordyProxy(status, headers, body);
+      const get = client({ environment: { [variable]: `http://ada:horse@127.0.0.1:${port}` } });
+      const { failure } = await failureOf(get(`${scheme}://r.example/`));
+      expect(failure).toMatchObject({ code: 'ERR_PROXY_REFUSED', party: 'proxy', transient });
+      expect(failure?.hint).toMatch(hint);
+      expect(failure?.text).toContain(`the proxy 127.0.0.1:${port} (${variable}) refused a connection to r.example:`);
+      const words = [`HTTP ${status.slice(0, 3)}`, ...(body.match(/Blocked by policy 7|no such host/) ?? [])];
+      if (scheme === 'https') words.push(status);
+      words.push(
+        ...headers
+          .filter((line) => !line.startsWith('Content'))
+          .map((line) => line.replace(/^[^:]*/, (name) => name.toLowerCase())),
+      );
+      for (const word of words) expect(failure?.text).toContain(word);
+      expect(failure?.text).not.toMatch(/horse|ada/);
+    },
+  );
+
+  it.each(['http', 'https'])('one that cannot be reached for %s is named with its variable', async (scheme) => {
+    const proxy = await startProxy();
+    await proxy.close();
+    const variable = `${scheme.toUpperCase()}_PROXY`;
+    const get = client({ environment: { [variable]: `http://ada:horse@127.0.0.1:${proxy.port}` } });
+    const { failure } = await failureOf(get(`${scheme}://r.example/`));
+    expect(failure).toMatchObject({
+      party: 'proxy',
+      text: `the proxy 127.0.0.1:${proxy.port} (${variable}): connection refused`,
+    });
+  });
+
+  it('a response that it may have written itself names it, and stays a response', async () => {
+    const port = await startWordyProxy('502 Bad Gateway', ['Content-Type: text/plain'], 'upstream');
+    const transport = new Transport({ environment: { HTTP_PROXY: `http://127.0.0.1:${port}` } });
+    closing.push(() => transport.destroy());
+    const response = await transport.request({ method: 'GET', url: new URL('http://r.example/') });
+    expect(response).toMatchObject({ status: 502, forwardedBy: `the proxy 127.0.0.1:${port} (HTTP_PROXY)` });
+    await response.body.dump();
   });
 
   it('a registry is public, and may not send us to an address inside', async () => {

@@ -29,7 +29,7 @@ describe('the callback', () => {
   const server = createServer(async (request, response) => {
     const sent = await text(request);
     requests.push({ url: request.url ?? '', headers: request.headers, body: parse(sent), sent });
-    response.writeHead(status, { location: '/elsewhere' }).end('{"status":"SUCCESS"}');
+    response.writeHead(status, { location: '/elsewhere' }).end('{"status":"ERROR","message":"of the server"}');
   });
   let harness: string;
 
@@ -182,7 +182,7 @@ describe('the callback', () => {
 
   it.each([401, 404, 500, 302])('is a warning when Harness answers %i, which is not tried again', async (answer) => {
     status = answer;
-    expect(await call(`${harness}${path}`)).toBe(`Harness was not told of the end: it answered ${answer}`);
+    expect(await call(`${harness}${path}`)).toBe(`Harness was not told of the end: it answered ${answer}: of the server`);
     expect(requests).toHaveLength(1);
   });
 
