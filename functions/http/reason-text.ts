@@ -114,7 +114,8 @@ function reasonOf(value: Json): Reason[] {
   const code = first('code', '__type', 'error') ?? first('reason');
   const message = first('message', 'Message', 'msg', 'error_description', 'details', 'title', 'description', 'reason');
   const detail = first('detail') ?? detailOf(value['detail']);
-  const status = code === undefined ? wordOf(value['status']) : undefined;
+  // Artifactory's only code; elsewhere a word such as "ERROR".
+  const status = typeof value['status'] === 'number' ? String(value['status']) : undefined;
   if (code === undefined && message === undefined && detail === undefined) return [];
   return [{ code: code ?? status, message: message === code ? undefined : message, detail }];
 }
