@@ -182,7 +182,9 @@ describe('the callback', () => {
 
   it.each([401, 404, 500, 302])('is a warning when Harness answers %i, which is not tried again', async (answer) => {
     status = answer;
-    expect(await call(`${harness}${path}`)).toBe(`Harness was not told of the end: it answered ${answer}: of the server`);
+    expect(await call(`${harness}${path}`)).toBe(
+      `Harness was not told of the end: it answered ${answer}: of the server`,
+    );
     expect(requests).toHaveLength(1);
   });
 
