@@ -51,7 +51,7 @@ const mayImport: Record<string, RegExp> = {
   'functions/aws': /^functions\/(?:aws|http|oci|store|text)\/|^functions\/errors/,
   'functions/settings': /^functions\/(?:settings|harness|oci|text)\/|^functions\/errors/,
   'functions/run': /^functions\/(?:run|settings|harness|oci|store|text)\/|^functions\/(?:errors|runtime|task)\.ts$/,
-  'functions/webhook': /^functions\/(?:webhook|aws|run|settings)\/|^functions\/errors/,
+  'functions/webhook': /^functions\/(?:webhook|aws|run|settings|text)\/|^functions\/errors/,
   // A fake that shared code with its client would share its mistakes.
   'infra/local/embedded/harness-api': /^infra\/local\/embedded\/harness-api\//,
   'infra/local/embedded/registry': /^infra\/local\/embedded\/registry\//,

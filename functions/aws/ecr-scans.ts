@@ -17,6 +17,7 @@ import { FactoryError } from '../errors.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Finding, ImageScans, LookOptions, ScanAnswer } from '../oci/image-scans.ts';
 import { RegistryFailure } from '../oci/registry-failure.ts';
+import { isLike } from '../text/wildcard.ts';
 import { EcrClients, type EcrConfig, ecrFailure, parseEcrHost } from './ecr.ts';
 import { serverFaultOf } from './server-fault.ts';
 
@@ -250,10 +251,7 @@ function covers({ rules = [] }: RegistryScanningConfiguration, repository: strin
   return rules
     .filter(({ scanFrequency }) => scanFrequency !== 'MANUAL')
     .flatMap(({ repositoryFilters = [] }) => repositoryFilters)
-    .some(({ filter = '' }) => {
-      const text = filter.replaceAll(/[.+?^${}()|[\]\\]/g, String.raw`\$&`).replaceAll('*', '.*');
-      return new RegExp(filter.includes('*') ? `^${text}$` : text).test(repository);
-    });
+    .some(({ filter = '' }) => (filter.includes('*') ? isLike(repository, filter) : repository.includes(filter)));
 }
 
 function isNamed(error: unknown, name: string): boolean {

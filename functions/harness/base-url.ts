@@ -1,5 +1,6 @@
 import { FactoryError } from '../errors.ts';
 import { displayUrl } from '../http/redact.ts';
+import { trimEnd } from '../text/trim-end.ts';
 
 /**
  * The gateway's URL, without a trailing slash, from what people write for Harness: with or without `/gateway`, with
@@ -17,10 +18,7 @@ export function parseBaseUrl(text: string): URL {
   if (url.username || url.password) throw invalid(`credentials in the URL of ${url.host}`);
   if (url.search || url.hash) throw invalid(`a query or fragment after ${displayUrl(url)}`);
   if (url.protocol === 'http:' && !isLoopback(url.hostname)) throw invalid(displayUrl(url));
-  const prefix = url.pathname
-    .replace(/\/+$/, '')
-    .replace(/\/gateway$/, '')
-    .replace(/\/+$/, '');
+  const prefix = trimEnd(trimEnd(url.pathname, '/').replace(/\/gateway$/, ''), '/');
   return new URL(`${prefix}/gateway`, url.origin);
 }
 

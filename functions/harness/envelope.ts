@@ -1,3 +1,5 @@
+import { parseJson } from '../text/json.ts';
+
 /** What every Harness service wraps its answers in. Errors come in several shapes; all their parts are optional. */
 export interface Envelope {
   status?: string;
@@ -16,7 +18,7 @@ export interface Envelope {
 export function parseEnvelope(body: string): Envelope | undefined {
   let parsed: unknown;
   try {
-    parsed = JSON.parse(body);
+    parsed = parseJson(body);
   } catch {
     // The parser's own error quotes the body, which may hold anything.
     return undefined;

@@ -1,3 +1,5 @@
+import { trimEnd } from '../text/trim-end.ts';
+
 /**
  * What a pod pulls for a configured image, given the address of the Docker connector that Harness takes its own images
  * through; `undefined` for an address that Harness cannot read, with which no pod starts.
@@ -8,7 +10,7 @@ export function resolveImage(image: string, connectorUrl: string): string | unde
   const { host, path = '' } = parts(connectorUrl) ?? {};
   if (host === undefined) return undefined;
   if (dockerHub.has(host) || image.includes(host)) return image;
-  return `${(host + path).replace(/\/+$/, '')}/${image.replace(/^\/+/, '')}`;
+  return `${trimEnd(host + path, '/')}/${image.replace(/^\/+/, '')}`;
 }
 
 /** Whose credentials a Docker connector holds: `host[:port]` as in image names; `undefined` for an unreadable address. */

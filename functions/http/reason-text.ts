@@ -1,3 +1,4 @@
+import { parseJson as parseDocument } from '../text/json.ts';
 import { printable } from '../text/printable.ts';
 
 /** The reasons that a server gave in the body of a response, ready for a message. */
@@ -76,7 +77,7 @@ function parseJson(text: string): unknown {
   // A number or a bare word is text.
   if (!/^\s*[[{"]/.test(text)) return undefined;
   try {
-    return JSON.parse(text);
+    return parseDocument(text);
   } catch {
     return undefined;
   }

@@ -5,7 +5,14 @@ import type { Digest } from './digest.ts';
 import { loadImage } from './image.ts';
 import type { Descriptor, Manifest } from './manifest.ts';
 import { type Repository, resolveTag } from './manifests.ts';
-import { addToFallbackIndex, cosignTags, isWantedReferrer, listReferrers, type ReferrersPolicy } from './referrers.ts';
+import {
+  addToFallbackIndex,
+  cosignTags,
+  isWantedReferrer,
+  listReferrers,
+  referrerLimits,
+  type ReferrersPolicy,
+} from './referrers.ts';
 
 export interface ReferrersCopy {
   source: Repository;
@@ -25,6 +32,10 @@ export interface CopiedReferrers extends CopyTotals {
   warnings: string[];
 }
 
+/** Manifests of one image whose referrers are looked for, and artifacts that go along with one image. */
+const maxSubjects = 200;
+const maxArtifacts = 1_000;
+
 /**
  * Copies the signatures, or all artifacts, that refer to an image which is at the destination already. What cannot be
  * copied is told and left behind, for the image is whole without it: ECR refuses some manifests that have a subject
@@ -33,11 +44,26 @@ export interface CopiedReferrers extends CopyTotals {
 export async function copyReferrers(copy: ReferrersCopy): Promise<CopiedReferrers> {
   const { source, destination, policy, signal } = copy;
   const totals: CopiedReferrers = { bytesTransferred: 0, bytesSkipped: 0, warnings: [] };
-  for (const subject of policy === 'off' ? [] : copy.subjects) {
+  const subjects = policy === 'off' ? [] : copy.subjects.slice(0, maxSubjects);
+  if (policy !== 'off' && copy.subjects.length > maxSubjects) {
+    totals.warnings.push(
+      `the image has ${copy.subjects.length} manifests: artifacts that refer to the first ${maxSubjects} were looked for`,
+    );
+  }
+  let room = maxArtifacts;
+  for (const subject of subjects) {
     await attempt(`what refers to ${subject}`, async () => {
-      const found = await listReferrers(source, subject, signal, copy.read);
+      const { artifacts, truncated } = await listReferrers(source, subject, signal, copy.read);
+      const wanted = artifacts.filter((artifact) => isWantedReferrer(policy, artifact));
+      const chosen = wanted.slice(0, room);
+      room -= chosen.length;
+      if (truncated || chosen.length < wanted.length) {
+        totals.warnings.push(
+          `more artifacts refer to ${subject} than are copied (${referrerLimits.artifacts} of a manifest, ${maxArtifacts} of an image): ${chosen.length} of them go along`,
+        );
+      }
       const arrived: Descriptor[] = [];
-      for (const artifact of found.filter((descriptor) => isWantedReferrer(policy, descriptor))) {
+      for (const artifact of chosen) {
         const { digest, artifactType, mediaType } = artifact;
         await attempt(`${artifactType ?? mediaType} ${digest}`, async () => {
           if ((await resolveTag(destination, digest, signal)) !== digest) await bring(digest, undefined);
@@ -45,7 +71,8 @@ export async function copyReferrers(copy: ReferrersCopy): Promise<CopiedReferrer
         });
       }
       if (arrived.length === 0) return;
-      const tracked = new Set((await listReferrers(destination, subject, signal)).map(({ digest }) => digest));
+      const there = await listReferrers(destination, subject, signal);
+      const tracked = new Set(there.artifacts.map(({ digest }) => digest));
       const untracked = arrived.filter(({ digest }) => !tracked.has(digest));
       if (untracked.length > 0) await addToFallbackIndex(destination, subject, untracked, signal);
     });

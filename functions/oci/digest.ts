@@ -15,7 +15,8 @@ export function isDigest(text: string): text is Digest {
 /** Throws `ManifestInvalid` for anything but a supported digest: what is not a digest never gets into a path. */
 export function parseDigest(text: unknown, where: string): Digest {
   if (typeof text === 'string' && isDigest(text)) return text;
-  const found = (JSON.stringify(text) ?? 'nothing').slice(0, 120);
+  // A value of another type may be nested without end.
+  const found = typeof text === 'string' ? JSON.stringify(text.slice(0, 120)) : typeof text;
   throw new FactoryError('ManifestInvalid', `${where} is not a sha256 or sha512 digest: ${found}`, {
     hint: 'The registry served something that is not a valid image. Compare with another source registry.',
   });

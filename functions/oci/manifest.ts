@@ -3,6 +3,7 @@ import { reasonText } from '../http/reason-text.ts';
 import { type Digest, digestOf, parseDigest } from './digest.ts';
 import { isIndexType, isManifestType, isSchema1, mediaTypes } from './media-type.ts';
 import type { Platform } from './platform.ts';
+import { parseJson } from '../text/json.ts';
 import { printable } from '../text/printable.ts';
 
 /** A pointer to content (image-spec descriptor.md), as far as copying needs it. */
@@ -57,7 +58,7 @@ export function parseManifest(bytes: Uint8Array, contentType: string | undefined
       hint: 'The registry or something between serves wrong content. Nothing was written.',
     });
   }
-  const document = parseJson(bytes, where);
+  const document = documentOf(bytes, where);
   const mediaType = kindOf(document, contentType, where);
   if (isIndexType(mediaType)) {
     const manifests = descriptors(document['manifests'], `${where}.manifests`);
@@ -72,9 +73,9 @@ export function parseManifest(bytes: Uint8Array, contentType: string | undefined
 
 type Json = Record<string, unknown>;
 
-function parseJson(bytes: Uint8Array, where: string): Json {
+function documentOf(bytes: Uint8Array, where: string): Json {
   try {
-    const value: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    const value: unknown = parseJson(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Json;
   } catch (cause) {
     const { isPage, text } = reasonText(Buffer.from(bytes.subarray(0, 4096)).toString(), undefined);
@@ -152,10 +153,14 @@ function descriptor(value: unknown, where: string): Descriptor {
         },
       }),
     ...(typeof annotations === 'object' &&
-      annotations !== null && { annotations: annotations as Record<string, string> }),
+      annotations !== null && { annotations: Object.fromEntries(Object.entries(annotations).filter(isText)) }),
     ...(Array.isArray(urls) && { urls: urls.filter((url): url is string => typeof url === 'string') }),
     ...(typeof artifactType === 'string' && { artifactType }),
   };
+}
+
+function isText(entry: [string, unknown]): entry is [string, string] {
+  return typeof entry[1] === 'string';
 }
 
 const notAnImage = 'The registry served something that is not a valid image. Compare with another source registry.';

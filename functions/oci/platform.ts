@@ -8,9 +8,13 @@ export interface Platform {
 }
 
 const part = /^[a-z0-9][a-z0-9._-]*$/;
+const maxPlatformLength = 128;
 
 /** Parses `os/architecture[/variant]`. Throws `ReferenceSyntaxError`. */
 export function parsePlatform(text: string): Platform {
+  if (text.length > maxPlatformLength) {
+    throw new ReferenceSyntaxError(`it is longer than ${maxPlatformLength} characters`);
+  }
   const parts = text.split('/');
   const [os = '', architecture = '', variant] = parts;
   if (parts.length < 2 || parts.length > 3) {

@@ -1,3 +1,4 @@
+import { trimEnd } from '../text/trim-end.ts';
 import { type Digest, isDigest } from './digest.ts';
 
 /**
@@ -18,6 +19,8 @@ const pathComponent = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$/;
 const tagPattern = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/;
 /** Repository names longer than this are refused by registries (distribution/reference `RepositoryNameTotalLengthMax`). */
 export const maxNameLength = 255;
+/** Of any name with its registry, tag and digest, in characters: longer ones are refused unread. */
+export const maxTextLength = 1_024;
 
 /** An image as Harness names it: usually without a registry (`harness/ci-addon:1.18.22`). */
 export interface ImageName {
@@ -65,7 +68,7 @@ export function parseImageName(text: string): ImageName {
 export function parseRegistryLocation(text: string): RegistryLocation {
   refuseOddText(text);
   if (text.includes('@')) throw new ReferenceSyntaxError(holdsCredentials);
-  const trimmed = text.replace(/\/+$/, '');
+  const trimmed = trimEnd(text, '/');
   const slash = trimmed.indexOf('/');
   const registry = parseHost(slash === -1 ? trimmed : trimmed.slice(0, slash));
   return { registry, prefix: slash === -1 ? '' : parsePath(trimmed.slice(slash + 1)) };
@@ -174,8 +177,11 @@ function parsePath(text: string): string {
 
 function refuseOddText(text: string): void {
   if (text === '') throw new ReferenceSyntaxError('it is empty');
+  // Before any pattern, and so that no message repeats it.
+  if (text.length > maxTextLength) throw new ReferenceSyntaxError(`it is longer than ${maxTextLength} characters`);
   if (/[^!-~]/.test(text))
     throw new ReferenceSyntaxError('it holds a space, a control character or a letter beyond ASCII');
   if (text.includes('://')) throw new ReferenceSyntaxError('it is a URL: leave the scheme out');
-  if (/^[^/]*@[^/]*\//.test(text)) throw new ReferenceSyntaxError(holdsCredentials);
+  const slash = text.indexOf('/');
+  if (slash !== -1 && text.slice(0, slash).includes('@')) throw new ReferenceSyntaxError(holdsCredentials);
 }

@@ -2,6 +2,7 @@ import { repositoryScope } from './auth/authorizer.ts';
 import type { Digest } from './digest.ts';
 import { type Descriptor, type Manifest, parseManifest } from './manifest.ts';
 import { getManifest, manifestSize, putManifest, type Repository, resolveTag } from './manifests.ts';
+import { nextLink } from './link-header.ts';
 import { mediaTypes } from './media-type.ts';
 import type { RegistryRequest } from './registry.ts';
 
@@ -18,21 +19,32 @@ const sigstoreBundle = /^application\/vnd\.dev\.sigstore\.bundle(?:\.v[\d.]+)?\+
 /** What a bundle's annotation says of a signature; one that has no such annotation is taken for one. */
 const signaturePredicate = 'https://sigstore.dev/cosign/sign/v1';
 
-const maxPages = 100;
+/**
+ * Bounds on what may refer to one manifest. Images carry a handful of signatures and attestations for each platform; a
+ * registry could list artifacts without end, each of which costs requests to the destination.
+ */
+export const referrerLimits = { pages: 20, artifacts: 500 };
+
+/** What refers to a manifest. */
+export interface Referrers {
+  readonly artifacts: readonly Descriptor[];
+  /** There are more than `referrerLimits` allows. */
+  readonly truncated: boolean;
+}
 
 /**
- * What refers to `subject`, by the referrers API or, where there is none, by its fallback tag, whose index is got by
- * `read`.
+ * Lists what refers to `subject`, by the referrers API or, where there is none, by its fallback tag, whose index `read`
+ * gets. Stops at `referrerLimits`.
  */
 export async function listReferrers(
   repository: Repository,
   subject: Digest,
   signal?: AbortSignal,
   read: (digest: Digest) => Promise<Manifest> = (digest) => getManifest(repository, digest, signal),
-): Promise<readonly Descriptor[]> {
+): Promise<Referrers> {
   const found: Descriptor[] = [];
   let target: string | URL = `${repository.name}/referrers/${subject}`;
-  for (let page = 0; page < maxPages; page++) {
+  for (let page = 0; page < referrerLimits.pages; page++) {
     const request: RegistryRequest = {
       method: 'GET',
       target,
@@ -46,14 +58,22 @@ export async function listReferrers(
       signal,
     };
     const { response, bytes } = await repository.registry.read(request, manifestSize(`the referrers of ${subject}`));
-    if (response.status !== 200) return (await fallbackIndex(repository, subject, read, signal))?.manifests ?? [];
+    if (response.status !== 200) {
+      return bounded((await fallbackIndex(repository, subject, read, signal))?.manifests ?? []);
+    }
     const index = parseManifest(bytes, mediaTypes.ociIndex);
     found.push(...index.manifests);
-    const next = /<([^>]+)>\s*;\s*rel="?next"?/.exec(response.header('link') ?? '')?.[1];
-    if (next === undefined) break;
+    if (found.length > referrerLimits.artifacts) return bounded(found);
+    const next = nextLink(response.header('link'));
+    if (next === undefined) return bounded(found);
     target = repository.registry.resolve(next, target);
   }
-  return found;
+  return { artifacts: found, truncated: true };
+}
+
+function bounded(found: readonly Descriptor[]): Referrers {
+  const { artifacts } = referrerLimits;
+  return { artifacts: found.slice(0, artifacts), truncated: found.length > artifacts };
 }
 
 export function isWantedReferrer(policy: ReferrersPolicy, artifact: Descriptor): boolean {
@@ -83,7 +103,8 @@ export async function addToFallbackIndex(
 ): Promise<void> {
   const known = await fallbackIndex(repository, subject, (digest) => getManifest(repository, digest, signal), signal);
   const listed = known?.manifests ?? [];
-  const missing = artifacts.filter((artifact) => !listed.some(({ digest }) => digest === artifact.digest));
+  const digests = new Set(listed.map(({ digest }) => digest));
+  const missing = artifacts.filter(({ digest }) => !digests.has(digest));
   if (missing.length === 0) return;
   const document = { schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests: [...listed, ...missing] };
   const index = parseManifest(new TextEncoder().encode(JSON.stringify(document)), mediaTypes.ociIndex);

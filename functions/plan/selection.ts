@@ -1,8 +1,9 @@
-import picomatch from 'picomatch';
 import { FactoryError } from '../errors.ts';
 import type { ConfigScope } from '../harness/scope.ts';
 import { isDigest } from '../oci/digest.ts';
-import { type ImageName, parseImageName, ReferenceSyntaxError } from '../oci/reference.ts';
+import { type ImageName, maxTextLength, parseImageName, ReferenceSyntaxError } from '../oci/reference.ts';
+import { globMatcher } from '../text/glob.ts';
+import { printable } from '../text/printable.ts';
 
 /** What Harness says about one scope. */
 export interface ScopeConfiguration extends ConfigScope {
@@ -51,11 +52,17 @@ export function selectFields(scopes: readonly ScopeConfiguration[], settings: Se
   const pinned = new Map<string, Set<string | undefined>>();
   for (const { module, infrastructureType, defaults, overrides } of scopes) {
     for (const [field, value] of Object.entries(defaults)) {
+      if (field.length > maxTextLength) {
+        warnings.push(
+          `${module} ${infrastructureType}: a field whose name has ${field.length} characters is left alone`,
+        );
+        continue;
+      }
       if (value === '' || (windowsRootlessFields.has(field) && !settings.includeWindowsRootless)) continue;
       const image = parseOfficial(value);
       if (image instanceof ReferenceSyntaxError) {
         warnings.push(
-          `${module} ${infrastructureType} ${field}: Harness's default ${JSON.stringify(value)} is not an image name (${image.message}); left alone`,
+          `${module} ${infrastructureType} ${field}: Harness's default ${JSON.stringify(printable(value))} is not an image name (${image.message}); left alone`,
         );
         continue;
       }
@@ -84,8 +91,8 @@ export function fieldFilter({
   includeFields,
   excludeFields,
 }: Pick<SelectionSettings, 'includeFields' | 'excludeFields'>) {
-  const included = includeFields.length > 0 ? picomatch([...includeFields]) : () => true;
-  const excluded = excludeFields.length > 0 ? picomatch([...excludeFields]) : () => false;
+  const included = includeFields.length > 0 ? globMatcher(includeFields) : () => true;
+  const excluded = globMatcher(excludeFields);
   return (field: string, repository: string | undefined): boolean => {
     const names = repository === undefined ? [field] : [field, repository];
     return names.some((name) => included(name)) && !names.some((name) => excluded(name));

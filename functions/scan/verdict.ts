@@ -1,10 +1,10 @@
-import picomatch from 'picomatch';
 import { FactoryError } from '../errors.ts';
 import type { Finding, ScanAnswer } from '../oci/image-scans.ts';
 import type { Digest } from '../oci/digest.ts';
 import { parseImageName } from '../oci/reference.ts';
 import type { ScanResult } from '../run/documents.ts';
 import { type AllowedFinding, failingSeverities, type ScanSettings } from '../settings/scan-settings.ts';
+import { globMatcher } from '../text/glob.ts';
 
 /** Ids that a report names for one image, and that a message does. */
 const idsInReport = 50;
@@ -88,7 +88,7 @@ function nothingToScan(image: string) {
 function appliesTo({ until, images }: AllowedFinding, image: string, today: string): boolean {
   if (until < today) return false;
   if (images === undefined) return true;
-  const matches = picomatch(images);
+  const matches = globMatcher(images);
   return matches(parseImageName(image).repository) || matches(image);
 }
 

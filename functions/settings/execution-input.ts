@@ -55,6 +55,10 @@ export const runIdPattern =
 
 const location = (allowed: string) => parsed(allowed, parseRegistryLocation);
 
+/** More than any account has; each is looked up at its source. */
+const maxExtraImages = 1_000;
+const extraImagesText = `a list of at most ${maxExtraImages} image names`;
+
 const schema = z.strictObject(
   {
     action: choice(actions).optional(),
@@ -84,8 +88,9 @@ const schema = z.strictObject(
       .optional(),
     extra_images: z
       .array(parsed('[host/]namespace/name[:tag|@digest], such as harness/delegate:25.10.1', parseImageName), {
-        error: 'a list of image names',
+        error: extraImagesText,
       })
+      .max(maxExtraImages, { error: extraImagesText })
       .optional(),
     platforms: z
       .array(parsed('os/architecture[/variant], such as linux/amd64', parsePlatform), {

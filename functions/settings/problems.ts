@@ -4,7 +4,7 @@ import { ReferenceSyntaxError } from '../oci/reference.ts';
 
 const foundLimit = 80;
 const reasonLimit = 200;
-/** What is looked at of a value: the patterns below take a time that grows with the square of a text's length. */
+/** What is looked at of a value: as much as can be left of it. */
 const lookLimit = 2_000;
 
 /**
@@ -61,8 +61,7 @@ function withoutCredentials(text: string): string {
   return (
     text
       .slice(0, lookLimit)
-      // Whatever stands before an "@" may be a password; before a digest it is an image's name.
-      .replaceAll(/[^\s"']+@(?!sha(?:256|512):)/g, '***@')
+      .replaceAll(/[^\s"']+/g, withoutUserinfo)
       // A Harness API key in the wrong place.
       .replaceAll(/\b[ps]at\.[\w-]+\.[\w.-]+/g, '***')
   );
@@ -70,6 +69,13 @@ function withoutCredentials(text: string): string {
 
 function shorten(text: string, limit: number): string {
   return text.length > limit ? `${text.slice(0, limit)}…` : text;
+}
+
+/** Whatever stands before an "@" may be a password; before a digest it is an image's name. */
+function withoutUserinfo(word: string): string {
+  let at = word.lastIndexOf('@');
+  while (at > 0 && /^@sha(?:256|512):/.test(word.slice(at, at + 8))) at = word.lastIndexOf('@', at - 1);
+  return at > 0 ? `***${word.slice(at)}` : word;
 }
 
 /** Problems as lines for a terminal or a log. */

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { reasonOf } from './problems.ts';
+import { globLimit, isGlob } from '../text/glob.ts';
 
 /** What values of an execution input are made of; each says in its error what is allowed. */
 
@@ -25,8 +26,8 @@ export const text = (allowed: string, accepts: (value: string) => boolean) =>
 export const globs = z.array(
   // A leading "!" would turn a list into its opposite; that is what the other list is for.
   text(
-    'a glob on field or image names, such as "buildAndPush*" or "plugins/*"; not negated',
-    (glob) => glob.trim() !== '' && glob.length <= 256 && !glob.startsWith('!'),
+    `a glob on field or image names of *, **, ?, [a-z] and {a,b}, such as "buildAndPush*" or "plugins/*"; at most ${globLimit} characters, not negated`,
+    (glob) => glob.trim() !== '' && !glob.startsWith('!') && isGlob(glob),
   ),
   {
     error: 'a list of globs',

@@ -1,5 +1,6 @@
 import { FactoryError, type Problem } from '../errors.ts';
 import { render } from '../settings/problems.ts';
+import { parseJson } from '../text/json.ts';
 
 /** What somebody asks for in one request, however often the request comes. */
 export interface Delivery {
@@ -30,7 +31,7 @@ export function readDelivery(body: string, idempotencyKey: string | undefined): 
 
 function parse(body: string): unknown {
   try {
-    return JSON.parse(body);
+    return parseJson(body);
   } catch {
     throw invalid({ path: '$', found: render(body), allowed: 'JSON, or nothing' });
   }

@@ -1,6 +1,8 @@
 import { createReadStream } from 'node:fs';
 import { addAbortSignal, type Readable } from 'node:stream';
 import { FactoryError } from '../../functions/errors.ts';
+import { render } from '../../functions/settings/problems.ts';
+import { parseJson } from '../../functions/text/json.ts';
 import { decodeText, TextError } from '../../functions/text/plain-text.ts';
 import { reasonOf } from './file-failure.ts';
 
@@ -26,7 +28,7 @@ export async function readInput(
   const asked = (input as Record<string, unknown>)['action'];
   if (asked !== undefined && asked !== action) {
     const problems = [
-      { path: '$.action', found: JSON.stringify(asked), allowed: `"${action}", or nothing: the command says it` },
+      { path: '$.action', found: render(asked), allowed: `"${action}", or nothing: the command says it` },
     ];
     throw new FactoryError('InvalidInput', 'the input asks for another action than the command', {
       hint: 'Use the command of that name.',
@@ -68,7 +70,7 @@ function parse(source: string, bytes: Uint8Array): unknown {
     const text = decodeText(bytes);
     if (text.trim() === '')
       throw invalid(`${nameOf(source)} is empty`, 'Write the execution input as JSON; {} takes every default.');
-    return JSON.parse(text);
+    return parseJson(text);
   } catch (cause) {
     if (cause instanceof FactoryError) throw cause;
     if (cause instanceof TextError)

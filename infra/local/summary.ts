@@ -5,6 +5,7 @@ import type { ConfigResult, FieldChange, ImageResult, RegistryCounts, Report } f
 import { isLow } from '../../functions/oci/pull-budget.ts';
 import { describeProblems } from '../../functions/settings/problems.ts';
 import { cellLimit, printable } from '../../functions/text/printable.ts';
+import { trimEnd } from '../../functions/text/trim-end.ts';
 
 /** A run's report for a person: tables of at most `rows` rows, because the report file has them all. */
 export function summaryOf(report: Report, rows = 60): string {
@@ -130,7 +131,11 @@ export function table(head: string[], lines: string[][], rows: number): string {
     style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
   });
   drawn.push(...lines.slice(0, rows).map((cells) => cells.map(shown)));
-  const text = drawn.toString().replaceAll(/ +$/gm, '');
+  const text = drawn
+    .toString()
+    .split('\n')
+    .map((line) => trimEnd(line, ' '))
+    .join('\n');
   return lines.length > rows ? `${text}\n… and ${lines.length - rows} more` : text;
 }
 

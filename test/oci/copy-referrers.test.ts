@@ -56,7 +56,7 @@ const arrived = () =>
   Object.entries(artifacts).flatMap(([key, { digest }]) => (to.storage.manifest(mirror, digest) ? [key] : []));
 
 const known = async (repository: Repository) =>
-  (await listReferrers(repository, image.digest as Digest)).map(({ digest }) => digest).toSorted();
+  (await listReferrers(repository, image.digest as Digest)).artifacts.map(({ digest }) => digest).toSorted();
 
 describe('signatures', () => {
   const bundle = 'application/vnd.dev.sigstore.bundle.v0.3+json';

@@ -153,7 +153,7 @@ describe('the walk through an image', () => {
     const root = manifestOf(indexDocument([blob('x', `evil/\u001b[2J${'y'.repeat(9_000)}`)]));
     await expect(load(root)).rejects.toMatchObject({
       name: 'ManifestUnsupported',
-      message: expect.stringMatching(/^[ -~]{1,700}$/),
+      message: expect.stringMatching(/^[ -~…]{1,700}$/),
     });
   });
 });

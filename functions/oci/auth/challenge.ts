@@ -28,7 +28,11 @@ export function parseChallenges(header: string | undefined): Challenge[] {
     }
     const scheme = match(schemeAt);
     if (!scheme) break;
-    challenges.push({ scheme: (scheme[1] ?? '').toLowerCase(), parameters: {} });
+    // Any name may be a parameter's.
+    challenges.push({
+      scheme: (scheme[1] ?? '').toLowerCase(),
+      parameters: Object.create(null) as Record<string, string>,
+    });
   }
   return challenges;
 

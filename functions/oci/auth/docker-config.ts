@@ -1,4 +1,6 @@
 import { FactoryError } from '../../errors.ts';
+import { parseJson } from '../../text/json.ts';
+import { trimEnd } from '../../text/trim-end.ts';
 import { isDockerHub } from '../reference.ts';
 import type { CredentialProvider, Credentials, Login } from './credentials.ts';
 
@@ -61,7 +63,7 @@ function helperLogin(helper: string, servers: string[], origin: string, run: Hel
 function parse(text: string, origin: string): DockerConfig {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = parseJson(text);
   } catch {
     // The parser's message quotes the text, which holds passwords.
     throw misconfigured(origin, 'it is not JSON');
@@ -148,7 +150,7 @@ function credentialsOf(entry: AuthEntry, key: string, origin: string): Credentia
     const colon = decoded.indexOf(':');
     if (colon < 1) throw misconfigured(origin, `"auth" of ${key} is not base64 of user:password`);
     // Docker strips trailing NULs, which some tools pad with.
-    return { username: decoded.slice(0, colon), password: decoded.slice(colon + 1).replace(/\0+$/, '') };
+    return { username: decoded.slice(0, colon), password: trimEnd(decoded.slice(colon + 1), '\0') };
   }
   if (isText(entry.username) && isText(entry.password)) return { username: entry.username, password: entry.password };
   return undefined;
@@ -165,7 +167,7 @@ async function fromHelper(helper: string, servers: string[], run: HelperRunner):
     const output = await run(program, server);
     let answer: unknown;
     try {
-      answer = output === '' ? undefined : JSON.parse(output);
+      answer = output === '' ? undefined : parseJson(output);
     } catch {
       throw helperFailed(program, 'it did not answer with JSON');
     }
