@@ -33,27 +33,29 @@ const worthAWave = 64 * 1024;
  * a blob of each wave before it, and there are never more waves than an image has shared blobs, and one.
  */
 export function planWaves(images: readonly WaveImage[], worthWaiting = worthAWave): WavePlan {
-  const counts = new Map<Digest, number>();
-  for (const { blobs } of images) for (const { digest } of blobs) counts.set(digest, (counts.get(digest) ?? 0) + 1);
-  const shared = (blob: { digest: Digest }) => (counts.get(blob.digest) ?? 0) > 1;
+  const holders = Map.groupBy(
+    images.flatMap(({ blobs }) => blobs),
+    ({ digest }) => digest,
+  );
+  const isShared = ({ digest }: { digest: Digest }) => holders.get(digest)?.length !== 1;
   const bringers = new Map<Digest, number>();
   const sizes = images.map(({ blobs }) => sum(blobs));
   const waveOf: number[] = [];
   images.forEach(({ blobs, present }, image) => {
     if (!present) return;
-    waveOf[image] = -1;
+    waveOf[image] = Number.NEGATIVE_INFINITY;
     for (const { digest } of blobs) bringers.set(digest, image);
   });
   const waves: number[][] = [];
-  let rest = images.map(({ blobs }, image) => ({ image, blobs: blobs.filter(shared), offered: 0 }));
+  let rest = images.map(({ blobs }, image) => ({ image, size: sum(blobs), blobs: blobs.filter(isShared) }));
   while (rest.length > 0) {
     const wave: number[] = [];
-    const brings = (image = -1) => waveOf[image] === waves.length;
-    for (const candidate of rest)
-      candidate.offered = sum(candidate.blobs.filter(({ digest }) => !bringers.has(digest)));
-    rest.sort((a, b) => b.offered - a.offered || (sizes[b.image] ?? 0) - (sizes[a.image] ?? 0));
-    rest = rest.filter(({ image, blobs }) => {
-      const waits = blobs.some(({ digest, size }) => size >= worthWaiting && brings(bringers.get(digest)));
+    const bringsNow = (image: number | undefined) => image !== undefined && waveOf[image] === waves.length;
+    const ranked = rest
+      .map((image) => ({ ...image, offered: sum(image.blobs.filter(({ digest }) => !bringers.has(digest))) }))
+      .toSorted((a, b) => b.offered - a.offered || b.size - a.size);
+    rest = ranked.filter(({ image, blobs }) => {
+      const waits = blobs.some(({ digest, size }) => size >= worthWaiting && bringsNow(bringers.get(digest)));
       if (waits) return true;
       wave.push(image);
       waveOf[image] ??= waves.length;

@@ -27,7 +27,6 @@ const swapped: Readonly<Record<string, string>> = {
 const opposite: Readonly<Record<string, string>> = {
   some: 'every',
   every: 'some',
-  find: 'findLast',
   toSorted: 'slice',
 };
 

@@ -200,4 +200,33 @@ describe('waves', () => {
     });
     expect(planWaves([])).toEqual({ waves: [], mounts: [], brings: [] });
   });
+
+  const holding = (repository: string, ...blobs: [number, number][]): WaveImage => ({
+    repository,
+    blobs: blobs.map(([n, size]) => ({ digest: digestOf(n), size })),
+  });
+
+  it('let the image that offers others most go first, however much of its own it has', () => {
+    const own = holding('own', [1, 900 * KiB], [2, 100 * KiB]);
+    const both = holding('both', [2, 100 * KiB], [3, 200 * KiB]);
+    const other = holding('other', [3, 200 * KiB]);
+    expect(planWaves([own, other, both]).waves).toEqual([[2], [0, 1]]);
+  });
+
+  it('prefer the larger of two images that offer the same', () => {
+    const shared: [number, number] = [1, 100 * KiB];
+    expect(planWaves([holding('small', shared), holding('large', shared, [2, KiB])]).waves).toEqual([[1], [0]]);
+  });
+
+  it.each([
+    [64 * KiB - 1, 1],
+    [64 * KiB, 2],
+  ])('let a shared blob of %i bytes make %i', (size, waves) => {
+    expect(planWaves([holding('a', [1, size]), holding('b', [1, size])]).waves).toHaveLength(waves);
+  });
+
+  it('begin with the largest image', () => {
+    const sizes = [3, 1, 2].map((n) => holding(`r${n}`, [n, n * KiB]));
+    expect(planWaves(sizes).waves).toEqual([[0, 2, 1]]);
+  });
 });
