@@ -31,12 +31,13 @@ function createRuntime(environment: Environment, parts: Partial<RuntimeParts> = 
     ...aws,
     configuration,
     store: new S3ObjectStore(bucket),
-    harnessApiKey: async () => harnessApiKey ?? readSecret(harnessApiKeySecret ?? ''),
+    harnessApiKey: async (refused) => harnessApiKey ?? readSecret(harnessApiKeySecret ?? '', { refused }),
     credentials: inOrder(
       aws.credentials,
       registryCredentialsSecret === undefined ? anonymous : secretCredentials(registryCredentialsSecret),
     ),
-    callbackTarget: callbackUrlSecret === undefined ? undefined : () => readSecret(callbackUrlSecret),
+    callbackTarget:
+      callbackUrlSecret === undefined ? undefined : (refused) => readSecret(callbackUrlSecret, { refused }),
     onProgress: (event) => log.progress(event),
     ...parts,
   });

@@ -44,8 +44,8 @@ export interface Template {
 export interface RuntimeParts {
   configuration: Configuration;
   store: ObjectStore;
-  /** Asked once, when Harness is first needed. */
-  harnessApiKey: () => Promise<string>;
+  /** Called when Harness is first needed, and with a key that was refused: then it returns what is stored now. */
+  harnessApiKey: (refused?: string) => Promise<string>;
   credentials: CredentialProvider;
   repositories: RepositoryAdministration;
   /** How blobs are sent in parts to registries that have a way of their own. */
@@ -60,7 +60,7 @@ export interface RuntimeParts {
   readBackPausesMs?: readonly number[];
   lock?: LockOptions;
   /** Reads the secret that names whom to tell when a run ends. */
-  callbackTarget?: (() => Promise<string>) | undefined;
+  callbackTarget?: ((refused?: string) => Promise<string>) | undefined;
   /** Tells people how a run ended. */
   notify?: ((notification: Notification) => Promise<void>) | undefined;
   /** Keeps the numbers of a run where curves are drawn of them. */
@@ -78,7 +78,7 @@ export class Runtime {
   readonly manifests: ManifestCache;
   readonly readBackPausesMs: readonly number[];
   readonly lock: LockOptions;
-  readonly callbackTarget: (() => Promise<string>) | undefined;
+  readonly callbackTarget: RuntimeParts['callbackTarget'];
   readonly notify: RuntimeParts['notify'];
   readonly transport: Transport;
   readonly #parts: RuntimeParts;
@@ -86,6 +86,8 @@ export class Runtime {
   #ledgers: { runId: string; byRegistry: Map<string, BlobLedger> } = { runId: '', byRegistry: new Map() };
   #plan: Plan | undefined;
   #harness: Promise<HarnessClient> | undefined;
+  /** A key that was of no use: one that is stored since may even be of another account. */
+  #refusedKey: string | undefined;
 
   constructor(parts: RuntimeParts) {
     this.#parts = parts;
@@ -185,12 +187,23 @@ export class Runtime {
 
   async #connectHarness(): Promise<HarnessClient> {
     const { harnessUrl, harnessAccountId } = this.configuration;
-    return new HarnessClient({
+    const apiKey = await this.#parts.harnessApiKey(this.#refusedKey);
+    // Until there is a client, the key is not known to be one.
+    this.#refusedKey = apiKey;
+    const client = new HarnessClient({
       url: harnessUrl,
-      apiKey: await this.#parts.harnessApiKey(),
+      apiKey,
+      renewKey: async (refused) => {
+        // The next task starts with the key that is stored then.
+        this.#refusedKey = refused;
+        this.#harness = undefined;
+        return this.#parts.harnessApiKey(refused);
+      },
       ...(harnessAccountId !== undefined && { accountId: harnessAccountId }),
       transport: this.transport,
       ...(this.#parts.retry && { retry: { attempts: 4, baseMs: 500, maxMs: 8_000, ...this.#parts.retry } }),
     });
+    this.#refusedKey = undefined;
+    return client;
   }
 }

@@ -1,19 +1,34 @@
 import { GetSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { FactoryError } from '../errors.ts';
 import { clientConfig } from './client-config.ts';
 import { awsReason } from './failure-reason.ts';
 
 export interface ReadSecretOptions {
-  /** Read it from Secrets Manager even if this sandbox has read it before: after a 401 it may have been rotated. */
+  /** A value that was refused, because it is wrong or was rotated. Read again, unless that was done since. */
+  refused?: string | undefined;
+  /** Read again, whatever is known. */
   refresh?: boolean;
   client?: SecretsManagerClient;
+  /** The shortest time between two readings after the first, in milliseconds. Default: 1,000. */
+  restMs?: number;
 }
 
-const read = new Map<string, Promise<string>>();
+/** What this sandbox knows of a secret. */
+interface KnownSecret {
+  value: Promise<string>;
+  /** The reading that takes the place of `value`; all who ask for one meanwhile share it. */
+  renewal?: Promise<string> | undefined;
+  /** When the last of those began, as epoch milliseconds. */
+  renewedAt: number;
+}
+
+const known = new Map<string, KnownSecret>();
 let ownClient: SecretsManagerClient | undefined;
 
 /**
- * The value of a Secrets Manager secret, read once per sandbox.
+ * The value of a Secrets Manager secret. Read once per sandbox, and again when `refused` or `refresh` says so; a refusal that
+ * comes too soon after the last reading waits, so that a wrong secret is not read at every request.
  *
  * The console stores secrets as key/value pairs, so a JSON object with a string `apiKey`, or whose only entry is a
  * string, stands for that string. Any other value is returned as it is, surrounding white space aside.
@@ -21,15 +36,45 @@ let ownClient: SecretsManagerClient | undefined;
  * Throws `InvalidConfiguration`, which names the secret and never its value.
  */
 export async function readSecret(nameOrArn: string, options: ReadSecretOptions = {}): Promise<string> {
-  const known = read.get(nameOrArn);
-  if (known && !options.refresh) return known;
-  const reading = fetchSecret(nameOrArn, options.client ?? (ownClient ??= new SecretsManagerClient(clientConfig())));
-  read.set(nameOrArn, reading);
+  const fetchNow = () =>
+    fetchSecret(nameOrArn, options.client ?? (ownClient ??= new SecretsManagerClient(clientConfig())));
+  let secret = known.get(nameOrArn);
+  if (!secret) {
+    secret = { value: fetchNow(), renewedAt: -Infinity };
+    known.set(nameOrArn, secret);
+    return remember(nameOrArn, secret);
+  }
+  const { refused, refresh = refused !== undefined && (await secret.value) === refused } = options;
+  if (!refresh) return secret.value;
+  secret.renewal ??= renew(nameOrArn, secret, fetchNow, options.restMs ?? defaultRestMs);
+  return secret.renewal;
+}
+
+const defaultRestMs = 1_000;
+
+async function renew(
+  nameOrArn: string,
+  secret: KnownSecret,
+  fetchNow: () => Promise<string>,
+  restMs: number,
+): Promise<string> {
   try {
-    return await reading;
+    const wait = secret.renewedAt + restMs - Date.now();
+    if (wait > 0) await sleep(wait);
+    secret.renewedAt = Date.now();
+    secret.value = fetchNow();
+    return await remember(nameOrArn, secret);
+  } finally {
+    secret.renewal = undefined;
+  }
+}
+
+/** Forgets a secret that could not be read: the next one who asks tries again. */
+async function remember(nameOrArn: string, secret: KnownSecret): Promise<string> {
+  try {
+    return await secret.value;
   } catch (error) {
-    // A failure is not worth remembering.
-    if (read.get(nameOrArn) === reading) read.delete(nameOrArn);
+    if (known.get(nameOrArn) === secret) known.delete(nameOrArn);
     throw error;
   }
 }
@@ -39,7 +84,7 @@ async function fetchSecret(nameOrArn: string, client: SecretsManagerClient): Pro
   try {
     ({ SecretString: stored } = await client.send(new GetSecretValueCommand({ SecretId: nameOrArn })));
   } catch (error) {
-    throw unreadable(nameOrArn, error);
+    throw unreadable(nameOrArn, await regionOf(nameOrArn, client), error);
   }
   const value = unwrap(stored?.trim() ?? '');
   if (value === '')
@@ -62,12 +107,21 @@ function unwrap(secret: string): string {
   return typeof chosen === 'string' ? chosen.trim() : secret;
 }
 
-function unreadable(nameOrArn: string, cause: unknown): FactoryError {
+/** Where the secret is looked for. */
+async function regionOf(nameOrArn: string, { config }: SecretsManagerClient): Promise<string> {
+  const [arn, , , region] = nameOrArn.split(':');
+  return arn === 'arn' && region ? region : config.region();
+}
+
+function unreadable(nameOrArn: string, region: string, cause: unknown): FactoryError {
   const { name, text, networkHint } = awsReason(cause);
+  const ofKey = /\bKMS\b/.test(text);
   const hints: Record<string, string> = {
-    ResourceNotFoundException: 'Create the secret in this account and region, or correct its name.',
-    AccessDeniedException:
-      'Allow the role secretsmanager:GetSecretValue on it, and kms:Decrypt on its key if it has one.',
+    ResourceNotFoundException: `Create the secret ${nameOrArn} in region ${region} of this account, or correct its name.`,
+    // IAM is asked before the secret is looked for, and a policy for the secret's ARN does not allow its bare name.
+    AccessDeniedException: ofKey
+      ? `Allow the role kms:Decrypt on the key of the secret ${nameOrArn}.`
+      : `Create the secret ${nameOrArn} in region ${region} if it does not exist there; otherwise allow the role secretsmanager:GetSecretValue on it, and kms:Decrypt on its key if it has one.`,
     DecryptionFailure: 'Allow the role kms:Decrypt on the key of the secret.',
   };
   return new FactoryError('InvalidConfiguration', `cannot read the secret ${nameOrArn}: ${text}`, {

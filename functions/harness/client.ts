@@ -13,6 +13,8 @@ export interface HarnessClientOptions {
   /** Address of Harness, with or without `/gateway`. */
   url: string;
   apiKey: string;
+  /** Returns the key that is to be used in place of one that Harness refused; the same one when there is no other. */
+  renewKey?: (refused: string) => Promise<string>;
   /** Default: the account in the key. */
   accountId?: string;
   transport?: Transport;
@@ -48,7 +50,10 @@ const longestPauseMs = 60_000;
 export class HarnessClient {
   readonly accountId: string;
   readonly #gateway: URL;
-  readonly #key: ApiKey;
+  readonly #renewKey: HarnessClientOptions['renewKey'];
+  readonly #hasOwnAccount: boolean;
+  #key: ApiKey;
+  #keyText: string;
   readonly #transport: Transport;
   readonly #signal: AbortSignal | undefined;
   readonly #retry: typeof defaultRetry;
@@ -58,6 +63,9 @@ export class HarnessClient {
   constructor(options: HarnessClientOptions) {
     this.#gateway = parseBaseUrl(options.url);
     this.#key = new ApiKey(options.apiKey);
+    this.#keyText = options.apiKey;
+    this.#renewKey = options.renewKey;
+    this.#hasOwnAccount = Boolean(options.accountId?.trim());
     this.accountId = options.accountId?.trim() || accountIdFromKey(options.apiKey) || throwNoAccount();
     this.#transport = options.transport ?? new Transport();
     this.#signal = options.signal;
@@ -120,10 +128,14 @@ export class HarnessClient {
       timeoutMs: this.#timeoutMs.read,
     };
     const check = { resourceScope: { accountIdentifier: this.accountId }, resourceType: 'ACCOUNT', permission };
-    const { data } = await this.#send(call, JSON.stringify({ permissions: [check] }), signal);
-    const permitted = parsePermitted(data, permission);
-    if (permitted === undefined) throw unexpected(call, 'without an access control list');
-    return permitted;
+    const ask = async (): Promise<boolean> => {
+      const { data } = await this.#send(call, JSON.stringify({ permissions: [check] }), signal);
+      const permitted = parsePermitted(data, permission);
+      if (permitted === undefined) throw unexpected(call, 'without an access control list');
+      return permitted;
+    };
+    const refused = this.#keyText;
+    return (await ask()) || ((await this.#replaceKey(refused)) && ask());
   }
 
   /** The connector, or `undefined` when there is none of this name. Needs `core_connector_view`. */
@@ -174,8 +186,36 @@ export class HarnessClient {
     await this.#send({ ...call, fields }, JSON.stringify(operations), signal);
   }
 
-  /** Calls until there is a final answer. An error code named `expected` is an answer like a success. */
+  /** Calls until there is a final answer, with the key that replaced a refused one too. */
   async #send(call: Call, body?: string, signal?: AbortSignal, expected?: string): Promise<Envelope> {
+    const key = this.#keyText;
+    try {
+      return await this.#sendOnce(call, body, signal, expected);
+    } catch (error) {
+      if (!isRefusal(error) || !(await this.#replaceKey(key))) throw error;
+      return this.#sendOnce(call, body, signal, expected);
+    }
+  }
+
+  /** Returns whether there is another key than the one that was refused, for the same account. */
+  async #replaceKey(refused: string): Promise<boolean> {
+    // Another call may have replaced it meanwhile.
+    if (this.#keyText !== refused) return true;
+    try {
+      const text = (await this.#renewKey?.(refused)) ?? refused;
+      const isOfAccount = this.#hasOwnAccount || accountIdFromKey(text) === this.accountId;
+      if (text === refused || !isOfAccount) return false;
+      this.#key = new ApiKey(text);
+      this.#keyText = text;
+      return true;
+    } catch {
+      // The refusal that led here says more.
+      return false;
+    }
+  }
+
+  /** Calls until there is a final answer. An error code named `expected` is an answer like a success. */
+  async #sendOnce(call: Call, body?: string, signal?: AbortSignal, expected?: string): Promise<Envelope> {
     const signals = [this.#signal, signal].filter((s) => s !== undefined);
     const aborted = AbortSignal.any(signals);
     try {
@@ -192,6 +232,7 @@ export class HarnessClient {
   async #attempt(call: Call, body: string | undefined, aborted: AbortSignal, expected?: string): Promise<Envelope> {
     let response: Response;
     let text: string;
+    const key = this.#key;
     try {
       response = await this.#transport.request({
         method: call.method,
@@ -199,7 +240,7 @@ export class HarnessClient {
         headers: {
           accept: 'application/json',
           ...(body !== undefined && { 'content-type': 'application/json' }),
-          ...this.#key.headers(),
+          ...key.headers(),
         },
         body,
         signal: AbortSignal.any([aborted, AbortSignal.timeout(call.timeoutMs)]),
@@ -212,8 +253,13 @@ export class HarnessClient {
     const ok = response.status >= 200 && response.status < 300;
     if (envelope && ((ok && isSuccess(envelope)) || (expected !== undefined && envelope.code === expected)))
       return envelope;
-    throw refused(call, response, text, envelope, this.#key);
+    throw refused(call, response, text, envelope, key);
   }
+}
+
+/** A key that is wrong or has expired, or may not do this. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof FactoryError && (error.name === 'HarnessUnauthorized' || error.name === 'HarnessForbidden');
 }
 
 /** Harness says it with status 400. */

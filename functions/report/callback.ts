@@ -11,42 +11,58 @@ import type { Configuration } from '../settings/configuration.ts';
 
 const timeoutMs = 10_000;
 const messageLimit = 2_000;
+/** Statuses of a trigger or a key that is wrong, has expired, or was replaced. */
+const refusals = new Set([400, 401, 403, 404]);
 
 /**
  * Tells the Harness trigger or pipeline that the deployment names how a run ended. Asked once: a second request would
- * start a second pipeline. Returns a warning when Harness was not told. A trigger's URL holds its token, so nothing of it
- * is shown.
+ * start a second pipeline. A refusal starts none: then the secret is read again, and Harness is asked again if it has
+ * changed. Returns a warning when Harness was not told. A trigger's URL holds its token, so nothing of it is shown.
  * https://developer.harness.io/docs/platform/triggers/trigger-deployments-using-custom-triggers
  */
 export async function sendCallback(report: Report, runtime: Runtime): Promise<string | undefined> {
-  const { callbackTarget, transport, configuration } = runtime;
+  const { callbackTarget } = runtime;
   if (!callbackTarget) return undefined;
   try {
-    const { url, token, contentType, body } = callOf(await callbackTarget(), report, configuration);
-    const response = await transport.request({
-      method: 'POST',
-      url,
-      headers: { 'content-type': contentType, ...(token !== undefined && new ApiKey(token).headers()) },
-      body: asciiJson(body),
-      signal: AbortSignal.timeout(timeoutMs),
-    });
-    const { status } = response;
-    if (status >= 200 && status < 300) {
-      await response.body.dump();
-      return undefined;
+    const target = await callbackTarget();
+    try {
+      await call(target, report, runtime);
+    } catch (error) {
+      const current = error instanceof Refusal ? await callbackTarget(target).catch(() => target) : target;
+      if (current === target) throw error;
+      await call(current, report, runtime);
     }
-    const answer = (await readStart(response, reasonLimit)).toString();
-    const secrets = [token ?? '', ...url.searchParams.values()];
-    const { text } = reasonText(answer, response.header('content-type'), secrets);
-    return `Harness was not told of the end: it answered ${status}${text && `: ${redacted(text)}`}`;
+    return undefined;
   } catch (error) {
     const reason = networkFailure(error)?.text ?? (error instanceof Error ? error.message : String(error));
     return `Harness was not told of the end: ${redacted(reason)}`;
   }
 }
 
+/** What the secret holds cannot be used, or Harness refuses it. */
+class Refusal extends Error {}
+
 /** How much is read of a refusal, in bytes. */
 const reasonLimit = 16 * 1024;
+
+/** Throws `Refusal`, `Error` for any other answer than a success, and what the network throws. */
+async function call(target: string, report: Report, { transport, configuration }: Runtime): Promise<void> {
+  const { url, token, contentType, body } = callOf(target, report, configuration);
+  const response = await transport.request({
+    method: 'POST',
+    url,
+    headers: { 'content-type': contentType, ...(token !== undefined && new ApiKey(token).headers()) },
+    body: asciiJson(body),
+    signal: AbortSignal.timeout(timeoutMs),
+  });
+  const { status } = response;
+  if (status >= 200 && status < 300) return response.body.dump();
+  const answer = (await readStart(response, reasonLimit)).toString();
+  const secrets = [token ?? '', ...url.searchParams.values()];
+  const { text } = reasonText(answer, response.header('content-type'), secrets);
+  const message = `it answered ${status}${text && `: ${text}`}`;
+  throw refusals.has(status) ? new Refusal(message) : new Error(message);
+}
 
 interface Call {
   url: URL;
@@ -57,7 +73,7 @@ interface Call {
 
 /**
  * The secret holds the URL of a trigger alone, `{"url": …, "token": …}` for accounts whose triggers demand an API key, or
- * `{"pipeline": …, "token": …}`. Throws `Error`.
+ * `{"pipeline": …, "token": …}`. Throws `Refusal`.
  */
 function callOf(secret: string, report: Report, configuration: Configuration): Call {
   const { url: text, pipeline, token } = fieldsOf(secret);
@@ -69,7 +85,7 @@ function callOf(secret: string, report: Report, configuration: Configuration): C
   // Whoever can change the secret must not be able to send reports, or a key, elsewhere.
   if (url?.origin === parseBaseUrl(configuration.harnessUrl).origin)
     return { url, token, contentType: 'application/json', body: outcomeOf(report) };
-  throw new Error('the secret that CALLBACK_URL_SECRET names holds no URL at the host of HARNESS_URL');
+  throw new Refusal('the secret that CALLBACK_URL_SECRET names holds no URL at the host of HARNESS_URL');
 }
 
 function fieldsOf(secret: string): Partial<Record<'url' | 'pipeline' | 'token', string>> {
@@ -94,7 +110,7 @@ function executionUrl(pipeline: string, token: string | undefined, configuration
     ['PROJECT_ID', projectId],
   ] as const;
   const missing = needs.flatMap(([what, value]) => (value ? [] : [what]));
-  if (missing.length > 0) throw new Error(`a pipeline cannot be started without ${missing.join(', ')}`);
+  if (missing.length > 0) throw new Refusal(`a pipeline cannot be started without ${missing.join(', ')}`);
   const url = new URL(`${parseBaseUrl(harnessUrl).href}/pipeline/api/pipeline/execute/${pipeline}`);
   const scope = { accountIdentifier: accountId, orgIdentifier: orgId, projectIdentifier: projectId };
   for (const [name, value] of Object.entries(scope)) url.searchParams.set(name, value ?? '');

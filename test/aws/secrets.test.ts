@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import {
   CreateSecretCommand,
   DeleteSecretCommand,
@@ -92,7 +92,106 @@ import { startScriptedAws } from './scripted-aws.ts';
   });
 });
 
+describe('a secret that was refused', () => {
+  let stored = 'wrong';
+  let readings = 0;
+  let created = 0;
+  let name = '';
+  let aws: Awaited<ReturnType<typeof startScriptedAws>>;
+  let client: SecretsManagerClient;
+
+  beforeAll(async () => {
+    aws = await startScriptedAws(() => {
+      readings++;
+      return { status: 200, body: { SecretString: stored } };
+    });
+    client = new SecretsManagerClient(aws.config);
+  });
+  beforeEach(async () => {
+    name = `rotated-${++created}`;
+    stored = 'wrong';
+    readings = 0;
+    await readSecret(name, { client });
+  });
+  afterAll(async () => {
+    client.destroy();
+    await aws.close();
+  });
+
+  it('is read again, and the new value kept', async () => {
+    stored = 'right';
+    expect(await readSecret(name, { client })).toBe('wrong');
+    expect(await readSecret(name, { client, refused: 'wrong' })).toBe('right');
+    expect(await readSecret(name, { client })).toBe('right');
+    expect(readings).toBe(2);
+  });
+
+  it('is not read again by who was refused with a value that was replaced since', async () => {
+    stored = 'right';
+    await readSecret(name, { client, refused: 'wrong' });
+    expect(await readSecret(name, { client, refused: 'wrong' })).toBe('right');
+    expect(readings).toBe(2);
+  });
+
+  it('is read once for all who are refused at the same time', async () => {
+    stored = 'right';
+    const values = await Promise.all(Array.from({ length: 40 }, () => readSecret(name, { client, refused: 'wrong' })));
+    expect(new Set(values)).toEqual(new Set(['right']));
+    expect(readings).toBe(2);
+  });
+
+  it('is not read more often than once in a time, however often it is refused', async () => {
+    const restMs = 50;
+    const began = Date.now();
+    for (let refusal = 0; refusal < 4; refusal++)
+      expect(await readSecret(name, { client, refused: 'wrong', restMs })).toBe('wrong');
+    expect(readings).toBe(1 + 4);
+    // Timers may end a millisecond early.
+    expect(Date.now() - began).toBeGreaterThanOrEqual(3 * (restMs - 1));
+    stored = 'right';
+    expect(await readSecret(name, { client, refused: 'wrong', restMs })).toBe('right');
+  });
+});
+
 describe('reading a secret without permission', () => {
+  it.each([
+    ['factory/forbidden', 'eu-west-1'],
+    ['arn:aws-us-gov:secretsmanager:us-gov-west-1:123456789012:secret:forbidden', 'us-gov-west-1'],
+  ])('names the secret %s and its region first, for it may not exist there', async (name, region) => {
+    const aws = await startScriptedAws(() => ({
+      status: 400,
+      body: { __type: 'AccessDeniedException', message: 'no identity-based policy allows the action' },
+    }));
+    const client = new SecretsManagerClient(aws.config);
+    try {
+      await expect(readSecret(name, { client })).rejects.toMatchObject({
+        name: 'InvalidConfiguration',
+        hint: expect.stringMatching(
+          new RegExp(`^Create the secret ${name} in region ${region} .*secretsmanager:GetSecretValue`),
+        ),
+      });
+    } finally {
+      client.destroy();
+      await aws.close();
+    }
+  });
+
+  it('names the key when it is the key that may not be used', async () => {
+    const aws = await startScriptedAws(() => ({
+      status: 400,
+      body: { __type: 'AccessDeniedException', message: 'Access to KMS is not allowed' },
+    }));
+    const client = new SecretsManagerClient(aws.config);
+    try {
+      await expect(readSecret('factory/sealed', { client })).rejects.toMatchObject({
+        hint: 'Allow the role kms:Decrypt on the key of the secret factory/sealed.',
+      });
+    } finally {
+      client.destroy();
+      await aws.close();
+    }
+  });
+
   it('says which permission is missing', async () => {
     const aws = await startScriptedAws(() => ({
       status: 400,

@@ -50,7 +50,7 @@ describe('the callback', () => {
 
   /** What the report gets to hear when the secret holds this. */
   const call = async (
-    secret?: string | (() => Promise<string>),
+    secret?: string | ((refused?: string) => Promise<string>),
     environment: Record<string, string> = {},
     of: Report = report,
   ) => {
@@ -91,6 +91,32 @@ describe('the callback', () => {
   it('shows the API key that the secret brings along, for accounts that demand one', async () => {
     expect(await call(JSON.stringify({ url: `${harness}${path}`, token: 'sat.a.b.c' }))).toBeUndefined();
     expect(requests[0]).toMatchObject({ url: path, headers: { 'x-api-key': 'sat.a.b.c' } });
+  });
+
+  it('is made again when the secret was corrected or rotated after a refusal', async () => {
+    status = 401;
+    const secrets = [`${harness}${path}`, `${harness}/gateway/pipeline/rotated`];
+    const asked: (string | undefined)[] = [];
+    const read = async (refused?: string) => {
+      asked.push(refused);
+      status = refused === undefined ? 401 : 200;
+      return secrets[asked.length - 1] ?? '';
+    };
+    expect(await call(read)).toBeUndefined();
+    expect(asked).toEqual([undefined, secrets[0]]);
+    expect(requests.map(({ url }) => url)).toEqual([path, '/gateway/pipeline/rotated']);
+    expect(await call(async (refused?: string) => (refused ? `${harness}${path}` : 'no URL'))).toBeUndefined();
+  });
+
+  it.each([
+    [401, 2, 1],
+    [500, 1, 1],
+  ])('is made once when it is answered %i and the secret is the same', async (answer, readings, made) => {
+    status = answer;
+    let read = 0;
+    const secret = async () => (read++, `${harness}${path}`);
+    expect(await call(secret)).toContain(`it answered ${answer}`);
+    expect([read, requests.length]).toEqual([readings, made]);
   });
 
   describe('of a pipeline', () => {
