@@ -17,7 +17,7 @@ import type { ObjectStore } from './store/object-store.ts';
 export type ProgressEvent =
   | { kind: 'image-started'; image: string; bytes: number }
   | { kind: 'image-progress'; image: string; bytes: number }
-  | { kind: 'image-finished'; image: string; status: 'copied' | 'skipped' | 'failed'; message?: string }
+  | { kind: 'image-finished'; image: string; status: 'copied' | 'repaired' | 'skipped' | 'failed'; message?: string }
   /** Nothing is asked of a registry, or done for an image, for so many seconds: the registry wants it so. */
   | { kind: 'wait'; subject: string; seconds: number }
   | { kind: 'note'; message: string };

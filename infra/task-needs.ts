@@ -58,6 +58,7 @@ const manifestCache = 'manifests/*';
 const built = 'built/*';
 const inventory = 'inventory.json';
 const refusedFields = 'refused-fields.json';
+const looks = 'looks.json';
 
 /** A task that is not listed gets the defaults. */
 export const taskNeeds: Readonly<Record<string, TaskNeeds>> = {
@@ -65,10 +66,10 @@ export const taskNeeds: Readonly<Record<string, TaskNeeds>> = {
     memory: 1024,
     harnessApiKey: true,
     registryCredentials: true,
-    ecr: manifests,
+    ecr: pull,
     ecrRegistry: [token, 'ecr:GetAccountSetting'],
-    ecrSource: [...manifests, throughCache],
-    writes: [locks, manifestCache, 'first-seen.json'],
+    ecrSource: [...pull, throughCache],
+    writes: [locks, manifestCache, 'first-seen.json', looks],
     reads: [inventory, refusedFields, built],
   },
   copy: {
@@ -97,7 +98,7 @@ export const taskNeeds: Readonly<Record<string, TaskNeeds>> = {
     registryCredentials: true,
     ecr: pull,
     ecrRegistry: [token],
-    writes: [manifestCache],
+    writes: [manifestCache, looks],
   },
   'update-config': { harnessApiKey: true, writes: [locks, refusedFields] },
   'reset-config': { harnessApiKey: true, writes: [locks, refusedFields] },
@@ -105,9 +106,9 @@ export const taskNeeds: Readonly<Record<string, TaskNeeds>> = {
     memory: 1024,
     harnessApiKey: true,
     registryCredentials: true,
-    ecr: manifests,
+    ecr: pull,
     ecrRegistry: [token],
-    writes: [locks],
+    writes: [locks, manifestCache, looks],
   },
   rollback: { harnessApiKey: true, writes: [locks, refusedFields] },
   prune: {
@@ -116,5 +117,5 @@ export const taskNeeds: Readonly<Record<string, TaskNeeds>> = {
     ecr: ['ecr:BatchDeleteImage'],
     writes: [locks, inventory],
   },
-  report: { notifies: true, writes: [locks, inventory] },
+  report: { notifies: true, writes: [locks, inventory, looks] },
 };

@@ -12,6 +12,8 @@ import { manifestReader, readImage, repositoryOf } from '../run/images.ts';
 import { renewLock } from '../run/lock.ts';
 import { sumCounts, takeCounts } from '../run/registry-counts.ts';
 import type { CopyResult, Plan, PlannedImage } from '../run/documents.ts';
+import { describePieces, type Root, unrepaired, Wholeness } from '../run/wholeness.ts';
+import type { Runtime } from '../runtime.ts';
 import type { TaskRun } from '../task.ts';
 import { build } from './build.ts';
 import { type CopyState, newCopyState, noteCall, readCopyState } from './copy-state.ts';
@@ -23,7 +25,7 @@ export interface CopyEvent {
 }
 
 export interface CopyTaskResult {
-  status: 'copied' | 'skipped' | 'failed' | 'continue';
+  status: CopyResult['status'] | 'continue';
   /** With `continue`: how long the workflow waits before it calls again. */
   waitSeconds: number;
 }
@@ -49,7 +51,10 @@ export async function copy(event: CopyEvent, run: TaskRun): Promise<CopyTaskResu
   const known = await documents.copyResult(event.image).find();
   const template = runtime.configuration.buildPushTemplate;
   const attempted = () =>
-    template === undefined ? attempt(plan, planned, state, run) : build(template, plan, event.image, planned, run);
+    // What a built image lacks may be of the official one: a source has it.
+    template === undefined || planned.missing
+      ? attempt(plan, planned, state, run)
+      : build(template, plan, event.image, planned, run);
   const result = known && known.status !== 'failed' ? known : await attempted();
   const registries = sumCounts([...(known?.registries ?? state.registries), ...takeCounts(runtime)]);
   if (result instanceof Paused) {
@@ -91,7 +96,9 @@ async function attempt(
     }
   } catch (error) {
     signal?.throwIfAborted();
-    return { status: 'failed', bytesTransferred: 0, bytesSkipped: 0, error: FactoryError.from(error).toJSON() };
+    const failure = FactoryError.from(error);
+    const told = planned.missing ? unrepaired(planned, failure) : failure;
+    return { status: 'failed', bytesTransferred: 0, bytesSkipped: 0, error: told.toJSON() };
   }
 }
 
@@ -121,7 +128,8 @@ async function copyPlanned(
     if (deadline) destination.registry.shareOf(plan.maxConcurrency ?? 1);
     adaptMounts(destination.registry, plan);
     const fresh = await runtime.repositories.ensure(target.registry, target.repository);
-    const wanted = { source, destination, image, tag: target.tag, ledger, onProgress, signal, fresh };
+    const repair = planned.missing !== undefined;
+    const wanted = { source, destination, image, tag: target.tag, ledger, onProgress, signal, fresh, repair };
     const { checkpoint } = state;
     const layerUploads = runtime.layerUploads(target.registry);
     const copied = deadline
@@ -131,6 +139,7 @@ async function copyPlanned(
     state.image = { bytesTransferred: copied.bytesTransferred, bytesSkipped: copied.bytesSkipped };
     if ('paused' in copied) throw copied.paused;
     if (!copied.confirmed) await checkArrival(destination, target, digest, signal);
+    if (repair) await checkRepair({ repository: destination, digest }, planned, runtime, signal);
   }
   // A root and the images of an index: each may be signed.
   const subjects = image.manifests.map(({ digest: subject }) => subject);
@@ -145,11 +154,34 @@ async function copyPlanned(
     signal,
   });
   return {
-    status: planned.present && state.referrers.bytesTransferred === 0 ? 'skipped' : 'copied',
+    status: statusOf(planned, state),
     bytesTransferred: state.image.bytesTransferred + state.referrers.bytesTransferred,
     bytesSkipped: state.image.bytesSkipped + state.referrers.bytesSkipped,
     ...(warnings.length > 0 && { warnings }),
   };
+}
+
+function statusOf({ missing, present }: PlannedImage, { referrers }: CopyState): CopyResult['status'] {
+  if (missing) return 'repaired';
+  return present && referrers.bytesTransferred === 0 ? 'skipped' : 'copied';
+}
+
+/** Looks once more below an image that was repaired: a registry may take a piece and serve it no better than before. */
+async function checkRepair(
+  root: Root,
+  { target }: PlannedImage,
+  runtime: Runtime,
+  signal?: AbortSignal,
+): Promise<void> {
+  const missing = await new Wholeness(runtime).missing(root, signal);
+  if (missing.length === 0) return;
+  throw new FactoryError(
+    'ImagesIncomplete',
+    `the registry took it, and ${target} still lacks ${describePieces(missing)}`,
+    {
+      hint: "Look at the registry's storage and log, and delete the repository there: the next sync copies it whole.",
+    },
+  );
 }
 
 /** A registry is kept from run to run, between which it may have been set otherwise. */

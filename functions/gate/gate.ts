@@ -33,7 +33,9 @@ export async function gate({ runId, copies }: GateEvent, { runtime }: TaskRun): 
     if (error) await documents.copyResult(image).put(failedCopy(parseErrorCause(error)));
   }
   const failed = new Map<string, string>();
-  for (const [index, { image, status }] of plan.images.entries()) {
+  for (const [index, { image, status, held }] of plan.images.entries()) {
+    // Nothing is switched to it.
+    if (held) continue;
     if (status === 'failed' || (status === 'copy' && !(await arrived(documents, image, index))))
       failed.set(image, 'could not be copied');
   }

@@ -2,6 +2,7 @@ import type { Response } from '../http/transport.ts';
 import { repositoryScope } from './auth/authorizer.ts';
 import type { Digest } from './digest.ts';
 import type { Repository } from './manifests.ts';
+import { isAbsence } from './registry-failure.ts';
 
 /**
  * Whether the repository holds the blob. `false` also where a registry does not tell: 403 is what Artifactory says of a
@@ -21,6 +22,23 @@ export async function hasBlob(repository: Repository, digest: Digest, signal?: A
   });
   await response.body.dump();
   return response.status === 200;
+}
+
+/** Returns whether the repository serves the blob: by HEAD or, where that does not tell, by the beginning of a download. */
+export async function servesBlob(repository: Repository, digest: Digest, signal?: AbortSignal): Promise<boolean> {
+  return (await hasBlob(repository, digest, signal)) || opensBlob(repository, digest, signal);
+}
+
+/** Returns whether a download of the blob begins. ECR Public refuses HEAD, and others may answer it with 403. */
+export async function opensBlob(repository: Repository, digest: Digest, signal?: AbortSignal): Promise<boolean> {
+  try {
+    const { body } = await openBlob(repository, digest, 0, signal);
+    await body.dump();
+    return true;
+  } catch (error) {
+    if (isAbsence(error)) return false;
+    throw error;
+  }
 }
 
 /**

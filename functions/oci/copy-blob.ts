@@ -1,6 +1,6 @@
 import { FactoryError } from '../errors.ts';
 import type { BlobLedger } from './blob-ledger.ts';
-import { hasBlob } from './blobs.ts';
+import { hasBlob, servesBlob } from './blobs.ts';
 import type { Descriptor } from './manifest.ts';
 import type { Repository } from './manifests.ts';
 import { isNondistributable } from './media-type.ts';
@@ -12,6 +12,11 @@ export interface BlobCopy {
   ledger: BlobLedger;
   /** The destination's repository was made a moment ago: there is nothing in it to look for. */
   fresh?: boolean | undefined;
+  /**
+   * The image is at the destination, but something below it may be missing. Each blob is looked up at the destination
+   * itself: what the ledger or the answer to a mount says may date from before the loss.
+   */
+  repair?: boolean | undefined;
   /** How long the destination may take nothing of what is offered, in milliseconds. Default 30 s. */
   stallMs?: number | undefined;
   /** How a blob is sent. Default `transferBlob`. */
@@ -40,9 +45,12 @@ export async function restoreBlob(copy: BlobCopy, blob: Descriptor): Promise<voi
 }
 
 async function bring(copy: BlobCopy, blob: Descriptor): Promise<'uploaded' | 'skipped'> {
-  const { destination, ledger, signal } = copy;
-  const looked = paysToLook(copy, blob);
-  if (ledger.knows(blob.digest, destination.name) || (looked && (await hasBlob(destination, blob.digest, signal)))) {
+  const { destination, ledger, repair, signal } = copy;
+  const looked = repair || paysToLook(copy, blob);
+  const present = repair
+    ? await servesBlob(destination, blob.digest, signal)
+    : ledger.knows(blob.digest, destination.name) || (looked && (await hasBlob(destination, blob.digest, signal)));
+  if (present) {
     ledger.record(blob.digest, destination.name);
     copy.onProgress?.({ kind: 'skipped', bytes: blob.size });
     return 'skipped';

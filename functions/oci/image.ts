@@ -16,14 +16,18 @@ export interface Image {
 }
 
 /**
- * Walks from a root manifest to all it refers to, siblings in parallel. `read` gets a manifest by digest.
+ * Walks from a root manifest to all it refers to, siblings in parallel. `read` gets a manifest by digest. One that it
+ * returns as `undefined` is left out, with all below it.
  * Throws `ManifestInvalid` when limits are exceeded or descriptors contradict each other, and what `read` throws.
  */
-export async function loadImage(root: Manifest, read: (digest: Digest) => Promise<Manifest>): Promise<Image> {
+export async function loadImage(
+  root: Manifest,
+  read: (digest: Digest) => Promise<Manifest | undefined>,
+): Promise<Image> {
   const manifests = new Map<Digest, Manifest>();
   const blobs = new Map<Digest, Descriptor>();
   // Indexes may share children: each is read once.
-  const reads = new Map<Digest, Promise<Manifest>>();
+  const reads = new Map<Digest, Promise<Manifest | undefined>>();
   let descriptors = 0;
   await visit(root, 0);
   const sorted = [...blobs.values()];
@@ -57,6 +61,7 @@ export async function loadImage(root: Manifest, read: (digest: Digest) => Promis
     let reading = reads.get(child.digest);
     if (!reading) reads.set(child.digest, (reading = read(child.digest)));
     const manifest = await reading;
+    if (!manifest) return;
     if (manifest.bytes.length !== child.size) {
       throw contradiction(`manifest ${child.digest} has ${manifest.bytes.length} bytes, its index says ${child.size}`);
     }

@@ -57,6 +57,14 @@ export class RegistryFailure extends FactoryError {
   }
 }
 
+/**
+ * Returns whether a registry refused a pull because it lacks what was asked for. Artifactory returns 403 for that
+ * (RTFACT-13797), and what nobody may pull is as good as absent.
+ */
+export function isAbsence(error: unknown): error is RegistryFailure {
+  return error instanceof RegistryFailure && (error.status === 404 || error.status === 403);
+}
+
 const errorBodyLimit = 64 * 1024;
 
 /** What a request was for: decides the name of its failure and the words of its message. */

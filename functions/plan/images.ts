@@ -2,7 +2,7 @@ import { FactoryError } from '../errors.ts';
 import type { Digest } from '../oci/digest.ts';
 import { inParallel } from '../oci/in-parallel.ts';
 import type { Image } from '../oci/image.ts';
-import type { Manifest } from '../oci/manifest.ts';
+import type { Descriptor, Manifest } from '../oci/manifest.ts';
 import { resolveTag } from '../oci/manifests.ts';
 import {
   atDockerHub,
@@ -42,11 +42,10 @@ export interface ImagePlan {
   images: PlannedImage[];
   /** Indexes into `images`, wave by wave, in the order of copying. */
   waves: number[][];
-  warnings: string[];
 }
 
 /**
- * Finds every image at a source and at the target, compares by digest, and divides what is missing into waves.
+ * Finds every image at a source and at the target, and compares by digest.
  * An image that no source has is a failed image, not a failed plan; a target that cannot be asked ends the plan.
  */
 export async function planImages(
@@ -54,7 +53,7 @@ export async function planImages(
   settings: ImageSettings,
   runtime: Runtime,
   signal?: AbortSignal,
-): Promise<ImagePlan> {
+): Promise<{ found: Found[]; warnings: string[] }> {
   const found: Found[] = [];
   await inParallel([...names.entries()], lookupsInFlight, signal, async ([index, name], lookup) => {
     found[index] = await planImage(name, settings, runtime, lookup);
@@ -62,25 +61,48 @@ export async function planImages(
   for (const { planned, source } of found) {
     if (source) planned.source = formatReference(source.reference);
   }
+  return { found, warnings: warningsOf(names, found, settings, runtime) };
+}
+
+/** Divides what is to be copied into waves. */
+export function planCopies(found: readonly Found[]): ImagePlan {
   // Mounting and sharing are about what is copied; the rest is only looked at.
   const copies = found.flatMap(({ planned, image, repository }, index) =>
-    image ? [{ index, planned, blobs: image.blobs, repository, present: planned.present }] : [],
+    image
+      ? [
+          {
+            index,
+            planned,
+            size: image.size,
+            blobs: blobsToCopy(planned, image),
+            repository,
+            present: planned.present ?? planned.status === 'current',
+          },
+        ]
+      : [],
   );
   const { waves, mounts, brings } = planWaves(copies);
-  copies.forEach(({ planned, blobs }, i) => {
-    planned.size = blobs.reduce((sum, { size }) => sum + size, 0);
+  copies.forEach(({ planned, size }, i) => {
+    planned.size = size;
     planned.uniqueSize = brings[i] ?? 0;
     const mounted = mounts[i];
     if (mounted && Object.keys(mounted).length > 0) planned.mounts = mounted;
   });
   return {
     images: found.map(({ planned }) => planned),
-    waves: waves.map((wave) => wave.flatMap((i) => copies[i]?.index ?? [])),
-    warnings: warningsOf(names, found, settings, runtime),
+    // What is there by now needs no copy.
+    waves: waves.map((wave) => wave.flatMap((i) => (copies[i]?.planned.status === 'copy' ? copies[i].index : []))),
   };
 }
 
-interface Found {
+/** Of an image that is there and not whole, only what it lacks. */
+function blobsToCopy({ missing }: PlannedImage, { blobs }: Image): readonly Descriptor[] {
+  if (!missing) return blobs;
+  const lost = new Set(missing.map(({ digest }) => digest));
+  return blobs.filter(({ digest }) => lost.has(digest));
+}
+
+export interface Found {
   planned: PlannedImage;
   repository: string;
   /** Only when it is to be copied. */
@@ -139,7 +161,7 @@ async function expectedDigest(
 }
 
 /** In order. A default that names its own registry has only that one. */
-function candidatesOf(name: ImageName, { sources }: Pick<ImageSettings, 'sources'>): Reference[] {
+export function candidatesOf(name: ImageName, { sources }: Pick<ImageSettings, 'sources'>): Reference[] {
   const { registry } = name;
   const references = registry === undefined ? sources.map((source) => relocate(name, source)) : [{ ...name, registry }];
   return references.map(atDockerHub);

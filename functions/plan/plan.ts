@@ -3,6 +3,7 @@ import type { ConfigScope } from '../harness/scope.ts';
 import { formatReference, type ImageName } from '../oci/reference.ts';
 import type { FieldChange, Plan, Snapshot } from '../run/documents.ts';
 import { readInventory } from '../run/inventory.ts';
+import { isOurs } from '../run/override.ts';
 import { describeLock, type Lock, type LockOutcome, takeLock } from '../run/lock.ts';
 import { takeCounts } from '../run/registry-counts.ts';
 import { readRefusedFields, refusedOn } from '../run/refused-fields.ts';
@@ -15,7 +16,8 @@ import { type Changes, resetChanges, restoreChanges, syncChanges } from './chang
 import { blobMounting } from './blob-mounting.ts';
 import { checkConnector } from './connector.ts';
 import { checkWritePermission } from './write-permission.ts';
-import { type ImagePlan, planImages } from './images.ts';
+import { type ImagePlan, planCopies, planImages } from './images.ts';
+import { planRepairs } from './repairs.ts';
 import { fieldFilter, type ScopeConfiguration, type SelectedField, selectFields, unlistedImages } from './selection.ts';
 import { holdBack } from '../run/pairs.ts';
 import { holdTags, soakingImages } from './soak.ts';
@@ -67,6 +69,7 @@ export async function plan({ runId, input }: PlanEvent, { runtime, signal }: Tas
     images,
     changes,
     kept,
+    inUse: referencesAtOurs(scopes, settings),
     unused: [],
     warnings,
   };
@@ -211,22 +214,29 @@ async function decide(
   const likely = syncChanges(fields, scopes, { ...settings, soaking: new Map(), heldTags: new Set() });
   const checks = checkSwitch(likely.changes, settings, runtime, signal);
   checks.catch(() => undefined);
-  const images = await planImages(
+  const inventory = await readInventory(runtime.store);
+  const read = settings.action !== 'verify';
+  const { found, warnings: pullWarnings } = await planImages(
     names,
-    {
-      ...settings,
-      read: settings.action !== 'verify',
-      expected: new Set([...overridden, ...Object.keys(await readInventory(runtime.store))]),
-    },
+    { ...settings, read, expected: new Set([...overridden, ...Object.keys(inventory)]) },
     runtime,
     signal,
   );
-  const soaking = await soakingImages(runtime.store, images.images, settings.soakDays, now);
-  const heldTags = await holdTags(images.images, soaking, settings.referrers, runtime, signal);
-  // What is there under its digest by now needs no copy.
-  const waves = images.waves.map((wave) => wave.filter((index) => images.images[index]?.status === 'copy'));
+  const planned = found.map((image) => image.planned);
+  const soaking = await soakingImages(runtime.store, planned, settings.soakDays, now);
+  const heldTags = await holdTags(planned, soaking, settings.referrers, runtime, signal);
+  const switched = new Set(settings.modifyDefault ? likely.changes.flatMap(({ image }) => image ?? []) : []);
+  const inUse = referencesAtOurs(scopes, settings);
+  // Verify looks below every image by itself, and lists what is missing among the differences.
+  const held = read ? await planRepairs(found, { ...settings, now, switched, inUse, inventory }, runtime, signal) : [];
   const changes = syncChanges(fields, scopes, { ...settings, soaking, heldTags });
-  return { ...images, waves, ...changes, warnings: [...warnings, ...images.warnings], checks };
+  return { ...planCopies([...found, ...held]), ...changes, warnings: [...warnings, ...pullWarnings], checks };
+}
+
+/** References at our registry that overrides name, each once. */
+function referencesAtOurs(scopes: readonly ScopeConfiguration[], { registry }: RunSettings): string[] {
+  const values = scopes.flatMap(({ overrides }) => Object.values(overrides));
+  return [...new Set(values)].filter((value) => isOurs(value, registry));
 }
 
 /** Each image once, however many fields use it. */

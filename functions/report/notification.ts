@@ -31,6 +31,10 @@ export function notificationOf(report: Report, location: string): Notification {
       images.filter((row) => row.status === 'copied').map(({ image }) => image),
     ),
     listed(
+      'Repaired',
+      images.filter((row) => row.status === 'repaired').map(({ image }) => image),
+    ),
+    listed(
       'Failed',
       images.filter((row) => row.status === 'failed').map((row) => `${row.image}: ${row.error?.message}`),
     ),
@@ -49,11 +53,12 @@ export function notificationOf(report: Report, location: string): Notification {
 }
 
 function countsOf({ action, images, totals }: Report): string {
-  const { copied, skipped, failed, bytesTransferred } = totals;
+  const { copied, repaired, skipped, failed, bytesTransferred } = totals;
   const size = prettyBytes(bytesTransferred);
   const planned = images.filter(({ status }) => status === 'planned').length;
   const counts = [
-    copied > 0 && `${copied} copied (${size})`,
+    copied > 0 && `${copied} copied${repaired > 0 ? '' : ` (${size})`}`,
+    repaired > 0 && `${repaired} repaired (${size}${copied > 0 ? ' in all' : ''})`,
     planned > 0 && `${planned} ${action === 'plan' ? `to be copied (${size})` : 'not copied'}`,
     skipped > 0 && `${skipped} there already`,
     failed > 0 && `${failed} failed`,

@@ -4,12 +4,14 @@ import type {
   CopyResult,
   FieldChange,
   ImageResult,
+  IncompleteImage,
   KeptField,
   Plan,
   PlannedImage,
   Report,
 } from '../run/documents.ts';
 import { changeInventory } from '../run/inventory.ts';
+import { type Look, noteLooks } from '../run/looks.ts';
 import { releaseLock } from '../run/lock.ts';
 import { sumCounts } from '../run/registry-counts.ts';
 import type { RunDocuments } from '../run/run-documents.ts';
@@ -65,6 +67,17 @@ export async function report({ runId, state }: ReportEvent, { runtime }: TaskRun
       });
     }),
   );
+  await attempt('the looks at the copies were not noted: the next run looks again', () =>
+    noteLooks(
+      runtime.store,
+      copies.flatMap(({ target: reference, digest: planned }, index): Look[] => {
+        const { status, digest = planned } = results[index] ?? {};
+        const isCopied = status === 'copied' || status === 'repaired';
+        return isCopied && digest !== undefined ? [{ reference, digest, whole: true }] : [];
+      }),
+      new Date(),
+    ),
+  );
   await attempt('the lock was not released, and expires by itself', () => releaseLock(runId, runtime));
   const told = await Promise.all([sendCallback(document, runtime), sendNotification(document, runtime)]);
   const untold = told.filter((warning) => warning !== undefined);
@@ -75,7 +88,7 @@ export async function report({ runId, state }: ReportEvent, { runtime }: TaskRun
   return Buffer.byteLength(JSON.stringify(document)) <= stateLimit ? document : shortened(document);
 }
 
-function shortened({ unused: _, ...document }: Report): Report {
+function shortened({ unused: _unused, incomplete: _incomplete, ...document }: Report): Report {
   const warnings = [
     `images, config, unused copies and warnings are too long to be shown here: see runs/${document.runId}/report.json in the object store`,
   ];
@@ -94,10 +107,12 @@ async function describe(
   const copied = plan.images.map((planned, index) => imageResult(plan, planned, results[index]));
   const images = withScans(copied, scans);
   const error = errorOf(state, plan, images);
+  const incomplete = (await documents.incomplete.find()) ?? incompleteOf(plan);
   const pruned = await documents.pruned.find();
   const warnings = [
     ...plan.warnings,
     ...plan.images.flatMap(({ image }, index) => warningsOf(image, results[index])),
+    ...heldFailures(plan, images),
     ...(scans?.warnings ?? []),
     ...(state.pruneError ? [`prune stopped: ${parseErrorCause(state.pruneError).message}`] : []),
   ];
@@ -111,10 +126,25 @@ async function describe(
     config: configResults(plan, changes, [...plan.kept, ...held], written),
     totals: totalsOf(images, plan.startedAt),
     ...((plan.unused.length > 0 || pruned) && { unused: pruned ?? plan.unused }),
+    ...(incomplete.length > 0 && { incomplete }),
     ...(warnings.length > 0 && { warnings: warnings.map((warning) => printable(warning, cellLimit)) }),
     ...(registries.length > 0 && { registries }),
     ...(error && { error }),
   };
+}
+
+/** What the plan found not to be whole. */
+function incompleteOf({ images }: Plan): IncompleteImage[] {
+  return images.flatMap(({ target: reference, missing }) => (missing ? [{ reference, missing }] : []));
+}
+
+/** Images that Harness still uses, that are not whole, and that nothing is switched to. */
+function heldFailures({ images: planned }: Plan, images: readonly ImageResult[]): string[] {
+  return images.flatMap(({ status, target, error }, index) =>
+    planned[index]?.held && status === 'failed'
+      ? [`Harness uses ${target}: ${error?.message ?? 'it is not whole'}`]
+      : [],
+  );
 }
 
 function imageResult(plan: Plan, planned: PlannedImage, result: CopyResult | undefined): ImageResult {
@@ -200,6 +230,7 @@ function totalsOf(images: readonly ImageResult[], startedAt: string): Report['to
   return {
     images: images.length,
     copied: count('copied'),
+    repaired: count('repaired'),
     skipped: count('skipped'),
     failed: count('failed'),
     bytesTransferred: sum('bytesTransferred'),
@@ -218,7 +249,8 @@ function errorOf(state: ReportEvent['state'], plan: Plan, images: readonly Image
     };
   }
   if (error) return error;
-  const missing = plan.action === 'plan' ? images.filter(({ status }) => status === 'failed') : [];
+  const missing =
+    plan.action === 'plan' ? images.filter(({ status }, i) => status === 'failed' && !plan.images[i]?.held) : [];
   if (missing.length === 0) return undefined;
   return new FactoryError(
     'ImagesFailed',
@@ -238,7 +270,16 @@ function withoutPlan(runId: string, state: ReportEvent['state']): Report {
     runId,
     images: [],
     config: [],
-    totals: { images: 0, copied: 0, skipped: 0, failed: 0, bytesTransferred: 0, bytesSkipped: 0, durationMs: 0 },
+    totals: {
+      images: 0,
+      copied: 0,
+      repaired: 0,
+      skipped: 0,
+      failed: 0,
+      bytesTransferred: 0,
+      bytesSkipped: 0,
+      durationMs: 0,
+    },
     ...(error && { error }),
   };
 }

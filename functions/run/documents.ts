@@ -5,6 +5,7 @@ import type { RegistryLocation } from '../oci/reference.ts';
 import type { ReferrersPolicy } from '../oci/referrers.ts';
 import type { Action } from '../settings/execution-input.ts';
 import type { ScanSettings } from '../settings/scan-settings.ts';
+import type { Piece } from './wholeness.ts';
 
 /** What the tasks of one run write into the object store and read from there. */
 
@@ -23,6 +24,10 @@ export interface PlannedImage {
   status: 'current' | 'copy' | 'failed';
   /** With `copy`: the image itself is there, and only what refers to it is looked for. */
   present?: true;
+  /** The image is there under its digest and lacks these pieces. With `copy` they are copied again. */
+  missing?: readonly Piece[];
+  /** An override names the image, and the run switches nothing to it: its failure is a warning. */
+  held?: true;
   /** Bytes of all its blobs, and of those that no other image of this run brings; known when it is to be copied. */
   size?: number;
   uniqueSize?: number;
@@ -67,6 +72,8 @@ export interface Plan {
   images: PlannedImage[];
   changes: FieldChange[];
   kept: KeptField[];
+  /** References at our registry that overrides named when the run began. */
+  inUse?: string[];
   /** Copies at the registry that nothing uses any more. */
   unused: UnusedImage[];
   warnings: string[];
@@ -93,6 +100,12 @@ export interface RegistryCounts {
   pulls?: { limit: number; remaining: number };
 }
 
+/** An image at the registry that is not whole. */
+export interface IncompleteImage {
+  reference: string;
+  missing: readonly Piece[];
+}
+
 export interface UnusedImage {
   reference: string;
   digest: Digest;
@@ -100,7 +113,7 @@ export interface UnusedImage {
 
 /** How the copy of one image ended. */
 export interface CopyResult {
-  status: 'copied' | 'skipped' | 'failed';
+  status: 'copied' | 'repaired' | 'skipped' | 'failed';
   /** Of an image that BUILD_PUSH_TEMPLATE brought: what it is at the target. */
   digest?: Digest;
   bytesTransferred: number;
@@ -165,7 +178,7 @@ export interface ImageResult {
   source: string | null;
   target: string;
   digest: string | null;
-  status: 'copied' | 'skipped' | 'failed' | 'planned';
+  status: 'copied' | 'repaired' | 'skipped' | 'failed' | 'planned';
   bytesTransferred: number;
   bytesSkipped: number;
   /** With wait_for_scan, of images that were to be switched to. */
@@ -192,6 +205,8 @@ export interface Report {
   totals: {
     images: number;
     copied: number;
+    /** Images that were there and lacked something, which was copied again. */
+    repaired: number;
     skipped: number;
     failed: number;
     bytesTransferred: number;
@@ -202,6 +217,8 @@ export interface Report {
   reason?: string;
   /** Copies that nothing uses any more; deleted ones after a prune. */
   unused?: UnusedImage[];
+  /** Images that lacked something when they were looked at, with every piece. */
+  incomplete?: IncompleteImage[];
   warnings?: string[];
   /** What planning and copying asked of each registry. */
   registries?: RegistryCounts[];

@@ -4,6 +4,7 @@ import type {
   ConfigResult,
   CopyResult,
   FieldChange,
+  IncompleteImage,
   KeptField,
   Plan,
   Report,
@@ -61,6 +62,11 @@ export class RunDocuments {
 
   get pruned(): Document<UnusedImage[]> {
     return this.#document('pruned');
+  }
+
+  /** The images that `verify` found not to be whole. */
+  get incomplete(): Document<IncompleteImage[]> {
+    return this.#document('incomplete');
   }
 
   get report(): Document<Report> {

@@ -41,6 +41,8 @@ export interface RunSettings {
   onPartialFailure: 'abort' | 'update-succeeded';
   referrers: ReferrersPolicy;
   soakDays: number;
+  /** Days after which `sync` looks below an image that is there already. */
+  recheckDays: number;
   resetScope: 'ours' | 'all';
   /** `undefined` when no scan is waited for. */
   scan: ScanSettings | undefined;
@@ -101,6 +103,7 @@ const schema = z.strictObject(
     on_partial_failure: choice(['abort', 'update-succeeded']).optional(),
     referrers: choice(['off', 'signatures', 'all']).optional(),
     soak_days: wholeNumber(0, 90).optional(),
+    recheck_days: wholeNumber(0, 90).optional(),
     reset_scope: choice(['ours', 'all']).optional(),
     prune: bool.optional(),
     keep_versions: wholeNumber(1, 50).optional(),
@@ -151,6 +154,7 @@ export function parseExecutionInput(input: unknown, configuration: Configuration
     onPartialFailure: data.on_partial_failure ?? 'abort',
     referrers: data.referrers ?? 'off',
     soakDays: data.soak_days ?? 0,
+    recheckDays: data.recheck_days ?? 7,
     resetScope: data.reset_scope ?? 'ours',
     scan: scanSettings(data),
     prune: data.prune ?? false,

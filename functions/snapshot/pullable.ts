@@ -1,14 +1,13 @@
 import { FactoryError } from '../errors.ts';
-import { hasBlob, openBlob } from '../oci/blobs.ts';
 import type { Digest } from '../oci/digest.ts';
 import { inParallel } from '../oci/in-parallel.ts';
-import { getManifest, type Repository, resolveTag } from '../oci/manifests.ts';
-import { isNondistributable } from '../oci/media-type.ts';
+import { resolveTag } from '../oci/manifests.ts';
 import { parseImageName, type Reference, tagOrDigest } from '../oci/reference.ts';
-import { RegistryFailure } from '../oci/registry-failure.ts';
 import type { FieldChange, Plan } from '../run/documents.ts';
-import { readImage, repositoryOf } from '../run/images.ts';
+import { repositoryOf } from '../run/images.ts';
+import { type Look, noteLooks } from '../run/looks.ts';
 import { isOurs } from '../run/override.ts';
+import { Wholeness } from '../run/wholeness.ts';
 import type { Runtime } from '../runtime.ts';
 
 const imagesAtOnce = 16;
@@ -29,16 +28,10 @@ interface Target {
   confirmed: boolean;
 }
 
-interface Piece {
-  repository: Repository;
-  kind: 'manifest' | 'blob';
-  digest: Digest;
-}
-
 /**
  * Looks at the registry for all that Harness is about to be pointed at: every image under its tag and with the planned
  * digest, and the manifests and blobs below it. Throws `ImagesIncomplete`, which names what is missing; it is for before
- * the first write.
+ * the first write. What it finds missing here, the next sync looks for and copies again.
  */
 export async function checkPullable(
   plan: Plan,
@@ -47,18 +40,24 @@ export async function checkPullable(
   signal?: AbortSignal,
 ): Promise<void> {
   const missing: string[] = [];
-  /** Each piece is asked for once, however many images share it. */
-  const asked = new Set<string>();
+  const incomplete: Look[] = [];
+  const wholeness = new Wholeness(runtime);
   await inParallel(targetsOf(plan, changes), imagesAtOnce, signal, async (target, lookup) => {
-    missing.push(...(await faultsOf(target, runtime, asked, lookup)));
+    const faults = await faultsOf(target, wholeness, runtime, lookup);
+    if (faults.length === 0) return;
+    missing.push(...faults);
+    const { name: reference, digest } = target;
+    if (digest !== undefined) incomplete.push({ reference, digest, whole: false });
   });
-  if (missing.length > 0) throw incomplete(missing.toSorted(), plan);
+  if (missing.length === 0) return;
+  await noteLooks(runtime.store, incomplete, new Date());
+  throw incompleteImages(missing.toSorted(), plan);
 }
 
 /** What is about to be written that is at our registry. */
 function targetsOf({ images, registry, startedAt }: Plan, changes: readonly FieldChange[]): Target[] {
   const isFresh = Date.now() < Date.parse(startedAt) + confirmedMs;
-  const planned = new Map(images.map((image) => [image.image, image]));
+  const planned = new Map(images.flatMap((image) => (image.held ? [] : [[image.image, image]])));
   const targets = new Map<string, Target>();
   for (const { to, image = '' } of changes) {
     if (to === null || !isOurs(to, registry)) continue;
@@ -71,85 +70,35 @@ function targetsOf({ images, registry, startedAt }: Plan, changes: readonly Fiel
 }
 
 /** What is wrong with an image. */
-async function faultsOf(target: Target, runtime: Runtime, asked: Set<string>, signal: AbortSignal): Promise<string[]> {
-  const { name, digest } = target;
+async function faultsOf(
+  { name, digest, confirmed }: Target,
+  wholeness: Wholeness,
+  runtime: Runtime,
+  signal: AbortSignal,
+): Promise<string[]> {
   const reference = parseImageName(name) as Reference;
   const repository = repositoryOf(reference, runtime);
   const resolved = resolveTag(repository, tagOrDigest(reference), signal);
-  // Where a digest was planned, what is below it is asked for in the same round trip.
+  // Where a digest was planned, what is below it is looked up in the same round trip.
   const root = digest ?? (await resolved);
-  const [served, below] = await Promise.all([
+  const [served, lacking] = await Promise.all([
     resolved,
-    root === undefined ? [] : faultsBelow(target, { repository, root }, runtime, asked, signal),
+    root === undefined
+      ? []
+      : wholeness.missing({ repository, digest: root }, signal, confirmed ? 'manifest' : undefined),
   ]);
   if (served === undefined) return [`${name} is not there`];
-  return served === root ? below : [`${name} is ${served}, not ${root}`];
+  if (served !== root) return [`${name} is ${served}, not ${root}`];
+  return lacking.map((piece) => `${name} lacks ${piece.kind} ${piece.digest}`);
 }
 
-/** What is missing of the manifests and blobs that a root leads to. */
-async function faultsBelow(
-  { name, confirmed }: Target,
-  { repository, root }: { repository: Repository; root: Digest },
-  runtime: Runtime,
-  asked: Set<string>,
-  signal: AbortSignal,
-): Promise<string[]> {
-  const piece = (kind: Piece['kind'], digest: Digest): Piece => ({ repository, kind, digest });
-  try {
-    const manifest = await runtime.manifests.through(root, () => getManifest(repository, root, signal));
-    const { manifests, blobs } = await readImage(manifest, repository, runtime, signal);
-    const pieces = [
-      ...manifests.flatMap(({ digest }) => (digest === root ? [] : piece('manifest', digest))),
-      // Windows base layers may be left at the addresses in their descriptors: their absence is no fault.
-      ...blobs
-        .filter(({ mediaType, urls }) => !confirmed && !(isNondistributable(mediaType) && urls?.length))
-        .map(({ digest }) => piece('blob', digest)),
-    ];
-    const faults = await Promise.all(
-      pieces.map(async (each) => {
-        const { kind, digest } = each;
-        const key = `${repository.name} ${digest}`;
-        if (asked.has(key)) return [];
-        asked.add(key);
-        return (await isThere(each, signal)) ? [] : `${name} lacks ${kind} ${digest}`;
-      }),
-    );
-    return faults.flat();
-  } catch (error) {
-    if (!isAbsence(error)) throw error;
-    return [`${name}: ${error.message}`];
-  }
-}
-
-async function isThere({ repository, kind, digest }: Piece, signal: AbortSignal): Promise<boolean> {
-  if (kind === 'manifest') return (await resolveTag(repository, digest, signal)) === digest;
-  return (await hasBlob(repository, digest, signal)) || opens(repository, digest, signal);
-}
-
-/** Where HEAD does not tell (ECR Public refuses it, others may answer 403), the beginning of a download does. */
-async function opens(repository: Repository, digest: Digest, signal: AbortSignal): Promise<boolean> {
-  try {
-    const { body } = await openBlob(repository, digest, 0, signal);
-    await body.dump();
-    return true;
-  } catch (error) {
-    if (isAbsence(error)) return false;
-    throw error;
-  }
-}
-
-/** Artifactory answers 403 for what it has not (RTFACT-13797); and what nobody may pull is as good as absent. */
-function isAbsence(error: unknown): error is RegistryFailure {
-  return error instanceof RegistryFailure && (error.status === 404 || error.status === 403);
-}
-
-function incomplete(missing: readonly string[], { action }: Plan): FactoryError {
+function incompleteImages(missing: readonly string[], { action }: Plan): FactoryError {
   const more = missing.length - shownPieces;
   const shown = missing.slice(0, shownPieces).join('; ') + (more > 0 ? `; and ${more} more` : '');
   return new FactoryError('ImagesIncomplete', `Harness could not pull what it was to be switched to: ${shown}`, {
     hint:
       action === 'restore'
         ? 'Harness was left as it was. Bring the old versions back with sync and "pins", or reset to use the images of Harness.'
-        : 'Harness was left as it was. Delete the tags of these images at the registry and run sync: it copies them again.',
+        : 'Harness was left as it was. Run sync again: it copies what is missing.',
   });
 }

@@ -1,15 +1,21 @@
 import pLimit from 'p-limit';
 import { type ErrorName, FactoryError } from '../errors.ts';
 import { resolveImage } from '../harness/image-resolution.ts';
+import { inParallel } from '../oci/in-parallel.ts';
 import { formatReference, parseImageName, type Reference, tagOrDigest } from '../oci/reference.ts';
 import { resolveTag } from '../oci/manifests.ts';
 import { repositoryOf } from '../run/images.ts';
 import { type ImageConnector, readImageConnector } from '../run/image-connector.ts';
 import { isOurs } from '../run/override.ts';
 import { describeDifference, waitForAgreement, writeOverrides } from '../run/agreement.ts';
-import type { ConfigResult, FieldChange, Plan } from '../run/documents.ts';
+import type { ConfigResult, FieldChange, IncompleteImage, Plan, PlannedImage } from '../run/documents.ts';
+import { type Look, noteLooks } from '../run/looks.ts';
+import { overridesInUse } from '../run/overrides-in-use.ts';
+import { describePieces, Wholeness } from '../run/wholeness.ts';
 import type { Runtime } from '../runtime.ts';
 import type { TaskRun } from '../task.ts';
+
+const imagesInFlight = 16;
 
 export interface VerifyResult {
   status: 'agrees';
@@ -98,13 +104,7 @@ async function missingImages(
   runtime: Runtime,
   signal?: AbortSignal,
 ): Promise<string[]> {
-  if (plan.action === 'verify') {
-    const images = plan.images.flatMap(({ status, image, target, digest, error }) => {
-      if (status === 'copy') return [`${target} is not at the registry as ${digest ?? 'built of the image of today'}`];
-      return status === 'failed' ? [`${image}: ${error?.message ?? 'not found'}`] : [];
-    });
-    return [...images, ...(await missingTargets(heldTargets(plan), runtime, signal))];
-  }
+  if (plan.action === 'verify') return [...absentImages(plan), ...(await incompleteImages(plan, runtime, signal))];
   // Copies that the plan found in place were looked up a moment ago; those made since are looked up now.
   const copied = plan.images.filter(
     ({ status, image }) => status === 'copy' && changes.some((change) => change.image === image),
@@ -113,13 +113,64 @@ async function missingImages(
   return missingTargets(expected, runtime, signal);
 }
 
-/** Overrides at our registry that no planned image stands behind: old versions, until they are switched. */
-function heldTargets({ kept, changes, registry }: Plan): Map<string, undefined> {
-  const values = [
-    ...kept.map(({ value, image }) => (image === undefined ? value : null)),
-    ...changes.map(({ from }) => from),
-  ];
-  return new Map(values.flatMap((value) => (value !== null && isOurs(value, registry) ? [[value, undefined]] : [])));
+function absentImages({ images }: Plan): string[] {
+  return images.flatMap((planned) => {
+    const { status, image, target, digest, error } = planned;
+    if (status === 'failed') return [`${image}: ${error?.message ?? 'not found'}`];
+    if (isThere(planned)) return [];
+    return [`${target} is not at the registry as ${digest ?? 'built of the image of today'}`];
+  });
+}
+
+function isThere({ status, present }: PlannedImage): boolean {
+  return status === 'current' || present === true;
+}
+
+/** What is missing of the images that Harness uses, or would use after a sync. */
+async function incompleteImages(plan: Plan, runtime: Runtime, signal?: AbortSignal): Promise<string[]> {
+  const wholeness = new Wholeness(runtime);
+  const planned = new Map(plan.images.map((image) => [image.target, image]));
+  const references = new Set([...planned.keys(), ...(await referencesInUse(plan, runtime, signal))]);
+  const differences: string[] = [];
+  const looks: Look[] = [];
+  const incomplete: IncompleteImage[] = [];
+  await inParallel([...references], imagesInFlight, signal, async (reference, lookup) => {
+    const image = planned.get(reference);
+    const name = parseImageName(reference) as Reference;
+    const repository = repositoryOf(name, runtime);
+    const digest = image && isThere(image) ? image.digest : await resolveTag(repository, tagOrDigest(name), lookup);
+    if (digest === undefined) {
+      // Of a planned image that was said already.
+      if (!image) differences.push(`${reference} is not at the registry`);
+      return;
+    }
+    const missing = await wholeness.missing({ repository, digest }, lookup);
+    looks.push({ reference, digest, whole: missing.length === 0 });
+    if (missing.length === 0) return;
+    differences.push(`${reference} lacks ${describePieces(missing)}`);
+    incomplete.push({ reference, missing });
+  });
+  if (incomplete.length > 0) await runtime.run(plan.runId).incomplete.put(incomplete);
+  await noteLooks(runtime.store, looks, new Date());
+  return differences.toSorted();
+}
+
+/** References at our registry that overrides name: those of every module, or of the run alone when a module cannot be read. */
+async function referencesInUse(
+  { inUse = [], registry }: Plan,
+  runtime: Runtime,
+  signal?: AbortSignal,
+): Promise<string[]> {
+  try {
+    const values = await overridesInUse([], runtime, signal);
+    return [...inUse, ...values.filter((value) => isOurs(value, registry))];
+  } catch (error) {
+    signal?.throwIfAborted();
+    if (!(error instanceof FactoryError)) throw error;
+    const message = `only the modules of this run were looked at: ${error.message}`;
+    runtime.progress({ kind: 'note', message });
+    return inUse;
+  }
 }
 
 async function missingTargets(

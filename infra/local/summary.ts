@@ -1,7 +1,15 @@
 import Table from 'cli-table3';
 import prettyBytes from 'pretty-bytes';
 import type { ErrorDocument } from '../../functions/errors.ts';
-import type { ConfigResult, FieldChange, ImageResult, RegistryCounts, Report } from '../../functions/run/documents.ts';
+import type {
+  ConfigResult,
+  FieldChange,
+  ImageResult,
+  IncompleteImage,
+  RegistryCounts,
+  Report,
+} from '../../functions/run/documents.ts';
+import { describePieces } from '../../functions/run/wholeness.ts';
 import { isLow } from '../../functions/oci/pull-budget.ts';
 import { describeProblems } from '../../functions/settings/problems.ts';
 import { cellLimit, printable } from '../../functions/text/printable.ts';
@@ -20,15 +28,21 @@ export function summaryOf(report: Report, rows = 60): string {
       config.filter((row) => isNews(row) && !switchedTo.has(row.to ?? '')),
       rows,
     ),
+    // Verify lists them in its error.
+    report.action !== 'verify' && report.incomplete?.map(describeIncomplete).join('\n'),
     report.unused && `Copies that nothing uses: ${report.unused.map(({ reference }) => shown(reference)).join(', ')}`,
     report.warnings?.map((warning) => `Warning: ${shown(warning)}`).join('\n'),
     report.registries?.flatMap(strainOf).join('\n'),
     report.error && describeError(report.error),
     totals.images > 0 &&
-      `${totals.images} images: ${totals.copied} copied, ${totals.skipped} already there, ${totals.failed} failed; ` +
+      `${totals.images} images: ${totals.copied} copied, ${totals.repaired > 0 ? `${totals.repaired} repaired, ` : ''}${totals.skipped} already there, ${totals.failed} failed; ` +
         `${prettyBytes(totals.bytesTransferred)} moved, ${prettyBytes(totals.bytesSkipped)} not needed, ${(totals.durationMs / 1000).toFixed(1)} s`,
   ];
   return `${parts.filter(Boolean).join('\n\n')}\n`;
+}
+
+function describeIncomplete({ reference, missing }: IncompleteImage): string {
+  return `Not whole: ${shown(reference)} lacks ${describePieces(missing)}`;
 }
 
 /** A registry that had enough of us, or is about to. */
@@ -61,13 +75,15 @@ export function describeChanges(changes: readonly FieldChange[]): string {
   return table(['Config', 'Field', 'Now', 'Then'], lines, lines.length);
 }
 
-function headline({ status, action, runId, reason, images, config }: Report): string {
+function headline({ status, action, runId, reason, images, config, totals }: Report): string {
   const fields = (...wanted: ConfigResult['status'][]) =>
     plural(config.filter((row) => wanted.includes(row.status)).length, 'field');
   const pending = images.filter((image) => image.status !== 'skipped').length;
   const idle = pending === 0 && config.every((row) => row.status === 'unchanged');
   const outcome = {
-    sync: idle ? 'nothing to do' : `${plural(pending, 'image')} copied, ${fields('updated', 'reset')} switched`,
+    sync: idle
+      ? 'nothing to do'
+      : `${plural(totals.copied, 'image')} copied, ${totals.repaired > 0 ? `${totals.repaired} repaired, ` : ''}${fields('updated', 'reset')} switched`,
     reset: idle ? 'nothing to reset' : `${fields('reset')} reset`,
     restore: idle ? 'nothing to restore' : `${fields('updated', 'reset')} restored`,
     plan: idle ? 'nothing to do' : `${plural(pending, 'image')} to copy, ${fields('planned')} to switch`,

@@ -50,6 +50,7 @@ export class Dashboard extends Construct {
         [
           graph('Images', [
             own('ImagesCopied', 'copied'),
+            own('ImagesRepaired', 'repaired'),
             own('ImagesSkipped', 'there already'),
             own('ImagesFailed', 'failed'),
           ]),

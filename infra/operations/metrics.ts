@@ -8,6 +8,8 @@ export const metricsNamespace = 'HarnessCiImageFactory';
 export const factoryMetrics = {
   /** Images copied. */
   ImagesCopied: Stats.SUM,
+  /** Images that were at the target, lacked something, and were copied again where they did. */
+  ImagesRepaired: Stats.SUM,
   /** Images that were at the target already. */
   ImagesSkipped: Stats.SUM,
   /** Images that could not be copied. */

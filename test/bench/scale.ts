@@ -12,7 +12,7 @@ import { parseManifest } from '../../functions/oci/manifest.ts';
 import { mediaTypes } from '../../functions/oci/media-type.ts';
 import { type ImageName, parseRegistryLocation } from '../../functions/oci/reference.ts';
 import { Registry as OciRegistry } from '../../functions/oci/registry.ts';
-import { planImages } from '../../functions/plan/images.ts';
+import { planCopies, planImages } from '../../functions/plan/images.ts';
 import { planWaves } from '../../functions/plan/waves.ts';
 import { report } from '../../functions/report/report.ts';
 import type { Plan, RegistryCounts, Report } from '../../functions/run/documents.ts';
@@ -79,7 +79,8 @@ export async function simulate(images: number): Promise<Scale> {
       expected: new Set<string>(),
     };
     const planner = startRuntime();
-    const { waves, ...planned } = await planImages(names, settings, planner);
+    const { found, warnings } = await planImages(names, settings, planner);
+    const { waves, images: planned } = planCopies(found);
     counts.push(...takeCounts(planner));
     const { registry, referrers } = settings;
     const plan: Plan = {
@@ -94,7 +95,8 @@ export async function simulate(images: number): Promise<Scale> {
       changes: [],
       kept: [],
       unused: [],
-      ...planned,
+      images: planned,
+      warnings,
     };
     await planner.run(runId).plan.put(plan);
     const idle = Array.from({ length: containers }, startRuntime);

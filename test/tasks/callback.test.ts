@@ -19,7 +19,16 @@ const report: Report = {
   runId: 'run-1',
   images: [],
   config: [],
-  totals: { images: 1, copied: 0, skipped: 0, failed: 1, bytesTransferred: 0, bytesSkipped: 0, durationMs: 5 },
+  totals: {
+    images: 1,
+    copied: 0,
+    repaired: 0,
+    skipped: 0,
+    failed: 1,
+    bytesTransferred: 0,
+    bytesSkipped: 0,
+    durationMs: 5,
+  },
   error: { name: 'ImagesFailed', message: 'x'.repeat(5_000), hint: 'Each has its reason in the report.' },
 };
 

@@ -31,7 +31,16 @@ const report: Report = {
   runId: 'run-1',
   images: [image('a:1', 'copied'), image('b:1', 'skipped')],
   config: [field('addonTag', 'updated'), field('liteEngineTag', 'unchanged')],
-  totals: { images: 2, copied: 1, skipped: 1, failed: 0, bytesTransferred: 3_000_000, bytesSkipped: 9, durationMs: 5 },
+  totals: {
+    images: 2,
+    copied: 1,
+    repaired: 0,
+    skipped: 1,
+    failed: 0,
+    bytesTransferred: 3_000_000,
+    bytesSkipped: 9,
+    durationMs: 5,
+  },
 };
 const textOf = (change: Partial<Report>) => notificationOf({ ...report, ...change }, 's3://state/report.json').text;
 
@@ -75,7 +84,7 @@ Report: s3://state/runs/run-1/report.json`,
         ...report,
         status: 'FAILED',
         images: [image('a:1', 'failed', 'no source has it')],
-        totals: { ...report.totals, images: 1, copied: 0, skipped: 0, failed: 1 },
+        totals: { ...report.totals, images: 1, copied: 0, repaired: 0, skipped: 0, failed: 1 },
         config: [field('addonTag', 'rolled-back')],
         warnings: ['a tag moved'],
         error: { name: 'ImagesFailed', message: '1 of 1 failed', hint: 'Look at each.' },
@@ -99,7 +108,7 @@ Report: s3://state/runs/run-1/report.json`,
 
   it('says what a plan would do', () => {
     const images = [image('a:1', 'planned'), image('b:1', 'planned')];
-    const totals = { ...report.totals, copied: 0, skipped: 0 };
+    const totals = { ...report.totals, copied: 0, repaired: 0, skipped: 0 };
     expect(textOf({ action: 'plan', images, totals })).toContain('2 images: 2 to be copied (3 MB)');
     expect(textOf({ images, totals })).toContain('2 images: 2 not copied');
   });

@@ -5,7 +5,16 @@ import { factoryMetrics, metricsNamespace } from '../../infra/operations/metrics
 import { logLines } from './log-lines.ts';
 
 const registry = { requests: {}, retries: 1, throttles: 2, pauses: 3, mounts: 4 };
-const totals = { images: 6, copied: 1, skipped: 2, failed: 3, bytesTransferred: 40, bytesSkipped: 50, durationMs: 60 };
+const totals = {
+  images: 6,
+  copied: 1,
+  repaired: 0,
+  skipped: 2,
+  failed: 3,
+  bytesTransferred: 40,
+  bytesSkipped: 50,
+  durationMs: 60,
+};
 const field = { module: 'ci' as const, infrastructureType: 'K8' as const, field: 'addonTag', from: 'a', to: 'b' };
 const report: Report = {
   status: 'SUCCEEDED',

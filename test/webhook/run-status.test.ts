@@ -14,7 +14,16 @@ const report: Report = {
     { module: 'ci', infrastructureType: 'K8', field: 'addonTag', from: null, to: 'a/b:1', status: 'updated' },
     { module: 'ci', infrastructureType: 'K8', field: 'gitCloneTag', from: 'c', to: 'c', status: 'unchanged' },
   ],
-  totals: { images: 5, copied: 3, skipped: 2, failed: 0, bytesTransferred: 9, bytesSkipped: 1, durationMs: 7 },
+  totals: {
+    images: 5,
+    copied: 3,
+    repaired: 0,
+    skipped: 2,
+    failed: 0,
+    bytesTransferred: 9,
+    bytesSkipped: 1,
+    durationMs: 7,
+  },
 };
 const reason = 'run r1 (sync) is at work on this account';
 

@@ -1,0 +1,163 @@
+import { FactoryError } from '../errors.ts';
+import { inParallel } from '../oci/in-parallel.ts';
+import { loadImage } from '../oci/image.ts';
+import { resolveTag } from '../oci/manifests.ts';
+import {
+  formatReference,
+  type ImageName,
+  parseImageName,
+  type Reference,
+  type RegistryLocation,
+  tagOrDigest,
+} from '../oci/reference.ts';
+import { manifestReader, repositoryOf } from '../run/images.ts';
+import type { PlannedImage } from '../run/documents.ts';
+import type { Inventory } from '../run/inventory.ts';
+import { type Look, noteLooks, readLooks } from '../run/looks.ts';
+import { describePieces, type Piece, unrepaired, Wholeness } from '../run/wholeness.ts';
+import type { Runtime } from '../runtime.ts';
+import { candidatesOf, type Found } from './images.ts';
+
+export interface RepairSettings {
+  registry: RegistryLocation;
+  sources: readonly RegistryLocation[];
+  recheckDays: number;
+  now: Date;
+  /** Images that Harness may be switched to. These are looked at whenever the last look was. */
+  switched: ReadonlySet<string>;
+  /** References at our registry that overrides name. */
+  inUse: readonly string[];
+  inventory: Inventory;
+}
+
+/** Images looked at together; the limits of the registry bound the requests. */
+const looksInFlight = 16;
+
+/**
+ * Looks below the images that are at the target already, when the last look is `recheckDays` old, and plans copies of
+ * those that lack something. Changes `found` accordingly. Returns rows for images that no planned one stands behind:
+ * versions that overrides still name, if they lack something.
+ */
+export async function planRepairs(
+  found: readonly Found[],
+  settings: RepairSettings,
+  runtime: Runtime,
+  signal?: AbortSignal,
+): Promise<Found[]> {
+  const { recheckDays, now, switched } = settings;
+  const looks = await readLooks(runtime.store);
+  const wholeness = new Wholeness(runtime);
+  const noted: Look[] = [];
+  const held: Found[] = [];
+  const planned = found.filter(({ planned: { image, target, digest, status, present } }) => {
+    const isThere = status === 'current' || present;
+    return isThere && (switched.has(image) || looks.isDue(target, digest, recheckDays, now));
+  });
+  const targets = new Set(found.map(({ planned: { target } }) => target));
+  const others = settings.inUse.filter(
+    (reference) => !targets.has(reference) && looks.isDue(reference, undefined, recheckDays, now),
+  );
+  const look = async (image: Found, missing: readonly Piece[], lookup: AbortSignal) => {
+    const { target, digest } = image.planned;
+    if (digest === undefined) return;
+    const { registry } = parseImageName(target) as Reference;
+    const root = { repository: { registry: runtime.registry(registry), name: image.repository }, digest };
+    const lacks = async () => [...missing, ...(await wholeness.missing(root, lookup))];
+    const pieces = await lacks();
+    noted.push({ reference: target, digest, whole: pieces.length === 0 });
+    if (pieces.length > 0) await planRepair(image, lacks, wholeness, settings, runtime, lookup);
+  };
+  await inParallel(planned, looksInFlight, signal, (image, lookup) => look(image, [], lookup));
+  await inParallel(others, looksInFlight, signal, async (reference, lookup) => {
+    const { image, missing } = await findHeld(reference, settings, runtime, lookup);
+    await look(image, missing, lookup);
+    if (image.planned.missing ?? image.planned.error) held.push(image);
+  });
+  await noteLooks(runtime.store, noted, now);
+  return held.toSorted((a, b) => a.planned.target.localeCompare(b.planned.target));
+}
+
+/** Finds an image by the reference that an override names. One whose tag is gone may be known by the inventory. */
+async function findHeld(
+  reference: string,
+  { registry, inventory }: RepairSettings,
+  runtime: Runtime,
+  signal: AbortSignal,
+): Promise<{ image: Found; missing: readonly Piece[] }> {
+  const target = parseImageName(reference) as Reference;
+  const served = await resolveTag(repositoryOf(target, runtime), tagOrDigest(target), signal);
+  const digest = served ?? target.digest ?? inventory[reference];
+  const name: ImageName = {
+    ...target,
+    registry: undefined,
+    repository: registry.prefix === '' ? target.repository : target.repository.slice(registry.prefix.length + 1),
+  };
+  const row = { image: formatReference(name), target: reference, held: true } as const;
+  const missing: Piece[] = served === undefined && digest !== undefined ? [{ kind: 'manifest', digest }] : [];
+  if (digest !== undefined)
+    return { image: { planned: { ...row, digest, status: 'current' }, repository: target.repository }, missing };
+  const error = new FactoryError('ImagesIncomplete', `${reference} is not at the registry, and an override names it`, {
+    hint: 'Reset the field, or bring the version back with sync and "pins".',
+  }).toJSON();
+  return { image: { planned: { ...row, status: 'failed', error }, repository: target.repository }, missing };
+}
+
+/** Plans to copy what an image lacks from the first source that has all of it, whatever the tag leads to there by now. */
+async function planRepair(
+  found: Found,
+  lacks: () => Promise<readonly Piece[]>,
+  wholeness: Wholeness,
+  settings: RepairSettings,
+  runtime: Runtime,
+  signal: AbortSignal,
+): Promise<void> {
+  const { planned } = found;
+  const { digest } = planned;
+  if (digest === undefined) return;
+  planned.missing = await lacks();
+  delete planned.present;
+  const candidates = candidatesOf(parseImageName(planned.image), settings);
+  const failures: FactoryError[] = [];
+  for (const candidate of candidates) {
+    const source = repositoryOf(candidate, runtime);
+    try {
+      const read = manifestReader(source, runtime, signal);
+      const image = await loadImage(await read(digest), read);
+      // Now that every manifest is known, so is all that is below a missing one.
+      const missing = await lacks();
+      if (!(await wholeness.serves(source, missing, signal))) continue;
+      planned.missing = missing;
+      planned.source = formatReference(candidate);
+      planned.status = 'copy';
+      found.image = image;
+      return;
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!(error instanceof FactoryError)) throw error;
+      failures.push(error);
+    }
+  }
+  planned.status = 'failed';
+  // That a source could not be asked is more telling than that another one lacks the pieces.
+  const telling = failures.find(({ name }) => name !== 'ImageNotFound' && name !== 'RegistryForbidden');
+  const error = telling ? unrepaired(planned, telling) : unmendable(planned, candidates, runtime);
+  planned.error = error.toJSON();
+}
+
+function unmendable(
+  { target, missing = [] }: PlannedImage,
+  candidates: readonly Reference[],
+  { configuration: { buildPushTemplate } }: Runtime,
+): FactoryError {
+  const sources = [...new Set(candidates.map(({ registry }) => registry))].join(', ');
+  return new FactoryError(
+    'ImagesIncomplete',
+    `${target} lacks ${describePieces(missing)}; no source has all of that any more (${sources})`,
+    {
+      hint:
+        buildPushTemplate === undefined
+          ? 'Restore it at the registry from a backup, or pin a version that a source still has.'
+          : 'Delete the tag at the registry and run sync: BUILD_PUSH_TEMPLATE builds the image again.',
+    },
+  );
+}
