@@ -58,7 +58,7 @@ const manifestCache = 'manifests/*';
 const built = 'built/*';
 const inventory = 'inventory.json';
 const refusedFields = 'refused-fields.json';
-const looks = 'looks.json';
+const looks = 'looks/*';
 
 /** A task that is not listed gets the defaults. */
 export const taskNeeds: Readonly<Record<string, TaskNeeds>> = {

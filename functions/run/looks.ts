@@ -2,7 +2,7 @@ import * as z from 'zod';
 import type { Digest } from '../oci/digest.ts';
 import { type ObjectStore, updateJson } from '../store/object-store.ts';
 
-const key = 'looks.json';
+const key = 'looks/images.json';
 const dayMs = 86_400_000;
 /** An older look decides nothing, since `recheck_days` takes no more. It is dropped, which bounds the document. */
 const memoryDays = 90;

@@ -1,9 +1,10 @@
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { promisify } from 'node:util';
 import type { Certificate } from '../http/certificate-authority.ts';
 
 /** One line of the registry's log: a request that it answered. */
@@ -19,8 +20,12 @@ export interface DockerRegistry {
   host: string;
   /** Every request, in the order of their answers. */
   requests: LoggedRequest[];
+  /** Runs the registry's own garbage collector, which deletes untagged manifests, and then what nothing refers to. */
+  collectGarbage(): Promise<void>;
   close(): Promise<void>;
 }
+
+const run = promisify(execFile);
 
 /** The Debian package's name too. */
 export const command = 'docker-registry';
@@ -73,6 +78,9 @@ export async function startDockerRegistry({
   return {
     host,
     requests,
+    async collectGarbage() {
+      await run(command, ['garbage-collect', '--delete-untagged', join(folder, 'config.yml')]);
+    },
     async close() {
       server.kill();
       await ended;

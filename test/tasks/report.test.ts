@@ -109,6 +109,7 @@ describe('the rows of images', () => {
     expect(totals).toEqual({
       images: 5,
       copied: 1,
+      repaired: 0,
       skipped: 1,
       failed: 2,
       bytesTransferred: 40,
@@ -222,14 +223,14 @@ describe('the document of real runs', () => {
   const keys = (value: object) => Object.keys(value).toSorted();
   const allowed = {
     status: ['SUCCEEDED', 'FAILED', 'SKIPPED'],
-    image: ['copied', 'skipped', 'failed', 'planned'],
+    image: ['copied', 'repaired', 'skipped', 'failed', 'planned'],
     config: ['updated', 'reset', 'unchanged', 'rejected', 'rolled-back', 'planned'],
   };
 
   /** The contract, key by key; `?` are the ones that may be missing. */
   function check(document: Report): void {
     const optional = (value: object, names: string[]) => keys(value).filter((key) => !names.includes(key));
-    expect(optional(document, ['error', 'reason', 'registries', 'unused', 'warnings'])).toEqual([
+    expect(optional(document, ['error', 'incomplete', 'reason', 'registries', 'unused', 'warnings'])).toEqual([
       'action',
       'config',
       'images',
@@ -261,6 +262,7 @@ describe('the document of real runs', () => {
       'durationMs',
       'failed',
       'images',
+      'repaired',
       'skipped',
     ]);
     if (document.error) {
@@ -269,7 +271,7 @@ describe('the document of real runs', () => {
       for (const problem of document.error.problems ?? []) expect(keys(problem)).toEqual(['allowed', 'found', 'path']);
     }
     const { totals, images } = document;
-    for (const status of ['copied', 'skipped', 'failed'] as const)
+    for (const status of ['copied', 'repaired', 'skipped', 'failed'] as const)
       expect(totals[status]).toBe(images.filter((row) => row.status === status).length);
   }
 

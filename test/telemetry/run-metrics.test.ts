@@ -8,7 +8,7 @@ const registry = { requests: {}, retries: 1, throttles: 2, pauses: 3, mounts: 4 
 const totals = {
   images: 6,
   copied: 1,
-  repaired: 0,
+  repaired: 7,
   skipped: 2,
   failed: 3,
   bytesTransferred: 40,
@@ -38,6 +38,7 @@ describe('the metrics of a run', () => {
   it('are what its report says', () => {
     expect(values({})).toEqual({
       ImagesCopied: 1,
+      ImagesRepaired: 7,
       ImagesSkipped: 2,
       ImagesFailed: 3,
       BytesTransferred: 40,

@@ -36,9 +36,9 @@ const beside: Record<string, string[]> = {
   plan: [
     ...read(apiKey),
     ...read(credentials),
-    ...ecr('BatchGetImage'),
+    ...ecr(...pull),
     'ecr:GetAccountSetting *',
-    ...writes('first-seen.json', 'locks/*', 'manifests/*'),
+    ...writes('first-seen.json', 'locks/*', 'looks/*', 'manifests/*'),
     ...reads('built/*', 'inventory.json', 'refused-fields.json'),
   ],
   copy: [
@@ -54,10 +54,10 @@ const beside: Record<string, string[]> = {
     'inspector2:ListFindings *',
     ...writes('locks/*', 'manifests/*'),
   ],
-  snapshot: [...read(apiKey), ...read(credentials), ...ecr(...pull), ...writes('manifests/*')],
+  snapshot: [...read(apiKey), ...read(credentials), ...ecr(...pull), ...writes('looks/*', 'manifests/*')],
   'update-config': [...read(apiKey), ...writes('locks/*', 'refused-fields.json')],
   'reset-config': [...read(apiKey), ...writes('locks/*', 'refused-fields.json')],
-  verify: [...read(apiKey), ...read(credentials), ...ecr('BatchGetImage'), ...writes('locks/*')],
+  verify: [...read(apiKey), ...read(credentials), ...ecr(...pull), ...writes('locks/*', 'looks/*', 'manifests/*')],
   rollback: [...read(apiKey), ...writes('locks/*', 'refused-fields.json')],
   prune: [
     ...read(apiKey),
@@ -67,7 +67,7 @@ const beside: Record<string, string[]> = {
   ],
   report: [
     ...read(callback),
-    ...writes('inventory.json', 'locks/*'),
+    ...writes('inventory.json', 'locks/*', 'looks/*'),
     'sns:Publish <topic>',
     'kms:Decrypt <topic key>',
     'kms:GenerateDataKey <topic key>',
@@ -227,11 +227,9 @@ describe('permissions', () => {
     const made = synthesize({ REGISTRY_NAME: registry, SOURCE_REGISTRY: source, ECR_ROLE_ARN: ofSource });
     expect(granted(made, 'ecr')).toEqual(granted(synthesize({ REGISTRY_NAME: registry }), 'ecr'));
     expect(granted(made, 'sts')).toEqual(assume(ofSource, 'plan', 'copy'));
-    const manifests = ['ecr:BatchGetImage', 'ecr:BatchImportUpstreamImage', 'ecr:GetAuthorizationToken'];
-    expect(inSession(made)).toEqual({
-      plan: manifests,
-      copy: [...manifests, 'ecr:BatchCheckLayerAvailability', 'ecr:GetDownloadUrlForLayer'].toSorted(),
-    });
+    // The plan looks for the blobs that a repair would bring.
+    const allowed = [...pull, 'BatchImportUpstreamImage', 'GetAuthorizationToken'].map((name) => `ecr:${name}`);
+    expect(inSession(made)).toEqual({ plan: allowed.toSorted(), copy: allowed.toSorted() });
   });
 
   it('allows both ways where only the deployment knows whether the registry is of the account of the role', () => {
@@ -248,14 +246,9 @@ describe('permissions', () => {
     const made = synthesize({ REGISTRY_NAME: 'registry.example', SOURCE_REGISTRY: `gar,${source}` });
     const from = `arn:<AWS::Partition>:ecr:eu-west-1:123456789012:repository/${path}`;
     const tokenOf = 'ecr:GetAuthorizationToken *';
-    const manifests = [`ecr:BatchGetImage ${from}`, `ecr:BatchImportUpstreamImage ${from}`, tokenOf];
-    expect(granted(made, 'ecr')).toEqual({
-      plan: manifests,
-      copy: [
-        ...manifests,
-        ...['BatchCheckLayerAvailability', 'GetDownloadUrlForLayer'].map((name) => `ecr:${name} ${from}`),
-      ].toSorted(),
-    });
+    const allowed = [...pull, 'BatchImportUpstreamImage'].map((name) => `ecr:${name} ${from}`);
+    const both = [...allowed, tokenOf].toSorted();
+    expect(granted(made, 'ecr')).toEqual({ plan: both, copy: both });
   });
 
   it('leaves no task the right to push to a source', () => {
