@@ -64,6 +64,7 @@ const looks = 'looks/*';
 export const taskNeeds: Readonly<Record<string, TaskNeeds>> = {
   plan: {
     memory: 1024,
+    minutes: 15,
     harnessApiKey: true,
     registryCredentials: true,
     ecr: pull,
@@ -104,6 +105,7 @@ export const taskNeeds: Readonly<Record<string, TaskNeeds>> = {
   'reset-config': { harnessApiKey: true, writes: [locks, refusedFields] },
   verify: {
     memory: 1024,
+    minutes: 15,
     harnessApiKey: true,
     registryCredentials: true,
     ecr: pull,

@@ -1,5 +1,5 @@
 import { FactoryError } from '../errors.ts';
-import type { ConfigScope } from '../harness/scope.ts';
+import { type ConfigScope, isSameScope } from '../harness/scope.ts';
 import { formatReference, type ImageName } from '../oci/reference.ts';
 import type { FieldChange, Plan, Snapshot } from '../run/documents.ts';
 import { readInventory } from '../run/inventory.ts';
@@ -228,9 +228,31 @@ async function decide(
   const switched = new Set(settings.modifyDefault ? likely.changes.flatMap(({ image }) => image ?? []) : []);
   const inUse = referencesAtOurs(scopes, settings);
   // Verify looks below every image by itself, and lists what is missing among the differences.
-  const held = read ? await planRepairs(found, { ...settings, now, switched, inUse, inventory }, runtime, signal) : [];
+  const repairs = read
+    ? await planRepairs(found, { ...settings, now, switched, inUse, inventory }, runtime, signal)
+    : { held: [], warnings: [] };
   const changes = syncChanges(fields, scopes, { ...settings, soaking, heldTags });
-  return { ...planCopies([...found, ...held]), ...changes, warnings: [...warnings, ...pullWarnings], checks };
+  // A version that this run switches away from need not be whole.
+  const left = settings.modifyDefault ? changes.changes : [];
+  const held = repairs.held.filter(
+    ({ planned: { status, target } }) => status === 'copy' || isKept(target, scopes, left),
+  );
+  return {
+    ...planCopies([...found, ...held]),
+    ...changes,
+    warnings: [...warnings, ...pullWarnings, ...repairs.warnings],
+    checks,
+  };
+}
+
+/** Returns whether an override still names the reference when the changes are made. */
+function isKept(reference: string, scopes: readonly ScopeConfiguration[], changes: readonly FieldChange[]): boolean {
+  return scopes.some((scope) =>
+    Object.entries(scope.overrides).some(
+      ([field, value]) =>
+        value === reference && !changes.some((change) => change.field === field && isSameScope(change, scope)),
+    ),
+  );
 }
 
 /** References at our registry that overrides name, each once. */

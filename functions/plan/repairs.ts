@@ -33,22 +33,29 @@ export interface RepairSettings {
 /** Images looked at together; the limits of the registry bound the requests. */
 const looksInFlight = 16;
 
+export interface Repairs {
+  /** Versions that overrides name, that no planned image stands behind, and that lack something. */
+  held: Found[];
+  warnings: string[];
+}
+
 /**
  * Looks below the images that are at the target already, when the last look is `recheckDays` old, and plans copies of
- * those that lack something. Changes `found` accordingly. Returns rows for images that no planned one stands behind:
- * versions that overrides still name, if they lack something.
+ * those that lack something. Changes `found` accordingly. An image that cannot be looked at is a warning, and the next
+ * run looks again: what is switched to is looked at once more before the switch.
  */
 export async function planRepairs(
   found: readonly Found[],
   settings: RepairSettings,
   runtime: Runtime,
   signal?: AbortSignal,
-): Promise<Found[]> {
+): Promise<Repairs> {
   const { recheckDays, now, switched } = settings;
   const looks = await readLooks(runtime.store);
   const wholeness = new Wholeness(runtime);
   const noted: Look[] = [];
   const held: Found[] = [];
+  const unseen = new Map<string, FactoryError>();
   const planned = found.filter(({ planned: { image, target, digest, status, present } }) => {
     const isThere = status === 'current' || present;
     return isThere && (switched.has(image) || looks.isDue(target, digest, recheckDays, now));
@@ -57,7 +64,43 @@ export async function planRepairs(
   const others = settings.inUse.filter(
     (reference) => !targets.has(reference) && looks.isDue(reference, undefined, recheckDays, now),
   );
-  const look = async (image: Found, missing: readonly Piece[], lookup: AbortSignal) => {
+  await lookAt(
+    planned,
+    ({ planned: { target } }) => target,
+    (image, lookup) => look(image, [], lookup),
+  );
+  await lookAt(
+    others,
+    (reference) => reference,
+    async (reference, lookup) => {
+      const { image, missing } = await findHeld(reference, settings, runtime, lookup);
+      await look(image, missing, lookup);
+      if (image.planned.missing ?? image.planned.error) held.push(image);
+    },
+  );
+  await noteLooks(runtime.store, noted, now);
+  return {
+    held: held.toSorted((a, b) => a.planned.target.localeCompare(b.planned.target)),
+    warnings: unseenWarnings(unseen),
+  };
+
+  async function lookAt<T>(
+    items: readonly T[],
+    nameOf: (item: T) => string,
+    work: (item: T, signal: AbortSignal) => Promise<void>,
+  ): Promise<void> {
+    await inParallel(items, looksInFlight, signal, async (item, lookup) => {
+      try {
+        await work(item, lookup);
+      } catch (error) {
+        lookup.throwIfAborted();
+        if (!(error instanceof FactoryError)) throw error;
+        unseen.set(nameOf(item), error);
+      }
+    });
+  }
+
+  async function look(image: Found, missing: readonly Piece[], lookup: AbortSignal): Promise<void> {
     const { target, digest } = image.planned;
     if (digest === undefined) return;
     const { registry } = parseImageName(target) as Reference;
@@ -66,15 +109,16 @@ export async function planRepairs(
     const pieces = await lacks();
     noted.push({ reference: target, digest, whole: pieces.length === 0 });
     if (pieces.length > 0) await planRepair(image, lacks, wholeness, settings, runtime, lookup);
-  };
-  await inParallel(planned, looksInFlight, signal, (image, lookup) => look(image, [], lookup));
-  await inParallel(others, looksInFlight, signal, async (reference, lookup) => {
-    const { image, missing } = await findHeld(reference, settings, runtime, lookup);
-    await look(image, missing, lookup);
-    if (image.planned.missing ?? image.planned.error) held.push(image);
-  });
-  await noteLooks(runtime.store, noted, now);
-  return held.toSorted((a, b) => a.planned.target.localeCompare(b.planned.target));
+  }
+}
+
+/** One warning, however many images: a registry that refuses one look refuses most. */
+function unseenWarnings(unseen: ReadonlyMap<string, FactoryError>): string[] {
+  const [first] = unseen;
+  if (!first) return [];
+  const [reference, { message }] = first;
+  const more = unseen.size > 1 ? ` and ${unseen.size - 1} more` : '';
+  return [`${reference}${more} could not be looked at: ${message}`];
 }
 
 /** Finds an image by the reference that an override names. One whose tag is gone may be known by the inventory. */

@@ -97,7 +97,7 @@ export class Wholeness {
 }
 
 /** How many pieces of an image a message names. */
-const shownPieces = 20;
+const shownPieces = 8;
 
 /** Names the pieces that an image lacks: `blob sha256:…, manifest sha256:…`. */
 export function describePieces(pieces: readonly Piece[]): string {

@@ -4,6 +4,7 @@ import { resolveImage } from '../harness/image-resolution.ts';
 import { inParallel } from '../oci/in-parallel.ts';
 import { formatReference, parseImageName, type Reference, tagOrDigest } from '../oci/reference.ts';
 import { resolveTag } from '../oci/manifests.ts';
+import { RegistryFailure } from '../oci/registry-failure.ts';
 import { repositoryOf } from '../run/images.ts';
 import { type ImageConnector, readImageConnector } from '../run/image-connector.ts';
 import { isOurs } from '../run/override.ts';
@@ -144,7 +145,13 @@ async function incompleteImages(plan: Plan, runtime: Runtime, signal?: AbortSign
       if (!image) differences.push(`${reference} is not at the registry`);
       return;
     }
-    const missing = await wholeness.missing({ repository, digest }, lookup);
+    const missing = await wholeness.missing({ repository, digest }, lookup).catch((error: unknown) => {
+      // A manifest that cannot be read is a difference; a registry that cannot be asked leaves verify without a result.
+      if (!(error instanceof FactoryError) || error instanceof RegistryFailure) throw error;
+      differences.push(`${reference}: ${error.message}`);
+      return undefined;
+    });
+    if (!missing) return;
     looks.push({ reference, digest, whole: missing.length === 0 });
     if (missing.length === 0) return;
     differences.push(`${reference} lacks ${describePieces(missing)}`);

@@ -11,8 +11,10 @@ import { describeChanges } from './summary.ts';
  * Throws `InvalidInput` where there is nobody to answer although a person seems to be watching.
  */
 export async function confirmOnTerminal(plan: Plan, signal: AbortSignal): Promise<boolean> {
-  const copies = plan.images.filter(({ status }) => status === 'copy').length;
-  const first = copies > 0 ? `${copies} images will be copied; then ` : '';
+  const copies = plan.images.filter(({ status }) => status === 'copy');
+  const repairs = copies.filter(({ missing }) => missing).length;
+  const repaired = repairs > 0 ? ` (${repairs} of them only where they lack something)` : '';
+  const first = copies.length > 0 ? `${copies.length} images will be copied${repaired}; then ` : '';
   process.stderr.write(
     `\n${first}${plan.changes.length} fields of Harness will be switched:\n${describeChanges(plan.changes)}\n`,
   );

@@ -314,6 +314,37 @@ describe('sync', () => {
     expect(factory.overrides()).toHaveProperty('gitCloneTag');
   });
 
+  it('does not tell of a broken version that the run switches away from', async () => {
+    await factory.sync(choice);
+    const lost = below().blobs[0] ?? '';
+    lose(lost);
+    factory.source.storage.deleteBlob(name, lost);
+    factory.publish(['plugins/cache:1.10.13']);
+    for (const field of ['cacheS3Tag', 'cacheGCSTag'])
+      factory.harness.setDefault('ci', 'K8', field, 'plugins/cache:1.10.13');
+    factory.source.storage.deleteBlob(name, lost);
+    const report = await factory.sync({ ...now, include_fields: ['cache*'] });
+    expect(report).toMatchObject({ status: 'SUCCEEDED', totals: { copied: 1, failed: 0 } });
+    expect(report.warnings).toBeUndefined();
+  });
+
+  it('warns when it cannot look, copies what is new, and looks again in the next run', async () => {
+    await factory.sync(choice);
+    lose(below().blobs[0] ?? '');
+    factory.target.faults.add({
+      match: { method: 'HEAD', path: /plugins\/cache\/blobs/, times: 99 },
+      act: { status: 503 },
+    });
+    await wait(7);
+    const report = await factory.sync({ include_fields: ['cache*', 'gitCloneTag'] });
+    expect(report).toMatchObject({ status: 'SUCCEEDED', totals: { copied: 1 } });
+    expect(report.warnings).toEqual([
+      expect.stringMatching(/^127\.0\.0\.1:\d+\/mirror\/plugins\/cache:1\.10\.12 could not be looked at: .*503/),
+    ]);
+    factory.target.faults.clear();
+    expect(imageStatuses(await factory.sync(choice))).toEqual({ [image]: 'repaired' });
+  });
+
   it('fails an image that no source has any more: ImagesIncomplete, with what is missing', async () => {
     await factory.sync(choice);
     const lost = below().blobs[0] ?? '';
