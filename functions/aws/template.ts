@@ -4,6 +4,7 @@ import { FactoryError } from '../errors.ts';
 import { networkFailure } from '../http/network-error.ts';
 import { clientConfig } from './client-config.ts';
 import { Executions } from './executions.ts';
+import { awsReason } from './failure-reason.ts';
 import { invokeFunction } from './lambda-invocation.ts';
 import { serverFaultOf } from './server-fault.ts';
 
@@ -43,10 +44,10 @@ export class Template {
     } catch (error) {
       signal?.throwIfAborted();
       if (error instanceof FactoryError) throw error;
-      const { name: code, message } = error instanceof Error ? error : new Error(String(error));
+      const { name: code, text: reason } = awsReason(error);
       const busy = code === 'ThrottlingException' || serverFaultOf(error) !== undefined;
       if (busy || networkFailure(error)?.transient) return { running: true };
-      throw this.#failure(`could not be called: ${code}: ${message}`, error);
+      throw this.#failure(`could not be called: ${reason}`, error);
     }
   }
 

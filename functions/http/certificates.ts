@@ -1,4 +1,4 @@
-import { X509Certificate } from 'node:crypto';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls';
@@ -9,25 +9,23 @@ import { NetworkError } from './network-error.ts';
  * What one host's TLS needs beyond the default, from a folder laid out as Docker's `/etc/docker/certs.d`
  * (https://docs.docker.com/engine/security/certificates): below `<host[:port]>/`, each `*.crt` is a CA that is trusted
  * too, each `*.cert` a client certificate with its key in the `*.key` beside it. `undefined` when nothing is there for
- * the host. Throws `NetworkError` when the folder is missing, or what is there cannot be used.
+ * the host. Throws `NetworkError`, which names the file, when the folder is missing, or what is there cannot be used.
  */
 export function secureContextOf(folder: string, host: string): SecureContext | undefined {
   const directory = hostFolder(folder, host);
   if (directory === undefined) return undefined;
   const names = attempt(directory, () => readdirSync(directory)).toSorted();
-  const read = (name: string) => attempt(join(directory, name), () => readFileSync(join(directory, name)));
-  const cas = names.filter((name) => name.endsWith('.crt')).map(read);
-  const clients = names.filter((name) => name.endsWith('.cert'));
-  return attempt(directory, () => {
-    // A CA that is none would be ignored.
-    for (const ca of cas) new X509Certificate(ca);
-    return createSecureContext({
+  const cas = names.filter((name) => name.endsWith('.crt')).map((name) => readCa(join(directory, name)));
+  const stems = names.flatMap((name) => /^(.*)\.(?:cert|key)$/.exec(name)?.[1] ?? []);
+  const clients = [...new Set(stems)].map((stem) => readClient(join(directory, stem)));
+  return attempt(directory, () =>
+    createSecureContext({
       // `ca` replaces what is trusted by default, NODE_EXTRA_CA_CERTS included; Docker adds to it.
       ...(cas.length > 0 && { ca: [...getCACertificates('default'), ...cas] }),
-      cert: clients.map(read),
-      key: clients.map((name) => read(name.replace(/\.cert$/, '.key'))),
-    });
-  });
+      cert: clients.map(({ cert }) => cert),
+      key: clients.map(({ key }) => key),
+    }),
+  );
 }
 
 /** A port that goes without saying may be said in the folder's name or not. */
@@ -37,16 +35,44 @@ function hostFolder(folder: string, host: string): string | undefined {
   return name === undefined ? undefined : join(folder, name);
 }
 
-function attempt<T>(path: string, work: () => T): T {
+/** A CA that is none would be ignored, and the certificates of all its hosts refused. */
+function readCa(path: string): Buffer {
+  const ca = attempt(path, () => readFileSync(path));
+  attempt(path, () => new X509Certificate(ca), 'it is not a certificate in PEM');
+  return ca;
+}
+
+/** A client certificate `<stem>.cert` with its key `<stem>.key`. */
+function readClient(stem: string): { cert: Buffer; key: Buffer } {
+  const [certPath, keyPath] = [`${stem}.cert`, `${stem}.key`];
+  const cert = attempt(certPath, () => readFileSync(certPath));
+  const key = attempt(keyPath, () => readFileSync(keyPath));
+  const certificate = attempt(certPath, () => new X509Certificate(cert), 'it is not a certificate in PEM');
+  const privateKey = attempt(
+    keyPath,
+    () => createPrivateKey(key),
+    /ENCRYPTED/.test(key.toString('latin1'))
+      ? 'it is encrypted: store it without a passphrase'
+      : 'it is not a key in PEM',
+  );
+  if (!certificate.checkPrivateKey(privateKey)) throw unusable(keyPath, `it is not the key of ${certPath}`);
+  return { cert, key };
+}
+
+/** `reason` says what is wrong; without one, the code of the error does: OpenSSL's words may quote what they could not parse. */
+function attempt<T>(path: string, work: () => T, reason?: string): T {
   try {
     return work();
   } catch (error) {
     if (error instanceof NetworkError) throw error;
-    // The code alone (ENOENT, ERR_OSSL_…): OpenSSL's words may quote what they could not parse.
     const code = isNativeError(error) && 'code' in error ? String(error.code) : 'unknown';
-    throw new NetworkError('ERR_CERTIFICATES', {
-      text: `cannot use ${path} (${code})`,
-      hint: "Lay REGISTRY_CERTS out as Docker's certs.d: <host[:port]>/ca.crt, and client.cert with client.key, in PEM.",
-    });
+    throw unusable(path, reason === undefined ? code : `${reason}, ${code}`);
   }
+}
+
+function unusable(path: string, reason: string): NetworkError {
+  return new NetworkError('ERR_CERTIFICATES', {
+    text: `cannot use ${path} (${reason})`,
+    hint: "Lay REGISTRY_CERTS out as Docker's certs.d: <host[:port]>/ca.crt, and client.cert with client.key, in PEM.",
+  });
 }

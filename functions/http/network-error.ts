@@ -1,4 +1,6 @@
 import { isNativeError } from 'node:util/types';
+import { printable } from '../text/printable.ts';
+import { unusableExtraCertificates } from './extra-certificates.ts';
 
 /** What went wrong below HTTP, in words for a person, with the cure. */
 export interface NetworkFailure {
@@ -12,6 +14,15 @@ export interface NetworkFailure {
 }
 
 const nameTheCa = 'Name its CA in NODE_EXTRA_CA_CERTS, or put it into REGISTRY_CERTS.';
+/** Failures that a CA named in `NODE_EXTRA_CA_CERTS` could have prevented. */
+const unknownCa: ReadonlySet<string> = new Set([
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+]);
+const invalidChain = { text: 'TLS certificate of an unknown CA', hint: nameTheCa, transient: false };
 const handshakeRefused = {
   text: 'TLS handshake refused by the server',
   hint: 'It may want a client certificate: put client.cert and client.key for it into REGISTRY_CERTS.',
@@ -20,6 +31,12 @@ const handshakeRefused = {
 const clientCertificateRefused = {
   text: 'TLS client certificate refused by the server',
   hint: 'Check client.cert and client.key for it in REGISTRY_CERTS.',
+  transient: false,
+};
+
+const clientCertificateExpired = {
+  text: 'TLS client certificate refused by the server, because it has expired',
+  hint: 'Renew client.cert for it in REGISTRY_CERTS.',
   transient: false,
 };
 
@@ -90,21 +107,10 @@ const failures: Record<string, Omit<NetworkFailure, 'code'>> = {
     hint: nameTheCa,
     transient: false,
   },
-  SELF_SIGNED_CERT_IN_CHAIN: {
-    text: 'TLS certificate of an unknown CA',
-    hint: nameTheCa,
-    transient: false,
-  },
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: {
-    text: 'TLS certificate of an unknown CA',
-    hint: nameTheCa,
-    transient: false,
-  },
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: {
-    text: 'TLS certificate of an unknown CA',
-    hint: nameTheCa,
-    transient: false,
-  },
+  SELF_SIGNED_CERT_IN_CHAIN: invalidChain,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: invalidChain,
+  UNABLE_TO_GET_ISSUER_CERT: invalidChain,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: invalidChain,
   // OpenSSL 3.5 and later; before, SSLV3 in the place of SSL/TLS.
   'ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE': handshakeRefused,
   ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE: handshakeRefused,
@@ -112,7 +118,18 @@ const failures: Record<string, Omit<NetworkFailure, 'code'>> = {
   ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE: clientCertificateRefused,
   ERR_SSL_TLSV1_ALERT_UNKNOWN_CA: clientCertificateRefused,
   ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: handshakeRefused,
-  CERT_HAS_EXPIRED: { text: 'expired TLS certificate', hint: 'Renew the server certificate.', transient: false },
+  'ERR_SSL_SSL/TLS_ALERT_CERTIFICATE_EXPIRED': clientCertificateExpired,
+  ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED: clientCertificateExpired,
+  CERT_HAS_EXPIRED: {
+    text: 'expired TLS certificate',
+    hint: 'Renew the certificate of the server, or of its CA; and check the clock of this machine.',
+    transient: false,
+  },
+  CERT_NOT_YET_VALID: {
+    text: 'TLS certificate that is not valid yet',
+    hint: 'Check the clocks of this machine and of the server.',
+    transient: false,
+  },
   ERR_TLS_CERT_ALTNAME_INVALID: {
     text: 'TLS certificate for another host',
     hint: 'Use the name the certificate was issued for.',
@@ -132,9 +149,18 @@ export function networkFailure(error: unknown): NetworkFailure | undefined {
     if (e instanceof NetworkError) return e.failure;
     const code = 'code' in e && typeof e.code === 'string' ? e.code : '';
     const known = Object.hasOwn(failures, code) && failures[code];
-    if (known) return { code, ...known };
+    if (known) return { code, ...known, ...more(code, e) };
     // Happy eyeballs reports one error per address; they agree in practice.
     e = 'errors' in e && Array.isArray(e.errors) && e.errors.length > 0 ? (e.errors[0] as unknown) : e.cause;
   }
   return undefined;
+}
+
+/** What this machine or the error knows beyond its code. */
+function more(code: string, error: Error): Partial<NetworkFailure> {
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID' && 'reason' in error && typeof error.reason === 'string') {
+    return { text: `TLS certificate for another host (${printable(error.reason)})` };
+  }
+  const complaint = unknownCa.has(code) ? unusableExtraCertificates() : undefined;
+  return complaint === undefined ? {} : { hint: `${complaint} ${nameTheCa}` };
 }

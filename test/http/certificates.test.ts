@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type ServerOptions } from 'node:https';
@@ -9,6 +10,7 @@ import { text } from 'node:stream/consumers';
 import type { SecureVersion, TLSSocket } from 'node:tls';
 import { pathToFileURL } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { unusableExtraCertificates } from '../../functions/http/extra-certificates.ts';
 import { networkFailure } from '../../functions/http/network-error.ts';
 import { readBody, Transport } from '../../functions/http/transport.ts';
 import { available } from '../real-parts.ts';
@@ -131,7 +133,9 @@ const closing: (() => unknown)[] = [];
   it('is not trusted under another name', async () => {
     const port = await serve({}, ours.issue('elsewhere.test'));
     const certs = certsFolder({ [`registry.test:${port}/ca.crt`]: ours.cert });
-    expect(await failureOf(get(port, certs))).toMatchObject({ text: 'TLS certificate for another host' });
+    expect(await failureOf(get(port, certs))).toMatchObject({
+      text: expect.stringMatching(/^TLS certificate for another host .*registry\.test.*elsewhere\.test/),
+    });
   });
 
   it.each<SecureVersion>(['TLSv1.2', 'TLSv1.3'])('is shown our client certificate, by %s', async (version) => {
@@ -172,13 +176,33 @@ const closing: (() => unknown)[] = [];
 
   it.each<[string, (at: string) => Record<string, Buffer | string>, RegExp]>([
     ['a client certificate without its key', (at) => ({ [`${at}/client.cert`]: ada.cert }), /client\.key \(ENOENT\)/],
-    ['a CA that is no certificate', (at) => ({ [`${at}/ca.crt`]: 'hello' }), /registry\.test:\d+ \(ERR_/],
+    ['a client key without its certificate', (at) => ({ [`${at}/x.key`]: ada.key }), /\/x\.cert \(ENOENT\)/],
+    [
+      'a CA that is no certificate',
+      (at) => ({ [`${at}/ca.crt`]: 'hello' }),
+      /\/ca\.crt \(it is not a certificate in PEM/,
+    ],
+    [
+      'a client certificate that is none',
+      (at) => ({ [`${at}/client.cert`]: 'hello', [`${at}/client.key`]: ada.key }),
+      /\/client\.cert \(it is not a certificate in PEM/,
+    ],
+    [
+      'a client key that is none',
+      (at) => ({ [`${at}/client.cert`]: ada.cert, [`${at}/client.key`]: 'hello' }),
+      /\/client\.key \(it is not a key in PEM/,
+    ],
+    [
+      'a client key with a passphrase',
+      (at) => ({ [`${at}/client.cert`]: ada.cert, [`${at}/client.key`]: encrypted() }),
+      /\/client\.key \(it is encrypted/,
+    ],
     [
       'a key of another certificate',
       (at) => ({ [`${at}/client.cert`]: ada.cert, [`${at}/client.key`]: server.key }),
-      /registry\.test:\d+ \(ERR_/,
+      /\/client\.key \(it is not the key of .*client\.cert\)/,
     ],
-  ])('is not connected to with %s, and the folder is named', async (_, files, message) => {
+  ])('is not connected to with %s, and the file is named', async (_, files, message) => {
     const port = await serve();
     const failure = await failureOf(get(port, certsFolder(files(`registry.test:${port}`))));
     expect(failure).toMatchObject({ code: 'ERR_CERTIFICATES', text: expect.stringMatching(message), transient: false });
@@ -189,6 +213,35 @@ const closing: (() => unknown)[] = [];
       code: 'ERR_CERTIFICATES',
       text: expect.stringContaining('nowhere (ENOENT)'),
     });
+  });
+
+  /** Made here, so that no key is kept. */
+  function encrypted(): string {
+    const { privateKey } = generateKeyPairSync('ec', {
+      namedCurve: 'P-256',
+      publicKeyEncoding: { type: 'spki', format: 'pem' },
+      privateKeyEncoding: { type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'horse' },
+    });
+    return privateKey;
+  }
+
+  it.each([
+    ['cannot be read', 'absent.pem', /absent\.pem cannot be read \(ENOENT\)/],
+    ['holds no certificate', 'text.pem', /text\.pem is not a certificate in PEM/],
+  ])('has the file in NODE_EXTRA_CA_CERTS named when it %s', async (_, file, hint) => {
+    const port = await serve();
+    const path = join(certsFolder({ 'text.pem': 'hello' }), file);
+    const before = process.env['NODE_EXTRA_CA_CERTS'];
+    process.env['NODE_EXTRA_CA_CERTS'] = path;
+    try {
+      expect(await failureOf(get(port))).toMatchObject({ hint: expect.stringMatching(hint) });
+    } finally {
+      if (before === undefined) delete process.env['NODE_EXTRA_CA_CERTS'];
+      else process.env['NODE_EXTRA_CA_CERTS'] = before;
+    }
+    expect(
+      unusableExtraCertificates({ NODE_EXTRA_CA_CERTS: join(certsFolder({ 'ca.pem': ours.cert }), 'ca.pem') }),
+    ).toBeUndefined();
   });
 
   it('is trusted by NODE_EXTRA_CA_CERTS too, whatever its folder adds', async () => {

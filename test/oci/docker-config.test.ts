@@ -115,6 +115,9 @@ describe('a credential helper', () => {
     await helper('none', 'cat > /dev/null; echo "credentials not found in native keychain"; exit 1');
     await helper('empty', `cat > /dev/null; printf '{"Username":"","Secret":""}'`);
     await helper('fails', 'cat > /dev/null; echo "s3cret leaked"; exit 3');
+    await helper('vault', 'echo "level=error msg=\\"token has expired: run vault login\\"" >&2; echo s3cret; exit 1');
+    await helper('traced', `echo '+ printf {"Username":"ada","Secret":"s3cret"} PASSWORD=s3cret' >&2; exit 2`);
+    await helper('daemon', `sleep 20 >&2 & printf '{"Username":"ada","Secret":"of a daemon"}'; exec >&-`);
     await helper('chatty', 'cat > /dev/null; echo "s3cret: not JSON"');
     await helper('deaf', `exec < /dev/null; printf '{"Username":"ada","Secret":"unheard"}'`);
     await helper('endless', 'cat > /dev/null; while :; do echo s3cret; done');
@@ -150,6 +153,10 @@ describe('a credential helper', () => {
     expect(await ask('deaf')).toEqual({ username: 'ada', password: 'unheard' });
   });
 
+  it('may leave a program behind that keeps its standard error open', async () => {
+    expect(await ask('daemon')).toEqual({ username: 'ada', password: 'of a daemon' });
+  });
+
   it('that knows nothing is no failure', async () => {
     expect(await ask('none')).toBeUndefined();
     expect(await ask('empty')).toBeUndefined();
@@ -161,12 +168,14 @@ describe('a credential helper', () => {
 
   it.each([
     ['fails', 'exited with 3'],
+    ['vault', 'exited with 1 .*token has expired: run vault login'],
+    ['traced', 'exited with 2'],
     ['chatty', 'did not answer with JSON'],
     ['endless', 'ended by SIGTERM'],
     ['killed', 'ended by SIGKILL'],
     ['absent', 'not on the PATH'],
     ['inert', 'EACCES'],
-  ])('that %s is reported by name, without its output', async (name, why) => {
+  ])('that %s is reported by name, with what it says to people and without its output', async (name, why) => {
     const error = await ask(name).catch((e: unknown) => e);
     expect(error).toMatchObject({
       name: 'CredentialHelperFailed',

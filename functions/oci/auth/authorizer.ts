@@ -255,8 +255,9 @@ export class Authorizer {
   async withheldFrom({ repository, writes }: Access): Promise<string | undefined> {
     const method = this.#method;
     if (method.kind !== 'bearer' || this.mayLogIn) return undefined;
-    const course = await this.logins.of(repository, writes);
-    return (await course.holdsCredentials()) ? method.realm.host : undefined;
+    // What ails the provider is no reason of the refusal that led here.
+    const course = await this.logins.of(repository, writes).catch(() => undefined);
+    return (await course?.holdsCredentials()) ? method.realm.host : undefined;
   }
 
   #mayReceiveCredentials(realm: URL): boolean {

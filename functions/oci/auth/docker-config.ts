@@ -1,6 +1,7 @@
 import { FactoryError } from '../../errors.ts';
 import { parseJson } from '../../text/json.ts';
 import { trimEnd } from '../../text/trim-end.ts';
+import { printable } from '../../text/printable.ts';
 import { isDockerHub } from '../reference.ts';
 import type { CredentialProvider, Credentials, Login } from './credentials.ts';
 
@@ -181,12 +182,15 @@ async function fromHelper(helper: string, servers: string[], run: HelperRunner):
 
 const helperTimeoutMs = 30_000;
 const helperOutputLimit = 64 * 1024;
+/** How much of the end of a helper's standard error is kept, in characters. */
+const complaintsLimit = 2_000;
+const complaintsMs = 500;
 
 /** An empty answer means that the helper has no credentials for the server. */
 async function runHelper(program: string, server: string): Promise<string> {
   const { spawn } = await import('node:child_process');
   return new Promise((resolve, reject) => {
-    const child = spawn(program, ['get'], { stdio: ['pipe', 'pipe', 'ignore'], env: process.env });
+    const child = spawn(program, ['get'], { stdio: ['pipe', 'pipe', 'pipe'], env: process.env });
     // Not `spawn`'s own timeout: when the program is missing, its timer keeps the process alive.
     const timer = setTimeout(() => child.kill(), helperTimeoutMs);
     const chunks: Buffer[] = [];
@@ -196,8 +200,17 @@ async function runHelper(program: string, server: string): Promise<string> {
       if (length > helperOutputLimit) child.kill();
       else chunks.push(chunk);
     });
-    // A killed helper may leave a child of its own behind that keeps the pipe open.
-    child.on('exit', (_, signal) => signal && child.stdout.destroy());
+    let complaints = '';
+    child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
+      // What a program says last is why it failed.
+      complaints = (complaints + chunk).slice(-complaintsLimit);
+    });
+    child.on('exit', (code, signal) => {
+      // A killed helper may leave a child of its own behind that keeps the pipe open.
+      if (signal) child.stdout.destroy();
+      // As may any that starts an agent; after a failure, what it said may still be on its way.
+      setTimeout(() => child.stderr.destroy(), code === 0 || signal ? 0 : complaintsMs);
+    });
     child.on('error', (cause: NodeJS.ErrnoException) => {
       clearTimeout(timer);
       reject(
@@ -213,7 +226,7 @@ async function runHelper(program: string, server: string): Promise<string> {
       if (code === 0) resolve(output);
       // Helpers exit with 1 and this sentence when they know nothing; that is not a failure.
       else if (/credentials not found/i.test(output)) resolve('');
-      else reject(helperFailed(program, signal ? `it was ended by ${signal}` : `it exited with ${code}`));
+      else reject(helperFailed(program, signal ? `it was ended by ${signal}` : `it exited with ${code}`, complaints));
     });
     // A helper that does not read its input must not take the process down.
     child.stdin.on('error', () => undefined);
@@ -221,8 +234,18 @@ async function runHelper(program: string, server: string): Promise<string> {
   });
 }
 
-function helperFailed(program: string, what: string): FactoryError {
-  return new FactoryError('CredentialHelperFailed', `${program} gave no credentials: ${what}`, {
+/** What a helper writes to standard error is for people. Its standard output, which holds secrets, is never repeated. */
+function helperFailed(program: string, what: string, complaints = ''): FactoryError {
+  const said = printable(withoutSecrets(complaints).replaceAll(/\s+/g, ' '));
+  return new FactoryError('CredentialHelperFailed', `${program} gave no credentials: ${what}${said && ` (${said})`}`, {
     hint: `Run \`${program} get\` by hand, or remove the helper from config.json.`,
   });
+}
+
+/** A script that traces itself (`set -x`) writes its secrets to standard error. */
+function withoutSecrets(text: string): string {
+  return text.replaceAll(
+    /("?\b\w{0,40}(?:secret|passw(?:or)?d|token|auth)"?\s{0,9}[:=]\s{0,9})(?:"[^"]*"|'[^']*'|\S+)/gi,
+    '$1…',
+  );
 }
