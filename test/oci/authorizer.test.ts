@@ -228,6 +228,40 @@ describe('Bearer authentication', () => {
     expect(registry.requests.filter(({ path }) => path === '/token')).toHaveLength(1);
   });
 
+  it.each<[string, number, unknown, string]>([
+    ['Docker', 401, { details: 'incorrect username or password' }, 'HTTP 401: incorrect username or password'],
+    [
+      'OAuth',
+      400,
+      { error: 'invalid_scope', error_description: 'no such one' },
+      'HTTP 400: invalid_scope: no such one',
+    ],
+    [
+      'a registry',
+      403,
+      {
+        errors: [
+          { code: 'DENIED', message: 'no seat' },
+          { code: 'UNKNOWN', detail: 'ask ada' },
+        ],
+      },
+      'HTTP 403: DENIED: no seat; UNKNOWN: ask ada',
+    ],
+    ['a page', 200, '<html><title>Sign in</title></html>', 'HTTP 200: a web page, "Sign in"'],
+    ['nothing known', 200, { access: 'c0ffee' }, 'HTTP 200: a response without a token'],
+    ['an overload', 503, 'no healthy upstream', 'answered HTTP 503 (no healthy upstream)'],
+    ['an echo', 401, { details: 'not horse-of-ada' }, 'HTTP 401: not [redacted]'],
+  ])('is refused in the words of the token service, which are those of %s', async (_, status, body, said) => {
+    const registry = await bearer();
+    const text = typeof body === 'string' ? body : JSON.stringify(body);
+    registry.faults.add({ match: { path: /^\/token/, times: 99 }, act: { status, body: text } });
+    const credentials = { username: 'ada', password: 'horse-of-ada' };
+    const error = await errorOf(resolveTag(repository(registry.host, credentials), '1'));
+    expect(error.message).toContain(`the token service ${registry.tokens.realm} of ${registry.host}`);
+    expect(error.message).toContain(said);
+    expect(everything(error)).not.toMatch(/horse|c0ffee/);
+  });
+
   it.each([
     ['cuts the connection', 'reset', 'RegistryUnreachable'],
     ['answers nonsense', { status: 200, body: '<html>' }, 'RegistryUnauthorized'],

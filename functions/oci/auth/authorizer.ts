@@ -197,8 +197,7 @@ export class Authorizer {
     const { token, access_token, expires_in } = response.status === 200 ? parseTokenAnswer(body) : {};
     const value = token ?? access_token;
     if (value === undefined) {
-      const secrets = credentials ? Object.values(credentials) : [];
-      const reason = tokenServiceReason(response, body, secrets);
+      const reason = tokenServiceReason(response, body, credentials ? secretsOf(credentials) : []);
       throw this.#refused(realm, response, scopes, credentials !== undefined, reason);
     }
     const life = expires_in ?? defaultTokenLife;
@@ -294,6 +293,13 @@ export class Authorizer {
 /** The setting that releases credentials to a token service on another host. */
 export function trustTokenHost(registry: string, tokenHost: string): string {
   return `List ${tokenHost} in TRUSTED_TOKEN_HOSTS if it is the token service of ${registry}: credentials are not sent to it until then.`;
+}
+
+/** What a server could echo of credentials. */
+function secretsOf(credentials: Credentials): string[] {
+  if ('identityToken' in credentials) return [credentials.identityToken];
+  if ('registryToken' in credentials) return [credentials.registryToken];
+  return [basic(credentials).replace(/^Basic /, ''), credentials.password];
 }
 
 /** What the token service says. A success without a token may hold anything, and is not repeated. */
