@@ -50,11 +50,11 @@ function createRuntime(environment: Environment, parts: Partial<RuntimeParts> = 
 function secretCredentials(name: string): CredentialProvider {
   const origin = `the secret ${name}`;
   return {
-    async logins(registry, repository) {
+    async logins(registry, repository, refused = false) {
       const read = async (refresh: boolean) =>
         dockerConfigCredentials(await readSecret(name, { refresh }), origin).logins(registry, repository);
       try {
-        return (await read(false)).map((login) => renewable(login, () => read(true)));
+        return (await read(refused)).map((login) => renewable(login, () => read(true)));
       } catch (error) {
         return [{ name: origin, credentials: () => Promise.reject(error) }];
       }

@@ -15,15 +15,20 @@ export interface Login {
 }
 
 export interface CredentialProvider {
-  /** The logins for a repository of `registry` (`host[:port]`), in the order in which they are tried. */
-  logins(registry: string, repository: string): Promise<readonly Login[]>;
+  /**
+   * The logins for a repository of `registry` (`host[:port]`), in the order in which they are tried.
+   * @param refused the logins of the last call were of no use: what they are read from may have been corrected since
+   */
+  logins(registry: string, repository: string, refused?: boolean): Promise<readonly Login[]>;
 }
 
 /** Combines providers: the logins of the first go first. */
 export function inOrder(...providers: CredentialProvider[]): CredentialProvider {
   return {
-    async logins(registry, repository) {
-      const lists = await Promise.all(providers.map(async (provider) => provider.logins(registry, repository)));
+    async logins(registry, repository, refused) {
+      const lists = await Promise.all(
+        providers.map(async (provider) => provider.logins(registry, repository, refused)),
+      );
       return lists.flat();
     },
   };

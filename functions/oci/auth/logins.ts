@@ -94,6 +94,8 @@ export class Logins {
   readonly #provider: CredentialProvider;
   readonly #known = new Map<string, KnownLogin>();
   readonly #courses = new Map<string, Promise<Course>>();
+  /** A request had to be given up, and no login was ever let in. */
+  #refused = false;
 
   constructor(registry: string, provider: CredentialProvider) {
     this.#registry = registry;
@@ -118,12 +120,17 @@ export class Logins {
   /** Lets the next request of a repository begin with its first login, with what it holds by then. */
   restart(repository: string, writes: boolean): void {
     this.#courses.delete(`${repository} ${writes}`);
-    for (const login of this.#known.values()) login.reset();
+    const logins = [...this.#known.values()];
+    // One that is let in shows that what it was read from is right.
+    this.#refused ||= logins.every(({ standing }) => standing !== 'accepted');
+    for (const login of logins) login.reset();
   }
 
   /** In the provider's order, but for the logins that the registry has refused and never let in: those go last. */
   async #start(repository: string): Promise<Course> {
-    const logins = await this.#provider.logins(this.#registry, repository);
+    const refused = this.#refused;
+    this.#refused = false;
+    const logins = await this.#provider.logins(this.#registry, repository, refused);
     const known = logins.map((login) => this.#knownAs(login));
     return new Course([
       ...known.filter(({ standing }) => standing !== 'refused'),
