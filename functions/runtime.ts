@@ -28,8 +28,17 @@ export interface RepositoryAdministration {
   ensure(registry: string, repository: string): Promise<boolean | undefined>;
   /** What a person can do so that the registry mounts blobs; `undefined` when it does, or nothing is known. */
   adviceOnMounts?(registry: string): Promise<string | undefined>;
-  /** Deletes images where the OCI API cannot; returns whether it was this adapter's to do. */
-  deleteImages(registry: string, repository: string, digests: readonly Digest[]): Promise<boolean>;
+  /** Reads the tags of a repository with their digests; `undefined` when the OCI API has to do it. */
+  tags?(registry: string, repository: string): Promise<ReadonlyMap<string, Digest> | undefined>;
+  /**
+   * Deletes images by digest, or tags alone, where the OCI API cannot. Returns what the registry keeps and why; `false` when
+   * the OCI API has to do it.
+   */
+  deleteImages(
+    registry: string,
+    repository: string,
+    references: readonly string[],
+  ): Promise<ReadonlyMap<string, string> | false>;
 }
 
 /** A state machine or function of the customer's, which stands in for a stage of ours. */

@@ -26,8 +26,7 @@ export interface TaskNeeds {
 export const token = 'ecr:GetAuthorizationToken';
 
 // By https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-pull-iam.html, image-push-iam.html, and for the
-// referrers of an image https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_ListImageReferrers.html. No task
-// lists tags, which would take ecr:ListImages.
+// referrers of an image https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_ListImageReferrers.html.
 const manifests = ['ecr:BatchGetImage'] as const;
 
 const pull = [...manifests, 'ecr:BatchCheckLayerAvailability', 'ecr:GetDownloadUrlForLayer'] as const;
@@ -116,8 +115,9 @@ export const taskNeeds: Readonly<Record<string, TaskNeeds>> = {
   prune: {
     harnessApiKey: true,
     registryCredentials: true,
-    ecr: ['ecr:BatchDeleteImage'],
-    writes: [locks, inventory],
+    ecr: [...manifests, 'ecr:BatchDeleteImage', 'ecr:ListImages'],
+    ecrRegistry: [token],
+    writes: [locks, inventory, manifestCache],
   },
   report: { notifies: true, writes: [locks, inventory, looks] },
 };

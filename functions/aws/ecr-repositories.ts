@@ -4,10 +4,14 @@ import {
   DescribeRepositoriesCommand,
   type ECRClient,
   GetAccountSettingCommand,
+  type ImageFailure,
+  paginateListImages,
   PutLifecyclePolicyCommand,
   RepositoryAlreadyExistsException,
   RepositoryNotFoundException,
 } from '@aws-sdk/client-ecr';
+import { type Digest, isDigest } from '../oci/digest.ts';
+import { tagLimit } from '../oci/tags.ts';
 import { EcrClients, type EcrConfig, ecrFailure, parseEcrHost } from './ecr.ts';
 
 /** What repositories are made like; those that are there stay as they are. */
@@ -115,30 +119,74 @@ export class EcrRepositories {
   }
 
   /**
-   * Deletes images by digest, in the order given (an index before its children: ECR keeps what an index refers to).
-   * Images that are gone already are no error. Returns `false`, having done nothing, when `host` is not ECR.
-   * Throws like `ensure`.
+   * Reads the tags of a repository with their digests. Returns `undefined` when `host` is not ECR. Throws like `ensure`, and
+   * `RegistryFailed` for more tags than are read.
    */
-  async deleteImages(host: string, repository: string, digests: readonly string[]): Promise<boolean> {
+  async tags(host: string, repository: string): Promise<Map<string, Digest> | undefined> {
+    const registry = parseEcrHost(host);
+    if (!registry) return undefined;
+    const tags = new Map<string, Digest>();
+    const doing = `list the tags of ${host}/${repository}`;
+    try {
+      const pages = paginateListImages(
+        { client: this.#clients.of(registry), pageSize: 1_000 },
+        { registryId: registry.accountId, repositoryName: repository, filter: { tagStatus: 'TAGGED' } },
+      );
+      for await (const { imageIds = [] } of pages) {
+        for (const { imageTag, imageDigest } of imageIds)
+          if (imageTag !== undefined && imageDigest !== undefined && isDigest(imageDigest))
+            tags.set(imageTag, imageDigest);
+        if (tags.size > tagLimit) throw new RangeError(`there are more than ${tagLimit}`);
+      }
+    } catch (error) {
+      // A repository that is gone took its tags with it.
+      if (!(error instanceof RepositoryNotFoundException)) throw ecrFailure(doing, 'ecr:ListImages', error);
+    }
+    return tags;
+  }
+
+  /**
+   * Deletes images by digest or tag, in the order given. A tag goes alone while others point at its image. Returns what ECR
+   * keeps because an index refers to it, with its reason; `false`, having done nothing, when `host` is not ECR. Images that
+   * are gone already are no error. Throws like `ensure`.
+   */
+  async deleteImages(
+    host: string,
+    repository: string,
+    references: readonly string[],
+  ): Promise<Map<string, string> | false> {
     const registry = parseEcrHost(host);
     if (!registry) return false;
     const client = this.#clients.of(registry);
     const address = { registryId: registry.accountId, repositoryName: repository };
+    const kept = new Map<string, string>();
     try {
-      for (let start = 0; start < digests.length; start += imagesPerRequest) {
-        const imageIds = digests.slice(start, start + imagesPerRequest).map((imageDigest) => ({ imageDigest }));
+      for (let start = 0; start < references.length; start += imagesPerRequest) {
+        const imageIds = references
+          .slice(start, start + imagesPerRequest)
+          // No tag has a colon.
+          .map((reference) => (reference.includes(':') ? { imageDigest: reference } : { imageTag: reference }));
         const { failures = [] } = await client.send(new BatchDeleteImageCommand({ ...address, imageIds }));
-        const kept = failures.filter(({ failureCode }) => failureCode !== 'ImageNotFound');
-        if (kept.length > 0)
-          throw new Error(kept.map((f) => `${f.imageId?.imageDigest} ${f.failureCode}: ${f.failureReason}`).join('; '));
+        const refused = failures.filter(({ failureCode }) => failureCode !== 'ImageNotFound');
+        const other = refused.find(({ failureCode }) => failureCode !== 'ImageReferencedByManifestList');
+        if (other) throw new Error(refused.map(describeFailure).join('; '));
+        for (const failure of refused) kept.set(nameOf(failure), describeFailure(failure));
       }
     } catch (error) {
       // A repository that is gone took its images with it.
       if (!(error instanceof RepositoryNotFoundException))
         throw ecrFailure(`delete images of ${host}/${repository}`, 'ecr:BatchDeleteImage', error);
     }
-    return true;
+    return kept;
   }
+}
+
+function nameOf({ imageId }: ImageFailure): string {
+  return imageId?.imageTag ?? imageId?.imageDigest ?? '';
+}
+
+function describeFailure(failure: ImageFailure): string {
+  return `${nameOf(failure)} ${failure.failureCode}: ${failure.failureReason}`;
 }
 
 /** The most that BatchDeleteImage takes. */

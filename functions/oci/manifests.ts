@@ -122,15 +122,40 @@ export async function putManifest(
 
 /** Deletes a manifest and with it every tag that points at it. A manifest that is gone already is fine. */
 export async function deleteManifest(repository: Repository, digest: Digest, signal?: AbortSignal): Promise<void> {
-  const response = await repository.registry.request({
+  const response = await repository.registry.request(deletion(repository, digest, signal));
+  await response.body.dump();
+}
+
+/** How registries refuse to delete by tag: the specification's statuses, with a code that is not about rights. */
+const tagRefusals = new Set([400, 405, 501]);
+
+/**
+ * Deletes a tag and leaves its manifest (distribution-spec, "Deleting tags"). Returns `false` where the registry deletes
+ * by digest only. A tag that is gone already is fine.
+ */
+export async function deleteTag(repository: Repository, tag: string, signal?: AbortSignal): Promise<boolean> {
+  const { registry } = repository;
+  if (!registry.profile.deletesTags) return false;
+  try {
+    const response = await registry.request(deletion(repository, tag, signal));
+    await response.body.dump();
+    return true;
+  } catch (error) {
+    if (!(error instanceof RegistryFailure) || !tagRefusals.has(error.status)) throw error;
+    registry.adapt({ deletesTags: false }, `${registry.name} does not delete tags alone`);
+    return false;
+  }
+}
+
+function deletion(repository: Repository, reference: string, signal: AbortSignal | undefined): RegistryRequest {
+  return {
     method: 'DELETE',
-    target: `${repository.name}/manifests/${digest}`,
+    target: `${repository.name}/manifests/${reference}`,
     scopes: [repositoryScope(repository.name, 'delete'), repositoryScope(repository.name, 'pull,push')],
     expect: [200, 202, 204, 404],
-    doing: `delete manifest ${digest} of`,
+    doing: `delete manifest ${reference} of`,
     repository: repository.name,
     writes: true,
     signal,
-  });
-  await response.body.dump();
+  };
 }

@@ -32,6 +32,10 @@ export interface Profile {
   readonly countsPulls: boolean;
   /** Whether an upload's `Range` tells how far it has come. */
   readonly rangeTrusted: boolean;
+  /** DELETE of a tag removes the tag alone, as the specification has it. `false`: it is refused. */
+  readonly deletesTags: boolean;
+  /** DELETE of a digest is refused while a tag points at it. */
+  readonly tagsFirst: boolean;
 }
 
 export type UploadWay = 'put' | Profile['large'];
@@ -54,6 +58,10 @@ const standard: Profile = {
   missing403: false,
   countsPulls: false,
   rangeTrusted: true,
+  // Distribution 3 deletes a tag alone, 2 answers 400. Quay (endpoints/v2/manifest.py) and GitLab (docs/spec/api.md of its
+  // container-registry) delete it too.
+  deletesTags: true,
+  tagsFirst: false,
 };
 
 /**
@@ -74,17 +82,21 @@ const ecr: Profile = {
 const hosts: readonly (readonly [RegExp, Profile])[] = [
   [
     /^(?:docker\.io|index\.docker\.io|registry-1\.docker\.io)$/,
-    { ...standard, name: 'docker-hub', apiHost: 'registry-1.docker.io', countsPulls: true },
+    // Deletes manifests that no tag points at (https://docs.docker.com/reference/api/registry/latest/), and no tags.
+    { ...standard, name: 'docker-hub', apiHost: 'registry-1.docker.io', countsPulls: true, deletesTags: false },
   ],
-  // Refuses chunked uploads (https://github.com/dotnet/sdk-container-builds/issues/287), so all goes by PUT.
-  [/(?:^|[.-])(?:docker\.pkg\.dev|gcr\.io)$/, { ...standard, name: 'gar' }],
+  // Refuses chunked uploads (https://github.com/dotnet/sdk-container-builds/issues/287), so all goes by PUT. A
+  // digest with a tag is not deleted: GOOGLE_MANIFEST_DANGLING_TAG (https://github.com/fluxcd/pkg/pull/328).
+  [/(?:^|[.-])(?:docker\.pkg\.dev|gcr\.io)$/, { ...standard, name: 'gar', tagsFirst: true }],
   ...ecrHosts.map((host) => [host, ecr] as const),
   // HEAD of a blob answers 401 (https://github.com/buildbuddy-io/buildbuddy/issues/12635); mounts fail (roadmap#1459).
   [/^public\.ecr\.aws$/, { ...ecr, name: 'ecr-public', mount: 'never', headBlob: false }],
-  // PUT of more than some 20 MB answers 413 (https://github.com/goharbor/harbor/issues/23015).
-  [/\.azurecr\.(?:io|cn|us|de)$/, { ...standard, name: 'acr', maxPut: 16 * MiB }],
-  // A chunk of more than 4 MiB answers 416 (https://github.com/oras-project/rust-oci-client/issues/35).
-  [/^ghcr\.io$/, { ...standard, name: 'ghcr', chunkBytes: smallestChunk }],
+  // PUT of more than some 20 MB answers 413 (https://github.com/goharbor/harbor/issues/23015). Deletes by
+  // digest only (https://github.com/fluxcd/pkg/pull/328).
+  [/\.azurecr\.(?:io|cn|us|de)$/, { ...standard, name: 'acr', maxPut: 16 * MiB, deletesTags: false }],
+  // A chunk of more than 4 MiB answers 416 (https://github.com/oras-project/rust-oci-client/issues/35). Deletes
+  // nothing by this API (https://github.com/orgs/community/discussions/26267).
+  [/^ghcr\.io$/, { ...standard, name: 'ghcr', chunkBytes: smallestChunk, deletesTags: false }],
   // Docker's way for large blobs, with the length told (https://github.com/google/go-containerregistry/issues/1193).
   [/^quay\.io$/, { ...standard, name: 'quay', maxPut: smallBlob }],
   // PUT after POST answered 404 (https://github.com/containerd/containerd/issues/3533), what is missing 403 (RTFACT-13797).
@@ -96,7 +108,8 @@ const hosts: readonly (readonly [RegExp, Profile])[] = [
   // Its platform takes no body above 100 MB (https://github.com/cloudflare/serverless-registry, src/chunk.ts).
   [/\.workers\.dev$/, { ...standard, name: 'cloudflare', maxPut: smallBlob, large: 'chunk' }],
   // What is special about these needs no setting: see `startUpload`, `Registry.resolve` and `putManifest`.
-  [/^harbor[.-]|\.goharbor\.io$/, { ...standard, name: 'harbor' }],
+  // Harbor deletes by digest only (https://github.com/goharbor/harbor/pull/11971).
+  [/^harbor[.-]|\.goharbor\.io$/, { ...standard, name: 'harbor', deletesTags: false }],
   [/^registry\.gitlab\./, { ...standard, name: 'gitlab' }],
   [/^nexus[.-]/, { ...standard, name: 'nexus' }],
   [/^zot[.-]|\.zothub\.io$|^zothub\.io$/, { ...standard, name: 'zot' }],

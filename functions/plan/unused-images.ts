@@ -1,23 +1,18 @@
 import type { ScopeConfiguration } from './selection.ts';
 import type { Plan, Snapshot, UnusedImage } from '../run/documents.ts';
+import { imagesNamed, namesOf, plannedImages, protectedDigests } from '../run/images-in-use.ts';
 import { overridesInUse } from '../run/overrides-in-use.ts';
-import { type Inventory, readInventory } from '../run/inventory.ts';
+import { readInventory } from '../run/inventory.ts';
 import { RunDocuments, runsAmong } from '../run/run-documents.ts';
 import type { Runtime } from '../runtime.ts';
-import { FactoryError } from '../errors.ts';
-import type { Digest } from '../oci/digest.ts';
-import { inParallel } from '../oci/in-parallel.ts';
-import { getManifest, resolveTag } from '../oci/manifests.ts';
-import { parseImageName, type Reference, type RegistryLocation, tagOrDigest } from '../oci/reference.ts';
-import { repositoryOf } from '../run/images.ts';
+import { parseImageName } from '../oci/reference.ts';
 import { isOurs } from '../run/override.ts';
 
-const lookupsInFlight = 16;
-
 /**
- * The copies made by the factory, at the plan's registry, that nothing uses: no planned image, no override of any module
- * and infrastructure type, and neither the snapshots nor the changes of the last `keepVersions` runs that wrote.
- * A digest that something in use shares, or leads to, is in use.
+ * Returns the copies made by the factory, at the plan's registry, that nothing uses: no planned image, no override of any
+ * module and infrastructure type, and neither the snapshots nor the changes of the last `keepVersions` runs that wrote. A
+ * digest that something in use has, or leads to, is in use. A tag that shares its digest with a tag in use is unused where
+ * the registry can delete it alone.
  */
 export async function findUnusedImages(
   plan: Omit<Plan, 'unused'>,
@@ -27,46 +22,25 @@ export async function findUnusedImages(
   signal?: AbortSignal,
 ): Promise<UnusedImage[]> {
   const inventory = await readInventory(runtime.store);
-  const used = new Set<string>([
-    ...plan.images.map(({ target }) => target),
+  const values = [
     ...plan.kept.flatMap(({ value }) => value ?? []),
     ...(await overridesInUse(scopes, runtime, signal)),
     ...(await recentValues(keepVersions, runtime)),
-  ]);
+  ];
+  const used = [...(await plannedImages(plan, runtime)), ...imagesNamed(values, plan.registry)];
+  const names = new Set(used.flatMap(namesOf));
   const candidates = Object.entries(inventory)
-    .filter(([reference]) => !used.has(reference) && isOurs(reference, plan.registry))
+    .filter(([reference]) => !names.has(reference) && isOurs(reference, plan.registry))
     .map(([reference, digest]) => ({ reference, digest }));
   if (candidates.length === 0) return [];
-  const protectedDigests = await digestsInUse(used, inventory, plan.registry, runtime, signal);
-  return candidates.filter(({ digest }) => !protectedDigests.has(digest));
-}
-
-/** What the used references at our registry lead to: their digests, and those of the images of an index. */
-async function digestsInUse(
-  used: ReadonlySet<string>,
-  inventory: Inventory,
-  registry: RegistryLocation,
-  runtime: Runtime,
-  signal?: AbortSignal,
-): Promise<Set<Digest>> {
-  const digests = new Set<Digest>();
-  await inParallel([...used], lookupsInFlight, signal, async (value, lookup) => {
-    if (!isOurs(value, registry)) return;
-    const reference = parseImageName(value) as Reference;
-    const repository = repositoryOf(reference, runtime);
-    // The user may have tagged one of our copies anew.
-    const digest = inventory[value] ?? (await resolveTag(repository, tagOrDigest(reference), lookup));
-    if (digest === undefined) return;
-    digests.add(digest);
-    try {
-      const root = await runtime.manifests.through(digest, () => getManifest(repository, digest, lookup));
-      for (const child of root.manifests) digests.add(child.digest);
-    } catch (error) {
-      // Not copied yet, or gone: nothing leads on from there.
-      if (!(error instanceof FactoryError) || error.name !== 'ImageNotFound') throw error;
-    }
+  const inUse = await protectedDigests(used, inventory, runtime, signal);
+  const { deletesTags } = runtime.registry(plan.registry.registry).profile;
+  return candidates.filter(({ reference, digest }) => {
+    const { repository, tag } = parseImageName(reference);
+    const digests = inUse.get(repository);
+    if (!digests?.all.has(digest)) return true;
+    return deletesTags && tag !== undefined && digests.tagged.has(digest);
   });
-  return digests;
 }
 
 /**

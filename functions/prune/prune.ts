@@ -1,28 +1,146 @@
+import { FactoryError } from '../errors.ts';
+import type { Digest } from '../oci/digest.ts';
+import { digestsBelow } from '../oci/manifest-graph.ts';
+import { deleteManifest, deleteTag, putManifest, type Repository, resolveTag } from '../oci/manifests.ts';
 import { parseImageName, type Reference } from '../oci/reference.ts';
-import { deleteManifest } from '../oci/manifests.ts';
+import { readTags } from '../oci/tags.ts';
 import { repositoryOf } from '../run/images.ts';
-import { changeInventory } from '../run/inventory.ts';
+import { imagesNamed, manifestOf, namesOf, plannedImages, protectedDigests } from '../run/images-in-use.ts';
+import { changeInventory, readInventory } from '../run/inventory.ts';
 import { holdLock } from '../run/lock.ts';
 import type { UnusedImage } from '../run/documents.ts';
 import type { TaskRun } from '../task.ts';
 import { overridesInUse } from '../run/overrides-in-use.ts';
+import type { Runtime } from '../runtime.ts';
+import { type Deletion, repositoryDeletions } from './repository-deletions.ts';
+
+type Outcome = Pick<UnusedImage, 'status' | 'reason'>;
 
 /** Deletes the copies that the plan found unused, after Harness was switched and verified. */
 export async function prune({ runId }: { runId: string }, { runtime, signal }: TaskRun): Promise<{ deleted: number }> {
   const documents = runtime.run(runId);
-  const { unused } = await documents.plan.get();
-  if (unused.length === 0) return { deleted: 0 };
+  const plan = await documents.plan.get();
+  if (plan.unused.length === 0) return { deleted: 0 };
   await holdLock(runId, runtime);
-  // Once more, because the plan may be hours old.
-  const inUse = new Set(await overridesInUse([], runtime, signal));
-  const deleted: UnusedImage[] = [];
-  for (const image of unused.filter(({ reference }) => !inUse.has(reference))) {
-    const reference = parseImageName(image.reference) as Reference;
-    const elsewhere = await runtime.repositories.deleteImages(reference.registry, reference.repository, [image.digest]);
-    if (!elsewhere) await deleteManifest(repositoryOf(reference, runtime), image.digest, signal);
-    deleted.push(image);
-    await documents.pruned.put(deleted);
-    await changeInventory(runtime.store, (inventory) => delete inventory[image.reference]);
+  // Looked at again: the plan may be hours old, and other accounts may use the same copies.
+  const overrides = await overridesInUse([], runtime, signal);
+  const used = [...(await plannedImages(plan, runtime)), ...imagesNamed(overrides, plan.registry)];
+  const names = new Set(used.flatMap(namesOf));
+  const inUse = await protectedDigests(used, await readInventory(runtime.store), runtime, signal);
+  const unused = plan.unused.filter(({ reference }) => !names.has(reference));
+  const rows: UnusedImage[] = [];
+  const byRepository = Map.groupBy(unused, ({ reference }) => parseImageName(reference).repository);
+  for (const [name, copies] of byRepository) {
+    await holdLock(runId, runtime);
+    const repository = repositoryOf(parseImageName(copies[0]?.reference ?? '') as Reference, runtime);
+    const decisions = await decide(repository, copies, inUse.get(name)?.all ?? new Set(), runtime, signal);
+    for (const { copy, deletion } of decisions) {
+      const outcome = await carryOut(repository, copy.digest, deletion, runtime, signal);
+      rows.push({ ...copy, ...outcome });
+      await documents.pruned.put(rows);
+      if (outcome.status !== 'kept' || (deletion.delete === 'nothing' && deletion.isGone))
+        await changeInventory(runtime.store, (inventory) => delete inventory[copy.reference]);
+    }
   }
-  return { deleted: deleted.length };
+  return { deleted: rows.filter(({ status }) => status !== 'kept').length };
+}
+
+interface Decision {
+  copy: UnusedImage;
+  deletion: Deletion;
+}
+
+/**
+ * Decides about the copies of one repository. Nothing of it is deleted unless it is known what its tags lead to. Indexes come
+ * before their children: ECR keeps what an index refers to.
+ */
+async function decide(
+  repository: Repository,
+  unused: readonly UnusedImage[],
+  inUse: ReadonlySet<Digest>,
+  runtime: Runtime,
+  signal?: AbortSignal,
+): Promise<Decision[]> {
+  const read = (digest: Digest, each: AbortSignal) => manifestOf(digest, [repository], runtime, each);
+  const below = (roots: Iterable<Digest>) => digestsBelow(roots, read, signal);
+  try {
+    const copies = unused.map((copy) => ({ ...copy, tag: parseImageName(copy.reference).tag }));
+    const expected = copies.flatMap(({ tag }) => tag ?? []);
+    const tags = await tagsOf(repository, expected, runtime, signal);
+    const deletions = await repositoryDeletions(copies, { tags, inUse, below });
+    const decisions = await Promise.all(
+      unused.map(async (copy, index) => {
+        const { size } = await below([copy.digest]);
+        return { copy, deletion: deletions[index] as Deletion, size };
+      }),
+    );
+    return decisions.toSorted((a, b) => b.size - a.size);
+  } catch (error) {
+    signal?.throwIfAborted();
+    if (!(error instanceof FactoryError) || error.name === 'StoreFailed') throw error;
+    const reason = `what the other tags of ${repository.name} lead to is not known: ${error.message}`;
+    return unused.map((copy) => ({ copy, deletion: { delete: 'nothing', reason, isGone: false } }));
+  }
+}
+
+/** Reads every tag of a repository. Throws `RegistryFailed` for a list that lacks one of `expected` that the registry has. */
+async function tagsOf(
+  repository: Repository,
+  expected: readonly string[],
+  runtime: Runtime,
+  signal?: AbortSignal,
+): Promise<ReadonlyMap<string, Digest>> {
+  const { registry, name } = repository;
+  const tags = (await runtime.repositories.tags?.(registry.name, name)) ?? (await readTags(repository, signal));
+  for (const tag of expected.filter((candidate) => !tags.has(candidate))) {
+    if ((await resolveTag(repository, tag, signal)) === undefined) continue;
+    throw new FactoryError('RegistryFailed', `${registry.name} leaves the tag ${tag} out of the list of tags`, {
+      hint: 'Allow the factory to list all tags of the repository.',
+    });
+  }
+  return tags;
+}
+
+async function carryOut(
+  repository: Repository,
+  digest: Digest,
+  deletion: Deletion,
+  runtime: Runtime,
+  signal?: AbortSignal,
+): Promise<Outcome> {
+  const { registry, name } = repository;
+  if (deletion.delete === 'nothing') return { status: 'kept', reason: deletion.reason };
+  const reference = deletion.delete === 'digest' ? digest : deletion.tag;
+  const refused = await runtime.repositories.deleteImages(registry.name, name, [reference]);
+  if (refused) {
+    const reason = refused.get(reference);
+    if (reason !== undefined) return { status: 'kept', reason };
+    return { status: deletion.delete === 'digest' ? 'deleted' : 'untagged' };
+  }
+  if (deletion.delete === 'tag') return untag(repository, digest, deletion, runtime, signal);
+  if (registry.profile.tagsFirst) for (const tag of deletion.tags) await deleteTag(repository, tag, signal);
+  await deleteManifest(repository, digest, signal);
+  return { status: 'deleted' };
+}
+
+/** Deletes a tag alone, and checks that the registry did so: some delete the manifest with it. */
+async function untag(
+  repository: Repository,
+  digest: Digest,
+  { tag, others }: Extract<Deletion, { delete: 'tag' }>,
+  runtime: Runtime,
+  signal?: AbortSignal,
+): Promise<Outcome> {
+  const { registry } = repository;
+  const shared = `the tag ${others[0]} has the same digest, and ${registry.name} does not delete tags alone`;
+  const manifest = await manifestOf(digest, [repository], runtime, signal);
+  if (!manifest || !(await deleteTag(repository, tag, signal))) return { status: 'kept', reason: shared };
+  if ((await resolveTag(repository, tag, signal)) === digest) return { status: 'kept', reason: shared };
+  const lost = [];
+  for (const other of others) if ((await resolveTag(repository, other, signal)) !== digest) lost.push(other);
+  if (lost.length === 0) return { status: 'untagged' };
+  // The manifest's blobs and children are still there: nothing else was deleted.
+  for (const other of lost) await putManifest(repository, other, manifest, signal);
+  registry.adapt({ deletesTags: false }, `${registry.name} deletes a manifest with one of its tags`);
+  return { status: 'untagged', reason: `${registry.name} deleted ${lost.join(', ')} too; put back` };
 }

@@ -106,9 +106,14 @@ export interface IncompleteImage {
   missing: readonly Piece[];
 }
 
+/** A copy that nothing uses. */
 export interface UnusedImage {
   reference: string;
   digest: Digest;
+  /** What `prune` did: deleted the image, deleted its tag alone, or left both. Absent when nothing was to be deleted. */
+  status?: 'deleted' | 'untagged' | 'kept';
+  /** Why it was kept. */
+  reason?: string;
 }
 
 /** How the copy of one image ended. */

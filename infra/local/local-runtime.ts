@@ -95,8 +95,10 @@ function awsWhenNeeded(configuration: Configuration) {
       isEcr(registry) ? (await aws()).repositories.ensure(registry, repository) : undefined,
     adviceOnMounts: async (registry) =>
       isEcr(registry) ? (await aws()).repositories.adviceOnMounts(registry) : undefined,
-    deleteImages: async (registry, repository, digests) =>
-      isEcr(registry) ? (await aws()).repositories.deleteImages(registry, repository, digests) : false,
+    tags: async (registry, repository) =>
+      isEcr(registry) ? (await aws()).repositories.tags(registry, repository) : undefined,
+    deleteImages: async (registry, repository, references) =>
+      isEcr(registry) ? (await aws()).repositories.deleteImages(registry, repository, references) : false,
   };
   const scans = (registry: string): ImageScans | undefined => {
     if (!isEcr(registry)) return undefined;

@@ -8,6 +8,7 @@ import type {
   IncompleteImage,
   RegistryCounts,
   Report,
+  UnusedImage,
 } from '../../functions/run/documents.ts';
 import { describePieces } from '../../functions/run/wholeness.ts';
 import { isLow } from '../../functions/oci/pull-budget.ts';
@@ -30,7 +31,7 @@ export function summaryOf(report: Report, rows = 60): string {
     ),
     // Verify lists them in its error.
     report.action !== 'verify' && report.incomplete?.map(describeIncomplete).join('\n'),
-    report.unused && `Copies that nothing uses: ${report.unused.map(({ reference }) => shown(reference)).join(', ')}`,
+    report.unused && `Copies that nothing uses: ${report.unused.map(describeUnused).join(', ')}`,
     report.warnings?.map((warning) => `Warning: ${shown(warning)}`).join('\n'),
     report.registries?.flatMap(strainOf).join('\n'),
     report.error && describeError(report.error),
@@ -43,6 +44,10 @@ export function summaryOf(report: Report, rows = 60): string {
 
 function describeIncomplete({ reference, missing }: IncompleteImage): string {
   return `Not whole: ${shown(reference)} lacks ${describePieces(missing)}`;
+}
+
+function describeUnused({ reference, status, reason }: UnusedImage): string {
+  return status === 'kept' ? `${shown(reference)} (kept: ${shown(reason ?? '')})` : shown(reference);
 }
 
 /** A registry that had enough of us, or is about to. */

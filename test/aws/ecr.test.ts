@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import {
+  BatchGetImageCommand,
   DescribeImagesCommand,
   DescribeRepositoriesCommand,
   ECRClient,
@@ -112,6 +113,10 @@ describe('the host name of a private ECR registry', () => {
     );
     return image?.imageId?.imageDigest ?? '';
   };
+  const manifestOf = async (repositoryName: string, imageTag: string) => {
+    const { images = [] } = await client.send(new BatchGetImageCommand({ repositoryName, imageIds: [{ imageTag }] }));
+    return images[0]?.imageManifest;
+  };
   const digestsIn = async (repositoryName: string) => {
     const { imageDetails = [] } = await client.send(new DescribeImagesCommand({ repositoryName }));
     return imageDetails.map(({ imageDigest }) => imageDigest);
@@ -123,6 +128,18 @@ describe('the host name of a private ECR registry', () => {
     const current = await push('pruned', '1.2');
     await repositories.deleteImages(host, 'pruned', stale);
     expect(await digestsIn('pruned')).toEqual([current]);
+  });
+
+  it('deletes a tag alone while another tag has its image, and lists those that are left', async () => {
+    await repositories.ensure(host, 'shared');
+    const digest = await push('shared', '1.0');
+    const imageManifest = await manifestOf('shared', '1.0');
+    await client.send(new PutImageCommand({ repositoryName: 'shared', imageTag: '2.0', imageManifest }));
+    expect(await repositories.tags(host, 'shared')).toEqual(new Map([['1.0', digest], ['2.0', digest]])); // prettier-ignore
+    expect(await repositories.deleteImages(host, 'shared', ['1.0'])).toEqual(new Map());
+    expect(await repositories.tags(host, 'shared')).toEqual(new Map([['2.0', digest]]));
+    expect(await repositories.tags(host, 'never-made')).toEqual(new Map());
+    expect(await repositories.tags('registry.example', 'x')).toBeUndefined();
   });
 
   it('takes images and repositories that are gone already for deleted', async () => {
@@ -142,7 +159,7 @@ describe('the host name of a private ECR registry', () => {
   it('leaves other registries alone, and says so', async () => {
     await repositories.ensure('registry.example', 'x');
     expect(await repositories.deleteImages('registry.example', 'x', [`sha256:${'0'.repeat(64)}`])).toBe(false);
-    expect(await repositories.deleteImages(host, 'x', [])).toBe(true);
+    expect(await repositories.deleteImages(host, 'x', [])).toEqual(new Map());
     const { repositories: found = [] } = await client.send(new DescribeRepositoriesCommand());
     expect(found.map(({ repositoryName }) => repositoryName)).not.toContain('x');
   });
@@ -254,6 +271,41 @@ describe('ECR as a test scripts it', () => {
     );
     await new EcrRepositories(config).ensure(host, 'r');
     expect(calls.map((call) => call.operation)).toEqual(['DescribeRepositories', 'CreateRepository']);
+  });
+
+  it('says which images ECR keeps because an index refers to them, and deletes the others', async () => {
+    const [child, other] = ['a', 'b'].map((letter) => `sha256:${letter.repeat(64)}`);
+    const failureReason = 'the image is referenced by a manifest list';
+    const refused = { imageId: { imageDigest: child }, failureCode: 'ImageReferencedByManifestList', failureReason };
+    const { config, calls } = await script(() => ({ status: 200, body: { failures: [refused] } }));
+    const kept = await new EcrRepositories(config).deleteImages(host, 'r', [child ?? '', other ?? '', '1.0']);
+    expect(kept).toEqual(new Map([[child, `${child} ImageReferencedByManifestList: ${failureReason}`]]));
+    expect(calls.map(({ input }) => (input as { imageIds: unknown }).imageIds)).toEqual([
+      [{ imageDigest: child }, { imageDigest: other }, { imageTag: '1.0' }],
+    ]);
+  });
+
+  it('reads every page of the tags, and refuses a list that goes on', async () => {
+    const imageDigest = `sha256:${'a'.repeat(64)}`;
+    const page = (from: number, count: number, nextToken?: string): Answer => ({
+      status: 200,
+      body: {
+        imageIds: Array.from({ length: count }, (_, i) => ({ imageTag: `t${from + i}`, imageDigest })),
+        nextToken,
+      },
+    });
+    let pages = 0;
+    let next: () => Answer = () => (pages++ === 0 ? page(0, 1_000, 'more') : page(1_000, 5));
+    const { config } = await script(() => next());
+    const repositories = new EcrRepositories(config);
+    expect((await repositories.tags(host, 'r'))?.size).toBe(1_005);
+    next = () => page(pages++ * 1_000, 1_000, 'more');
+    await expect(repositories.tags(host, 'r')).rejects.toMatchObject({ name: 'RegistryFailed' });
+    next = () => refusal('AccessDeniedException');
+    await expect(repositories.tags(host, 'r')).rejects.toMatchObject({
+      name: 'RegistryForbidden',
+      hint: expect.stringContaining('ecr:ListImages'),
+    });
   });
 
   it('deletes at most 100 images with one request, in the order given', async () => {

@@ -60,7 +60,7 @@ export async function simulate(images: number): Promise<Scale> {
   const startRuntime = () => {
     const environment = { HARNESS_API_KEY: 'sat.account.id.secret', SOURCE_REGISTRY: source.host };
     const configuration = parseConfiguration(environment);
-    const repositories = { ensure: async () => undefined, deleteImages: async () => false };
+    const repositories = { ensure: async () => undefined, deleteImages: async (): Promise<false> => false };
     const parts = { harnessApiKey: async () => '', credentials: anonymous, repositories };
     const runtime = new Runtime({ ...parts, configuration, store: new FileStore(folder) });
     runtimes.push(runtime);

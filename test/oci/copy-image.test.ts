@@ -6,7 +6,7 @@ import { deleteManifest, getManifest, type Repository, resolveTag } from '../../
 import { parsePlatform } from '../../functions/oci/platform.ts';
 import { filterPlatforms } from '../../functions/oci/platform-filter.ts';
 import { profileOf } from '../../functions/oci/profile.ts';
-import { listTags } from './tags.ts';
+import { listTags } from '../../functions/oci/tags.ts';
 import { profile } from '../../infra/local/embedded/registry/profiles.ts';
 import type { Quirks } from '../../infra/local/embedded/registry/quirks.ts';
 import { type Registry as EmbeddedRegistry, startRegistry } from '../../infra/local/embedded/registry/server.ts';

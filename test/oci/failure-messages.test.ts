@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import { FactoryError } from '../../functions/errors.ts';
 import { hasBlob } from '../../functions/oci/blobs.ts';
 import { getManifest, putManifest, type Repository, resolveTag } from '../../functions/oci/manifests.ts';
-import { listTags } from './tags.ts';
+import { listTags } from '../../functions/oci/tags.ts';
 import { type Registry as EmbeddedRegistry, startRegistry } from '../../infra/local/embedded/registry/server.ts';
 import { always, connect, disconnect, errorOf, everything } from './connect.ts';
 import { imageDocument, manifestOf } from './documents.ts';
@@ -248,6 +248,10 @@ describe('an answer that is none of the specification', () => {
 
   it.each([
     ['<html>', 'RegistryFailed'],
+    ['null', 'RegistryFailed'],
+    ['{}', 'RegistryFailed'],
+    ['[]', 'RegistryFailed'],
+    ['{"tags":"1"}', 'RegistryFailed'],
     [' '.repeat(9 * 1024 * 1024), 'RegistryFailed'],
   ])('to a list of tags is RegistryFailed', async (body, errorName) => {
     answer(200, body);
@@ -261,11 +265,19 @@ describe('an answer that is none of the specification', () => {
     answer(200, { tags: ['1', '../x', 7, null, 'a b', '\u001b[2J', '2'] });
     expect(await listTags(repository)).toEqual(['1', '2']);
     registry.faults.clear();
-    for (const body of ['null', '{}', '{"tags":null}', '[]']) {
-      answer(200, body);
-      expect(await listTags(repository)).toEqual([]);
-      registry.faults.clear();
-    }
+    answer(200, '{"tags":null}');
+    expect(await listTags(repository)).toEqual([]);
+  });
+
+  it('of more tags than are read is RegistryFailed, so that no part is taken for the whole', async () => {
+    answer(200, { tags: ['1', '2', '3'] });
+    expect(await errorOf(listTags(repository, undefined, 2))).toMatchObject({
+      name: 'RegistryFailed',
+      message: `${registry.host}/${name} has more than 2 tags`,
+    });
+    registry.faults.clear();
+    answer(200, { tags: ['1', '2'] });
+    expect(await listTags(repository, undefined, 2)).toEqual(['1', '2']);
   });
 
   it('that pages for ever ends', async () => {
@@ -274,7 +286,7 @@ describe('an answer that is none of the specification', () => {
       match: { times: 5_000 },
       act: { status: 200, headers: { link: `</v2/${name}/tags/list?last=x>; rel="next"` }, body: '{"tags":["x"]}' },
     });
-    expect(await listTags(repository)).toHaveLength(1_000);
+    expect(await errorOf(listTags(repository))).toMatchObject({ name: 'RegistryFailed' });
     expect(registry.requests).toHaveLength(1_000);
   });
 });

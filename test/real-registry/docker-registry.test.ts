@@ -2,9 +2,9 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { BlobLedger } from '../../functions/oci/blob-ledger.ts';
-import { deleteManifest, getManifest, type Repository, resolveTag } from '../../functions/oci/manifests.ts';
+import { deleteManifest, deleteTag, getManifest, type Repository, resolveTag } from '../../functions/oci/manifests.ts';
 import { profileOf, type UploadWay } from '../../functions/oci/profile.ts';
-import { listTags } from '../oci/tags.ts';
+import { listTags } from '../../functions/oci/tags.ts';
 import { type Registry as EmbeddedRegistry, startRegistry } from '../../infra/local/embedded/registry/server.ts';
 import type { Image } from '../../infra/local/embedded/registry/storage.ts';
 import { sampleImage } from '../../infra/local/embedded/sample-images.ts';
@@ -182,6 +182,16 @@ const bySkopeo = ['index', 'list', 'single', 'docker-single'];
       await copy(source, 'single', repository);
       await deleteManifest(repository, single.digest as Parameters<typeof deleteManifest>[1]);
       expect(await resolveTag(repository, 'single')).toBeUndefined();
+    });
+
+    it('does not delete a tag alone, which costs one request', async () => {
+      const repository = { ...target, name: 'mirror/untagged' };
+      await copy(source, 'single', repository);
+      const before = closed.requests.length;
+      expect(await deleteTag(repository, 'single')).toBe(false);
+      expect(await deleteTag(repository, 'single')).toBe(false);
+      expect(await resolveTag(repository, 'single')).toBe(single.digest);
+      expect(closed.requests.slice(before).filter(({ method }) => method === 'DELETE').length).toBeLessThanOrEqual(1);
     });
   },
 );

@@ -1,5 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Images } from '../../infra/local/embedded/harness-api/state.ts';
+import { prune } from '../../functions/prune/prune.ts';
+import { takeLock } from '../../functions/run/lock.ts';
+import type { Digest } from '../../functions/oci/digest.ts';
+import type { Plan, Report } from '../../functions/run/documents.ts';
+import { indexOf } from '../oci/stored-images.ts';
 import { type Factory, startFactory, statuses } from './factory.ts';
 
 const cache = (version: string) => `plugins/cache:${version}`;
@@ -22,6 +27,34 @@ function account(): { K8: Images; VM: Images } {
   const state = factory.harness.state[factory.harness.accountId];
   if (!state) throw new TypeError();
   return state.ci;
+}
+
+function useInVm(value: string): void {
+  account().VM = { cacheS3Tag: value };
+}
+
+/** Leaves what a run of another account, which shares the state, has planned and not ended yet. */
+async function runAtWork(version: string): Promise<void> {
+  const [newest] = (await factory.store.list('runs/')).filter((key) => key.endsWith('/plan.json')).slice(-1);
+  const plan = await factory.document<Plan>(newest ?? '');
+  const images = [{ image: cache(version), target: factory.copyOf(cache(version)), status: 'current' }];
+  await factory.store.put('runs/other/plan.json', Buffer.from(JSON.stringify({ ...plan, runId: 'other', images })));
+}
+
+const repository = 'mirror/plugins/cache';
+const digestAt = (tag: string) => factory.target.storage.resolve(repository, tag) as string;
+
+/** Rows of a prune: version → status. */
+function outcomes(report: Report): Record<string, string | undefined> {
+  const versionOf = (reference: string) => reference.slice(reference.lastIndexOf(':') + 1);
+  return Object.fromEntries((report.unused ?? []).map(({ reference, status }) => [versionOf(reference), status]));
+}
+
+/** Releases the versions, and prunes with the last one. */
+async function releases(versions: readonly string[], prepare: () => void | Promise<void> = () => undefined) {
+  for (const version of versions.slice(0, -1)) await release(version);
+  await prepare();
+  return release(versions.at(-1) ?? '', { prune: true, keep_versions: 1 });
 }
 
 const tags = () => factory.target.storage.tags('mirror/plugins/cache');
@@ -65,17 +98,15 @@ describe('copies that nothing uses', () => {
         if (state) state.iacm.K8 = { iacmTerraform: factory.copyOf(cache('1')) };
       },
     ],
-    [
-      'a tag that the user gave the same image',
-      () => {
-        const digest = factory.target.storage.resolve('mirror/plugins/cache', '1') as string;
-        factory.target.storage.tag('mirror/plugins/cache', 'approved', digest);
-        account().VM = { cacheS3Tag: factory.copyOf(cache('approved')) };
-      },
-    ],
-  ])('stay while %s uses them', async (_, use) => {
+    ['a name of the registry with another port', () => useInVm(factory.copyOf(cache('1')).replace(/:\d+\//, '/'))],
+    ['an override that leaves the registry to a connector', () => useInVm(cache('1'))],
+    ['an override that leaves only the host to a connector', () => useInVm(`mirror/${cache('1')}`)],
+    ['an override with tag and digest', () => useInVm(`${factory.copyOf(cache('1'))}@${digestAt('1')}`)],
+    ['an override by digest', () => useInVm(`${factory.registry}/plugins/cache@${digestAt('1')}`)],
+    ['a run at work on another account', () => runAtWork('1')],
+  ] satisfies [string, () => unknown][])('stay while %s uses them', async (_, use) => {
     for (const version of ['1', '2', '3']) await release(version);
-    use();
+    await Promise.resolve(use());
     const report = await release('4', { prune: true, keep_versions: 1 });
     expect(report.status).toBe('SUCCEEDED');
     expect(tags()).toContain('1');
@@ -144,6 +175,170 @@ describe('copies that nothing uses', () => {
     expect(report.status).toBe('SUCCEEDED');
     expect(report.warnings).toEqual([expect.stringMatching(/^prune stopped: /)]);
     expect(factory.overrides()).toEqual({ cacheS3Tag: factory.copyOf(cache('4')) });
+  });
+});
+
+describe('a digest that several images share', () => {
+  /** Version `1` is published again as `5`, bit for bit. */
+  const republish = () => {
+    const image = factory.publish([cache('1')])[0];
+    if (!image) throw new TypeError();
+    factory.source.putImage('plugins/cache', '5', image);
+  };
+  const sync5 = (input: object = {}) => {
+    factory.harness.setDefault('ci', 'K8', 'cacheS3Tag', cache('5'));
+    return factory.sync({ ...choice, prune: true, keep_versions: 1, ...input });
+  };
+  const whole = async () => (await factory.run('verify', choice)).status;
+
+  it('stays for the tag that Harness is switched to, while the unused tag goes', async () => {
+    for (const version of ['1', '2', '3']) await release(version);
+    republish();
+    const report = await sync5();
+    expect(report.status).toBe('SUCCEEDED');
+    expect(outcomes(report)).toEqual({ 1: 'untagged' });
+    expect(tags()).toEqual(['2', '3', '5']);
+    expect(await whole()).toBe('SUCCEEDED');
+    expect((await factory.run('plan', { ...choice, keep_versions: 2 })).unused).toBeUndefined();
+  });
+
+  it.each(['refused', 'unsupported'] as const)('stays with both tags where deleting a tag is %s', async (deleteTag) => {
+    factory.target.quirks.deleteTag = deleteTag;
+    for (const version of ['1', '2', '3']) await release(version);
+    republish();
+    const report = await sync5();
+    expect(report.warnings).toBeUndefined();
+    expect(outcomes(report)).toEqual({ 1: 'kept' });
+    expect(report.unused?.find(({ status }) => status === 'kept')?.reason).toBe(
+      `the tag 5 has the same digest, and ${factory.target.host} does not delete tags alone`,
+    );
+    expect(tags()).toEqual(['1', '2', '3', '5']);
+  });
+
+  it('is put back where the registry deletes the manifest with one of its tags', async () => {
+    factory.target.quirks.deleteTag = 'manifest';
+    for (const version of ['1', '2', '3']) await release(version);
+    republish();
+    const report = await sync5();
+    expect(report.unused?.find(({ status }) => status === 'untagged')?.reason).toMatch(/deleted 5 too; put back$/);
+    expect(tags()).toEqual(['2', '3', '5']);
+    expect(await whole()).toBe('SUCCEEDED');
+  });
+
+  it('keeps a tag that the registry only claims to have deleted', async () => {
+    for (const version of ['1', '2', '3']) await release(version);
+    republish();
+    factory.target.faults.add({ match: { method: 'DELETE', path: /manifests\/1$/ }, act: { status: 202 } });
+    expect(outcomes(await sync5())).toMatchObject({ 1: 'kept' });
+    expect(tags()).toContain('1');
+  });
+
+  it('stays while its image soaks under its digest alone', async () => {
+    for (const version of ['1', '2', '3']) await release(version);
+    const moving = factory.publish([cache('1')])[0];
+    if (!moving) throw new TypeError();
+    // A floating tag that Harness uses moves to what version 1 is.
+    factory.source.putImage('plugins/cache', '3', moving);
+    const report = await factory.sync({ ...choice, prune: true, keep_versions: 1, soak_days: 3 });
+    expect(report.unused).toBeUndefined();
+    expect(factory.target.storage.manifest(repository, moving.digest)).toBeDefined();
+  });
+
+  it('stays while a tag that the factory did not push has it', async () => {
+    const report = await releases(['1', '2', '3', '4'], () =>
+      factory.target.storage.tag(repository, 'theirs', digestAt('1')),
+    );
+    expect(outcomes(report)).toEqual({ 1: 'untagged' });
+    expect(tags()).toEqual(['2', '3', '4', 'theirs']);
+  });
+
+  it('stays while an index under a tag that the factory did not push leads to it', async () => {
+    const report = await releases(['1', '2', '3', '4'], () => {
+      const image = factory.publish([cache('1')])[0];
+      if (!image) throw new TypeError();
+      factory.target.putImage(repository, 'theirs', indexOf([indexOf([image])]));
+    });
+    expect(report.unused?.[0]).toMatchObject({ status: 'kept', reason: 'an image that stays leads to it' });
+    expect(tags()).toEqual(['1', '2', '3', '4', 'theirs']);
+  });
+
+  it('stays when the official image becomes an index over it', async () => {
+    for (const version of ['1', '2', '3']) await release(version);
+    const image = factory.publish([cache('1')])[0];
+    if (!image) throw new TypeError();
+    factory.source.putImage('plugins/cache', '5', indexOf([image]));
+    expect((await sync5()).unused).toBeUndefined();
+    expect(tags()).toEqual(['1', '2', '3', '5']);
+    expect(await whole()).toBe('SUCCEEDED');
+  });
+
+  it('stays for an index that verify finds missing, whose manifests only the source holds', async () => {
+    for (const version of ['1', '2', '3']) await release(version);
+    const image = factory.publish([cache('1')])[0];
+    if (!image) throw new TypeError();
+    factory.source.putImage('plugins/cache', '5', indexOf([image]));
+    factory.harness.setDefault('ci', 'K8', 'cacheS3Tag', cache('5'));
+    factory.target.quirks.forbiddenForMissing = true;
+    factory.target.quirks.jfrogVersion = 'Artifactory/7';
+    const report = await factory.run('verify', { ...choice, keep_versions: 1 });
+    expect(report.unused).toBeUndefined();
+  });
+});
+
+describe('a repository whose tags cannot be known', () => {
+  it.each([
+    ['are not listed', { status: 403 }, 'HTTP 403'],
+    ['are listed in part', { status: 200, body: '{"tags":["3"]}' }, 'leaves the tag 1 out of the list of tags'],
+    ['are not a list', { status: 200, body: '{}' }, 'cannot be read'],
+  ])('loses nothing when they %s', async (_, act, reason) => {
+    const report = await releases(['1', '2', '3', '4', '5'], () => {
+      factory.target.faults.add({ match: { path: /tags\/list/ }, act });
+    });
+    expect(report.status).toBe('SUCCEEDED');
+    expect(outcomes(report)).toEqual({ 1: 'kept', 2: 'kept' });
+    for (const row of report.unused ?? []) expect(row.reason).toContain(reason);
+    expect(tags()).toEqual(['1', '2', '3', '4', '5']);
+    // The next prune finds them again.
+    expect(outcomes(await factory.sync({ ...choice, prune: true, keep_versions: 1 }))).toMatchObject({ 1: 'deleted' });
+  });
+});
+
+describe('a registry that deletes in its own way', () => {
+  it('is asked for tags first where it refuses a digest that has some', async () => {
+    factory.target.quirks.tagsFirst = true;
+    for (const version of ['1', '2', '3']) await release(version);
+    const prunes = () => factory.sync({ ...choice, prune: true, keep_versions: 1 });
+    expect((await prunes()).warnings).toEqual([expect.stringContaining('GOOGLE_MANIFEST_DANGLING_TAG')]);
+    const { runId } = await factory.sync({ ...choice, prune: true, keep_versions: 1 });
+    await factory.task(async (_, run) => {
+      run.runtime.registry(factory.target.host).adapt({ tagsFirst: true }, '');
+      const { accountId } = await run.runtime.harness();
+      await takeLock({ runId, action: 'sync' }, accountId, run.runtime);
+      await prune({ runId }, run);
+    }, undefined);
+    expect(tags()).toEqual(['2', '3']);
+  });
+
+  it('reads tags and deletes by its own API, indexes before their children', async () => {
+    const calls: string[][] = [];
+    await factory.close();
+    factory = await startFactory({
+      repositories: {
+        tags: async () => new Map(tags().map((tag) => [tag, digestAt(tag) as Digest])),
+        deleteImages: async (...call) => {
+          calls.push(call.flat());
+          return new Map(call[2].includes(digestAt('2')) ? [[digestAt('2'), 'an index refers to it']] : []);
+        },
+      },
+    });
+    const child = factory.publish([cache('1')])[0];
+    if (!child) throw new TypeError();
+    const report = await releases(['1', '2', '3', '4', '5'], async () => {
+      factory.source.putImage('plugins/cache', 'over', indexOf([child]));
+      await factory.sync({ ...choice, extra_images: [cache('over')] });
+    });
+    expect(calls.map(([, , reference]) => reference)).toEqual(['over', '1', '2'].map(digestAt));
+    expect(outcomes(report)).toEqual({ over: 'deleted', 1: 'deleted', 2: 'kept' });
   });
 });
 

@@ -62,8 +62,8 @@ const beside: Record<string, string[]> = {
   prune: [
     ...read(apiKey),
     ...read(credentials),
-    `ecr:BatchDeleteImage ${repositories}`,
-    ...writes('inventory.json', 'locks/*'),
+    ...ecr('BatchDeleteImage', 'BatchGetImage', 'ListImages'),
+    ...writes('inventory.json', 'locks/*', 'manifests/*'),
   ],
   report: [
     ...read(callback),
@@ -236,7 +236,12 @@ describe('permissions', () => {
     const made = synthesize({ ECR_ROLE_ARN: role });
     expect(granted(made, 'sts')).toEqual(assume(role, ...ecrTasks));
     expect(granted(made, 'ecr')).toEqual(granted(synthesize(), 'ecr'));
-    expect(inSession(made)['prune']).toEqual(['ecr:BatchDeleteImage']);
+    expect(inSession(made)['prune']).toEqual([
+      'ecr:BatchDeleteImage',
+      'ecr:BatchGetImage',
+      'ecr:GetAuthorizationToken',
+      'ecr:ListImages',
+    ]);
   });
 
   it.each([

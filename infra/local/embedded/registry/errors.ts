@@ -6,6 +6,7 @@ export type ErrorCode =
   | 'CONTENT_LENGTH_INVALID'
   | 'DENIED'
   | 'DIGEST_INVALID'
+  | 'GOOGLE_MANIFEST_DANGLING_TAG'
   | 'ImageTagAlreadyExists'
   | 'MANIFEST_BLOB_UNKNOWN'
   | 'MANIFEST_INVALID'

@@ -80,9 +80,31 @@ async function putManifest(context: Context, exchange: Exchange, name: string, r
 async function deleteManifest(context: Context, exchange: Exchange, name: string, reference: string): Promise<void> {
   const { quirks, storage } = context;
   if (quirks.noDelete) throw new RegistryError(405, 'UNSUPPORTED', 'deletion is disabled');
-  const deleted = isDigest(reference) ? storage.deleteManifest(name, reference) : storage.deleteTag(name, reference);
+  const deleted = isDigest(reference)
+    ? deleteDigest(context, name, reference)
+    : deleteTag(context, name, reference, storage.resolve(name, reference));
   if (!deleted) throw manifestUnknown(context, name, reference);
   await exchange.reply(202);
+}
+
+function deleteDigest({ quirks, storage }: Context, name: string, digest: string): boolean {
+  const tag = storage.tags(name).find((candidate) => storage.resolve(name, candidate) === digest);
+  if (quirks.tagsFirst && tag !== undefined)
+    throw new RegistryError(400, 'GOOGLE_MANIFEST_DANGLING_TAG', `Manifest is still referenced by tag: ${tag}`);
+  return storage.deleteManifest(name, digest);
+}
+
+function deleteTag({ quirks, storage }: Context, name: string, tag: string, digest = ''): boolean {
+  switch (quirks.deleteTag) {
+    case 'refused':
+      throw new RegistryError(400, 'DIGEST_INVALID', 'provided digest did not match uploaded content');
+    case 'unsupported':
+      throw new RegistryError(405, 'UNSUPPORTED', 'the operation is unsupported');
+    case 'manifest':
+      return storage.deleteManifest(name, digest);
+    default:
+      return storage.deleteTag(name, tag);
+  }
 }
 
 function parsed(bytes: Buffer): ManifestContent {

@@ -30,7 +30,10 @@ const MiB = 1024 * 1024;
 /** Lists are as hosted registries behaved when the sources were written; none is a contract of theirs. */
 const profiles: Record<ProfileName, Profile> = {
   // harbor#23015, sdk-container-builds#258, opencontainers/artifacts#55
-  acr: { auth: 'bearer', quirks: { maxPutBytes: 20 * MiB, requireChunkLength: true, redirectBlobs: {} } },
+  acr: {
+    auth: 'bearer',
+    quirks: { maxPutBytes: 20 * MiB, requireChunkLength: true, redirectBlobs: {}, deleteTag: 'unsupported' },
+  },
   // containerd#3533, RTFACT-13797
   artifactory: {
     auth: 'bearer',
@@ -56,6 +59,7 @@ const profiles: Record<ProfileName, Profile> = {
       noReferrers: true,
       sha256Only: true,
       noDelete: true,
+      deleteTag: 'refused',
       honourAccept: true,
       absoluteLocation: true,
     },
@@ -105,19 +109,31 @@ const profiles: Record<ProfileName, Profile> = {
   // sdk-container-builds#287, containerd#1318
   gar: {
     auth: 'bearer',
-    quirks: { noChunked: true, patchStatus: 204, locationSingleUse: true, absoluteLocation: true, redirectBlobs: {} },
+    quirks: {
+      noChunked: true,
+      patchStatus: 204,
+      locationSingleUse: true,
+      absoluteLocation: true,
+      redirectBlobs: {},
+      tagsFirst: true,
+    },
   },
   // rust-oci-client#35 #37
   ghcr: {
     auth: 'bearer',
-    quirks: { maxChunkBytes: 4 * MiB, uploadLifetimeMs: 600_000, noReferrers: true, redirectBlobs: {} },
+    quirks: { maxChunkBytes: 4 * MiB, uploadLifetimeMs: 600_000, noReferrers: true, redirectBlobs: {}, noDelete: true },
   },
   // ggcr#220, moby#33558
   gitlab: { auth: 'bearer', quirks: { mount: 'unauthorizedFrom', noReferrers: true, noSinglePost: true } },
   // harbor#17097, ggcr#1393, oras-go repository.go
   harbor: {
     auth: 'bearer',
-    quirks: { mount: 'unauthorizedFrom', missingManifestCode: 'UNKNOWN', unreliableManifestHead: true },
+    quirks: {
+      mount: 'unauthorizedFrom',
+      missingManifestCode: 'UNKNOWN',
+      unreliableManifestHead: true,
+      deleteTag: 'unsupported',
+    },
   },
   // nexus-public#1040
   nexus: {

@@ -110,6 +110,13 @@ export interface Quirks {
   rejectSubject?: number;
   /** DELETE of manifests and blobs answers 405. */
   noDelete?: boolean;
+  /**
+   * `alone` (default): the tag goes, its manifest stays · `refused`: DELETE of a tag answers 400 [distribution 2] · `unsupported`:
+   * it answers 405 [Harbor] · `manifest`: the manifest goes with all its tags [zot of 2020]
+   */
+  deleteTag?: 'alone' | 'refused' | 'unsupported' | 'manifest';
+  /** DELETE of a digest that has a tag answers 400. [Artifact Registry] */
+  tagsFirst?: boolean;
 
   // Limits
   /** Docker Hub's pull limit: manifest GETs count, and `ratelimit-*` headers tell. */

@@ -1,0 +1,51 @@
+import type { Digest } from '../oci/digest.ts';
+
+/** A copy that nothing uses, within its repository. */
+export interface Copy {
+  /** Absent when the copy is stored under its digest alone. */
+  tag: string | undefined;
+  digest: Digest;
+}
+
+export type Deletion =
+  /** Delete the digest. `tags` point at it, and all of them belong to copies that nothing uses. */
+  | { delete: 'digest'; tags: string[] }
+  /** Delete the tag alone. The tags `others` point at the same digest. */
+  | { delete: 'tag'; tag: string; others: string[] }
+  /** Delete nothing. `isGone`: the registry no longer holds this copy under its name. */
+  | { delete: 'nothing'; reason: string; isGone: boolean };
+
+export interface RepositoryContent {
+  /** Every tag of the repository, as it is now. */
+  tags: ReadonlyMap<string, Digest>;
+  /** Digests that something in use has or leads to, whether or not a tag points at them. */
+  inUse: ReadonlySet<Digest>;
+  /** Returns digests and all that they lead to. */
+  below: (roots: Iterable<Digest>) => Promise<ReadonlySet<Digest>>;
+}
+
+/**
+ * Decides what can be deleted of the `copies` of one repository, in their order. Whatever a remaining tag points at or leads
+ * to stays whole; remaining tags are all but those of the copies, whoever made them.
+ */
+export async function repositoryDeletions(
+  copies: readonly Copy[],
+  { tags, inUse, below }: RepositoryContent,
+): Promise<Deletion[]> {
+  // A tag that points at another image by now is no longer the copy's.
+  const own = copies.filter(({ tag, digest }) => tag !== undefined && tags.get(tag) === digest);
+  const doomed = new Set(own.map(({ tag }) => tag));
+  const remaining = [...tags].filter(([tag]) => !doomed.has(tag));
+  const whole = await below([...inUse, ...remaining.map(([, digest]) => digest)]);
+  const pointing = (digest: Digest, of: Iterable<[string, Digest]>) =>
+    [...of].flatMap(([tag, to]) => (to === digest ? tag : []));
+  return copies.map(({ tag, digest }): Deletion => {
+    if (!whole.has(digest)) return { delete: 'digest', tags: pointing(digest, tags) };
+    if (tag !== undefined && tags.get(tag) !== digest)
+      return { delete: 'nothing', reason: 'its tag points at another image now', isGone: true };
+    const others = pointing(digest, remaining);
+    if (tag !== undefined && others.length > 0) return { delete: 'tag', tag, others };
+    const holder = others.length > 0 ? `the tag ${others[0]} has the same digest` : 'an image that stays leads to it';
+    return { delete: 'nothing', reason: holder, isGone: false };
+  });
+}
