@@ -7,6 +7,8 @@ import { type Environment, parseConfiguration } from './settings/configuration.t
 import { awsAdapters } from './aws/adapters.ts';
 import { S3ObjectStore } from './aws/s3-object-store.ts';
 import { readSecret } from './aws/secrets.ts';
+import { Patience } from './run/patience.ts';
+import { stateMachine } from './run/place.ts';
 import type { Host, LambdaParts } from './task.ts';
 
 let runtime: Runtime | undefined;
@@ -39,6 +41,8 @@ function createRuntime(environment: Environment, parts: Partial<RuntimeParts> = 
     callbackTarget:
       callbackUrlSecret === undefined ? undefined : (refused) => readSecret(callbackUrlSecret, { refused }),
     onProgress: (event) => log.progress(event),
+    place: stateMachine,
+    patience: new Patience(12 * 3_600_000),
     ...parts,
   });
 }

@@ -9,7 +9,9 @@ import { Registry, type RetryPolicy } from './oci/registry.ts';
 import type { Notification, Plan, Report } from './run/documents.ts';
 import type { LockOptions } from './run/lock.ts';
 import { ManifestCache } from './run/manifest-cache.ts';
+import { commandLine, type Place } from './run/place.ts';
 import { RunDocuments } from './run/run-documents.ts';
+import { Patience } from './run/patience.ts';
 import type { Configuration } from './settings/configuration.ts';
 import type { ObjectStore } from './store/object-store.ts';
 
@@ -50,6 +52,13 @@ export interface Template {
   call(name: string, input: unknown, signal?: AbortSignal): Promise<{ running: true } | { output: unknown }>;
 }
 
+/** How an execution of the state machine is doing, or how it ended. */
+export interface ExecutionEnd {
+  status: string;
+  error?: string | undefined;
+  cause?: string | undefined;
+}
+
 export interface RuntimeParts {
   configuration: Configuration;
   store: ObjectStore;
@@ -68,6 +77,12 @@ export interface RuntimeParts {
   /** Pauses between readings of a configuration that does not show yet what was written, in milliseconds. */
   readBackPausesMs?: readonly number[];
   lock?: LockOptions;
+  /** Where runs take place. Default: a command line. */
+  place?: Place;
+  /** How long a rollback waits for a Harness that is away. Default: not at all. */
+  patience?: Patience;
+  /** Looks up an execution of the state machine. Absent where runs are no executions. */
+  findExecution?: (runId: string) => Promise<ExecutionEnd | undefined>;
   /** Reads the secret that names whom to tell when a run ends. */
   callbackTarget?: ((refused?: string) => Promise<string>) | undefined;
   /** Tells people how a run ended. */
@@ -87,6 +102,9 @@ export class Runtime {
   readonly manifests: ManifestCache;
   readonly readBackPausesMs: readonly number[];
   readonly lock: LockOptions;
+  readonly place: Place;
+  readonly patience: Patience;
+  readonly findExecution: RuntimeParts['findExecution'];
   readonly callbackTarget: RuntimeParts['callbackTarget'];
   readonly notify: RuntimeParts['notify'];
   readonly transport: Transport;
@@ -108,6 +126,9 @@ export class Runtime {
     this.manifests = new ManifestCache(parts.store);
     this.readBackPausesMs = parts.readBackPausesMs ?? defaultReadBackPausesMs;
     this.lock = parts.lock ?? {};
+    this.place = parts.place ?? commandLine();
+    this.patience = parts.patience ?? new Patience(0);
+    this.findExecution = parts.findExecution;
     this.callbackTarget = parts.callbackTarget;
     this.notify = parts.notify;
   }

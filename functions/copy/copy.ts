@@ -32,9 +32,29 @@ export interface CopyTaskResult {
 
 /**
  * Copies one image of the plan, as far as it gets by the deadline. A failed image is a result, not an error of the task:
- * what it means for the run is decided at the gate, when all copies are done.
+ * what it means for the run is decided at the gate, when all copies are done. Throws only what cannot be written down:
+ * of an error the workflow keeps the name alone.
  */
 export async function copy(event: CopyEvent, run: TaskRun): Promise<CopyTaskResult> {
+  try {
+    return await copyOnce(event, run);
+  } catch (thrown) {
+    run.signal?.throwIfAborted();
+    const document = run.runtime.run(event.runId).copyResult(event.image);
+    const known = await document.find();
+    if (known && known.status !== 'failed') return { status: known.status, waitSeconds: 0 };
+    const error = FactoryError.from(thrown);
+    const failed: CopyResult = { status: 'failed', bytesTransferred: 0, bytesSkipped: 0, error: error.toJSON() };
+    await document.put(failed);
+    run.runtime.progress({
+      kind: 'note',
+      message: `image ${event.image} of the plan: ${error.name}: ${error.message}`,
+    });
+    return { status: 'failed', waitSeconds: 0 };
+  }
+}
+
+async function copyOnce(event: CopyEvent, run: TaskRun): Promise<CopyTaskResult> {
   const { runtime, deadline } = run;
   const documents = runtime.run(event.runId);
   await renewLock(event.runId, runtime);

@@ -7,7 +7,7 @@ import type { TaskRun } from '../task.ts';
 
 export interface GateEvent {
   runId: string;
-  /** What the copies returned, wave by wave; one that crashed has an error instead of a result of its own. */
+  /** What the copies returned, wave by wave; one that crashed has the name of an error instead of a result of its own. */
   copies: CopyOutcome[][];
 }
 

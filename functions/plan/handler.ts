@@ -1,4 +1,4 @@
 import { handle } from '../task.ts';
 import { plan } from './plan.ts';
 
-export const handler = handle(plan);
+export const handler = handle(plan, async () => (await import('../own-executions.ts')).ownExecutions(process.env));

@@ -3,7 +3,8 @@ import { formatLocation, type ImageName, maxNameLength, type RegistryLocation, r
 
 /**
  * An execution ends when its history has 25,000 events (https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html).
- * A copy adds 11, and 9 more each time it goes on in another call: this leaves half of them for that, and for retries.
+ * A copy adds 11, 9 more each time it goes on in another call, and 3 for each retry; a rollback that waits for Harness for
+ * half a day adds 1,200. This leaves half of them.
  */
 const mostCopies = 1_000;
 

@@ -18,6 +18,7 @@ import { checkConnector } from './connector.ts';
 import { checkWritePermission } from './write-permission.ts';
 import { type ImagePlan, planCopies, planImages } from './images.ts';
 import { planRepairs } from './repairs.ts';
+import { planRecovery, stoppedRunOf } from './recovery.ts';
 import { fieldFilter, type ScopeConfiguration, type SelectedField, selectFields, unlistedImages } from './selection.ts';
 import { holdBack } from '../run/pairs.ts';
 import { holdTags, soakingImages } from './soak.ts';
@@ -30,7 +31,7 @@ export interface PlanEvent {
 /** What the workflow needs to know; everything else is in the plan document. */
 export interface PlanResult {
   runId: string;
-  route: 'copy' | 'configure' | 'verify' | 'report';
+  route: 'copy' | 'configure' | 'verify' | 'rollback' | 'report';
   /** Indexes into the plan's images, wave by wave. */
   waves: number[][];
   maxConcurrency: number;
@@ -42,6 +43,8 @@ export interface PlanResult {
 /** Validates the input, learns from Harness and the registries what there is, and decides what is to be done. */
 export async function plan({ runId, input }: PlanEvent, { runtime, signal }: TaskRun): Promise<PlanResult> {
   const startedAt = new Date();
+  const stopped = stoppedRunOf(input, runtime);
+  if (stopped !== undefined) return planRecovery(runId, stopped, startedAt, runtime);
   const settings = parseExecutionInput(input, runtime.configuration);
   const lock = await lockFor(runId, settings, runtime, signal);
   if (lock.holder) return skip(runId, startedAt, settings, describeLock(lock.holder), runtime);
@@ -103,7 +106,7 @@ async function lockFor(
 
 async function describeDeadRun({ runId, since }: Lock, runtime: Runtime): Promise<string> {
   const undo = (await runtime.run(runId).snapshot.find())
-    ? `; "factory restore --run ${runId}" puts back what was before it`
+    ? `; to put back what was before it, ${runtime.place.restore(runId)}`
     : '';
   return `run ${runId}, which had the lock since ${since}, ended without a report${undo}`;
 }
@@ -307,6 +310,6 @@ async function readSnapshot({ restoreRun = '' }: RunSettings, runtime: Runtime):
   const { accountId } = await runtime.harness();
   if (snapshot?.accountId === accountId) return snapshot;
   throw new FactoryError('SnapshotNotFound', `there is no snapshot of run ${restoreRun} for account ${accountId}`, {
-    hint: 'Only a run that changed the configuration has one: "factory history" lists them.',
+    hint: `Only a run that changed the configuration has one. To find it, ${runtime.place.findRuns}.`,
   });
 }

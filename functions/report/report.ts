@@ -9,24 +9,37 @@ import type {
   Plan,
   PlannedImage,
   Report,
+  StoppedRun,
 } from '../run/documents.ts';
 import { changeInventory } from '../run/inventory.ts';
 import { type Look, noteLooks } from '../run/looks.ts';
 import { releaseLock } from '../run/lock.ts';
 import { sumCounts } from '../run/registry-counts.ts';
+import { mayDiffer, rollbackFailed } from '../run/rollback-failed.ts';
 import type { RunDocuments } from '../run/run-documents.ts';
 import { parseErrorCause, type WorkflowError } from '../run/workflow-error.ts';
 import { actions } from '../settings/execution-input.ts';
+import type { Runtime } from '../runtime.ts';
 import type { TaskRun } from '../task.ts';
 import { cellLimit, printable } from '../text/printable.ts';
-import { sendCallback } from './callback.ts';
+import { causeOf } from './cause.ts';
 import { withScans } from './scan-results.ts';
-import { sendNotification } from './notification.ts';
+import { tell } from './tell.ts';
+
+/** What the workflow gets: the report, and for the console the cause of a failure. */
+type ReportResult = Report & { cause?: string };
 
 export interface ReportEvent {
   runId: string;
   /** The workflow's state when it came here. */
-  state: { error?: WorkflowError; rollbackError?: WorkflowError; pruneError?: WorkflowError; input?: unknown };
+  state: {
+    error?: WorkflowError;
+    rollbackError?: WorkflowError;
+    pruneError?: WorkflowError;
+    input?: unknown;
+    /** What else is to be said; not from the workflow. */
+    warnings?: string[];
+  };
 }
 
 /** Step Functions refuses states above 262,144 bytes; the rest is room for the state's own frame. */
@@ -35,14 +48,29 @@ const stateLimit = 240_000;
 const warningsPerImage = 3;
 
 /**
- * Writes the run's report and returns it as the output of the state machine. A report too large for that is returned
- * without its lists; the whole one is in the object store.
+ * Writes the run's report, tells of it, and returns it as the output of the state machine. A report too large for that is
+ * returned without its lists; the whole one is in the object store. May be called again: what was done is not done twice.
  */
-export async function report({ runId, state }: ReportEvent, { runtime }: TaskRun): Promise<Report> {
+export async function report({ runId, state }: ReportEvent, { runtime }: TaskRun): Promise<ReportResult> {
+  const documents = runtime.run(runId);
+  const plan = await documents.plan.find();
+  if (plan?.recovers) return resultOf(await finishStopped(plan, plan.recovers, state, runtime), documents);
+  const error = await errorOf(state, documents, runtime);
+  const document = await finish(runId, error, state, runtime);
+  return resultOf(document, documents);
+}
+
+/** Writes the report of a run, returns its lock, and tells people and machines. */
+async function finish(
+  runId: string,
+  error: ErrorDocument | undefined,
+  state: ReportEvent['state'],
+  runtime: Runtime,
+): Promise<Report> {
   const documents = runtime.run(runId);
   const plan = await documents.plan.find();
   const results = await Promise.all((plan?.images ?? []).map((_, index) => documents.copyResult(index).find()));
-  const document = plan ? await describe(plan, results, state, documents) : withoutPlan(runId, state);
+  const document = plan ? await describe(plan, results, error, state, documents) : withoutPlan(runId, error, state);
   /** The run is over: what fails from here on is a warning, and changes nothing about its outcome. */
   const attempt = async (failure: string, work: () => Promise<void>) => {
     try {
@@ -79,13 +107,58 @@ export async function report({ runId, state }: ReportEvent, { runtime }: TaskRun
     ),
   );
   await attempt('the lock was not released, and expires by itself', () => releaseLock(runId, runtime));
-  const told = await Promise.all([sendCallback(document, runtime), sendNotification(document, runtime)]);
-  const untold = told.filter((warning) => warning !== undefined);
-  untold.forEach(warn);
+  for (const warning of await tell(document, plan?.startedAt, runtime)) warn(warning);
   if ((document.warnings?.length ?? 0) > stored)
     await attempt('the report was not stored again', () => documents.report.put(document));
-  runtime.record(document);
-  return Buffer.byteLength(JSON.stringify(document)) <= stateLimit ? document : shortened(document);
+  return document;
+}
+
+/** Writes the report of a run that was stopped, and after it that of the run which put it back. */
+async function finishStopped(
+  { runId, startedAt }: Plan,
+  { runId: stopped, ended, verified }: StoppedRun,
+  state: ReportEvent['state'],
+  runtime: Runtime,
+): Promise<Report> {
+  const own = runtime.run(runId);
+  const undone = runtime.run(stopped);
+  const switched = (await undone.snapshot.find()) !== undefined;
+  const outcome = verified
+    ? 'its switch was complete and verified, and is kept'
+    : switched
+      ? `run ${runId} put Harness back as it was before`
+      : 'Harness is as it was before';
+  const end: WorkflowError | undefined = verified
+    ? undefined
+    : { Error: 'RunStopped', Cause: stopDocument(ended, outcome) };
+  const error = await errorOf({ ...state, ...(end && { error: end }) }, undone, runtime, own);
+  const report = await finish(stopped, error, verified ? { warnings: [`${ended}; ${outcome}`] } : {}, runtime);
+  await releaseLock(runId, runtime);
+  const failed = state.rollbackError !== undefined;
+  const document: Report = {
+    ...withoutPlan(runId, undefined, {}),
+    status: failed ? 'FAILED' : 'SUCCEEDED',
+    action: report.action,
+    reason: `run ${stopped}: ${ended}; ${failed ? 'putting it back failed' : outcome}; its report is ${undone.report.location}`,
+    config: report.config,
+    totals: { ...totalsOf([], startedAt) },
+    ...(failed && error && { error }),
+  };
+  await own.report.put(document);
+  return document;
+}
+
+function stopDocument(ended: string, outcome: string): string {
+  const error = new FactoryError('RunStopped', `${ended}; ${outcome}`, {
+    hint: 'Start the run again. What was copied stays at the registry.',
+  });
+  return JSON.stringify(error);
+}
+
+function resultOf(document: Report, documents: RunDocuments): ReportResult {
+  const fits = Buffer.byteLength(JSON.stringify(document)) <= stateLimit;
+  const result: ReportResult = fits ? document : shortened(document);
+  return document.error ? { ...result, cause: causeOf(document.error, documents.report.location) } : result;
 }
 
 function shortened({ unused: _unused, incomplete: _incomplete, ...document }: Report): Report {
@@ -98,6 +171,7 @@ function shortened({ unused: _unused, incomplete: _incomplete, ...document }: Re
 async function describe(
   plan: Plan,
   results: readonly (CopyResult | undefined)[],
+  ended: ErrorDocument | undefined,
   state: ReportEvent['state'],
   documents: RunDocuments,
 ): Promise<Report> {
@@ -106,7 +180,7 @@ async function describe(
   const scans = await documents.scans.find();
   const copied = plan.images.map((planned, index) => imageResult(plan, planned, results[index]));
   const images = withScans(copied, scans);
-  const error = errorOf(state, plan, images);
+  const error = ended ?? imagesMissing(plan, images);
   const incomplete = (await documents.incomplete.find()) ?? incompleteOf(plan);
   const pruned = await documents.pruned.find();
   const warnings = [
@@ -114,6 +188,7 @@ async function describe(
     ...plan.images.flatMap(({ image }, index) => warningsOf(image, results[index])),
     ...heldFailures(plan, images),
     ...(scans?.warnings ?? []),
+    ...(state.warnings ?? []),
     ...(state.pruneError ? [`prune stopped: ${parseErrorCause(state.pruneError).message}`] : []),
   ];
   const registries = sumCounts([...(plan.registries ?? []), ...results.flatMap((result) => result?.registries ?? [])]);
@@ -239,16 +314,47 @@ function totalsOf(images: readonly ImageResult[], startedAt: string): Report['to
   };
 }
 
-function errorOf(state: ReportEvent['state'], plan: Plan, images: readonly ImageResult[]): ErrorDocument | undefined {
+/** What ended the run. A rollback that could not be done goes first, whatever kept it from being done. */
+async function errorOf(
+  state: ReportEvent['state'],
+  undone: RunDocuments,
+  runtime: Runtime,
+  attempts: RunDocuments = undone,
+): Promise<ErrorDocument | undefined> {
   const error = state.error && parseErrorCause(state.error);
-  if (state.rollbackError) {
-    const rollback = parseErrorCause(state.rollbackError);
-    return {
-      ...rollback,
-      message: `${rollback.message} (after ${error?.name ?? 'a failure'}: ${error?.message ?? 'unknown'})`,
-    };
+  if (!state.rollbackError) return error;
+  const rollback = await rollbackError(parseErrorCause(state.rollbackError), undone, runtime, attempts);
+  return {
+    ...rollback,
+    message: `${rollback.message} (after ${error?.name ?? 'a failure'}: ${error?.message ?? 'unknown'})`,
+  };
+}
+
+/** The failure of a rollback is `RollbackFailed`, also when its function did not run. */
+async function rollbackError(
+  ended: ErrorDocument,
+  undone: RunDocuments,
+  runtime: Runtime,
+  attempts: RunDocuments,
+): Promise<ErrorDocument> {
+  const last = await attempts.rollback.find();
+  if (ended.name === 'RollbackFailed') {
+    // What passes through the workflow is cut to a length.
+    return last ? rollbackFailed(undone, last, runtime).toJSON() : ended;
   }
-  if (error) return error;
+  const left = last?.left ?? (await fieldsWritten(undone));
+  return rollbackFailed(undone, { left, reason: `${ended.name}: ${ended.message}` }, runtime).toJSON();
+}
+
+/** What is known of the fields when no attempt of the rollback left a word. */
+async function fieldsWritten(documents: RunDocuments): Promise<string[]> {
+  const written = (await documents.config.find()) ?? [];
+  return written
+    .filter(({ status }) => status === 'updated' || status === 'reset')
+    .map((row) => mayDiffer(row, row.from));
+}
+
+function imagesMissing(plan: Plan, images: readonly ImageResult[]): ErrorDocument | undefined {
   const missing =
     plan.action === 'plan' ? images.filter(({ status }, i) => status === 'failed' && !plan.images[i]?.held) : [];
   if (missing.length === 0) return undefined;
@@ -262,8 +368,7 @@ function errorOf(state: ReportEvent['state'], plan: Plan, images: readonly Image
 }
 
 /** The run failed before there was a plan: the input was refused, or Harness did not answer. */
-function withoutPlan(runId: string, state: ReportEvent['state']): Report {
-  const error = state.error ? parseErrorCause(state.error) : undefined;
+function withoutPlan(runId: string, error: ErrorDocument | undefined, state: ReportEvent['state']): Report {
   return {
     status: 'FAILED',
     action: actions.find((action) => action === (state.input as { action?: unknown } | null)?.action) ?? 'sync',

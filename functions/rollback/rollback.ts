@@ -1,67 +1,164 @@
 import { FactoryError } from '../errors.ts';
-import { isSameScope } from '../harness/scope.ts';
+import { type ConfigScope, isSameScope } from '../harness/scope.ts';
 import { compareOverrides, describeDifference, waitForAgreement, writeOverrides } from '../run/agreement.ts';
 import { isSameField } from '../run/apply-changes.ts';
-import type { FieldChange } from '../run/documents.ts';
+import type { ConfigResult, FieldChange, RollbackState, Snapshot } from '../run/documents.ts';
+import { renewLock } from '../run/lock.ts';
+import { isWriting } from '../run/writes.ts';
 import type { TaskRun } from '../task.ts';
+import { mayDiffer, rollbackFailed } from '../run/rollback-failed.ts';
 
 export interface RollbackResult {
   status: 'rolled-back' | 'nothing-to-do';
 }
 
+/** The longest pause between two attempts in the workflow, and time for a function to start. */
+const pauseSeconds = 300;
+
+/** A key that Harness refuses may be corrected soon, or never: after this time people should hear of it. */
+const refusedPatienceMs = 15 * 60_000;
+
 /**
- * Puts every field that this run wrote back to what the snapshot says, and checks that. Fields that show something else
- * than what the run writes, and were not recorded as written, are somebody else's: they are left alone. Throws
- * `RollbackFailed`, which names each field with its value, and the place of the snapshot.
+ * Puts every field that the run wrote back to what the snapshot says, and checks that. Fields that show something else
+ * than what the run writes, and were not recorded as written, are somebody else's: they are left alone. A Harness that
+ * cannot be read is written all the same.
+ *
+ * Throws `RollbackPending` while another attempt may succeed, which the workflow retries, and then `RollbackFailed`, which
+ * names each field with its value, and the place of the snapshot.
  */
 export async function rollback({ runId }: { runId: string }, run: TaskRun): Promise<RollbackResult> {
   const { runtime } = run;
-  const documents = runtime.run(runId);
-  const snapshot = await documents.snapshot.find();
+  const { patience } = runtime;
+  const own = runtime.run(runId);
+  const { recovers } = (await own.plan.find()) ?? {};
+  const undone = runtime.run(recovers?.runId ?? runId);
+  const snapshot = await undone.snapshot.find();
   if (!snapshot) return { status: 'nothing-to-do' };
-  const { changes } = await documents.changes.get();
-  const results = (await documents.config.find()) ?? [];
-  const stateOf = (change: FieldChange) => results.find((row) => isSameField(row, change))?.status;
-  const left: string[] = [];
-  let cause: unknown;
-  for (const scope of snapshot.scopes) {
-    const mine = changes.filter((change) => isSameScope(change, scope) && stateOf(change) !== 'rejected');
-    const before = ({ field }: FieldChange) => scope.overrides[field] ?? null;
-    let undo = mine.map((change): FieldChange => ({ ...change, to: before(change) }));
-    try {
-      const unlike = await compareOverrides(mine, runtime, run.signal);
-      // What was written is put back even where an old copy of the configuration does not show it yet.
-      const isOurs = (change: FieldChange) =>
-        stateOf(change) !== undefined || !unlike.some((difference) => isSameField(difference, change));
-      undo = mine.filter(isOurs).map((change) => ({ ...change, to: before(change) }));
-      await writeOverrides(runId, undo, run);
-      left.push(...(await waitForAgreement(undo, runtime, run.signal)).map(describeDifference));
-    } catch (error) {
-      cause = error;
-      left.push(...(await stillDiffering(undo, run)));
-    }
+  patience.begin();
+  await renewLock(runId, runtime);
+  const results = (await undone.config.find()) ?? [];
+  const changes = await changesBegun(undone, results);
+  const known = await own.rollback.find();
+  const earlier = known && known.since >= snapshot.takenAt ? known : undefined;
+  const attempt = await putBack(runId, changes, results, snapshot, earlier?.written ?? [], run);
+  const isDone = attempt.left.length === 0;
+  const isDisturbed = isDone && recovers !== undefined && (await isWriting(undone.runId, runtime));
+  if (isDisturbed) attempt.reason = `a function of run ${undone.runId} may still be writing`;
+  if (isDone && !isDisturbed) {
+    await undone.config.put(
+      results.map((row) => (row.status === 'rejected' ? row : { ...row, status: 'rolled-back' })),
+    );
+    patience.end();
+    return { status: 'rolled-back' };
   }
-  if (left.length > 0) {
-    const why = cause === undefined ? '' : ` (${FactoryError.from(cause).message})`;
-    throw new FactoryError('RollbackFailed', `these fields could not be put back${why}: ${left.join('; ')}`, {
-      hint: `Run "factory restore --run ${runId}" when Harness answers again; the snapshot is ${documents.snapshot.location}.`,
-      cause,
-    });
+  const since = earlier?.since ?? new Date().toISOString();
+  const { left, reason, written } = attempt;
+  await own.rollback.put({ since, left, reason, written });
+  const until = Date.parse(since) + patienceFor(attempt.cause, patience.limitMs);
+  if (patience.signal.aborted || Date.now() >= until) {
+    patience.end();
+    throw rollbackFailed(undone, attempt, runtime, attempt.cause);
   }
-  await documents.config.put(
-    results.map((row) => (row.status === 'rejected' ? row : { ...row, status: 'rolled-back' })),
-  );
-  return { status: 'rolled-back' };
+  await renewLock(runId, runtime, pauseSeconds);
+  const end = new Date(until).toISOString();
+  const why = reason || left.join('; ');
+  const { giveUp = '' } = runtime.place;
+  runtime.progress({ kind: 'note', message: `rollback: retrying until ${end}${giveUp}: ${why}` });
+  throw new FactoryError('RollbackPending', `${left.length} fields are not put back yet: ${why}`, {
+    hint: `Wait: the workflow retries until ${end}.`,
+    cause: attempt.cause,
+  });
 }
 
-/** After a failure: what differs, or every field when even that cannot be told. */
-async function stillDiffering(undo: readonly FieldChange[], { runtime, signal }: TaskRun): Promise<string[]> {
-  try {
-    return (await compareOverrides(undo, runtime, signal)).map(describeDifference);
-  } catch {
-    return undo.map(
-      ({ module, infrastructureType, field, to }) =>
-        `${module} ${infrastructureType} ${field} may not be ${to ?? 'unset'}`,
-    );
+function patienceFor(cause: unknown, limitMs: number): number {
+  if (!(cause instanceof FactoryError)) return limitMs;
+  // Another run has taken over, and must not be disturbed.
+  if (isLockLost(cause)) return 0;
+  const refused = cause.name === 'HarnessUnauthorized' || cause.name === 'HarnessForbidden';
+  return refused ? Math.min(limitMs, refusedPatienceMs) : limitMs;
+}
+
+/** The changes that the run may have made: what Harness refused, and what the run had not come to, is not among them. */
+async function changesBegun(
+  undone: ReturnType<TaskRun['runtime']['run']>,
+  results: readonly ConfigResult[],
+): Promise<FieldChange[]> {
+  const { changes } = await undone.changes.get();
+  const { begun } = (await undone.writes.find()) ?? { begun: [] };
+  return changes.filter((change) => {
+    const row = results.find((result) => isSameField(result, change));
+    return row ? row.status !== 'rejected' : begun.some((scope) => isSameScope(scope, change));
+  });
+}
+
+interface Attempt extends Omit<RollbackState, 'since'> {
+  cause: unknown;
+}
+
+async function putBack(
+  runId: string,
+  changes: readonly FieldChange[],
+  results: readonly ConfigResult[],
+  snapshot: Snapshot,
+  written: readonly ConfigScope[],
+  run: TaskRun,
+): Promise<Attempt> {
+  const attempt: Attempt = { left: [], written: [...written], reason: '', cause: undefined };
+  for (const scope of snapshot.scopes) {
+    const mine = changes.filter((change) => isSameScope(change, scope));
+    if (mine.length > 0) await putBackScope(runId, scope, mine, results, attempt, run);
   }
+  return attempt;
+}
+
+async function putBackScope(
+  runId: string,
+  scope: Snapshot['scopes'][number],
+  mine: readonly FieldChange[],
+  results: readonly ConfigResult[],
+  attempt: Attempt,
+  run: TaskRun,
+): Promise<void> {
+  const { runtime } = run;
+  const { signal } = runtime.patience;
+  const asBefore = (change: FieldChange): FieldChange => ({ ...change, to: scope.overrides[change.field] ?? null });
+  const isWritten = () => attempt.written.some((known) => isSameScope(known, scope));
+  let failed = false;
+  const note = (error: unknown) => {
+    failed = true;
+    if (attempt.cause !== undefined && !isLockLost(error)) return;
+    attempt.cause = error;
+    attempt.reason = FactoryError.from(error).message;
+  };
+  let checked = mine;
+  let undo = isWritten() ? [] : mine;
+  try {
+    const unlike = await compareOverrides(mine, runtime, signal);
+    // What was written is put back even where an old copy of the configuration does not show it yet. What was put back
+    // already, and shows a third value, has been changed by somebody else since.
+    const isRecorded = (change: FieldChange) => !isWritten() && results.some((row) => isSameField(row, change));
+    const isOurs = (change: FieldChange) => !unlike.some((difference) => isSameField(difference, change));
+    checked = undo = mine.filter((change) => isRecorded(change) || isOurs(change));
+  } catch (error) {
+    note(error);
+  }
+  const wanted = checked.map(asBefore);
+  try {
+    await writeOverrides(runId, undo.map(asBefore), run);
+    failed = false;
+    if (!isWritten()) attempt.written.push({ module: scope.module, infrastructureType: scope.infrastructureType });
+  } catch (error) {
+    note(error);
+  }
+  try {
+    const look = failed ? compareOverrides : waitForAgreement;
+    attempt.left.push(...(await look(wanted, runtime, signal)).map(describeDifference));
+  } catch (error) {
+    note(error);
+    attempt.left.push(...checked.map((change) => mayDiffer(change, asBefore(change).to, isWritten())));
+  }
+}
+
+function isLockLost(error: unknown): boolean {
+  return error instanceof FactoryError && error.name === 'LockLost';
 }

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ConfigScope } from '../harness/scope.ts';
 import type { Runtime } from '../runtime.ts';
 import type { TaskRun } from '../task.ts';
-import { holdLock } from './lock.ts';
+import { writing } from './writes.ts';
 
 /** What a field ought to be. */
 interface Wanted extends ConfigScope {
@@ -59,11 +59,12 @@ export async function writeOverrides(
     const scope = { module, infrastructureType };
     // Between the requests only: one that is cut may still be carried out.
     signal?.throwIfAborted();
-    await holdLock(runId, runtime);
     const values = fields.flatMap(({ field, to }) => (to === null ? [] : [{ field, value: to }]));
     const unset = fields.flatMap(({ field, to }) => (to === null ? [field] : []));
-    await harness.updateConfig(scope, values);
-    await harness.resetConfig(scope, unset);
+    await writing(runId, scope, runtime, async () => {
+      await harness.updateConfig(scope, values);
+      await harness.resetConfig(scope, unset);
+    });
   }
 }
 

@@ -1,11 +1,11 @@
 import { FactoryError } from '../errors.ts';
 import type { ConfigScope } from '../harness/scope.ts';
-import { holdLock } from './lock.ts';
 import { areCounterparts } from './pairs.ts';
 import type { Runtime } from '../runtime.ts';
 import type { TaskRun } from '../task.ts';
 import type { ConfigResult, FieldChange } from './documents.ts';
 import { noteRefusedFields, readRefusedFields, wasRefused } from './refused-fields.ts';
+import { writing } from './writes.ts';
 
 export type Write = (scope: ConfigScope, changes: readonly FieldChange[]) => Promise<void>;
 
@@ -34,22 +34,25 @@ export async function applyChanges(
   for (const batch of scopes.values()) {
     // Between the batches only: a request that is cut may still be carried out, after the rollback has looked.
     signal?.throwIfAborted();
-    await holdLock(runId, runtime);
-    const outcome: Outcome = { written: [], refusals: [] };
-    try {
-      await writeAccepted(unitsOf(batch), write, outcome);
-      // Taking away overrides of fields that are gone is tidying, not what a sync is for.
-      if (!(action === 'sync' && kind === 'reset')) await failWhenAllRefused(batch, outcome.refusals, runtime);
-      await noteRefusedFields(
-        runtime.store,
-        outcome.refusals.map(({ change }) => change),
-        new Date(),
-      );
-    } finally {
-      // After a failure too: the rollback has to know what may have been written.
-      results.push(...rowsOf(batch, outcome, kind));
-      await documents.config.put(results);
-    }
+    const [scope] = batch;
+    if (!scope) continue;
+    await writing(runId, scope, runtime, async () => {
+      const outcome: Outcome = { written: [], refusals: [] };
+      try {
+        await writeAccepted(unitsOf(batch), write, outcome);
+        // Taking away overrides of fields that are gone is tidying, not what a sync is for.
+        if (!(action === 'sync' && kind === 'reset')) await failWhenAllRefused(batch, outcome.refusals, runtime);
+        await noteRefusedFields(
+          runtime.store,
+          outcome.refusals.map(({ change }) => change),
+          new Date(),
+        );
+      } finally {
+        // After a failure too: the rollback has to know what may have been written.
+        results.push(...rowsOf(batch, outcome, kind));
+        await documents.config.put(results);
+      }
+    });
   }
 }
 

@@ -81,6 +81,8 @@ export interface Plan {
   registries?: RegistryCounts[];
   /** Why the run ends here without doing anything. */
   skipped?: string;
+  /** The run that this one puts back, and reports. */
+  recovers?: StoppedRun;
 }
 
 /** What a registry was asked, and how it took it. */
@@ -167,6 +169,47 @@ export interface Snapshot {
   accountId: string;
   takenAt: string;
   scopes: (ConfigScope & { overrides: Record<string, string> })[];
+}
+
+/** The writes of a run to Harness, noted before they are sent. */
+export interface Writes {
+  /** The scopes that the run may have written. */
+  begun: ConfigScope[];
+  /** Present while a write is under way: it may still be carried out. */
+  since?: string;
+}
+
+/** How far the last attempt of a rollback came. */
+export interface RollbackState {
+  /** When the first attempt began. */
+  since: string;
+  /** Scopes whose old values Harness accepted. */
+  written: ConfigScope[];
+  /** The fields that are not known to be as before, each with the value that it holds, if known. */
+  left: string[];
+  /** Why the attempt failed. */
+  reason: string;
+}
+
+/** Who heard of the end of a run, so that a report that is tried again tells nobody twice. */
+export interface Told {
+  /** The start of the run that this is about: names of executions are free again after 90 days. */
+  startedAt: string | undefined;
+  /** `begun`: the callback may have been made. */
+  callback?: 'begun' | 'done';
+  notified?: true;
+  recorded?: true;
+  /** Who did not hear of it, and why. */
+  warnings: string[];
+}
+
+/** A run that was stopped, of which another one puts back what it switched. */
+export interface StoppedRun {
+  runId: string;
+  /** How its execution ended, in a clause. */
+  ended: string;
+  /** Its switch was verified before: it is kept. */
+  verified: boolean;
 }
 
 /** What is done with one field, as reports show it. */

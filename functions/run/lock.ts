@@ -47,9 +47,12 @@ export interface LockOutcome {
   dead?: Lock;
 }
 
-/** Takes the lock of the account, or tells which run has it. A task that is tried again finds it to be its own. */
+/**
+ * Takes the lock of the account, or tells which run has it. A task that is tried again finds it to be its own. The lock of
+ * the runs `from`, which are over, is taken at once.
+ */
 export async function takeLock(
-  run: { runId: string; action: Action },
+  run: { runId: string; action: Action; from?: readonly string[] },
   accountId: string,
   runtime: Runtime,
   signal?: AbortSignal,
@@ -66,7 +69,7 @@ export async function takeLock(
 }
 
 async function tryToTake(
-  { runId, action }: { runId: string; action: Action },
+  { runId, action, from = [] }: { runId: string; action: Action; from?: readonly string[] },
   accountId: string,
   { store, lock: { process } }: Runtime,
 ): Promise<LockOutcome> {
@@ -74,8 +77,9 @@ async function tryToTake(
   await updateJson<Lock | null>(store, keyOf(accountId), (lock) => {
     const now = Date.now();
     const ours = lock?.runId === runId;
+    const over = lock && from.includes(lock.runId);
     const gone = lock?.process !== undefined && process?.isGone(lock.process) === true;
-    const held = lock && !ours && !gone && Date.parse(lock.expiresAt) > now;
+    const held = lock && !ours && !over && !gone && Date.parse(lock.expiresAt) > now;
     outcome = held ? { holder: lock } : lock && !ours ? { dead: lock } : {};
     if (held) return undefined;
     const since = ours ? lock.since : new Date(now).toISOString();

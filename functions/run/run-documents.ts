@@ -9,8 +9,11 @@ import type {
   Plan,
   Report,
   Scans,
+  RollbackState,
   Snapshot,
+  Told,
   UnusedImage,
+  Writes,
 } from './documents.ts';
 
 /** The ids of the runs that have one of the documents `names`, of the keys of a store. */
@@ -53,6 +56,29 @@ export class RunDocuments {
   /** What became of each change, rewritten after every batch. */
   get config(): Document<ConfigResult[]> {
     return this.#document('config');
+  }
+
+  get writes(): Document<Writes> {
+    return this.#document('writes');
+  }
+
+  /** Written when the switch was verified: from then on it is kept. */
+  get verified(): Document<{ at: string }> {
+    return this.#document('verified');
+  }
+
+  get rollback(): Document<RollbackState> {
+    return this.#document('rollback');
+  }
+
+  /** The latest run that put this one back after it was stopped. */
+  get recovery(): Document<{ by: string }> {
+    return this.#document('recovery');
+  }
+
+  /** Who heard of the end. */
+  get told(): Document<Told> {
+    return this.#document('told');
   }
 
   /** What is known of the scans, rewritten by every look at them. */

@@ -107,7 +107,9 @@ const schema = z.strictObject(
     reset_scope: choice(['ours', 'all']).optional(),
     prune: bool.optional(),
     keep_versions: wholeNumber(1, 50).optional(),
-    restore_run: text('a run id, as "factory history" lists them', (id) => runIdPattern.test(id)).optional(),
+    restore_run: text('a run id: the name of an execution, or as "factory history" lists them', (id) =>
+      runIdPattern.test(id),
+    ).optional(),
   },
   {
     error: (issue) => (issue.code === 'unrecognized_keys' ? `one of ${inputKeys().join(', ')}` : 'a JSON object'),
@@ -182,7 +184,11 @@ function impossible(input: Input, configuration: Configuration): Problem[] {
   const registry = input.registry ?? configuration.registry;
   if (!registry) refuse('$.registry', 'nothing', 'host[:port][/prefix], here or in REGISTRY_NAME');
   if (action === 'restore' && input.restore_run === undefined) {
-    refuse('$.restore_run', 'nothing', 'the id of the run whose snapshot is put back; "factory history" lists them');
+    refuse(
+      '$.restore_run',
+      'nothing',
+      'the id of the run whose snapshot is put back: the name of its execution, or as "factory history" lists them',
+    );
   }
   if (action !== 'restore' && input.restore_run !== undefined) {
     refuse(

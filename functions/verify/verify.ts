@@ -39,6 +39,7 @@ export async function verify({ runId }: { runId: string }, run: TaskRun): Promis
   ]);
   const differences = found.flat();
   if (differences.length > 0) throw disagreement(results ? 'VerificationFailed' : 'DriftFound', differences, plan);
+  if (results) await documents.verified.put({ at: new Date().toISOString() });
   return { status: 'agrees' };
 }
 

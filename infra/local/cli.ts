@@ -5,6 +5,8 @@ import { type Environment, parseConfiguration } from '../../functions/settings/c
 import { parseExecutionInput } from '../../functions/settings/execution-input.ts';
 import { printableJson } from '../../functions/text/printable.ts';
 import packageJson from '../../package.json' with { type: 'json' };
+import { Patience } from '../../functions/run/patience.ts';
+import { commandLine } from '../../functions/run/place.ts';
 import { confirmOnTerminal } from './confirm.ts';
 import { FileStore } from './file-store.ts';
 import { historyTable, readHistory } from './history.ts';
@@ -17,6 +19,9 @@ import { userFolder } from './user-folder.ts';
 
 /** Exit codes: succeeded or skipped, failed, bad input or configuration. */
 const exit = { success: 0, failure: 1, badInput: 2 };
+
+/** Two hours: who runs the command may be waiting for it. */
+const rollbackPatienceMs = 2 * 3_600_000;
 
 interface Options {
   input?: string;
@@ -93,11 +98,21 @@ export async function main(argv: readonly string[], environment: Environment): P
 
 async function runCommand(action: string, options: Options, environment: Environment): Promise<number> {
   const interruption = new AbortController();
-  const interrupt = () => {
-    // A second signal ends the process at once, as usual.
-    process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
-    process.stderr.write('\nInterrupted: leaving Harness as it was…\n');
-    interruption.abort();
+  const patience = new Patience(rollbackPatienceMs);
+  const { state } = options;
+  const isUsual = state === undefined || state === userFolder('state', environment);
+  const place = commandLine(isUsual ? [] : ['--state', state]);
+  const interrupt = (name: NodeJS.Signals) => {
+    if (!interruption.signal.aborted) {
+      process.stderr.write('\nInterrupted: leaving Harness as it was…\n');
+      interruption.abort();
+    } else if (patience.giveUp()) {
+      process.stderr.write('\nGiving up the rollback after this attempt. Interrupt once more to end at once.\n');
+    } else {
+      // As usual: the next signal, which is this one, ends the process.
+      process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
+      process.kill(process.pid, name);
+    }
   };
   process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
   const { signal } = interruption;
@@ -113,13 +128,11 @@ async function runCommand(action: string, options: Options, environment: Environ
     if (options.out !== undefined) await prepareReportFolder(options.out);
     // Loaded only now: bad input and --help need not wait for the engine.
     const [{ createLocalRuntime }, { run }] = await Promise.all([import('./local-runtime.ts'), import('./run.ts')]);
-    const runtime = createLocalRuntime(
-      configuration,
-      environment,
-      store,
-      (event) => progress.handle(event),
-      waitMs(options),
-    );
+    const runtime = createLocalRuntime(configuration, environment, store, (event) => progress.handle(event), {
+      lockWaitMs: waitMs(options),
+      place,
+      patience,
+    });
     const ask = process.stderr.isTTY && !options.yes;
     try {
       const report = await run({

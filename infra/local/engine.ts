@@ -3,7 +3,7 @@ import { StateMachine } from 'aws-local-stepfunctions';
 /** A workflow definition in Amazon States Language, as far as the engine looks into it. */
 export interface Definition {
   StartAt: string;
-  States: Record<string, { Type: string; ItemProcessor?: Definition }>;
+  States: Record<string, { Type: string; TimeoutSeconds?: number; ItemProcessor?: Definition }>;
 }
 
 /** How an execution ended, in the terms of Step Functions. */
@@ -13,6 +13,9 @@ export interface WorkflowOutcome {
   error?: string;
   cause?: string;
 }
+
+/** Pauses before the retries of a state, in milliseconds: for all of its retriers, or for each (-1: as defined). */
+export type RetryPauses = Readonly<Record<string, number | number[]>>;
 
 /** Calls a function by its placeholder (`PlanFunction`). */
 export type Invoke = (functionName: string, payload: unknown) => Promise<unknown>;
@@ -26,14 +29,15 @@ export async function runWorkflow(
   input: unknown,
   name: string,
   invoke: Invoke,
+  retryPausesMs: RetryPauses = {},
 ): Promise<WorkflowOutcome> {
   const handlers = Object.fromEntries(
     taskStates(definition).map((state) => [state, (parameters: LambdaParameters) => callLambda(parameters, invoke)]),
   );
   // Validated by the tests instead, for its start-up time.
-  const machine = new StateMachine(definition as never, { validationOptions: { noValidate: true } });
+  const machine = new StateMachine(withoutTimeouts(definition) as never, { validationOptions: { noValidate: true } });
   const execution = machine.run(input as never, {
-    overrides: { taskResourceLocalHandlers: handlers as never },
+    overrides: { taskResourceLocalHandlers: handlers as never, retryIntervalOverrides: retryPausesMs },
     // The engine's context knows only what it is given here.
     context: { Execution: { Id: name, Name: name, Input: input, StartTime: new Date().toISOString() } } as never,
   });
@@ -61,6 +65,18 @@ async function callLambda({ FunctionName, Payload }: LambdaParameters, invoke: I
     throw error;
   }
 }
+
+/** The time limits of tasks are those of Lambda functions. In one process a copy, or a question, may take longer. */
+function withoutTimeouts(definition: Definition): Definition {
+  const states = Object.entries(definition.States).map(([name, state]) => {
+    if (state.Type === 'Task') return [name, { ...state, TimeoutSeconds: longestTaskSeconds }];
+    return [name, state.ItemProcessor ? { ...state, ItemProcessor: withoutTimeouts(state.ItemProcessor) } : state];
+  });
+  return { ...definition, States: Object.fromEntries(states) as Definition['States'] };
+}
+
+/** 23 days: the engine's timers end at 2^31 ms, and a state without a limit would get one of 60 s. */
+const longestTaskSeconds = 2_000_000;
 
 function taskStates({ States }: Definition): string[] {
   return Object.entries(States).flatMap(([name, state]) => {

@@ -20,7 +20,7 @@ export function createLocalRuntime(
   environment: Environment,
   store: ObjectStore,
   onProgress: NonNullable<RuntimeParts['onProgress']>,
-  lockWaitMs = 0,
+  { lockWaitMs = 0, ...more }: { lockWaitMs?: number } & Pick<RuntimeParts, 'place' | 'patience'> = {},
 ): Runtime {
   const { callbackUrlSecret } = configuration;
   const aws = awsWhenNeeded(configuration);
@@ -33,6 +33,7 @@ export function createLocalRuntime(
     onProgress,
     lock: { waitMs: lockWaitMs, process: ownProcess },
     callbackTarget: callbackUrlSecret === undefined ? undefined : () => secret(callbackUrlSecret),
+    ...more,
   });
 }
 

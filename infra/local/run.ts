@@ -15,24 +15,33 @@ export interface RunOptions {
   confirm?: ((plan: Plan) => Promise<boolean>) | undefined;
   signal?: AbortSignal | undefined;
   runId?: string;
+  /** Before a rollback, or a report, that failed is tried again, in milliseconds: somebody may be watching. Default: 10 s. */
+  retryPauseMs?: number;
 }
 
 /** Runs the workflow once in this process and returns its report, whatever the outcome. */
-export async function run({ runtime, input, confirm, signal, runId = newRunId() }: RunOptions): Promise<Report> {
+export async function run(options: RunOptions): Promise<Report> {
+  const { runtime, input, confirm, signal, runId = newRunId(), retryPauseMs = 10_000 } = options;
   const definition = JSON.parse(readWorkflowDefinition()) as Definition;
   // A copy, or a person at the question, may take longer than a lock lives. What fails here, the next write notices.
   const renewal = setInterval(() => void renewLock(runId, runtime).catch(() => undefined), renewalMs).unref();
   let told: Report | undefined;
-  const outcome = await runWorkflow(definition, input, runId, async (functionName, payload) => {
+  const announced = new Set<string>();
+  const invoke = async (functionName: string, payload: unknown) => {
     const task = tasks[functionName];
     if (!task) throw new TypeError(`the workflow calls ${functionName}, which has no handler`);
     const news = announcements[functionName];
-    if (news !== undefined) runtime.progress({ kind: 'note', message: news });
+    // Once: a rollback that is tried again speaks for itself.
+    if (news !== undefined && !announced.has(functionName)) runtime.progress({ kind: 'note', message: news });
+    announced.add(functionName);
     const interruptible = signal && !uninterruptible.has(functionName);
     const result = await task(payload as never, { runtime, ...(interruptible && { signal }) });
-    if (functionName === 'ReportFunction') told = result as Report;
+    if (functionName === 'ReportFunction') told = withoutCause(result as Report);
     return functionName === 'PlanFunction' ? ask(result as object) : result;
-  }).finally(() => clearInterval(renewal));
+  };
+  // A report fails here for what lies on this machine, which no waiting mends.
+  const pauses = { Rollback: retryPauseMs, Report: Math.min(100, retryPauseMs) };
+  const outcome = await runWorkflow(definition, input, runId, invoke, pauses).finally(() => clearInterval(renewal));
   // The stored report is whole; the one that was returned is there even when it could not be stored.
   const report =
     (await runtime
@@ -55,6 +64,11 @@ export async function run({ runtime, input, confirm, signal, runId = newRunId() 
     });
     return { ...planned, route: 'report' };
   }
+}
+
+/** The cause is for the console of Step Functions. */
+function withoutCause({ cause: _, ...report }: Report & { cause?: string }): Report {
+  return report;
 }
 
 /** What is said when a step begins; copies speak for themselves. */

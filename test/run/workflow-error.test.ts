@@ -12,21 +12,39 @@ describe('the error behind a Catch', () => {
     expect(parseErrorCause({ Error: 'ImagesFailed', Cause: JSON.stringify(document) })).toEqual(document);
   });
 
+  const read = (Error: string, Cause?: string) => parseErrorCause({ Error, ...(Cause !== undefined && { Cause }) });
+
   it.each([
+    ['Lambda.TooManyRequestsException', 'Rate Exceeded.', 'LambdaThrottled', /throttled .*: Rate Exceeded/],
+    ['Sandbox.Timedout', '{"errorMessage":"Task timed out after 300.00 seconds"}', 'FunctionCrashed', /time limit/],
+    ['Lambda.Unknown', '{"errorMessage":"Task timed out after 900.00 seconds"}', 'FunctionCrashed', /time limit.*900/],
+    ['States.Timeout', undefined, 'FunctionCrashed', /time limit: States.Timeout: no reason given$/],
+    ['Runtime.OutOfMemory', 'Runtime exited', 'FunctionCrashed', /memory/],
     [
-      'a killed function',
-      'Lambda.Unknown',
-      '{"errorMessage":"Task timed out after 900.00 seconds"}',
-      'Lambda.Unknown: Task timed out after 900.00 seconds',
+      'Runtime.ExitError',
+      '{"errorMessage":"Error: Runtime exited with error: signal: killed"}',
+      'FunctionCrashed',
+      /memory/,
     ],
-    ['a state that timed out', 'States.Timeout', undefined, 'States.Timeout: no reason given'],
-    ['a cause that is text', 'Runtime.ExitError', 'signal: killed', 'Runtime.ExitError: signal: killed'],
-    ['a cause that is JSON of another kind', 'Oops', '[1]', 'Oops: [1]'],
-    ['a document that is not complete', 'Oops', '{"errorMessage":"{\\"name\\":\\"x\\"}"}', 'Oops: {"name":"x"}'],
-    ['null', 'Oops', 'null', 'Oops: null'],
-  ])('of %s keeps what was said', (_, Error, Cause, message) => {
-    const error = parseErrorCause({ Error, ...(Cause !== undefined && { Cause }) });
-    expect(error).toMatchObject({ name: 'UnexpectedError', message });
+    ['Runtime.ExitError', 'exit status 1', 'FunctionCrashed', /ended before it returned .*exit status 1$/],
+    ['Lambda.Unknown', 'no response', 'FunctionCrashed', /ended before/],
+    ['Lambda.ResourceNotReadyException', 'The function is inactive', 'LambdaUnavailable', /did not run .*inactive/],
+    ['Lambda.KMSAccessDeniedException', 'no', 'LambdaUnavailable', /KMSAccessDenied/],
+    // Of a copy that failed the workflow keeps the name alone.
+    ['StoreFailed', undefined, 'StoreFailed', /^StoreFailed: no reason given$/],
+  ])('%s (%s) is %s', (name, cause, expected, message) => {
+    const error = read(name, cause);
+    expect(error.name).toBe(expected);
+    expect(error.message).toMatch(message);
+    expect(error.hint).not.toBe('');
+  });
+
+  it.each([
+    ['a cause that is JSON of another kind', '[1]', 'Oops: [1]'],
+    ['a document that is not complete', '{"errorMessage":"{\\"name\\":\\"x\\"}"}', 'Oops: {"name":"x"}'],
+    ['null', 'null', 'Oops: null'],
+  ])('that nobody foresaw keeps what was said: %s', (_, cause, message) => {
+    expect(read('Oops', cause)).toMatchObject({ name: 'UnexpectedError', message });
   });
 
   it('is bounded', () => {

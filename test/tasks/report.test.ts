@@ -190,7 +190,9 @@ describe('the error', () => {
       images: [],
       error: error('InvalidInput'),
     });
-    expect(await runtime.run('early').report.get()).toEqual(document);
+    const { cause, ...written } = document;
+    expect(await runtime.run('early').report.get()).toEqual(written);
+    expect(cause).toContain('why\nNext: do');
     for (const input of [{ action: 7 }, null, [], 'reset']) {
       const odd = { runId: 'odd', state: { error: caught('InvalidInput'), input } };
       expect((await report(odd, { runtime, signal: undefined })).action).toBe('sync');

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { type Definition, runWorkflow, type WorkflowOutcome } from '../../infra/local/engine.ts';
+import { type Definition, type RetryPauses, runWorkflow, type WorkflowOutcome } from '../../infra/local/engine.ts';
 import { readWorkflowDefinition } from '../../infra/workflow-definition.ts';
 import { motoInstalled, type MotoEngine, startMotoEngine } from './moto-engine.ts';
 
@@ -8,6 +8,15 @@ import { motoInstalled, type MotoEngine, startMotoEngine } from './moto-engine.t
  * nearest to Step Functions that runs without an account. Outcome, order of calls and payloads must agree.
  */
 const definition = JSON.parse(readWorkflowDefinition()) as Definition;
+/** As in moto's engine, no retry waits. */
+const atOnce: RetryPauses = Object.fromEntries(allStates(definition).map(([name]) => [name, 0]));
+
+function allStates({ States }: Definition): [string, Definition['States'][string]][] {
+  return Object.entries(States).flatMap(([name, state]) => [
+    [name, state],
+    ...(state.ItemProcessor ? allStates(state.ItemProcessor) : []),
+  ]);
+}
 
 type Script = Record<string, (payload: Record<string, unknown>, call: number) => unknown>;
 
@@ -17,7 +26,7 @@ interface Branch {
   script?: Script;
   /** Calls in order: a function, with the image index for copies. */
   calls: string[];
-  outcome: { status: 'SUCCEEDED' } | { status: 'FAILED'; error: string };
+  outcome: { status: 'SUCCEEDED'; output?: unknown } | { status: 'FAILED'; error: string };
 }
 
 const failing =
@@ -39,7 +48,8 @@ const planned = (more: object) => () => ({
 function scriptedReport({ state }: Record<string, unknown>): unknown {
   const { error, rollbackError } = state as Record<string, { Error: string } | undefined>;
   const name = rollbackError?.Error ?? error?.Error;
-  return name === undefined ? { status: 'SUCCEEDED' } : { status: 'FAILED', error: { name, message: 'reported' } };
+  if (name === undefined) return { status: 'SUCCEEDED' };
+  return { status: 'FAILED', error: { name, message: 'reported' }, cause: 'reported' };
 }
 
 const ordinary: Script = {
@@ -57,6 +67,7 @@ const ordinary: Script = {
 };
 
 const copies = ['Copy 2', 'Copy 0', 'Copy 1'];
+const times = (n: number, call: string) => Array.from({ length: n }, () => call);
 const succeeded = { status: 'SUCCEEDED' } as const;
 const failed = (error: string) => ({ status: 'FAILED', error }) as const;
 
@@ -121,13 +132,36 @@ const branches: Branch[] = [
     outcome: failed('StoreFailed'),
   },
   {
-    does: 'a function that is throttled: is called again',
+    does: 'a function that is throttled for long: is called again',
     script: {
-      Plan: (_, call) => (call === 1 ? failing('Lambda.TooManyRequestsException')() : planned({})()),
+      Plan: (_, call) => (call <= 40 ? failing('Lambda.TooManyRequestsException')() : planned({})()),
       Gate: () => ({ route: 'verify' }),
     },
-    calls: ['Plan', 'Plan', 'Gate', 'Verify', 'Report'],
+    calls: [...times(41, 'Plan'), 'Gate', 'Verify', 'Report'],
     outcome: succeeded,
+  },
+  {
+    does: 'a function whose network Lambda took away: is called again until it is ready',
+    script: {
+      UpdateConfig: (_, call) => (call <= 10 ? failing('Lambda.ResourceNotReadyException')() : { status: 'updated' }),
+    },
+    calls: ['Plan', ...copies, 'Gate', 'Snapshot', ...times(11, 'UpdateConfig'), 'Verify', 'Report'],
+    outcome: succeeded,
+  },
+  {
+    does: 'a function that dies twice: is called again',
+    script: {
+      UpdateConfig: (_, call) => (call <= 2 ? failing('Sandbox.Timedout')() : { status: 'updated' }),
+      Verify: (_, call) => (call <= 2 ? failing('Runtime.ExitError')() : { status: 'agrees' }),
+    },
+    calls: ['Plan', ...copies, 'Gate', 'Snapshot', ...times(3, 'UpdateConfig'), ...times(3, 'Verify'), 'Report'],
+    outcome: succeeded,
+  },
+  {
+    does: 'a function that dies each time: its error ends the run',
+    script: { Snapshot: failing('Runtime.ExitError') },
+    calls: ['Plan', ...copies, 'Gate', ...times(3, 'Snapshot'), 'Report'],
+    outcome: failed('Runtime.ExitError'),
   },
   {
     does: 'a refused input: reported, nothing else is called',
@@ -160,6 +194,71 @@ const branches: Branch[] = [
     script: { UpdateConfig: failing('HarnessRejected'), Rollback: failing('RollbackFailed') },
     calls: ['Plan', ...copies, 'Gate', 'Snapshot', 'UpdateConfig', 'Rollback', 'Report'],
     outcome: failed('RollbackFailed'),
+  },
+  {
+    does: 'a rollback that does not run at first, whatever keeps it: is called again',
+    script: {
+      Verify: failing('VerificationFailed'),
+      Rollback: (_, call) => {
+        const errors = ['Lambda.ResourceNotReadyException', 'Runtime.ExitError', 'Sandbox.Timedout', 'StoreFailed'];
+        const error = errors[call % 5];
+        return call < 20 && error !== undefined ? failing(error)() : { status: 'rolled-back' };
+      },
+    },
+    calls: ['Plan', ...copies, 'Gate', 'Snapshot', 'UpdateConfig', 'Verify', ...times(4, 'Rollback'), 'Report'],
+    outcome: failed('VerificationFailed'),
+  },
+  {
+    does: 'a rollback that never runs: reported',
+    script: { Verify: failing('VerificationFailed'), Rollback: failing('Runtime.ExitError') },
+    calls: ['Plan', ...copies, 'Gate', 'Snapshot', 'UpdateConfig', 'Verify', ...times(31, 'Rollback'), 'Report'],
+    outcome: failed('Runtime.ExitError'),
+  },
+  {
+    does: 'a rollback that waits for Harness: is called until Harness answers',
+    script: {
+      Verify: failing('HarnessUnreachable'),
+      Rollback: (_, call) => (call <= 50 ? failing('RollbackPending')() : { status: 'rolled-back' }),
+    },
+    calls: ['Plan', ...copies, 'Gate', 'Snapshot', 'UpdateConfig', 'Verify', ...times(51, 'Rollback'), 'Report'],
+    outcome: failed('HarnessUnreachable'),
+  },
+  {
+    does: 'a report that fails at first: is called again, and a good run stays one',
+    script: {
+      Report: (payload, call) => (call <= 5 ? failing('Runtime.ExitError')() : scriptedReport(payload)),
+    },
+    calls: ['Plan', ...copies, 'Gate', 'Snapshot', 'UpdateConfig', 'Verify', ...times(6, 'Report')],
+    outcome: succeeded,
+  },
+  {
+    does: 'a report that never works: a good run stays one, and says so',
+    script: { Report: failing('StoreFailed') },
+    calls: ['Plan', ...copies, 'Gate', 'Snapshot', 'UpdateConfig', 'Verify', ...times(31, 'Report')],
+    outcome: { status: 'SUCCEEDED', output: { reason: expect.stringContaining('report could not be written') } },
+  },
+  {
+    does: 'a report of a failed run that never works: the run ends with its own error',
+    script: { Gate: failing('ImagesFailed'), Report: failing('StoreFailed') },
+    calls: ['Plan', ...copies, 'Gate', ...times(31, 'Report')],
+    outcome: failed('ImagesFailed'),
+  },
+  {
+    does: 'a report of a failed rollback that never works: the run ends as RollbackFailed',
+    script: {
+      UpdateConfig: failing('HarnessRejected'),
+      Rollback: failing('RollbackFailed'),
+      Report: failing('Sandbox.Timedout'),
+    },
+    calls: ['Plan', ...copies, 'Gate', 'Snapshot', 'UpdateConfig', 'Rollback', ...times(31, 'Report')],
+    outcome: failed('RollbackFailed'),
+  },
+  {
+    does: 'a run that was stopped: put back by another',
+    input: { recover_run: 'run-0' },
+    script: { Plan: planned({ route: 'rollback' }) },
+    calls: ['Plan', 'Rollback', 'Report'],
+    outcome: succeeded,
   },
   {
     does: 'verify failing after the switch: rolled back',
@@ -317,7 +416,7 @@ const inPairs = { status: 'SUCCEEDED', done: [1, 3, 0, 2, 4, 5], mostOpen: 2 };
 
 describe('every branch of the workflow', () => {
   const local = (branch: Branch) =>
-    observe(branch, (invoke) => runWorkflow(definition, inputOf(branch), 'run-1', invoke));
+    observe(branch, (invoke) => runWorkflow(definition, inputOf(branch), 'run-1', invoke, atOnce));
 
   it.each(branches)('$does', async (branch) => {
     const observed = await local(branch);
@@ -328,6 +427,30 @@ describe('every branch of the workflow', () => {
   it('copies the images of a wave at once, as many as may be, and the next wave after them', async () => {
     expect(await copyInPairs((invoke) => runWorkflow(definition, {}, 'run-1', invoke))).toEqual(inPairs);
   });
+
+  it('carries 1,000 copies that die, whatever they say, within the size of a state', async () => {
+    const images = Array.from({ length: 1_000 }, (_, index) => index);
+    const dying = Object.assign(new Error('x'.repeat(4_000)), { name: 'Lambda.TooManyRequestsException' });
+    const sizes: number[] = [];
+    let gate: unknown;
+    await runWorkflow(
+      definition,
+      {},
+      'run-1',
+      async (fn, payload) => {
+        sizes.push(Buffer.byteLength(JSON.stringify(payload)));
+        if (fn === 'PlanFunction') return planned({ waves: [images], maxConcurrency: 40 })();
+        if (fn === 'CopyFunction') throw dying;
+        if (fn === 'GateFunction') gate = payload;
+        if (fn === 'RollbackFunction' || fn === 'UpdateConfigFunction') throw new Error('x'.repeat(30_000));
+        return ordinary[fn.replace(/Function$/, '')]?.(payload as Record<string, unknown>, 1);
+      },
+      atOnce,
+    );
+    expect(gate).toMatchObject({ copies: [images.map((image) => ({ image, error: { Error: dying.name } }))] });
+    // https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
+    expect(Math.max(...sizes)).toBeLessThan(262_144);
+  }, 60_000);
 
   it('calls every function of the definition', async () => {
     const seen = new Set(branches.flatMap(({ calls }) => calls.map((call) => call.split(' ')[0])));

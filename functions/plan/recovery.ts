@@ -1,0 +1,83 @@
+import * as z from 'zod';
+import type { Plan, StoppedRun } from '../run/documents.ts';
+import { describeLock, takeLock } from '../run/lock.ts';
+import type { ExecutionEnd, Runtime } from '../runtime.ts';
+import { runIdPattern } from '../settings/execution-input.ts';
+import type { PlanResult } from './plan.ts';
+
+const recoveryInput = z.strictObject({ recover_run: z.string().regex(runIdPattern) });
+
+/**
+ * The run that is to be put back because its execution was stopped; `undefined` for any other input. Only the deployment
+ * itself, and who may start executions, says so: for the webhook and the command line the key does not exist.
+ */
+export function stoppedRunOf(input: unknown, { findExecution }: Runtime): string | undefined {
+  if (!findExecution) return undefined;
+  return recoveryInput.safeParse(input).data?.recover_run;
+}
+
+/**
+ * Takes the lock over from a run whose execution was stopped, so that functions of it that are still at work write nothing
+ * more, and plans the rollback of what it had switched. A run that has a report, or is under way, is left alone.
+ */
+export async function planRecovery(
+  runId: string,
+  stopped: string,
+  startedAt: Date,
+  runtime: Runtime,
+): Promise<PlanResult> {
+  const documents = runtime.run(stopped);
+  const planned = await documents.plan.find();
+  const head: Plan = {
+    runId,
+    action: planned?.action ?? 'sync',
+    startedAt: startedAt.toISOString(),
+    registry: planned?.registry ?? runtime.configuration.registry ?? { registry: '', prefix: '' },
+    modifyDefault: true,
+    onPartialFailure: 'abort',
+    referrers: 'off',
+    prune: false,
+    images: [],
+    changes: [],
+    kept: [],
+    unused: [],
+    warnings: [],
+  };
+  const result = { runId, waves: [], maxConcurrency: 1, scan: false, prune: false };
+  const skip = async (reason: string): Promise<PlanResult> => {
+    await runtime.run(runId).plan.put({ ...head, skipped: `run ${stopped} is not put back: ${reason}` });
+    return { ...result, route: 'report' };
+  };
+
+  if (await documents.report.find()) return skip('it has a report');
+  if (planned?.recovers) return skip('it was itself putting back another run');
+  const execution = await runtime.findExecution?.(stopped);
+  if (!execution) return skip('there is no such execution');
+  if (!over.has(execution.status)) return skip(`its execution is ${execution.status}`);
+  const { by } = (await documents.recovery.find()) ?? {};
+  const other = by === undefined || by === runId ? undefined : await runtime.findExecution?.(by);
+  if (other?.status === 'RUNNING') return skip(`run ${by} is at work on that`);
+
+  const noted = await documents.lock.find();
+  if (noted) {
+    const from = [stopped, ...(by === undefined ? [] : [by])];
+    const { holder } = await takeLock({ runId, action: head.action, from }, noted.accountId, runtime);
+    if (holder) return skip(describeLock(holder));
+  }
+  await documents.recovery.put({ by: runId });
+  const verified = (await documents.verified.find()) !== undefined;
+  const recovers: StoppedRun = { runId: stopped, ended: howItEnded(execution), verified };
+  await runtime.run(runId).plan.put({ ...head, recovers });
+  const switched = !verified && (await documents.snapshot.find()) !== undefined;
+  return { ...result, route: switched ? 'rollback' : 'report' };
+}
+
+const over: ReadonlySet<string> = new Set(['ABORTED', 'TIMED_OUT', 'FAILED', 'SUCCEEDED']);
+
+function howItEnded({ status, error, cause }: ExecutionEnd): string {
+  const why = [error, cause?.slice(0, 500)].filter(Boolean).join(': ');
+  const said = why === '' ? '' : ` (${why})`;
+  if (status === 'ABORTED') return `somebody stopped the execution${said}; Step Functions does not record who`;
+  if (status === 'TIMED_OUT') return `the execution ran longer than the workflow allows${said}`;
+  return `the execution ended without a report${said}`;
+}
