@@ -20,11 +20,12 @@ export function assertProps(scope: Construct, props: HarnessCiImageFactoryProps)
   ];
   if (problems.length === 0) return;
   const count = `${problems.length} problem${problems.length === 1 ? '' : 's'}`;
-  // In the message, because that is all that CDK shows of an error.
-  const message = [`the props of ${scope.node.path} have ${count}`, ...describeProblems(problems)].join('\n');
-  throw new FactoryError('InvalidConfiguration', message, {
+  const error = new FactoryError('InvalidConfiguration', `the props of ${scope.node.path} have ${count}`, {
     hint: 'Correct the props; HarnessCiImageFactoryProps describes them all.',
   });
+  // CDK shows nothing of an error but its message.
+  error.message = [error.message, ...describeProblems(problems)].join('\n');
+  throw error;
 }
 
 /** What is wrong with the environment that the functions would get. */

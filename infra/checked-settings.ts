@@ -3,6 +3,7 @@ import { parseEcrHost } from '../functions/aws/ecr.ts';
 import { FactoryError, type Problem } from '../functions/errors.ts';
 import { type Environment, parseConfiguration } from '../functions/settings/configuration.ts';
 import { render } from '../functions/settings/problems.ts';
+import { withoutScheme } from '../functions/settings/registry-location.ts';
 
 /**
  * What is wrong with settings, each by its environment variable: what the functions would refuse when they start, and what
@@ -52,5 +53,5 @@ function ecrProblems(environment: Environment, account: string): Problem[] {
 
 /** Of a registry `host[:port][/prefix]`, when it is ECR. */
 function ecrAccount(location: string): string | undefined {
-  return parseEcrHost(location.trim().replace(/\/.*$/, ''))?.accountId;
+  return parseEcrHost(withoutScheme(location.trim()).replace(/\/.*$/, ''))?.accountId;
 }

@@ -15,6 +15,7 @@ import {
 import { PolicyStatement, type Role } from 'aws-cdk-lib/aws-iam';
 import type { Construct } from 'constructs';
 import { parseEcrHost } from '../functions/aws/ecr.ts';
+import { withoutScheme } from '../functions/settings/registry-location.ts';
 import { acceptWildcard } from './accepted-finding.ts';
 import type { HarnessCiImageFactoryProps } from './harness-ci-image-factory-props.ts';
 
@@ -98,7 +99,7 @@ export function addVpcEndpoints(
 /** Whether a registry `host[:port][/prefix]` is ECR of the region; of what is known at deployment only, whether it may be. */
 function isEcrOf(region: string, name: string): boolean {
   if (Token.isUnresolved(name)) return name.includes('.dkr.ecr.');
-  const registry = parseEcrHost(name.replace(/\/.*$/, ''));
+  const registry = parseEcrHost(withoutScheme(name).replace(/\/.*$/, ''));
   return registry !== undefined && (registry.region === region || Token.isUnresolved(region));
 }
 

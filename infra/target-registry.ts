@@ -1,7 +1,7 @@
 import { Stack } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
 import { parseEcrHost } from '../functions/aws/ecr.ts';
-import { parseRegistryLocation } from '../functions/oci/reference.ts';
+import { registryLocation } from '../functions/settings/registry-location.ts';
 
 /** Where images go. */
 export interface TargetRegistry {
@@ -29,7 +29,7 @@ export function targetRegistry(scope: Construct, name: string | undefined): Targ
 
   if (name === undefined)
     return { name: `${account}.dkr.ecr.${region}.${urlSuffix}`, ecr: target({ accountId: account, region }, '') };
-  const { registry, prefix } = parseRegistryLocation(name);
+  const { registry, prefix } = registryLocation(name);
   const host = parseEcrHost(registry);
   return { name, ecr: host && target(host, prefix && `${prefix}/`) };
 }

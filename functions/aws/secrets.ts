@@ -1,6 +1,7 @@
 import { GetSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { FactoryError } from '../errors.ts';
+import { misplacedIn } from '../text/plain-text.ts';
 import { clientConfig } from './client-config.ts';
 import { awsReason } from './failure-reason.ts';
 
@@ -90,6 +91,12 @@ async function fetchSecret(nameOrArn: string, client: SecretsManagerClient): Pro
   if (value === '')
     throw new FactoryError('InvalidConfiguration', `the secret ${nameOrArn} holds no text`, {
       hint: 'Store the value as text (SecretString), not as binary.',
+    });
+  // A document may hold anything; a value by itself is a key, a token or a URL.
+  const misplaced = value.startsWith('{') ? undefined : misplacedIn(value);
+  if (misplaced !== undefined)
+    throw new FactoryError('InvalidConfiguration', `the secret ${nameOrArn} holds ${misplaced}`, {
+      hint: 'Store the value itself in the secret, without quotes and placeholders.',
     });
   return value;
 }

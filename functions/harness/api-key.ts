@@ -1,16 +1,17 @@
 import { FactoryError } from '../errors.ts';
+import { misplacedIn } from '../text/plain-text.ts';
 
 /** A Harness API key. Private, so that neither `inspect` nor `JSON.stringify` shows it. */
 export class ApiKey {
   readonly #key: string;
 
-  /** @throws {FactoryError} `InvalidConfiguration` when the text cannot be sent as a header. */
+  /** @throws {FactoryError} `InvalidConfiguration` when the text is no key that can be sent as a header. */
   constructor(text: string) {
-    // Secrets read from files and consoles tend to end in a newline.
+    // Secrets read from files and consoles tend to end in a newline, or to begin with a byte order mark.
     this.#key = text.trim();
-    if (!/^[\x21-\x7e]+$/.test(this.#key)) {
-      const found = this.#key === '' ? 'nothing' : 'blanks or characters outside ASCII';
-      const allowed = 'a personal access token (pat.…) or service account token (sat.…)';
+    const found = flawIn(this.#key);
+    if (found !== undefined) {
+      const allowed = 'a personal access token (pat.…) or service account token (sat.…), without quotes';
       throw new FactoryError('InvalidConfiguration', `Harness API key: found ${found}, allowed is ${allowed}`, {
         hint: 'Put the token alone into HARNESS_API_KEY, or into the secret that HARNESS_API_KEY_SECRET names.',
         problems: [{ path: 'HARNESS_API_KEY', found, allowed }],
@@ -30,4 +31,15 @@ export class ApiKey {
     // A short last part is no secret worth the name, and would blot out ordinary words.
     return secret.length < 8 ? withoutKey : withoutKey.replaceAll(secret, '***');
   }
+}
+
+/** What the text is instead of a key; nothing of it is repeated. */
+function flawIn(text: string): string | undefined {
+  if (text === '') return 'nothing';
+  const misplaced = misplacedIn(text);
+  if (misplaced !== undefined) return misplaced;
+  if (/^[{[]/.test(text)) return 'a JSON document: one with several entries needs one that is named apiKey';
+  const prefix = /^(?:Bearer\b|(?:x-api-key|authorization) *:|HARNESS_API_KEY *=)/i.exec(text)?.[0];
+  if (prefix !== undefined) return `a key behind "${prefix}"`;
+  return /^[\x21-\x7e]+$/.test(text) ? undefined : 'blanks, line breaks or characters outside ASCII';
 }

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls';
 import { isNativeError } from 'node:util/types';
+import { TextError, withoutMark } from '../text/plain-text.ts';
 import { NetworkError } from './network-error.ts';
 
 /**
@@ -35,9 +36,13 @@ function hostFolder(folder: string, host: string): string | undefined {
   return name === undefined ? undefined : join(folder, name);
 }
 
+function readPem(path: string): Buffer {
+  return attempt(path, () => Buffer.from(withoutMark(readFileSync(path))));
+}
+
 /** A CA that is none would be ignored, and the certificates of all its hosts refused. */
 function readCa(path: string): Buffer {
-  const ca = attempt(path, () => readFileSync(path));
+  const ca = readPem(path);
   attempt(path, () => new X509Certificate(ca), 'it is not a certificate in PEM');
   return ca;
 }
@@ -45,8 +50,8 @@ function readCa(path: string): Buffer {
 /** A client certificate `<stem>.cert` with its key `<stem>.key`. */
 function readClient(stem: string): { cert: Buffer; key: Buffer } {
   const [certPath, keyPath] = [`${stem}.cert`, `${stem}.key`];
-  const cert = attempt(certPath, () => readFileSync(certPath));
-  const key = attempt(keyPath, () => readFileSync(keyPath));
+  const cert = readPem(certPath);
+  const key = readPem(keyPath);
   const certificate = attempt(certPath, () => new X509Certificate(cert), 'it is not a certificate in PEM');
   const privateKey = attempt(
     keyPath,
@@ -65,6 +70,7 @@ function attempt<T>(path: string, work: () => T, reason?: string): T {
     return work();
   } catch (error) {
     if (error instanceof NetworkError) throw error;
+    if (error instanceof TextError) throw unusable(path, error.message);
     const code = isNativeError(error) && 'code' in error ? String(error.code) : 'unknown';
     throw unusable(path, reason === undefined ? code : `${reason}, ${code}`);
   }

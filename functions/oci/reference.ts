@@ -148,7 +148,8 @@ export function atDockerHub(reference: Reference): Reference {
     : reference;
 }
 
-function looksLikeRegistry(component: string): boolean {
+/** Tells a registry's host from the first component of a path (distribution/reference, `splitDockerDomain`). */
+export function looksLikeRegistry(component: string): boolean {
   return component === 'localhost' || component.includes('.') || component.includes(':');
 }
 

@@ -1,11 +1,14 @@
 import { isAbsolute } from 'node:path';
 import * as z from 'zod';
 import { FactoryError, type Problem } from '../errors.ts';
+import { ApiKey } from '../harness/api-key.ts';
 import { parseBaseUrl } from '../harness/base-url.ts';
 import { parseRegistryLocation, ReferenceSyntaxError, type RegistryLocation } from '../oci/reference.ts';
+import { misplacedIn } from '../text/plain-text.ts';
 import { parseCron, parseTimeZone } from './cron.ts';
 import { sourceLocation } from './official-sources.ts';
 import { reasonOf, render } from './problems.ts';
+import { registryLocation } from './registry-location.ts';
 
 /** What a deployment (or the environment of a local run) sets for all its runs. */
 export interface Configuration {
@@ -90,7 +93,11 @@ const readers = {
     'the account id: letters, digits, "_" and "-"',
     matching(/^[A-Za-z0-9_-]{1,128}$/),
   ),
-  harnessApiKey: variable('HARNESS_API_KEY', 'an API key (pat.… or sat.…) in one line', matching(/^[\u0021-\u007e]+$/)),
+  harnessApiKey: variable('HARNESS_API_KEY', 'an API key (pat.… or sat.…) in one line, without quotes', (text) => {
+    // Refuses what cannot be a key, and says what it is without repeating it.
+    void new ApiKey(text);
+    return text;
+  }),
   harnessApiKeySecret: variable(
     'HARNESS_API_KEY_SECRET',
     'the name or ARN of a Secrets Manager secret',
@@ -108,7 +115,7 @@ const readers = {
     'the reference of a Harness connector, such as account.harnessImage',
     matching(connectorReference),
   ),
-  registry: variable('REGISTRY_NAME', 'host[:port][/prefix]', parseRegistryLocation),
+  registry: variable('REGISTRY_NAME', 'host[:port][/prefix]', registryLocation),
   sources: variable(
     'SOURCE_REGISTRY',
     'a comma-separated list of dockerhub, gar, ecr-public, host[:port][/prefix]',
@@ -252,13 +259,17 @@ type Reader<T> = (environment: Environment) => Outcome<T>;
 /** An empty variable counts as absent: that is how shells and CI systems unset one. */
 function variable<T>(name: string, allowed: string, parse: (text: string) => T): Reader<T> {
   return (environment) => {
+    // A byte order mark counts as white space.
     const text = environment[name]?.trim();
     if (text === undefined || text === '') return { absent: true };
+    const misplaced = misplacedIn(text);
+    if (misplaced !== undefined) return { problem: { path: name, found: misplaced, allowed } };
     try {
       return { value: parse(text) };
     } catch (error) {
-      if (secret.has(name)) return { problem: { path: name, found: '(not shown)', allowed } };
       const reason = reasonOf(error);
+      // The reason names what a secret is instead, and repeats nothing of it.
+      if (secret.has(name)) return { problem: { path: name, found: reason ?? '(not shown)', allowed } };
       return { problem: { path: name, found: render(text), allowed, ...(reason !== undefined && { reason }) } };
     }
   };

@@ -6,7 +6,6 @@ import {
   type ImageName,
   isRepositoryName,
   parseImageName,
-  parseRegistryLocation,
   parseTagOrDigest,
   type RegistryLocation,
   tagOrDigest,
@@ -16,6 +15,7 @@ import type { ReferrersPolicy } from '../oci/referrers.ts';
 import type { Configuration } from './configuration.ts';
 import { sourceLocation } from './official-sources.ts';
 import { problemsOf } from './problems.ts';
+import { registryLocation } from './registry-location.ts';
 import { impossibleScans, scanKeys, type ScanSettings, scanSettings } from './scan-settings.ts';
 import { bool, choice, globs, listOf, parsed, text, wholeNumber } from './value-schemas.ts';
 
@@ -55,7 +55,7 @@ export interface RunSettings {
 export const runIdPattern =
   /^(?!\.{1,2}$)[^\s<>{}[\]?*"#%\\^|~`$&,;:/\p{Cc}\p{Cs}\uFFFE\uFFFF\u{10000}-\u{10FFFF}]{1,80}$/u;
 
-const location = (allowed: string) => parsed(allowed, parseRegistryLocation);
+const location = (allowed: string) => parsed(allowed, registryLocation);
 
 /** More than any account has; each is looked up at its source. */
 const maxExtraImages = 1_000;

@@ -1,4 +1,11 @@
-import { parseRegistryLocation, type RegistryLocation } from '../oci/reference.ts';
+import {
+  looksLikeRegistry,
+  parseRegistryLocation,
+  ReferenceSyntaxError,
+  type RegistryLocation,
+} from '../oci/reference.ts';
+import { nearest } from '../text/nearest.ts';
+import { registryLocation } from './registry-location.ts';
 
 /** Where Harness publishes its images (https://developer.harness.io, "Harness CI images"); each path mirrors Docker Hub's. */
 const officialSources: Readonly<Record<string, string>> = {
@@ -7,9 +14,19 @@ const officialSources: Readonly<Record<string, string>> = {
   'ecr-public': 'public.ecr.aws/harness',
 };
 
+/** What people call them besides. */
+const otherNames: Readonly<Record<string, string>> = { ecr: 'ecr-public', docker: 'dockerhub', hub: 'dockerhub' };
+
 /** The source that is named `gar`, `ecr-public`, `dockerhub`, or by its own address. Throws `ReferenceSyntaxError`. */
 export function sourceLocation(name: string): RegistryLocation {
-  return parseRegistryLocation((Object.hasOwn(officialSources, name) && officialSources[name]) || name);
+  const official = Object.hasOwn(officialSources, name) ? officialSources[name] : undefined;
+  if (official !== undefined) return parseRegistryLocation(official);
+  const [host = ''] = name.split('/');
+  const [meant] = looksLikeRegistry(host)
+    ? []
+    : nearest(host, [...Object.keys(officialSources), ...Object.keys(otherNames)]);
+  if (meant === undefined) return registryLocation(name);
+  throw new ReferenceSyntaxError(`did you mean ${JSON.stringify(otherNames[meant] ?? meant)}?`);
 }
 
 export const officialLocations: readonly RegistryLocation[] = Object.keys(officialSources).map(sourceLocation);

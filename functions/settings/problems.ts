@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import { FactoryError, type Problem } from '../errors.ts';
 import { ReferenceSyntaxError } from '../oci/reference.ts';
+import { printable } from '../text/printable.ts';
 
 const foundLimit = 80;
 const reasonLimit = 200;
@@ -82,6 +83,6 @@ function withoutUserinfo(word: string): string {
 export function describeProblems(problems: readonly Problem[] = []): string[] {
   return problems.map(({ path, found, allowed, reason }) => {
     const why = reason === undefined ? '' : ` (${reason})`;
-    return `  ${path}: found ${found}${why}; allowed: ${allowed}`;
+    return `  ${printable(`${path}: found ${found}${why}; allowed: ${allowed}`, Infinity)}`;
   });
 }

@@ -1,14 +1,42 @@
-/** Bytes or a value that is not the text it should be. The message says what it is instead: "UTF-16, not UTF-8". */
+/** Bytes that are not the text they should be. The message says what they are instead: "UTF-16, not UTF-8". */
 export class TextError extends Error {}
 
 /** Decodes UTF-8, with or without a byte order mark. Throws `TextError`. */
 export function decodeText(bytes: Uint8Array): string {
-  // Windows PowerShell redirects output, and Notepad saves "Unicode", as UTF-16.
-  if ((bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff) || bytes.includes(0))
-    throw new TextError('UTF-16, not UTF-8');
+  const plain = withoutMark(bytes);
+  // UTF-16 without a mark.
+  if (plain.includes(0)) throw utf16();
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    return new TextDecoder('utf-8', { fatal: true }).decode(plain);
   } catch {
     throw new TextError('not UTF-8');
   }
+}
+
+/** Takes the byte order mark of UTF-8 off. Throws `TextError` for that of UTF-16. */
+export function withoutMark<T extends Uint8Array>(bytes: T): T | Uint8Array {
+  // Windows PowerShell redirects output, and Notepad saves "Unicode", as UTF-16.
+  if ((bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff)) throw utf16();
+  return bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? bytes.subarray(3) : bytes;
+}
+
+function utf16(): TextError {
+  return new TextError('UTF-16, not UTF-8');
+}
+
+const placeholders: readonly (readonly [pattern: RegExp, shown: string])[] = [
+  [/\$\{/, 'an unexpanded ${…}'],
+  [/\$\(/, 'an unexpanded $(…)'],
+  [/<\+/, 'an unresolved Harness expression (<+…>)'],
+  [/\{\{/, 'an unexpanded {{…}}'],
+  [/^\$[A-Za-z_]\w*$/, 'an unexpanded $NAME'],
+  [/^%\w+%$/, 'an unexpanded %NAME%'],
+];
+const quotes: ReadonlySet<string> = new Set(['""', "''", '``', '“”', '‘’', '„“', '«»']);
+
+/** Names what stands around a value, or in its place, without quoting it; `undefined` when it may be the value. */
+export function misplacedIn(value: string): string | undefined {
+  // `docker run --env-file` and other readers of such files leave the quotes in the value.
+  if (value.length > 1 && quotes.has(value.slice(0, 1) + value.slice(-1))) return 'a value in quotes';
+  return placeholders.find(([pattern]) => pattern.test(value))?.[1];
 }

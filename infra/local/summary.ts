@@ -65,11 +65,7 @@ function strainOf({ host, throttles, pauses, pulls }: RegistryCounts): string[] 
 export function describeError({ name, message, hint, problems }: ErrorDocument): string {
   // Not cut short: a message may list every image or field with its reason.
   const whole = (text: string) => printable(text, Infinity);
-  return [
-    whole(`${name}: ${message}`),
-    ...describeProblems(problems).map((line) => `  ${whole(line)}`),
-    whole(`Hint: ${hint}`),
-  ].join('\n');
+  return [whole(`${name}: ${message}`), ...describeProblems(problems), whole(`Hint: ${hint}`)].join('\n');
 }
 
 /** What a run is about to change, for the question before it. */

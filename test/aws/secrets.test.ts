@@ -48,6 +48,22 @@ import { startScriptedAws } from './scripted-aws.ts';
     expect(await stored('{"auths":{}}')).toBe('{"auths":{}}');
     expect(await stored('{not json')).toBe('{not json');
     expect(await stored(' pat.a.b.c\n')).toBe('pat.a.b.c');
+    expect(await stored('\ufeffpat.a.b.c')).toBe('pat.a.b.c');
+    expect(await stored('\ufeff{"HARNESS_API_KEY":"pat.a.b.c"}')).toBe('pat.a.b.c');
+  });
+
+  it.each([
+    ['"pat.a.b.hunter2222"', 'a value in quotes'],
+    ['{"key":"${KEY}"}', 'an unexpanded ${…}'],
+    ['<+secrets.getValue("hunter2222")>', 'an unresolved Harness expression'],
+  ])('refuses %s, and names what it is without repeating it', async (text, what) => {
+    const { Name } = await store(text);
+    const error: unknown = await readSecret(Name, { client }).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({
+      name: 'InvalidConfiguration',
+      message: expect.stringContaining(`the secret ${Name} holds ${what}`),
+    });
+    expect(JSON.stringify(error)).not.toContain('hunter2222');
   });
 
   it('reads a secret once, and again when told to', async () => {

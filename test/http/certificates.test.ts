@@ -111,6 +111,12 @@ const closing: (() => unknown)[] = [];
     expect(await get(port, certsFolder({ [`registry.test:${port}/ca.crt`]: ours.cert }))).toBe('nobody');
   });
 
+  it('is trusted by a CA whose file begins with a byte order mark', async () => {
+    const port = await serve();
+    const cert = Buffer.concat([Buffer.from('\ufeff'), Buffer.from(ours.cert)]);
+    expect(await get(port, certsFolder({ [`registry.test:${port}/ca.crt`]: cert }))).toBe('nobody');
+  });
+
   it('is trusted by any of several CAs', async () => {
     const port = await serve();
     const at = `registry.test:${port}`;
@@ -196,6 +202,11 @@ const closing: (() => unknown)[] = [];
       'a client key with a passphrase',
       (at) => ({ [`${at}/client.cert`]: ada.cert, [`${at}/client.key`]: encrypted() }),
       /\/client\.key \(it is encrypted/,
+    ],
+    [
+      'a CA in UTF-16',
+      (at) => ({ [`${at}/ca.crt`]: Buffer.from(`\ufeff${ours.cert.toString()}`, 'utf16le') }),
+      /ca\.crt \(UTF-16, not UTF-8\)/,
     ],
     [
       'a key of another certificate',

@@ -312,6 +312,12 @@ describe('bad input ends with exit code 2, before any network call', () => {
   });
 });
 
+it('takes a registry that was pasted as an address', async () => {
+  const stdin = JSON.stringify({ registry: `https://${setting.target.host}/pasted/`, include_fields: ['addonTag'] });
+  expect(await setting.factory(['sync', '--input', '-'], { stdin })).toMatchObject({ code: 0 });
+  expect(setting.overrides()).toEqual({ addonTag: `${setting.target.host}/pasted/harness/ci-addon:1.18.22` });
+});
+
 describe('a run that fails exits with 1, says what failed and what to do, and leaves Harness as it was', () => {
   afterEach(() => {
     expect(setting.overrides()).toEqual({});

@@ -79,6 +79,62 @@ describe('"auths" of a Docker config', () => {
 });
 
 it.each([
+  ['a user and password', { username: 'ada', password: 's3cret' }, /none of auths.*a login without the name/],
+  ['an old .dockercfg', { 'r.io': { auth: 's3cret' } }, /none of auths.*\.dockercfg/],
+  ['an old .dockercfg of a host of one word', { registry: { username: 's3cret' } }, /none of auths.*\.dockercfg/],
+  ['a Kubernetes secret', { '.dockerconfigjson': 's3cret' }, /none of auths.*a Kubernetes secret/],
+  ['a Kubernetes manifest', { apiVersion: 'v1', kind: 'Secret', data: {} }, /none of auths.*a Kubernetes manifest/],
+  ['something else', { registries: { 'r.io': 's3cret' } }, /none of auths/],
+  ['a misspelt "auths"', { auth: { 'r.io': { auth: 's3cret' } } }, /"auth", which is none of auths/],
+  ['a misspelt "credsStore"', { auths: {}, credStore: 's3cret' }, /"credStore", which is none of auths/],
+  ['a misspelt "credHelpers"', { credentialHelpers: { 'r.io': 's3cret' } }, /"credentialHelpers", which is none of/],
+  ['base64 of the document', Buffer.from('{"auths": {}}').toString('base64'), /base64 of the document/],
+  ['an unexpanded variable', '${DOCKER_CONFIG_JSON}', /an unexpanded \$\{…\}/],
+  ['user:password', 'ada:s3cret', /not JSON/],
+  ['YAML', 'auths:\n  r.io:\n    auth: s3cret', /not JSON/],
+])('a document of another shape is named, not taken for no credentials: %s', (_, config, message) => {
+  const text = typeof config === 'string' ? config : JSON.stringify(config);
+  let error: unknown;
+  try {
+    dockerConfigCredentials(text, 'my config.json');
+  } catch (thrown) {
+    error = thrown;
+  }
+  expect(error).toMatchObject({
+    name: 'InvalidConfiguration',
+    message: expect.stringMatching(message),
+    hint: expect.stringContaining('"auths"'),
+  });
+  expect(everything(error)).not.toContain('s3cret');
+});
+
+it.each([
+  {},
+  { detachKeys: 'ctrl-e', currentContext: 'default' },
+  { auths: null, credHelpers: null },
+  { proxies: { default: { httpProxy: 'http://proxy.example' } } },
+  { auths: {}, 'a setting of another version': true },
+])('a config.json without credentials is one: %j', (config) => {
+  expect(() => dockerConfigCredentials(JSON.stringify(config), 'my config.json')).not.toThrow();
+});
+
+it.each([
+  ['text that is not encoded', { auth: 'ada:s3cret' }, 'is not base64 of user:password'],
+  ['base64 of a line that echo ended', { auth: base64('ada:s3cret\n') }, 'holds a line break'],
+  ['a placeholder', { auth: '${AUTH}' }, 'is an unexpanded ${…}'],
+  ['a user without a password', { username: 'ada' }, 'a user without a password'],
+  ['a placeholder for a password', { username: 'ada', password: '${PASSWORD}' }, 'an unexpanded placeholder'],
+])('an entry is refused where it is %s, when its registry is asked for', async (_, entry, what) => {
+  const error = await credentials({ auths: { 'r.io': entry } }, 'r.io').catch((e: unknown) => e);
+  expect(error).toMatchObject({
+    name: 'InvalidConfiguration',
+    message: expect.stringMatching(new RegExp(`r\\.io.*${RegExp.escape(what)}`)),
+  });
+  expect(everything(error)).not.toContain('s3cret');
+  expect(await credentials({ auths: { 'r.io': entry } }, 'other.io')).toBeUndefined();
+});
+
+it.each([
   ['not JSON', '{"auths": {"r.io": {"auth": "s3cret'],
   ['not an object', '["s3cret"]'],
   ['null', 'null'],

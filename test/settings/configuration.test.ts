@@ -138,7 +138,14 @@ describe('every variable', () => {
     ['ORG_ID', '1x'],
     ['PROJECT_ID', 'a/b'],
     ['CONTAINER_REGISTRY_CONNECTOR', 'project.x'],
-    ['REGISTRY_NAME', 'https://reg.example'],
+    ['REGISTRY_NAME', 'http://reg.example'],
+    ['REGISTRY_NAME', 'fairwinds'],
+    ['REGISTRY_NAME', '"reg.example"'],
+    ['REGISTRY_NAME', '${HOST}/mirror'],
+    ['HARNESS_API_KEY', '"sat.a.b.hunter2222"'],
+    ['HARNESS_API_KEY', 'Bearer sat.a.b.hunter2222'],
+    ['HARNESS_ACCOUNT_ID', '<+account.identifier>'],
+    ['SOURCE_REGISTRY', 'GAR'],
     ['REGISTRY_NAME', 'user:hunter2222@reg.example'],
     ['SOURCE_REGISTRY', 'gar,a/../b'],
     ['SOURCE_REGISTRY', ','],
@@ -178,11 +185,24 @@ describe('problems', () => {
   it.each([
     ['REGISTRY_NAME', 'registry.example.com/Mirror', '"Mirror" is not a path component'],
     ['INSECURE_REGISTRIES', 'registry.example.com/x', 'has a path'],
-    ['SOURCE_REGISTRY', 'gar,https://x.example', 'it is a URL'],
+    ['SOURCE_REGISTRY', 'gar,http://x.example', 'it is a URL'],
+    ['SOURCE_REGISTRY', 'gar,docker_hub', 'did you mean "dockerhub"?'],
+    ['REGISTRY_NAME', 'fairwinds/x', '"fairwinds" is no host of a registry'],
     ['HARNESS_URL', 'https://app.harness.io/?a=1', 'a query or fragment after'],
   ])('of %s come with the reason of its parser', (name, value, reason) => {
     const [problem] = problemsOf({ HARNESS_API_KEY: 'sat.acct1.id.secret', [name]: value });
     expect(problem).toMatchObject({ path: name, reason: expect.stringContaining(reason) });
+  });
+
+  it.each([
+    ['HARNESS_API_KEY', "'sat.a.b.hunter2222'", 'a value in quotes'],
+    ['HARNESS_API_KEY', 'Bearer sat.a.b.hunter2222', 'a key behind "Bearer"'],
+    ['CALLBACK_URL_SECRET', '${CALLBACK}', 'an unexpanded ${…}'],
+    ['HARNESS_URL', '"https://app.harness.io"', 'a value in quotes'],
+    ['SCHEDULE', '$(SCHEDULE)', 'an unexpanded $(…)'],
+  ])('of %s say what stands there instead of a value: %j', (name, value, found) => {
+    const environment = { HARNESS_API_KEY: 'sat.acct1.id.secret', [name]: value };
+    expect(problemsOf(environment)).toMatchObject([{ path: name, found }]);
   });
 
   it('are told all at once', () => {

@@ -149,7 +149,8 @@ const bad: [string, unknown, string?][] = [
   ['action', null],
   ['registry', ''],
   ['registry', 7],
-  ['registry', 'https://reg.example'],
+  ['registry', 'http://reg.example'],
+  ['registry', 'fairwinds'],
   ['registry', 'reg.example/../x'],
   ['registry', 'reg.example/a b'],
   ['registry', 'reg.example/a\u0000'],
@@ -257,7 +258,12 @@ describe('every key', () => {
 describe('the reason of the parser', () => {
   it.each<[string, unknown, string, RegExp]>([
     ['registry', 'registry.example.com/Mirror', '$.registry', /"Mirror" is not a path component \(lower-case/],
-    ['registry', 'https://registry.example.com', '$.registry', /it is a URL/],
+    ['registry', 'http://registry.example.com', '$.registry', /it is a URL/],
+    ['registry', 'fairwinds', '$.registry', /neither a dot nor a port/],
+    ['source_registry', 'GAR', '$.source_registry', /did you mean "gar"/],
+    ['source_registry', ['gar', 'DockerHub'], '$.source_registry[1]', /did you mean "dockerhub"/],
+    ['source_registry', 'ecr', '$.source_registry', /did you mean "ecr-public"/],
+    ['source_registry', 'quay', '$.source_registry', /neither a dot nor a port/],
     ['registry', 'registry.example.com:99999', '$.registry', /port 99999 is not between 1 and 65535/],
     ['source_registry', ['gar', 'registry.example.com/a//b'], '$.source_registry[1]', /"" is not a path component/],
     ['extra_images', ['harness/ci-addon:1.18.22 '], '$.extra_images[0]', /a space/],

@@ -56,7 +56,7 @@ describe('the construct', () => {
   });
 
   it('does not say what goes with a registry whose name is wrong', () => {
-    const [, ...problems] = problemsOf(() => ({ registryName: 'https://registry.example', ecrKeepVersions: 40 }));
+    const [, ...problems] = problemsOf(() => ({ registryName: 'http://registry.example', ecrKeepVersions: 40 }));
     expect(problems).toEqual([expect.stringContaining('  registryName: ')]);
   });
 

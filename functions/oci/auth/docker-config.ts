@@ -1,9 +1,9 @@
 import { FactoryError } from '../../errors.ts';
 import { parseJson } from '../../text/json.ts';
-import { trimEnd } from '../../text/trim-end.ts';
 import { printable } from '../../text/printable.ts';
 import { isDockerHub } from '../reference.ts';
 import type { CredentialProvider, Credentials, Login } from './credentials.ts';
+import { decodeAuth, foreignShapeOf, isUnexpanded, notJson } from './docker-config-shape.ts';
 
 /** The parts of Docker's `config.json` that hold credentials (docker/cli, cli/config/configfile/file.go). */
 interface DockerConfig {
@@ -67,11 +67,13 @@ function parse(text: string, origin: string): DockerConfig {
     value = parseJson(text);
   } catch {
     // The parser's message quotes the text, which holds passwords.
-    throw misconfigured(origin, 'it is not JSON');
+    throw misconfigured(origin, notJson(text));
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw misconfigured(origin, 'it is not a JSON object');
   const document = value as Record<string, unknown>;
+  const foreign = foreignShapeOf(document);
+  if (foreign !== undefined) throw misconfigured(origin, foreign);
   // Go's encoder, and so `docker login`, writes `null` for an empty map.
   const [auths, credHelpers] = [document['auths'] ?? {}, document['credHelpers'] ?? {}];
   const { credsStore } = document;
@@ -101,7 +103,7 @@ function isHelperName(value: unknown): value is string {
 
 function misconfigured(origin: string, what: string): FactoryError {
   return new FactoryError('InvalidConfiguration', `cannot use the registry credentials in ${origin}: ${what}`, {
-    hint: 'Write the file with `docker login`, or see "Registry credentials" in the README.',
+    hint: 'Write it with `docker login`, or as {"auths": {"registry.example.com": {"username": "…", "password": "…"}}}.',
   });
 }
 
@@ -147,14 +149,15 @@ function credentialsOf(entry: AuthEntry, key: string, origin: string): Credentia
   if (isText(entry.identitytoken)) return { identityToken: entry.identitytoken };
   if (isText(entry.registrytoken)) return { registryToken: entry.registrytoken };
   if (isText(entry.auth)) {
-    const decoded = Buffer.from(entry.auth, 'base64').toString();
-    const colon = decoded.indexOf(':');
-    if (colon < 1) throw misconfigured(origin, `"auth" of ${key} is not base64 of user:password`);
-    // Docker strips trailing NULs, which some tools pad with.
-    return { username: decoded.slice(0, colon), password: trimEnd(decoded.slice(colon + 1), '\0') };
+    const login = decodeAuth(entry.auth);
+    if (typeof login === 'string') throw misconfigured(origin, `"auth" of ${key} ${login}`);
+    return login;
   }
-  if (isText(entry.username) && isText(entry.password)) return { username: entry.username, password: entry.password };
-  return undefined;
+  if (!isText(entry.username)) return undefined;
+  if (!isText(entry.password)) throw misconfigured(origin, `the entry of ${key} has a user without a password`);
+  if (isUnexpanded(entry.username) || isUnexpanded(entry.password))
+    throw misconfigured(origin, `the entry of ${key} holds an unexpanded placeholder`);
+  return { username: entry.username, password: entry.password };
 }
 
 function isText(value: unknown): value is string {
