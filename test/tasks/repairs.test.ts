@@ -241,6 +241,19 @@ describe('sync', () => {
     expect(await factory.sync(now)).toMatchObject({ images: [{ status: 'repaired', bytesTransferred: bytes }] });
   });
 
+  it('mends an index within an index whose manifests nobody remembers', async () => {
+    const leaf = storedImage([Buffer.from('leaf')]);
+    const inner = indexOf([leaf]);
+    const nested = indexOf([inner, storedImage([Buffer.from('beside')])]);
+    factory.source.putImage(name, tag, nested);
+    await factory.sync(choice);
+    const bytes = lose(inner.digest, leaf.digest, ...leaf.blobs.keys());
+    for (const key of await factory.store.list('manifests/')) await factory.store.put(key, Buffer.from('damaged'));
+    expect(await factory.sync(now)).toMatchObject({ images: [{ status: 'repaired', bytesTransferred: bytes }] });
+    expect([factory.arrived(image), isWhole()]).toEqual([nested.digest, true]);
+    expect((await factory.run('verify', choice)).status).toBe('SUCCEEDED');
+  });
+
   it('mends an image that platforms were left out of', async () => {
     const input = { ...now, platforms: ['linux/amd64'] };
     await factory.sync(input);
