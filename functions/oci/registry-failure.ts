@@ -5,6 +5,7 @@ import { parseRetryAfter, transientStatuses } from '../http/retry.ts';
 import { displayUrl } from '../http/redact.ts';
 import { noReason, type ReasonText, reasonText } from '../http/reason-text.ts';
 import { readStart, type Response } from '../http/transport.ts';
+import { parseChallenges } from './auth/challenge.ts';
 import type { Manifest } from './manifest.ts';
 import { formatOf } from './manifest-format.ts';
 import { parsePullBudget } from './pull-budget.ts';
@@ -239,12 +240,25 @@ function pageInstead(registry: string): string {
 
 /** What the body says. Reads only the start of it. */
 async function reasonOf(response: Response, authorization: string | undefined): Promise<ReasonText> {
+  const secrets = secretsOf(authorization);
+  let reason = noReason;
   try {
     const body = await readStart(response, errorBodyLimit);
-    return reasonText(body.toString(), response.header('content-type'), secretsOf(authorization));
+    reason = reasonText(body.toString(), response.header('content-type'), secrets);
   } catch {
-    return noReason;
+    // What the headers say is left.
   }
+  return reason.text === '' ? reasonOfHeaders(response, secrets) : reason;
+}
+
+/** Without a body, as after a HEAD, the headers may have the reason: of a bearer token (RFC 6750, 3), or of storage. */
+function reasonOfHeaders(response: Response, secrets: readonly string[]): ReasonText {
+  const challenges = parseChallenges(response.header('www-authenticate'));
+  const { error, error_description } = challenges.find(({ parameters }) => parameters['error'])?.parameters ?? {};
+  const code = error ?? response.header('x-ms-error-code') ?? response.header('x-amzn-errortype');
+  return code === undefined
+    ? noReason
+    : reasonText(JSON.stringify({ code, message: error_description }), undefined, secrets);
 }
 
 /** What a server could echo of an `Authorization` header: its value, and the password in it. */

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { ErrorName, FactoryError } from '../errors.ts';
 import { retry, type RetryOptions, type Verdict } from '../http/retry.ts';
 import { isPageType } from '../http/reason-text.ts';
+import { displayUrl } from '../http/redact.ts';
 import { readBody, type Request, type Response, type Transport } from '../http/transport.ts';
 import { waitFor } from '../http/wait-for.ts';
 import { Authorizer, type Scope, type Session, trustTokenHost } from './auth/authorizer.ts';
@@ -134,7 +135,7 @@ export class Registry {
     if (url?.protocol === 'https:' || (url?.protocol === 'http:' && plain)) return url;
     const where = url ? printable(`${url.protocol}//${url.host}`) : 'an address that cannot be read';
     throw new RegistryFailure('RegistryFailed', `${this.name} sends us to ${where}`, {
-      hint: 'The registry, or something on the way to it, sends us somewhere it should not. Nothing was sent there.',
+      hint: `Check the external address in the settings of ${this.name}, and whether a captive portal or login page is on the way. Nothing was sent there.`,
       status: 0,
       transient: false,
     });
@@ -335,17 +336,17 @@ export class Registry {
         return { response, host: url.host, authorization };
       }
       await response.body.dump();
-      if (hop === maxRedirects) throw this.#misdirected(request);
+      if (hop === maxRedirects) throw this.#misdirected(request, url);
       url = this.resolve(location, url);
     }
   }
 
-  #misdirected(request: RegistryRequest): RegistryFailure {
+  #misdirected(request: RegistryRequest, last: URL): RegistryFailure {
     return new RegistryFailure(
       'RegistryFailed',
-      `could not ${request.doing} ${this.name}/${request.repository}: more than ${maxRedirects} redirects`,
+      `could not ${request.doing} ${this.name}/${request.repository}: more than ${maxRedirects} redirects, the last from ${printable(displayUrl(last))}`,
       {
-        hint: 'The registry, or something on the way to it, sends us in circles.',
+        hint: `Check the external address in the settings of ${this.name}, and exempt it from single sign-on: we are sent in circles.`,
         status: 0,
         transient: false,
       },

@@ -96,6 +96,19 @@ describe('a refusal', () => {
     expect((await pull()).message).toMatch(/^[ -~…]{1,800}$/);
   });
 
+  it.each<[Record<string, string>, string]>([
+    [
+      { 'www-authenticate': 'Bearer realm="x",error="invalid_token",error_description="The token has expired"' },
+      ' (invalid_token: The token has expired)',
+    ],
+    [{ 'x-ms-error-code': 'AuthenticationFailed' }, ' (AuthenticationFailed)'],
+    [{ 'www-authenticate': 'Negotiate' }, ''],
+  ])('without a body is told by its headers: %j', async (headers, said) => {
+    answer(403, '', headers);
+    const { message } = await errorOf(resolveTag(repository, '1'));
+    expect(message).toBe(`could not look up manifest 1 of ${registry.host}/${name}: HTTP 403${said}`);
+  });
+
   it('tells when to come back', async () => {
     answer(429, '', { 'retry-after': '3600' });
     expect(await pull()).toMatchObject({ retryAfterMs: 3_600_000, transient: true });
