@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import { FactoryError, type Problem } from '../errors.ts';
-import { ReferenceSyntaxError } from '../oci/reference.ts';
+import { parseImageName, ReferenceSyntaxError } from '../oci/reference.ts';
 import { printable } from '../text/printable.ts';
 
 const foundLimit = 80;
@@ -21,9 +21,24 @@ export function problemsOf(error: z.ZodError, raw: unknown): Problem[] {
         allowed: issue.message,
       }));
     }
-    const reason: unknown = issue.code === 'custom' ? issue.params?.['reason'] : undefined;
+    const reason: unknown =
+      issue.code === 'invalid_key'
+        ? reasonOfName(issue.path.at(-1))
+        : issue.code === 'custom'
+          ? issue.params?.['reason']
+          : undefined;
     return [{ ...at(raw, issue.path), allowed: issue.message, ...(typeof reason === 'string' && { reason }) }];
   });
+}
+
+/** Why a key of a map is not the name of an image without a tag. */
+function reasonOfName(key: unknown): string | undefined {
+  try {
+    const { tag, digest } = parseImageName(String(key));
+    return tag === undefined && digest === undefined ? undefined : 'it has a tag or a digest: leave that out';
+  } catch (error) {
+    return reasonOf(error);
+  }
 }
 
 /** Why a parser refused a text, in its own words; `undefined` when it gave none for people. */

@@ -270,6 +270,8 @@ describe('the reason of the parser', () => {
     ['extra_images', ['harness/ci-addon@sha256:4f53'], '$.extra_images[0]', /"sha256:4f53" is not a digest/],
     ['pins', { 'harness/ci-addon': 'sha256:4f53' }, '$.pins["harness/ci-addon"]', /"sha256:4f53" is not a digest/],
     ['pins', { 'harness/ci-addon': '-1' }, '$.pins["harness/ci-addon"]', /"-1" is not a tag/],
+    ['pins', { 'harness/CI': '1' }, '$.pins["harness/CI"]', /"CI" is not a path component/],
+    ['pins', { 'harness/ci:1': '1' }, '$.pins["harness/ci:1"]', /it has a tag or a digest/],
     ['platforms', ['amd64'], '$.platforms[0]', /it has 1 part, not 2 or 3/],
     ['platforms', ['linux/AMD64'], '$.platforms[0]', /"AMD64" is not lower-case/],
   ])('for %s %j is part of the problem', (key, value, path, reason) => {
