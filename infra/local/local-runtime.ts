@@ -23,6 +23,8 @@ export function createLocalRuntime(
   { lockWaitMs = 0, ...more }: { lockWaitMs?: number } & Pick<RuntimeParts, 'place' | 'patience'> = {},
 ): Runtime {
   const { callbackUrlSecret } = configuration;
+  // The AWS SDK asks for a home before it looks anywhere else, and fails where the user has none.
+  if (homeFolder() === undefined) process.env['HOME'] = '/';
   const aws = awsWhenNeeded(configuration);
   return new Runtime({
     ...aws,

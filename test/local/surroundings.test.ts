@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, open, readFile, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { chmod, mkdir, open, readFile, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { FactoryError } from '../../functions/errors.ts';
@@ -66,6 +66,38 @@ describe('the command', () => {
       expect(without.code).toBe(2);
       expect(await setting.factory(['plan', '--state', 'here'], { environment })).toMatchObject({ code: 0 });
     });
+  });
+
+  const isRoot = process.getuid?.() === 0;
+
+  // Only root may become somebody else.
+  (isRoot ? it : it.skip)('works for a user id without a name and a home, with the AWS SDK too', async () => {
+    await Promise.all([chmod(setting.folder, 0o777), chmod(dirname(command), 0o755)]);
+    const { HOME: _home, XDG_CACHE_HOME: _cache, ...environment } = setting.environment;
+    // Nobody answers there: what counts is that the SDK asks.
+    const aws = {
+      AWS_ACCESS_KEY_ID: 'a',
+      AWS_SECRET_ACCESS_KEY: 's',
+      AWS_ENDPOINT_URL: 'http://127.0.0.1:1',
+      AWS_REGION: 'eu-west-1',
+      AWS_MAX_ATTEMPTS: '1',
+    };
+    const run = async (more: Record<string, string>, ...args: string[]) => {
+      const child = spawn(process.execPath, [command, ...args], {
+        uid: 54_321,
+        gid: 54_321,
+        cwd: setting.folder,
+        env: { ...environment, ...more },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      });
+      return (await Promise.all([text(child.stdout), text(child.stderr)])).join('');
+    };
+    expect(await run({}, '--help')).toContain('Usage: factory');
+    expect(await run({}, 'plan', '--state', 'here')).toContain('SUCCEEDED');
+    const key = { HARNESS_API_KEY: '', HARNESS_API_KEY_SECRET: 'factory/key' };
+    const asked = await run({ ...key, ...aws }, 'plan', '--state', 'here');
+    expect(asked).toContain('cannot read the secret factory/key');
+    expect(asked).toContain('ECONNREFUSED');
   });
 
   describe('output that nobody takes', () => {

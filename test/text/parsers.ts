@@ -1,4 +1,5 @@
 import { dockerConfigCredentials } from '../../functions/oci/auth/docker-config.ts';
+import { decodeAuth, isUnexpanded, notJson } from '../../functions/oci/auth/docker-config-shape.ts';
 import { parseChallenges } from '../../functions/oci/auth/challenge.ts';
 import { parseDigest } from '../../functions/oci/digest.ts';
 import { nextLink } from '../../functions/oci/link-header.ts';
@@ -33,6 +34,8 @@ import { sourceLocation } from '../../functions/settings/official-sources.ts';
 import { describeProblems, render } from '../../functions/settings/problems.ts';
 import { globMatcher } from '../../functions/text/glob.ts';
 import { parseJson } from '../../functions/text/json.ts';
+import { nearest } from '../../functions/text/nearest.ts';
+import { misplacedIn } from '../../functions/text/plain-text.ts';
 import { printable, printableJson } from '../../functions/text/printable.ts';
 import { trimEnd } from '../../functions/text/trim-end.ts';
 import { isLike } from '../../functions/text/wildcard.ts';
@@ -117,6 +120,11 @@ export const parsers: Readonly<Record<string, (text: string) => unknown>> = {
   printable,
   'printable, all of it': (text) => printable(text, text.length),
   printableJson,
+  misplacedIn,
+  decodeAuth,
+  isUnexpanded,
+  notJson,
+  nearest: (text) => nearest(text, ['gar', text]),
   render,
   'render, a key': (text) => render({ [text]: { [text]: text } }),
   describeProblems: (text) => describeProblems([{ path: text, found: text, allowed: text }]),

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { parseConfiguration } from '../../../functions/settings/configuration.ts';
 import { FileStore } from '../file-store.ts';
 import { createLocalRuntime } from '../local-runtime.ts';
+import { outliveReaders } from '../output.ts';
 import { progressOn } from '../progress.ts';
 import { run } from '../run.ts';
 import { summaryOf } from '../summary.ts';
@@ -15,6 +16,7 @@ import { pushSamples } from './sample-images.ts';
  * The main job on the embedded default: everything real except the three servers, which run in this process. A sync
  * that copies and switches, a sync that finds nothing to do, a verify, a reset.
  */
+outliveReaders(process.stdout, process.stderr);
 const state = await mkdtemp(join(tmpdir(), 'harness-ci-image-factory-'));
 const harness = await startHarnessApi();
 const source = await startRegistry();
