@@ -7,6 +7,7 @@ import type { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { IBucket } from 'aws-cdk-lib/aws-s3';
 import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
+import type { TagMutability } from '../functions/settings/configuration.ts';
 import type { Template } from './template.ts';
 import type { WebhookOptions } from './webhook.ts';
 
@@ -112,10 +113,23 @@ interface EcrProps {
    */
   readonly ecrRoleArn?: string | undefined;
   /**
+   * Whether the functions create missing repositories. Without, they have no right to: create the repositories yourself,
+   * or let a repository creation template of the registry have them created on push.
+   * @default true
+   */
+  readonly ecrCreateRepositories?: boolean | undefined;
+  /**
    * Whether a tag may be moved to another image.
    * @default 'MUTABLE'
    */
-  readonly ecrTagMutability?: 'MUTABLE' | 'IMMUTABLE' | undefined;
+  readonly ecrTagMutability?: TagMutability | undefined;
+  /**
+   * Up to five tags that `ecrTagMutability` leaves out when it ends with `_WITH_EXCLUSION`; `*` stands for any characters.
+   *
+   * @example ['latest*']
+   * @default - none
+   */
+  readonly ecrTagMutabilityExclude?: readonly string[] | undefined;
   /**
    * The key or alias that encrypts the repositories: of their account and region.
    *

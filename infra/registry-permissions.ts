@@ -1,13 +1,15 @@
 import { Stack, Token } from 'aws-cdk-lib';
 import { PolicyStatement, type Role } from 'aws-cdk-lib/aws-iam';
 import type { IAlias, IKey } from 'aws-cdk-lib/aws-kms';
+import { isEcrPublic } from '../functions/aws/ecr-public.ts';
 import { formatLocation } from '../functions/oci/reference.ts';
+import { defaultSources } from '../functions/settings/configuration.ts';
 import { sourceLocation } from '../functions/settings/official-sources.ts';
 import { acceptWildcard } from './accepted-finding.ts';
 import type { HarnessCiImageFactoryProps } from './harness-ci-image-factory-props.ts';
 import { type EcrTarget, type TargetRegistry, targetRegistry } from './target-registry.ts';
 import type { TaskFunction } from './task-function.ts';
-import { type TaskNeeds, token } from './task-needs.ts';
+import { createRepository, publicToken, type TaskNeeds, token } from './task-needs.ts';
 
 /**
  * Lets a task do in ECR what it needs: by its own role, or in a session of the role that is assumed, which may do no more
@@ -17,7 +19,7 @@ export function allowRegistry(
   { role, handler }: TaskFunction,
   needs: TaskNeeds,
   { ecr: target }: TargetRegistry,
-  { ecrRoleArn, ecrKmsKey, sourceRegistry = [] }: HarnessCiImageFactoryProps,
+  { ecrRoleArn, ecrKmsKey, ecrCreateRepositories = true, sourceRegistry }: HarnessCiImageFactoryProps,
 ): void {
   const isTheRoles = (account: string) => account === ecrRoleArn?.split(':')[4];
   const isUnknown = (account: string) => Token.isUnresolved(account) || Token.isUnresolved(ecrRoleArn);
@@ -34,11 +36,16 @@ export function allowRegistry(
     if (encrypts) allowKey(role, key, ecr);
   };
 
-  if (target) allow(target, needs.ecr, needs.ecrRegistry, ecrKmsKey);
-  for (const source of sourceRegistry.filter((name) => !Token.isUnresolved(name))) {
-    const { ecr } = targetRegistry(role, formatLocation(sourceLocation(source)));
+  const without: readonly string[] = ecrCreateRepositories ? [] : createRepository;
+  const actions = needs.ecr?.filter((action) => !without.includes(action));
+  if (target) allow(target, actions, needs.ecrRegistry, ecrKmsKey);
+  const sources = (sourceRegistry ?? defaultSources).filter((name) => !Token.isUnresolved(name)).map(sourceLocation);
+  for (const source of sources) {
+    const { ecr } = targetRegistry(role, formatLocation(source));
     if (ecr) allow(ecr, needs.ecrSource, [token]);
   }
+  if (needs.ecrSource && sources.some(({ registry }) => isEcrPublic(registry)))
+    role.addToPolicy(new PolicyStatement({ actions: [...publicToken], resources: ['*'] }));
   if (ecrRoleArn === undefined || inSession.size === 0) return;
   role.addToPolicy(new PolicyStatement({ actions: ['sts:AssumeRole'], resources: [ecrRoleArn] }));
   // On which repositories, the role itself says: inputs may name other sources than those that are known here.

@@ -23,7 +23,9 @@ export const settings = [
   'gatherScanTemplate',
   'buildPushTemplate',
   'ecrRoleArn',
+  'ecrCreateRepositories',
   'ecrTagMutability',
+  'ecrTagMutabilityExclude',
   'ecrKmsKey',
   'ecrKeepVersions',
   'ecrTags',
@@ -43,9 +45,10 @@ export function settingOf(variable: string): string {
 /** The settings as the functions read them. What is not set is left out. */
 export function environmentOf(props: HarnessCiImageFactoryProps): Record<string, string> {
   const environment: Record<string, string> = {};
-  const { ecrKmsKey, ecrTags = {} } = props;
+  const { ecrKmsKey, ecrTags = {}, ecrCreateRepositories } = props;
   const values = {
     ...props,
+    ecrCreateRepositories: ecrCreateRepositories === false ? 'off' : undefined,
     ecrKmsKey: ecrKmsKey && keyName(ecrKmsKey),
     ecrTags: Object.entries(ecrTags).map((tag) => tag.join('=')),
   };

@@ -25,6 +25,12 @@ export interface TaskNeeds {
 /** For all of a registry's endpoint that speaks OCI. */
 export const token = 'ecr:GetAuthorizationToken';
 
+/**
+ * For pulls from ECR Public that are not counted as a stranger's
+ * (https://docs.aws.amazon.com/AmazonECRPublic/latest/APIReference/API_GetAuthorizationToken.html).
+ */
+export const publicToken = ['ecr-public:GetAuthorizationToken', 'sts:GetServiceBearerToken'] as const;
+
 // By https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-pull-iam.html, image-push-iam.html, and for the
 // referrers of an image https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_ListImageReferrers.html.
 const manifests = ['ecr:BatchGetImage'] as const;
@@ -45,7 +51,8 @@ const push = [
   'ecr:UploadLayerPart',
 ] as const;
 
-const createRepository = [
+/** What creates missing repositories. */
+export const createRepository = [
   'ecr:CreateRepository',
   'ecr:DescribeRepositories',
   'ecr:PutLifecyclePolicy',

@@ -1,5 +1,7 @@
+import { inOrder } from '../oci/auth/credentials.ts';
 import { EcrCredentials } from './ecr.ts';
 import { EcrLayerUploads } from './ecr-layer-uploads.ts';
+import { EcrPublicCredentials } from './ecr-public.ts';
 import { EcrRepositories, type RepositorySettings } from './ecr-repositories.ts';
 import { EcrScans } from './ecr-scans.ts';
 import { Template } from './template.ts';
@@ -9,7 +11,9 @@ interface AdapterSettings {
   ecrRoleArn: string | undefined;
   /** Set by the construct for each function. */
   ecrSessionPolicy?: string | undefined;
+  ecrCreateRepositories: boolean;
   ecrTagMutability: RepositorySettings['tagMutability'];
+  ecrTagMutabilityExclude: readonly string[];
   ecrKmsKey: string | undefined;
   ecrKeepVersions: number | undefined;
   ecrTags: Record<string, string>;
@@ -17,13 +21,20 @@ interface AdapterSettings {
 
 /** What a runtime needs of AWS for its registries and templates, wherever it runs. */
 export function awsAdapters(settings: AdapterSettings) {
-  const { ecrTagMutability: tagMutability, ecrKmsKey: kmsKey, ecrKeepVersions: keepVersions, ecrTags: tags } = settings;
+  const repositories: RepositorySettings = {
+    create: settings.ecrCreateRepositories,
+    tagMutability: settings.ecrTagMutability,
+    mutabilityExclusions: settings.ecrTagMutabilityExclude,
+    kmsKey: settings.ecrKmsKey,
+    keepVersions: settings.ecrKeepVersions,
+    tags: settings.ecrTags,
+  };
   const ecr = { roleArn: settings.ecrRoleArn, sessionPolicy: settings.ecrSessionPolicy };
   const layerUploads = new EcrLayerUploads(ecr);
   const scans = new EcrScans(ecr);
   return {
-    credentials: new EcrCredentials(ecr),
-    repositories: new EcrRepositories(ecr, { tagMutability, kmsKey, keepVersions, tags }),
+    credentials: inOrder(new EcrCredentials(ecr), new EcrPublicCredentials()),
+    repositories: new EcrRepositories(ecr, repositories),
     layerUploads: (registry: string) => layerUploads.of(registry),
     scans: (registry: string) => scans.of(registry),
     template: (arn: string) => new Template(arn),

@@ -7,6 +7,7 @@ import {
   InvalidLayerPartException,
   LayerAlreadyExistsException,
   LayerPartTooSmallException,
+  RepositoryNotFoundException,
   UploadLayerPartCommand,
   UploadNotFoundException,
 } from '@aws-sdk/client-ecr';
@@ -47,12 +48,17 @@ class RegistryLayerUploads implements LayerUploads {
     this.#client = client;
   }
 
-  async start(repository: string, signal?: AbortSignal): Promise<{ id: string; partBytes: number }> {
+  async start(repository: string, signal?: AbortSignal): Promise<{ id: string; partBytes: number } | undefined> {
     const command = new InitiateLayerUploadCommand(this.#in(repository));
     return this.#attempt(`start an upload to ${repository}`, 'ecr:InitiateLayerUpload', signal, async (options) => {
-      const { uploadId, partSize } = await this.#client.send(command, options);
-      if (!uploadId || !partSize) throw new Error('the answer holds no upload');
-      return { id: uploadId, partBytes: partSize };
+      try {
+        const { uploadId, partSize } = await this.#client.send(command, options);
+        if (!uploadId || !partSize) throw new Error('the answer holds no upload');
+        return { id: uploadId, partBytes: partSize };
+      } catch (error) {
+        if (error instanceof RepositoryNotFoundException) return undefined;
+        throw error;
+      }
     });
   }
 

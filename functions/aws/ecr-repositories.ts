@@ -5,18 +5,24 @@ import {
   type ECRClient,
   GetAccountSettingCommand,
   type ImageFailure,
+  type ImageTagMutability,
   paginateListImages,
   PutLifecyclePolicyCommand,
   RepositoryAlreadyExistsException,
   RepositoryNotFoundException,
 } from '@aws-sdk/client-ecr';
+import { FactoryError } from '../errors.ts';
 import { type Digest, isDigest } from '../oci/digest.ts';
 import { tagLimit } from '../oci/tags.ts';
 import { EcrClients, type EcrConfig, ecrFailure, parseEcrHost } from './ecr.ts';
 
-/** What repositories are made like; those that are there stay as they are. */
+/** Settings of repositories that are created. Existing ones stay as they are. */
 export interface RepositorySettings {
-  tagMutability?: 'MUTABLE' | 'IMMUTABLE' | undefined;
+  /** `false` leaves missing repositories to ECR's own creation on push, or to people. Default: `true`. */
+  create?: boolean | undefined;
+  tagMutability?: ImageTagMutability | undefined;
+  /** Tags that `…_WITH_EXCLUSION` leaves out; `*` stands for any characters. */
+  mutabilityExclusions?: readonly string[] | undefined;
   /** In place of ECR's own encryption. */
   kmsKey?: string | undefined;
   /** Tags beyond which ECR expires the oldest. */
@@ -37,41 +43,57 @@ export class EcrRepositories {
   }
 
   /**
-   * Creates the repository if it is missing: ECR accepts a push only where there is one. Returns whether it did.
-   * Throws `RegistryForbidden`, `RegistryUnauthorized`, `RegistryThrottled`, `RegistryUnreachable`, `RegistryFailed`.
+   * Creates the repository if it is missing: ECR accepts a push only where there is one, unless a template of the registry
+   * has it created on push. Returns whether it did. Throws `RegistryForbidden` when that is not allowed, of which the push
+   * may know better, and `RegistryUnauthorized`, `RegistryThrottled`, `RegistryUnreachable`, `RegistryFailed`.
    */
   async ensure(host: string, repository: string): Promise<boolean> {
     const registry = parseEcrHost(host);
-    if (!registry) return false;
+    if (!registry || this.#settings.create === false) return false;
     const client = this.#clients.of(registry);
     const address = { registryId: registry.accountId };
+    let isMissing = false;
     try {
       // Asked first, so that repositories made beforehand need no permission to create any.
       await client.send(new DescribeRepositoriesCommand({ ...address, repositoryNames: [repository] }));
       return false;
     } catch (error) {
-      if (!(error instanceof RepositoryNotFoundException))
-        throw ecrFailure(`look for ${host}/${repository}`, 'ecr:DescribeRepositories and ecr:CreateRepository', error);
+      isMissing = error instanceof RepositoryNotFoundException;
+      const failure = ecrFailure(
+        `look for ${host}/${repository}`,
+        'ecr:DescribeRepositories and ecr:CreateRepository',
+        error,
+      );
+      // Whoever may not look may still create, unless nobody can be asked.
+      if (error instanceof FactoryError || (!isMissing && failure.name !== 'RegistryForbidden')) throw failure;
     }
-    return this.#create(client, host, { ...address, repositoryName: repository });
+    return this.#create(client, host, { ...address, repositoryName: repository }, isMissing);
   }
 
   async #create(
     client: ECRClient,
     host: string,
     repository: { registryId: string; repositoryName: string },
+    isMissing: boolean,
   ): Promise<boolean> {
-    const { tagMutability = 'MUTABLE', kmsKey, tags = {} } = this.#settings;
+    const { tagMutability = 'MUTABLE', mutabilityExclusions = [], kmsKey, tags = {} } = this.#settings;
     const name = `${host}/${repository.repositoryName}`;
     const tagList = Object.entries(tags).map(([Key, Value]) => ({ Key, Value }));
-    // Before there is a repository too: who may not set its rule would make one that never gets it.
-    await this.#setRule(client, name, repository, false);
+    // Before there is a repository too: who may not set its rule would make one that never gets it. One that may be there
+    // keeps the rule that it has.
+    if (isMissing) await this.#setRule(client, name, repository, false);
     try {
       await client.send(
         new CreateRepositoryCommand({
           ...repository,
           imageScanningConfiguration: { scanOnPush: true },
           imageTagMutability: tagMutability,
+          ...(mutabilityExclusions.length > 0 && {
+            imageTagMutabilityExclusionFilters: mutabilityExclusions.map((filter) => ({
+              filterType: 'WILDCARD' as const,
+              filter,
+            })),
+          }),
           ...(kmsKey !== undefined && { encryptionConfiguration: { encryptionType: 'KMS', kmsKey } }),
           // Asked for without any, they would take a permission all the same.
           ...(tagList.length > 0 && { tags: tagList }),

@@ -8,6 +8,7 @@ import { recordBuilt } from '../run/built-images.ts';
 import type { CopyResult, Plan, PlannedImage } from '../run/documents.ts';
 import { repositoryOf } from '../run/images.ts';
 import type { TaskRun } from '../task.ts';
+import { ensureRepository } from './repository.ts';
 
 /** What BUILD_PUSH_TEMPLATE answers; see docs/templates.md. */
 const answer = z.object({ digest: z.string().refine(isDigest, 'sha256:<64 hex>') });
@@ -63,10 +64,10 @@ async function bring(
 ): Promise<CopyResult | undefined> {
   const { image, source, sourceDigest, target } = planned;
   const reference = parseImageName(target) as Reference;
-  const { registry, repository, tag } = reference;
+  const { tag } = reference;
   if (tag === undefined || sourceDigest === undefined)
     throw failed(planned, 'cannot make an image of a digest that is given');
-  await runtime.repositories.ensure(registry, repository);
+  await ensureRepository(reference, runtime);
   const input = { runId: plan.runId, image, source, sourceDigest, target };
   const called = await runtime.template(template).call(`${plan.runId}-build-${image}`, input, signal);
   if (!('output' in called)) return undefined;

@@ -17,6 +17,7 @@ import type { Runtime } from '../runtime.ts';
 import type { TaskRun } from '../task.ts';
 import { build } from './build.ts';
 import { type CopyState, newCopyState, noteCall, readCopyState } from './copy-state.ts';
+import { ensureRepository, pushFailure } from './repository.ts';
 
 export interface CopyEvent {
   runId: string;
@@ -147,14 +148,16 @@ async function copyPlanned(
     // On Lambda each copy has a process of its own, which knows nothing of the pace of the others.
     if (deadline) destination.registry.shareOf(plan.maxConcurrency ?? 1);
     adaptMounts(destination.registry, plan);
-    const fresh = await runtime.repositories.ensure(target.registry, target.repository);
+    const ensured = await ensureRepository(target, runtime);
+    const { fresh } = ensured;
     const repair = planned.missing !== undefined;
     const wanted = { source, destination, image, tag: target.tag, ledger, onProgress, signal, fresh, repair };
     const { checkpoint } = state;
     const layerUploads = runtime.layerUploads(target.registry);
-    const copied = deadline
-      ? await copyImageInSteps({ ...wanted, deadline, checkpoint, layerUploads })
-      : await copyImage(wanted);
+    const copying = deadline ? copyImageInSteps({ ...wanted, deadline, checkpoint, layerUploads }) : copyImage(wanted);
+    const copied = await copying.catch((error: unknown) => {
+      throw pushFailure(error, ensured);
+    });
     if ('checkpoint' in copied) state.checkpoint = copied.checkpoint;
     state.image = { bytesTransferred: copied.bytesTransferred, bytesSkipped: copied.bytesSkipped };
     if ('paused' in copied) throw copied.paused;

@@ -27,7 +27,8 @@ export interface PartSink {
 export interface LayerUploads {
   /** Bytes of the largest blob that can be sent so. */
   readonly largestBlob: number;
-  start(repository: string, signal?: AbortSignal): Promise<{ id: string; partBytes: number }>;
+  /** `undefined` when there is no such repository: a push by the OCI API may create it. */
+  start(repository: string, signal?: AbortSignal): Promise<{ id: string; partBytes: number } | undefined>;
   /** Sends bytes that begin at `offset`; returns how many the registry then has. Throws `UploadLost`. */
   send(part: LayerPart, signal?: AbortSignal): Promise<number>;
   /** Throws `UploadLost`, also when the registry has bytes of another digest. */
@@ -159,8 +160,9 @@ function isLost(error: unknown): boolean {
   return error.status === 404 || error.code === 'BLOB_UPLOAD_UNKNOWN' || error.code === 'DIGEST_INVALID';
 }
 
-async function startLayer(transfer: PartTransfer, uploads: LayerUploads): Promise<PartSink> {
-  return new LayerSink(transfer, uploads, await uploads.start(transfer.destination.name, transfer.signal), 0);
+async function startLayer(transfer: PartTransfer, uploads: LayerUploads): Promise<PartSink | undefined> {
+  const started = await uploads.start(transfer.destination.name, transfer.signal);
+  return started && new LayerSink(transfer, uploads, started, 0);
 }
 
 /** An upload of the registry's own. Nothing can cancel it. */

@@ -40,8 +40,12 @@ export interface Configuration {
   buildPushTemplate: string | undefined;
   /** Assumed for whatever is asked of ECR: credentials, repositories, scans. */
   ecrRoleArn: string | undefined;
+  /** Whether missing repositories are created before the push. */
+  ecrCreateRepositories: boolean;
   /** Of repositories that are made, as what follows. */
-  ecrTagMutability: 'MUTABLE' | 'IMMUTABLE';
+  ecrTagMutability: TagMutability;
+  /** Tags that `ecrTagMutability` leaves out. */
+  ecrTagMutabilityExclude: string[];
   /** ARN, id or alias of the key that encrypts them, in place of ECR's own encryption. */
   ecrKmsKey: string | undefined;
   /** Tags of a repository beyond which ECR expires the oldest. */
@@ -57,9 +61,18 @@ export interface Configuration {
   webhookTokenSecret: string | undefined;
 }
 
+const tagMutabilities = ['MUTABLE', 'IMMUTABLE', 'MUTABLE_WITH_EXCLUSION', 'IMMUTABLE_WITH_EXCLUSION'] as const;
+
+/** https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html, `imageTagMutability` */
+export type TagMutability = (typeof tagMutabilities)[number];
+
+/** https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_ImageTagMutabilityExclusionFilter.html */
+const exclusionFilter = /^[0-9a-zA-Z._*-]{1,128}$/;
+const mostExclusions = 5;
+
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-const defaultSources = ['gar', 'ecr-public', 'dockerhub'];
+export const defaultSources = ['gar', 'ecr-public', 'dockerhub'];
 
 /** Harness identifiers (https://developer.harness.io, "Entity identifier reference"). */
 const identifier = /^[A-Za-z_][A-Za-z0-9_$-]{0,127}$/;
@@ -150,8 +163,18 @@ const readers = {
     'the ARN of an IAM role',
     matching(/^arn:aws[a-z-]*:iam::\d{12}:role\/[\w+=,.@/-]+$/),
   ),
-  ecrTagMutability: variable('ECR_TAG_MUTABILITY', 'MUTABLE or IMMUTABLE', (text) =>
-    z.enum(['MUTABLE', 'IMMUTABLE']).parse(text),
+  ecrCreateRepositories: variable(
+    'ECR_CREATE_REPOSITORIES',
+    'on or off',
+    (text) => z.enum(['on', 'off']).parse(text) === 'on',
+  ),
+  ecrTagMutability: variable('ECR_TAG_MUTABILITY', tagMutabilities.join(', '), (text) =>
+    z.enum(tagMutabilities).parse(text),
+  ),
+  ecrTagMutabilityExclude: variable(
+    'ECR_TAG_MUTABILITY_EXCLUDE',
+    `a comma-separated list of up to ${mostExclusions} tags, in which "*" stands for any characters, such as latest*`,
+    (text) => z.array(z.string().regex(exclusionFilter)).min(1).max(mostExclusions).parse(list(text)),
   ),
   ecrKmsKey: variable(
     'ECR_KMS_KEY',
@@ -221,7 +244,9 @@ export function parseConfiguration(environment: Environment): Configuration {
     gatherScanTemplate: read(readers.gatherScanTemplate),
     buildPushTemplate: read(readers.buildPushTemplate),
     ecrRoleArn: read(readers.ecrRoleArn),
+    ecrCreateRepositories: read(readers.ecrCreateRepositories) ?? true,
     ecrTagMutability: read(readers.ecrTagMutability) ?? 'MUTABLE',
+    ecrTagMutabilityExclude: read(readers.ecrTagMutabilityExclude) ?? [],
     ecrKmsKey: read(readers.ecrKmsKey),
     ecrKeepVersions: read(readers.ecrKeepVersions),
     ecrTags: read(readers.ecrTags) ?? {},
@@ -237,6 +262,18 @@ export function parseConfiguration(environment: Environment): Configuration {
   if (!isSet('HARNESS_API_KEY_SECRET'))
     demand('HARNESS_API_KEY', 'an API key, or HARNESS_API_KEY_SECRET naming its secret');
   if (isSet('WEBHOOK_TOKEN_SECRET')) demand('WEBHOOK', 'on or off, with WEBHOOK_TOKEN_SECRET');
+  const forbid = (path: string, allowed: string) => {
+    if (isSet(path)) problems.push({ path, found: render(environment[path] ?? ''), allowed });
+  };
+  if (configuration.ecrTagMutability.endsWith('_WITH_EXCLUSION'))
+    demand('ECR_TAG_MUTABILITY_EXCLUDE', `the tags that ${configuration.ecrTagMutability} leaves out`);
+  else forbid('ECR_TAG_MUTABILITY_EXCLUDE', 'nothing, unless ECR_TAG_MUTABILITY ends with _WITH_EXCLUSION');
+  if (!configuration.ecrCreateRepositories) {
+    const idle = ['ECR_KMS_KEY', 'ECR_KEEP_VERSIONS', 'ECR_TAGS'];
+    if (configuration.ecrTagMutability !== 'MUTABLE') idle.unshift('ECR_TAG_MUTABILITY');
+    for (const path of idle)
+      forbid(path, 'nothing with ECR_CREATE_REPOSITORIES=off: it is for repositories that the factory creates');
+  }
   if (isSet('PROJECT_ID')) demand('ORG_ID', 'the organization of the project that PROJECT_ID names');
   else if (configuration.connector?.startsWith('org.'))
     demand('ORG_ID', `the organization of connector ${configuration.connector}`);

@@ -84,6 +84,7 @@ function dockerCredentials(environment: Environment): CredentialProvider {
 
 // The AWS SDK is loaded when an ECR registry is used, not by every run: it doubles the start-up time.
 const isEcr = (registry: string) => profileOf(registry).name === 'ecr';
+const isEcrPublic = (registry: string) => profileOf(registry).name === 'ecr-public';
 
 /** What AWS's adapters do, as soon as one of them is needed. */
 function awsWhenNeeded(configuration: Configuration) {
@@ -91,7 +92,8 @@ function awsWhenNeeded(configuration: Configuration) {
   const aws = () =>
     (loading ??= import('../../functions/aws/adapters.ts').then((adapters) => adapters.awsAdapters(configuration)));
   const credentials: CredentialProvider = {
-    logins: async (registry) => (isEcr(registry) ? (await aws()).credentials.logins(registry) : []),
+    logins: async (registry, repository) =>
+      isEcr(registry) || isEcrPublic(registry) ? (await aws()).credentials.logins(registry, repository) : [],
   };
   const repositories: RepositoryAdministration = {
     ensure: async (registry, repository) =>

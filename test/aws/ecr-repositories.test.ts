@@ -152,6 +152,56 @@ describe('a lifecycle rule', () => {
   });
 });
 
+describe('a repository', () => {
+  const denied = refusal('AccessDeniedException');
+
+  it('is created by a role that may not look for it', async () => {
+    const { config, calls } = await scripted((operation) => (operation === 'CreateRepository' ? ok : denied));
+    expect(await new EcrRepositories(config).ensure(host, 'r')).toBe(true);
+    expect(calls.map(({ operation }) => operation)).toEqual(['DescribeRepositories', 'CreateRepository']);
+  });
+
+  it('that a role may not look for keeps its lifecycle rule when it turns out to be there', async () => {
+    const { config, calls } = await scripted((operation) =>
+      operation === 'CreateRepository' ? refusal('RepositoryAlreadyExistsException') : denied,
+    );
+    expect(await new EcrRepositories(config, { keepVersions: 20 }).ensure(host, 'r')).toBe(false);
+    expect(calls.map(({ operation }) => operation)).not.toContain('PutLifecyclePolicy');
+  });
+
+  it('that may be neither looked for nor created is RegistryForbidden', async () => {
+    const { config } = await scripted(() => denied);
+    await expect(new EcrRepositories(config).ensure(host, 'r')).rejects.toMatchObject({
+      name: 'RegistryForbidden',
+      hint: expect.stringContaining('ecr:CreateRepository'),
+    });
+  });
+
+  it('is left to others, without a request, where none is to be created', async () => {
+    const { config, calls } = await scripted(() => ok);
+    expect(await new EcrRepositories(config, { create: false }).ensure(host, 'r')).toBe(false);
+    expect(calls).toEqual([]);
+  });
+
+  it('leaves tags out of its immutability', async () => {
+    const { config, calls } = await scripted((operation) =>
+      operation === 'CreateRepository' ? ok : refusal('RepositoryNotFoundException'),
+    );
+    const settings: RepositorySettings = {
+      tagMutability: 'IMMUTABLE_WITH_EXCLUSION',
+      mutabilityExclusions: ['latest*', '*-rc*'],
+    };
+    await new EcrRepositories(config, settings).ensure(host, 'r');
+    expect(calls.at(-1)?.input).toMatchObject({
+      imageTagMutability: 'IMMUTABLE_WITH_EXCLUSION',
+      imageTagMutabilityExclusionFilters: [
+        { filterType: 'WILDCARD', filter: 'latest*' },
+        { filterType: 'WILDCARD', filter: '*-rc*' },
+      ],
+    });
+  });
+});
+
 describe('a role', () => {
   const roleArn = 'arn:aws:iam::999999999999:role/factory';
   const there = `999999999999.dkr.ecr.${region}.amazonaws.com`;

@@ -36,7 +36,9 @@ describe('defaults', () => {
       gatherScanTemplate: undefined,
       buildPushTemplate: undefined,
       ecrRoleArn: undefined,
+      ecrCreateRepositories: true,
       ecrTagMutability: 'MUTABLE',
+      ecrTagMutabilityExclude: [],
       ecrKmsKey: undefined,
       ecrKeepVersions: undefined,
       ecrTags: {},
@@ -99,6 +101,7 @@ const good: [string, string, Partial<Configuration>][] = [
     { ecrRoleArn: 'arn:aws:iam::123456789012:role/x/factory' },
   ],
   ['ECR_TAG_MUTABILITY', 'IMMUTABLE', { ecrTagMutability: 'IMMUTABLE' }],
+  ['ECR_CREATE_REPOSITORIES', 'off', { ecrCreateRepositories: false }],
   ['ECR_KMS_KEY', 'alias/images', { ecrKmsKey: 'alias/images' }],
   ['ECR_KEEP_VERSIONS', '20', { ecrKeepVersions: 20 }],
   [
@@ -114,7 +117,11 @@ const good: [string, string, Partial<Configuration>][] = [
 ];
 
 /** What else must be set with a variable. */
-const needs: Record<string, Environment> = { PROJECT_ID: { ORG_ID: 'o' }, WEBHOOK_TOKEN_SECRET: { WEBHOOK: 'on' } };
+const needs: Record<string, Environment> = {
+  PROJECT_ID: { ORG_ID: 'o' },
+  WEBHOOK_TOKEN_SECRET: { WEBHOOK: 'on' },
+  ECR_TAG_MUTABILITY_EXCLUDE: { ECR_TAG_MUTABILITY: 'IMMUTABLE_WITH_EXCLUSION' },
+};
 
 describe('every variable', () => {
   it.each(good)('%s takes %s', (name, value, expected) => {
@@ -164,6 +171,9 @@ describe('every variable', () => {
     ['BUILD_PUSH_TEMPLATE', 'arn:aws:ecs:eu-west-1:123456789012:task/build'],
     ['ECR_ROLE_ARN', 'factory'],
     ['ECR_TAG_MUTABILITY', 'immutable'],
+    ['ECR_CREATE_REPOSITORIES', 'false'],
+    ['ECR_TAG_MUTABILITY_EXCLUDE', 'latest,a b'],
+    ['ECR_TAG_MUTABILITY_EXCLUDE', '1,2,3,4,5,6'],
     ['ECR_KMS_KEY', 'a key'],
     ['ECR_KEEP_VERSIONS', '4'],
     ['ECR_TAGS', 'team'],
@@ -218,6 +228,28 @@ describe('problems', () => {
   it('are a key that is missing, unless a secret holds it', () => {
     expect(problemsOf({ HARNESS_API_KEY: '' })).toMatchObject([{ path: 'HARNESS_API_KEY', found: 'nothing' }]);
     expect(problemsOf({ HARNESS_API_KEY: '', HARNESS_API_KEY_SECRET: 'factory/key' })).toEqual([]);
+  });
+
+  it('are tags that no mutability leaves out, and a mutability that leaves out none', () => {
+    const exclude = { ECR_TAG_MUTABILITY_EXCLUDE: 'latest*' };
+    expect(problemsOf({ ...exclude, ECR_TAG_MUTABILITY: 'IMMUTABLE' }).map(({ path }) => path)).toEqual([
+      'ECR_TAG_MUTABILITY_EXCLUDE',
+    ]);
+    for (const mutability of ['IMMUTABLE_WITH_EXCLUSION', 'MUTABLE_WITH_EXCLUSION']) {
+      const withExclusion = { ECR_TAG_MUTABILITY: mutability };
+      expect(problemsOf(withExclusion).map(({ path }) => path)).toEqual(['ECR_TAG_MUTABILITY_EXCLUDE']);
+      expect(problemsOf({ ...withExclusion, ...exclude })).toEqual([]);
+    }
+  });
+
+  it('are settings of repositories that nobody creates', () => {
+    const off = { ECR_CREATE_REPOSITORIES: 'off' };
+    expect(problemsOf(off)).toEqual([]);
+    expect(
+      problemsOf({ ...off, ECR_TAG_MUTABILITY: 'IMMUTABLE', ECR_KEEP_VERSIONS: '9', ECR_TAGS: 'a=b' }).map(
+        ({ path }) => path,
+      ),
+    ).toEqual(['ECR_TAG_MUTABILITY', 'ECR_KEEP_VERSIONS', 'ECR_TAGS']);
   });
 
   it('are the tokens of a webhook that nobody switched on or off', () => {

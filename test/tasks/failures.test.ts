@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { copy } from '../../functions/copy/copy.ts';
+import { FactoryError } from '../../functions/errors.ts';
 import { rollback } from '../../functions/rollback/rollback.ts';
 import { updateConfig } from '../../functions/update-config/update-config.ts';
 import {
@@ -409,5 +410,28 @@ describe('CONTAINER_REGISTRY_CONNECTOR', () => {
       },
     });
     expect((await factory.sync({ include_fields: ['cacheS3Tag'] })).error).toBeUndefined();
+  });
+});
+
+describe('a repository that may be neither looked for nor created', () => {
+  const denial = new FactoryError('RegistryForbidden', 'cannot look for it: AccessDeniedException', {
+    hint: 'Allow it.',
+  });
+  const repositories = {
+    ensure: async () => {
+      throw denial;
+    },
+  };
+
+  it('is pushed to, when it is there or the registry creates it on push', async () => {
+    factory = await startFactory({ repositories });
+    expect((await factory.sync()).status).toBe('SUCCEEDED');
+    expect(factory.arrived('plugins/cache:1.10.12')).toBe(factory.official('plugins/cache:1.10.12'));
+  });
+
+  it('fails its image with the denial when the push finds none', async () => {
+    factory = await startFactory({ repositories, target: { quirks: { createRepositories: false } } });
+    const report = await factory.sync();
+    expect(report.images[0]?.error).toMatchObject({ name: 'RegistryForbidden', message: denial.message });
   });
 });

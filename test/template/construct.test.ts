@@ -62,8 +62,9 @@ describe('the construct', () => {
 
   it('lists each setting of ECR that has no effect where images are stored', () => {
     const [, ...problems] = problemsOf((stack) => {
-      const { ecrRoleArn, ecrTagMutability, ecrKmsKey, ecrKeepVersions, ecrTags } = everything(stack);
-      const ecr = { ecrRoleArn, ecrTagMutability, ecrKmsKey, ecrKeepVersions, ecrTags };
+      const { ecrRoleArn, ecrTagMutability, ecrTagMutabilityExclude, ecrKmsKey, ecrKeepVersions, ecrTags } =
+        everything(stack);
+      const ecr = { ecrRoleArn, ecrTagMutability, ecrTagMutabilityExclude, ecrKmsKey, ecrKeepVersions, ecrTags };
       return { ...ecr, registryName: 'registry.example' };
     });
     expect(problems.map((line) => line.trim().replace(/:.*/, '')).toSorted()).toEqual([

@@ -18,7 +18,10 @@ const ecr = (...names: string[]) => [
 ];
 const reads = (...keys: string[]) => keys.map((key) => `s3:GetObject <bucket>/${key}`);
 const writes = (...keys: string[]) => [...reads(...keys), ...keys.map((key) => `s3:PutObject <bucket>/${key}`)];
+/** For pulls from ECR Public, one of the sources. */
+const publicToken = ['ecr-public:GetAuthorizationToken *', 'sts:GetServiceBearerToken *'];
 const pull = ['BatchCheckLayerAvailability', 'BatchGetImage', 'GetDownloadUrlForLayer'];
+const create = ['CreateRepository', 'DescribeRepositories', 'PutLifecyclePolicy', 'TagResource'];
 const push = ['CompleteLayerUpload', 'InitiateLayerUpload', 'PutImage', 'UploadLayerPart'];
 
 /** What every task may do. */
@@ -37,13 +40,15 @@ const beside: Record<string, string[]> = {
     ...read(apiKey),
     ...read(credentials),
     ...ecr(...pull),
+    ...publicToken,
     'ecr:GetAccountSetting *',
     ...writes('first-seen.json', 'locks/*', 'looks/*', 'manifests/*'),
     ...reads('built/*', 'inventory.json', 'refused-fields.json'),
   ],
   copy: [
     ...read(credentials),
-    ...ecr(...pull, ...push, 'CreateRepository', 'DescribeRepositories', 'PutLifecyclePolicy', 'TagResource'),
+    ...ecr(...pull, ...push, ...create),
+    ...publicToken,
     ...writes('built/*', 'locks/*', 'manifests/*'),
   ],
   gate: [],
@@ -126,6 +131,7 @@ describe('permissions', () => {
   it('names every resource but for actions that know none', () => {
     const unlimited = everyStatement.filter((statement) => resourcesOf(statement).includes('*')).flatMap(actions);
     expect([...new Set(unlimited)].toSorted()).toEqual([
+      'ecr-public:GetAuthorizationToken',
       'ecr:GetAccountSetting',
       'ecr:GetAuthorizationToken',
       'ecr:GetRegistryScanningConfiguration',
@@ -140,6 +146,7 @@ describe('permissions', () => {
       'logs:ListLogDeliveries',
       'logs:PutResourcePolicy',
       'logs:UpdateLogDelivery',
+      'sts:GetServiceBearerToken',
       'xray:GetSamplingRules',
       'xray:GetSamplingTargets',
       'xray:PutTelemetryRecords',
@@ -170,6 +177,22 @@ describe('permissions', () => {
     const found = granted.filter((permission) => permission.startsWith('ecr:')).map((ecr) => ecr.split(' ')[1]);
     // `*`: those that know no resource.
     expect(new Set(found)).toEqual(new Set(['*', resource]));
+  });
+
+  it('lets no task create repositories, or use their key, when they are created elsewhere', () => {
+    const settings = { REGISTRY_NAME: registry, ECR_CREATE_REPOSITORIES: 'off' };
+    expect(granted(synthesize(settings), 'ecr', 'kms')['copy']).toEqual(
+      granted(synthesize({ REGISTRY_NAME: registry }), 'ecr', 'kms')['copy']?.filter(
+        (permission) => !create.some((name) => permission.startsWith(`ecr:${name} `)),
+      ),
+    );
+    const session = inSession(synthesize({ ...settings, ECR_ROLE_ARN: role }))['copy'];
+    expect(session?.filter((action) => create.includes(action.replace('ecr:', '')))).toEqual([]);
+    expect(session).toContain('ecr:PutImage');
+  });
+
+  it.each(['gar,dockerhub', 'registry.example'])('gets no token of ECR Public to pull from %s', (SOURCE_REGISTRY) => {
+    expect(granted(synthesize({ SOURCE_REGISTRY }), 'ecr-public', 'sts')).toEqual({});
   });
 
   it('grants nothing in ECR when images are stored elsewhere', () => {
@@ -204,7 +227,8 @@ describe('permissions', () => {
     );
 
   it('lets those who use ECR assume the role that is given, and do nothing there themselves', () => {
-    const made = synthesize({ REGISTRY_NAME: registry, ECR_ROLE_ARN: role, ECR_KMS_KEY: 'alias/images' });
+    const settings = { REGISTRY_NAME: registry, SOURCE_REGISTRY: 'gar', ECR_KMS_KEY: 'alias/images' };
+    const made = synthesize({ ...settings, ECR_ROLE_ARN: role });
     expect(granted(made, 'sts', 'ecr', 'kms', 'inspector2')).toEqual({
       ...assume(role, ...ecrTasks),
       report: expect.any(Array),
@@ -233,7 +257,7 @@ describe('permissions', () => {
   });
 
   it('allows both ways where only the deployment knows whether the registry is of the account of the role', () => {
-    const made = synthesize({ ECR_ROLE_ARN: role });
+    const made = synthesize({ ECR_ROLE_ARN: role, SOURCE_REGISTRY: 'gar' });
     expect(granted(made, 'sts')).toEqual(assume(role, ...ecrTasks));
     expect(granted(made, 'ecr')).toEqual(granted(synthesize(), 'ecr'));
     expect(inSession(made)['prune']).toEqual([
