@@ -1,7 +1,6 @@
 import { Stack } from 'aws-cdk-lib';
 import { type IRole, PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
-import type { IStateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
 import { servicePrincipal } from './service-principal.ts';
 
@@ -37,7 +36,7 @@ export function allowLogs(scope: Construct, key: IKey): void {
  * Lets a role look at executions that the key encrypts, through Step Functions only. To start one takes no permission:
  * https://docs.aws.amazon.com/step-functions/latest/dg/encryption-at-rest.html, "Required permissions for API callers".
  */
-export function allowExecutions(role: IRole, key: IKey, { stateMachineArn }: IStateMachine): void {
+export function allowExecutions(role: IRole, key: IKey, stateMachineArn: string): void {
   const { region, urlSuffix } = Stack.of(role);
   role.addToPrincipalPolicy(
     new PolicyStatement({

@@ -1,7 +1,7 @@
-import { Aws, Duration, Names, RemovalPolicy } from 'aws-cdk-lib';
+import { ArnFormat, Aws, Duration, Names, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import type { IMetric, MetricOptions } from 'aws-cdk-lib/aws-cloudwatch';
 import { Connections, type IConnectable } from 'aws-cdk-lib/aws-ec2';
-import { type Grant, type IGrantable, PermissionsBoundary } from 'aws-cdk-lib/aws-iam';
+import { type Grant, type IGrantable, PermissionsBoundary, PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { IBucket } from 'aws-cdk-lib/aws-s3';
 import { Secret } from 'aws-cdk-lib/aws-secretsmanager';
@@ -25,6 +25,7 @@ import { Alarms } from './operations/alarms.ts';
 import { Dashboard } from './operations/dashboard.ts';
 import { type FactoryMetric, factoryMetric, metricsNamespace } from './operations/metrics.ts';
 import { Queries } from './operations/queries.ts';
+import { Recovery } from './recovery.ts';
 import { allowRegistry } from './registry-permissions.ts';
 import { RunSchedule } from './schedule.ts';
 import { allowToRead } from './secret-access.ts';
@@ -140,7 +141,9 @@ export class HarnessCiImageFactory extends Construct implements IConnectable {
     this.schedule =
       cron === 'off' ? undefined : new RunSchedule(this, 'Schedule', { stateMachine, cron, timeZone, encryptionKey });
     this.webhook = props.webhook && new Webhook(this, 'Webhook', { ...props.webhook, ...common, stateMachine });
-    if (this.webhook && encryptionKey) allowExecutions(this.webhook.function.role, encryptionKey, stateMachine);
+    if (this.webhook && encryptionKey)
+      allowExecutions(this.webhook.function.role, encryptionKey, stateMachine.stateMachineArn);
+    new Recovery(this, 'Recovery', stateMachine);
 
     const overdueAfter = props.overdueAfter ?? (isDaily(cron) ? Duration.hours(36) : undefined);
     const deadLetterQueue = this.schedule?.deadLetterQueue;
@@ -204,11 +207,12 @@ export class HarnessCiImageFactory extends Construct implements IConnectable {
     settings: HarnessCiImageFactoryProps,
   ): TaskFunction {
     const needs = taskNeeds[task] ?? {};
-    const { harnessApiKeySecret, registryCredentialsSecret, callbackUrlSecret } = settings;
+    const { harnessApiKeySecret, registryCredentialsSecret, callbackUrlSecret, encryptionKey } = settings;
     const environment = {
       ...common.environment,
       STATE_BUCKET: this.bucket.bucketName,
       ...(needs.notifies && { NOTIFICATION_TOPIC_ARN: this.topic.topicArn }),
+      ...(needs.executions && { STATE_MACHINE_ARN: this.#arnOf('stateMachine') }),
     };
     const id = placeholderOf(task).replace(/Function$/, '');
     const added = new TaskFunction(this, id, { ...common, task, environment });
@@ -219,11 +223,28 @@ export class HarnessCiImageFactory extends Construct implements IConnectable {
     allowRegistry(added, needs, registry, settings);
     const template = needs.template && settings[needs.template];
     if (template) allowTemplate(role, template);
+    if (needs.executions) {
+      const executions = this.#arnOf('execution', ':*');
+      role.addToPolicy(new PolicyStatement({ actions: ['states:DescribeExecution'], resources: [executions] }));
+      acceptWildcard(role, executions, 'The executions of one state machine, by run id.');
+      if (encryptionKey) allowExecutions(role, encryptionKey, this.#arnOf('stateMachine'));
+    }
     if (needs.notifies) {
       if (callbackUrlSecret) allowToRead(role, callbackUrlSecret);
       allowToPublish(role, this.topic);
     }
     return added;
+  }
+
+  /** An ARN of the workflow by its name: its functions come before it. */
+  #arnOf(resource: 'stateMachine' | 'execution', suffix = ''): string {
+    const arnFormat = ArnFormat.COLON_RESOURCE_NAME;
+    return Stack.of(this).formatArn({
+      service: 'states',
+      resource,
+      resourceName: `${this.#service}${suffix}`,
+      arnFormat,
+    });
   }
 
   #addViews(): void {

@@ -18,6 +18,8 @@ export interface TaskNeeds {
   writes?: readonly string[];
   /** Keys there that it reads beside those that it writes. Default none. */
   reads?: readonly string[];
+  /** It looks up executions of the workflow. */
+  executions?: boolean;
   /** It tells of each outcome: the topic, and who is called back. */
   notifies?: boolean;
 }
@@ -70,6 +72,7 @@ const looks = 'looks/*';
 export const taskNeeds: Readonly<Record<string, TaskNeeds>> = {
   plan: {
     memory: 1024,
+    executions: true,
     minutes: 15,
     harnessApiKey: true,
     registryCredentials: true,
@@ -118,7 +121,7 @@ export const taskNeeds: Readonly<Record<string, TaskNeeds>> = {
     ecrRegistry: [token],
     writes: [locks, manifestCache, looks],
   },
-  rollback: { harnessApiKey: true, writes: [locks, refusedFields] },
+  rollback: { minutes: 15, harnessApiKey: true, writes: [locks, refusedFields] },
   prune: {
     harnessApiKey: true,
     registryCredentials: true,

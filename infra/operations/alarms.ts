@@ -38,8 +38,7 @@ export class Alarms extends Construct {
     const { service, stateMachine, topic, overdueAfter, deadLetterQueue, webhook } = props;
     this.#topic = topic;
 
-    // Two, because an expression over metrics of which one never had a datapoint may have none either. Runs that
-    // somebody stopped need no alarm.
+    // Three, because an expression over metrics of which one never had a datapoint may have none either.
     const often = { period: Duration.minutes(5), statistic: Stats.SUM };
     this.#add('RunFailed', {
       alarmDescription: 'A run of Harness CI Image Factory failed. Its report says why, and what became of Harness.',
@@ -47,8 +46,14 @@ export class Alarms extends Construct {
       ...oneOrMore,
     });
     this.#add('RunTimedOut', {
-      alarmDescription: 'A run of Harness CI Image Factory took longer than the workflow allows.',
+      alarmDescription:
+        'A run of Harness CI Image Factory took longer than the workflow allows. Another one puts back what it switched.',
       metric: stateMachine.metricTimedOut(often),
+      ...oneOrMore,
+    });
+    this.#add('RunStopped', {
+      alarmDescription: 'A run of Harness CI Image Factory was stopped. Another one puts back what it switched.',
+      metric: stateMachine.metricAborted(often),
       ...oneOrMore,
     });
     if (overdueAfter) {

@@ -44,6 +44,7 @@ const beside: Record<string, string[]> = {
     'ecr:GetAccountSetting *',
     ...writes('first-seen.json', 'locks/*', 'looks/*', 'manifests/*'),
     ...reads('built/*', 'inventory.json', 'refused-fields.json'),
+    'states:DescribeExecution <executions>',
   ],
   copy: [
     ...read(credentials),
@@ -88,7 +89,8 @@ function named(made: ReturnType<typeof synthesize>, task: string): string[] {
       .replace(`<${log}.Arn>`, '<log>')
       .replace(`<${made.logicalId(made.factory.bucket)}.Arn>`, '<bucket>')
       .replace(`<${made.logicalId(made.factory.topic)}>`, '<topic>')
-      .replace(`<${topicKey}.Arn>`, '<topic key>'),
+      .replace(`<${topicKey}.Arn>`, '<topic key>')
+      .replace(/arn:<AWS::Partition>:states:.*:execution:[^ ]+:\*$/, '<executions>'),
   );
 }
 
@@ -107,8 +109,8 @@ describe('permissions', () => {
   it('gives every function a role of its own', () => {
     const used = [...functions.values()].map(({ Role }) => Role['Fn::GetAtt'][0]);
     expect(new Set(used).size).toBe(functions.size);
-    // Two more, of the state machine and of the schedule.
-    expect(Object.keys(roles)).toHaveLength(functions.size + 2);
+    // Three more, of the state machine, of the schedule and of what puts stopped runs back.
+    expect(Object.keys(roles)).toHaveLength(functions.size + 3);
   });
 
   it('attaches no managed policy', () => {
@@ -319,10 +321,11 @@ describe('permissions', () => {
     ];
     const invokes = [`lambda:InvokeFunction ${lambda}`];
     const one = synthesize({ GATHER_SCAN_TEMPLATE: lambda, BUILD_PUSH_TEMPLATE: machine });
-    expect(granted(one, 'states', 'lambda')).toEqual({ scan: invokes, copy: starts });
+    const plan = granted(synthesize(), 'states')['plan'];
+    expect(granted(one, 'states', 'lambda')).toEqual({ plan, scan: invokes, copy: starts });
     const other = synthesize({ GATHER_SCAN_TEMPLATE: machine, BUILD_PUSH_TEMPLATE: lambda });
-    expect(granted(other, 'states', 'lambda')).toEqual({ scan: starts, copy: invokes });
-    expect(granted(synthesize(), 'states', 'lambda')).toEqual({});
+    expect(granted(other, 'states', 'lambda')).toEqual({ plan, scan: starts, copy: invokes });
+    expect(granted(synthesize(), 'states', 'lambda')).toEqual({ plan });
   });
 
   it.each([

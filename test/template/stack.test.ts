@@ -60,7 +60,7 @@ describe('the stack', () => {
         task,
         Runtime: 'nodejs24.x',
         Architectures: ['arm64'],
-        Timeout: ['plan', 'copy', 'scan', 'verify'].includes(task) ? 900 : 300,
+        Timeout: ['plan', 'copy', 'rollback', 'scan', 'verify'].includes(task) ? 900 : 300,
         MemorySize: ['plan', 'copy', 'scan', 'snapshot', 'verify'].includes(task) ? 1024 : 512,
       });
   });

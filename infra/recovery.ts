@@ -1,0 +1,43 @@
+import { Stack } from 'aws-cdk-lib';
+import { EventField, Rule, RuleTargetInput } from 'aws-cdk-lib/aws-events';
+import { SfnStateMachine } from 'aws-cdk-lib/aws-events-targets';
+import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import type { IStateMachine } from 'aws-cdk-lib/aws-stepfunctions';
+import { Construct } from 'constructs';
+
+/** How the input of an execution begins that puts another one back. */
+const recoveryInput = '{"recover_run"';
+
+/**
+ * Starts an execution that puts back what another one had switched, when that was stopped, timed out, or was ended by Step
+ * Functions itself. Such an end lets no state of the workflow act any more.
+ *
+ * It never loops: the rule leaves out executions that it started. EventBridge delivers at least once; the second execution
+ * finds the lock taken, or a report.
+ */
+export class Recovery extends Construct {
+  constructor(scope: Construct, id: string, stateMachine: IStateMachine) {
+    super(scope, id);
+    const rule = new Rule(this, 'Stopped', {
+      description: 'Harness CI Image Factory: puts back what a stopped run had switched',
+      eventPattern: {
+        source: ['aws.states'],
+        detailType: ['Step Functions Execution Status Change'],
+        detail: {
+          stateMachineArn: [stateMachine.stateMachineArn],
+          // Events of a workflow that a key of the customer's encrypts have no input, and no error.
+          input: [{ 'anything-but': { prefix: recoveryInput } }, { exists: false }, null],
+          // A failure of the workflow's own has a report.
+          $or: [{ status: ['ABORTED', 'TIMED_OUT'] }, { status: ['FAILED'], error: [{ prefix: 'States.' }] }],
+        },
+      },
+    });
+    const role = new Role(this, 'Role', {
+      assumedBy: new ServicePrincipal('events.amazonaws.com', {
+        conditions: { StringEquals: { 'aws:SourceAccount': Stack.of(this).account } },
+      }),
+    });
+    const input = RuleTargetInput.fromObject({ recover_run: EventField.fromPath('$.detail.name') });
+    rule.addTarget(new SfnStateMachine(stateMachine, { input, role }));
+  }
+}
