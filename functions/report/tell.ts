@@ -21,10 +21,10 @@ export async function tell(report: Report, startedAt: string | undefined, runtim
     await note({ callback: 'begun' });
     const warning = await sendCallback(report, runtime);
     if (warning !== undefined) warnings.push(warning);
-    await note({ callback: 'done', warnings });
+    await note({ callback: 'done', warnings: [...warnings] });
   } else if (told.callback === 'begun') {
     warnings.push('Harness may not have been told of the end: the report task ended during the callback');
-    await note({ callback: 'done', warnings });
+    await note({ callback: 'done', warnings: [...warnings] });
   }
   if (runtime.notify && !told.notified) {
     const warning = await sendNotification(report, runtime);

@@ -47,10 +47,17 @@ export interface FactoryOptions {
   repositories?: Partial<RepositoryAdministration>;
   scans?: RuntimeParts['scans'];
   template?: RuntimeParts['template'];
+  patience?: RuntimeParts['patience'];
+  place?: RuntimeParts['place'];
+  findExecution?: RuntimeParts['findExecution'];
+  notify?: RuntimeParts['notify'];
+  record?: RuntimeParts['record'];
+  /** Gets what a run says while it goes on. */
+  onNote?: (message: string) => void;
   /** Below the target's host; default `mirror`. */
   prefix?: string;
   lock?: LockOptions;
-  callbackTarget?: () => Promise<string>;
+  callbackTarget?: RuntimeParts['callbackTarget'];
 }
 
 interface RunExtras {
@@ -130,14 +137,22 @@ export async function startFactory(options: FactoryOptions = {}): Promise<Factor
       retry: { attempts: 2, baseMs: 1, maxMs: 2 },
       readBackPausesMs: [1, 2, 4],
       ...(options.lock && { lock: options.lock }),
+      ...(options.patience && { patience: options.patience }),
+      ...(options.place && { place: options.place }),
+      ...(options.findExecution && { findExecution: options.findExecution }),
+      ...(options.record && { record: options.record }),
+      notify: options.notify,
       callbackTarget: options.callbackTarget,
-      onProgress: ({ kind }) => kind === 'image-progress' && onImageProgress?.(),
+      onProgress: (event) => {
+        if (event.kind === 'image-progress') onImageProgress?.();
+        if (event.kind === 'note') options.onNote?.(event.message);
+      },
     });
   const runOnce: Factory['run'] = async (action, input = {}, extras = {}) => {
     const { onImageProgress, ...more } = extras;
     const runtime = startRuntime(onImageProgress);
     try {
-      return await run({ runtime, input: { action, ...input }, ...more });
+      return await run({ runtime, input: action === '' ? input : { action, ...input }, retryPauseMs: 1, ...more });
     } finally {
       await runtime.close();
     }

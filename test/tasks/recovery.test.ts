@@ -1,0 +1,213 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { updateConfig } from '../../functions/update-config/update-config.ts';
+import type { Notification, Report } from '../../functions/run/documents.ts';
+import type { Lock } from '../../functions/run/lock.ts';
+import { Patience } from '../../functions/run/patience.ts';
+import type { ExecutionEnd } from '../../functions/runtime.ts';
+import { getJson, updateJson } from '../../functions/store/object-store.ts';
+import { tasks } from '../../infra/local/tasks.ts';
+import { type Factory, startFactory, statuses } from './factory.ts';
+
+const before = { gitCloneTag: 'harness/drone-git:1.5.0' };
+let factory: Factory;
+let executions: Map<string, ExecutionEnd>;
+let notified: Notification[];
+let notes: string[];
+const original = { ...tasks };
+
+beforeEach(async () => {
+  executions = new Map([['stopped', { status: 'ABORTED' }]]);
+  notified = [];
+  notes = [];
+  factory = await startFactory({
+    findExecution: async (name) => executions.get(name),
+    patience: new Patience(3_600_000),
+    notify: async (notification) => void notified.push(notification),
+    onNote: (note) => notes.push(note),
+  });
+  const account = factory.harness.state[factory.harness.accountId];
+  if (account) account.ci.K8 = { ...before };
+});
+afterEach(async () => {
+  Object.assign(tasks, original);
+  await factory.close();
+});
+
+/** Runs a sync whose execution ends without a word when it comes to a task. */
+async function stopAt(task: string, runId = 'stopped'): Promise<void> {
+  // As if nobody called it any more: it and everything after it.
+  const stopped = new Promise<never>(() => undefined);
+  const reached = new Promise<void>((resolve) => {
+    Object.assign(tasks, {
+      [task]: () => {
+        resolve();
+        return stopped;
+      },
+    });
+  });
+  void factory.sync({}, { runId });
+  await reached;
+  Object.assign(tasks, original);
+}
+
+const recover = (runId: string, stopped = 'stopped') => factory.run('', { recover_run: stopped }, { runId });
+const reportOf = (runId: string) => getJson<Report>(factory.store, `runs/${runId}/report.json`);
+
+async function lockNow(): Promise<Lock | null | undefined> {
+  let now: Lock | null | undefined;
+  await updateJson<Lock | null>(factory.store, 'locks/embedded.json', (lock) => void (now = lock));
+  return now;
+}
+
+describe('a run whose execution was stopped while Harness was switched', () => {
+  it('is put back, its lock is released, and its end is reported once', async () => {
+    await stopAt('VerifyFunction');
+    expect(factory.overrides()).not.toEqual(before);
+    expect((await lockNow())?.runId).toBe('stopped');
+    const recovery = await recover('recovery-1');
+    expect(factory.overrides()).toEqual(before);
+    expect(await lockNow()).toBeNull();
+    expect(recovery).toMatchObject({ status: 'SUCCEEDED', action: 'sync', runId: 'recovery-1' });
+    expect(recovery.reason).toMatch(/^run stopped: somebody stopped the execution.*put Harness back/);
+    const report = await reportOf('stopped');
+    expect(report).toMatchObject({
+      status: 'FAILED',
+      runId: 'stopped',
+      error: { name: 'RunStopped', message: expect.stringContaining('does not record who; run recovery-1 put') },
+    });
+    expect(new Set(Object.values(statuses(report as Report)))).toEqual(new Set(['rolled-back']));
+    expect(notified.map(({ subject }) => subject)).toEqual(['Harness CI images: sync FAILED (RunStopped)']);
+    // EventBridge may deliver twice.
+    expect(await recover('recovery-2')).toMatchObject({
+      status: 'SKIPPED',
+      reason: 'run stopped is not put back: it has a report',
+    });
+    expect((await factory.sync()).status).toBe('SUCCEEDED');
+  });
+
+  it.each([
+    ['TIMED_OUT', {}, /ran longer than the workflow allows/],
+    ['FAILED', { error: 'States.DataLimitExceeded', cause: 'too much' }, /States.DataLimitExceeded: too much/],
+  ])('is put back also when it ended as %s', async (status, more, message) => {
+    executions.set('stopped', { status, ...more });
+    await stopAt('VerifyFunction');
+    await recover('recovery-1');
+    expect(factory.overrides()).toEqual(before);
+    expect((await reportOf('stopped'))?.error?.message).toMatch(message);
+  });
+
+  it('writes nothing any more, though a function of it is still at work', async () => {
+    await stopAt('UpdateConfigFunction');
+    await recover('recovery-1');
+    await expect(factory.task(updateConfig, { runId: 'stopped' })).rejects.toMatchObject({ name: 'LockLost' });
+    expect(factory.writes()).toEqual([]);
+    expect(factory.overrides()).toEqual(before);
+  });
+
+  it('is put back once more after a function that was writing meanwhile', async () => {
+    await stopAt('VerifyFunction');
+    const switched = factory.overrides();
+    const key = 'runs/stopped/writes.json';
+    const writes = await factory.document<object>(key);
+    const put = (document: object) => factory.store.put(key, new TextEncoder().encode(JSON.stringify(document)));
+    await put({ ...writes, since: new Date().toISOString() });
+    const push = notes.push.bind(notes);
+    notes.push = (...messages) => {
+      if (messages[0]?.includes('may still be writing')) {
+        // The late write arrives, and its function ends.
+        const account = factory.harness.state[factory.harness.accountId];
+        if (account) account.ci.K8 = { ...switched };
+        void put(writes);
+      }
+      return push(...messages);
+    };
+    expect((await recover('recovery-1')).status).toBe('SUCCEEDED');
+    expect(notes.join()).toContain('a function of run stopped may still be writing');
+    expect(factory.overrides()).toEqual(before);
+  });
+
+  it('is a failed rollback when it cannot be put back, in both reports', async () => {
+    await factory.close();
+    factory = await startFactory({ findExecution: async (name) => executions.get(name) });
+    await stopAt('VerifyFunction');
+    factory.harness.quirks.failNext = [{ count: 10_000, status: 503, path: 'ci/execution-config' }];
+    const recovery = await recover('recovery-1');
+    for (const document of [recovery, await reportOf('stopped')])
+      expect(document).toMatchObject({
+        status: 'FAILED',
+        error: { name: 'RollbackFailed', hint: expect.stringContaining('--run stopped') },
+      });
+    expect(recovery.error?.message).toContain('(after RunStopped: somebody stopped');
+  });
+});
+
+describe('a run whose execution was stopped before or after that', () => {
+  it('is reported, and its lock released, when it had switched nothing', async () => {
+    await stopAt('CopyFunction');
+    expect((await recover('recovery-1')).status).toBe('SUCCEEDED');
+    expect(factory.writes()).toEqual([]);
+    expect(await lockNow()).toBeNull();
+    expect((await reportOf('stopped'))?.error).toMatchObject({
+      name: 'RunStopped',
+      message: expect.stringContaining('Harness is as it was before'),
+    });
+  });
+
+  it('keeps a switch that was verified, and is a success that says so', async () => {
+    await stopAt('ReportFunction');
+    const switched = factory.overrides();
+    await recover('recovery-1');
+    expect(factory.overrides()).toEqual(switched);
+    expect(await reportOf('stopped')).toMatchObject({
+      status: 'SUCCEEDED',
+      warnings: [expect.stringMatching(/somebody stopped the execution.*complete and verified, and is kept/)],
+    });
+    expect(await lockNow()).toBeNull();
+  });
+
+  it('is reported even when it had no plan yet', async () => {
+    expect((await recover('recovery-1')).status).toBe('SUCCEEDED');
+    expect((await reportOf('stopped'))?.error?.name).toBe('RunStopped');
+  });
+});
+
+describe('what is not put back', () => {
+  it('is a run that is under way, that nobody knows, or that put another one back', async () => {
+    await stopAt('VerifyFunction');
+    executions.set('stopped', { status: 'RUNNING' });
+    expect((await recover('recovery-1')).reason).toContain('its execution is RUNNING');
+    expect((await recover('recovery-2', 'nobody')).reason).toContain('there is no such execution');
+    expect((await lockNow())?.runId).toBe('stopped');
+    expect(factory.overrides()).not.toEqual(before);
+  });
+
+  it('is a run whose lock another one has taken since', async () => {
+    await stopAt('VerifyFunction');
+    await updateJson<Lock>(factory.store, 'locks/embedded.json', (lock) => lock && { ...lock, runId: 'next' });
+    expect((await recover('recovery-1')).reason).toContain('run next (sync) is at work on this account');
+    expect(factory.overrides()).not.toEqual(before);
+  });
+
+  it('is a run that put another one back: whoever stops it wants Harness left as it is', async () => {
+    await stopAt('VerifyFunction');
+    const stopped = new Promise<never>(() => undefined);
+    const reached = new Promise<void>((resolve) => {
+      Object.assign(tasks, { RollbackFunction: () => (resolve(), stopped) });
+    });
+    void recover('recovery-1');
+    await reached;
+    Object.assign(tasks, original);
+    executions.set('recovery-1', { status: 'ABORTED' });
+    expect((await recover('recovery-2', 'recovery-1')).reason).toContain('it was itself putting back another run');
+    // A person may ask for it, though.
+    expect((await recover('recovery-3')).status).toBe('SUCCEEDED');
+    expect(factory.overrides()).toEqual(before);
+    expect(await lockNow()).toBeNull();
+  });
+
+  it('is what an input without the right asks for', async () => {
+    await factory.close();
+    factory = await startFactory();
+    expect((await recover('recovery-1')).error).toMatchObject({ name: 'InvalidInput' });
+  });
+});
