@@ -87,10 +87,10 @@ export class FactoryError extends Error {
     this.name = name;
     this.hint = shown(options.hint);
     this.problems = options.problems?.map(({ path, found, allowed, reason }) => ({
-      path: printable(path),
-      found: printable(found),
+      path: printable(redacted(path)),
+      found: printable(redacted(found)),
       allowed: printable(allowed, textLimit),
-      ...(reason !== undefined && { reason: printable(reason) }),
+      ...(reason !== undefined && { reason: printable(redacted(reason)) }),
     }));
   }
 

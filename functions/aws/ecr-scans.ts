@@ -20,6 +20,7 @@ import { RegistryFailure } from '../oci/registry-failure.ts';
 import { isLike } from '../text/wildcard.ts';
 import { EcrClients, type EcrConfig, ecrFailure, parseEcrHost } from './ecr.ts';
 import { serverFaultOf } from './server-fault.ts';
+import { own } from '../text/own.ts';
 
 /** Against a service that never stops offering another page; each has up to 1,000 findings. */
 const maxPages = 100;
@@ -227,7 +228,7 @@ function isOlder(time: Date | undefined, ms: number): boolean {
 
 /** What a state other than the successful ones means. */
 function answerWithout(status: ScanStatus | undefined, description: string): ScanAnswer {
-  const meaning = status && unscannable[status];
+  const meaning = status && own(unscannable, status);
   // PENDING and IN_PROGRESS; findings that are unavailable may still come, and a state of tomorrow is not judged.
   if (status === undefined || meaning === undefined) return { state: 'pending', detail: status ?? 'in no state' };
   return { state: 'unscannable', id: status, detail: description === '' ? meaning : `${meaning}: ${description}` };

@@ -6,6 +6,7 @@ import type { CredentialProvider, Login } from '../oci/auth/credentials.ts';
 import { assumeRole, callerAccount } from './assumed-role.ts';
 import { clientConfig } from './client-config.ts';
 import { awsReason } from './failure-reason.ts';
+import { own } from '../text/own.ts';
 
 /** A private ECR registry, as its host name tells. */
 export interface EcrHost {
@@ -165,7 +166,7 @@ export function ecrFailure(
   // It could not be asked as the role.
   if (cause instanceof FactoryError) return cause;
   const reason = awsReason(cause);
-  const name = reason.networkHint === undefined ? (names[reason.name] ?? 'RegistryFailed') : 'RegistryUnreachable';
+  const name = reason.networkHint === undefined ? (own(names, reason.name) ?? 'RegistryFailed') : 'RegistryUnreachable';
   const hints: Partial<Record<ErrorName, string>> = {
     RegistryForbidden: toAllow,
     RegistryThrottled: 'Lower max_concurrency, or ask AWS for a higher quota of ECR.',

@@ -1,5 +1,6 @@
 import { FactoryError } from '../errors.ts';
 import { misplacedIn } from '../text/plain-text.ts';
+import { keepSecret, withoutSecrets } from '../text/secrets.ts';
 
 /** A Harness API key. Private, so that neither `inspect` nor `JSON.stringify` shows it. */
 export class ApiKey {
@@ -17,6 +18,9 @@ export class ApiKey {
         problems: [{ path: 'HARNESS_API_KEY', found, allowed }],
       });
     }
+    const secret = this.#key.slice(this.#key.lastIndexOf('.') + 1);
+    // A short last part is no secret worth the name, and would blot out ordinary words.
+    keepSecret(this.#key, ...(secret.length < 8 ? [] : [secret]));
   }
 
   /** The only authentication the API accepts for keys: `Authorization: Bearer` is for the sessions of the UI. */
@@ -26,10 +30,8 @@ export class ApiKey {
 
   /** Takes the key, and the secret at its end, out of what a server sent: servers and proxies echo headers. */
   redact(text: string): string {
-    const secret = this.#key.slice(this.#key.lastIndexOf('.') + 1);
-    const withoutKey = text.replaceAll(this.#key, '***');
-    // A short last part is no secret worth the name, and would blot out ordinary words.
-    return secret.length < 8 ? withoutKey : withoutKey.replaceAll(secret, '***');
+    // A key of fewer characters than any secret is one all the same.
+    return withoutSecrets(text).replaceAll(this.#key, '***');
   }
 }
 

@@ -7,6 +7,7 @@ import type { Response } from '../http/transport.ts';
 import { printable } from '../text/printable.ts';
 import type { ApiKey } from './api-key.ts';
 import type { Envelope } from './envelope.ts';
+import { own } from '../text/own.ts';
 
 /** What a message about a failed call has to say of the call. */
 export interface Call {
@@ -198,7 +199,7 @@ const roles: Record<string, string> = {
 };
 
 function roleWith(permission: string): string {
-  return `Give the key's user or service account a role with ${permission}${roles[permission] ?? ''}.`;
+  return `Give the key's user or service account a role with ${permission}${own(roles, permission) ?? ''}.`;
 }
 
 function facts({ message, code, correlationId, data, details }: Envelope, key: ApiKey): string {

@@ -29,15 +29,18 @@ const restricted = blockList(
     ['172.16.0.0', 12],
     ['192.0.0.0', 24],
     ['192.0.2.0', 24],
+    ['192.88.99.0', 24],
     ['192.168.0.0', 16],
     ['198.18.0.0', 15],
     ['198.51.100.0', 24],
     ['203.0.113.0', 24],
   ],
   [
-    ['64:ff9b:1::', 48],
     ['100::', 64],
+    ['2001:2::', 48],
     ['2001:db8::', 32],
+    ['3fff::', 20],
+    ['5f00::', 16],
     ['fc00::', 7],
     ['fe80::', 10],
     ['fec0::', 10],
@@ -46,7 +49,7 @@ const restricted = blockList(
 
 /**
  * Where no registry lives, whoever says so: the services that give a machine its cloud credentials, multicast, and
- * notations that hide an IPv4 address (IPv4-compatible, Teredo, 6to4).
+ * notations that hide an IPv4 address (IPv4-compatible, IPv4-mapped, IPv4-translated, local NAT64, Teredo, 6to4).
  */
 const forbidden = blockList(
   [
@@ -54,10 +57,12 @@ const forbidden = blockList(
     // Credentials of ECS tasks and EKS pods.
     ['169.254.170.2', 32],
     ['169.254.170.23', 32],
-    // Alibaba, Azure, Oracle.
+    // Alibaba, Azure, Oracle, Scaleway, Tencent.
     ['100.100.100.200', 32],
     ['168.63.129.16', 32],
     ['192.0.0.192', 32],
+    ['169.254.42.42', 32],
+    ['169.254.0.23', 32],
     ['224.0.0.0', 4],
     ['240.0.0.0', 4],
   ],
@@ -65,12 +70,20 @@ const forbidden = blockList(
     ['fd00:ec2::254', 128],
     ['fd00:ec2::23', 128],
     ['fd20:ce::254', 128],
+    ['fd00:42::42', 128],
+    // OpenStack.
+    ['fe80::a9fe:a9fe', 128],
     ['::', 96],
+    ['::ffff:0:0:0', 96],
+    ['64:ff9b:1::', 48],
     ['2001::', 32],
     ['2002::', 16],
     ['ff00::', 8],
   ],
 );
+
+/** IPv4-mapped addresses. In a list of their own, for `BlockList` takes every IPv4 address for one of them. */
+const mapped = blockList([], [['::ffff:0:0', 96]]);
 
 /** Whose the address is, an IPv4 or IPv6 literal; `undefined` when nobody may send us there. */
 export function reachOfAddress(address: string): Reach | undefined {
@@ -79,6 +92,7 @@ export function reachOfAddress(address: string): Reach | undefined {
   const version = isIP(literal);
   if (version === 0) throw new TypeError(`${address} is not an IP address`);
   const family = version === 6 ? 'ipv6' : 'ipv4';
+  if (version === 6 && mapped.check(literal, family)) return undefined;
   if (loopback.check(literal, family)) return 'loopback';
   if (forbidden.check(literal, family)) return undefined;
   return restricted.check(literal, family) ? 'private' : 'public';
@@ -99,7 +113,7 @@ export function outermost(reaches: readonly Reach[]): Reach {
   return reaches.toSorted((a, b) => depth[a] - depth[b])[0] ?? 'public';
 }
 
-/** `BlockList` finds IPv4-mapped addresses by itself; those that NAT64 carries (RFC 6052) are listed here. */
+/** Lists addresses, and those that NAT64 carries (RFC 6052). */
 function blockList(ipv4: readonly Subnet[], ipv6: readonly Subnet[]): BlockList {
   const list = new BlockList();
   for (const [network, prefix] of ipv4) {

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { reachOfAddress } from './address-policy.ts';
 import { hostOf, matchesHost } from './host-patterns.ts';
+import { keepPassword } from '../text/secrets.ts';
 import { NetworkError } from './network-error.ts';
 
 export interface Proxy {
@@ -50,7 +51,9 @@ function parseProxy({ variable, text }: { variable: string; text: string }): Pro
     throw notAProxy(variable, `proxies of the kind ${given.protocol.slice(0, -1)} are not supported`);
   }
   try {
-    const credentials = `${decodeURIComponent(given.username)}:${decodeURIComponent(given.password)}`;
+    const [username, password] = [decodeURIComponent(given.username), decodeURIComponent(given.password)];
+    keepPassword(username, password);
+    const credentials = `${username}:${password}`;
     const authorization = credentials === ':' ? undefined : `Basic ${Buffer.from(credentials).toString('base64')}`;
     return { url: new URL(given.origin), authorization, variable };
   } catch {

@@ -1,5 +1,6 @@
 import { parseJson as parseDocument } from '../text/json.ts';
 import { printable } from '../text/printable.ts';
+import { withoutSecrets } from '../text/secrets.ts';
 
 /** The reasons that a server gave in the body of a response, ready for a message. */
 export interface ReasonText {
@@ -26,7 +27,7 @@ export const noReason: ReasonText = { text: '', codes: [], isPage: false };
  */
 export function reasonText(body: string, contentType: string | undefined, secrets: readonly string[] = []): ReasonText {
   const text = body.slice(0, lookLimit);
-  const show = (part: string) => printable(without(secrets, part).replaceAll(/\s+/g, ' '));
+  const show = (part: string) => printable(withoutSecrets(without(secrets, part)).replaceAll(/\s+/g, ' '));
   if (isPage(text, contentType)) {
     const title = show(titleOf(text));
     return { text: title === '' ? 'a web page' : `a web page, "${title}"`, codes: [], isPage: true };

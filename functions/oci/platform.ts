@@ -37,7 +37,12 @@ export function platformMatches(wanted: Platform, offered: Platform): boolean {
   return wanted.variant === undefined || variantOf(wanted) === variantOf(offered);
 }
 
+const impliedVariants: ReadonlyMap<string, string> = new Map([
+  ['arm64', 'v8'],
+  ['arm', 'v7'],
+]);
+
 /** An index may leave out the variant that everybody means (containerd/platforms, `normalizeArch`). */
 function variantOf({ architecture, variant }: Platform): string | undefined {
-  return variant ?? { arm64: 'v8', arm: 'v7' }[architecture];
+  return variant ?? impliedVariants.get(architecture);
 }

@@ -4,6 +4,7 @@ import type { FieldChange, KeptField, Snapshot } from '../run/documents.ts';
 import { isForeign, isOurs, parseOverride } from '../run/override.ts';
 import { holdBack } from '../run/pairs.ts';
 import { fieldFilter, type ScopeConfiguration, type SelectedField } from './selection.ts';
+import { own } from '../text/own.ts';
 
 export interface Changes {
   changes: FieldChange[];
@@ -71,7 +72,7 @@ export function resetChanges(scopes: readonly ScopeConfiguration[], settings: Re
   for (const scope of scopes) {
     for (const [field, value] of Object.entries(scope.overrides)) {
       const row = { ...scopeOf(scope), field };
-      const official = parseOverride(scope.defaults[field] ?? '')?.repository;
+      const official = parseOverride(own(scope.defaults, field) ?? '')?.repository;
       if (!settings.chosen(field, official))
         result.kept.push({ ...row, value, reason: 'left out by include_fields or exclude_fields' });
       else if (settings.resetScope === 'ours' && !isOurs(value, settings.registry))
@@ -89,7 +90,7 @@ export function restoreChanges(scopes: readonly ScopeConfiguration[], snapshot: 
     const now = scopes.find((scope) => isSameScope(scope, before))?.overrides ?? {};
     for (const field of new Set([...Object.keys(before.overrides), ...Object.keys(now)])) {
       const row = { ...scopeOf(before), field };
-      const [from, to] = [now[field] ?? null, before.overrides[field] ?? null];
+      const [from, to] = [own(now, field) ?? null, own(before.overrides, field) ?? null];
       if (from === to) result.kept.push({ ...row, value: to });
       else result.changes.push({ ...row, from, to });
     }

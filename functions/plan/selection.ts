@@ -4,6 +4,7 @@ import { isDigest } from '../oci/digest.ts';
 import { type ImageName, maxTextLength, parseImageName, ReferenceSyntaxError } from '../oci/reference.ts';
 import { globMatcher } from '../text/glob.ts';
 import { printable } from '../text/printable.ts';
+import { own } from '../text/own.ts';
 
 /** What Harness says about one scope. */
 export interface ScopeConfiguration extends ConfigScope {
@@ -67,14 +68,14 @@ export function selectFields(scopes: readonly ScopeConfiguration[], settings: Se
         continue;
       }
       if (!chosen(field, image.repository)) continue;
-      const pin = Object.hasOwn(settings.pins, image.repository) ? settings.pins[image.repository] : undefined;
+      const pin = own(settings.pins, image.repository);
       if (pin !== undefined) pinned.set(image.repository, (pinned.get(image.repository) ?? new Set()).add(image.tag));
       fields.push({
         module,
         infrastructureType,
         field,
         image: pin === undefined ? image : applyPin(image, pin),
-        override: overrides[field],
+        override: own(overrides, field),
       });
     }
   }

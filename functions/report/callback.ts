@@ -8,6 +8,7 @@ import { readStart } from '../http/transport.ts';
 import type { Report } from '../run/documents.ts';
 import type { Runtime } from '../runtime.ts';
 import type { Configuration } from '../settings/configuration.ts';
+import { keepSecret } from '../text/secrets.ts';
 
 const timeoutMs = 10_000;
 const messageLimit = 2_000;
@@ -41,6 +42,10 @@ export async function sendCallback(report: Report, runtime: Runtime): Promise<st
 
 /** What the secret holds cannot be used, or Harness refuses it. */
 class Refusal extends Error {}
+/** A trigger's token is a part of its path; the other parts are words. */
+function isSecretLike(segment: string): boolean {
+  return segment.length >= 16;
+}
 
 /** How much is read of a refusal, in bytes. */
 const reasonLimit = 16 * 1024;
@@ -48,6 +53,7 @@ const reasonLimit = 16 * 1024;
 /** Throws `Refusal`, `Error` for any other answer than a success, and what the network throws. */
 async function call(target: string, report: Report, { transport, configuration }: Runtime): Promise<void> {
   const { url, token, contentType, body } = callOf(target, report, configuration);
+  keepSecret(url.href, ...url.pathname.split('/').filter(isSecretLike), ...url.searchParams.values());
   const response = await transport.request({
     method: 'POST',
     url,

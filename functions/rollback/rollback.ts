@@ -7,6 +7,7 @@ import { renewLock } from '../run/lock.ts';
 import { isWriting } from '../run/writes.ts';
 import type { TaskRun } from '../task.ts';
 import { mayDiffer, rollbackFailed } from '../run/rollback-failed.ts';
+import { own as ownValue } from '../text/own.ts';
 
 export interface RollbackResult {
   status: 'rolled-back' | 'nothing-to-do';
@@ -121,7 +122,10 @@ async function putBackScope(
 ): Promise<void> {
   const { runtime } = run;
   const { signal } = runtime.patience;
-  const asBefore = (change: FieldChange): FieldChange => ({ ...change, to: scope.overrides[change.field] ?? null });
+  const asBefore = (change: FieldChange): FieldChange => ({
+    ...change,
+    to: ownValue(scope.overrides, change.field) ?? null,
+  });
   const isWritten = () => attempt.written.some((known) => isSameScope(known, scope));
   let failed = false;
   const note = (error: unknown) => {

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ConfigScope } from '../harness/scope.ts';
 import type { Runtime } from '../runtime.ts';
 import type { TaskRun } from '../task.ts';
+import { own } from '../text/own.ts';
 import { writing } from './writes.ts';
 
 /** What a field ought to be. */
@@ -41,7 +42,7 @@ export async function compareOverrides(
   for (const { module, infrastructureType, fields } of byScope(wanted)) {
     const overrides = await harness.overrides({ module, infrastructureType }, signal);
     for (const field of fields) {
-      const now = overrides[field.field] ?? null;
+      const now = own(overrides, field.field) ?? null;
       if (now !== field.to) differences.push({ ...field, now });
     }
   }

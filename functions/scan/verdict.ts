@@ -63,7 +63,8 @@ export function expiryWarnings(allow: readonly AllowedFinding[], today: string):
 
 /** Findings by severity. */
 export function countsOf(findings: readonly Finding[]): Record<string, number> {
-  const counts: Record<string, number> = {};
+  // Severities are the scanner's words.
+  const counts = Object.create(null) as Record<string, number>;
   for (const { severity } of findings.toSorted((a, b) => rankOf(a.severity) - rankOf(b.severity)))
     counts[severity] = (counts[severity] ?? 0) + 1;
   return counts;

@@ -57,6 +57,16 @@ export const runIdPattern =
 
 const location = (allowed: string) => parsed(allowed, registryLocation);
 
+const pinName = 'an image name without registry and tag, such as harness/ci-addon';
+
+/** `z.record` passes over this one name, and the pin would hold nothing. */
+function refuseProto(value: unknown, context: z.RefinementCtx): unknown {
+  if (typeof value === 'object' && value !== null && Object.hasOwn(value, '__proto__')) {
+    context.addIssue({ code: 'custom', message: pinName, input: value, path: ['__proto__'] });
+  }
+  return value;
+}
+
 /** More than any account has; each is looked up at its source. */
 const maxExtraImages = 1_000;
 const extraImagesText = `a list of at most ${maxExtraImages} image names`;
@@ -77,15 +87,11 @@ const schema = z.strictObject(
     include_fields: globs.optional(),
     exclude_fields: globs.optional(),
     pins: z
-      .record(
-        text('an image name without registry and tag, such as harness/ci-addon', isRepositoryName),
-        parsed('a tag or a digest (sha256:<64 hex>)', parseTagOrDigest),
-        {
-          error: (issue) =>
-            issue.code === 'invalid_key'
-              ? 'an image name without registry and tag, such as harness/ci-addon'
-              : 'a map from image name to tag or digest',
-        },
+      .preprocess(
+        refuseProto,
+        z.record(text(pinName, isRepositoryName), parsed('a tag or a digest (sha256:<64 hex>)', parseTagOrDigest), {
+          error: (issue) => (issue.code === 'invalid_key' ? pinName : 'a map from image name to tag or digest'),
+        }),
       )
       .optional(),
     extra_images: z

@@ -2,6 +2,7 @@ import { isSameScope, type ConfigScope } from '../harness/scope.ts';
 import { holdBack } from '../run/pairs.ts';
 import type { TaskRun } from '../task.ts';
 import { checkPullable } from './pullable.ts';
+import { own } from '../text/own.ts';
 
 export interface SnapshotEvent {
   runId: string;
@@ -31,7 +32,8 @@ export async function snapshot({ runId }: SnapshotEvent, { runtime, signal }: Ta
     checkPullable(await documents.plan.get(), planned.changes, runtime, signal),
   ]);
   const { changes, held } = holdBack(planned.changes, (change) => {
-    const now = before.find((scope) => isSameScope(scope, change))?.overrides[change.field] ?? null;
+    const overrides = before.find((scope) => isSameScope(scope, change))?.overrides ?? {};
+    const now = own(overrides, change.field) ?? null;
     return now === change.from ? undefined : 'was changed by somebody else while the run was under way';
   });
   const { accountId } = harness;

@@ -1,6 +1,7 @@
 import { FactoryError, type Problem } from '../errors.ts';
 import { render } from '../settings/problems.ts';
 import { parseJson } from '../text/json.ts';
+import { decodeText, TextError } from '../text/plain-text.ts';
 
 /** What somebody asks for in one request, however often the request comes. */
 export interface Delivery {
@@ -18,8 +19,9 @@ export interface Delivery {
  * (PipelineSuccess and PipelineEnd, say). So the id is that of the pipeline's execution: however often it is heard of, it
  * starts one run. An HTTP step says its own in `Idempotency-Key`.
  */
-export function readDelivery(body: string, idempotencyKey: string | undefined): Delivery {
+export function readDelivery(bytes: Uint8Array, idempotencyKey: string | undefined): Delivery {
   const id = idempotencyKey === undefined ? undefined : checkedKey(idempotencyKey);
+  const body = textOf(bytes);
   if (body.trim() === '') return { input: {}, id };
   // Step Functions would hand a `null` on as it is.
   const input = parse(body) ?? {};
@@ -27,6 +29,15 @@ export function readDelivery(body: string, idempotencyKey: string | undefined): 
   if (typeof event !== 'object' || event === null) return { input, id };
   const { planExecutionId } = event as { planExecutionId?: unknown };
   return { input: {}, id: id ?? (typeof planExecutionId === 'string' ? planExecutionId : undefined) };
+}
+
+function textOf(bytes: Uint8Array): string {
+  try {
+    return decodeText(bytes);
+  } catch (error) {
+    if (!(error instanceof TextError)) throw error;
+    throw invalid({ path: '$', found: `text that is ${error.message}`, allowed: 'JSON in UTF-8, or nothing' });
+  }
 }
 
 function parse(body: string): unknown {

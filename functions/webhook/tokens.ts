@@ -1,5 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { FactoryError } from '../errors.ts';
+import { keepSecret } from '../text/secrets.ts';
 
 /** What a header can carry: RFC 6750, section 2.1. What Harness masks in its probes (`<<<…>>>`) is no token. */
 const syntax = '[A-Za-z0-9._~+/-]{1,512}=*';
@@ -53,7 +54,9 @@ export class Tokens {
   }
 
   async #refresh(): Promise<void> {
-    this.#digests = parseTokens(await this.#read()).map(sha256);
+    const tokens = parseTokens(await this.#read());
+    keepSecret(...tokens);
+    this.#digests = tokens.map(sha256);
     this.#readAt = this.#now();
   }
 }

@@ -64,7 +64,7 @@ async function startRun(
   }
   let delivery: Delivery;
   try {
-    delivery = readDelivery(bytes.toString('utf8'), headers['idempotency-key']);
+    delivery = readDelivery(bytes, headers['idempotency-key']);
     parseExecutionInput(delivery.input, configuration);
   } catch (error) {
     if (error instanceof FactoryError && error.name === 'InvalidInput') return json(400, { error });

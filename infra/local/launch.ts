@@ -1,7 +1,20 @@
 import { hash } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  constants as files,
+  fstatSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  type Stats,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { constants, Script } from 'node:vm';
 import type { main } from './cli.ts';
@@ -50,12 +63,31 @@ else if (used !== undefined && used === part && succeeded) drop(used);
 function read(path: string | undefined): { path: string; compiled: Buffer } | undefined {
   if (path === undefined) return undefined;
   try {
-    const bytes = readFileSync(path);
+    const bytes = readOwn(path);
     const compiled = bytes.subarray(32);
     return hash('sha256', compiled, 'buffer').equals(bytes.subarray(0, 32)) ? { path, compiled } : undefined;
   } catch {
     return undefined;
   }
+}
+
+/** Reads a file that nobody else can have written: what is in it gets executed. Throws for any other. */
+function readOwn(path: string): Buffer {
+  const descriptor = openSync(path, files.O_RDONLY | (files.O_NOFOLLOW ?? 0));
+  try {
+    const file = fstatSync(descriptor);
+    const place = lstatSync(dirname(path));
+    if (!file.isFile() || !place.isDirectory() || !isOurs(file) || !isOurs(place)) throw new Error('not ours');
+    return readFileSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** Windows knows neither; the folder is below the user's profile there. */
+function isOurs({ uid, mode }: Stats): boolean {
+  const own = process.getuid?.();
+  return own === undefined || (uid === own && (mode & 0o077) === 0);
 }
 
 /** The next run then compiles all that it uses, and keeps it. */

@@ -9,6 +9,12 @@ describe('what may be shown in logs', () => {
     ['Basic YWRhOmhvcnNlLWJhdHRlcnk=', 'Basic …'],
     ['x-api-key pat.account.5f2e.S3cr3tT0ken is refused', 'x-api-key pat.… is refused'],
     ['sat.account.key.S3cr3tT0ken', 'sat.…'],
+    [String.raw`{"url":"https:\/\/ada:horse@reg.example\/v2"}`, String.raw`{"url":"https:\/\/…@reg.example\/v2"}`],
+    ['https://ada:ho/rse@reg.example/v2/', 'https://…@reg.example/v2/'],
+    ['ftp://ada:horse@files.example', 'ftp://…@files.example'],
+    ['ada:horse@reg.example/repo', '…@reg.example/repo'],
+    ['PUT /blob?X-Amz-Signature=5f2e&X-Amz-Date=1 refused', 'PUT /blob?X-Amz-Signature=…&X-Amz-Date=… refused'],
+    ['/blob?sig=5f2e;token=abc', '/blob?sig=…'],
   ])('hides the secret of %j', (text, shown) => {
     expect(redacted(text)).toBe(shown);
   });
@@ -18,6 +24,9 @@ describe('what may be shown in logs', () => {
     'Basic scanning is off',
     'the compat.layer of harness/ci-addon:1.18.22',
     'sha256:0123456789abcdef',
+    `reg.example:5000/a/b:1@sha256:${'0'.repeat(64)}`,
+    'https://registry.npmjs.example:443/@scope/name',
+    'ask ada@reg.example',
   ])('leaves %j alone', (text) => {
     expect(redacted(text)).toBe(text);
   });

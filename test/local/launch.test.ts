@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { chmod, lstat, mkdir, readdir, readFile, rename, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import packageJson from '../../package.json' with { type: 'json' };
@@ -17,6 +17,13 @@ function factory(args: readonly string[], environment: Record<string, string> = 
 }
 
 const kept = () => readdir(folder).catch(() => []);
+
+/** Moves a file out of the folder. */
+async function moved(path: string): Promise<string> {
+  const place = join(setting.folder, 'elsewhere');
+  await rename(path, place);
+  return place;
+}
 
 /** A file that is replaced gets another inode. */
 async function theOnlyOne(): Promise<{ path: string; inode: number }> {
@@ -59,6 +66,28 @@ describe('compiled code', () => {
     await writeFile(path, damage(Buffer.from(whole)));
     expect(await factory(['--version'])).toMatchObject({ code: 0, stdout: `${packageJson.version}\n`, stderr: '' });
     expect((await theOnlyOne()).inode).not.toBe(inode);
+  });
+
+  it.each<[string, (path: string) => Promise<void>]>([
+    ['in a file that others may write', (path) => chmod(path, 0o622)],
+    ['in a file that others may read', (path) => chmod(path, 0o644)],
+    ['behind a symbolic link', async (path) => symlink(await moved(path), path)],
+  ])('that is %s is not given to V8', async (_, expose) => {
+    await factory(['--version']);
+    const { path } = await theOnlyOne();
+    await expose(path);
+    expect(await factory(['--version'])).toMatchObject({ code: 0, stdout: `${packageJson.version}\n`, stderr: '' });
+    // Replaced by a file of ours, as what V8 refuses is.
+    const { mode } = await lstat(path);
+    expect((mode & 0o170777).toString(8)).toBe('100600');
+  });
+
+  it('that lies in a folder of others is not given to V8', async () => {
+    await factory(['--version']);
+    const first = await theOnlyOne();
+    await chmod(folder, 0o777);
+    expect(await factory(['--version'])).toMatchObject({ code: 0, stderr: '' });
+    expect((await theOnlyOne()).inode).not.toBe(first.inode);
   });
 
   it('of a run that failed makes way for that of one that succeeded', async () => {

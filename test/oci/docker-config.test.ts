@@ -167,6 +167,7 @@ describe('a credential helper', () => {
       'good',
       `read server; printf '{"ServerURL":"%s","Username":"ada","Secret":"for %s"}' "$server" "$server"`,
     );
+    await helper('nosy', `read server; printf '{"Username":"ada","Secret":"%s"}' "$(env | tr '\\n"' '  ')"`);
     await helper('token', `cat > /dev/null; printf '{"Username":"<token>","Secret":"refresh"}'`);
     await helper('none', 'cat > /dev/null; echo "credentials not found in native keychain"; exit 1');
     await helper('empty', `cat > /dev/null; printf '{"Username":"","Secret":""}'`);
@@ -203,6 +204,23 @@ describe('a credential helper', () => {
 
   it('that gives the user <token> gives an identity token', async () => {
     expect(await ask('token')).toEqual({ identityToken: 'refresh' });
+  });
+
+  it('is not shown the secrets of the factory, and is shown what it may need', async () => {
+    const secrets = { HARNESS_API_KEY: 'pat.a.b.Kept-Secret', harness_other: 'x', DOCKER_AUTH_CONFIG: '{}' };
+    const copies = { COPIED_KEY: 'key=pat.a.b.Kept-Secret' };
+    const needed = { HTTPS_PROXY: 'http://proxy:1', AWS_PROFILE: 'prod' };
+    const before = { ...process.env };
+    Object.assign(process.env, secrets, copies, needed);
+    try {
+      const shown = JSON.stringify(await ask('nosy'));
+      for (const absent of ['Kept-Secret', ...Object.keys(secrets), 'COPIED_KEY']) expect(shown).not.toContain(absent);
+      for (const [name, value] of Object.entries(needed)) expect(shown).toContain(`${name}=${value}`);
+    } finally {
+      for (const name of Object.keys({ ...secrets, ...copies, ...needed }))
+        if (before[name] === undefined) delete process.env[name];
+        else process.env[name] = before[name];
+    }
   });
 
   it('need not read its input', async () => {

@@ -52,9 +52,43 @@ describe('a token service on a host of its own', () => {
     expect(registry.tokens.requests.map(({ user }) => user)).toEqual(['ada']);
   });
 
-  it('on another port of the registry is sent the credentials', async () => {
+  it('on another port of the registry counts as one', async () => {
     const registry = await bearer({ separateHost: true });
+    const tokenHost = new URL(registry.tokens.realm).host;
+    const error = await errorOf(resolveTag(repository(registry.host, ada), '1'));
+    expect(`${error.message} ${String(error['hint'])}`).toContain(`List ${tokenHost} in TRUSTED_TOKEN_HOSTS`);
+    expect(registry.tokens.requests.map(({ user }) => user)).toEqual([undefined]);
+    const trusting = repository(registry.host, ada, { trustedTokenHosts: [tokenHost] });
+    expect(await resolveTag(trusting, '1')).toBe(image.digest);
+  });
+
+  it('on the port of the registry is sent the credentials', async () => {
+    const registry = await bearer();
     expect(await resolveTag(repository(registry.host, ada), '1')).toBe(image.digest);
+    expect(registry.tokens.requests.map(({ user }) => user)).toEqual(['ada']);
+  });
+
+  it.each<[string, unknown, string]>([
+    ['a number', { token: 5 }, 'a token that is no text, but of type number'],
+    ['a list', { access_token: ['a'] }, 'a token that is no text, but of type object'],
+    ['a line break', { token: 'a\r\nx-injected: 1' }, 'a token with blanks or characters that no header can carry'],
+    ['a control character', { token: 'a\u0000b' }, 'a token with blanks or characters that no header can carry'],
+    ['letters beyond ASCII', { token: 'tök' }, 'a token with blanks or characters that no header can carry'],
+    ['nothing', {}, 'a response without a token'],
+    ['null', null, 'a response without a token'],
+  ])('is named when its token is %s', async (_, answer, told) => {
+    const registry = await bearer();
+    registry.faults.add({ match: { path: /^\/token/, times: 9 }, act: { status: 200, body: JSON.stringify(answer) } });
+    expect(await errorOf(resolveTag(repository(registry.host, ada), '1'))).toMatchObject({
+      name: 'RegistryUnauthorized',
+      message: expect.stringContaining(told),
+    });
+  });
+
+  it('is not asked for the token of a config.json that no header can carry', async () => {
+    const registry = await bearer();
+    const error = await errorOf(resolveTag(repository(registry.host, { registryToken: 'a\nb' }), '1'));
+    expect(error).toMatchObject({ name: 'InvalidConfiguration', message: expect.stringContaining('registrytoken') });
   });
 
   it.each(['ftp://127.0.0.1/token', 'not a url', 'http://user:pass@127.0.0.1/token', '//x', 'javascript:alert(1)'])(

@@ -144,8 +144,8 @@ export const parsers: Readonly<Record<string, (text: string) => unknown>> = {
   'a run id': (text) => runIdPattern.test(text),
   assertKey,
   bearerToken: (text) => bearerToken(`Bearer ${text}`),
-  readDelivery: (text) => readDelivery(text, undefined),
-  'readDelivery, a key': (text) => readDelivery('', text),
+  readDelivery: (text) => readDelivery(bytes(text), undefined),
+  'readDelivery, a key': (text) => readDelivery(bytes(''), text),
   'config.json': (text) => dockerConfigCredentials(text, 'x'),
   'config.json, a host': (text) =>
     dockerConfigCredentials(JSON.stringify({ auths: { [text]: { auth: text } } }), 'x').logins('r.example', text),

@@ -4,6 +4,8 @@ import { noReason, type ReasonText, reasonText } from '../../http/reason-text.ts
 import { parseRetryAfter, transientStatuses } from '../../http/retry.ts';
 import { readBody, type Response, type Transport } from '../../http/transport.ts';
 import { waitFor } from '../../http/wait-for.ts';
+import { parseJson } from '../../text/json.ts';
+import { keepToken } from '../../text/secrets.ts';
 import { brokenConnection, RegistryFailure } from '../registry-failure.ts';
 import type { CredentialProvider, Credentials } from './credentials.ts';
 import { parseChallenges } from './challenge.ts';
@@ -25,10 +27,10 @@ interface Token {
 }
 
 /** Token services that run under another host name than their registry, by registry host. */
-const knownTokenHosts: Record<string, string> = {
-  'registry-1.docker.io': 'auth.docker.io',
-  'registry.gitlab.com': 'gitlab.com',
-};
+const knownTokenHosts: ReadonlyMap<string, string> = new Map([
+  ['registry-1.docker.io', 'auth.docker.io'],
+  ['registry.gitlab.com', 'gitlab.com'],
+]);
 
 /** Seconds a token lives when its service does not say (distribution, docs/content/spec/auth/token.md). */
 const defaultTokenLife = 60;
@@ -181,7 +183,10 @@ export class Authorizer {
     scopes: readonly Scope[],
   ): Promise<Token> {
     const credentials = this.#mayReceiveCredentials(realm) ? await login?.credentials() : undefined;
-    if (credentials && 'registryToken' in credentials) return { value: credentials.registryToken, expiresAt: Infinity };
+    if (credentials && 'registryToken' in credentials) {
+      if (!isToken(credentials.registryToken)) throw unusableToken(this.#options.registry);
+      return { value: credentials.registryToken, expiresAt: Infinity };
+    }
     const askedAt = Date.now();
     let response: Response;
     let body: Buffer;
@@ -194,13 +199,13 @@ export class Authorizer {
     } catch (error) {
       throw tokenServiceUnreachable(this.#options.registry, realm, error);
     }
-    const { token, access_token, expires_in } = response.status === 200 ? parseTokenAnswer(body) : {};
-    const value = token ?? access_token;
+    const { value, malformed, life = defaultTokenLife } = response.status === 200 ? parseTokenAnswer(body) : {};
     if (value === undefined) {
-      const reason = tokenServiceReason(response, body, credentials ? secretsOf(credentials) : []);
+      const secrets = credentials ? secretsOf(credentials) : [];
+      const reason = malformed ? { ...noReason, text: malformed } : tokenServiceReason(response, body, secrets);
       throw this.#refused(realm, response, scopes, credentials !== undefined, reason);
     }
-    const life = expires_in ?? defaultTokenLife;
+    keepToken(value);
     // Renewed early, so that none runs out between here and the registry.
     return { value, expiresAt: askedAt + (life - Math.min(30, life / 4)) * 1000 };
   }
@@ -261,7 +266,8 @@ export class Authorizer {
 
   #mayReceiveCredentials(realm: URL): boolean {
     const { registry, origin, trustedTokenHosts = [] } = this.#options;
-    if (realm.hostname === origin.hostname || realm.host === knownTokenHosts[registry]) return true;
+    // Another port may be another party's.
+    if (realm.origin === origin.origin || realm.host === knownTokenHosts.get(registry)) return true;
     return trustedTokenHosts.includes(realm.host);
   }
 
@@ -473,15 +479,40 @@ function basic({ username, password }: { username: string; password: string }): 
   return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
 }
 
-function parseTokenAnswer(body: Buffer): { token?: string; access_token?: string; expires_in?: number } {
+interface TokenAnswer {
+  value?: string;
+  /** Why there is no token to use. */
+  malformed?: string;
+  /** Seconds. */
+  life?: number;
+}
+
+function parseTokenAnswer(body: Buffer): TokenAnswer {
+  let answer: unknown;
   try {
-    const { token, access_token, expires_in } = JSON.parse(body.toString()) as Record<string, unknown>;
-    return {
-      ...(typeof token === 'string' && token !== '' && { token }),
-      ...(typeof access_token === 'string' && access_token !== '' && { access_token }),
-      ...(typeof expires_in === 'number' && expires_in > 0 && { expires_in }),
-    };
+    answer = parseJson(body.toString());
   } catch {
     return {};
   }
+  if (typeof answer !== 'object' || answer === null) return {};
+  const { token, access_token, expires_in } = answer as Record<string, unknown>;
+  const given = [token, access_token].filter((value) => value !== undefined && value !== null && value !== '');
+  const [value = given[0]] = given.filter((each) => typeof each === 'string');
+  if (value === undefined) return {};
+  if (typeof value !== 'string') return { malformed: `a token that is no text, but of type ${typeof value}` };
+  if (!isToken(value)) return { malformed: 'a token with blanks or characters that no header can carry' };
+  return { value, ...(typeof expires_in === 'number' && expires_in > 0 && { life: expires_in }) };
+}
+
+/** Whether a header can carry it (RFC 9110, 5.5, without blanks). */
+function isToken(text: string): boolean {
+  return /^[\x21-\x7e]+$/.test(text);
+}
+
+function unusableToken(registry: string): FactoryError {
+  return new FactoryError(
+    'InvalidConfiguration',
+    `the registrytoken of ${registry} holds blanks or characters that no header can carry`,
+    { hint: 'Write the token alone into the Docker config.json, in one line.' },
+  );
 }

@@ -189,11 +189,24 @@ const helperOutputLimit = 64 * 1024;
 const complaintsLimit = 2_000;
 const complaintsMs = 500;
 
+/** Variables that hold secrets of ours. What a helper may need stays: its cloud's credentials, and proxies. */
+const secretVariables = /^HARNESS_|^DOCKER_AUTH_CONFIG$/i;
+
+/** The environment of a program that is not ours. */
+function helperEnvironment(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const key = environment['HARNESS_API_KEY']?.trim();
+  return Object.fromEntries(
+    Object.entries(environment).filter(
+      ([name, value]) => !secretVariables.test(name) && !(key && value?.includes(key)),
+    ),
+  );
+}
+
 /** An empty answer means that the helper has no credentials for the server. */
 async function runHelper(program: string, server: string): Promise<string> {
   const { spawn } = await import('node:child_process');
   return new Promise((resolve, reject) => {
-    const child = spawn(program, ['get'], { stdio: ['pipe', 'pipe', 'pipe'], env: process.env });
+    const child = spawn(program, ['get'], { stdio: ['pipe', 'pipe', 'pipe'], env: helperEnvironment(process.env) });
     // Not `spawn`'s own timeout: when the program is missing, its timer keeps the process alive.
     const timer = setTimeout(() => child.kill(), helperTimeoutMs);
     const chunks: Buffer[] = [];

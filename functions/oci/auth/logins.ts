@@ -1,8 +1,14 @@
 import { isDeepStrictEqual } from 'node:util';
+import { keepPassword, keepSecret } from '../../text/secrets.ts';
 import type { CredentialProvider, Credentials, Login } from './credentials.ts';
 
 /** How long what is known of logins counts, in milliseconds: credentials are renewed, and what was refused corrected. */
 const loginLifeMs = 600_000;
+
+function keepCredentials(credentials: Credentials): void {
+  if ('password' in credentials) keepPassword(credentials.username, credentials.password);
+  else keepSecret(...Object.values(credentials));
+}
 
 /** A login with what is known of it at one registry. */
 export class KnownLogin {
@@ -43,7 +49,10 @@ export class KnownLogin {
 
   #read(): Promise<Credentials | undefined> {
     this.#readAt = Date.now();
-    const reading = this.#login.credentials();
+    const reading = this.#login.credentials().then((found) => {
+      if (found) keepCredentials(found);
+      return found;
+    });
     reading.catch(() => {
       if (this.#credentials === reading) this.#credentials = undefined;
     });
