@@ -17,6 +17,7 @@ import { type Look, noteLooks, readLooks } from '../run/looks.ts';
 import { describePieces, type Piece, unrepaired, Wholeness } from '../run/wholeness.ts';
 import type { Runtime } from '../runtime.ts';
 import { candidatesOf, type Found } from './images.ts';
+import { own } from '../text/own.ts';
 
 export interface RepairSettings {
   registry: RegistryLocation;
@@ -130,7 +131,7 @@ async function findHeld(
 ): Promise<{ image: Found; missing: readonly Piece[] }> {
   const target = parseImageName(reference) as Reference;
   const served = await resolveTag(repositoryOf(target, runtime), tagOrDigest(target), signal);
-  const digest = served ?? target.digest ?? inventory[reference];
+  const digest = served ?? target.digest ?? own(inventory, reference);
   const name: ImageName = {
     ...target,
     registry: undefined,

@@ -497,7 +497,7 @@ function parseTokenAnswer(body: Buffer): TokenAnswer {
   if (typeof answer !== 'object' || answer === null) return {};
   const { token, access_token, expires_in } = answer as Record<string, unknown>;
   const given = [token, access_token].filter((value) => value !== undefined && value !== null && value !== '');
-  const [value = given[0]] = given.filter((each) => typeof each === 'string');
+  const value = given.find((each) => typeof each === 'string') ?? given[0];
   if (value === undefined) return {};
   if (typeof value !== 'string') return { malformed: `a token that is no text, but of type ${typeof value}` };
   if (!isToken(value)) return { malformed: 'a token with blanks or characters that no header can carry' };
