@@ -4,6 +4,7 @@ import { inParallel } from '../oci/in-parallel.ts';
 import type { Image } from '../oci/image.ts';
 import type { Descriptor, Manifest } from '../oci/manifest.ts';
 import { resolveTag } from '../oci/manifests.ts';
+import { isIndexType } from '../oci/media-type.ts';
 import {
   atDockerHub,
   formatReference,
@@ -107,6 +108,8 @@ export interface Found {
   repository: string;
   /** Only when it is to be copied. */
   image?: Image;
+  /** The platforms of its index, when they are known: they are read where platforms are chosen. */
+  offers?: Platform[] | 'single' | undefined;
   source?: ImageSource;
 }
 
@@ -127,7 +130,7 @@ async function planImage(
     const candidates = candidatesOf(name, settings);
     const [source] = await Promise.all([ImageSource.find(candidates, { read, runtime, signal }), present]);
     found.source = source;
-    const filtered = await filteredRoot(source, settings.platforms, runtime);
+    const filtered = await filteredRoot(source, found, settings.platforms, runtime);
     planned.sourceDigest = source.digest;
     const digest = await expectedDigest(planned.target, filtered?.digest ?? source.digest, await present, runtime);
     if (digest !== undefined) planned.digest = digest;
@@ -170,13 +173,23 @@ export function candidatesOf(name: ImageName, { sources }: Pick<ImageSettings, '
 /** The root manifest that belongs at the target when it differs from the source's, because platforms are left out. */
 async function filteredRoot(
   source: ImageSource,
+  found: Found,
   platforms: readonly Platform[],
   runtime: Runtime,
 ): Promise<Manifest | undefined> {
   if (platforms.length === 0) return undefined;
-  const root = filterPlatforms(await source.root(), platforms);
+  const official = await source.root();
+  found.offers = platformsOf(official);
+  const root = filterPlatforms(official, platforms);
   await runtime.manifests.put(root);
   return root;
+}
+
+/** Returns `undefined` for an index of indexes, which have platforms of their own. */
+function platformsOf({ mediaType, manifests }: Manifest): Found['offers'] {
+  if (!isIndexType(mediaType)) return 'single';
+  const nested = manifests.some((child) => child.platform === undefined && isIndexType(child.mediaType));
+  return nested ? undefined : manifests.flatMap(({ platform }) => platform ?? []).filter(({ os }) => os !== 'unknown');
 }
 
 function warningsOf(

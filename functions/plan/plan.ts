@@ -1,5 +1,6 @@
 import { FactoryError } from '../errors.ts';
 import { type ConfigScope, isSameScope } from '../harness/scope.ts';
+import { isDigest } from '../oci/digest.ts';
 import { formatReference, type ImageName } from '../oci/reference.ts';
 import type { FieldChange, Plan, Snapshot } from '../run/documents.ts';
 import { readInventory } from '../run/inventory.ts';
@@ -22,6 +23,7 @@ import { planRecovery, stoppedRunOf } from './recovery.ts';
 import { fieldFilter, type ScopeConfiguration, type SelectedField, selectFields, unlistedImages } from './selection.ts';
 import { holdBack } from '../run/pairs.ts';
 import { holdTags, soakingImages } from './soak.ts';
+import { refuseUnmatched, unmatchedNames, unmatchedPlatforms } from './unmatched.ts';
 
 export interface PlanEvent {
   runId: string;
@@ -205,10 +207,13 @@ async function decide(
   runtime: Runtime,
   signal?: AbortSignal,
 ): Promise<Decision> {
+  const unmatched = unmatchedNames(settings, scopes);
   if (settings.action === 'reset') {
     const changes = resetChanges(scopes, { ...settings, chosen: fieldFilter(settings) });
-    return { images: [], waves: [], ...changes, warnings: [] };
+    return { images: [], waves: [], ...changes, warnings: refuseUnmatched(unmatched, settings.allowUnmatched) };
   }
+  // Only the images tell what platforms there are: with some chosen, everything is listed at once after a look at them.
+  if (settings.platforms.length === 0) refuseUnmatched(unmatched, settings.allowUnmatched);
   const { fields, warnings } = selectFields(scopes, settings);
   const names = imagesOf(fields, settings);
   checkTargetNames(names, settings.registry);
@@ -225,6 +230,8 @@ async function decide(
     runtime,
     signal,
   );
+  unmatched.push(...unmatchedPlatforms(settings.platforms, found));
+  warnings.push(...refuseUnmatched(unmatched, settings.allowUnmatched));
   const planned = found.map((image) => image.planned);
   const soaking = await soakingImages(runtime.store, planned, settings.soakDays, now);
   const heldTags = await holdTags(planned, soaking, settings.referrers, runtime, signal);
@@ -269,13 +276,17 @@ function imagesOf(fields: readonly SelectedField[], settings: RunSettings): Imag
   const images = [
     ...fields.map(({ image }) => image),
     ...unlistedImages(fields, settings),
-    ...settings.extraImages.map(withTag),
+    ...settings.extraImages.map((image) => withVersion(image, settings.pins)),
   ];
   return [...new Map(images.map((image) => [formatReference(image), image])).values()];
 }
 
-function withTag(image: ImageName): ImageName {
-  return image.tag === undefined && image.digest === undefined ? { ...image, tag: 'latest' } : image;
+/** A pin holds an extra image that has no version of its own. */
+function withVersion(image: ImageName, pins: Readonly<Record<string, string>>): ImageName {
+  if (image.tag !== undefined || image.digest !== undefined) return image;
+  const pin = Object.hasOwn(pins, image.repository) ? pins[image.repository] : undefined;
+  if (pin !== undefined && isDigest(pin)) return { ...image, digest: pin };
+  return { ...image, tag: pin ?? 'latest' };
 }
 
 async function readScopes(

@@ -51,6 +51,7 @@ export function selectFields(scopes: readonly ScopeConfiguration[], settings: Se
   const fields: SelectedField[] = [];
   /** Official tags by pinned image. */
   const pinned = new Map<string, Set<string | undefined>>();
+  const known = new Set<string>();
   for (const { module, infrastructureType, defaults, overrides } of scopes) {
     for (const [field, value] of Object.entries(defaults)) {
       if (field.length > maxTextLength) {
@@ -67,6 +68,7 @@ export function selectFields(scopes: readonly ScopeConfiguration[], settings: Se
         );
         continue;
       }
+      known.add(image.repository);
       if (!chosen(field, image.repository)) continue;
       const pin = own(settings.pins, image.repository);
       if (pin !== undefined) pinned.set(image.repository, (pinned.get(image.repository) ?? new Set()).add(image.tag));
@@ -81,8 +83,8 @@ export function selectFields(scopes: readonly ScopeConfiguration[], settings: Se
   }
   for (const [name, pin] of Object.entries(settings.pins)) {
     const tags = pinned.get(name);
-    if (!tags) warnings.push(`the pin of ${name} holds nothing: no selected field uses that image`);
-    else if (isDigest(pin) && new Set([...tags].map(variantOf)).size > 1) throw ambiguousPin(name, pin, [...tags]);
+    if (!tags && known.has(name)) warnings.push(`the pin of ${name} holds nothing: no selected field uses that image`);
+    if (tags && isDigest(pin) && new Set([...tags].map(variantOf)).size > 1) throw ambiguousPin(name, pin, [...tags]);
   }
   return { fields, warnings };
 }

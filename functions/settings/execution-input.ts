@@ -13,10 +13,11 @@ import {
 import { formatPlatform, parsePlatform, type Platform } from '../oci/platform.ts';
 import type { ReferrersPolicy } from '../oci/referrers.ts';
 import type { Configuration } from './configuration.ts';
+import { officialName } from './official-name.ts';
 import { sourceLocation } from './official-sources.ts';
 import { problemsOf } from './problems.ts';
 import { registryLocation } from './registry-location.ts';
-import { impossibleScans, scanKeys, type ScanSettings, scanSettings } from './scan-settings.ts';
+import { type AllowedFinding, impossibleScans, scanKeys, type ScanSettings, scanSettings } from './scan-settings.ts';
 import { bool, choice, globs, listOf, parsed, text, wholeNumber } from './value-schemas.ts';
 
 export const actions = ['sync', 'reset', 'plan', 'verify', 'restore'] as const;
@@ -49,6 +50,22 @@ export interface RunSettings {
   prune: boolean;
   keepVersions: number;
   restoreRun: string | undefined;
+  /** Whether entries that match nothing are warnings. */
+  allowUnmatched: boolean;
+  /** Every entry that holds something back, with its place in the input. */
+  protective: ProtectiveEntry[];
+}
+
+/** An entry of the input that protects what it names: one that names nothing is a mistake. */
+export interface ProtectiveEntry {
+  /** `pin`: an image name. `field`: a glob on fields and images. `scan`: a glob on images. */
+  kind: 'pin' | 'field' | 'scan';
+  /** JSON path. */
+  path: string;
+  /** As it was given, in JSON. */
+  found: string;
+  /** As Harness writes it. */
+  name: string;
 }
 
 /** A run's id is the name of its execution: https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html */
@@ -57,7 +74,7 @@ export const runIdPattern =
 
 const location = (allowed: string) => parsed(allowed, registryLocation);
 
-const pinName = 'an image name without registry and tag, such as harness/ci-addon';
+const pinName = 'an image name without a tag, such as harness/ci-addon';
 
 /** `z.record` passes over this one name, and the pin would hold nothing. */
 function refuseProto(value: unknown, context: z.RefinementCtx): unknown {
@@ -89,9 +106,13 @@ const schema = z.strictObject(
     pins: z
       .preprocess(
         refuseProto,
-        z.record(text(pinName, isRepositoryName), parsed('a tag or a digest (sha256:<64 hex>)', parseTagOrDigest), {
-          error: (issue) => (issue.code === 'invalid_key' ? pinName : 'a map from image name to tag or digest'),
-        }),
+        z.record(
+          text(pinName, (name) => isRepositoryName(officialName(name))),
+          parsed('a tag or a digest (sha256:<64 hex>)', parseTagOrDigest),
+          {
+            error: (issue) => (issue.code === 'invalid_key' ? pinName : 'a map from image name to tag or digest'),
+          },
+        ),
       )
       .optional(),
     extra_images: z
@@ -113,6 +134,7 @@ const schema = z.strictObject(
     reset_scope: choice(['ours', 'all']).optional(),
     prune: bool.optional(),
     keep_versions: wholeNumber(1, 50).optional(),
+    allow_unmatched: bool.optional(),
     restore_run: text('a run id: the name of an execution, or as "factory history" lists them', (id) =>
       runIdPattern.test(id),
     ).optional(),
@@ -145,18 +167,22 @@ export function parseExecutionInput(input: unknown, configuration: Configuration
   }
   const data = parsed.data;
   const action = data.action ?? 'sync';
+  const registry = data.registry ?? (configuration.registry as RegistryLocation);
+  const sources = data.source_registry ?? configuration.sources.map(sourceLocation);
+  const named = (name: string) => officialName(name, [...sources, registry]);
+  const scan = scanSettings(data);
   return {
     action,
-    registry: data.registry ?? (configuration.registry as RegistryLocation),
+    registry,
     infrastructureTypes: unique(data.infrastructure_type ?? ['K8']),
     includeWindowsRootless: data.include_windows_rootless ?? false,
     modifyDefault: data.modify_default ?? configuration.modifyDefault,
     maxConcurrency: data.max_concurrency ?? configuration.maxConcurrency,
     modules: unique(data.modules ?? ['ci']),
-    sources: data.source_registry ?? configuration.sources.map(sourceLocation),
-    includeFields: data.include_fields ?? [],
-    excludeFields: data.exclude_fields ?? [],
-    pins: data.pins ?? {},
+    sources,
+    includeFields: (data.include_fields ?? []).map(named),
+    excludeFields: (data.exclude_fields ?? []).map(named),
+    pins: Object.fromEntries(Object.entries(data.pins ?? {}).map(([name, version]) => [named(name), version])),
     extraImages: data.extra_images ?? [],
     platforms: data.platforms ?? [],
     onPartialFailure: data.on_partial_failure ?? 'abort',
@@ -164,11 +190,37 @@ export function parseExecutionInput(input: unknown, configuration: Configuration
     soakDays: data.soak_days ?? 0,
     recheckDays: data.recheck_days ?? 7,
     resetScope: data.reset_scope ?? 'ours',
-    scan: scanSettings(data),
+    scan: scan && { ...scan, allow: scan.allow.map((entry) => withImages(entry, named)) },
     prune: data.prune ?? false,
     keepVersions: data.keep_versions ?? 3,
     restoreRun: data.restore_run,
+    allowUnmatched: data.allow_unmatched ?? false,
+    protective: protectiveEntries(data, named),
   };
+}
+
+function withImages(entry: AllowedFinding, named: (name: string) => string): AllowedFinding {
+  return entry.images === undefined ? entry : { ...entry, images: entry.images.map(named) };
+}
+
+function protectiveEntries(data: Input, named: (name: string) => string): ProtectiveEntry[] {
+  const listed = (kind: ProtectiveEntry['kind'], path: string, names: readonly string[] = []) =>
+    names.map((name, index) => ({ kind, path: `${path}[${index}]`, found: JSON.stringify(name), name: named(name) }));
+  const pins = Object.keys(data.pins ?? {}).map((name): ProtectiveEntry => {
+    const found = JSON.stringify(name);
+    return { kind: 'pin', path: `$.pins[${found}]`, found, name: named(name) };
+  });
+  // An entry that expired allows nothing anyway, and is a warning of its own.
+  const today = new Date().toISOString().slice(0, 10);
+  const scans = (data.scan_allow ?? []).flatMap(({ images, until }, index) =>
+    until < today ? [] : listed('scan', `$.scan_allow[${index}].images`, images),
+  );
+  return [
+    ...pins,
+    ...listed('field', '$.include_fields', data.include_fields),
+    ...listed('field', '$.exclude_fields', data.exclude_fields),
+    ...scans,
+  ];
 }
 
 /** What the well-formed part of an input asks in vain, so that all is said at once; complaints made already are not repeated. */
@@ -218,6 +270,8 @@ function impossible(input: Input, configuration: Configuration): Problem[] {
       'a windows platform too, with include_windows_rootless',
     );
   }
+  const sources = input.source_registry ?? configuration.sources.map(sourceLocation);
+  problems.push(...contradictoryPins(input.pins ?? {}, registry ? [...sources, registry] : sources));
   problems.push(...impossibleScans(input, registry, configuration));
   if (configuration.buildPushTemplate !== undefined) problems.push(...impossibleBuilds(input));
   if (input.prune && action !== 'sync') refuse('$.prune', 'true', `false with action ${action}: only sync prunes`);
@@ -230,7 +284,6 @@ function impossible(input: Input, configuration: Configuration): Problem[] {
         `one of this name: ${formatReference(twin)} would be stored in the same place`,
       );
   }
-  const sources = input.source_registry ?? configuration.sources.map(sourceLocation);
   if (
     registry &&
     sources.some((source) => source.registry === registry.registry && source.prefix === registry.prefix)
@@ -242,6 +295,19 @@ function impossible(input: Input, configuration: Configuration): Problem[] {
     );
   }
   return problems;
+}
+
+/** Two spellings of one image may not hold two versions. */
+function contradictoryPins(pins: Readonly<Record<string, string>>, places: readonly RegistryLocation[]): Problem[] {
+  const held = new Map<string, { name: string; version: string }>();
+  return Object.entries(pins).flatMap(([name, version]): Problem[] => {
+    const image = officialName(name, places);
+    const other = held.get(image);
+    if (!other) held.set(image, { name, version });
+    if (!other || other.version === version) return [];
+    const allowed = `${other.version}, because ${JSON.stringify(other.name)} names the same image`;
+    return [{ path: `$.pins[${JSON.stringify(name)}]`, found: version, allowed }];
+  });
 }
 
 /** Copies are stored without the host they come from. */

@@ -59,6 +59,8 @@ describe('defaults', () => {
       prune: false,
       keepVersions: 3,
       restoreRun: undefined,
+      allowUnmatched: false,
+      protective: [],
     });
   });
 
@@ -142,6 +144,35 @@ const good: [string, unknown, Partial<RunSettings>][] = [
   ['reset_scope', 'all', { resetScope: 'all' }],
   ['prune', true, { prune: true }],
   ['keep_versions', 50, { keepVersions: 50 }],
+  ['allow_unmatched', true, { allowUnmatched: true }],
+  [
+    'pins',
+    {
+      'docker.io/harness/ci-addon': '1',
+      'us-docker.pkg.dev/gar-prod-setup/harness-public/harness/ci-lite-engine': '2',
+      'public.ecr.aws/harness/plugins/cache': '3',
+      'localhost/harnesssecure/drone-git': '4',
+      'reg.example:5000/mirror/plugins/docker': '5',
+      'https://registry.corp.example:8443/harness/sto-plugin': '6',
+      'index.docker.io/harness/ci-addon': '1',
+    },
+    {
+      pins: {
+        'harness/ci-addon': '1',
+        'harness/ci-lite-engine': '2',
+        'plugins/cache': '3',
+        'harness/drone-git': '4',
+        'plugins/docker': '5',
+        'harness/sto-plugin': '6',
+      },
+    },
+  ],
+  [
+    'exclude_fields',
+    ['docker.io/plugins/*', 'harnesssecure/ci-*', 'cache*', '**/{a,b}'],
+    { excludeFields: ['plugins/*', 'harness/ci-*', 'cache*', '**/{a,b}'] },
+  ],
+  ['include_fields', ['public.ecr.aws/harness/plugins/*'], { includeFields: ['plugins/*'] }],
 ];
 
 const bad: [string, unknown, string?][] = [
@@ -183,6 +214,8 @@ const bad: [string, unknown, string?][] = [
   ['pins', { 'harness/ci-addon': `sha512:${'0'.repeat(64)}` }, '$.pins["harness/ci-addon"]'],
   ['pins', { 'harness/ci-addon': '../1' }, '$.pins["harness/ci-addon"]'],
   ['pins', { 'harness/ci-addon:1': '1' }, '$.pins["harness/ci-addon:1"]'],
+  ['allow_unmatched', 'yes'],
+  ['pins', { 'harness/ci-addon': '1', 'docker.io/harness/ci-addon': '2' }, '$.pins["docker.io/harness/ci-addon"]'],
   ['pins', { '../x': '1' }, '$.pins["../x"]'],
   ['extra_images', ['harness/delegate:bad tag'], '$.extra_images[0]'],
   ['extra_images', ['a/../b:1'], '$.extra_images[0]'],

@@ -77,10 +77,17 @@ describe('pins', () => {
     expect(factory.target.storage.manifest('mirror/plugins/cache', digest)).toBeDefined();
   });
 
-  it('that hold nothing are told', async () => {
+  it('hold an extra image that has no version of its own', async () => {
     factory = await startFactory();
-    const report = await factory.run('plan', { pins: { 'harness/typo': '1' } });
-    expect(report.warnings).toEqual(['the pin of harness/typo holds nothing: no selected field uses that image']);
+    factory.publish(['harness/delegate:25.10.1']);
+    const digest = factory.official('harness/delegate:25.10.1') ?? '';
+    for (const pin of ['25.10.1', digest]) {
+      const extra = { extra_images: ['harness/delegate'], exclude_fields: ['*'] };
+      const { images } = await factory.run('plan', { ...extra, pins: { 'docker.io/harness/delegate': pin } });
+      expect(images).toMatchObject([
+        { image: pin === digest ? `harness/delegate@${digest}` : `harness/delegate:${pin}`, digest },
+      ]);
+    }
   });
 });
 
@@ -97,7 +104,7 @@ describe('extra_images', () => {
   it('may come from a host of their own', async () => {
     factory = await startFactory({ environment: { SOURCE_REGISTRY: 'source.invalid' } });
     const report = await factory.run('plan', {
-      include_fields: ['none'],
+      exclude_fields: ['*'],
       extra_images: [`${factory.source.host}/harness/sto-plugin`],
     });
     expect(report.images).toMatchObject([
@@ -128,7 +135,7 @@ describe('an official image of Docker Hub', () => {
     ['harness/delegate:1', 'docker.io/library', 'docker.io/harness/delegate'],
   ])('%s from %s is looked for in %s', async (image, source, repository) => {
     factory = await startFactory({ environment: { SOURCE_REGISTRY: source } });
-    const { images } = await factory.run('plan', { include_fields: ['none'], extra_images: [image] });
+    const { images } = await factory.run('plan', { exclude_fields: ['*'], extra_images: [image] });
     expect(images.map(({ error }) => error?.message)).toEqual([expect.stringContaining(` ${repository}: `)]);
   });
 });

@@ -1,0 +1,102 @@
+import { FactoryError, type Problem } from '../errors.ts';
+import { formatPlatform, type Platform, platformMatches } from '../oci/platform.ts';
+import { globMatcher } from '../text/glob.ts';
+import type { ProtectiveEntry, RunSettings } from '../settings/execution-input.ts';
+import { parseOverride } from '../run/override.ts';
+import { nearest } from '../text/nearest.ts';
+import type { Found } from './images.ts';
+import type { ScopeConfiguration } from './selection.ts';
+
+/** Names that one problem suggests. */
+const suggestions = 3;
+/** Names that one entry is compared with: more than any account has. */
+const comparedNames = 500;
+
+type Settings = Pick<RunSettings, 'action' | 'protective' | 'extraImages'>;
+
+/**
+ * Returns a problem for every pin and glob that matches nothing: no field that Harness or the account has in these scopes, and
+ * no image of one, nor, for pins and `scan_allow`, an extra image. Whether the field is selected does not count. A reset needs
+ * no pin.
+ */
+export function unmatchedNames(
+  { action, protective, extraImages }: Settings,
+  scopes: readonly ScopeConfiguration[],
+): Problem[] {
+  const fields = new Set(
+    scopes.flatMap(({ defaults, overrides }) => [...Object.keys(defaults), ...Object.keys(overrides)]),
+  );
+  const defaults = scopes.flatMap(({ defaults: of }) => Object.values(of));
+  const images = new Set(defaults.flatMap((value) => parseOverride(value)?.repository ?? []));
+  const unversioned = extraImages.filter(({ tag, digest }) => tag === undefined && digest === undefined);
+  const known: Record<ProtectiveEntry['kind'], Set<string>> = {
+    pin: images.union(new Set(unversioned.map(({ repository }) => repository))),
+    field: fields.union(images),
+    scan: images.union(new Set(extraImages.map(({ repository }) => repository))),
+  };
+  return protective
+    .filter(({ kind }) => action !== 'reset' || kind === 'field')
+    .filter(({ kind, name }) => {
+      const matches = kind === 'pin' ? (candidate: string) => candidate === name : globMatcher([withoutTag(name)]);
+      return ![...known[kind]].some((candidate) => matches(candidate));
+    })
+    .map(({ path, found, kind, name }) => ({ path, found, allowed: allowedIn(kind, name, [...known[kind]]) }));
+}
+
+/** A glob of `scan_allow` may name versions, and those come and go. */
+function withoutTag(glob: string): string {
+  return glob.includes('/') ? glob.replace(/:[^/]*$/, '') : glob;
+}
+
+function allowedIn(kind: ProtectiveEntry['kind'], name: string, known: readonly string[]): string {
+  const what = { pin: 'an image', field: 'a field or an image', scan: 'an image' }[kind];
+  const near = similar(name, known);
+  const list = near.length > 0 ? `, such as ${near.join(', ')}` : '';
+  return `${what} of these modules and infrastructure types${list}`;
+}
+
+/** Returns names that are spelt like `name`, or whose last component is: people copy names with other things in front. */
+function similar(name: string, known: readonly string[]): string[] {
+  const some = known.slice(0, comparedNames);
+  const ends = new Set(nearest(lastOf(name), some.map(lastOf), suggestions));
+  const names = [...nearest(name, some, suggestions), ...some.filter((each) => ends.has(lastOf(each)))];
+  return [...new Set(names)].slice(0, suggestions);
+}
+
+function lastOf(name: string): string {
+  return name.slice(name.lastIndexOf('/') + 1);
+}
+
+/**
+ * Returns a problem for every platform that no image has. Images without an index have nothing to choose from. Returns none
+ * while the platforms of some image are not known.
+ */
+export function unmatchedPlatforms(platforms: readonly Platform[], found: readonly Pick<Found, 'offers'>[]): Problem[] {
+  const indexes = found.map(({ offers }) => offers).filter((offers) => offers !== 'single');
+  if (indexes.length === 0 || indexes.includes(undefined)) return [];
+  const offered = indexes.flatMap((offers) => offers ?? []);
+  const names = [...new Set(offered.map(formatPlatform))];
+  return platforms.flatMap((wanted, index): Problem[] => {
+    if (offered.some((each) => platformMatches(wanted, each))) return [];
+    const name = formatPlatform(wanted);
+    const near = similar(name, names);
+    const list = near.length > 0 ? `, such as ${near.join(', ')}` : '';
+    return [
+      { path: `$.platforms[${index}]`, found: JSON.stringify(name), allowed: `a platform of a selected image${list}` },
+    ];
+  });
+}
+
+/** Returns warnings where `allowed`; else throws `InvalidInput` with every problem, when there is one. */
+export function refuseUnmatched(problems: readonly Problem[], allowed: boolean): string[] {
+  if (allowed)
+    return problems.map(
+      ({ path, found, allowed: expected }) => `${path}: ${found} matches nothing; expected ${expected}`,
+    );
+  if (problems.length === 0) return [];
+  const count = `${problems.length} ${problems.length === 1 ? 'entry' : 'entries'}`;
+  throw new FactoryError('InvalidInput', `${count} of the execution input would protect nothing`, {
+    hint: 'Correct the names, or set allow_unmatched: true where several accounts share one input.',
+    problems: [...problems],
+  });
+}
