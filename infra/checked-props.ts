@@ -30,10 +30,21 @@ export function assertProps(scope: Construct, props: HarnessCiImageFactoryProps)
 
 /** What is wrong with the environment that the functions would get. */
 function environmentProblems(scope: Construct, props: HarnessCiImageFactoryProps): Problem[] {
-  const { schedule = '', scheduleTimeZone = '' } = props;
-  const environment = { ...environmentOf(props), SCHEDULE: schedule, SCHEDULE_TIME_ZONE: scheduleTimeZone };
+  const { schedule = '', scheduleTimeZone = '', webhook } = props;
+  const environment = {
+    ...environmentOf(props),
+    SCHEDULE: schedule,
+    SCHEDULE_TIME_ZONE: scheduleTimeZone,
+    WEBHOOK: webhook ? 'on' : 'off',
+    WEBHOOK_ALLOW: webhook?.allow?.join(',') ?? '',
+  };
   const { account } = Stack.of(scope);
-  return settingProblems(environment, account).map((problem) => ({ ...problem, path: settingOf(problem.path) }));
+  return settingProblems(environment, account).map((problem) => ({ ...problem, path: propOf(problem.path) }));
+}
+
+/** The prop behind an environment variable. */
+function propOf(variable: string): string {
+  return variable === 'WEBHOOK_ALLOW' ? 'webhook.allow' : settingOf(variable);
 }
 
 /** What a text in an environment does not show. */

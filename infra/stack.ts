@@ -32,7 +32,10 @@ export class HarnessCiImageFactoryStack extends Stack {
       ecrKmsKey: this.#ecrKmsKey(configuration),
       callbackUrlSecret: this.#secret('CallbackUrl', configuration.callbackUrlSecret),
       webhook: configuration.webhook
-        ? { tokenSecret: this.#secret('WebhookToken', configuration.webhookTokenSecret) }
+        ? {
+            tokenSecret: this.#secret('WebhookToken', configuration.webhookTokenSecret),
+            allow: configuration.webhookAllow,
+          }
         : undefined,
     });
     new CfnOutput(this, 'StateMachineArn', { value: this.factory.stateMachine.stateMachineArn });

@@ -22,6 +22,14 @@ export interface WebhookOptions {
    * @default 5
    */
   readonly reservedConcurrency?: number | undefined;
+  /**
+   * Keys of an execution input that the webhook takes whatever they say: `extra_images`, `pins`, `platforms`, `prune`,
+   * `registry`, `reset_scope`, `source_registry`.
+   *
+   * **WARNING**: each lets the holder of a token go beyond what the deployment trusts; docs/triggers.md says how far.
+   * @default - none
+   */
+  readonly allow?: readonly string[] | undefined;
 }
 
 export interface WebhookProps extends WebhookOptions, FunctionSettings {
@@ -30,7 +38,7 @@ export interface WebhookProps extends WebhookOptions, FunctionSettings {
 
 /**
  * A public address at which whoever has the token starts runs and asks for their outcome.
- * **Warning**: whoever has the token may ask for anything that an execution input can say.
+ * **Warning**: whoever has the token may switch, reset and restore Harness within what the deployment trusts.
  */
 export class Webhook extends Construct {
   /** Where runs are started: `https://…/runs` */
@@ -40,7 +48,7 @@ export class Webhook extends Construct {
 
   constructor(scope: Construct, id: string, props: WebhookProps) {
     super(scope, id);
-    const { stateMachine, environment, reservedConcurrency = 5 } = props;
+    const { stateMachine, environment, reservedConcurrency = 5, allow = [] } = props;
     this.tokenSecret = props.tokenSecret ?? this.#generateToken(props.encryptionKey);
     this.function = new TaskFunction(this, 'Webhook', {
       ...props,
@@ -49,6 +57,7 @@ export class Webhook extends Construct {
         ...environment,
         WEBHOOK: 'on',
         WEBHOOK_TOKEN_SECRET: secretId(this.tokenSecret),
+        ...(allow.length > 0 && { WEBHOOK_ALLOW: allow.join(',') }),
         STATE_MACHINE_ARN: stateMachine.stateMachineArn,
       },
       timeout: Duration.seconds(20),

@@ -9,6 +9,7 @@ import { parseCron, parseTimeZone } from './cron.ts';
 import { sourceLocation } from './official-sources.ts';
 import { reasonOf, render } from './problems.ts';
 import { registryLocation } from './registry-location.ts';
+import { type GuardedKey, guardedKeys } from './webhook-guards.ts';
 
 /** What a deployment (or the environment of a local run) sets for all its runs. */
 export interface Configuration {
@@ -59,6 +60,8 @@ export interface Configuration {
   webhook: boolean;
   /** Name or ARN of the Secrets Manager secret that holds the tokens of the webhook. */
   webhookTokenSecret: string | undefined;
+  /** Input keys that the webhook takes whatever they say. */
+  webhookAllow: GuardedKey[];
 }
 
 const tagMutabilities = ['MUTABLE', 'IMMUTABLE', 'MUTABLE_WITH_EXCLUSION', 'IMMUTABLE_WITH_EXCLUSION'] as const;
@@ -210,6 +213,9 @@ const readers = {
     'the name or ARN of a Secrets Manager secret',
     matching(secretName),
   ),
+  webhookAllow: variable('WEBHOOK_ALLOW', `a comma-separated list of ${guardedKeys.join(', ')}`, (text) =>
+    list(text).map((key) => z.enum(guardedKeys).parse(key)),
+  ),
 } as const;
 
 /** Variables whose values must not be shown. */
@@ -255,13 +261,15 @@ export function parseConfiguration(environment: Environment): Configuration {
     scheduleTimeZone: read(readers.scheduleTimeZone) ?? 'UTC',
     webhook: read(readers.webhook) ?? false,
     webhookTokenSecret: read(readers.webhookTokenSecret),
+    webhookAllow: read(readers.webhookAllow) ?? [],
   };
   const demand = (path: string, allowed: string) => {
     if (!isSet(path)) problems.push({ path, found: 'nothing', allowed });
   };
   if (!isSet('HARNESS_API_KEY_SECRET'))
     demand('HARNESS_API_KEY', 'an API key, or HARNESS_API_KEY_SECRET naming its secret');
-  if (isSet('WEBHOOK_TOKEN_SECRET')) demand('WEBHOOK', 'on or off, with WEBHOOK_TOKEN_SECRET');
+  for (const name of ['WEBHOOK_TOKEN_SECRET', 'WEBHOOK_ALLOW'])
+    if (isSet(name)) demand('WEBHOOK', `on or off, with ${name}`);
   const forbid = (path: string, allowed: string) => {
     if (isSet(path)) problems.push({ path, found: render(environment[path] ?? ''), allowed });
   };

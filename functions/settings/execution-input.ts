@@ -149,6 +149,7 @@ export function inputKeys(): string[] {
 }
 
 type Input = z.output<typeof schema>;
+export type InputKey = keyof Input;
 
 /**
  * Validates an execution input and fills in the defaults of the deployment.
@@ -167,7 +168,7 @@ export function parseExecutionInput(input: unknown, configuration: Configuration
   }
   const data = parsed.data;
   const action = data.action ?? 'sync';
-  const registry = data.registry ?? (configuration.registry as RegistryLocation);
+  const registry: RegistryLocation = data.registry ?? (configuration.registry as RegistryLocation);
   const sources = data.source_registry ?? configuration.sources.map(sourceLocation);
   const named = (name: string) => officialName(name, [...sources, registry]);
   const scan = scanSettings(data);

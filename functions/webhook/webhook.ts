@@ -1,6 +1,7 @@
-import { FactoryError } from '../errors.ts';
+import { FactoryError, type Problem } from '../errors.ts';
 import type { Configuration } from '../settings/configuration.ts';
 import { parseExecutionInput, runIdPattern } from '../settings/execution-input.ts';
+import { beyondTrust } from '../settings/webhook-guards.ts';
 import { type Delivery, readDelivery } from './delivery.ts';
 import { runStatus } from './run-status.ts';
 import { type ExecutionsByName, startOnce } from './start-once.ts';
@@ -65,7 +66,9 @@ async function startRun(
   let delivery: Delivery;
   try {
     delivery = readDelivery(bytes, headers['idempotency-key']);
-    parseExecutionInput(delivery.input, configuration);
+    const settings = parseExecutionInput(delivery.input, configuration);
+    const problems = beyondTrust(delivery.input, settings, configuration);
+    if (problems.length > 0) throw untrusted(problems);
   } catch (error) {
     if (error instanceof FactoryError && error.name === 'InvalidInput') return json(400, { error });
     throw error;
@@ -74,6 +77,14 @@ async function startRun(
   const status = execution ? runStatus(runId, url(runId), execution).status : 'RUNNING';
   console.log(logLine('INFO', execution ? 'delivered before' : 'run started', { runId }));
   return json(202, { runId, status, url: url(runId) });
+}
+
+function untrusted(problems: Problem[]): FactoryError {
+  const keys = problems.map(({ path }) => path.slice('$.'.length)).join(', ');
+  return new FactoryError('InvalidInput', `the deployment does not take ${keys} from a webhook as asked`, {
+    hint: 'Leave the keys out, or list them in WEBHOOK_ALLOW when you deploy; docs/triggers.md says what that trusts.',
+    problems,
+  });
 }
 
 async function showRun(

@@ -47,6 +47,7 @@ describe('defaults', () => {
       scheduleTimeZone: 'UTC',
       webhook: false,
       webhookTokenSecret: undefined,
+      webhookAllow: [],
     });
   });
 
@@ -114,6 +115,7 @@ const good: [string, string, Partial<Configuration>][] = [
   ['SCHEDULE', 'cron(30 4 ? * mon-fri *)', { schedule: '30 4 ? * MON-FRI *' }],
   ['SCHEDULE_TIME_ZONE', 'Europe/Berlin', { scheduleTimeZone: 'Europe/Berlin' }],
   ['WEBHOOK', 'on', { webhook: true }],
+  ['WEBHOOK_ALLOW', 'prune, pins', { webhookAllow: ['prune', 'pins'] }],
 ];
 
 /** What else must be set with a variable. */
@@ -121,11 +123,12 @@ const needs: Record<string, Environment> = {
   PROJECT_ID: { ORG_ID: 'o' },
   WEBHOOK_TOKEN_SECRET: { WEBHOOK: 'on' },
   ECR_TAG_MUTABILITY_EXCLUDE: { ECR_TAG_MUTABILITY: 'IMMUTABLE_WITH_EXCLUSION' },
+  WEBHOOK_ALLOW: { WEBHOOK: 'on' },
 };
 
 describe('every variable', () => {
   it.each(good)('%s takes %s', (name, value, expected) => {
-    expect(parseConfiguration({ ...key, [name]: value })).toMatchObject(expected);
+    expect(parseConfiguration({ ...key, ...needs[name], [name]: value })).toMatchObject(expected);
   });
 
   it.each([
@@ -184,6 +187,8 @@ describe('every variable', () => {
     ['SCHEDULE_TIME_ZONE', 'Berlin'],
     ['WEBHOOK', 'true'],
     ['WEBHOOK_TOKEN_SECRET', 'a secret'],
+    ['WEBHOOK_ALLOW', 'all'],
+    ['WEBHOOK_ALLOW', 'prune,constructor'],
   ])('%s refuses %j, and shows no secret', (name, value) => {
     const problems = problemsOf({ ...needs[name], [name]: value });
     expect(problems.map(({ path }) => path)).toEqual([name]);

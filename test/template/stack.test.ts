@@ -142,7 +142,8 @@ describe('the stack', () => {
     const source = readFileSync(new URL('functions/settings/configuration.ts', root), 'utf8');
     const variables = [...source.matchAll(/variable\(\s*'(\w+)'/g)].map(([, name = '']) => name);
     // Of local runs; of the deployment itself; and a folder (app.test.ts).
-    const others = /^(HARNESS_API_KEY|SCHEDULE|SCHEDULE_TIME_ZONE|WEBHOOK|WEBHOOK_TOKEN_SECRET|REGISTRY_CERTS)$/;
+    const others =
+      /^(HARNESS_API_KEY|SCHEDULE|SCHEDULE_TIME_ZONE|WEBHOOK|WEBHOOK_TOKEN_SECRET|WEBHOOK_ALLOW|REGISTRY_CERTS)$/;
     expect(variables.filter((name) => !others.test(name)).toSorted()).toEqual(
       Object.keys({ ...elsewhere, ...inEcr }).toSorted(),
     );

@@ -39,6 +39,17 @@ describe('the webhook', () => {
     expect(text(output.Value)).toBe(`<${url}.FunctionUrl>runs`);
   });
 
+  it('takes no key beyond what the deployment trusts, unless the deployment lists it', () => {
+    const environmentOf = ({ properties }: ReturnType<typeof webhookOf>) =>
+      (properties as { Environment?: { Variables: Record<string, unknown> } }).Environment?.Variables;
+    expect(environmentOf(made)).not.toHaveProperty('WEBHOOK_ALLOW');
+    expect(environmentOf(webhookOf({ WEBHOOK_ALLOW: 'prune, pins' }))).toMatchObject({ WEBHOOK_ALLOW: 'prune,pins' });
+    const stack = new Stack(newApp());
+    expect(() => new HarnessCiImageFactory(stack, 'F', { webhook: { allow: ['everything'] } })).toThrow(
+      'webhook.allow',
+    );
+  });
+
   it('is open to everybody by that address, and in no other way', () => {
     const permissions = Object.values(made.template.findResources('AWS::Lambda::Permission'));
     const common = { FunctionName: { 'Fn::GetAtt': [made.id, 'Arn'] }, Principal: '*' };

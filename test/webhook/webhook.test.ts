@@ -9,6 +9,8 @@ import {
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { Executions } from '../../functions/aws/executions.ts';
 import { parseConfiguration } from '../../functions/settings/configuration.ts';
+import { parseExecutionInput } from '../../functions/settings/execution-input.ts';
+import { beyondTrust, type GuardedKey, guardedKeys } from '../../functions/settings/webhook-guards.ts';
 import type { RunStatus } from '../../functions/webhook/run-status.ts';
 import { Tokens } from '../../functions/webhook/tokens.ts';
 import { answer, type WebhookParts } from '../../functions/webhook/webhook.ts';
@@ -128,6 +130,86 @@ type Answer = Omit<RunStatus, 'error'> & { error?: { name: string; problems?: { 
       expect(response.status).toBe(400);
       expect(JSON.stringify(response.body).length).toBeLessThan(2_000);
       expect(await executions()).toEqual([]);
+    });
+  });
+
+  describe('input beyond what the deployment trusts', () => {
+    const official = `sha256:${'a'.repeat(64)}`;
+    const beyond: [string, Record<string, unknown>][] = [
+      ['registry', { registry: 'evil.example/mirror' }],
+      ['registry', { registry: 'registry.example' }],
+      ['registry', { registry: 'registry.example/mirrored' }],
+      ['registry', { registry: 'registry.example/other/mirror' }],
+      ['registry', { registry: 'registry.example:8443/mirror' }],
+      ['source_registry', { source_registry: 'evil.example' }],
+      ['source_registry', { source_registry: ['gar', 'evil.example/x'] }],
+      ['extra_images', { extra_images: ['plugins/cache:1', 'evil.example/x:1'] }],
+      ['pins', { pins: { 'harness/ci-addon': '1.2.3', 'plugins/cache': official } }],
+      ['platforms', { platforms: ['linux/s390x'] }],
+      ['reset_scope', { action: 'reset', reset_scope: 'all' }],
+      ['prune', { prune: true }],
+    ];
+
+    it.each(beyond)('is refused for %s: %j', async (key, input) => {
+      const { status, body } = await post(input);
+      expect(status).toBe(400);
+      expect(body.error).toMatchObject({
+        name: 'InvalidInput',
+        hint: expect.stringContaining('WEBHOOK_ALLOW'),
+        problems: [
+          { path: `$.${key}`, allowed: expect.stringContaining(`WEBHOOK_ALLOW of the deployment can open ${key}`) },
+        ],
+      });
+      expect(await executions()).toEqual([]);
+    });
+
+    it.each(beyond)('is taken for %s where WEBHOOK_ALLOW lists it: %j', async (key, input) => {
+      const allowing = { ...configuration, webhookAllow: [key as GuardedKey] };
+      expect((await send({ body: JSON.stringify(input) }, { configuration: allowing })).status).toBe(202);
+      const others = { ...configuration, webhookAllow: guardedKeys.filter((other) => other !== key) };
+      expect((await send({ body: JSON.stringify(input) }, { configuration: others })).status).toBe(400);
+    });
+
+    it('is refused with every problem at once, and what opens one key opens no other', async () => {
+      const { body } = await post({
+        prune: true,
+        registry: 'evil.example',
+        reset_scope: 'ours',
+        pins: { a: official },
+      });
+      expect(body.error?.problems?.map(({ path }) => path)).toEqual(['$.prune', '$.registry', '$.pins']);
+    });
+
+    it.each([
+      { registry: 'registry.example/mirror' },
+      { registry: 'registry.example/mirror/team' },
+      { extra_images: ['plugins/cache:1'] },
+      { pins: { 'docker.io/harness/ci-addon': '1.2.3' } },
+      { action: 'reset', reset_scope: 'ours' },
+      { prune: false, keep_versions: 3, platforms: [] },
+      { action: 'plan', modules: ['ci', 'idp'], infrastructure_type: 'K8', modify_default: false, soak_days: 3 },
+      {
+        referrers: 'signatures',
+        include_fields: ['a*'],
+        exclude_fields: ['b*'],
+        recheck_days: 0,
+        allow_unmatched: true,
+      },
+    ])('is not %j', async (input) => {
+      expect((await post(input)).status).toBe(202);
+    });
+
+    it('never comes by a notification, whatever else that holds', async () => {
+      const body = JSON.stringify({ ...(JSON.parse(notification()) as object), prune: true, registry: 'evil.example' });
+      expect(await inputOf((await send({ body })).body.runId)).toEqual({});
+    });
+
+    it('is every key that nobody has decided about', () => {
+      const parsed = parseExecutionInput({}, configuration);
+      expect(beyondTrust({ a_later_key: 1, constructor: 1 }, parsed, configuration)).toEqual([
+        { path: '$.a_later_key', found: '1', allowed: 'nothing from a webhook' },
+        { path: '$.constructor', found: '1', allowed: 'nothing from a webhook' },
+      ]);
     });
   });
 

@@ -1,0 +1,82 @@
+import type { Problem } from '../errors.ts';
+import { isDigest } from '../oci/digest.ts';
+import type { RegistryLocation } from '../oci/reference.ts';
+import type { Configuration } from './configuration.ts';
+import type { InputKey, RunSettings } from './execution-input.ts';
+import { render } from './problems.ts';
+
+/** Keys that choose among what the deployment trusts anyway. A key that is in neither list is refused. */
+const open: ReadonlySet<string> = new Set<InputKey>([
+  'action',
+  'allow_unmatched',
+  'exclude_fields',
+  'include_fields',
+  'include_windows_rootless',
+  'infrastructure_type',
+  'keep_versions',
+  'max_concurrency',
+  'modify_default',
+  'modules',
+  'on_partial_failure',
+  'recheck_days',
+  'referrers',
+  'restore_run',
+  'scan_allow',
+  'scan_deadline_minutes',
+  'scan_fail_on',
+  'soak_days',
+  'wait_for_scan',
+]);
+
+interface Guard {
+  /** Whether a value takes nothing but what the deployment trusts. */
+  isHarmless: (settings: RunSettings, configuration: Configuration) => boolean;
+  /** What is taken all the same. */
+  allowed: string;
+}
+
+const guards = {
+  extra_images: {
+    isHarmless: ({ extraImages }) => extraImages.every(({ registry }) => registry === undefined),
+    allowed: 'images without a registry',
+  },
+  pins: { isHarmless: ({ pins }) => !Object.values(pins).some(isDigest), allowed: 'tags' },
+  platforms: { isHarmless: ({ platforms }) => platforms.length === 0, allowed: 'nothing' },
+  prune: { isHarmless: ({ prune }) => !prune, allowed: 'false' },
+  registry: {
+    isHarmless: ({ registry }, configuration) => isAtOrBelow(registry, configuration.registry),
+    allowed: 'the registry of the deployment, or a prefix below it',
+  },
+  reset_scope: { isHarmless: ({ resetScope }) => resetScope === 'ours', allowed: 'ours' },
+  source_registry: { isHarmless: () => false, allowed: 'nothing' },
+} as const satisfies Partial<Record<InputKey, Guard>>;
+
+export type GuardedKey = keyof typeof guards;
+
+/** The keys that WEBHOOK_ALLOW can open. */
+export const guardedKeys = Object.keys(guards) as GuardedKey[];
+
+/**
+ * Returns a problem for every key of a webhook's input that asks for more than the deployment lets the holder of a token ask
+ * for. `settings` is what the input was parsed to.
+ */
+export function beyondTrust(input: unknown, settings: RunSettings, configuration: Configuration): Problem[] {
+  return Object.entries(input ?? {}).flatMap(([key, value]): Problem[] => {
+    if (open.has(key) || (configuration.webhookAllow as readonly string[]).includes(key)) return [];
+    const guard: Guard | undefined = isGuarded(key) ? guards[key] : undefined;
+    if (guard?.isHarmless(settings, configuration)) return [];
+    const opening = guard ? `; WEBHOOK_ALLOW of the deployment can open ${key}` : '';
+    return [
+      { path: `$.${key}`, found: render(value), allowed: `${guard?.allowed ?? 'nothing'} from a webhook${opening}` },
+    ];
+  });
+}
+
+function isGuarded(key: string): key is GuardedKey {
+  return Object.hasOwn(guards, key);
+}
+
+function isAtOrBelow({ registry, prefix }: RegistryLocation, trusted: RegistryLocation | undefined): boolean {
+  if (trusted?.registry !== registry) return false;
+  return trusted.prefix === '' || prefix === trusted.prefix || prefix.startsWith(`${trusted.prefix}/`);
+}
