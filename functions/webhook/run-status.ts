@@ -34,7 +34,7 @@ export function runStatus(runId: string, url: string, execution: Execution): Run
 /** The workflow fails with the report's error; an execution that was stopped or ran out of time, with words of its own. */
 function errorOf({ status, error, cause }: Execution): { name: string; message: string } {
   return {
-    name: error || 'Interrupted',
+    name: error || 'RunStopped',
     message: cause || `the execution ended as ${status}`,
   };
 }

@@ -83,7 +83,7 @@ describe('the status of a run', () => {
 
   it.each([
     [{ status: 'TIMED_OUT', error: 'States.Timeout' }, 'States.Timeout', 'the execution ended as TIMED_OUT'],
-    [{ status: 'ABORTED' }, 'Interrupted', 'the execution ended as ABORTED'],
+    [{ status: 'ABORTED' }, 'RunStopped', 'the execution ended as ABORTED'],
   ])('is FAILED for %j', async (description, name, message) => {
     expect(await told(description)).toMatchObject({ status: 'FAILED', error: { name, message } });
   });

@@ -273,7 +273,7 @@ type Answer = Omit<RunStatus, 'error'> & { error?: { name: string; problems?: { 
       await stop(runId);
       expect((await show(runId)).body).toMatchObject({
         status: 'FAILED',
-        error: { name: 'Interrupted', message: 'the execution ended as ABORTED' },
+        error: { name: 'RunStopped', message: 'the execution ended as ABORTED' },
       });
     });
 
