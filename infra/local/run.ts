@@ -15,13 +15,13 @@ export interface RunOptions {
   confirm?: ((plan: Plan) => Promise<boolean>) | undefined;
   signal?: AbortSignal | undefined;
   runId?: string;
-  /** Before a rollback, or a report, that failed is tried again, in milliseconds: somebody may be watching. Default: 10 s. */
+  /** Before a rollback, or a report, that failed is tried again, in milliseconds: somebody may be watching. Default: 5 s. */
   retryPauseMs?: number;
 }
 
 /** Runs the workflow once in this process and returns its report, whatever the outcome. */
 export async function run(options: RunOptions): Promise<Report> {
-  const { runtime, input, confirm, signal, runId = newRunId(), retryPauseMs = 10_000 } = options;
+  const { runtime, input, confirm, signal, runId = newRunId(), retryPauseMs = 5_000 } = options;
   const definition = JSON.parse(readWorkflowDefinition()) as Definition;
   // A copy, or a person at the question, may take longer than a lock lives. What fails here, the next write notices.
   const renewal = setInterval(() => void renewLock(runId, runtime).catch(() => undefined), renewalMs).unref();

@@ -366,4 +366,28 @@ describe('a run that fails exits with 1, says what failed and what to do, and le
     expect(stdout).toContain('Interrupted: the run was interrupted');
     expect(code).toBe(1);
   });
+
+  it('is not put back for ever: interrupted twice, it ends with a report of what is left, and how to restore', async () => {
+    // The plan and the snapshot read the overrides, nobody after them.
+    const path = 'get-customer-config';
+    setting.harness.quirks.failNext = [
+      { count: 2, status: 200, body: { status: 'SUCCESS', data: {} }, path },
+      { count: 10_000, status: 503, path },
+    ];
+    const { code, stdout, stderr } = await setting.factory(['sync', '--state', 'here'], {
+      when: {
+        printed: /rollback: retrying until \S+ \(press Ctrl-C twice to give up\)/,
+        act: (pid) => {
+          process.kill(pid, 'SIGINT');
+          // Another signal, for two of a kind may come as one.
+          process.kill(pid, 'SIGTERM');
+        },
+      },
+    });
+    setting.harness.quirks.failNext = [];
+    expect(stderr).toContain('Giving up the rollback');
+    expect(code).toBe(1);
+    expect(stdout).toContain('RollbackFailed: the old values of these fields were written, not checked');
+    expect(stdout).toMatch(/run "factory restore --run \S+ --state here"/);
+  }, 60_000);
 });
