@@ -1,4 +1,5 @@
 import { HarnessClient } from './harness/client.ts';
+import { redacted } from './http/redact.ts';
 import { Transport } from './http/transport.ts';
 import type { CredentialProvider } from './oci/auth/credentials.ts';
 import { BlobLedger } from './oci/blob-ledger.ts';
@@ -204,7 +205,7 @@ export class Runtime {
   }
 
   progress(event: ProgressEvent): void {
-    this.#parts.onProgress?.(event);
+    this.#parts.onProgress?.(event.kind === 'note' ? { ...event, message: redacted(event.message) } : event);
   }
 
   record(report: Report): void {

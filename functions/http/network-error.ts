@@ -92,6 +92,11 @@ const failures: Record<string, Omit<NetworkFailure, 'code'>> = {
     hint: 'Try again; the server or the network is slow.',
     transient: true,
   },
+  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: {
+    text: 'the response is shorter or longer than its headers say',
+    hint: 'Try again; look at proxies and firewalls on the way.',
+    transient: true,
+  },
   UND_ERR_HEADERS_OVERFLOW: {
     text: 'the headers of the response are larger than 16 KiB',
     hint: 'Check the host and port, and what proxies on the way add to responses.',
@@ -142,6 +147,12 @@ const failures: Record<string, Omit<NetworkFailure, 'code'>> = {
   },
 };
 
+/** A failure of TLS that has no words of its own here. */
+function tlsFailed(code: string): Omit<NetworkFailure, 'code'> {
+  const hint = 'Check the TLS versions and certificates of the server, and proxies on the way.';
+  return { text: `TLS failed (${code})`, hint, transient: false };
+}
+
 /** Recognises an error of the network or of undici; `undefined` when it is something else. */
 export function networkFailure(error: unknown): NetworkFailure | undefined {
   // Not `instanceof`: errors of Node's own modules belong to another realm when the code runs inside a VM context.
@@ -150,6 +161,7 @@ export function networkFailure(error: unknown): NetworkFailure | undefined {
     const code = 'code' in e && typeof e.code === 'string' ? e.code : '';
     const known = Object.hasOwn(failures, code) && failures[code];
     if (known) return { code, ...known, ...more(code, e) };
+    if (/^ERR_(?:SSL|TLS)_/.test(code)) return { code, ...tlsFailed(code) };
     // Happy eyeballs reports one error per address; they agree in practice.
     e = 'errors' in e && Array.isArray(e.errors) && e.errors.length > 0 ? (e.errors[0] as unknown) : e.cause;
   }

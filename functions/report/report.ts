@@ -11,6 +11,7 @@ import type {
   Report,
   StoppedRun,
 } from '../run/documents.ts';
+import { redacted } from '../http/redact.ts';
 import { changeInventory } from '../run/inventory.ts';
 import { type Look, noteLooks } from '../run/looks.ts';
 import { releaseLock } from '../run/lock.ts';
@@ -79,7 +80,8 @@ async function finish(
       warn(`${failure}: ${FactoryError.from(error).message}`);
     }
   };
-  const warn = (warning: string) => (document.warnings = [...(document.warnings ?? []), printable(warning, cellLimit)]);
+  const warn = (warning: string) =>
+    (document.warnings = [...(document.warnings ?? []), printable(redacted(warning), cellLimit)]);
   await attempt('the report was not stored', () => documents.report.put(document));
   const stored = document.warnings?.length ?? 0;
   // Of the runs that hold the lock only sync knows of copies.
@@ -190,7 +192,7 @@ async function describe(
     ...(scans?.warnings ?? []),
     ...(state.warnings ?? []),
     ...(state.pruneError ? [`prune stopped: ${parseErrorCause(state.pruneError).message}`] : []),
-  ];
+  ].map(redacted);
   const registries = sumCounts([...(plan.registries ?? []), ...results.flatMap((result) => result?.registries ?? [])]);
   return {
     status: error ? 'FAILED' : plan.skipped === undefined ? 'SUCCEEDED' : 'SKIPPED',

@@ -121,14 +121,14 @@ describe('a blob', () => {
   });
 
   it('may wait for its reader as long as that takes', async () => {
-    const peer = await start('HTTP/1.1 200 OK\r\ncontent-length: 20\r\n\r\n', 'x', 1);
-    const response = await get(transport({ bodyIdleMs: 20 }), peer);
+    const peer = await start('HTTP/1.1 200 OK\r\ncontent-length: 20000\r\n\r\n', 'x'.repeat(5_000), 5);
+    const response = await get(transport({ bodyIdleMs: 100 }), peer);
     let length = 0;
     for await (const chunk of response.chunks()) {
       length += chunk.length;
-      await new Promise((resolve) => setTimeout(resolve, 120));
+      await new Promise((resolve) => setTimeout(resolve, 450));
     }
-    expect(length).toBe(20);
+    expect(length).toBe(20_000);
   });
 
   it('that is too slow is resumed a bounded number of times', async () => {
@@ -155,3 +155,8 @@ async function drain(response: Response): Promise<number> {
   for await (const chunk of response.chunks()) length += chunk.length;
   return length;
 }
+
+it('names a failure of TLS that it has no words for', () => {
+  const error = Object.assign(new Error('x'), { code: 'ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION' });
+  expect(networkFailure(error)).toMatchObject({ text: 'TLS failed (ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION)' });
+});
