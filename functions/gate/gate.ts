@@ -11,7 +11,7 @@ export interface GateEvent {
   copies: CopyOutcome[][];
 }
 
-interface CopyOutcome {
+export interface CopyOutcome {
   image: number;
   status: string;
   error?: WorkflowError;

@@ -8,7 +8,12 @@ export const modules: Readonly<Record<string, readonly string[]>> = {
   'functions/gate/gate.ts': ['test/tasks/gate', 'test/tasks/sync', 'test/tasks/failures', 'test/tasks/scan'],
   'functions/snapshot/pullable.ts': ['test/tasks/pullable', 'test/tasks/build', 'test/tasks/reset-and-restore'],
   'functions/snapshot/snapshot.ts': ['test/tasks/snapshot', 'test/tasks/failures', 'test/tasks/sync'],
-  'functions/run/apply-changes.ts': ['test/tasks/failures', 'test/tasks/modules', 'test/tasks/sync'],
+  'functions/run/apply-changes.ts': [
+    'test/run/apply-changes',
+    'test/tasks/failures',
+    'test/tasks/modules',
+    'test/tasks/sync',
+  ],
   'functions/run/agreement.ts': ['test/tasks/failures', 'test/tasks/lock', 'test/tasks/reset-and-restore'],
   'functions/rollback/rollback.ts': ['test/tasks/rollback', 'test/tasks/failures', 'test/tasks/interruption'],
   'functions/run/writes.ts': ['test/tasks/recovery', 'test/tasks/rollback'],

@@ -14,11 +14,14 @@ let executions: Map<string, ExecutionEnd>;
 let notified: Notification[];
 let notes: string[];
 const original = { ...tasks };
+/** Runs that nobody calls any more, and how they are let go when the test is over. */
+let stoppedRuns: { release: () => void; run: Promise<unknown> }[];
 
 beforeEach(async () => {
   executions = new Map([['stopped', { status: 'ABORTED' }]]);
   notified = [];
   notes = [];
+  stoppedRuns = [];
   factory = await startFactory({
     findExecution: async (name) => executions.get(name),
     patience: new Patience(3_600_000),
@@ -30,23 +33,24 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   Object.assign(tasks, original);
+  for (const { release } of stoppedRuns) release();
+  await Promise.all(stoppedRuns.map(({ run }) => run));
   await factory.close();
 });
 
-/** Runs a sync whose execution ends without a word when it comes to a task. */
-async function stopAt(task: string, runId = 'stopped'): Promise<void> {
-  // As if nobody called it any more: it and everything after it.
-  const stopped = new Promise<never>(() => undefined);
-  const reached = new Promise<void>((resolve) => {
-    Object.assign(tasks, {
-      [task]: () => {
-        resolve();
-        return stopped;
-      },
-    });
+/** Starts a run that ends without a word when it comes to a task: nobody calls that one, nor what follows. */
+async function stopAt(task: string, start = () => factory.sync({}, { runId: 'stopped' })): Promise<void> {
+  const reached = Promise.withResolvers<void>();
+  const end = Promise.withResolvers<never>();
+  end.promise.catch(() => undefined);
+  Object.assign(tasks, {
+    [task]: () => {
+      reached.resolve();
+      return end.promise;
+    },
   });
-  void factory.sync({}, { runId });
-  await reached;
+  stoppedRuns.push({ release: () => end.reject(new Error('the test is over')), run: start() });
+  await reached.promise;
   Object.assign(tasks, original);
 }
 
@@ -190,13 +194,7 @@ describe('what is not put back', () => {
 
   it('is a run that put another one back: whoever stops it wants Harness left as it is', async () => {
     await stopAt('VerifyFunction');
-    const stopped = new Promise<never>(() => undefined);
-    const reached = new Promise<void>((resolve) => {
-      Object.assign(tasks, { RollbackFunction: () => (resolve(), stopped) });
-    });
-    void recover('recovery-1');
-    await reached;
-    Object.assign(tasks, original);
+    await stopAt('RollbackFunction', () => recover('recovery-1'));
     executions.set('recovery-1', { status: 'ABORTED' });
     expect((await recover('recovery-2', 'recovery-1')).reason).toContain('it was itself putting back another run');
     // A person may ask for it, though.
