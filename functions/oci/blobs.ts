@@ -5,22 +5,26 @@ import type { Repository } from './manifests.ts';
 import { isAbsence } from './registry-failure.ts';
 
 /**
- * Whether the repository holds the blob. `false` also where a registry does not tell: 403 is what Artifactory says of a
- * missing one (RTFACT-13797), and a user without the right to push learns so from the upload that follows.
+ * Whether the repository holds the blob. `false` also where a registry does not tell: it refuses HEAD (400, 405, 501), or
+ * answers 403, which is what Artifactory says of a missing one (RTFACT-13797). What may not be pushed is learnt from the
+ * upload that follows.
  */
 export async function hasBlob(repository: Repository, digest: Digest, signal?: AbortSignal): Promise<boolean> {
-  if (!repository.registry.profile.headBlob) return false;
-  const response = await repository.registry.request({
+  const { registry } = repository;
+  if (!registry.profile.headBlob) return false;
+  const response = await registry.request({
     method: 'HEAD',
     target: `${repository.name}/blobs/${digest}`,
     scopes: [repositoryScope(repository.name, 'pull,push')],
-    expect: [200, 403, 404],
+    expect: [200, 400, 403, 404, 405, 501],
     doing: `look up blob ${digest} of`,
     repository: repository.name,
     writes: false,
     signal,
   });
   await response.body.dump();
+  if (response.status === 405 || response.status === 501)
+    registry.adapt({ headBlob: false }, `${registry.name} refuses HEAD of blobs: they are not looked up`);
   return response.status === 200;
 }
 

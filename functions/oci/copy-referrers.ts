@@ -66,7 +66,7 @@ export async function copyReferrers(copy: ReferrersCopy): Promise<CopiedReferrer
       for (const artifact of chosen) {
         const { digest, artifactType, mediaType } = artifact;
         await attempt(`${artifactType ?? mediaType} ${digest}`, async () => {
-          if ((await resolveTag(destination, digest, signal)) !== digest) await bring(digest, undefined);
+          if ((await resolveTag(destination, digest, signal, 'likely')) !== digest) await bring(digest, undefined);
           arrived.push(artifact);
         });
       }
@@ -78,8 +78,8 @@ export async function copyReferrers(copy: ReferrersCopy): Promise<CopiedReferrer
     });
     for (const tag of cosignTags(policy, subject)) {
       await attempt(tag, async () => {
-        const digest = await resolveTag(source, tag, signal);
-        if (digest === undefined || (await resolveTag(destination, tag, signal)) === digest) return;
+        const digest = await resolveTag(source, tag, signal, 'likely');
+        if (digest === undefined || (await resolveTag(destination, tag, signal, 'likely')) === digest) return;
         await bring(digest, tag);
       });
     }

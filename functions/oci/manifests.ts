@@ -1,5 +1,4 @@
 import { FactoryError } from '../errors.ts';
-import type { Response } from '../http/transport.ts';
 import { repositoryScope } from './auth/authorizer.ts';
 import { type Digest, isDigest } from './digest.ts';
 import { type Manifest, manifestLimits, parseManifest } from './manifest.ts';
@@ -16,45 +15,102 @@ export interface Repository {
 /**
  * The digest that a tag (or digest) points at, by HEAD: Docker Hub counts manifest GETs as pulls, HEADs not
  * (https://docs.docker.com/docker-hub/usage/pulls/). `undefined` when there is no such manifest.
- * Falls back to GET for registries that leave the digest header out.
+ *
+ * Falls back to GET where HEAD is refused (405: https://github.com/distribution/distribution/issues/1485), not answered,
+ * without a digest, or 404 for what is there (https://github.com/nicholas-fedor/watchtower/issues/667). What GET finds then is
+ * remembered in the profile. A 404 is checked by GET while no HEAD has succeeded, unless the manifest is `likely` absent.
  */
 export async function resolveTag(
   repository: Repository,
   tagOrDigest: string,
   signal?: AbortSignal,
+  absence: 'likely' | 'unlikely' = 'unlikely',
 ): Promise<Digest | undefined> {
-  const response = await ifThere(repository, {
-    method: 'HEAD',
-    target: `${repository.name}/manifests/${tagOrDigest}`,
-    scopes: [repositoryScope(repository.name, 'pull')],
-    expect: [200, 404],
-    headers: { accept: acceptedManifests },
-    doing: `look up manifest ${tagOrDigest} of`,
-    repository: repository.name,
-    writes: false,
-    signal,
-  });
-  await response?.body.dump();
-  if (response?.status !== 200) return undefined;
-  const digest = response.header('docker-content-digest');
-  if (digest !== undefined && isDigest(digest)) return digest;
-  return (await getManifest(repository, tagOrDigest, signal)).digest;
+  const { registry } = repository;
+  const doing = `look up manifest ${tagOrDigest} of`;
+  const { headManifest, countsPulls } = registry.profile;
+  const byGet = async () => ifThere(repository, readManifest(repository, tagOrDigest, doing, signal));
+  if (headManifest === 'no') return (await byGet())?.digest;
+  // GET is the better second try, unless it costs a pull.
+  const isTrial = headManifest === 'unproven' && !countsPulls;
+  const outcome = await headOf(repository, tagOrDigest, doing, isTrial, signal);
+  if (typeof outcome === 'string') {
+    registry.adapt({ headManifest: 'yes' });
+    return outcome;
+  }
+  const isAbsent = outcome === 404 || (outcome === 403 && registry.profile.missing403);
+  if (isAbsent && (absence === 'likely' || registry.profile.headManifest === 'yes')) return undefined;
+  const found = await byGet();
+  if (found || outcome === 405 || outcome === 501) {
+    registry.adapt(
+      { headManifest: 'no', headBlob: false },
+      `${registry.name} does not answer HEAD as it should: manifests are looked up by GET`,
+    );
+  }
+  return found?.digest;
 }
 
-/** The answer, unless it is 403 from a registry that answers so for what is missing; the answer itself may tell that. */
-async function ifThere({ registry }: Repository, request: RegistryRequest): Promise<Response | undefined> {
+/** How long a registry may take for its first HEAD, in milliseconds. */
+const trialMs = 10_000;
+
+/** Statuses by which a registry, or a firewall in front of it, refuses HEAD itself. */
+const headRefusals = new Set([400, 403, 405, 501]);
+
+/** The digest, or the status of an answer that GET may explain; 0 when there was none. Throws other failures. */
+async function headOf(
+  { registry, name }: Repository,
+  tagOrDigest: string,
+  doing: string,
+  isTrial: boolean,
+  signal?: AbortSignal,
+): Promise<Digest | number> {
   try {
-    return await registry.request(request);
+    const response = await registry.request({
+      method: 'HEAD',
+      target: `${name}/manifests/${tagOrDigest}`,
+      scopes: [repositoryScope(name, 'pull')],
+      expect: [200, 404],
+      headers: { accept: acceptedManifests },
+      doing,
+      repository: name,
+      writes: false,
+      ...(isTrial && { isTrial, headersTimeoutMs: trialMs }),
+      signal,
+    });
+    await response.body.dump();
+    const digest = response.header('docker-content-digest');
+    return response.status === 200 && digest !== undefined && isDigest(digest) ? digest : response.status;
   } catch (error) {
-    if (error instanceof RegistryFailure && error.status === 403 && registry.profile.missing403) return undefined;
+    signal?.throwIfAborted();
+    if (!(error instanceof RegistryFailure)) throw error;
+    const { status, transient, name: failure } = error;
+    const isUnanswered = isTrial && transient && failure === 'RegistryUnreachable' && status === 0;
+    if (!headRefusals.has(status) && !isUnanswered) throw error;
+    return status;
+  }
+}
+
+/** A manifest, unless there is none: some registries answer 403 then. */
+async function ifThere({ registry }: Repository, reading: Promise<Manifest>): Promise<Manifest | undefined> {
+  try {
+    return await reading;
+  } catch (error) {
+    if (!(error instanceof FactoryError)) throw error;
+    const is403 = error instanceof RegistryFailure && error.status === 403;
+    if (error.name === 'ImageNotFound' || (is403 && registry.profile.missing403)) return undefined;
     throw error;
   }
 }
 
 /** Reads a manifest and checks it against the digest it was asked for by. Throws `ImageNotFound`, `DigestMismatch`, … */
-export async function getManifest(
+export function getManifest(repository: Repository, tagOrDigest: string, signal?: AbortSignal): Promise<Manifest> {
+  return readManifest(repository, tagOrDigest, `pull manifest ${tagOrDigest} of`, signal);
+}
+
+async function readManifest(
   repository: Repository,
   tagOrDigest: string,
+  doing: string,
   signal?: AbortSignal,
 ): Promise<Manifest> {
   const request: RegistryRequest = {
@@ -63,7 +119,7 @@ export async function getManifest(
     scopes: [repositoryScope(repository.name, 'pull')],
     expect: [200],
     headers: { accept: acceptedManifests },
-    doing: `pull manifest ${tagOrDigest} of`,
+    doing,
     repository: repository.name,
     writes: false,
     signal,

@@ -26,6 +26,8 @@ export interface Profile {
   readonly manifestsPerSecond?: number;
   /** Whether HEAD tells if a blob is there. */
   readonly headBlob: boolean;
+  /** Whether HEAD tells what a tag points at. Until it did so once, a 404 is checked by GET where it would matter. */
+  readonly headManifest: 'yes' | 'no' | 'unproven';
   /** A manifest that is missing is answered with 403. */
   readonly missing403: boolean;
   /** GETs of manifests count against a limit; HEADs tell what is left of it. */
@@ -55,6 +57,7 @@ const standard: Profile = {
   chunkBytes: 8 * MiB,
   mount: 'immediate',
   headBlob: true,
+  headManifest: 'unproven',
   missing403: false,
   countsPulls: false,
   rangeTrusted: true,

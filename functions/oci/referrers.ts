@@ -117,7 +117,7 @@ async function fallbackIndex(
   read: (digest: Digest) => Promise<Manifest>,
   signal?: AbortSignal,
 ): Promise<Manifest | undefined> {
-  const digest = await resolveTag(repository, referrersTag(subject), signal);
+  const digest = await resolveTag(repository, referrersTag(subject), signal, 'likely');
   return digest && read(digest);
 }
 

@@ -45,6 +45,8 @@ export interface RegistryRequest extends Purpose {
   /** A stream can be sent once only: such a request is never repeated here. */
   body?: Uint8Array | AsyncIterable<Uint8Array>;
   headersTimeoutMs?: number;
+  /** Not repeated when no answer comes: whoever sends it has another way. */
+  isTrial?: boolean;
   signal?: AbortSignal | undefined;
 }
 
@@ -115,11 +117,11 @@ export class Registry {
   }
 
   /** Corrects the profile for the rest of the run. Does nothing when it says so already. */
-  adapt(change: Partial<Profile>, note: string): void {
+  adapt(change: Partial<Profile>, note?: string): void {
     const adapted = { ...this.#profile, ...change };
     if (isDeepStrictEqual(adapted, this.#profile)) return;
     this.#profile = adapted;
-    this.#onNote?.(note);
+    if (note !== undefined) this.#onNote?.(note);
   }
 
   /**
@@ -181,7 +183,10 @@ export class Registry {
         ...this.retryPolicy,
         ...(once && { attempts: 1 }),
         signal: request.signal,
-        judge: (error) => judgeFailure(error),
+        judge: (error) =>
+          request.isTrial && error instanceof RegistryFailure && error.status === 0
+            ? { retry: false }
+            : judgeFailure(error),
         onRetry: () => this.limits.retried(),
       });
     } catch (error) {

@@ -122,11 +122,13 @@ async function planImage(
   const target = relocate(name, settings.registry);
   const planned: PlannedImage = { image: formatReference(name), target: formatReference(target), status: 'failed' };
   const found: Found = { planned, repository: target.repository };
-  const present = resolveTag(repositoryOf(target, runtime), tagOrDigest(target), signal);
+  const isExpected = settings.expected.has(planned.target);
+  const absence = isExpected ? 'unlikely' : 'likely';
+  const present = resolveTag(repositoryOf(target, runtime), tagOrDigest(target), signal, absence);
   try {
     // Both places are asked at once. Of an image that is new the source is asked for the manifest itself, which saves a
     // request; where most runs find it unchanged, for its digest, which no registry counts as a pull.
-    const read = settings.read && !settings.expected.has(planned.target);
+    const read = settings.read && !isExpected;
     const candidates = candidatesOf(name, settings);
     const [source] = await Promise.all([ImageSource.find(candidates, { read, runtime, signal }), present]);
     found.source = source;

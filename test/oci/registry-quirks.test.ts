@@ -175,7 +175,7 @@ describe('a registry that names its token service at its root alone', () => {
       quiet.putImage(name, '1', index);
       quiet.faults.add({ match: { method: 'GET', path: /^\/v2\/$/ }, act: 'reset' });
       const there = { registry: connect(quiet.host, { credentials }), name };
-      expect(await errorOf(resolveTag(there, '1'))).toMatchObject({ name: 'RegistryForbidden' });
+      expect(await errorOf(getManifest(there, '1'))).toMatchObject({ name: 'RegistryForbidden' });
       expect(await resolveTag(there, '1')).toBe(index.digest);
     } finally {
       await quiet.close();
