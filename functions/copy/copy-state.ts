@@ -8,6 +8,8 @@ import type { RegistryCounts } from '../run/documents.ts';
 export interface CopyState {
   /** Of its blobs: see `copyImageInSteps`. */
   checkpoint?: Checkpoint;
+  /** The source in use, when it is not the first. */
+  source?: string;
   image: CopyTotals;
   referrers: CopyTotals;
   /** Bytes that were done when the last call ended. */
@@ -30,6 +32,7 @@ export function newCopyState(): CopyState {
 export function readCopyState(stored: unknown): CopyState {
   const state = stored as CopyState | undefined;
   const whole =
+    (state?.source === undefined || typeof state.source === 'string') &&
     [state?.done, state?.idleCalls, state?.setbacks].every((number) => Number.isSafeInteger(number)) &&
     isTotals(state?.image) &&
     isTotals(state.referrers) &&

@@ -4,13 +4,14 @@ import { copyImageInSteps } from '../oci/copy-in-steps.ts';
 import { copyReferrers } from '../oci/copy-referrers.ts';
 import { Paused } from '../oci/deadline.ts';
 import type { Digest } from '../oci/digest.ts';
-import { getManifest, resolveTag } from '../oci/manifests.ts';
+import { getManifest, type Repository, resolveTag } from '../oci/manifests.ts';
 import { profileOf } from '../oci/profile.ts';
 import { parseImageName, type Reference } from '../oci/reference.ts';
 import type { Registry } from '../oci/registry.ts';
 import { manifestReader, readImage, repositoryOf } from '../run/images.ts';
 import { renewLock } from '../run/lock.ts';
 import { sumCounts, takeCounts } from '../run/registry-counts.ts';
+import { isFailureOf, sourceNote } from '../run/source-failure.ts';
 import type { CopyResult, Plan, PlannedImage } from '../run/documents.ts';
 import { describePieces, type Root, unrepaired, Wholeness } from '../run/wholeness.ts';
 import type { Runtime } from '../runtime.ts';
@@ -103,10 +104,12 @@ async function attempt(
   run: TaskRun,
 ): Promise<CopyResult | Paused> {
   const { runtime, signal, deadline } = run;
-  const work = (each?: AbortSignal) => copyPlanned(plan, planned, state, { ...run, signal: each });
+  const work = (each?: AbortSignal) => copyFromAny(plan, planned, state, { ...run, signal: each });
   try {
     if (!deadline) return await work(signal);
-    const names = [planned.source ?? '', planned.target];
+    const left = sourcesOf(planned, state);
+    // A pause that one of several sources asks for is no reason to wait.
+    const names = left.length > 1 ? [planned.target] : [...left, planned.target];
     const registries = names.map((name) => repositoryOf(parseImageName(name) as Reference, runtime).registry);
     try {
       return await deadline.during(registries, signal, work);
@@ -123,13 +126,44 @@ async function attempt(
   }
 }
 
+/** The planned source and those after it, from the one that is in use. */
+function sourcesOf({ source = '', otherSources = [] }: PlannedImage, state: CopyState): string[] {
+  const all = [source, ...otherSources];
+  return all.slice(Math.max(0, all.indexOf(state.source ?? source)));
+}
+
+/** Copies from the first source that serves the image. What is pulled by digest is the same everywhere. */
+async function copyFromAny(plan: Plan, planned: PlannedImage, state: CopyState, run: TaskRun): Promise<CopyResult> {
+  const { runtime, signal } = run;
+  let first: unknown;
+  const names = sourcesOf(planned, state);
+  for (const [index, name] of names.entries()) {
+    const reference = parseImageName(name) as Reference;
+    if (first !== undefined) state.source = name;
+    try {
+      const result = await copyPlanned(plan, planned, repositoryOf(reference, runtime), state, run);
+      return name === planned.source ? result : { ...result, source: name };
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (!isFailureOf(reference.registry, error)) throw error;
+      // It says more than the failure of a source that was tried in its place.
+      first ??= error;
+      const next = names[index + 1];
+      if (next !== undefined) runtime.progress({ kind: 'note', message: sourceNote(name, error, next) });
+    }
+  }
+  // A later call may find the first one willing again.
+  delete state.source;
+  throw first;
+}
+
 async function copyPlanned(
   plan: Plan,
   planned: PlannedImage,
+  source: Repository,
   state: CopyState,
   { runtime, signal, deadline }: TaskRun,
 ): Promise<CopyResult> {
-  const source = repositoryOf(parseImageName(planned.source ?? '') as Reference, runtime);
   const target = parseImageName(planned.target) as Reference;
   const destination = repositoryOf(target, runtime);
   const digest = planned.digest as Digest;

@@ -38,6 +38,7 @@ export async function* readBlob(
     } catch (error) {
       signal?.throwIfAborted();
       const failure = error instanceof RegistryFailure ? error : brokeOff(repository, blob, offset, error);
+      failure.registry ??= repository.registry.name;
       if (!failure.transient || resumes === maxResumes) throw failure;
       // A connection that brought a good part deserves another at once; one that brought little, a pause.
       const ceiling = offset - startedAt >= goodPart ? 0 : Math.min(maxMs, baseMs * 2 ** resumes);

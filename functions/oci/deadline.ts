@@ -7,10 +7,13 @@ export class Paused extends Error {
   override readonly name = 'Paused';
   /** When to go on, in milliseconds since the epoch; `undefined`: at once. */
   readonly notBefore: number | undefined;
+  /** The registry that asked for it. */
+  readonly registry: string | undefined;
 
-  constructor(notBefore?: number) {
+  constructor(notBefore?: number, registry?: string) {
     super('paused, to go on later');
     this.notBefore = notBefore;
+    this.registry = registry;
   }
 }
 
@@ -62,9 +65,9 @@ export class Deadline {
   ): Promise<T> {
     const pause = new AbortController();
     const over = new AbortController();
-    const watches = registries.map(({ limits }) =>
+    const watches = registries.map(({ limits, name }) =>
       limits.watchPauses((until) => {
-        if (until > this.pauseAt) pause.abort(new Paused(until));
+        if (until > this.pauseAt) pause.abort(new Paused(until, name));
       }),
     );
     const alarm = this.#ring(pause, over.signal);
@@ -91,6 +94,6 @@ export class Deadline {
     if (!(error instanceof RegistryFailure) || error.retryAfterMs === undefined) return undefined;
     const { retryAfterMs } = error;
     const waitable = retryAfterMs > Math.min(longestPauseMs, this.left) && retryAfterMs <= longestWaitMs;
-    return waitable ? new Paused(this.now() + retryAfterMs) : undefined;
+    return waitable ? new Paused(this.now() + retryAfterMs, error.registry) : undefined;
   }
 }

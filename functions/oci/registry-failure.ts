@@ -26,6 +26,8 @@ export class RegistryFailure extends FactoryError {
   readonly retryAfterMs: number | undefined;
   /** The request was repeated as often as is allowed: whoever repeats a larger step must not multiply that. */
   exhausted = false;
+  /** The registry whose request failed: `host[:port]`, as in image names. */
+  registry: string | undefined;
 
   constructor(
     name: ErrorName,
@@ -54,7 +56,7 @@ export class RegistryFailure extends FactoryError {
   because(fact: string, hint: string): RegistryFailure {
     const { name, message, cause, status, code, codes, said, transient, retryAfterMs } = this;
     const facts = { hint, cause, status, code, codes, said, transient, retryAfterMs };
-    return new RegistryFailure(name, `${message}; ${fact}`, facts);
+    return Object.assign(new RegistryFailure(name, `${message}; ${fact}`, facts), { registry: this.registry });
   }
 }
 

@@ -190,7 +190,10 @@ export class Registry {
         onRetry: () => this.limits.retried(),
       });
     } catch (error) {
-      if (error instanceof RegistryFailure && !once) error.exhausted = true;
+      if (error instanceof RegistryFailure) {
+        error.registry ??= this.name;
+        if (!once) error.exhausted = true;
+      }
       throw error;
     }
   }

@@ -6,6 +6,7 @@ import { getManifest, type Repository, resolveTag } from '../oci/manifests.ts';
 import type { Reservation } from '../oci/pull-budget.ts';
 import { formatReference, type Reference, tagOrDigest } from '../oci/reference.ts';
 import { repositoryOf } from '../run/images.ts';
+import { isFailureOf, sourceNote } from '../run/source-failure.ts';
 import type { Runtime } from '../runtime.ts';
 
 interface Lookup {
@@ -16,14 +17,15 @@ interface Lookup {
 
 /**
  * Where an image comes from: the first source in order that has it, or a later one with the same digest when the pull
- * limit of the first leaves less than the image needs.
+ * limit of the first leaves less than the image needs, or when the first refuses or fails to serve it.
  */
 export class ImageSource {
   readonly digest: Digest;
   /** The registry whose pull limit is too small, when no other source helps. */
   overdrawn: string | undefined;
   #reference: Reference;
-  readonly #others: readonly Reference[];
+  /** Sources that may have the same image, and have not failed. */
+  #others: readonly Reference[];
   readonly #runtime: Runtime;
   readonly #signal: AbortSignal | undefined;
 
@@ -72,6 +74,11 @@ export class ImageSource {
     });
   }
 
+  /** Sources that a copy can go on to when this one fails, in order. They may have another digest. */
+  get others(): readonly Reference[] {
+    return this.#others.filter((other) => other !== this.#reference);
+  }
+
   /** Reading may change it. */
   get reference(): Reference {
     return this.#reference;
@@ -103,17 +110,48 @@ export class ImageSource {
   }
 
   async #pulling<T>(pulls: number, read: (pull: (digest: Digest) => Promise<Manifest>) => Promise<T>): Promise<T> {
-    const reservation = await this.#reserve(pulls);
-    const { repository } = this;
-    try {
-      return await read(async (digest) => {
-        const manifest = await getManifest(repository, digest, this.#signal);
-        reservation.spend();
-        return manifest;
-      });
-    } finally {
-      reservation.release();
+    let first: { error: unknown; reference: Reference; overdrawn: string | undefined } | undefined;
+    for (;;) {
+      const reservation = await this.#reserve(pulls);
+      const { repository } = this;
+      try {
+        return await read(async (digest) => {
+          const manifest = await getManifest(repository, digest, this.#signal);
+          reservation.spend();
+          return manifest;
+        });
+      } catch (error) {
+        this.#signal?.throwIfAborted();
+        first ??= { error, reference: this.#reference, overdrawn: this.overdrawn };
+        if (isFailureOf(repository.registry.name, error) && (await this.#moveOn(error))) continue;
+        // Its failure says more than that of a source that was tried in its place.
+        this.#reference = first.reference;
+        this.overdrawn = first.overdrawn;
+        throw first.error;
+      } finally {
+        reservation.release();
+      }
     }
+  }
+
+  /** Goes on to the next source that has the same image. Returns `false` when there is none. */
+  async #moveOn(error: unknown): Promise<boolean> {
+    const failed = this.#reference;
+    for (const other of this.#others.filter(({ registry }) => registry !== failed.registry)) {
+      // One that cannot be asked is no help.
+      const digest = await resolveTag(repositoryOf(other, this.#runtime), this.digest, this.#signal).catch(
+        () => undefined,
+      );
+      this.#signal?.throwIfAborted();
+      if (digest !== this.digest) continue;
+      const message = sourceNote(formatReference(failed), error, formatReference(other));
+      this.#runtime.progress({ kind: 'note', message });
+      this.#reference = other;
+      this.#others = this.#others.filter(({ registry }) => registry !== failed.registry);
+      this.overdrawn = undefined;
+      return true;
+    }
+    return false;
   }
 
   /** Moves on to the next source that has the same image and pulls enough, if this one has not. */

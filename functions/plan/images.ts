@@ -60,7 +60,9 @@ export async function planImages(
     found[index] = await planImage(name, settings, runtime, lookup);
   });
   for (const { planned, source } of found) {
-    if (source) planned.source = formatReference(source.reference);
+    if (!source) continue;
+    planned.source = formatReference(source.reference);
+    if (source.others.length > 0) planned.otherSources = source.others.map(formatReference);
   }
   return { found, warnings: warningsOf(names, found, settings, runtime) };
 }

@@ -173,6 +173,7 @@ async function planRepair(
       if (!(await wholeness.serves(source, missing, signal))) continue;
       planned.missing = missing;
       planned.source = formatReference(candidate);
+      delete planned.otherSources;
       planned.status = 'copy';
       found.image = image;
       return;

@@ -15,6 +15,8 @@ export interface PlannedImage {
   image: string;
   /** Where it comes from; absent when no source has it. */
   source?: string;
+  /** Where a copy goes on when that place fails, in order. Each may have another digest. */
+  otherSources?: string[];
   target: string;
   /** Of the official manifest. */
   sourceDigest?: Digest;
@@ -123,6 +125,8 @@ export interface CopyResult {
   status: 'copied' | 'repaired' | 'skipped' | 'failed';
   /** Of an image that BUILD_PUSH_TEMPLATE brought: what it is at the target. */
   digest?: Digest;
+  /** Where it came from, when that is not where the plan had it from. */
+  source?: string;
   bytesTransferred: number;
   bytesSkipped: number;
   error?: ErrorDocument;

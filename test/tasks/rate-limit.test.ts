@@ -25,6 +25,9 @@ function leave(remaining: number, registry = hub): void {
   registry.quirks.rateLimit = { limit: 100, windowSeconds, remaining };
 }
 
+/** Takes the image away from the second source. */
+const remove = () => void other.storage.deleteRepository('plugins/cache');
+
 /** How many manifests were read. */
 const pulled = (registry: Registry) =>
   registry.requests.filter(({ method, path }) => method === 'GET' && path.includes('/manifests/')).length;
@@ -68,10 +71,10 @@ describe('an image', () => {
   });
 
   it.each([
-    ['has another under its tag', () => void pushSamples(other, [cache], { layerBytes, revision: 1 })],
-    ['does not have it', () => other.storage.deleteTag('plugins/cache', '1.10.12')],
+    ['has another image', () => (remove(), void pushSamples(other, [cache], { layerBytes, revision: 1 }))],
+    ['does not have it', () => remove()],
     ['does not answer', () => void other.faults.add({ match: { times: 99 }, act: { status: 500 } })],
-    ['has as little left', () => leave(1, other)],
+    ['has as little left', () => leave(0, other)],
   ])('stays with the first source, and says so, when the next one %s', async (_, prepare) => {
     leave(pullsOf(cache) - 1);
     prepare();
