@@ -135,7 +135,7 @@ export class ImageSource {
   }
 
   /** Goes on to the next source that has the same image. Returns `false` when there is none. */
-  async #moveOn(error: unknown): Promise<boolean> {
+  async #moveOn(failure: unknown): Promise<boolean> {
     const failed = this.#reference;
     for (const other of this.#others.filter(({ registry }) => registry !== failed.registry)) {
       // One that cannot be asked is no help.
@@ -144,7 +144,7 @@ export class ImageSource {
       );
       this.#signal?.throwIfAborted();
       if (digest !== this.digest) continue;
-      const message = sourceNote(formatReference(failed), error, formatReference(other));
+      const message = sourceNote(formatReference(failed), failure, formatReference(other));
       this.#runtime.progress({ kind: 'note', message });
       this.#reference = other;
       this.#others = this.#others.filter(({ registry }) => registry !== failed.registry);

@@ -26,7 +26,7 @@ function leave(remaining: number, registry = hub): void {
 }
 
 /** Takes the image away from the second source. */
-const remove = () => void other.storage.deleteRepository('plugins/cache');
+const remove = () => other.storage.deleteRepository('plugins/cache');
 
 /** How many manifests were read. */
 const pulled = (registry: Registry) =>
