@@ -108,6 +108,8 @@ describe('the gate after copies', () => {
     await expect(decide({ images, changes, onPartialFailure: 'abort' }, undefined, [[dead]])).rejects.toThrow();
     expect(await factory.document('runs/run-1/images/1.json')).toMatchObject({
       status: 'failed',
+      bytesTransferred: 0,
+      bytesSkipped: 0,
       error: { name: 'FunctionCrashed', message: expect.stringContaining('time limit') },
     });
   });
@@ -118,5 +120,15 @@ describe('the gate after copies', () => {
     expect((await decide({ images: current, changes: one, modifyDefault: false })).route).toBe('verify');
     expect((await decide({ images: current, changes: [] })).route).toBe('verify');
     expect((await decide({ images: current, changes: one })).route).toBe('configure');
+  });
+
+  it.each([
+    [5, 'a0, a1, a2, a3, a4'],
+    [6, 'a0, a1, a2, a3, a4 and 1 more'],
+  ])('names five of the images that failed, of %i', async (count, names) => {
+    const failed = Array.from({ length: count }, (_, n) => image(`a${n}`, 'failed'));
+    await expect(decide({ images: failed, onPartialFailure: 'abort' })).rejects.toMatchObject({
+      message: `${count} of ${count} images could not be copied: ${names}`,
+    });
   });
 });
