@@ -236,7 +236,7 @@ async function checkRepair(
     'ImagesIncomplete',
     `the registry took it, and ${target} still lacks ${describePieces(missing)}`,
     {
-      hint: "Look at the registry's storage and log, and delete the repository there: the next sync copies it whole.",
+      hint: "Look at the registry's storage and log. Delete the repository there and collect its garbage: the next sync copies it whole.",
     },
   );
 }

@@ -1,23 +1,56 @@
 import type { Response } from '../http/transport.ts';
 import { repositoryScope } from './auth/authorizer.ts';
 import type { Digest } from './digest.ts';
+import type { Descriptor } from './manifest.ts';
 import type { Repository } from './manifests.ts';
 import { isAbsence } from './registry-failure.ts';
 
+/** A blob as a manifest describes it. */
+type Described = Pick<Descriptor, 'digest' | 'size'>;
+
 /**
- * Whether the repository holds the blob. `false` also where a registry does not tell: it refuses HEAD (400, 405, 501), or
- * answers 403, which is what Artifactory says of a missing one (RTFACT-13797). What may not be pushed is learnt from the
- * upload that follows.
+ * Returns whether the repository holds the blob, in its full size. `false` also where HEAD does not tell: the
+ * registry refuses it (400, 405, 501), or returns 403, as Artifactory does for a missing blob (RTFACT-13797). A user
+ * without the right to push learns so from the upload.
  */
-export async function hasBlob(repository: Repository, digest: Digest, signal?: AbortSignal): Promise<boolean> {
+export async function hasBlob(repository: Repository, blob: Described, signal?: AbortSignal): Promise<boolean> {
+  const found = await lookUp(repository, blob, signal);
+  return found === 'whole' || (found === 'of another size' && opensBlob(repository, blob, signal));
+}
+
+/** Returns whether the repository serves the blob: by HEAD or, where that does not tell, by the beginning of a download. */
+export async function servesBlob(repository: Repository, blob: Described, signal?: AbortSignal): Promise<boolean> {
+  return (await lookUp(repository, blob, signal)) === 'whole' || opensBlob(repository, blob, signal);
+}
+
+/**
+ * Returns whether a download of the blob begins, in its full size. ECR Public refuses HEAD, others return 403 for it, and
+ * some return a wrong length.
+ */
+export async function opensBlob(repository: Repository, blob: Described, signal?: AbortSignal): Promise<boolean> {
+  try {
+    const response = await openBlob(repository, blob.digest, 0, signal);
+    await response.body.dump();
+    return hasSize(response, blob);
+  } catch (error) {
+    if (isAbsence(error)) return false;
+    throw error;
+  }
+}
+
+async function lookUp(
+  repository: Repository,
+  blob: Described,
+  signal?: AbortSignal,
+): Promise<'whole' | 'of another size' | 'not found'> {
   const { registry } = repository;
-  if (!registry.profile.headBlob) return false;
+  if (!registry.profile.headBlob) return 'not found';
   const response = await registry.request({
     method: 'HEAD',
-    target: `${repository.name}/blobs/${digest}`,
+    target: `${repository.name}/blobs/${blob.digest}`,
     scopes: [repositoryScope(repository.name, 'pull,push')],
     expect: [200, 400, 403, 404, 405, 501],
-    doing: `look up blob ${digest} of`,
+    doing: `look up blob ${blob.digest} of`,
     repository: repository.name,
     writes: false,
     signal,
@@ -25,24 +58,14 @@ export async function hasBlob(repository: Repository, digest: Digest, signal?: A
   await response.body.dump();
   if (response.status === 405 || response.status === 501)
     registry.adapt({ headBlob: false }, `${registry.name} refuses HEAD of blobs: they are not looked up`);
-  return response.status === 200;
+  if (response.status !== 200) return 'not found';
+  return hasSize(response, blob) ? 'whole' : 'of another size';
 }
 
-/** Returns whether the repository serves the blob: by HEAD or, where that does not tell, by the beginning of a download. */
-export async function servesBlob(repository: Repository, digest: Digest, signal?: AbortSignal): Promise<boolean> {
-  return (await hasBlob(repository, digest, signal)) || opensBlob(repository, digest, signal);
-}
-
-/** Returns whether a download of the blob begins. ECR Public refuses HEAD, and others may answer it with 403. */
-export async function opensBlob(repository: Repository, digest: Digest, signal?: AbortSignal): Promise<boolean> {
-  try {
-    const { body } = await openBlob(repository, digest, 0, signal);
-    await body.dump();
-    return true;
-  } catch (error) {
-    if (isAbsence(error)) return false;
-    throw error;
-  }
+/** A storage that lost the end of a blob serves what is left. A response without a length, or encoded, does not tell. */
+function hasSize(response: Response, { size }: Described): boolean {
+  const length = response.header('content-length');
+  return length === undefined || response.header('content-encoding') !== undefined || Number(length) === size;
 }
 
 /**

@@ -41,15 +41,15 @@ export async function copyBlob(copy: BlobCopy, blob: Descriptor): Promise<'uploa
 
 /** Sees to it that the destination has a blob, by its own word: the ledger was wrong. */
 export async function restoreBlob(copy: BlobCopy, blob: Descriptor): Promise<void> {
-  if (!(await hasBlob(copy.destination, blob.digest, copy.signal))) await transfer(copy, blob, undefined);
+  if (!(await hasBlob(copy.destination, blob, copy.signal))) await transfer(copy, blob, undefined);
 }
 
 async function bring(copy: BlobCopy, blob: Descriptor): Promise<'uploaded' | 'skipped'> {
   const { destination, ledger, repair, signal } = copy;
   const looked = repair || paysToLook(copy, blob);
   const present = repair
-    ? await servesBlob(destination, blob.digest, signal)
-    : ledger.knows(blob.digest, destination.name) || (looked && (await hasBlob(destination, blob.digest, signal)));
+    ? await servesBlob(destination, blob, signal)
+    : ledger.knows(blob.digest, destination.name) || (looked && (await hasBlob(destination, blob, signal)));
   if (present) {
     ledger.record(blob.digest, destination.name);
     copy.onProgress?.({ kind: 'skipped', bytes: blob.size });

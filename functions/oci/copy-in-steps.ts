@@ -80,11 +80,12 @@ async function step(copy: BlobCopy, blob: Descriptor, record: CopyRecord, deadli
 }
 
 /** Whether a blob is where the checkpoint says it is. What is not, is brought again, and counted again. */
-async function isThere(copy: BlobCopy, { digest, size }: Descriptor, record: CopyRecord): Promise<boolean> {
+async function isThere(copy: BlobCopy, blob: Descriptor, record: CopyRecord): Promise<boolean> {
+  const { digest, size } = blob;
   if (!record.finished(digest)) return false;
   const { destination, ledger, signal } = copy;
   // Where nobody can look, the push of the manifest finds out.
-  if (!destination.registry.profile.headBlob || (await hasBlob(destination, digest, signal))) {
+  if (!destination.registry.profile.headBlob || (await hasBlob(destination, blob, signal))) {
     ledger.record(digest, destination.name);
     return true;
   }

@@ -9,11 +9,8 @@ import { isAbsence } from '../oci/registry-failure.ts';
 import type { Runtime } from '../runtime.ts';
 import type { PlannedImage } from './documents.ts';
 
-/** A manifest or blob that an image consists of. */
-export interface Piece {
-  kind: 'manifest' | 'blob';
-  digest: Digest;
-}
+/** A manifest or blob that an image consists of. `size` is that of the blob in bytes: one of another size is not whole. */
+export type Piece = { kind: 'manifest'; digest: Digest } | { kind: 'blob'; digest: Digest; size: number };
 
 /** A manifest that is at a registry, whatever is below it. */
 export interface Root {
@@ -57,8 +54,8 @@ export class Wholeness {
     const pieces: Piece[] = [
       ...manifests.flatMap(({ digest }) => (digest === root ? [] : { kind: 'manifest' as const, digest })),
       // Windows base layers may be left at the addresses in their descriptors: their absence is no fault.
-      ...blobs.flatMap(({ digest, mediaType, urls }) =>
-        isNondistributable(mediaType) && urls?.length ? [] : { kind: 'blob' as const, digest },
+      ...blobs.flatMap(({ digest, size, mediaType, urls }) =>
+        isNondistributable(mediaType) && urls?.length ? [] : { kind: 'blob' as const, digest, size },
       ),
     ];
     const wanted = pieces.filter(({ kind }) => only === undefined || kind === only);
@@ -74,7 +71,7 @@ export class Wholeness {
     const served = await Promise.all(
       pieces.map((piece) =>
         this.#once(source, piece, () =>
-          piece.kind === 'manifest' ? isServed(source, piece.digest, signal) : opensBlob(source, piece.digest, signal),
+          piece.kind === 'manifest' ? isServed(source, piece.digest, signal) : opensBlob(source, piece, signal),
         ),
       ),
     );
@@ -82,9 +79,8 @@ export class Wholeness {
   }
 
   #holds(repository: Repository, piece: Piece, signal?: AbortSignal): Promise<boolean> {
-    const { kind, digest } = piece;
     return this.#once(repository, piece, () =>
-      kind === 'manifest' ? isServed(repository, digest, signal) : servesBlob(repository, digest, signal),
+      piece.kind === 'manifest' ? isServed(repository, piece.digest, signal) : servesBlob(repository, piece, signal),
     );
   }
 

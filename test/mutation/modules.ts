@@ -7,6 +7,8 @@ export const modules: Readonly<Record<string, readonly string[]>> = {
   'functions/prune/prune.ts': ['test/tasks/prune'],
   'functions/gate/gate.ts': ['test/tasks/gate', 'test/tasks/sync', 'test/tasks/failures', 'test/tasks/scan'],
   'functions/snapshot/pullable.ts': ['test/tasks/pullable', 'test/tasks/build', 'test/tasks/reset-and-restore'],
+  'functions/run/wholeness.ts': ['test/run/wholeness', 'test/tasks/repairs'],
+  'functions/plan/repairs.ts': ['test/tasks/repairs'],
   'functions/snapshot/snapshot.ts': ['test/tasks/snapshot', 'test/tasks/failures', 'test/tasks/sync'],
   'functions/run/apply-changes.ts': [
     'test/run/apply-changes',
@@ -20,7 +22,7 @@ export const modules: Readonly<Record<string, readonly string[]>> = {
   'functions/plan/recovery.ts': ['test/tasks/recovery'],
   'functions/report/tell.ts': ['test/tasks/told', 'test/tasks/callback', 'test/tasks/notification'],
   'functions/run/lock.ts': ['test/tasks/lock', 'test/run/lock', 'test/tasks/interruption'],
-  'functions/plan/changes.ts': ['test/plan/changes', 'test/tasks/reset-and-restore'],
+  'functions/plan/changes.ts': ['test/plan/changes'],
   'functions/plan/waves.ts': ['test/plan/waves', 'test/tasks/waves'],
   'functions/verify/verify.ts': ['test/tasks/plan-and-verify', 'test/tasks/failures', 'test/tasks/connector'],
   'functions/webhook/webhook.ts': ['test/webhook'],

@@ -11,6 +11,7 @@ import { imageDocument, manifestOf } from './documents.ts';
 
 const name = 'harness/ci-addon';
 const manifest = manifestOf(imageDocument());
+const blob = { digest: manifest.digest, size: 1 };
 let registry: EmbeddedRegistry;
 let repository: Repository;
 
@@ -210,7 +211,7 @@ describe('a web page in place of the registry', () => {
     ['a pull', pull],
     ['a push', push],
     ['a look at a tag', () => errorOf(resolveTag(repository, '1'))],
-    ['a look at a blob', () => errorOf(hasBlob(repository, manifest.digest))],
+    ['a look at a blob', () => errorOf(hasBlob(repository, blob))],
   ])('is no success of %s', async (_, work) => {
     answer(200, page, html);
     expect(await work()).toMatchObject({
@@ -338,7 +339,7 @@ it('no error holds a secret, down to its last cause', async () => {
   for (const act of [{ status: 401, headers: challenge }, { status: 403 }, { status: 500 }, 'reset'] as const) {
     registry.faults.add({ match: { times: 1 }, act: { status: 401, headers: challenge } });
     registry.faults.add({ match: { times: 9 }, act });
-    const error = await errorOf(hasBlob(repository, manifest.digest));
+    const error = await errorOf(hasBlob(repository, blob));
     expect(error).toBeInstanceOf(FactoryError);
     expect(everything(error)).not.toMatch(/s3cret|hunter2|YWRhOm/);
     registry.faults.clear();

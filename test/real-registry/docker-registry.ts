@@ -20,6 +20,8 @@ export interface DockerRegistry {
   host: string;
   /** Every request, in the order of their answers. */
   requests: LoggedRequest[];
+  /** The folder of images. */
+  data: string;
   /** Runs the registry's own garbage collector, which deletes untagged manifests, and then what nothing refers to. */
   collectGarbage(): Promise<void>;
   close(): Promise<void>;
@@ -51,10 +53,11 @@ export async function startDockerRegistry({
   const folder = await mkdtemp(join(tmpdir(), 'docker-registry-'));
   await writeFile(join(folder, 'htpasswd'), htpasswd);
   if (tls) await Promise.all([writeFile(join(folder, 'cert'), tls.cert), writeFile(join(folder, 'key'), tls.key)]);
+  const images = data ?? join(folder, 'data');
   const config = {
     version: 0.1,
     log: { level: 'info', formatter: 'json', accesslog: { disabled: true } },
-    storage: { filesystem: { rootdirectory: data ?? join(folder, 'data') }, delete: { enabled: true } },
+    storage: { filesystem: { rootdirectory: images }, delete: { enabled: true } },
     http: { addr: '127.0.0.1:0', ...(tls && { tls: { certificate: join(folder, 'cert'), key: join(folder, 'key') } }) },
     ...(auth && { auth: { htpasswd: { realm: 'test', path: join(folder, 'htpasswd') } } }),
   };
@@ -77,6 +80,7 @@ export async function startDockerRegistry({
   failed.catch(() => undefined);
   return {
     host,
+    data: images,
     requests,
     async collectGarbage() {
       await run(command, ['garbage-collect', '--delete-untagged', join(folder, 'config.yml')]);

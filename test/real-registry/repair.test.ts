@@ -1,4 +1,6 @@
 import { execFile } from 'node:child_process';
+import { stat, truncate } from 'node:fs/promises';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { available } from '../real-parts.ts';
@@ -89,6 +91,27 @@ interface Manifest {
       expect(imageStatuses(report)).toEqual({ [image]: 'repaired' });
       await pull();
       expect((await factory.run('verify', choice)).status).toBe('SUCCEEDED');
+    });
+
+    it('that lost the end of a layer is named, and not called mended while the registry keeps what it has', async () => {
+      const layer = await layerOf(children[0]);
+      const [, hex = ''] = layer.split(':');
+      const file = join(registry.data, 'docker/registry/v2/blobs/sha256', hex.slice(0, 2), hex, 'data');
+      const { size } = await stat(file);
+      await truncate(file, size - 1);
+      const found = await factory.run('verify', choice);
+      expect(found.incomplete).toMatchObject([{ missing: [{ kind: 'blob', digest: layer, size }] }]);
+      const [row] = (await factory.sync({ ...choice, recheck_days: 0 })).images;
+      expect(row?.error).toMatchObject({
+        name: 'ImagesIncomplete',
+        message: expect.stringContaining(`still lacks blob ${layer}`),
+        hint: expect.stringContaining('garbage'),
+      });
+      // As the hint says: without the repository, the garbage collector takes the file.
+      for (const digest of [...children, factory.official(image)]) await remove(`manifests/${digest}`);
+      await registry.collectGarbage();
+      expect((await factory.sync(choice)).error).toBeUndefined();
+      await pull();
     });
 
     it('that lost one layer gets that layer and nothing else', async () => {

@@ -43,6 +43,14 @@ function lose(...digests: string[]): number {
   }, 0);
 }
 
+/** Drops the last byte of a blob, as a storage does that ran full; returns the size that the blob had. */
+function cut(digest: string, { storage } = factory.target, repo = repository): number {
+  const content = Buffer.concat([...(storage.blob(repo, digest)?.chunks ?? [])]);
+  storage.deleteBlob(repo, digest);
+  storage.putBlob(repo, content.subarray(0, -1), digest);
+  return content.length;
+}
+
 function isWhole(reference = tag): boolean {
   const { storage } = factory.target;
   const { children, blobs } = below(reference);
@@ -86,6 +94,15 @@ describe('verify', () => {
     expect(factory.writes()).toHaveLength(written);
     expect(requests('PUT')).toEqual([]);
     expect(requests('POST')).toEqual([]);
+  });
+
+  it('names a blob whose end is lost', async () => {
+    await factory.sync(choice);
+    const digest = below().blobs.at(-1) ?? '';
+    const size = cut(digest);
+    const report = await factory.run('verify', choice);
+    expect(report.error?.message).toContain(`lacks blob ${digest}`);
+    expect(report.incomplete).toMatchObject([{ missing: [{ kind: 'blob', digest, size }] }]);
   });
 
   it('looks each piece up once, however many images share it', async () => {
@@ -150,6 +167,34 @@ describe('sync', () => {
     expect(factory.arrived(image)).toBe(before);
     expect(isWhole()).toBe(true);
     expect(await factory.sync(now)).toMatchObject({ totals: { repaired: 0, skipped: 1 } });
+  });
+
+  it('copies a blob again whose end is lost, and nothing else', async () => {
+    await factory.sync(choice);
+    const digest = below().blobs.at(-1) ?? '';
+    const size = cut(digest);
+    const report = await factory.sync(now);
+    expect(report).toMatchObject({ status: 'SUCCEEDED', images: [{ status: 'repaired', bytesTransferred: size }] });
+    expect(factory.target.storage.blob(repository, digest)?.size).toBe(size);
+    expect((await factory.run('verify', choice)).status).toBe('SUCCEEDED');
+  });
+
+  it('finds a blob whole by its download where HEAD gives a wrong length', async () => {
+    await factory.sync(choice);
+    const wrong = { status: 200, headers: { 'content-length': '0' } };
+    factory.target.faults.add({ match: { method: 'HEAD', path: /blobs/, times: 1000 }, act: wrong });
+    factory.target.requests.length = 0;
+    expect(imageStatuses(await factory.sync(now))).toEqual({ [image]: 'skipped' });
+    expect(requests('GET', /blobs/)).toHaveLength(new Set(below().blobs).size);
+  });
+
+  it('does not repair from a source that lost the end of the blob', async () => {
+    await factory.sync(choice);
+    const digest = below().blobs.at(-1) ?? '';
+    lose(digest);
+    cut(digest, factory.source, name);
+    const [row] = (await factory.sync(now)).images;
+    expect(row?.error?.message).toContain(`lacks blob ${digest}; no source has all of that`);
   });
 
   it('looks again after recheck_days, and spends two requests on an image until then', async () => {

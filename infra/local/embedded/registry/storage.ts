@@ -123,7 +123,7 @@ export class Storage {
     const chunks = Buffer.isBuffer(content) ? [content] : content;
     const size = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
     const blob = { digest: digest ?? digestOf(chunks), size, chunks };
-    if (!this.#content.has(blob.digest)) this.#content.set(blob.digest, blob);
+    if (this.#content.get(blob.digest)?.size !== size) this.#content.set(blob.digest, blob);
     this.#repository(name).blobs.add(blob.digest);
     return blob;
   }
