@@ -23,11 +23,11 @@ export interface Root {
  * images share it. The limits of the registry bound how many requests are in flight.
  */
 export class Wholeness {
-  readonly #runtime: Runtime;
+  readonly #manifests: Runtime['manifests'];
   readonly #lookups = new Map<string, Promise<boolean>>();
 
-  constructor(runtime: Runtime) {
-    this.#runtime = runtime;
+  constructor({ manifests }: Pick<Runtime, 'manifests'>) {
+    this.#manifests = manifests;
   }
 
   /**
@@ -42,7 +42,7 @@ export class Wholeness {
     const unreadable = new Set<Digest>();
     const read = async (digest: Digest): Promise<Manifest | undefined> => {
       try {
-        return await this.#runtime.manifests.through(digest, () => getManifest(repository, digest, signal));
+        return await this.#manifests.through(digest, () => getManifest(repository, digest, signal));
       } catch (error) {
         if (!isAbsence(error) && !isCorrupt(error)) throw error;
         unreadable.add(digest);
