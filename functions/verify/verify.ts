@@ -1,10 +1,8 @@
-import pLimit from 'p-limit';
 import { type ErrorName, FactoryError } from '../errors.ts';
 import { resolveImage } from '../harness/image-resolution.ts';
 import { inParallel } from '../oci/in-parallel.ts';
-import { formatReference, parseImageName, type Reference, tagOrDigest } from '../oci/reference.ts';
+import { parseImageName, type Reference, tagOrDigest } from '../oci/reference.ts';
 import { resolveTag } from '../oci/manifests.ts';
-import { RegistryFailure } from '../oci/registry-failure.ts';
 import { repositoryOf } from '../run/images.ts';
 import { type ImageConnector, readImageConnector } from '../run/image-connector.ts';
 import { isOurs } from '../run/override.ts';
@@ -16,7 +14,7 @@ import { describePieces, Wholeness } from '../run/wholeness.ts';
 import type { Runtime } from '../runtime.ts';
 import type { TaskRun } from '../task.ts';
 
-const imagesInFlight = 16;
+const imagesInFlight = 16; // Survives mutation: the number of parallel requests decides the speed alone.
 
 export interface VerifyResult {
   status: 'agrees';
@@ -71,11 +69,9 @@ async function misresolvedImages(values: readonly string[], runtime: Runtime, si
     found = await readImageConnector(runtime, signal);
   } catch (error) {
     // A key that may view the account need not be allowed to see connectors.
-    if (!(error instanceof FactoryError) || error.name !== 'HarnessForbidden') throw error;
-    runtime.progress({
-      kind: 'note',
-      message: `the connector of Harness's images could not be checked: ${error.message}`,
-    });
+    const { name, message } = FactoryError.from(error);
+    if (name !== 'HarnessForbidden') throw error;
+    runtime.progress({ kind: 'note', message: `the connector of Harness's images could not be checked: ${message}` });
     return [];
   }
   const { reference, named, connector } = found;
@@ -128,6 +124,9 @@ function isThere({ status, present }: PlannedImage): boolean {
   return status === 'current' || present === true;
 }
 
+/** A manifest that nobody could use is a difference. After any other failure `verify` has no result. */
+const unusable: ReadonlySet<string> = new Set<ErrorName>(['ManifestInvalid', 'ManifestUnsupported']);
+
 /** What is missing of the images that Harness uses, or would use after a sync. */
 async function incompleteImages(plan: Plan, runtime: Runtime, signal?: AbortSignal): Promise<string[]> {
   const wholeness = new Wholeness(runtime);
@@ -147,9 +146,9 @@ async function incompleteImages(plan: Plan, runtime: Runtime, signal?: AbortSign
       return;
     }
     const missing = await wholeness.missing({ repository, digest }, lookup).catch((error: unknown) => {
-      // A manifest that cannot be read is a difference; a registry that cannot be asked leaves verify without a result.
-      if (!(error instanceof FactoryError) || error instanceof RegistryFailure) throw error;
-      differences.push(`${reference}: ${error.message}`);
+      const { name: errorName, message } = FactoryError.from(error);
+      if (!unusable.has(errorName)) throw error;
+      differences.push(`${reference}: ${message}`);
       return undefined;
     });
     if (!missing) return;
@@ -181,31 +180,29 @@ async function referencesInUse(
   }
 }
 
+/** Compares what the registry serves under references with the expected digests. Any digest will do where none is known. */
 async function missingTargets(
   expected: ReadonlyMap<string, string | undefined>,
   runtime: Runtime,
   signal?: AbortSignal,
 ): Promise<string[]> {
-  const limit = pLimit(16);
-  const found = await Promise.all(
-    [...expected].map(([target, digest]) =>
-      limit(async () => {
-        const reference = parseImageName(target) as Reference;
-        const served = await resolveTag(repositoryOf(reference, runtime), tagOrDigest(reference), signal);
-        if (served === undefined) return [`${formatReference(reference)} is not at the registry`];
-        return digest !== undefined && served !== digest
-          ? [`${target} is ${served} at the registry, not ${digest}`]
-          : [];
-      }),
-    ),
-  );
-  return found.flat();
+  const differences: string[] = [];
+  await inParallel([...expected], imagesInFlight, signal, async ([target, digest], lookup) => {
+    const reference = parseImageName(target) as Reference;
+    const served = await resolveTag(repositoryOf(reference, runtime), tagOrDigest(reference), lookup);
+    if (served === undefined) differences.push(`${target} is not at the registry`);
+    else if (served !== (digest ?? served)) differences.push(`${target} is ${served} at the registry, not ${digest}`);
+  });
+  return differences.toSorted();
 }
 
+/** How many differences a message lists. */
+const shownDifferences = 20;
+
 function disagreement(name: ErrorName, differences: readonly string[], { action }: Plan): FactoryError {
+  const more = differences.slice(shownDifferences).length;
   const shown =
-    differences.slice(0, 20).join('; ') +
-    (differences.length > 20 ? `; and ${differences.length - 20} more, in the report` : '');
+    differences.slice(0, shownDifferences).join('; ') + (more > 0 ? `; and ${more} more, in the report` : '');
   const hint =
     name === 'DriftFound'
       ? action === 'verify'

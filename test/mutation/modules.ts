@@ -24,7 +24,7 @@ export const modules: Readonly<Record<string, readonly string[]>> = {
   'functions/run/lock.ts': ['test/tasks/lock', 'test/run/lock', 'test/tasks/interruption'],
   'functions/plan/changes.ts': ['test/plan/changes'],
   'functions/plan/waves.ts': ['test/plan/waves', 'test/tasks/waves'],
-  'functions/verify/verify.ts': ['test/tasks/plan-and-verify', 'test/tasks/failures', 'test/tasks/connector'],
+  'functions/verify/verify.ts': ['test/tasks/verify', 'test/tasks/plan-and-verify'],
   'functions/webhook/webhook.ts': ['test/webhook'],
   'functions/webhook/tokens.ts': ['test/webhook'],
   'functions/http/address-policy.ts': ['test/http/address-policy', 'test/http/network-policy', 'test/oci/redirects'],

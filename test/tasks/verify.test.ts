@@ -1,0 +1,413 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { type ErrorDocument, FactoryError } from '../../functions/errors.ts';
+import type { Digest } from '../../functions/oci/digest.ts';
+import { parseRegistryLocation } from '../../functions/oci/reference.ts';
+import type { ConfigResult, FieldChange, Plan, PlannedImage } from '../../functions/run/documents.ts';
+import { takeLock } from '../../functions/run/lock.ts';
+import type { TaskRun } from '../../functions/task.ts';
+import { verify } from '../../functions/verify/verify.ts';
+import type { Image } from '../../infra/local/embedded/registry/storage.ts';
+import { indexOf, storedImage } from '../oci/stored-images.ts';
+import { type Factory, type FactoryOptions, pullThrough, startFactory } from './factory.ts';
+
+/** The task alone, on documents as the tasks before it leave them. */
+
+const runId = 'run-1';
+const k8 = { module: 'ci', infrastructureType: 'K8' } as const;
+
+let factory: Factory;
+beforeEach(() => start());
+afterEach(() => factory.close());
+
+async function start(options?: FactoryOptions): Promise<void> {
+  await factory?.close();
+  factory = await startFactory(options);
+}
+
+const target = (name: string) => `${factory.registry}/${name}`;
+const digestOf = (image: Image) => image.digest as Digest;
+const stored = (content: string) => storedImage([Buffer.from(content)]);
+
+/** Puts an image at the target, and returns what a plan says of it. */
+function put(name: string, image = stored(name)): PlannedImage {
+  const [path = '', tag = ''] = name.split(':');
+  factory.target.putImage(`mirror/${path}`, tag, image);
+  return { image: name, target: target(name), digest: digestOf(image), status: 'current' };
+}
+
+function planned(name: string, more: Partial<PlannedImage> = {}): PlannedImage {
+  return { image: name, target: target(name), digest: digestOf(stored(name)), status: 'copy', ...more };
+}
+
+function change(field: string, from: string | null, to: string | null, image?: string): FieldChange {
+  return { ...k8, field, from, to, ...(image !== undefined && { image }) };
+}
+
+const written = (field: string, to: string | null, status: ConfigResult['status'] = 'updated'): ConfigResult => ({
+  ...k8,
+  field,
+  from: null,
+  to,
+  status,
+});
+
+const state = () => {
+  const account = factory.harness.state[factory.harness.accountId];
+  if (!account) throw new TypeError('the account is missing');
+  return account;
+};
+
+interface Documents {
+  plan?: Partial<Plan>;
+  changes?: FieldChange[];
+  /** Of a run that wrote. */
+  results?: ConfigResult[];
+}
+
+/** What a test does to the runtime before it is used. */
+type Prepare = (runtime: TaskRun['runtime']) => Promise<void>;
+
+interface Outcome {
+  error?: ErrorDocument & { message: string };
+  notes: string[];
+}
+
+async function check({ plan, changes = [], results }: Documents, prepare?: Prepare): Promise<Outcome> {
+  return factory.task(async (_, task) => {
+    const { runtime } = task;
+    const { accountId } = await runtime.harness();
+    await takeLock({ runId, action: 'sync' }, accountId, runtime);
+    const documents = runtime.run(runId);
+    await documents.plan.put({
+      runId,
+      action: 'sync',
+      startedAt: new Date().toISOString(),
+      registry: parseRegistryLocation(factory.registry),
+      modifyDefault: true,
+      onPartialFailure: 'abort',
+      referrers: 'off',
+      prune: false,
+      images: [],
+      changes,
+      kept: [],
+      unused: [],
+      warnings: [],
+      ...plan,
+    });
+    await documents.changes.put({ changes, held: [] });
+    if (results) await documents.config.put(results);
+    await prepare?.(runtime);
+    const notes: string[] = [];
+    const progress = runtime.progress.bind(runtime);
+    runtime.progress = (event) => {
+      if (event.kind === 'note') notes.push(event.message);
+      progress(event);
+    };
+    try {
+      expect(await verify({ runId }, task)).toEqual({ status: 'agrees' });
+      return { notes };
+    } catch (error) {
+      const { name, message, hint } = error as FactoryError;
+      return { error: { name, message, hint } as Outcome['error'] & object, notes };
+    }
+  }, undefined);
+}
+
+/** The images that the next sync need not look below. */
+async function seenWhole(): Promise<string[]> {
+  let looks = '{}';
+  await factory.store.update('looks/images.json', (body) => void (looks = Buffer.from(body ?? []).toString()));
+  return Object.keys((JSON.parse(looks) as { images: object }).images).toSorted();
+}
+
+const look = (documents: Documents, prepare?: Prepare) =>
+  check({ ...documents, plan: { action: 'verify', ...documents.plan } }, prepare);
+const verified = () => factory.store.get(`runs/${runId}/verified.json`);
+const asked = (path: string) => factory.harness.requests.filter((request) => request.path.includes(path));
+
+describe('after a switch', () => {
+  it('agrees when Harness shows what was written, and notes the time', async () => {
+    state().ci.K8 = { a: target('x/a:1') };
+    expect(
+      (await check({ results: [written('a', target('x/a:1')), written('b', null, 'reset')] })).error,
+    ).toBeUndefined();
+    const { at } = await factory.document<{ at: string }>(`runs/${runId}/verified.json`);
+    expect(Date.parse(at)).toBeGreaterThan(Date.now() - 60_000);
+    expect(factory.writes()).toEqual([]);
+  });
+
+  it('does not expect what Harness rejected', async () => {
+    pullThrough(factory.harness, 'https://elsewhere.example');
+    expect((await check({ results: [written('a', target('x/a:1'), 'rejected')] })).error).toBeUndefined();
+  });
+
+  it('writes once more what another writer undid', async () => {
+    state().ci.K8 = { b: target('x/b:1') };
+    const results = [written('cacheS3Tag', target('x/a:1')), written('b', target('x/b:1'))];
+    expect((await check({ results })).error).toBeUndefined();
+    expect(factory.writes()).toEqual([expect.objectContaining({ fields: ['cacheS3Tag'] })]);
+    expect(state().ci.K8).toHaveProperty('cacheS3Tag', target('x/a:1'));
+  });
+
+  it('fails when that does not help either, and says what Harness shows', async () => {
+    state().ci.K8 = { cacheS3Tag: 'other/a:1' };
+    factory.harness.quirks.loseWrites = 9;
+    expect((await check({ results: [written('cacheS3Tag', target('x/a:1'))] })).error).toMatchObject({
+      name: 'VerificationFailed',
+      message: `1 difference: ci K8 cacheS3Tag is other/a:1, not ${target('x/a:1')}`,
+      hint: expect.stringContaining('something else may manage the same fields'),
+    });
+    expect(await verified()).toBeUndefined();
+  });
+
+  it('looks for the copies that the run made and switched to, and for no others', async () => {
+    put('x/right:1');
+    put('x/other:1', stored('another image'));
+    const images = [
+      planned('x/right:1'),
+      planned('x/gone:1'),
+      planned('x/other:1'),
+      planned('x/not-switched:1'),
+      planned('x/there-before:1', { status: 'current' }),
+    ];
+    const names = ['x/right:1', 'x/gone:1', 'x/other:1', 'x/there-before:1'];
+    const changes = names.map((name) => change(name, null, target(name), name));
+    const { error } = await check({ plan: { images }, changes, results: [] });
+    expect(error).toMatchObject({ name: 'VerificationFailed', message: expect.stringMatching(/^2 differences: /) });
+    expect(error?.message.replace('2 differences: ', '').split('; ')).toEqual([
+      `${target('x/gone:1')} is not at the registry`,
+      `${target('x/other:1')} is ${stored('another image').digest} at the registry, not ${stored('x/other:1').digest}`,
+    ]);
+  });
+
+  it('takes any digest for an image that was built, as long as there is one', async () => {
+    put('x/built:1');
+    const { digest: _, ...built } = planned('x/built:1');
+    const { digest: __, ...gone } = planned('x/gone:1');
+    const changes = [built, gone].map(({ image }) => change(image, null, target(image), image));
+    const { error } = await check({ plan: { images: [built, gone] }, changes, results: [] });
+    expect(error?.message).toBe(`1 difference: ${target('x/gone:1')} is not at the registry`);
+  });
+
+  it('looks below nothing', async () => {
+    put('x/a:1');
+    await check({ plan: { images: [planned('x/a:1')] }, changes: [change('a', null, null, 'x/a:1')], results: [] });
+    expect(factory.target.requests.map(({ method, path }) => `${method} ${path}`)).toEqual([
+      'HEAD /v2/mirror/x/a/manifests/1',
+    ]);
+  });
+});
+
+describe('after a run that wrote nothing', () => {
+  it('asks Harness for nothing', async () => {
+    expect(
+      (await check({ plan: { modifyDefault: false }, changes: [change('a', null, target('x/a:1'))] })).error,
+    ).toBeUndefined();
+    expect(asked('/execution-config')).toEqual([]);
+    expect(await verified()).toBeUndefined();
+  });
+
+  it('reports a copy that vanished meanwhile as drift', async () => {
+    const images = [planned('x/gone:1')];
+    const { error } = await check({ plan: { images }, changes: [change('a', null, null, 'x/gone:1')] });
+    expect(error).toEqual({
+      name: 'DriftFound',
+      message: `1 difference: ${target('x/gone:1')} is not at the registry`,
+      hint: 'Something changed while the run was under way. Run sync again.',
+    });
+  });
+});
+
+describe('the connector that Harness pulls through', () => {
+  const one = () => ({ results: [written('a', target('x/a:1'))] });
+  beforeEach(() => {
+    state().ci.K8 = { a: target('x/a:1') };
+  });
+
+  it('is compared with every value written, once each', async () => {
+    pullThrough(factory.harness, 'https://elsewhere.example/');
+    state().ci.K8 = { a: target('x/a:1'), b: target('x/a:1') };
+    const results = [written('a', target('x/a:1')), written('b', target('x/a:1')), written('c', null, 'reset')];
+    const wrong = `Harness would pull elsewhere.example/${target('x/a:1')} instead of ${target('x/a:1')}, through account.harnessImage`;
+    expect((await check({ results })).error?.message).toBe(`1 difference: ${wrong}`);
+  });
+
+  it('that has an address nobody can read pulls nothing', async () => {
+    pullThrough(factory.harness, 'elsewhere');
+    expect((await check(one())).error?.message).toContain(`Harness would pull nothing instead of ${target('x/a:1')}`);
+  });
+
+  it('is not read for values at other registries, nor without any', async () => {
+    state().ci.K8 = { a: 'other.example/x/a:1' };
+    await check({ results: [written('a', 'other.example/x/a:1'), written('b', null, 'reset')] });
+    expect(asked('/connectors/')).toEqual([]);
+  });
+
+  it('may be hidden from the key: that is a note', async () => {
+    factory.harness.quirks.failNext = [{ count: 1, status: 403, path: '/connectors/' }];
+    const { error, notes } = await check(one());
+    expect(error).toBeUndefined();
+    expect(notes).toEqual([expect.stringMatching(/^the connector of Harness's images could not be checked: /)]);
+  });
+
+  it('leaves the run without a result when Harness fails', async () => {
+    factory.harness.quirks.failNext = [{ count: 9, status: 500, path: '/connectors/' }];
+    expect((await check(one())).error?.name).toMatch(/^Harness/);
+  });
+
+  it('that is named must be one of a Docker registry; without one, values are used as they are', async () => {
+    const connectors = () => state().connectors;
+    for (const each of connectors()) if (each.identifier === 'harnessImage') Object.assign(each, { type: 'Gcr' });
+    expect((await check(one())).error).toBeUndefined();
+    await start({ environment: { CONTAINER_REGISTRY_CONNECTOR: 'account.harnessImage' } });
+    state().ci.K8 = { a: target('x/a:1') };
+    expect((await check(one())).error).toBeUndefined();
+    for (const each of connectors()) if (each.identifier === 'harnessImage') Object.assign(each, { type: 'Gcr' });
+    expect((await check(one())).error?.message).toBe(
+      '1 difference: connector account.harnessImage is no connector of a Docker registry any more',
+    );
+  });
+
+  it('is compared by verify with what is there, kept or about to be changed', async () => {
+    pullThrough(factory.harness, 'https://elsewhere.example/');
+    for (const name of ['x/a:1', 'x/b:1']) put(name);
+    const kept = [
+      { ...k8, field: 'a', value: target('x/a:1') },
+      { ...k8, field: 'n', value: null },
+      { ...k8, field: 'o', value: 'other.example/x:1' },
+    ];
+    const changes = [change('b', target('x/b:1'), null), change('c', null, target('x/c:1'))];
+    const { error } = await look({ plan: { kept, modifyDefault: false }, changes });
+    expect(error?.message).toMatch(/^2 differences: .*x\/a:1 instead.*; .*x\/b:1 instead/);
+    // A run that wrote answers for what it wrote alone.
+    expect((await check({ plan: { kept }, changes, results: [] })).error).toBeUndefined();
+  });
+});
+
+describe('verify', () => {
+  const message = async (documents: Documents) => (await look(documents)).error?.message;
+
+  it('lists what sync would write, unless it would write nothing', async () => {
+    const changes = [change('a', 'other/a:1', target('x/a:1')), change('b', target('x/b:1'), null)];
+    put('x/b:1');
+    expect(await message({ changes })).toBe(
+      `2 differences: ci K8 a is other/a:1, not ${target('x/a:1')}; ci K8 b is ${target('x/b:1')}, not unset`,
+    );
+    expect(await message({ changes, plan: { modifyDefault: false } })).toBeUndefined();
+    expect(await verified()).toBeUndefined();
+  });
+
+  it('agrees on images that are there, whole', async () => {
+    const images = [put('x/a:1'), { ...put('x/b:1'), status: 'copy', present: true } satisfies PlannedImage];
+    expect(await message({ plan: { images } })).toBeUndefined();
+    expect(await seenWhole()).toEqual(images.map((image) => image.target));
+    expect(await factory.store.get(`runs/${runId}/incomplete.json`)).toBeUndefined();
+  });
+
+  it('names each planned image that is not there once, and why', async () => {
+    const { digest: _, ...built } = planned('x/built:1');
+    const images = [
+      planned('x/gone:1'),
+      built,
+      planned('x/failed:1', {
+        status: 'failed',
+        error: { name: 'ImageNotFound', message: 'no source has it' } as never,
+      }),
+      planned('x/unknown:1', { status: 'failed' }),
+    ];
+    const { error } = await look({ plan: { images, inUse: [target('x/gone:1')] } });
+    expect(error).toEqual({
+      name: 'DriftFound',
+      message: [
+        `4 differences: ${target('x/gone:1')} is not at the registry as ${stored('x/gone:1').digest}`,
+        `${target('x/built:1')} is not at the registry as built of the image of today`,
+        'x/failed:1: no source has it',
+        'x/unknown:1: not found',
+      ].join('; '),
+      hint: 'Run sync to mend it.',
+    });
+  });
+
+  it('looks below what an override names, of any module, and below what the run planned', async () => {
+    const lost = [...stored('x/b:1').blobs.keys()].at(-1) ?? '';
+    const images = [put('x/a:1')];
+    put('x/b:1');
+    factory.target.storage.deleteBlob('mirror/x/b', lost);
+    state().idp.K8 = { b: target('x/b:1'), foreign: 'other.example/x/c:1' };
+    const missing = [{ kind: 'blob', digest: lost, size: 5 }];
+    expect(await message({ plan: { images, inUse: [target('x/gone:1')] } })).toBe(
+      `2 differences: ${target('x/b:1')} lacks blob ${lost}; ${target('x/gone:1')} is not at the registry`,
+    );
+    expect(await factory.document(`runs/${runId}/incomplete.json`)).toEqual([{ reference: target('x/b:1'), missing }]);
+    expect(await seenWhole()).toEqual([target('x/a:1')]);
+  });
+
+  it('looks below a planned image under the digest that it has now, too', async () => {
+    const image = stored('today');
+    put('x/a:1', image);
+    const lost = [...image.blobs.keys()].at(-1) ?? '';
+    factory.target.storage.deleteBlob('mirror/x/a', lost);
+    expect(await message({ plan: { images: [planned('x/a:1')] } })).toBe(
+      `2 differences: ${target('x/a:1')} is not at the registry as ${stored('x/a:1').digest}; ${target('x/a:1')} lacks blob ${lost}`,
+    );
+  });
+
+  it('does not ask for the tag of a planned image again', async () => {
+    await look({ plan: { images: [put('x/a:1')] } });
+    expect(factory.target.requests.filter(({ path }) => path.endsWith('/manifests/1'))).toEqual([]);
+  });
+
+  it('lists an image whose manifest nobody can use among the differences', async () => {
+    const nested = indexOf([{ ...stored('a'), mediaType: 'application/vnd.example.unknown' }]);
+    const images = [put('x/a:1', nested), put('x/b:1')];
+    expect(await message({ plan: { images } })).toMatch(
+      new RegExp(`^1 difference: ${target('x/a:1')}: .*application/vnd.example.unknown`),
+    );
+  });
+
+  it('has no result when the registry cannot be asked', async () => {
+    const images = [put('x/a:1')];
+    factory.target.faults.add({ match: { path: /blobs/, times: 99 }, act: { status: 503 } });
+    expect((await look({ plan: { images } })).error?.name).toBe('RegistryFailed');
+  });
+
+  it('looks below what the run alone knows to be used when a module cannot be read, and says so', async () => {
+    factory.harness.quirks.failNext = [{ count: 99, status: 403, path: '/iacm-manager/' }];
+    const { error, notes } = await look({ plan: { inUse: [target('x/gone:1')] } });
+    expect(error?.message).toBe(`1 difference: ${target('x/gone:1')} is not at the registry`);
+    expect(notes).toEqual([expect.stringMatching(/^only the modules of this run were looked at: /)]);
+  });
+
+  it.each<[string, Prepare, string]>([
+    [
+      'a bug while modules are read',
+      async (runtime) => {
+        const harness = await runtime.harness();
+        harness.overrides = async () => Promise.reject(new TypeError('a bug'));
+      },
+      'TypeError',
+    ],
+    [
+      'a state that cannot be written',
+      async (runtime) => {
+        runtime.manifests.put = async () => Promise.reject(new FactoryError('StoreFailed', 'disk full', { hint: '' }));
+      },
+      'StoreFailed',
+    ],
+  ])('has no result after %s', async (_, prepare, name) => {
+    expect((await look({ plan: { images: [put('x/a:1')] } }, prepare)).error?.name).toBe(name);
+  });
+
+  it.each([
+    [1, /^1 difference: .*f00 is[^;]*$/],
+    [2, /^2 differences: [^;]*f00 is[^;]*; [^;]*f01 is[^;]*$/],
+    [20, /^20 differences: [^;]*f00 is.*f19 is[^;]*$/],
+    [21, /^21 differences: [^;]*f00 is.*f19 is[^;]*; and 1 more, in the report$/],
+    [23, /; and 3 more, in the report$/],
+  ])('lists %d differences, or the first 20', async (count, expected) => {
+    const changes = Array.from({ length: count }, (_, i) =>
+      change(`f${String(i).padStart(2, '0')}`, null, target('x/a:1')),
+    );
+    expect(await message({ changes })).toMatch(expected);
+  });
+});
