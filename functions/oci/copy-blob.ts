@@ -1,9 +1,8 @@
 import { FactoryError } from '../errors.ts';
 import type { BlobLedger } from './blob-ledger.ts';
 import { hasBlob, servesBlob } from './blobs.ts';
-import type { Descriptor } from './manifest.ts';
+import { type Descriptor, isLeftAtItsUrls } from './manifest.ts';
 import type { Repository } from './manifests.ts';
-import { isNondistributable } from './media-type.ts';
 import { type BlobTransfer, transferBlob } from './transfer.ts';
 
 export interface BlobCopy {
@@ -86,7 +85,7 @@ async function transfer(
   const onBytes = (bytes: number) => copy.onProgress?.({ kind: 'transferred', bytes });
   const how = await send({ source, destination, blob, mountFrom: from, onBytes, stallMs, signal }).catch(
     (error: unknown) => {
-      if (isLeftAtItsUrls(blob, error)) return 'elsewhere' as const;
+      if (isMissing(error) && isLeftAtItsUrls(blob)) return 'elsewhere' as const;
       throw error;
     },
   );
@@ -94,8 +93,6 @@ async function transfer(
   return how;
 }
 
-/** A Windows base layer that its registry does not serve: clients get it from the addresses in its descriptor. */
-function isLeftAtItsUrls(blob: Descriptor, error: unknown): boolean {
-  const absent = error instanceof FactoryError && error.name === 'ImageNotFound';
-  return absent && isNondistributable(blob.mediaType) && (blob.urls?.length ?? 0) > 0;
+function isMissing(error: unknown): boolean {
+  return error instanceof FactoryError && error.name === 'ImageNotFound';
 }

@@ -1,7 +1,7 @@
 import { FactoryError } from '../errors.ts';
 import { reasonText } from '../http/reason-text.ts';
 import { type Digest, digestOf, parseDigest } from './digest.ts';
-import { isIndexType, isManifestType, isSchema1, mediaTypes } from './media-type.ts';
+import { isIndexType, isManifestType, isNondistributable, isSchema1, mediaTypes } from './media-type.ts';
 import type { Platform } from './platform.ts';
 import { parseJson } from '../text/json.ts';
 import { printable } from '../text/printable.ts';
@@ -17,6 +17,11 @@ export interface Descriptor {
   /** Where a non-distributable layer may be had instead. */
   readonly urls?: readonly string[];
   readonly artifactType?: string;
+}
+
+/** Returns whether a registry need not hold a layer: clients get a Windows base layer from the addresses in its descriptor. */
+export function isLeftAtItsUrls({ mediaType, urls = [] }: Pick<Descriptor, 'mediaType' | 'urls'>): boolean {
+  return isNondistributable(mediaType) && urls.length > 0;
 }
 
 /** A manifest of any kind: its bytes exactly as served, and what they point at. */

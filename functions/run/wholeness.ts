@@ -2,9 +2,8 @@ import { FactoryError } from '../errors.ts';
 import { opensBlob, servesBlob } from '../oci/blobs.ts';
 import type { Digest } from '../oci/digest.ts';
 import { loadImage } from '../oci/image.ts';
-import type { Manifest } from '../oci/manifest.ts';
+import { isLeftAtItsUrls, type Manifest } from '../oci/manifest.ts';
 import { getManifest, type Repository, resolveTag } from '../oci/manifests.ts';
-import { isNondistributable } from '../oci/media-type.ts';
 import { isAbsence } from '../oci/registry-failure.ts';
 import type { Runtime } from '../runtime.ts';
 import type { PlannedImage } from './documents.ts';
@@ -54,8 +53,8 @@ export class Wholeness {
     const pieces: Piece[] = [
       ...manifests.flatMap(({ digest }) => (digest === root ? [] : { kind: 'manifest' as const, digest })),
       // Windows base layers may be left at the addresses in their descriptors: their absence is no fault.
-      ...blobs.flatMap(({ digest, size, mediaType, urls }) =>
-        isNondistributable(mediaType) && urls?.length ? [] : { kind: 'blob' as const, digest, size },
+      ...blobs.flatMap((blob) =>
+        isLeftAtItsUrls(blob) ? [] : { kind: 'blob' as const, digest: blob.digest, size: blob.size },
       ),
     ];
     const wanted = pieces.filter(({ kind }) => only === undefined || kind === only);

@@ -10,7 +10,7 @@ import { isOurs } from '../run/override.ts';
 import { Wholeness } from '../run/wholeness.ts';
 import type { Runtime } from '../runtime.ts';
 
-const imagesAtOnce = 16;
+const imagesAtOnce = 16; // Survives mutation: the number of parallel requests decides the speed alone.
 /** How many missing pieces a message names. */
 const shownPieces = 20;
 

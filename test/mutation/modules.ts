@@ -6,10 +6,10 @@ export const modules: Readonly<Record<string, readonly string[]>> = {
   'functions/plan/unused-images.ts': ['test/plan/unused-images', 'test/tasks/prune'],
   'functions/prune/prune.ts': ['test/tasks/prune'],
   'functions/gate/gate.ts': ['test/tasks/gate', 'test/tasks/sync', 'test/tasks/failures', 'test/tasks/scan'],
-  'functions/snapshot/pullable.ts': ['test/tasks/pullable', 'test/tasks/build', 'test/tasks/reset-and-restore'],
+  'functions/snapshot/pullable.ts': ['test/snapshot/pullable', 'test/tasks/pullable'],
   'functions/run/wholeness.ts': ['test/run/wholeness', 'test/tasks/repairs'],
   'functions/plan/repairs.ts': ['test/tasks/repairs'],
-  'functions/snapshot/snapshot.ts': ['test/tasks/snapshot', 'test/tasks/failures', 'test/tasks/sync'],
+  'functions/snapshot/snapshot.ts': ['test/snapshot/snapshot', 'test/tasks/snapshot'],
   'functions/run/apply-changes.ts': [
     'test/run/apply-changes',
     'test/tasks/failures',
@@ -28,10 +28,5 @@ export const modules: Readonly<Record<string, readonly string[]>> = {
   'functions/webhook/webhook.ts': ['test/webhook'],
   'functions/webhook/tokens.ts': ['test/webhook'],
   'functions/http/address-policy.ts': ['test/http/address-policy', 'test/http/network-policy', 'test/oci/redirects'],
-  'functions/oci/copy-blob.ts': [
-    'test/oci/copy-image',
-    'test/oci/resume',
-    'test/oci/copy-failures',
-    'test/oci/uploads',
-  ],
+  'functions/oci/copy-blob.ts': ['test/oci/copy-blob', 'test/oci/repair'],
 };

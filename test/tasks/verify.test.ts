@@ -68,7 +68,7 @@ interface Documents {
 type Prepare = (runtime: TaskRun['runtime']) => Promise<void>;
 
 interface Outcome {
-  error?: ErrorDocument & { message: string };
+  error?: ErrorDocument;
   notes: string[];
 }
 
@@ -108,7 +108,7 @@ async function check({ plan, changes = [], results }: Documents, prepare?: Prepa
       return { notes };
     } catch (error) {
       const { name, message, hint } = error as FactoryError;
-      return { error: { name, message, hint } as Outcome['error'] & object, notes };
+      return { error: { name, message, hint }, notes };
     }
   }, undefined);
 }

@@ -1,0 +1,161 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import type { FactoryError } from '../../functions/errors.ts';
+import type { Digest } from '../../functions/oci/digest.ts';
+import { parseRegistryLocation } from '../../functions/oci/reference.ts';
+import type { FieldChange, Plan, PlannedImage } from '../../functions/run/documents.ts';
+import { noteLooks, readLooks } from '../../functions/run/looks.ts';
+import { checkPullable } from '../../functions/snapshot/pullable.ts';
+import { storedImage } from '../oci/stored-images.ts';
+import { type Factory, startFactory } from '../tasks/factory.ts';
+
+const startedAt = '2026-01-01T00:00:00.000Z';
+const name = 'plugins/cache:1';
+const image = storedImage([Buffer.from('cache')]);
+const digest = image.digest as Digest;
+const other = storedImage([Buffer.from('another')]);
+
+let factory: Factory;
+let target: string;
+beforeAll(async () => {
+  factory = await startFactory();
+  target = factory.copyOf(name);
+});
+beforeEach(() => {
+  const { storage, requests } = factory.target;
+  for (const repository of storage.repositories()) storage.deleteRepository(repository);
+  factory.target.putImage('mirror/plugins/cache', '1', image);
+  requests.length = 0;
+});
+afterEach(() => {
+  jest.restoreAllMocks();
+});
+afterAll(() => factory.close());
+
+const change = (to: string | null, key: string | undefined = name): FieldChange => ({
+  module: 'ci',
+  infrastructureType: 'K8',
+  field: 'cacheS3Tag',
+  from: null,
+  to,
+  image: key,
+});
+const planned = (more: Partial<PlannedImage> = {}): PlannedImage => ({
+  image: name,
+  target,
+  digest,
+  status: 'copy',
+  ...more,
+});
+
+/** Checks what is to be written, that many milliseconds after the run began. Returns what ends the run. */
+function check(
+  plan: Partial<Plan>,
+  changes: readonly FieldChange[] = [change(target)],
+  laterMs = 0,
+): Promise<FactoryError | undefined> {
+  jest.spyOn(Date, 'now').mockReturnValue(Date.parse(startedAt) + laterMs);
+  const registry = parseRegistryLocation(factory.registry);
+  const whole = { action: 'sync', startedAt, registry, images: [], ...plan } as unknown as Plan;
+  return factory.task(
+    (_, { runtime }) =>
+      checkPullable(whole, changes, runtime).then(
+        () => undefined,
+        (error: unknown) => error as FactoryError,
+      ),
+    undefined,
+  );
+}
+
+const asked = (path: RegExp) => factory.target.requests.filter((request) => path.test(request.path)).length;
+const loseLayer = () => {
+  const lost = [...image.blobs.keys()].at(-1) ?? '';
+  factory.target.storage.deleteBlob('mirror/plugins/cache', lost);
+  return lost;
+};
+
+describe('what is to be written', () => {
+  it('is not looked up when it is at another registry, or nothing', async () => {
+    expect(await check({}, [change(null), change('other.example/plugins/cache:1'), change(':odd')])).toBeUndefined();
+    expect(factory.target.requests).toEqual([]);
+  });
+
+  it('is looked up once, however many fields it is for', async () => {
+    expect(await check({ images: [planned()] }, [change(target), change(target)])).toBeUndefined();
+    expect(asked(/manifests\/1$/)).toBe(1);
+  });
+
+  it('must be at the registry under its tag', async () => {
+    factory.target.storage.deleteTag('mirror/plugins/cache', '1');
+    expect(await check({ images: [planned()] })).toMatchObject({
+      name: 'ImagesIncomplete',
+      message: `Harness could not pull what it was to be switched to: ${target} is not there`,
+      hint: 'Harness was left as it was. Run sync again: it copies what is missing.',
+    });
+  });
+
+  it('must be there, whatever its digest, when a restore brings it back', async () => {
+    expect(await check({ action: 'restore' }, [change(target, undefined)])).toBeUndefined();
+    const lost = loseLayer();
+    expect(await check({ action: 'restore' }, [change(target, undefined)])).toMatchObject({
+      message: expect.stringMatching(new RegExp(`${target} lacks blob ${lost}$`)),
+      hint: expect.stringContaining('Bring the old versions back with sync and "pins"'),
+    });
+    factory.target.storage.deleteTag('mirror/plugins/cache', '1');
+    const gone = await check({ action: 'restore' }, [change(target, undefined)]);
+    expect(gone?.message).toContain(`${target} is not there`);
+  });
+
+  it('must have the digest that was planned', async () => {
+    factory.target.putImage('mirror/plugins/cache', '1', other);
+    const error = await check({ images: [planned()] });
+    expect(error?.message).toContain(`${target} is ${other.digest}, not ${digest}`);
+  });
+
+  it('need not have the digest of a version that an override holds', async () => {
+    factory.target.putImage('mirror/plugins/cache', '1', other);
+    expect(await check({ images: [planned({ held: true })] })).toBeUndefined();
+  });
+
+  it('is looked at again by the next sync when it lacked something', async () => {
+    const { store } = factory;
+    const now = new Date(startedAt);
+    await noteLooks(store, [{ reference: target, digest, whole: true }], now);
+    expect(await check({ images: [planned({ status: 'current' })] })).toBeUndefined();
+    expect((await readLooks(store)).isDue(target, digest, 7, now)).toBe(false);
+    loseLayer();
+    expect((await check({ images: [planned({ status: 'current' })] }))?.name).toBe('ImagesIncomplete');
+    expect((await readLooks(store)).isDue(target, digest, 7, now)).toBe(true);
+  });
+});
+
+describe('the blobs of an image', () => {
+  it('are not looked up in the minute in which the run copied it', async () => {
+    loseLayer();
+    expect(await check({ images: [planned()] }, undefined, 59_999)).toBeUndefined();
+    expect(asked(/blobs/)).toBe(0);
+  });
+
+  const { digest: _, ...built } = { digest, status: 'copy' as const };
+  it.each<[string, Partial<PlannedImage>, number]>([
+    ['later than that', {}, 60_000],
+    ['when it was there before', { status: 'current' }, 0],
+    ['when only its referrers were copied', { present: true }, 0],
+    ['when a template built it', { ...built, digest: undefined as never }, 0],
+  ])('are looked up %s', async (_situation, more, laterMs) => {
+    const lost = loseLayer();
+    expect((await check({ images: [planned(more)] }, undefined, laterMs))?.message).toContain(`lacks blob ${lost}`);
+  });
+});
+
+describe('the message', () => {
+  it.each([
+    [1, /: [^;]*v00 is not there$/],
+    [20, /: [^;]*v00 is not there; .*v19 is not there$/],
+    [21, /: [^;]*v00 is not there; .*v19 is not there; and 1 more$/],
+    [23, /v19 is not there; and 3 more$/],
+  ])('names %d missing pieces in their order, or the first 20', async (count, expected) => {
+    const names = Array.from({ length: count }, (_number, i) => `plugins/gone:v${String(i).padStart(2, '0')}`);
+    const changes = names.toReversed().map((each) => change(factory.copyOf(each), each));
+    expect((await check({}, changes))?.message).toMatch(expected);
+  });
+});
