@@ -9,8 +9,9 @@ import { connect, count, disconnect, errorOf } from './connect.ts';
 
 const name = 'harness/ci-addon';
 const image = sampleImage({ name, tag: '1', layerBytes: 2048 });
-const [blob] = [image, ...image.children].flatMap(({ blobs }) => [...blobs.keys()]) as [Digest];
-const absentBlob = `sha256:${'0'.repeat(64)}` as Digest;
+const [[digest, content]] = [image, ...image.children].flatMap(({ blobs }) => [...blobs]) as [[Digest, Buffer]];
+const blob = { digest, size: content.length };
+const absentBlob = { ...blob, digest: `sha256:${'0'.repeat(64)}` as Digest };
 
 let registry: EmbeddedRegistry;
 let repository: Repository;
