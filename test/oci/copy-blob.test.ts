@@ -55,12 +55,7 @@ function to(profile: Partial<Profile> = {}, more: Partial<BlobCopy> = {}): BlobC
   };
 }
 
-const failing = (error: Error) => ({
-  send: async () => {
-    await Promise.resolve();
-    throw error;
-  },
-});
+const failing = (failure: Error) => ({ send: () => Promise.reject(failure) });
 const looks = () => registry.requests.map(({ method }) => method).join(' ');
 const present = () => registry.storage.putBlob(name, content);
 

@@ -134,6 +134,8 @@ describe('after a switch', () => {
     const { at } = await factory.document<{ at: string }>(`runs/${runId}/verified.json`);
     expect(Date.parse(at)).toBeGreaterThan(Date.now() - 60_000);
     expect(factory.writes()).toEqual([]);
+    // Of the scope that was written, once.
+    expect(asked('/execution-config/')).toHaveLength(1);
   });
 
   it('does not expect what Harness rejected', async () => {
