@@ -3,8 +3,9 @@
  * that must notice a mistake in it, the fastest first. A suite is a path, or the beginning of one.
  */
 export const modules: Readonly<Record<string, readonly string[]>> = {
-  'functions/plan/unused-images.ts': ['test/plan/unused-images', 'test/tasks/prune'],
-  'functions/prune/prune.ts': ['test/tasks/prune'],
+  'functions/plan/unused-images.ts': ['test/plan/unused-images'],
+  'functions/prune/prune.ts': ['test/prune/prune', 'test/tasks/prune.test'],
+  'functions/prune/repository-deletions.ts': ['test/prune/repository-deletions'],
   'functions/gate/gate.ts': ['test/tasks/gate', 'test/tasks/sync', 'test/tasks/failures', 'test/tasks/scan'],
   'functions/snapshot/pullable.ts': ['test/snapshot/pullable', 'test/tasks/pullable'],
   'functions/run/wholeness.ts': ['test/run/wholeness', 'test/tasks/repairs'],

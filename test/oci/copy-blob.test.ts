@@ -24,8 +24,8 @@ const foreign = 'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip';
 let registry: EmbeddedRegistry;
 let ledger: BlobLedger;
 let events: CopyProgress[];
-/** Where each upload asked to mount from. */
-let sent: (string | undefined)[];
+/** The repository that each upload asked to mount from. */
+let sent: string[];
 beforeAll(async () => {
   registry = await startRegistry();
 });
@@ -47,7 +47,7 @@ function to(profile: Partial<Profile> = {}, more: Partial<BlobCopy> = {}): BlobC
     destination: { registry: client, name },
     ledger,
     send: async ({ mountFrom }) => {
-      sent.push(mountFrom);
+      sent.push(mountFrom ?? 'none');
       return 'uploaded';
     },
     onProgress: (event) => events.push(event),
@@ -69,7 +69,7 @@ describe('a blob that the ledger saw at the destination', () => {
 
   it('is looked up all the same in a repair, and sent when it is gone, not mounted', async () => {
     expect(await copyBlob(to({}, { repair: true }), blob)).toBe('uploaded');
-    expect([sent, looks()]).toEqual([[undefined], 'HEAD GET']);
+    expect([sent, looks()]).toEqual([['none'], 'HEAD GET']);
   });
 
   it('is skipped in a repair when it is there', async () => {
@@ -107,14 +107,14 @@ describe('a look at the destination', () => {
 });
 
 describe('a mount', () => {
-  it.each<[string, number, Partial<Profile>, string | undefined, string | undefined]>([
+  it.each<[string, number, Partial<Profile>, string | undefined, string]>([
     ['is asked for from the repository itself where nothing was looked up', 7, {}, undefined, name],
-    ['is not asked for from the repository itself after a look', large, {}, undefined, undefined],
+    ['is not asked for from the repository itself after a look', large, {}, undefined, 'none'],
     ['is asked for from the holder', 7, {}, 'mirror/other', 'mirror/other'],
     ['is asked for from the holder after a look, too', 7, { mount: 'after-manifest' }, 'mirror/other', 'mirror/other'],
     ['is asked for from the repository itself that is to bring the blob', 7, {}, name, name],
-    ['is not asked for from it after a look', 7, { mount: 'after-manifest' }, name, undefined],
-    ['is not asked for where nothing is mounted', 7, { mount: 'never' }, 'mirror/other', undefined],
+    ['is not asked for from it after a look', 7, { mount: 'after-manifest' }, name, 'none'],
+    ['is not asked for where nothing is mounted', 7, { mount: 'never' }, 'mirror/other', 'none'],
   ])('%s', async (_, size, profile, holder, expected) => {
     if (holder !== undefined) ledger.expect(blob.digest, holder);
     await copyBlob(to(profile), { ...blob, size });
@@ -179,7 +179,7 @@ describe('a blob that a manifest misses', () => {
   it('is sent when the registry lacks it, not mounted', async () => {
     ledger.record(blob.digest, 'mirror/other');
     await restoreBlob(to(), blob);
-    expect([sent, looks()]).toEqual([[undefined], 'HEAD']);
+    expect([sent, looks()]).toEqual([['none'], 'HEAD']);
   });
 
   it('is not sent when the registry has it by now', async () => {

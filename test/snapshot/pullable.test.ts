@@ -119,12 +119,26 @@ describe('what is to be written', () => {
   it('is looked at again by the next sync when it lacked something', async () => {
     const { store } = factory;
     const now = new Date(startedAt);
-    await noteLooks(store, [{ reference: target, digest, whole: true }], now);
+    const beside = { reference: factory.copyOf('plugins/beside:1'), digest: other.digest as Digest };
+    factory.target.putImage('mirror/plugins/beside', '1', other);
+    await noteLooks(
+      store,
+      [
+        { reference: target, digest, whole: true },
+        { ...beside, whole: true },
+      ],
+      now,
+    );
     expect(await check({ images: [planned({ status: 'current' })] })).toBeUndefined();
     expect((await readLooks(store)).isDue(target, digest, 7, now)).toBe(false);
     loseLayer();
-    expect((await check({ images: [planned({ status: 'current' })] }))?.name).toBe('ImagesIncomplete');
-    expect((await readLooks(store)).isDue(target, digest, 7, now)).toBe(true);
+    const whole = { image: 'beside', target: beside.reference, digest: beside.digest, status: 'current' } as const;
+    const changes = [change(target), change(beside.reference, 'beside')];
+    const error = await check({ images: [planned({ status: 'current' }), whole] }, changes);
+    expect(error?.name).toBe('ImagesIncomplete');
+    const looks = await readLooks(store);
+    expect(looks.isDue(target, digest, 7, now)).toBe(true);
+    expect(looks.isDue(beside.reference, beside.digest, 7, now)).toBe(false);
   });
 });
 

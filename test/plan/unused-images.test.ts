@@ -1,0 +1,173 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import type { Digest } from '../../functions/oci/digest.ts';
+import { parseRegistryLocation } from '../../functions/oci/reference.ts';
+import { findUnusedImages } from '../../functions/plan/unused-images.ts';
+import type { FieldChange, Plan, PlannedImage } from '../../functions/run/documents.ts';
+import type { Image } from '../../infra/local/embedded/registry/storage.ts';
+import { indexOf, storedImage } from '../oci/stored-images.ts';
+import { type Factory, startFactory } from '../tasks/factory.ts';
+
+const repository = 'mirror/plugins/cache';
+const images = Object.fromEntries(
+  ['1', '2', '3', '4'].map((version) => [version, storedImage([Buffer.from(version)])]),
+) as Record<'1' | '2' | '3' | '4', Image>;
+
+let factory: Factory;
+beforeEach(async () => {
+  factory = await startFactory();
+  for (const [version, image] of Object.entries(images)) factory.target.putImage(repository, version, image);
+  await inventory({ 1: images['1'], 2: images['2'] });
+});
+afterEach(() => factory.close());
+
+const copyOf = (version: string) => factory.copyOf(`plugins/cache:${version}`);
+const k8 = { module: 'ci', infrastructureType: 'K8' } as const;
+
+function overrides(values: Record<string, string>): void {
+  Object.assign(factory.harness.state[factory.harness.accountId]?.ci ?? {}, { K8: values });
+}
+
+/** Copies that the factory made, by tag. */
+async function inventory(copies: Record<string, Image>, more: Record<string, string> = {}): Promise<void> {
+  const entries = Object.entries(copies).map(([version, { digest }]) => [copyOf(version), digest]);
+  await factory.store.put('inventory.json', Buffer.from(JSON.stringify({ ...Object.fromEntries(entries), ...more })));
+}
+
+/** A run of the past that found these overrides and wrote these values. */
+async function ran(
+  runId: string,
+  takenAt: string,
+  found: Record<string, string>,
+  wrote: (string | null)[] | undefined = [],
+  accountId = 'embedded',
+): Promise<void> {
+  await factory.task(async (_, { runtime }) => {
+    const documents = runtime.run(runId);
+    await documents.snapshot.put({ runId, accountId, takenAt, scopes: [{ ...k8, overrides: found }] });
+    const changes = wrote?.map((to, i): FieldChange => ({ ...k8, field: `f${i}`, from: null, to }));
+    if (changes) await documents.changes.put({ changes, held: [] });
+  }, undefined);
+}
+
+function planned(version: string, more: Partial<PlannedImage> = {}): PlannedImage {
+  const image = `plugins/cache:${version}`;
+  return { image, target: copyOf(version), digest: images['3'].digest as Digest, status: 'current', ...more };
+}
+
+/** Versions, and other references, that nothing uses. */
+async function unused(plan: Partial<Plan> = {}, keepVersions = 1): Promise<string[]> {
+  return factory.task(async (_, { runtime }) => {
+    const registry = parseRegistryLocation(factory.registry);
+    const whole = { runId: 'now', registry, images: [], kept: [], ...plan } as unknown as Plan;
+    const found = await findUnusedImages(whole, keepVersions, [], runtime);
+    const known = await factory.document<Record<string, string>>('inventory.json');
+    for (const { reference, digest } of found) expect(digest).toBe(known[reference]);
+    return found.map(({ reference }) => reference.replace(copyOf(''), ''));
+  }, undefined);
+}
+
+describe('copies are unused', () => {
+  it('when nothing names them', async () => {
+    expect(await unused()).toEqual(['1', '2']);
+  });
+
+  it('only when the factory made them, at the registry of the plan', async () => {
+    await inventory({ 1: images['1'] }, { 'other.example/mirror/plugins/cache:9': images['4'].digest });
+    expect(await unused()).toEqual(['1']);
+  });
+
+  it('without a request where there are none', async () => {
+    await inventory({});
+    factory.target.requests.length = 0;
+    overrides({ a: copyOf('1') });
+    expect(await unused()).toEqual([]);
+    expect(factory.target.requests).toEqual([]);
+  });
+
+  it('when one of many is left', async () => {
+    await inventory({ 1: images['1'] });
+    expect(await unused()).toEqual(['1']);
+  });
+});
+
+describe('copies stay', () => {
+  it.each<[string, () => Partial<Plan> | void]>([
+    ['an override names them', () => overrides({ a: copyOf('1') })],
+    ['the plan leaves a field on them', () => ({ kept: [{ ...k8, field: 'a', value: copyOf('1') }] })],
+    ['the plan switches to them', () => ({ images: [planned('1')] })],
+    [
+      'an index in use leads to them',
+      () => {
+        factory.target.putImage(repository, '5', indexOf([images['1']]));
+        overrides({ a: copyOf('5') });
+      },
+    ],
+  ])('while %s', async (_, use) => {
+    expect(await unused(use() ?? {})).toEqual(['2']);
+  });
+
+  it('whatever fields without an override the plan keeps', async () => {
+    expect(await unused({ kept: [{ ...k8, field: 'a', value: null }] })).toEqual(['1', '2']);
+  });
+});
+
+describe('the tag of a copy whose digest is in use', () => {
+  beforeEach(async () => {
+    // Version 4 is version 1 again, bit for bit, and in use.
+    factory.target.storage.tag(repository, '4', images['1'].digest);
+    overrides({ a: copyOf('4') });
+  });
+
+  it('is unused where the registry deletes tags alone', async () => {
+    expect(await unused()).toEqual(['1', '2']);
+  });
+
+  it('is unused when the plan brings the digest under a tag that does not exist yet', async () => {
+    overrides({});
+    factory.target.storage.deleteTag(repository, '4');
+    const images5 = [planned('5', { digest: images['1'].digest as Digest })];
+    expect(await unused({ images: images5 })).toEqual(['1', '2']);
+  });
+
+  it('stays where it does not', async () => {
+    await factory.task(async (_, { runtime }) => {
+      const registry = parseRegistryLocation(factory.registry);
+      runtime.registry(registry.registry).adapt({ deletesTags: false }, '');
+      const plan = { runId: 'now', registry, images: [], kept: [] } as unknown as Plan;
+      const found = await findUnusedImages(plan, 1, [], runtime);
+      expect(found.map(({ reference }) => reference)).toEqual([copyOf('2')]);
+    }, undefined);
+  });
+
+  it('is none of a copy that is stored under its digest alone', async () => {
+    const byDigest = `${factory.registry}/plugins/cache@${images['1'].digest}`;
+    await inventory({ 2: images['2'] }, { [byDigest]: images['1'].digest });
+    expect(await unused()).toEqual(['2']);
+  });
+
+  it('stays when only an index in use leads to the digest', async () => {
+    factory.target.putImage(repository, '4', indexOf([images['1']]));
+    expect(await unused()).toEqual(['2']);
+  });
+});
+
+describe('the versions one can go back to', () => {
+  it('are what the last runs that wrote found, and what they wrote', async () => {
+    await inventory(images);
+    await ran('b-older', '2026-01-01T00:00:00Z', { a: copyOf('1') }, [copyOf('2')]);
+    await ran('a-newer', '2026-01-02T00:00:00Z', { a: copyOf('2') }, [copyOf('3'), null]);
+    expect(await unused({}, 1)).toEqual(['1', '4']);
+    expect(await unused({}, 2)).toEqual(['4']);
+  });
+
+  it('are those of every account that shares the state', async () => {
+    await ran('mine', '2026-01-02T00:00:00Z', { a: copyOf('2') });
+    await ran('theirs', '2026-01-01T00:00:00Z', { a: copyOf('1') }, [], 'another');
+    expect(await unused({}, 1)).toEqual([]);
+  });
+
+  it('are known of a run that ended before it wrote down its changes, too', async () => {
+    await ran('stopped', '2026-01-02T00:00:00Z', { a: copyOf('2') }, undefined);
+    expect(await unused({}, 1)).toEqual(['1']);
+  });
+});
