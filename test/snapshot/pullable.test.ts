@@ -8,7 +8,7 @@ import { checkPullable } from '../../functions/snapshot/pullable.ts';
 import { storedImage } from '../oci/stored-images.ts';
 import { type Factory, startFactory } from '../tasks/factory.ts';
 
-const startedAt = '2026-01-01T00:00:00.000Z';
+const startedAt = new Date().toISOString();
 const name = 'plugins/cache:1';
 const image = storedImage([Buffer.from('cache')]);
 const digest = image.digest as Digest;
