@@ -11,7 +11,7 @@ export interface GateEvent {
   copies: CopyOutcome[][];
 }
 
-export interface CopyOutcome {
+interface CopyOutcome {
   image: number;
   status: string;
   error?: WorkflowError;

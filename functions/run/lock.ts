@@ -29,6 +29,8 @@ interface ProcessIdentity {
 export interface LockOptions {
   /** How long to wait for a run that has the lock, in milliseconds. Default: not at all. */
   waitMs?: number;
+  /** How often to ask while waiting, in milliseconds. Default: every second. */
+  pollMs?: number;
   /** Given when a run is one process: the lock of one that was killed is taken at once. */
   process?: { identity: ProcessIdentity; isGone: (other: ProcessIdentity) => boolean };
 }
@@ -37,7 +39,6 @@ export interface LockOptions {
 const lifeMs = 30 * 60_000;
 /** Nor is a lock written more often than that. */
 export const renewalMs = 5 * 60_000;
-const pollMs = 1_000;
 
 /** What came of asking for the lock. */
 export interface LockOutcome {
@@ -59,7 +60,8 @@ export async function takeLock(
 ): Promise<LockOutcome> {
   // Noted first: releasing what was not taken does no harm.
   await runtime.run(run.runId).lock.put({ accountId });
-  const { waitMs = 0 } = runtime.lock;
+  // Survives mutation: nobody feels a millisecond more in a second.
+  const { waitMs = 0, pollMs = 1_000 } = runtime.lock;
   for (let waited = 0; ; waited += pollMs) {
     const outcome = await tryToTake(run, accountId, runtime);
     if (!outcome.holder || waited >= waitMs) return outcome;
@@ -120,7 +122,8 @@ async function renew(runId: string, runtime: Runtime, waitSeconds: number) {
         return undefined;
       const { renewedAt, expiresAt } = term(now, waitSeconds);
       // Another task of the run may have to wait for longer.
-      return { ...lock, renewedAt, expiresAt: expiresAt > lock.expiresAt ? expiresAt : lock.expiresAt };
+      const latest = Math.max(Date.parse(expiresAt), Date.parse(lock.expiresAt));
+      return { ...lock, renewedAt, expiresAt: new Date(latest).toISOString() };
     });
   }
   return { accountId: noted?.accountId, lock: found };

@@ -1,134 +1,170 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { type CopyOutcome, gate } from '../../functions/gate/gate.ts';
-import type { FieldChange, KeptField, Plan, PlannedImage, ScanResult } from '../../functions/run/documents.ts';
-import { type Factory, startFactory } from './factory.ts';
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import { gate, type GateEvent } from '../../functions/gate/gate.ts';
+import { digestOf } from '../../functions/oci/digest.ts';
+import type { CopyResult, FieldChange, Plan, PlannedImage, ScanResult } from '../../functions/run/documents.ts';
+import { change, planOf, runId, setStage, type Stage } from './stage.ts';
 
-const scope = { module: 'ci', infrastructureType: 'K8' } as const;
-const change = (field: string, image?: string): FieldChange => ({
-  ...scope,
-  field,
-  from: 'old',
-  to: image === undefined ? null : `reg.example/m/${image}`,
-  ...(image !== undefined && { image }),
+let stage: Stage;
+beforeEach(() => {
+  stage = setStage();
 });
-const image = (name: string, status: PlannedImage['status'] = 'current'): PlannedImage => ({
+
+const digest = digestOf(new Uint8Array());
+const image = (name: string, status: PlannedImage['status'], more: Partial<PlannedImage> = {}): PlannedImage => ({
   image: name,
-  target: `reg.example/m/${name}`,
+  target: `registry.example/mirror/${name}`,
   status,
+  ...more,
 });
+const copied: CopyResult = { status: 'copied', bytesTransferred: 7, bytesSkipped: 0 };
+const refused: CopyResult = {
+  status: 'failed',
+  bytesTransferred: 0,
+  bytesSkipped: 0,
+  error: { name: 'PushRefused', message: 'quota exceeded', hint: 'Raise it.' },
+};
+/** The three kinds of images, and a field for each. */
+const kinds = [image('current:1', 'current'), image('copied:1', 'copy'), image('failed:1', 'failed')];
+const fields = (...names: string[]): FieldChange[] =>
+  names.map((name) => change(`${name}Tag`, `registry.example/mirror/${name}:1`, { image: `${name}:1` }));
 
-let factory: Factory;
-beforeEach(async () => {
-  factory = await startFactory();
-});
-afterEach(() => factory.close());
-
-/** What the gate decides about a plan, with scans by image where they are asked for. */
-async function decide(
-  plan: Partial<Plan>,
-  scans?: Record<string, ScanResult['status']>,
-  copies: CopyOutcome[][] = [],
-): Promise<{ route: string; changed: string[]; held: KeptField[] }> {
-  return factory.task(async (_, run) => {
-    const documents = run.runtime.run('run-1');
-    await documents.plan.put({
-      runId: 'run-1',
-      action: 'sync',
-      startedAt: new Date().toISOString(),
-      registry: { registry: 'reg.example', prefix: 'm' },
-      modifyDefault: true,
-      onPartialFailure: 'update-succeeded',
-      referrers: 'off',
-      prune: false,
-      images: [],
-      changes: [],
-      kept: [],
-      unused: [],
-      warnings: [],
-      ...(scans && { scan: { failOn: 'CRITICAL', allow: [], deadlineMinutes: 30 } }),
-      ...plan,
-    });
-    if (scans)
-      await documents.scans.put({
-        startedAt: new Date().toISOString(),
-        calls: 0,
-        warnings: [],
-        images: Object.entries(scans).map(([name, status]) => ({
-          image: name,
-          target: `reg.example/m/${name}`,
-          digest: `sha256:${'a'.repeat(64)}`,
-          result: { status },
-        })),
-      } as never);
-    const { route } = await gate({ runId: 'run-1', copies }, run);
-    const { changes, held } = await documents.changes.get();
-    return { route, changed: changes.map(({ field }) => field), held };
-  }, {});
+async function decide(plan: Partial<Plan>, results: Record<number, CopyResult> = {}, copies: GateEvent['copies'] = []) {
+  await stage.documents.plan.put(planOf(plan));
+  for (const [index, result] of Object.entries(results)) await stage.documents.copyResult(Number(index)).put(result);
+  const { route } = await gate({ runId, copies }, { runtime: stage.runtime, signal: undefined });
+  const { changes, held } = await stage.documents.changes.get();
+  return { route, changes: changes.map(({ field }) => field), held: held.map(({ reason }) => reason) };
 }
 
-describe('the gate after scans', () => {
-  const images = [image('a:1'), image('b:1'), image('c:1', 'failed')];
-  const changes = [change('a', 'a:1'), change('b', 'b:1'), change('c', 'c:1'), change('gone')];
-
-  it('switches what passed, holds back what did not, and takes overrides without an image away', async () => {
-    const { route, changed, held } = await decide({ images, changes }, { 'a:1': 'passed', 'b:1': 'failed' });
-    expect(route).toBe('configure');
-    expect(changed).toEqual(['a', 'gone']);
-    expect(held.map(({ field, reason }) => `${field}: ${reason}`)).toEqual([
-      'b: b:1 did not pass its scan',
-      'c: c:1 could not be copied',
-    ]);
-  });
-
-  it('holds back an image that nobody scanned, and one whose scan is pending', async () => {
-    const { changed } = await decide({ images, changes: changes.slice(0, 2) }, { 'a:1': 'pending' });
-    expect(changed).toEqual([]);
-  });
-
-  it('says of an image that was not copied that it was not copied, though its scan passed', async () => {
-    const { held } = await decide({ images, changes: changes.slice(2, 3) }, { 'c:1': 'passed' });
-    expect(held.map(({ reason }) => reason)).toEqual(['c:1 could not be copied']);
-  });
-
-  it('lets nothing through when one failed and the others are to wait for it', async () => {
-    const plan = { images, changes: changes.slice(0, 2), onPartialFailure: 'abort' } as const;
-    await expect(decide(plan, { 'a:1': 'passed', 'b:1': 'failed' })).rejects.toMatchObject({
-      name: 'ImagesFailed',
-      message: '1 of 3 images could not be copied: c:1; 1 of 3 images did not pass its scan: b:1',
+describe('the gate', () => {
+  it('switches everything when all images are there or were copied', async () => {
+    const plan = { images: kinds.slice(0, 2), changes: fields('current', 'copied') };
+    expect(await decide(plan, { 1: copied }, [[{ image: 1, status: 'copied' }]])).toEqual({
+      route: 'configure',
+      changes: ['currentTag', 'copiedTag'],
+      held: [],
     });
   });
-});
 
-describe('the gate after copies', () => {
-  const images = [image('a:1', 'copy'), image('b:1', 'copy')];
-  const changes = [change('a', 'a:1'), change('b', 'b:1')];
+  it.each<[string, Partial<Plan>, string]>([
+    ['a single change', { changes: fields('current') }, 'configure'],
+    ['nothing to change', { changes: [] }, 'verify'],
+    ['a run that does not modify the account', { changes: fields('current'), modifyDefault: false }, 'verify'],
+  ])('goes on where it must with %s', async (_, plan, route) => {
+    expect((await decide({ images: kinds.slice(0, 1), ...plan })).route).toBe(route);
+  });
 
-  it('reports a copy whose function died by the name of its error', async () => {
-    const dead = { image: 1, status: 'failed', error: { Error: 'Sandbox.Timedout' } };
-    await expect(decide({ images, changes, onPartialFailure: 'abort' }, undefined, [[dead]])).rejects.toThrow();
-    expect(await factory.document('runs/run-1/images/1.json')).toMatchObject({
+  it.each<[string, PlannedImage[], Record<number, CopyResult>]>([
+    ['an image that no source has', [image('lost:1', 'failed')], {}],
+    ['a copy that failed', [image('lost:1', 'copy')], { 0: refused }],
+    ['a copy that left no result', [image('lost:1', 'copy')], {}],
+  ])('switches nothing because of %s', async (_, images, results) => {
+    const plan = { images: [...images, image('current:1', 'current')], changes: fields('lost', 'current') };
+    await expect(decide(plan, results)).rejects.toMatchObject({
+      name: 'ImagesFailed',
+      message: '1 of 2 images could not be copied: lost:1',
+    });
+    expect(await stage.documents.changes.find()).toBeUndefined();
+  });
+
+  it('with update-succeeded holds back what failed, and switches the rest', async () => {
+    const plan = { images: kinds, changes: fields('current', 'copied', 'failed') };
+    expect(await decide({ ...plan, onPartialFailure: 'update-succeeded' }, { 1: refused })).toEqual({
+      route: 'configure',
+      changes: ['currentTag'],
+      held: ['copied:1 could not be copied', 'failed:1 could not be copied'],
+    });
+  });
+
+  it('lets nothing fail because of an image that nothing is switched to', async () => {
+    const images = [image('failed:1', 'failed', { held: true }), image('current:1', 'current')];
+    expect((await decide({ images, changes: fields('current') })).route).toBe('configure');
+  });
+
+  it('writes the end of a copy that crashed where its result should be', async () => {
+    const crash = { Error: 'Runtime.ExitError', Cause: '{"errorMessage":"signal: killed"}' };
+    const copies = [[{ image: 1, status: 'copied' }], [{ image: 0, status: 'failed', error: crash }]];
+    const plan = { images: [image('lost:1', 'copy'), image('copied:1', 'copy')], changes: fields('lost', 'copied') };
+    await expect(decide(plan, { 1: copied }, copies)).rejects.toMatchObject({
+      message: '1 of 2 images could not be copied: lost:1',
+    });
+    expect(await stage.documents.copyResult(0).get()).toMatchObject({
       status: 'failed',
       bytesTransferred: 0,
       bytesSkipped: 0,
-      error: { name: 'FunctionCrashed', message: expect.stringContaining('time limit') },
+      error: { name: 'FunctionCrashed', message: expect.stringContaining('signal: killed') },
     });
+    expect(await stage.documents.copyResult(1).get()).toEqual(copied);
   });
 
-  it('switches nothing where Harness is to be left as it is, or nothing is left to switch', async () => {
-    const current = [image('a:1')];
-    const one = changes.slice(0, 1);
-    expect((await decide({ images: current, changes: one, modifyDefault: false })).route).toBe('verify');
-    expect((await decide({ images: current, changes: [] })).route).toBe('verify');
-    expect((await decide({ images: current, changes: one })).route).toBe('configure');
+  it('writes that a result is missing where it should be', async () => {
+    await expect(decide({ images: [image('lost:1', 'copy')], changes: fields('lost') })).rejects.toThrow('lost:1');
+    expect(await stage.documents.copyResult(0).get()).toMatchObject({
+      status: 'failed',
+      error: { name: 'StoreFailed', message: expect.stringContaining('result of copying lost:1 is missing') },
+    });
   });
 
   it.each([
-    [5, 'a0, a1, a2, a3, a4'],
-    [6, 'a0, a1, a2, a3, a4 and 1 more'],
-  ])('names five of the images that failed, of %i', async (count, names) => {
-    const failed = Array.from({ length: count }, (_, n) => image(`a${n}`, 'failed'));
-    await expect(decide({ images: failed, onPartialFailure: 'abort' })).rejects.toMatchObject({
-      message: `${count} of ${count} images could not be copied: ${names}`,
+    [5, 'a:0, a:1, a:2, a:3, a:4'],
+    [6, 'a:0, a:1, a:2, a:3, a:4 and 1 more'],
+    [7, 'a:0, a:1, a:2, a:3, a:4 and 2 more'],
+  ])('names five images of %i that failed', async (count, names) => {
+    const images = Array.from({ length: count }, (_, n) => image(`a:${n}`, 'failed'));
+    await expect(decide({ images })).rejects.toThrow(
+      expect.objectContaining({ message: `${count} of ${count} images could not be copied: ${names}` }),
+    );
+  });
+});
+
+describe('the gate of a run that waits for scans', () => {
+  const scan = { failOn: 'CRITICAL' as const, allow: [], deadlineMinutes: 60 };
+
+  async function scanned(results: Record<string, ScanResult['status']>): Promise<void> {
+    const images = Object.entries(results).map(([name, status]) => ({
+      image: name,
+      target: `registry.example/mirror/${name}`,
+      digest,
+      result: { status },
+    }));
+    await stage.documents.scans.put({ startedAt: '2026-01-01T00:00:00.000Z', images, calls: 0, warnings: [] });
+  }
+
+  it('switches to images that passed, and holds back those that failed or are not scanned yet', async () => {
+    await scanned({ 'passed:1': 'passed', 'vulnerable:1': 'failed', 'late:1': 'pending' });
+    const names = ['passed', 'vulnerable', 'late', 'unknown'];
+    const images = names.map((name) => image(`${name}:1`, 'current'));
+    const plan = { images, changes: fields(...names), scan, onPartialFailure: 'update-succeeded' as const };
+    expect(await decide(plan)).toEqual({
+      route: 'configure',
+      changes: ['passedTag'],
+      held: ['vulnerable:1', 'late:1', 'unknown:1'].map((name) => `${name} did not pass its scan`),
     });
+  });
+
+  it('switches nothing when no scan was made', async () => {
+    await expect(decide({ images: kinds.slice(0, 1), changes: fields('current'), scan })).rejects.toThrow(
+      '1 of 1 images did not pass its scan: current:1',
+    );
+  });
+
+  it('says of an image that could not be copied just that', async () => {
+    await scanned({ 'vulnerable:1': 'failed', 'failed:1': 'passed' });
+    const images = [image('failed:1', 'failed'), image('vulnerable:1', 'current')];
+    await expect(decide({ images, changes: fields('failed', 'vulnerable'), scan })).rejects.toThrow(
+      expect.objectContaining({
+        message: '1 of 2 images could not be copied: failed:1; 1 of 2 images did not pass its scan: vulnerable:1',
+      }),
+    );
+  });
+
+  it('removes an override, for which no image must be there', async () => {
+    await scanned({});
+    expect(await decide({ changes: [change('goneTag', null)], scan })).toMatchObject({ changes: ['goneTag'] });
+  });
+
+  it('does not look at scans when none are waited for', async () => {
+    await scanned({ 'current:1': 'failed' });
+    expect((await decide({ images: kinds.slice(0, 1), changes: fields('current') })).route).toBe('configure');
   });
 });

@@ -1,0 +1,103 @@
+import { anonymous } from '../../functions/oci/auth/credentials.ts';
+import type { FieldChange, Plan } from '../../functions/run/documents.ts';
+import type { RunDocuments } from '../../functions/run/run-documents.ts';
+import { Runtime, type RuntimeParts } from '../../functions/runtime.ts';
+import { parseConfiguration } from '../../functions/settings/configuration.ts';
+import { type EmbeddedHarnessApi, startHarnessApi } from '../../infra/local/embedded/harness-api/server.ts';
+import type { Images } from '../../infra/local/embedded/harness-api/state.ts';
+import { MemoryStore } from '../run/memory-store.ts';
+
+export const runId = 'run-1';
+export const accountId = 'embedded';
+
+/** A run's documents in memory, without registries and, at first, without Harness: for tests of one task alone. */
+export interface Stage {
+  runtime: Runtime;
+  store: MemoryStore;
+  documents: RunDocuments;
+  /** What the task said meanwhile. */
+  notes: string[];
+}
+
+export function setStage(parts: Partial<RuntimeParts> = {}, environment = {}): Stage {
+  const store = new MemoryStore();
+  const notes: string[] = [];
+  const configuration = parseConfiguration({
+    HARNESS_API_KEY: `sat.${accountId}.id.secret`,
+    REGISTRY_NAME: 'registry.example/mirror',
+    ...environment,
+  });
+  const runtime = new Runtime({
+    configuration,
+    store,
+    harnessApiKey: async () => configuration.harnessApiKey ?? '',
+    credentials: anonymous,
+    repositories: { ensure: async () => undefined, deleteImages: async () => false },
+    retry: { attempts: 1, baseMs: 1, maxMs: 1 },
+    readBackPausesMs: [1, 1],
+    onProgress: (event) => void (event.kind === 'note' && notes.push(event.message)),
+    ...parts,
+  });
+  return { runtime, store, documents: runtime.run(runId), notes };
+}
+
+/** A stage with the embedded Harness API behind it. */
+export interface HarnessStage extends Stage {
+  harness: EmbeddedHarnessApi;
+  /** The stored overrides of a scope, to be changed at will. */
+  overrides(module?: 'ci' | 'iacm' | 'idp', infra?: 'K8' | 'VM'): Images;
+  /** Requests since the last call, as `reads ci K8` or `writes ci K8 field…`. */
+  requests(): string[];
+  close(): Promise<void>;
+}
+
+export async function setHarnessStage(parts: Partial<RuntimeParts> = {}): Promise<HarnessStage> {
+  const fields = { addonTag: 'harness/ci-addon:1', gitCloneTag: 'harness/drone-git:1', cacheS3Tag: 'plugins/cache:1' };
+  const harness = await startHarnessApi({
+    defaults: { ci: { K8: { ...fields }, VM: { ...fields } }, idp: { K8: { ...fields } } },
+  });
+  const stage = setStage(parts, { HARNESS_URL: harness.url, HARNESS_API_KEY: harness.apiKey });
+  return {
+    ...stage,
+    harness,
+    overrides(module = 'ci', infra = 'K8') {
+      const account = harness.state[harness.accountId];
+      if (!account) throw new TypeError('no account');
+      return account[module][infra];
+    },
+    requests: () =>
+      harness.requests.splice(0).map(({ method, path, query, body }) => {
+        const scope = `${path.split('/')[2]} ${query['infra']}`;
+        if (method === 'GET') return `reads ${scope}`;
+        return `writes ${scope} ${(body as { field: string }[]).map(({ field }) => field).join(' ')}`;
+      }),
+    close: async () => {
+      await stage.runtime.close();
+      await harness.close();
+    },
+  };
+}
+
+/** A change in `ci K8`, unless it says otherwise. */
+export function change(field: string, to: string | null, more: Partial<FieldChange> = {}): FieldChange {
+  return { module: 'ci', infrastructureType: 'K8', field, from: null, to, ...more };
+}
+
+export function planOf(more: Partial<Plan> = {}): Plan {
+  return {
+    runId,
+    action: 'sync',
+    startedAt: '2026-01-01T00:00:00.000Z',
+    registry: { registry: 'registry.example', prefix: 'mirror' },
+    modifyDefault: true,
+    onPartialFailure: 'abort',
+    referrers: 'off',
+    prune: false,
+    images: [],
+    changes: [],
+    kept: [],
+    unused: [],
+    warnings: [],
+    ...more,
+  };
+}
