@@ -127,9 +127,7 @@ async function putBackScope(
     to: ownValue(scope.overrides, change.field) ?? null,
   });
   const isWritten = () => attempt.written.some((known) => isSameScope(known, scope));
-  let failed = false;
   const note = (error: unknown) => {
-    failed = true;
     if (attempt.cause !== undefined && !isLockLost(error)) return;
     attempt.cause = error;
     attempt.reason = FactoryError.from(error).message;
@@ -147,15 +145,16 @@ async function putBackScope(
     note(error);
   }
   const wanted = checked.map(asBefore);
+  let look: typeof compareOverrides = waitForAgreement;
   try {
     await writeOverrides(runId, undo.map(asBefore), run);
-    failed = false;
     if (!isWritten()) attempt.written.push({ module: scope.module, infrastructureType: scope.infrastructureType });
   } catch (error) {
     note(error);
+    // What was not written is not waited for.
+    look = compareOverrides;
   }
   try {
-    const look = failed ? compareOverrides : waitForAgreement;
     attempt.left.push(...(await look(wanted, runtime, signal)).map(describeDifference));
   } catch (error) {
     note(error);

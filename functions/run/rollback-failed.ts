@@ -14,11 +14,14 @@ export function rollbackFailed(
   cause?: unknown,
 ): FactoryError {
   const why = reason === '' ? '' : ` (${reason})`;
-  const what =
-    left.length > 0 && left.every((field) => field.includes(unchecked))
-      ? 'the old values of these fields were written, not checked'
-      : 'these fields could not be put back';
-  return new FactoryError('RollbackFailed', `${what}${why}: ${left.join('; ')}`, {
+  const what = left.every((field) => field.includes(unchecked))
+    ? 'the old values of these fields were written, not checked'
+    : 'these fields could not be put back';
+  const message =
+    left.length === 0
+      ? `every field was put back, but may have changed since${why}`
+      : `${what}${why}: ${left.join('; ')}`;
+  return new FactoryError('RollbackFailed', message, {
     hint: `When Harness answers again, ${place.restore(run.runId)}. The snapshot is ${run.snapshot.location}.`,
     cause,
   });
