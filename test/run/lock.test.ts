@@ -108,25 +108,32 @@ describe('the lock of an account', () => {
 });
 
 describe('a run that waits for the lock', () => {
+  /** Counts how often somebody looks at the lock, and does something before each look. */
+  function watchLooks(before = async () => {}): () => number {
+    let looks = 0;
+    const update = stage.store.update.bind(stage.store);
+    stage.store.update = async (...args) => {
+      looks++;
+      await before();
+      return update(...args);
+    };
+    return () => looks;
+  }
+
   it('is told at once without leave to wait', async () => {
     await take('first');
-    let looks = 0;
-    const { update } = stage.store;
-    stage.store.update = async (...args) => (looks++, update.apply(stage.store, args));
+    const looks = watchLooks();
     await take('second');
-    expect([looks, stage.notes]).toEqual([1, []]);
+    expect([looks(), stage.notes]).toEqual([1, []]);
   });
 
   it('says once that it waits and for whom, and takes the lock as soon as it is given back', async () => {
     await take('first');
-    let looks = 0;
-    const { update } = stage.store;
-    stage.store.update = async (...args) => {
-      if (++looks === 3) await stage.store.put(`locks/${accountId}.json`, Buffer.from('null'));
-      return update.apply(stage.store, args);
-    };
+    const looks = watchLooks(async () => {
+      if (looks() === 3) await stage.store.put(`locks/${accountId}.json`, Buffer.from('null'));
+    });
     expect(await take('second', [], { waitMs: 1_000 * minute, pollMs: 1 })).toEqual({});
-    expect(looks).toBe(3);
+    expect(looks()).toBe(3);
     expect(stage.notes).toEqual([
       `run first (sync) is at work on this account since ${at(0)}; its lock expires at ${at(life)} unless renewed: waiting for it`,
     ]);
@@ -134,11 +141,9 @@ describe('a run that waits for the lock', () => {
 
   it('looks a last time when its time is over', async () => {
     await take('first');
-    let looks = 0;
-    const { update } = stage.store;
-    stage.store.update = async (...args) => (looks++, update.apply(stage.store, args));
+    const looks = watchLooks();
     expect(await take('second', [], { waitMs: 4, pollMs: 2 })).toHaveProperty('holder');
-    expect([looks, stage.notes.length]).toEqual([3, 1]);
+    expect([looks(), stage.notes.length]).toEqual([3, 1]);
   });
 });
 

@@ -257,11 +257,11 @@ describe('a rollback that did not succeed yet', () => {
 
   it('names what failed when it was the last reading', async () => {
     await switched();
-    const { put } = stage.store;
+    const put = stage.store.put.bind(stage.store);
     // The note after the write.
     stage.store.put = async (key, body) => {
       if (key.endsWith('/writes.json') && stage.overrides()['gitCloneTag'] === 'git:1') fail(reads, 503, 9);
-      await put.call(stage.store, key, body);
+      await put(key, body);
     };
     await expect(attempt()).rejects.toThrow('cannot read the overrides of ci/K8');
   });
@@ -339,7 +339,7 @@ describe('a rollback of a run that was stopped', () => {
   /** The run that was stopped has the documents, and another one its lock. */
   async function stopped(since?: string): Promise<void> {
     await switched({ writes: { begun: [k8], ...(since !== undefined && { since }) } });
-    for (const [key, body] of [...stage.store.objects])
+    for (const [key, body] of stage.store.objects)
       if (key.startsWith(`runs/${runId}/`) && !key.endsWith('/lock.json')) {
         stage.store.objects.delete(key);
         stage.store.objects.set(key.replace(runId, 'stopped'), body);
