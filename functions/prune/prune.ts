@@ -2,9 +2,8 @@ import { FactoryError } from '../errors.ts';
 import type { Digest } from '../oci/digest.ts';
 import { digestsBelow } from '../oci/manifest-graph.ts';
 import { deleteManifest, deleteTag, putManifest, type Repository, resolveTag } from '../oci/manifests.ts';
-import { parseImageName, type Reference } from '../oci/reference.ts';
+import { parseImageName } from '../oci/reference.ts';
 import { readTags } from '../oci/tags.ts';
-import { repositoryOf } from '../run/images.ts';
 import { imagesNamed, manifestOf, namesOf, plannedImages, protectedDigests } from '../run/images-in-use.ts';
 import { changeInventory, readInventory } from '../run/inventory.ts';
 import { holdLock } from '../run/lock.ts';
@@ -21,7 +20,6 @@ export async function prune({ runId }: { runId: string }, { runtime, signal }: T
   const documents = runtime.run(runId);
   const plan = await documents.plan.get();
   if (plan.unused.length === 0) return { deleted: 0 };
-  await holdLock(runId, runtime);
   // Looked at again: the plan may be hours old, and other accounts may use the same copies.
   const overrides = await overridesInUse([], runtime, signal);
   const used = [...(await plannedImages(plan, runtime)), ...imagesNamed(overrides, plan.registry)];
@@ -32,7 +30,7 @@ export async function prune({ runId }: { runId: string }, { runtime, signal }: T
   const byRepository = Map.groupBy(unused, ({ reference }) => parseImageName(reference).repository);
   for (const [name, copies] of byRepository) {
     await holdLock(runId, runtime);
-    const repository = repositoryOf(parseImageName(copies[0]?.reference ?? '') as Reference, runtime);
+    const repository = { registry: runtime.registry(plan.registry.registry), name };
     const decisions = await decide(repository, copies, inUse.get(name)?.all ?? new Set(), runtime, signal);
     for (const { copy, deletion } of decisions) {
       const outcome = await carryOut(repository, copy.digest, deletion, runtime, signal);

@@ -86,13 +86,13 @@ async function misresolvedImages(values: readonly string[], runtime: Runtime, si
   });
 }
 
-/** Of a run that wrote: what it wrote. Of `verify`: what is there. */
+/** Returns the values at our registry: of `verify` those that are there, of a run those that it wrote. */
 function overridesAtOurs({ action, changes, kept, registry }: Plan, results: readonly ConfigResult[] = []): string[] {
-  const written = results.flatMap(({ status, to }) => (status === 'rejected' ? [] : (to ?? [])));
-  const present = action === 'verify' ? [...kept.map(({ value }) => value), ...changes.map(({ from }) => from)] : [];
-  return [...new Set([...written, ...present])].filter(
-    (value) => value !== null && isOurs(value, registry),
-  ) as string[];
+  const values =
+    action === 'verify'
+      ? [...kept.map(({ value }) => value), ...changes.map(({ from }) => from)]
+      : results.flatMap(({ status, to }) => (status === 'rejected' ? [] : to));
+  return [...new Set(values)].filter((value) => value !== null && isOurs(value, registry)) as string[];
 }
 
 /** What the registry lacks, or holds under another digest than the official image's. */

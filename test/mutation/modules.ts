@@ -4,7 +4,7 @@
  */
 export const modules: Readonly<Record<string, readonly string[]>> = {
   'functions/plan/unused-images.ts': ['test/plan/unused-images'],
-  'functions/prune/prune.ts': ['test/prune/prune', 'test/tasks/prune.test'],
+  'functions/prune/prune.ts': ['test/prune/prune.test', 'test/tasks/prune.test'],
   'functions/prune/repository-deletions.ts': ['test/prune/repository-deletions'],
   'functions/gate/gate.ts': ['test/tasks/gate'],
   'functions/snapshot/pullable.ts': ['test/snapshot/pullable', 'test/tasks/pullable'],
