@@ -1,4 +1,5 @@
 import { FactoryError } from '../errors.ts';
+import type { Digest } from '../oci/digest.ts';
 import { inParallel } from '../oci/in-parallel.ts';
 import { loadImage } from '../oci/image.ts';
 import { resolveTag } from '../oci/manifests.ts';
@@ -32,7 +33,7 @@ export interface RepairSettings {
 }
 
 /** Images looked at together; the limits of the registry bound the requests. */
-const looksInFlight = 16;
+const looksInFlight = 16; // Survives mutation: the number of parallel requests decides the speed alone.
 
 export interface Repairs {
   /** Versions that overrides name, that no planned image stands behind, and that lack something. */
@@ -109,7 +110,7 @@ export async function planRepairs(
     const lacks = async () => [...missing, ...(await wholeness.missing(root, lookup))];
     const pieces = await lacks();
     noted.push({ reference: target, digest, whole: pieces.length === 0 });
-    if (pieces.length > 0) await planRepair(image, lacks, wholeness, settings, runtime, lookup);
+    if (pieces.length > 0) await planRepair(image, digest, lacks, wholeness, settings, runtime, lookup);
   }
 }
 
@@ -150,6 +151,7 @@ async function findHeld(
 /** Plans to copy what an image lacks from the first source that has all of it, whatever the tag leads to there by now. */
 async function planRepair(
   found: Found,
+  digest: Digest,
   lacks: () => Promise<readonly Piece[]>,
   wholeness: Wholeness,
   settings: RepairSettings,
@@ -157,8 +159,6 @@ async function planRepair(
   signal: AbortSignal,
 ): Promise<void> {
   const { planned } = found;
-  const { digest } = planned;
-  if (digest === undefined) return;
   planned.missing = await lacks();
   delete planned.present;
   const candidates = candidatesOf(parseImageName(planned.image), settings);

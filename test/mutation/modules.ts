@@ -9,7 +9,7 @@ export const modules: Readonly<Record<string, readonly string[]>> = {
   'functions/gate/gate.ts': ['test/tasks/gate'],
   'functions/snapshot/pullable.ts': ['test/snapshot/pullable', 'test/tasks/pullable'],
   'functions/run/wholeness.ts': ['test/run/wholeness', 'test/tasks/repairs'],
-  'functions/plan/repairs.ts': ['test/tasks/repairs'],
+  'functions/plan/repairs.ts': ['test/plan/planned-repairs', 'test/tasks/repairs'],
   'functions/snapshot/snapshot.ts': ['test/snapshot/snapshot', 'test/tasks/snapshot'],
   'functions/run/apply-changes.ts': ['test/run/apply-changes'],
   'functions/run/agreement.ts': ['test/run/agreement'],

@@ -154,10 +154,12 @@ describe('the tag of a copy whose digest is in use', () => {
 describe('the versions one can go back to', () => {
   it('are what the last runs that wrote found, and what they wrote', async () => {
     await inventory(images);
-    await ran('b-older', '2026-01-01T00:00:00Z', { a: copyOf('1') }, [copyOf('2')]);
-    await ran('a-newer', '2026-01-02T00:00:00Z', { a: copyOf('2') }, [copyOf('3'), null]);
+    await ran('a', '2026-01-02T00:00:00Z', { a: copyOf('1') }, [copyOf('2')]);
+    await ran('b', '2026-01-03T00:00:00Z', { a: copyOf('2') }, [copyOf('3'), null]);
+    await ran('c', '2026-01-01T00:00:00Z', { a: copyOf('4') });
     expect(await unused({}, 1)).toEqual(['1', '4']);
     expect(await unused({}, 2)).toEqual(['4']);
+    expect(await unused({}, 3)).toEqual([]);
   });
 
   it('are those of every account that shares the state', async () => {
