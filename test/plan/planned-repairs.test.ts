@@ -213,8 +213,13 @@ describe('a version that an override names and the run does not plan', () => {
     const { held } = await plan([], { inUse: [target('plugins/cache:1')] });
     expect(held.map(({ planned }) => planned)).toEqual([
       {
-        ...{ image: 'plugins/cache:1', target: target('plugins/cache:1'), held: true, digest, status: 'copy' },
-        ...{ missing: [lostBlob], source: `${factory.source.host}/plugins/cache:1` },
+        image: 'plugins/cache:1',
+        target: target('plugins/cache:1'),
+        held: true,
+        digest,
+        status: 'copy',
+        missing: [lostBlob],
+        source: `${factory.source.host}/plugins/cache:1`,
       },
     ]);
   });
