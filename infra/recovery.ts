@@ -1,9 +1,10 @@
 import { Stack } from 'aws-cdk-lib';
 import { EventField, Rule, RuleTargetInput } from 'aws-cdk-lib/aws-events';
 import { SfnStateMachine } from 'aws-cdk-lib/aws-events-targets';
-import { Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { Role } from 'aws-cdk-lib/aws-iam';
 import type { IStateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
+import { servicePrincipal } from './service-principal.ts';
 
 /** How the input of an execution begins that puts another one back. */
 const recoveryInput = '{"recover_run"';
@@ -25,15 +26,17 @@ export class Recovery extends Construct {
         detailType: ['Step Functions Execution Status Change'],
         detail: {
           stateMachineArn: [stateMachine.stateMachineArn],
-          // Events of a workflow that a key of the customer's encrypts have no input, and no error.
-          input: [{ 'anything-but': { prefix: recoveryInput } }, { exists: false }, null],
+          // Events of a workflow that a key of the customer's encrypts have no input, and no error. `anything-but` matches
+          // an input of null as well (localstack/localstack#13268), which CloudFormation lets no template name
+          // (aws-cloudformation/cloudformation-coverage-roadmap#1378).
+          input: [{ 'anything-but': { prefix: recoveryInput } }, { exists: false }],
           // A failure of the workflow's own has a report.
           $or: [{ status: ['ABORTED', 'TIMED_OUT'] }, { status: ['FAILED'], error: [{ prefix: 'States.' }] }],
         },
       },
     });
     const role = new Role(this, 'Role', {
-      assumedBy: new ServicePrincipal('events.amazonaws.com', {
+      assumedBy: servicePrincipal('events', {
         conditions: { StringEquals: { 'aws:SourceAccount': Stack.of(this).account } },
       }),
     });

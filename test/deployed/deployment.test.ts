@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Report } from '../../functions/run/documents.ts';
 import { imageStatuses, statuses } from '../tasks/factory.ts';
+import { pushSamples } from '../../infra/local/embedded/sample-images.ts';
 import { type Deployment, deploy } from './deployment.ts';
 import { askFunctionUrl } from './function-url.ts';
 
@@ -126,6 +127,190 @@ describe('the webhook, by its Function URL,', () => {
       expect(await ask('/runs', 'POST', {}, { authorization: `${authorization}x` })).toMatchObject({ status: 401 });
       expect(await ask('/runs/no-such-run', 'GET')).toMatchObject({ status: 404 });
       expect(await ask('/runs', 'POST', { action: 'everything' })).toMatchObject({ status: 400 });
+    },
+    runMs,
+  );
+});
+
+describe('what fails around a switch', () => {
+  const earlier = 'harness/ci-addon:1.18.20';
+  /** What was set before: a run that fails must leave it so. */
+  let before: Record<string, string>;
+  let run = 0;
+  let runId: string;
+
+  beforeAll(() => void pushSamples(factory.target, [`mirror/${earlier}`], { layerBytes: 300 }));
+  beforeEach(async () => {
+    factory.functions.heal();
+    factory.harness.quirks.failNext = [];
+    before = { addonTag: `${factory.registry}/${earlier}` };
+    factory.setOverrides(before);
+    runId = `failure-${++run}`;
+    await factory.notifications();
+  });
+  const always = Infinity;
+  const crash = { kind: 'dies-before', times: always } as const;
+
+  /** Runs a sync that fails, and returns its error and cause as the console shows them, with its report. */
+  async function failure(): Promise<{ error: string; cause: string; report: Report }> {
+    const { status, error = '', cause = '' } = await factory.run(runId, {});
+    expect(status).toBe('FAILED');
+    const report = (await factory.report(runId)) as Report;
+    expect(report).toMatchObject({ status: 'FAILED', error: { name: error } });
+    expect(cause).toContain(`runs/${runId}/report.json`);
+    expect(cause).toContain(report.error?.hint ?? 'no hint');
+    return { error, cause, report };
+  }
+
+  it(
+    'a verification that cannot be done undoes the switch',
+    async () => {
+      factory.functions.fail('verify', crash);
+      const { error, report } = await failure();
+      expect(error).toBe('FunctionCrashed');
+      expect(statuses(report)).toEqual(every('rolled-back'));
+      expect(factory.overrides()).toEqual(before);
+      expect(await factory.lock()).toBeNull();
+    },
+    runMs,
+  );
+
+  it.each([
+    ['is not ready, as in a VPC after weeks', { kind: 'not-run', code: 'ResourceNotReadyException', times: 2 }],
+    ['dies before it begins', { kind: 'dies-before' }],
+    ['dies when it has put everything back', { kind: 'dies-after' }],
+  ] as const)(
+    'a rollback whose function %s is done all the same',
+    async (_, fault) => {
+      factory.functions.fail('verify', crash);
+      factory.functions.fail('rollback', fault);
+      const { error, report } = await failure();
+      expect(error).toBe('FunctionCrashed');
+      expect(statuses(report)).toEqual(every('rolled-back'));
+      expect(factory.overrides()).toEqual(before);
+    },
+    runMs,
+  );
+
+  it(
+    'a rollback that cannot be done says which fields are left, and how to restore them',
+    async () => {
+      factory.functions.fail('verify', crash);
+      factory.functions.fail('rollback', { kind: 'not-run', code: 'ResourceNotReadyException', times: always });
+      const { error, cause } = await failure();
+      expect(error).toBe('RollbackFailed');
+      for (const field of Object.keys(fields)) expect(cause).toContain(field);
+      const [input = ''] = /\{"action":"restore".*?\}/.exec(cause) ?? [];
+      expect(JSON.parse(input)).toEqual({ action: 'restore', restore_run: runId });
+      expect(factory.overrides()).toEqual(switched);
+      factory.functions.heal();
+      expect(await factory.run(`${runId}-restore`, JSON.parse(input) as object)).toMatchObject({ status: 'SUCCEEDED' });
+      expect(factory.overrides()).toEqual(before);
+    },
+    runMs,
+  );
+
+  it(
+    'a Harness that goes away after the switch is waited for, and put back when it returns',
+    async () => {
+      const verifying = factory.functions.hold('verify');
+      const ended = factory.run(runId, {});
+      const held = await verifying;
+      expect(factory.overrides()).toEqual(switched);
+      factory.harness.quirks.failNext = [{ count: always, status: 503 }];
+      const rollbacks = () => factory.functions.calls.filter(({ task }) => task === 'rollback');
+      const already = rollbacks().length;
+      held.release();
+      await factory.functions.until(() => rollbacks().length >= already + 2);
+      expect(factory.overrides()).toEqual(switched);
+      expect(await factory.lock()).toMatchObject({ runId });
+      factory.harness.quirks.failNext = [];
+      expect(await ended).toMatchObject({ status: 'FAILED', error: 'HarnessUnreachable' });
+      expect(statuses((await factory.report(runId)) as Report)).toEqual(every('rolled-back'));
+      expect(factory.overrides()).toEqual(before);
+      expect(await factory.lock()).toBeNull();
+    },
+    runMs,
+  );
+
+  it.each([
+    ['dies once, its work done', { kind: 'dies-after' }],
+    ['is throttled', { kind: 'not-run', code: 'TooManyRequestsException', status: 429, times: 3 }],
+  ] as const)(
+    'a report whose function %s changes no outcome, and people are told once',
+    async (_, fault) => {
+      factory.functions.fail('report', fault);
+      await reportOf(runId, {});
+      expect(factory.overrides()).toEqual(switched);
+      expect(await factory.lock()).toBeNull();
+      expect(await factory.notifications()).toHaveLength(1);
+      expect(await factory.notifications()).toEqual([]);
+    },
+    runMs,
+  );
+
+  it(
+    'copies that Lambda throttles for a while arrive',
+    async () => {
+      for (const image of images) factory.target.storage.deleteRepository(`mirror/${image.replace(/:.*/, '')}`);
+      factory.functions.fail('copy', { kind: 'not-run', code: 'TooManyRequestsException', status: 429, times: 20 });
+      expect(imageStatuses(await reportOf(runId, {}))).toEqual(
+        Object.fromEntries(images.map((image) => [image, 'copied'])),
+      );
+      expect(factory.overrides()).toEqual(switched);
+    },
+    runMs,
+  );
+
+  it(
+    'copies that all crash, with more words than a state may hold, end in a report',
+    async () => {
+      const extra = Array.from({ length: 20 }, (_, index) => `plugins/extra-${index}:1`);
+      pushSamples(factory.source, extra, { layerBytes: 300 });
+      factory.functions.fail('copy', { ...crash, message: 'x'.repeat(16_000) });
+      const { status, error } = await factory.run(runId, { extra_images: extra });
+      expect({ status, error }).toEqual({ status: 'FAILED', error: 'ImagesFailed' });
+      const report = (await factory.report(runId)) as Report;
+      expect(report.images.filter((image) => image.error?.name === 'FunctionCrashed')).toHaveLength(extra.length);
+      expect(factory.overrides()).toEqual(before);
+      expect(await factory.lock()).toBeNull();
+    },
+    runMs,
+  );
+
+  it(
+    'a key that was corrected after a refusal is used by the functions that are warm',
+    async () => {
+      await factory.storeApiKey('sat.embedded.token.wrong');
+      factory.functions.heal();
+      await factory.functions.close();
+      const { error } = await failure();
+      expect(error).toBe('HarnessUnauthorized');
+      expect(factory.overrides()).toEqual(before);
+      await factory.storeApiKey(factory.harness.apiKey);
+      await reportOf(`${runId}-again`, {});
+      expect(factory.overrides()).toEqual(switched);
+    },
+    runMs,
+  );
+
+  it(
+    'an execution that is stopped while Harness is switched is put back by itself',
+    async () => {
+      const switching = factory.functions.hold('update-config', 'after');
+      const arn = await factory.start(runId, {});
+      const held = await switching;
+      expect(factory.overrides()).toEqual(switched);
+      const known = await factory.executions();
+      await factory.stop(arn);
+      // LocalStack, unlike AWS, says so only when the function that is at work has returned.
+      held.release();
+      expect(await factory.ended(arn)).toMatchObject({ status: 'ABORTED' });
+      expect(await factory.executionAfter(known)).toMatchObject({ input: JSON.stringify({ recover_run: runId }) });
+      expect(factory.overrides()).toEqual(before);
+      expect(await factory.lock()).toBeNull();
+      expect(await factory.report(runId)).toMatchObject({ runId, status: 'FAILED', error: { name: 'RunStopped' } });
+      expect(await factory.notifications()).toHaveLength(1);
     },
     runMs,
   );

@@ -15,11 +15,13 @@ import {
 import {
   DescribeExecutionCommand,
   type DescribeExecutionOutput,
+  ListExecutionsCommand,
   SFNClient,
   StartExecutionCommand,
+  StopExecutionCommand,
 } from '@aws-sdk/client-sfn';
 import { SNSClient, SubscribeCommand } from '@aws-sdk/client-sns';
-import { CreateQueueCommand, ReceiveMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
+import { CreateQueueCommand, DeleteMessageCommand, ReceiveMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
 import { S3ObjectStore } from '../../functions/aws/s3-object-store.ts';
 import type { Report } from '../../functions/run/documents.ts';
 import type { Lock } from '../../functions/run/lock.ts';
@@ -66,6 +68,12 @@ export interface Deployment {
   ended(executionArn: string): Promise<DescribeExecutionOutput>;
   /** Starts an execution, and waits for its end. */
   run(runId: string, input: object): Promise<DescribeExecutionOutput>;
+  /** Stops an execution, as somebody in the console does. */
+  stop(executionArn: string): Promise<void>;
+  /** The ARNs of all executions so far. */
+  executions(): Promise<string[]>;
+  /** Waits until something starts an execution that is not `known`, and for its end. */
+  executionAfter(known: readonly string[]): Promise<DescribeExecutionOutput>;
   /** The report document of a run; `undefined` when it has none. */
   report(runId: string): Promise<Report | undefined>;
   /** Who holds the lock of the Harness account; `null` when it is free. */
@@ -74,8 +82,8 @@ export interface Deployment {
   overrides(): Images;
   /** What the topic was told since the last call. */
   notifications(): Promise<{ subject: string; message: string }[]>;
-  /** Gives Harness its own images, as in an account that nothing was changed in. */
-  forget(): void;
+  /** Stores overrides in Harness, as somebody else. */
+  setOverrides(overrides: Images): void;
   /** The token that the deployment generated for its webhook. */
   webhookToken(): Promise<string>;
   /** Stores another API key. */
@@ -157,6 +165,11 @@ export async function deploy(images: Readonly<Images>): Promise<Deployment> {
     }
     throw new Error(`${executionArn} did not end within ${executionMs} ms`);
   };
+  const executions: Deployment['executions'] = async () => {
+    const command = new ListExecutionsCommand({ stateMachineArn: outputs.StateMachineArn });
+    const { executions: all = [] } = await sfn.send(command);
+    return all.map(({ executionArn = '' }) => executionArn);
+  };
   const whole = started.move();
   return {
     aws,
@@ -169,6 +182,17 @@ export async function deploy(images: Readonly<Images>): Promise<Deployment> {
     start,
     ended,
     run: async (runId, input) => ended(await start(runId, input)),
+    async stop(executionArn) {
+      await sfn.send(new StopExecutionCommand({ executionArn, error: 'Stopped', cause: 'by hand' }));
+    },
+    executions,
+    async executionAfter(known) {
+      for (const deadline = Date.now() + executionMs / 2; Date.now() < deadline; await sleep(pollMs)) {
+        const started = (await executions()).find((arn) => !known.includes(arn));
+        if (started !== undefined) return ended(started);
+      }
+      throw new Error(`nothing started an execution within ${executionMs / 2} ms`);
+    },
     report: (runId) => new RunDocuments(store, runId).report.find(),
     lock: () => getJson<Lock | null>(store, `locks/${harness.accountId}.json`),
     overrides: () => ({ ...harness.state[harness.accountId]?.ci.K8 }),
@@ -176,13 +200,14 @@ export async function deploy(images: Readonly<Images>): Promise<Deployment> {
       const { Messages = [] } = await sqs.send(
         new ReceiveMessageCommand({ QueueUrl, MaxNumberOfMessages: 10, WaitTimeSeconds: 1 }),
       );
+      for (const { ReceiptHandle } of Messages) await sqs.send(new DeleteMessageCommand({ QueueUrl, ReceiptHandle }));
       return Messages.map(({ Body = '' }) => JSON.parse(Body) as { Subject: string; Message: string }).map(
         ({ Subject: subject, Message: message }) => ({ subject, message }),
       );
     },
-    forget() {
+    setOverrides(values) {
       const stored = harness.state[harness.accountId];
-      if (stored) stored.ci.K8 = {};
+      if (stored) stored.ci.K8 = { ...values };
     },
     async webhookToken() {
       // LocalStack generates names with more dashes than AWS does, which the CDK takes for the end of the name.

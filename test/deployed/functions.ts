@@ -16,16 +16,17 @@ export interface Fault {
    * - `dies-after`: the process dies when the function has done its work, before it returns
    */
   kind: 'not-run' | 'dies-before' | 'dies-after';
-  /** With `not-run`: name and status of the error. */
+  /** With `not-run`: name and status of the error. Default: `ServiceException`, 502. */
   code?: string;
   status?: number;
+  /** What is said of the death of the process. */
+  message?: string;
   /** How many invocations meet it. Default: 1. */
   times?: number;
 }
 
 /** An invocation that waits. */
 export interface Held {
-  payload: unknown;
   release(): void;
 }
 
@@ -40,6 +41,7 @@ export class Functions {
   readonly #idle = new Map<string, Sandbox[]>();
   readonly #all = new Set<Sandbox>();
   readonly #faults = new Map<string, Fault>();
+  readonly #watchers = new Set<() => void>();
   readonly #holds = new Map<string, (held: Held) => void>();
 
   /** @param environment added to the environment of every function */
@@ -52,26 +54,40 @@ export class Functions {
     this.#faults.set(task, { times: 1, ...fault });
   }
 
-  /** Holds the next invocation of a task, and resolves when it has arrived. */
-  hold(task: string): Promise<Held> {
+  /** Takes back what was to go wrong. */
+  heal(): void {
+    this.#faults.clear();
+  }
+
+  /** Holds the next invocation of a task: before the function begins, or when it has done its work. Resolves then. */
+  hold(task: string, when: 'before' | 'after' = 'before'): Promise<Held> {
     const { promise, resolve } = Promise.withResolvers<Held>();
-    this.#holds.set(task, resolve);
+    this.#holds.set(`${when} ${task}`, resolve);
+    return promise;
+  }
+
+  /** Waits until the invocations so far are as `isSo` says. */
+  until(isSo: () => boolean): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const look = () => {
+      if (!isSo()) return;
+      this.#watchers.delete(look);
+      resolve();
+    };
+    this.#watchers.add(look);
+    look();
     return promise;
   }
 
   async invoke({ payload, ...options }: Call): Promise<Reply> {
     const task = options.environment['TASK'] ?? options.name;
-    const held = this.#holds.get(task);
-    if (held) {
-      this.#holds.delete(task);
-      const { promise, resolve } = Promise.withResolvers<void>();
-      held({ payload, release: resolve });
-      await promise;
-    }
+    await this.#wait(`before ${task}`);
     const reply = await this.#answer(task, { ...options, payload });
+    await this.#wait(`after ${task}`);
     const outcome =
       'result' in reply ? 'ok' : 'functionError' in reply ? reply.functionError.errorType : reply.serviceError.code;
     this.calls.push({ task, outcome });
+    for (const look of this.#watchers) look();
     return reply;
   }
 
@@ -83,6 +99,15 @@ export class Functions {
     await Promise.all(all.map((sandbox) => sandbox.close()));
   }
 
+  async #wait(moment: string): Promise<void> {
+    const held = this.#holds.get(moment);
+    if (!held) return;
+    this.#holds.delete(moment);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    held({ release: resolve });
+    await promise;
+  }
+
   async #answer(task: string, call: Call): Promise<Reply> {
     const fault = this.#takeFault(task);
     if (fault?.kind === 'not-run') {
@@ -90,7 +115,7 @@ export class Functions {
       return { serviceError: { code, message: 'injected', status } };
     }
     const died: Reply = {
-      functionError: { errorType: 'Runtime.ExitError', errorMessage: 'Runtime exited with error: signal: killed' },
+      functionError: { errorType: 'Runtime.ExitError', errorMessage: fault?.message ?? 'Runtime exited with error' },
     };
     if (fault?.kind === 'dies-before') return died;
     const { payload, ...options } = call;

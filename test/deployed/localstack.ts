@@ -18,7 +18,7 @@ export interface LocalStack {
 }
 
 /** How many times shorter the waits of an execution are than its definition says. */
-const faster = 200;
+const faster = 1_000;
 const pollMs = 200;
 const startMs = 120_000;
 /** How many characters of its log are kept, for the case that it does not start. */

@@ -25,7 +25,7 @@ describe('the rule for stopped runs', () => {
       'detail-type': ['Step Functions Execution Status Change'],
       detail: {
         stateMachineArn: [{ Ref: machine }],
-        input: [{ 'anything-but': { prefix: '{"recover_run"' } }, { exists: false }, null],
+        input: [{ 'anything-but': { prefix: '{"recover_run"' } }, { exists: false }],
         $or: [{ status: ['ABORTED', 'TIMED_OUT'] }, { status: ['FAILED'], error: [{ prefix: 'States.' }] }],
       },
     });

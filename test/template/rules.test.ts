@@ -17,6 +17,10 @@ describe.each(Object.entries(stacks))('the stack, %s,', (_, { stack }) => {
   });
 });
 
+it.each(Object.entries(stacks))('the template, %s, holds no null, which CloudFormation refuses', (_, { template }) => {
+  expect(JSON.stringify(template.toJSON())).not.toMatch(/[:[,]null[,\]}]/);
+});
+
 it('is judged by rules that do find what is wrong', () => {
   const { stack } = embed();
   new Bucket(stack, 'Careless');
