@@ -7,7 +7,8 @@ import { BlockList, isIP } from 'node:net';
  */
 export type Reach = 'public' | 'private' | 'loopback';
 
-const depth: Record<Reach, number> = { public: 0, private: 1, loopback: 2 };
+/** From the outside in. */
+const reaches: readonly Reach[] = ['public', 'private', 'loopback'];
 
 type Subnet = readonly [network: string, prefix: number];
 
@@ -101,7 +102,7 @@ export function reachOfAddress(address: string): Reach | undefined {
 /** Whether somebody who is as far away as `sender` may send us to the address. */
 export function mayReach(address: string, sender: Reach): boolean {
   const reach = reachOfAddress(address);
-  return reach !== undefined && depth[reach] <= depth[sender];
+  return reach !== undefined && reaches.indexOf(reach) <= reaches.indexOf(sender);
 }
 
 /** How far away a name with these addresses is: one public address makes it public, whatever else it claims. */
@@ -109,8 +110,8 @@ export function reachOfHost(addresses: readonly string[]): Reach {
   return outermost(addresses.map((address) => reachOfAddress(address) ?? 'public'));
 }
 
-export function outermost(reaches: readonly Reach[]): Reach {
-  return reaches.toSorted((a, b) => depth[a] - depth[b])[0] ?? 'public';
+export function outermost(some: readonly Reach[]): Reach {
+  return reaches.find((reach) => some.includes(reach)) ?? 'public';
 }
 
 /** Lists addresses, and those that NAT64 carries (RFC 6052). */

@@ -5,39 +5,88 @@ import { mayReach, outermost, type Reach, reachOfAddress, reachOfHost } from '..
 const senders: Reach[] = ['public', 'private', 'loopback'];
 
 describe('an address', () => {
-  it.each<[Reach | undefined, string[]]>([
-    ['loopback', ['127.0.0.1', '127.255.255.254', '::1', '::', '0.0.0.0', '0.255.255.255', '64:ff9b::127.0.0.1']],
-    [
-      'private',
-      ['10.0.0.1', '172.16.0.1', '172.31.255.255', '192.168.1.1', '100.64.0.1', '100.127.255.255', '169.254.1.1'],
-    ],
-    ['private', ['fc00::1', 'fdff::1', 'fe80::1', 'fe80::1%eth0', 'febf::1', 'fec0::1', '100::1', '2001:2::1']],
-    [
-      'private',
-      ['64:ff9b::10.0.0.1', '64:ff9b::a00:1', '192.0.2.1', '192.88.99.1', '2001:db8::1', '3fff::1', '5f00::1'],
-    ],
-    ['private', ['192.0.0.1', '198.18.0.1', '198.19.255.255', '198.51.100.1', '203.0.113.1', '169.254.42.41']],
-    [undefined, ['169.254.169.254', '169.254.170.2', '169.254.170.23', 'fd00:ec2::254', 'fd00:ec2::23']],
-    [undefined, ['169.254.42.42', '169.254.0.23', '100.100.100.200', '192.0.0.192', 'fd00:42::42', 'fd20:ce::254']],
-    [undefined, ['fe80::a9fe:a9fe', '::ffff:127.0.0.1', '::ffff:8.8.8.8', '::ffff:10.0.0.1', '::ffff:7f00:1']],
-    [undefined, ['::ffff:0:8.8.8.8', '::ffff:0:7f00:1', '64:ff9b:1::1', '64:ff9b:1:ffff::8.8.8.8', '240.0.0.1']],
-    [undefined, ['::ffff:169.254.169.254', '::ffff:a9fe:a9fe', '64:ff9b::169.254.169.254', '168.63.129.16']],
-    [
-      undefined,
-      ['224.0.0.1', '239.255.255.255', '255.255.255.255', 'ff02::1', '2002:7f00:1::', '::10.0.0.1', '2001::1'],
-    ],
-    ['public', ['8.8.8.8', '172.15.255.255', '172.32.0.1', '100.63.255.255', '100.128.0.1', '169.253.0.1']],
-    ['public', ['2606:4700::1', '2a00:1450::1', '64:ff9b::8.8.8.8', '64:ff9b:2::1', '2001:3::1', '2001:db9::1']],
-    ['public', ['1.0.0.0', '9.255.255.255', '11.0.0.0', '126.255.255.255', '128.0.0.0', '223.255.255.255']],
-    ['public', ['192.0.1.0', '192.0.3.0', '198.17.255.255', '198.20.0.0', '198.51.101.0', '203.0.112.255']],
-  ])('is %s: %j', (reach, addresses) => {
-    expect(addresses.map((address) => [address, reachOfAddress(address)])).toEqual(
-      addresses.map((address) => [address, reach]),
-    );
+  /** Each range with its first and last address, and the addresses next to it, which are public. */
+  const ranges: [Reach | undefined, first: string, last: string, ...outside: string[]][] = [
+    ['loopback', '0.0.0.0', '0.255.255.255', '1.0.0.0'],
+    ['loopback', '127.0.0.0', '127.255.255.255', '126.255.255.255', '128.0.0.0'],
+    ['private', '10.0.0.0', '10.255.255.255', '9.255.255.255', '11.0.0.0'],
+    ['private', '100.64.0.0', '100.127.255.255', '100.63.255.255', '100.128.0.0'],
+    ['private', '169.254.0.0', '169.254.255.255', '169.253.255.255', '169.255.0.0'],
+    ['private', '172.16.0.0', '172.31.255.255', '172.15.255.255', '172.32.0.0'],
+    ['private', '192.0.0.0', '192.0.0.255', '191.255.255.255', '192.0.1.0'],
+    ['private', '192.0.2.0', '192.0.2.255', '192.0.1.255', '192.0.3.0'],
+    ['private', '192.88.99.0', '192.88.99.255', '192.88.98.255', '192.88.100.0'],
+    ['private', '192.168.0.0', '192.168.255.255', '192.167.255.255', '192.169.0.0'],
+    ['private', '198.18.0.0', '198.19.255.255', '198.17.255.255', '198.20.0.0'],
+    ['private', '198.51.100.0', '198.51.100.255', '198.51.99.255', '198.51.101.0'],
+    ['private', '203.0.113.0', '203.0.113.255', '203.0.112.255', '203.0.114.0'],
+    [undefined, '224.0.0.0', '239.255.255.255', '223.255.255.255'],
+    [undefined, '240.0.0.0', '255.255.255.255'],
+    [undefined, '168.63.129.16', '168.63.129.16', '168.63.129.15', '168.63.129.17'],
+    ['loopback', '::', '::1'],
+    [undefined, '::2', '::255.255.255.255', '::1:0:0'],
+    [undefined, '::ffff:0.0.0.0', '::ffff:255.255.255.255', '::fffe:ffff:ffff', '::1:0:0:0'],
+    // A public IPv4 address in the upper half of those that are mapped.
+    [undefined, '::ffff:8.8.8.8', '::ffff:223.255.255.255'],
+    [undefined, '::ffff:0:0:0', '::ffff:0:ffff:ffff', '::fffe:ffff:ffff:ffff', '::ffff:1:0:0'],
+    [undefined, '64:ff9b:1::', `64:ff9b:1${all(5)}`, `64:ff9b:0${all(5)}`, '64:ff9b:2::'],
+    ['private', '100::', `100:0:0:0${all(4)}`, `ff${all(7)}`, '100:0:0:1::'],
+    [undefined, '2001::', `2001:0${all(6)}`, `2000${all(7)}`, '2001:1::'],
+    ['private', '2001:2::', `2001:2:0${all(5)}`, `2001:1${all(6)}`, '2001:2:1::'],
+    ['private', '2001:db8::', `2001:db8${all(6)}`, `2001:db7${all(6)}`, '2001:db9::'],
+    [undefined, '2002::', `2002${all(7)}`, `2001${all(7)}`, '2003::'],
+    ['private', '3fff::', `3fff:fff${all(6)}`, `3ffe${all(7)}`, '3fff:1000::'],
+    ['private', '5f00::', `5f00${all(7)}`, `5eff${all(7)}`, '5f01::'],
+    ['private', 'fc00::', `fdff${all(7)}`, `fbff${all(7)}`, 'fe00::'],
+    ['private', 'fe80::', `febf${all(7)}`, `fe7f${all(7)}`],
+    ['private', 'fec0::', `feff${all(7)}`],
+    [undefined, 'ff00::', `ffff${all(7)}`],
+  ];
+
+  /** The last groups of the last address of a range. */
+  function all(groups: number): string {
+    return ':ffff'.repeat(groups);
+  }
+
+  it.each(ranges)('is %s from %s to %s, and public beside that', (reach, first, last, ...outside) => {
+    expect([first, last].map(reachOfAddress)).toEqual([reach, reach]);
+    expect(outside.map(reachOfAddress)).toEqual(outside.map(() => 'public'));
+    if (!first.includes(':')) {
+      const carried = (address: string) => reachOfAddress(`64:ff9b::${address}`);
+      expect([first, last].map(carried)).toEqual([reach, reach]);
+      expect(outside.map(carried)).toEqual(outside.map(() => 'public'));
+    }
+  });
+
+  it.each([
+    ['169.254.169.254', '169.254.169.253', '169.254.169.255'],
+    ['169.254.170.2', '169.254.170.1', '169.254.170.3'],
+    ['169.254.170.23', '169.254.170.22', '169.254.170.24'],
+    ['169.254.42.42', '169.254.42.41', '169.254.42.43'],
+    ['169.254.0.23', '169.254.0.22', '169.254.0.24'],
+    ['100.100.100.200', '100.100.100.199', '100.100.100.201'],
+    ['192.0.0.192', '192.0.0.191', '192.0.0.193'],
+    ['fd00:ec2::254', 'fd00:ec2::253', 'fd00:ec2::255'],
+    ['fd00:ec2::23', 'fd00:ec2::22', 'fd00:ec2::24'],
+    ['fd20:ce::254', 'fd20:ce::253', 'fd20:ce::255'],
+    ['fd00:42::42', 'fd00:42::41', 'fd00:42::43'],
+    ['fe80::a9fe:a9fe', 'fe80::a9fe:a9fd', 'fe80::a9fe:a9ff'],
+  ])('of a metadata service is nobody’s: %s; those beside it are private', (address, ...beside) => {
+    expect(reachOfAddress(address)).toBeUndefined();
+    expect(beside.map(reachOfAddress)).toEqual(['private', 'private']);
+  });
+
+  it.each<[Reach, string]>([
+    ['private', 'fe80::1%eth0'],
+    ['public', '2606:4700::1'],
+    ['public', '64:ff9b::808:808'],
+    ['private', '64:ff9b::a00:1'],
+  ])('is %s: %s', (reach, address) => {
+    expect(reachOfAddress(address)).toBe(reach);
   });
 
   it.each(['', 'localhost', '10.0.0', '10.0.0.1:80', '[::1]'])('is not %p', (text) => {
-    expect(() => reachOfAddress(text)).toThrow(TypeError);
+    expect(() => reachOfAddress(text)).toThrow(new TypeError(`${text} is not an IP address`));
   });
 
   it('is judged alike where NAT64 carries it, and nowhere where it hides as IPv6', () => {

@@ -24,6 +24,6 @@ export const modules: Readonly<Record<string, readonly string[]>> = {
   'functions/verify/verify.ts': ['test/tasks/verify', 'test/tasks/plan-and-verify'],
   'functions/webhook/webhook.ts': ['test/webhook'],
   'functions/webhook/tokens.ts': ['test/webhook'],
-  'functions/http/address-policy.ts': ['test/http/address-policy', 'test/http/network-policy', 'test/oci/redirects'],
+  'functions/http/address-policy.ts': ['test/http/address-policy'],
   'functions/oci/copy-blob.ts': ['test/oci/copy-blob', 'test/oci/repair'],
 };
