@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { redacted } from '../../functions/http/redact.ts';
 import { bearerToken, Tokens } from '../../functions/webhook/tokens.ts';
 
 const current = 'current-token-0123456789';
@@ -109,6 +110,15 @@ describe('tokens', () => {
         expect(await scene(JSON.stringify({ current: token })).accept(bearerToken(`Bearer ${token}`) ?? '')).toBe(true);
       }),
     );
+  });
+
+  it('says so when there is none', async () => {
+    await expect(scene('{}').accept(current)).rejects.toThrow('the secret of the webhook holds no token');
+  });
+
+  it('are shown nowhere once they are known', async () => {
+    await scene(JSON.stringify({ current: 'shown-nowhere-0123456789' })).accept('');
+    expect(redacted('Harness sent shown-nowhere-0123456789')).not.toContain('0123456789');
   });
 });
 

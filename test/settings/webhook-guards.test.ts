@@ -1,0 +1,96 @@
+import { describe, expect, it } from '@jest/globals';
+import { parseConfiguration } from '../../functions/settings/configuration.ts';
+import { parseExecutionInput } from '../../functions/settings/execution-input.ts';
+import { beyondTrust, type GuardedKey, guardedKeys } from '../../functions/settings/webhook-guards.ts';
+
+const digest = `sha256:${'a'.repeat(64)}`;
+
+/** The paths of what is refused. */
+function refused(
+  input: Record<string, unknown>,
+  registry = 'registry.example/mirror',
+  webhookAllow: GuardedKey[] = [],
+) {
+  const configuration = parseConfiguration({ HARNESS_API_KEY_SECRET: 'key', REGISTRY_NAME: registry });
+  const settings = parseExecutionInput(input, configuration);
+  return beyondTrust(input, settings, { ...configuration, webhookAllow });
+}
+
+describe('a key that a webhook may not set as it likes', () => {
+  const harmful: [GuardedKey, unknown, string][] = [
+    ['registry', 'evil.example/mirror', 'the registry of the deployment, or a prefix below it'],
+    ['source_registry', 'evil.example', 'nothing'],
+    ['source_registry', 'dockerhub', 'nothing'],
+    ['extra_images', ['plugins/cache:1', 'evil.example/x:1'], 'images without a registry'],
+    ['pins', { 'harness/ci-addon': '1', 'plugins/cache': digest }, 'tags'],
+    ['platforms', ['linux/s390x'], 'nothing'],
+    ['reset_scope', 'all', 'ours'],
+    ['prune', true, 'false'],
+  ];
+
+  it.each(harmful)('is refused beyond what the deployment trusts: %s %j', (key, value, allowed) => {
+    expect(refused({ [key]: value })).toEqual([
+      {
+        path: `$.${key}`,
+        found: expect.any(String),
+        allowed: `${allowed} from a webhook; WEBHOOK_ALLOW of the deployment can open ${key}`,
+      },
+    ]);
+  });
+
+  it.each(harmful)('is taken where WEBHOOK_ALLOW lists it, and only then: %s %j', (key, value) => {
+    expect(refused({ [key]: value }, undefined, [key])).toEqual([]);
+    const others = guardedKeys.filter((other) => other !== key);
+    expect(refused({ [key]: value }, undefined, others)).toHaveLength(1);
+  });
+
+  it.each([
+    { extra_images: ['plugins/cache:1'] },
+    { pins: { 'harness/ci-addon': '1' } },
+    { platforms: [] },
+    { reset_scope: 'ours' },
+    { prune: false },
+    {},
+  ])('is taken where it asks for no more: %j', (input) => {
+    expect(refused(input)).toEqual([]);
+  });
+
+  it.each([
+    ['registry.example/mirror', 'registry.example/mirror', true],
+    ['registry.example/mirror', 'registry.example/mirror/team', true],
+    ['registry.example/mirror', 'registry.example', false],
+    ['registry.example/mirror', 'registry.example/mirrored', false],
+    ['registry.example/mirror', 'registry.example/other', false],
+    ['registry.example/mirror', 'registry.example:8443/mirror', false],
+    ['registry.example/mirror', 'evil.example/mirror', false],
+    ['registry.example', 'registry.example', true],
+    ['registry.example', 'registry.example/team', true],
+    ['registry.example', 'evil.example', false],
+  ])('with the deployment at %s, the registry %s is taken: %s', (own, registry, taken) => {
+    expect(refused({ registry }, own).length === 0).toBe(taken);
+  });
+
+  it('is any registry where the deployment has none of its own', () => {
+    const configuration = parseConfiguration({ HARNESS_API_KEY_SECRET: 'key' });
+    const input = { registry: 'registry.example/mirror' };
+    const settings = parseExecutionInput(input, configuration);
+    expect(beyondTrust(input, settings, configuration)).toHaveLength(1);
+  });
+});
+
+describe('other keys', () => {
+  it('are taken when they choose among what is trusted', () => {
+    const input = { action: 'sync', modules: ['ci'], modify_default: false, soak_days: 3, referrers: 'off' };
+    expect(refused(input)).toEqual([]);
+    expect(refused(undefined as never)).toEqual([]);
+  });
+
+  it('are refused when nobody has decided about them, and can be opened by nothing', () => {
+    const configuration = parseConfiguration({ HARNESS_API_KEY_SECRET: 'key', REGISTRY_NAME: 'registry.example' });
+    const settings = parseExecutionInput({}, configuration);
+    for (const key of ['a_later_key', 'constructor', 'toString'])
+      expect(beyondTrust({ [key]: 1 }, settings, configuration)).toEqual([
+        { path: `$.${key}`, found: '1', allowed: 'nothing from a webhook' },
+      ]);
+  });
+});

@@ -1,0 +1,157 @@
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import type { Execution } from '../../functions/aws/executions.ts';
+import { parseConfiguration } from '../../functions/settings/configuration.ts';
+import { Tokens } from '../../functions/webhook/tokens.ts';
+import { answer, type WebhookParts } from '../../functions/webhook/webhook.ts';
+import { request, type RequestOptions, token } from './request.ts';
+
+const configuration = parseConfiguration({
+  HARNESS_API_KEY_SECRET: 'key',
+  REGISTRY_NAME: 'registry.example/mirror',
+});
+
+let executions: Map<string, Execution & { input: string }>;
+let logged: string[];
+let lookups: number;
+beforeEach(() => {
+  executions = new Map();
+  logged = [];
+  lookups = 0;
+  jest.spyOn(console, 'log').mockImplementation((line) => void logged.push(String(line)));
+});
+afterEach(() => {
+  jest.restoreAllMocks();
+});
+
+const parts: WebhookParts = {
+  configuration,
+  tokens: new Tokens(async () => token),
+  executions: {
+    start: async (name, input) => {
+      if (executions.has(name)) return false;
+      executions.set(name, { status: 'RUNNING', startedAt: new Date(), input });
+      return true;
+    },
+    find: async (name) => {
+      lookups++;
+      return executions.get(name);
+    },
+  },
+};
+
+async function send(options: RequestOptions = {}) {
+  const { statusCode: status, headers, body } = await answer(request(options), parts);
+  return { status, headers, body: JSON.parse(body) as Record<string, unknown> };
+}
+
+const json = 'application/json';
+const kilobytes = (n: number) => n * 1024;
+/** A text of JSON of so many bytes. */
+const ofLength = (length: number) => '{}'.padEnd(length);
+
+describe('a request', () => {
+  it('for a run starts one, says where it is and logs it', async () => {
+    const { status, headers, body } = await send({ body: '{"action":"plan"}' });
+    const [name] = executions.keys();
+    expect(status).toBe(202);
+    expect(headers).toEqual({ 'content-type': json, 'cache-control': 'no-store' });
+    expect(body).toEqual({
+      runId: name,
+      status: 'RUNNING',
+      url: `https://abc.lambda-url.eu-west-1.on.aws/runs/${name}`,
+    });
+    expect([...executions.values()].map(({ input }) => input)).toEqual(['{"action":"plan"}']);
+    expect(JSON.parse(String(logged))).toMatchObject({ level: 'INFO', message: 'run started', runId: name });
+  });
+
+  it('that comes again gets the run of the first one, with its status', async () => {
+    const delivery = { body: '{}', headers: { 'idempotency-key': 'k' } };
+    const first = await send(delivery);
+    const [execution] = executions.values();
+    Object.assign(execution ?? {}, { status: 'ABORTED', endedAt: new Date() });
+    const again = await send(delivery);
+    expect([again.status, again.body]).toEqual([202, { ...first.body, status: 'FAILED' }]);
+    expect(logged.map((line) => (JSON.parse(line) as { message: string }).message)).toEqual([
+      'run started',
+      'delivered before',
+    ]);
+  });
+
+  it('for the status of a run gets it', async () => {
+    const { runId, url } = (await send()).body;
+    const { status, body } = await send({ method: 'GET', path: `/runs/${String(runId)}` });
+    expect([status, body]).toEqual([200, { runId, url, status: 'RUNNING', startedAt: expect.any(String) }]);
+  });
+
+  it.each<[string, RequestOptions]>([
+    ['with a slash at the end', { path: '/runs/' }],
+    ['without a body, and a type of its own', { headers: { 'content-type': 'text/plain' } }],
+    ['with an empty body', { body: '', headers: { 'content-type': undefined } }],
+    ['of a notification without a type that says more', { body: '{"eventData":{}}' }],
+    ['of 64 KiB', { body: ofLength(kilobytes(64)) }],
+    ['of 64 KiB that are encoded', { body: Buffer.from(ofLength(kilobytes(64))).toString('base64'), base64: true }],
+  ])('is taken %s', async (_, options) => {
+    expect((await send(options)).status).toBe(202);
+    expect([...executions.values()].map(({ input }) => input)).toEqual(['{}']);
+  });
+
+  it.each<[number, string, RequestOptions, string]>([
+    [401, 'without a token', { headers: { authorization: undefined } }, 'Unauthorized'],
+    [401, 'with another token', { headers: { authorization: `Bearer ${token}-not` } }, 'Unauthorized'],
+    [404, 'for nothing', { path: '/' }, 'NotFound'],
+    [404, 'for what is below a run', { method: 'GET', path: '/runs/a/b' }, 'NotFound'],
+    [404, 'for something else', { path: '/walks' }, 'NotFound'],
+    [404, 'for a run that is unknown', { method: 'GET', path: '/runs/a' }, 'NotFound'],
+    [405, 'to list runs', { method: 'GET' }, 'MethodNotAllowed'],
+    [405, 'to change a run', { path: '/runs/a' }, 'MethodNotAllowed'],
+    [413, 'of more than 64 KiB', { body: ofLength(kilobytes(64) + 1) }, 'PayloadTooLarge'],
+    [
+      413,
+      'of more than 64 KiB that are encoded',
+      { body: Buffer.alloc(kilobytes(64) + 1).toString('base64'), base64: true },
+      'PayloadTooLarge',
+    ],
+    [415, 'of a form', { body: 'a=b', headers: { 'content-type': 'text/plain' } }, 'UnsupportedMediaType'],
+    [
+      415,
+      'of a single character without a type',
+      { body: ' ', headers: { 'content-type': undefined } },
+      'UnsupportedMediaType',
+    ],
+    [400, 'of no JSON', { body: '{' }, 'InvalidInput'],
+    [400, 'of a wrong input', { body: '{"action":"sink"}' }, 'InvalidInput'],
+    [400, 'of one key that is not trusted', { body: '{"prune":true}' }, 'InvalidInput'],
+  ])('gets %i: %s', async (status, _, options, name) => {
+    const response = await send(options);
+    expect(response).toMatchObject({ status, body: { error: { name, message: expect.any(String) } } });
+    expect([executions.size, logged.length]).toEqual([0, 0]);
+  });
+
+  it.each([
+    ['POST', '/runs', 'GET'],
+    ['GET', '/runs/a', 'DELETE'],
+  ])('learns that it takes %s %s when it says %s', async (allow, path, method) => {
+    expect((await send({ method, path })).headers).toMatchObject({ allow });
+  });
+
+  it('with a name that no run has is not looked for', async () => {
+    expect((await send({ method: 'GET', path: '/runs/a%2Fb' })).status).toBe(404);
+    expect(lookups).toBe(0);
+  });
+
+  it('learns of the keys that are not trusted, and how to open them', async () => {
+    const { body } = await send({ body: '{"prune":true,"source_registry":"evil.example"}' });
+    expect(body['error']).toMatchObject({
+      message: 'the deployment does not take prune, source_registry from a webhook as asked',
+      hint: expect.stringContaining('WEBHOOK_ALLOW'),
+      problems: [{ path: '$.prune' }, { path: '$.source_registry' }],
+    });
+  });
+
+  it('does not hide a failure of the deployment, or of ours', async () => {
+    const broken = { ...parts, tokens: new Tokens(async () => '{}') };
+    await expect(answer(request(), broken)).rejects.toMatchObject({ name: 'InvalidConfiguration' });
+    const bug = { ...parts, configuration: undefined as never };
+    await expect(answer(request({ body: '{}' }), bug)).rejects.toThrow(TypeError);
+  });
+});
