@@ -130,12 +130,14 @@ describe('the stack', () => {
       REGISTRY_NAME: '123456789012.dkr.ecr.eu-west-1.amazonaws.com/mirror',
       GATHER_SCAN_TEMPLATE: 'arn:aws:lambda:eu-west-1:123456789012:function:scanner:live',
       ECR_ROLE_ARN: 'arn:aws:iam::123456789012:role/images',
-      ECR_TAG_MUTABILITY: 'IMMUTABLE',
+      ECR_TAG_MUTABILITY: 'IMMUTABLE_WITH_EXCLUSION',
+      ECR_TAG_MUTABILITY_EXCLUDE: 'latest,rootless-*',
       ECR_KMS_KEY: 'alias/images',
       ECR_KEEP_VERSIONS: '40',
       ECR_TAGS: 'team=platform,cost center=a=1',
     };
-    for (const settings of [elsewhere, inEcr])
+    const inReadyEcr = { REGISTRY_NAME: inEcr.REGISTRY_NAME, ECR_CREATE_REPOSITORIES: 'off' };
+    for (const settings of [elsewhere, inEcr, inReadyEcr])
       for (const { Environment } of synthesize(settings).functions.values())
         expect(Environment.Variables).toMatchObject(settings);
 
@@ -145,7 +147,7 @@ describe('the stack', () => {
     const others =
       /^(HARNESS_API_KEY|SCHEDULE|SCHEDULE_TIME_ZONE|WEBHOOK|WEBHOOK_TOKEN_SECRET|WEBHOOK_ALLOW|REGISTRY_CERTS)$/;
     expect(variables.filter((name) => !others.test(name)).toSorted()).toEqual(
-      Object.keys({ ...elsewhere, ...inEcr }).toSorted(),
+      Object.keys({ ...elsewhere, ...inEcr, ...inReadyEcr }).toSorted(),
     );
   });
 });
