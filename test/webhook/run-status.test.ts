@@ -13,6 +13,8 @@ const report: Report = {
   config: [
     { module: 'ci', infrastructureType: 'K8', field: 'addonTag', from: null, to: 'a/b:1', status: 'updated' },
     { module: 'ci', infrastructureType: 'K8', field: 'gitCloneTag', from: 'c', to: 'c', status: 'unchanged' },
+    { module: 'ci', infrastructureType: 'K8', field: 'cacheS3Tag', from: 'd', to: 'd', status: 'unchanged' },
+    { module: 'ci', infrastructureType: 'K8', field: 'goneTag', from: 'e', to: null, status: 'reset' },
   ],
   totals: {
     images: 5,
@@ -60,7 +62,7 @@ describe('the status of a run', () => {
       ...over,
       status: 'SUCCEEDED',
       action: 'sync',
-      summary: '5 images: 3 copied, 2 present already, 0 failed; fields changed: 1',
+      summary: '5 images: 3 copied, 2 present already, 0 failed; fields changed: 2',
       totals: report.totals,
     });
   });

@@ -9,21 +9,27 @@ const minutes = 60_000;
 /** Step Functions as far as it matters here: a name is good for one execution, which begins at `now`. */
 function scene() {
   const executions = new Map<string, Execution>();
-  const state = { now: 0 };
+  const state = { now: 0, lookups: 0 };
   const byName = {
     start: async (name: string, input: string) => {
       if (executions.has(name)) return false;
       executions.set(name, { status: 'SUCCEEDED', startedAt: new Date(state.now), output: input });
       return true;
     },
-    find: async (name: string) => executions.get(name),
+    find: async (name: string) => {
+      state.lookups++;
+      return executions.get(name);
+    },
+  };
+  const start = async (delivery: Partial<Delivery>, at: number) => {
+    state.now = at;
+    return startOnce({ input: {}, id: undefined, ...delivery }, byName, at);
   };
   return {
+    state,
     executions,
-    deliver: async (delivery: Partial<Delivery>, at: number) => {
-      state.now = at;
-      return (await startOnce({ input: {}, id: undefined, ...delivery }, byName, at)).runId;
-    },
+    start,
+    deliver: async (delivery: Partial<Delivery>, at: number) => (await start(delivery, at)).runId,
   };
 }
 
@@ -34,6 +40,14 @@ describe('a delivery with an id', () => {
     expect(await deliver({ id: 'a' }, 30 * minutes)).toBe(first);
     expect(await deliver({ id: 'a' }, 60 * 24 * minutes)).toBe(first);
     expect(executions.size).toBe(1);
+  });
+
+  it('gets the execution that it started before, and none when it starts one', async () => {
+    const { start, executions, state } = scene();
+    const { runId, execution } = await start({ id: 'a' }, 0);
+    expect(execution).toBeUndefined();
+    expect(state.lookups).toBe(0);
+    expect(await start({ id: 'a' }, 1)).toEqual({ runId, execution: executions.get(runId) });
   });
 
   it('starts another run with another id, or another input', async () => {

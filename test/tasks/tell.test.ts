@@ -1,0 +1,129 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { tell } from '../../functions/report/tell.ts';
+import type { Notification, Report, Told } from '../../functions/run/documents.ts';
+import { runId, setStage, type Stage } from './stage.ts';
+
+const startedAt = '2026-01-01T00:00:00.000Z';
+const report: Report = {
+  status: 'SUCCEEDED',
+  action: 'sync',
+  runId,
+  images: [],
+  config: [],
+  totals: {
+    images: 0,
+    copied: 0,
+    repaired: 0,
+    skipped: 0,
+    failed: 0,
+    bytesTransferred: 0,
+    bytesSkipped: 0,
+    durationMs: 0,
+  },
+};
+
+let stage: Stage;
+let callbacks: number;
+let notified: Notification[];
+let recorded: Report[];
+/** How many notifications fail. */
+let unreachable: number;
+beforeEach(() => {
+  callbacks = 0;
+  notified = [];
+  recorded = [];
+  unreachable = 0;
+  stage = setStage({
+    // An address that is not Harness's: each attempt is a warning. It is read once more after the refusal.
+    callbackTarget: async (refused) => {
+      if (refused === undefined) callbacks++;
+      return 'https://elsewhere.example/hook';
+    },
+    notify: async (notification) => {
+      if (unreachable-- > 0) throw new Error('no topic');
+      notified.push(notification);
+    },
+    record: (numbers) => void recorded.push(numbers),
+  });
+});
+afterEach(() => stage.runtime.close());
+
+const told = () => stage.documents.told.find();
+const again = (more: Partial<Report> = {}, start: string | undefined = startedAt) =>
+  tell({ ...report, ...more }, start, stage.runtime);
+const notCalled = 'Harness was not told of the end: the secret that CALLBACK_URL_SECRET names holds no URL';
+const counts = () => [callbacks, notified.length, recorded.length];
+
+describe('the end of a run', () => {
+  it('is told to everyone once, however often the report is written', async () => {
+    const warnings = [expect.stringContaining(notCalled)];
+    expect(await again()).toEqual(warnings);
+    expect(await told()).toEqual({ startedAt, callback: 'done', notified: true, recorded: true, warnings });
+    expect(await again()).toEqual(warnings);
+    expect(counts()).toEqual([1, 1, 1]);
+  });
+
+  it('is told again when another run has the name', async () => {
+    await again();
+    await again({}, '2026-06-01T00:00:00.000Z');
+    expect(counts()).toEqual([2, 2, 2]);
+    expect(await told()).toMatchObject({ startedAt: '2026-06-01T00:00:00.000Z' });
+  });
+
+  it('is told of a run without a start', async () => {
+    for (let n = 0; n < 2; n++) await tell(report, undefined, stage.runtime);
+    expect(counts()).toEqual([1, 1, 1]);
+  });
+
+  it('is told to those who want to hear of it, without a warning', async () => {
+    stage = setStage({ record: (numbers) => void recorded.push(numbers) });
+    expect(await again()).toEqual([]);
+    expect(await told()).toEqual({ startedAt, recorded: true, warnings: [] });
+    expect(recorded).toEqual([report]);
+  });
+
+  it('is noted before and after the callback, which is made once at most', async () => {
+    const notes: (Told['callback'] | undefined)[] = [];
+    const put = stage.store.put.bind(stage.store);
+    stage.store.put = async (key, body) => {
+      if (key.endsWith('/told.json')) notes.push((JSON.parse(Buffer.from(body).toString()) as Told).callback);
+      await put(key, body);
+    };
+    await again();
+    expect(notes.slice(0, 2)).toEqual(['begun', 'done']);
+    const known: Told = { startedAt, callback: 'begun', notified: true, recorded: true, warnings: [] };
+    await stage.documents.told.put(known);
+    const warnings = ['Harness may not have been told of the end: the report task ended during the callback'];
+    for (let n = 0; n < 2; n++) expect(await again()).toEqual(warnings);
+    expect(await told()).toEqual({ ...known, callback: 'done', warnings });
+    expect(counts()).toEqual([1, 1, 1]);
+  });
+
+  it('is told again to people who did not hear of it, and the warning ends with that', async () => {
+    unreachable = 1;
+    expect(await again()).toEqual([expect.stringContaining(notCalled), expect.stringContaining('no topic')]);
+    expect(await told()).not.toHaveProperty('notified');
+    expect(await again()).toEqual([expect.stringContaining(notCalled)]);
+    await again();
+    expect(counts()).toEqual([1, 1, 1]);
+  });
+
+  it('is recorded with all its warnings', async () => {
+    await again({ warnings: ['a connector leads elsewhere'] });
+    expect(recorded[0]?.warnings).toEqual(['a connector leads elsewhere', expect.stringContaining(notCalled)]);
+  });
+
+  it('is recorded with its own warnings where everyone heard of it', async () => {
+    stage = setStage({ record: (numbers) => void recorded.push(numbers) });
+    const own = { ...report, warnings: ['a connector leads elsewhere'] };
+    await tell(own, startedAt, stage.runtime);
+    expect(recorded).toEqual([own]);
+  });
+
+  it('is told where the state can be neither read nor written', async () => {
+    stage.store.get = async () => Promise.reject(new Error('disk'));
+    stage.store.put = async () => Promise.reject(new Error('disk'));
+    await again();
+    expect(counts()).toEqual([1, 1, 1]);
+  });
+});
