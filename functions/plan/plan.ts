@@ -2,7 +2,7 @@ import { FactoryError } from '../errors.ts';
 import { type ConfigScope, isSameScope } from '../harness/scope.ts';
 import { isDigest } from '../oci/digest.ts';
 import { formatReference, type ImageName } from '../oci/reference.ts';
-import type { FieldChange, Plan, Snapshot } from '../run/documents.ts';
+import type { FieldChange, Plan } from '../run/documents.ts';
 import { readInventory } from '../run/inventory.ts';
 import { isOurs } from '../run/override.ts';
 import { describeLock, type Lock, type LockOutcome, takeLock } from '../run/lock.ts';
@@ -19,6 +19,7 @@ import { checkConnector } from './connector.ts';
 import { checkWritePermission } from './write-permission.ts';
 import { type ImagePlan, planCopies, planImages } from './images.ts';
 import { planRepairs } from './repairs.ts';
+import { readSnapshot } from './restore.ts';
 import { planRecovery, stoppedRunOf } from './recovery.ts';
 import { fieldFilter, type ScopeConfiguration, type SelectedField, selectFields, unlistedImages } from './selection.ts';
 import { holdBack } from '../run/pairs.ts';
@@ -50,7 +51,7 @@ export async function plan({ runId, input }: PlanEvent, { runtime, signal }: Tas
   const settings = parseExecutionInput(input, runtime.configuration);
   const lock = await lockFor(runId, settings, runtime, signal);
   if (lock.holder) return skip(runId, startedAt, settings, describeLock(lock.holder), runtime);
-  const snapshot = settings.action === 'restore' ? await readSnapshot(settings, runtime) : undefined;
+  const snapshot = settings.action === 'restore' ? await readSnapshot(settings.restoreRun ?? '', runtime) : undefined;
   const scopes = await readScopes(snapshot?.scopes ?? scopesOf(settings), runtime, signal);
   const decision: Decision = snapshot
     ? { images: [], waves: [], warnings: [], ...restoreChanges(scopes, snapshot) }
@@ -314,13 +315,4 @@ function scopesOf({ modules, infrastructureTypes }: RunSettings): ConfigScope[] 
       .filter((infrastructureType) => module === 'ci' || infrastructureType === 'K8')
       .map((infrastructureType) => ({ module, infrastructureType })),
   );
-}
-
-async function readSnapshot({ restoreRun = '' }: RunSettings, runtime: Runtime): Promise<Snapshot> {
-  const snapshot = await runtime.run(restoreRun).snapshot.find();
-  const { accountId } = await runtime.harness();
-  if (snapshot?.accountId === accountId) return snapshot;
-  throw new FactoryError('SnapshotNotFound', `there is no snapshot of run ${restoreRun} for account ${accountId}`, {
-    hint: `Only a run that changed the configuration has one. To find it, ${runtime.place.findRuns}.`,
-  });
 }
