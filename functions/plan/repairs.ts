@@ -95,7 +95,6 @@ export async function planRepairs(
       try {
         await work(item, lookup);
       } catch (error) {
-        lookup.throwIfAborted();
         if (!(error instanceof FactoryError)) throw error;
         unseen.set(nameOf(item), error);
       }
@@ -178,7 +177,6 @@ async function planRepair(
       found.image = image;
       return;
     } catch (error) {
-      signal.throwIfAborted();
       if (!(error instanceof FactoryError)) throw error;
       failures.push(error);
     }
