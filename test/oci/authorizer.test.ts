@@ -1,7 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Credentials } from '../../functions/oci/auth/credentials.ts';
 import { getManifest, resolveTag } from '../../functions/oci/manifests.ts';
-import { always, connect, copy, errorOf, everything, expectWhole, reading } from './connect.ts';
+import { connect, copy, errorOf, everything, expectWhole } from './connect.ts';
+import { always, reading } from './providers.ts';
 import { ada, bearer, image, name, repository, start, users } from './guarded-registry.ts';
 
 const wrong: Credentials = { username: 'ada', password: 'wr0ng-s3cret' };

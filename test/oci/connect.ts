@@ -1,10 +1,5 @@
 import { Transport, type TransportOptions } from '../../functions/http/transport.ts';
-import {
-  anonymous,
-  type CredentialProvider,
-  type Credentials,
-  type Login,
-} from '../../functions/oci/auth/credentials.ts';
+import { anonymous } from '../../functions/oci/auth/credentials.ts';
 import { BlobLedger } from '../../functions/oci/blob-ledger.ts';
 import { type CopiedImage, copyImage, type ImageCopy } from '../../functions/oci/copy-image.ts';
 import { loadImage } from '../../functions/oci/image.ts';
@@ -30,15 +25,6 @@ export function connect(
 
 export async function disconnect(): Promise<void> {
   await Promise.all(transports.splice(0).map((transport) => transport.destroy()));
-}
-
-export function always(credentials: Credentials): CredentialProvider {
-  return reading(async () => credentials);
-}
-
-/** A provider of one login. */
-export function reading(credentials: Login['credentials']): CredentialProvider {
-  return { logins: async () => [{ name: 'the login of the test', credentials }] };
 }
 
 /** Reads an image by tag and copies it, as the copy task does. */

@@ -6,7 +6,8 @@ import { hasBlob } from '../../functions/oci/blobs.ts';
 import { getManifest, putManifest, type Repository, resolveTag } from '../../functions/oci/manifests.ts';
 import { listTags } from '../../functions/oci/tags.ts';
 import { type Registry as EmbeddedRegistry, startRegistry } from '../../infra/local/embedded/registry/server.ts';
-import { always, connect, disconnect, errorOf, everything } from './connect.ts';
+import { connect, disconnect, errorOf, everything } from './connect.ts';
+import { always } from './providers.ts';
 import { imageDocument, manifestOf } from './documents.ts';
 
 const name = 'harness/ci-addon';

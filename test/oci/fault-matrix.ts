@@ -1,4 +1,4 @@
-import { always } from './connect.ts';
+import { always } from './providers.ts';
 import { Transport } from '../../functions/http/transport.ts';
 import { BlobLedger } from '../../functions/oci/blob-ledger.ts';
 import { type CopiedImage, copyImage } from '../../functions/oci/copy-image.ts';

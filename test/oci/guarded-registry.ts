@@ -5,7 +5,8 @@ import type { RegistryOptions } from '../../functions/oci/registry.ts';
 import type { AuthOptions, BearerAuth } from '../../infra/local/embedded/registry/auth.ts';
 import { type Registry as EmbeddedRegistry, startRegistry } from '../../infra/local/embedded/registry/server.ts';
 import { sampleImage } from '../../infra/local/embedded/sample-images.ts';
-import { always, connect, disconnect } from './connect.ts';
+import { connect, disconnect } from './connect.ts';
+import { always } from './providers.ts';
 
 /** Registries that ask who is there. All that is started is closed after each test of the suite that imports this. */
 

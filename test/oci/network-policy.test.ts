@@ -7,7 +7,8 @@ import type { RegistryOptions } from '../../functions/oci/registry.ts';
 import type { AuthOptions } from '../../infra/local/embedded/registry/auth.ts';
 import { type Registry as EmbeddedRegistry, startRegistry } from '../../infra/local/embedded/registry/server.ts';
 import { sampleImage } from '../../infra/local/embedded/sample-images.ts';
-import { always, connect, copy, disconnect, errorOf, everything, expectWhole } from './connect.ts';
+import { connect, copy, disconnect, errorOf, everything, expectWhole } from './connect.ts';
+import { always } from './providers.ts';
 
 const name = 'harness/ci-addon';
 const image = sampleImage({ name, tag: '1', layerBytes: 2048 });

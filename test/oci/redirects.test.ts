@@ -4,7 +4,8 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { getManifest, resolveTag } from '../../functions/oci/manifests.ts';
 import type { AuthOptions } from '../../infra/local/embedded/registry/auth.ts';
-import { always, connect, copy, errorOf, everything, expectWhole } from './connect.ts';
+import { connect, copy, errorOf, everything, expectWhole } from './connect.ts';
+import { always } from './providers.ts';
 import { ada, bearer, image, name, repository, start, users } from './guarded-registry.ts';
 
 describe('a redirect', () => {

@@ -4,7 +4,8 @@ import { profileOf } from '../../functions/oci/profile.ts';
 import { type ProfileName, profile, profileNames } from '../../infra/local/embedded/registry/profiles.ts';
 import { type Registry as EmbeddedRegistry, startRegistry } from '../../infra/local/embedded/registry/server.ts';
 import { sampleImage } from '../../infra/local/embedded/sample-images.ts';
-import { always, connect, copy, count, disconnect, errorOf, expectWhole } from './connect.ts';
+import { connect, copy, count, disconnect, errorOf, expectWhole } from './connect.ts';
+import { always } from './providers.ts';
 import { storedImage } from './stored-images.ts';
 
 const name = 'harness/ci-addon';

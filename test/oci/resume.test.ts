@@ -9,7 +9,8 @@ import { resumableHash } from '../../functions/oci/resumable-hash.ts';
 import { type Profile, profileOf } from '../../functions/oci/profile.ts';
 import { type Registry as EmbeddedRegistry, startRegistry } from '../../infra/local/embedded/registry/server.ts';
 import { ByteClock, call, type CallOptions, callUntilDone } from './calls.ts';
-import { always, connect, copy, count, disconnect, errorOf, expectWhole, received } from './connect.ts';
+import { connect, copy, count, disconnect, errorOf, expectWhole, received } from './connect.ts';
+import { always } from './providers.ts';
 import { imageDocument, manifestOf } from './documents.ts';
 import { storedImage } from './stored-images.ts';
 
