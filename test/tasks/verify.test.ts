@@ -167,8 +167,8 @@ describe('after a switch', () => {
     put('x/other:1', stored('another image'));
     const images = [
       planned('x/right:1'),
-      planned('x/gone:1'),
       planned('x/other:1'),
+      planned('x/gone:1'),
       planned('x/not-switched:1'),
       planned('x/there-before:1', { status: 'current' }),
     ];
