@@ -25,6 +25,8 @@ export const modules: Readonly<Record<string, readonly string[]>> = {
   'functions/webhook/handler.ts': ['test/webhook/handler'],
   'functions/settings/webhook-guards.ts': ['test/settings/webhook-guards'],
   'functions/plan/restore.ts': ['test/plan/restore', 'test/tasks/reset-and-restore'],
+  'functions/run/patience.ts': ['test/run/patience'],
+  'functions/run/pairs.ts': ['test/run/pairs'],
   'functions/plan/changes.ts': ['test/plan/changes'],
   'functions/plan/waves.ts': ['test/plan/waves', 'test/tasks/waves'],
   'functions/verify/verify.ts': ['test/tasks/verify', 'test/tasks/plan-and-verify'],

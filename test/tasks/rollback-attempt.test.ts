@@ -111,7 +111,8 @@ describe('a rollback', () => {
   });
 
   it('works where neither results nor writes were recorded: then nothing was written', async () => {
-    await switched({ rows: [], writes: { begun: [] } });
+    await switched();
+    for (const name of ['config', 'writes']) stage.store.objects.delete(`runs/${runId}/${name}.json`);
     later(6 * minute);
     expect(await attempt()).toEqual({ status: 'rolled-back' });
     expect(stage.requests()).toEqual([]);

@@ -77,6 +77,17 @@ describe('a request', () => {
     ]);
   });
 
+  it('may say nothing of an encoding', async () => {
+    const { isBase64Encoded: _, ...plain } = request({ body: '{"action":"plan"}' });
+    await answer(plain, parts);
+    expect([...executions.values()].map(({ input }) => input)).toEqual(['{"action":"plan"}']);
+  });
+
+  it('for what is below a run finds nothing, though there is the run', async () => {
+    const { runId } = (await send()).body;
+    expect((await send({ method: 'GET', path: `/runs/${String(runId)}/log` })).status).toBe(404);
+  });
+
   it('for the status of a run gets it', async () => {
     const { runId, url } = (await send()).body;
     const { status, body } = await send({ method: 'GET', path: `/runs/${String(runId)}` });
@@ -99,7 +110,6 @@ describe('a request', () => {
     [401, 'without a token', { headers: { authorization: undefined } }, 'Unauthorized'],
     [401, 'with another token', { headers: { authorization: `Bearer ${token}-not` } }, 'Unauthorized'],
     [404, 'for nothing', { path: '/' }, 'NotFound'],
-    [404, 'for what is below a run', { method: 'GET', path: '/runs/a/b' }, 'NotFound'],
     [404, 'for something else', { path: '/walks' }, 'NotFound'],
     [404, 'for a run that is unknown', { method: 'GET', path: '/runs/a' }, 'NotFound'],
     [405, 'to list runs', { method: 'GET' }, 'MethodNotAllowed'],
