@@ -130,13 +130,26 @@ describe('a run that waits for the lock', () => {
   it('says once that it waits and for whom, and takes the lock as soon as it is given back', async () => {
     await take('first');
     const looks = watchLooks(async () => {
-      if (looks() === 3) await stage.store.put(`locks/${accountId}.json`, Buffer.from('null'));
+      if (looks() === 5) await stage.store.put(`locks/${accountId}.json`, Buffer.from('null'));
     });
     expect(await take('second', [], { waitMs: 1_000 * minute, pollMs: 1 })).toEqual({});
-    expect(looks()).toBe(3);
+    expect(looks()).toBe(5);
     expect(stage.notes).toEqual([
       `run first (sync) is at work on this account since ${at(0)}; its lock expires at ${at(life)} unless renewed: waiting for it`,
     ]);
+  });
+
+  it('does not look again before the pause is over, which an interruption ends', async () => {
+    const hour = 60 * minute;
+    await take('first');
+    Object.assign(stage.runtime.lock, { waitMs: hour, pollMs: hour });
+    const interruption = new AbortController();
+    const looks = watchLooks();
+    const run = { runId: 'second', action: 'sync' } as const;
+    const waiting = takeLock(run, accountId, stage.runtime, interruption.signal);
+    setTimeout(() => interruption.abort(), 50);
+    await expect(waiting).rejects.toMatchObject({ name: 'AbortError' });
+    expect(looks()).toBe(1);
   });
 
   it('looks a last time when its time is over', async () => {
