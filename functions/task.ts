@@ -1,6 +1,6 @@
 import { type ErrorDocument, FactoryError } from './errors.ts';
-import { Deadline } from './oci/deadline.ts';
-import type { Runtime, RuntimeParts } from './runtime.ts';
+import { Deadline } from './oci/copy/deadline.ts';
+import type { Runtime, RuntimeParts } from './runtime/runtime.ts';
 
 /** The part of Lambda's context that tasks use, and what an engine in one process passes in its place. */
 export interface TaskContext {
@@ -85,7 +85,7 @@ export function handle<Event, Result>(
 
 async function hostOf({ runtime }: TaskContext, parts?: LambdaParts): Promise<Host> {
   // Loaded on Lambda only: a run in one process needs no AWS SDK.
-  return runtime ? { startRuntime: async () => runtime } : (await import('./lambda-runtime.ts')).lambdaHost(parts);
+  return runtime ? { startRuntime: async () => runtime } : (await import('./lambda/runtime.ts')).lambdaHost(parts);
 }
 
 function interrupted(): FactoryError {

@@ -2,7 +2,7 @@ import { Stack, Token } from 'aws-cdk-lib';
 import { PolicyStatement, type Role } from 'aws-cdk-lib/aws-iam';
 import type { IAlias, IKey } from 'aws-cdk-lib/aws-kms';
 import { isEcrPublic } from '../functions/aws/ecr-public.ts';
-import { formatLocation } from '../functions/oci/reference.ts';
+import { formatLocation } from '../functions/oci/spec/reference.ts';
 import { defaultSources } from '../functions/settings/configuration.ts';
 import { sourceLocation } from '../functions/settings/official-sources.ts';
 import { acceptWildcard } from './accepted-finding.ts';

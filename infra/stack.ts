@@ -4,7 +4,7 @@ import { Code, LayerVersion } from 'aws-cdk-lib/aws-lambda';
 import { type ISecret, Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import type { Construct } from 'constructs';
 import { parseEcrHost } from '../functions/aws/ecr.ts';
-import { formatLocation } from '../functions/oci/reference.ts';
+import { formatLocation } from '../functions/oci/spec/reference.ts';
 import type { Configuration } from '../functions/settings/configuration.ts';
 import { HarnessCiImageFactory, type NetworkProps } from './harness-ci-image-factory.ts';
 import { type Template, templateFromArn } from './template.ts';

@@ -1,4 +1,4 @@
-import { inOrder } from '../oci/auth/credentials.ts';
+import { inOrder } from '../oci/registry/auth/credentials.ts';
 import { EcrCredentials } from './ecr.ts';
 import { EcrLayerUploads } from './ecr-layer-uploads.ts';
 import { EcrPublicCredentials } from './ecr-public.ts';

@@ -11,7 +11,7 @@ import {
   UploadLayerPartCommand,
   UploadNotFoundException,
 } from '@aws-sdk/client-ecr';
-import { type LayerPart, type LayerUploads, UploadLost } from '../oci/part-sink.ts';
+import { type LayerPart, type LayerUploads, UploadLost } from '../oci/copy/part-sink.ts';
 import { EcrClients, type EcrConfig, ecrFailure, parseEcrHost } from './ecr.ts';
 
 /** https://docs.aws.amazon.com/AmazonECR/latest/userguide/service-quotas.html: 4,200 parts of 10 MiB. */

@@ -2,9 +2,9 @@ import { buffer } from 'node:stream/consumers';
 import type { Readable } from 'node:stream';
 import { ECRClient, type ECRClientConfig } from '@aws-sdk/client-ecr';
 import { SignatureV4 } from '@smithy/signature-v4';
-import { waitFor } from '../http/wait-for.ts';
-import type { CredentialProvider, Credentials, Login } from '../oci/auth/credentials.ts';
-import { partitionOf } from '../oci/aws-partitions.ts';
+import { waitFor } from '../async/wait-for.ts';
+import type { CredentialProvider, Credentials, Login } from '../oci/registry/auth/credentials.ts';
+import { partitionOf } from '../oci/registry/aws-partitions.ts';
 import { clientConfig } from './client-config.ts';
 
 /** The API of ECR Public is in this region only (https://docs.aws.amazon.com/general/latest/gr/ecr-public.html). */

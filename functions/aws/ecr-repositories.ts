@@ -12,8 +12,8 @@ import {
   RepositoryNotFoundException,
 } from '@aws-sdk/client-ecr';
 import { FactoryError } from '../errors.ts';
-import { type Digest, isDigest } from '../oci/digest.ts';
-import { tagLimit } from '../oci/tags.ts';
+import { type Digest, isDigest } from '../oci/spec/digest.ts';
+import { tagLimit } from '../oci/registry/tags.ts';
 import { EcrClients, type EcrConfig, ecrFailure, parseEcrHost } from './ecr.ts';
 
 /** Settings of repositories that are created. Existing ones stay as they are. */

@@ -14,9 +14,9 @@ import {
   UnsupportedImageTypeException,
 } from '@aws-sdk/client-ecr';
 import { FactoryError } from '../errors.ts';
-import type { Digest } from '../oci/digest.ts';
-import type { Finding, ImageScans, LookOptions, ScanAnswer } from '../oci/image-scans.ts';
-import { RegistryFailure } from '../oci/registry-failure.ts';
+import type { Digest } from '../oci/spec/digest.ts';
+import type { Finding, ImageScans, LookOptions, ScanAnswer } from '../oci/registry/image-scans.ts';
+import { RegistryFailure } from '../oci/registry/registry-failure.ts';
 import { isLike } from '../text/wildcard.ts';
 import { EcrClients, type EcrConfig, ecrFailure, parseEcrHost } from './ecr.ts';
 import { serverFaultOf } from './server-fault.ts';

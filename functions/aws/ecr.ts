@@ -1,8 +1,8 @@
 import { ECRClient, type ECRClientConfig, GetAuthorizationTokenCommand } from '@aws-sdk/client-ecr';
 import type { STSClientConfig } from '@aws-sdk/client-sts';
 import { type ErrorName, FactoryError } from '../errors.ts';
-import { ecrHosts } from '../oci/aws-partitions.ts';
-import type { CredentialProvider, Login } from '../oci/auth/credentials.ts';
+import { ecrHosts } from '../oci/registry/aws-partitions.ts';
+import type { CredentialProvider, Login } from '../oci/registry/auth/credentials.ts';
 import { assumeRole, callerAccount } from './assumed-role.ts';
 import { clientConfig } from './client-config.ts';
 import { awsReason } from './failure-reason.ts';

@@ -2,7 +2,7 @@ import type { SFNClient } from '@aws-sdk/client-sfn';
 import { SignatureV4 } from '@smithy/signature-v4';
 import { buffer } from 'node:stream/consumers';
 import type { Readable } from 'node:stream';
-import { partitionOf } from '../oci/aws-partitions.ts';
+import { partitionOf } from '../oci/registry/aws-partitions.ts';
 import { clientConfig } from './client-config.ts';
 
 export interface Invocation {

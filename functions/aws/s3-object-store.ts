@@ -9,7 +9,7 @@ import {
 import { FactoryError } from '../errors.ts';
 import { clientConfig } from './client-config.ts';
 import { awsReason } from './failure-reason.ts';
-import { assertKey, type ObjectStore } from '../store/object-store.ts';
+import { assertKey, type ObjectStore } from '../state/object-store.ts';
 
 /** The object store on AWS: one bucket. Its role needs `s3:GetObject`, `s3:PutObject` and `s3:ListBucket`. */
 export class S3ObjectStore implements ObjectStore {

@@ -1,12 +1,12 @@
 import * as z from 'zod';
 import { FactoryError } from '../errors.ts';
-import { Paused } from '../oci/deadline.ts';
-import { isDigest } from '../oci/digest.ts';
-import { resolveTag } from '../oci/manifests.ts';
-import { parseImageName, type Reference } from '../oci/reference.ts';
-import { recordBuilt } from '../run/built-images.ts';
-import type { CopyResult, Plan, PlannedImage } from '../run/documents.ts';
-import { repositoryOf } from '../run/images.ts';
+import { Paused } from '../oci/copy/deadline.ts';
+import { isDigest } from '../oci/spec/digest.ts';
+import { resolveTag } from '../oci/registry/manifests.ts';
+import { parseImageName, type Reference } from '../oci/spec/reference.ts';
+import { recordBuilt } from '../state/built-images.ts';
+import type { CopyResult, Plan, PlannedImage } from '../state/documents.ts';
+import { repositoryOf } from '../images/images.ts';
 import type { TaskRun } from '../task.ts';
 import { ensureRepository } from './repository.ts';
 

@@ -1,8 +1,8 @@
 import { FactoryError } from '../errors.ts';
-import type { Checkpoint } from '../oci/checkpoint.ts';
-import type { CopyTotals } from '../oci/copy-image.ts';
-import type { Paused } from '../oci/deadline.ts';
-import type { RegistryCounts } from '../run/documents.ts';
+import type { Checkpoint } from '../oci/copy/checkpoint.ts';
+import type { CopyTotals } from '../oci/copy/copy-image.ts';
+import type { Paused } from '../oci/copy/deadline.ts';
+import type { RegistryCounts } from '../state/documents.ts';
 
 /** What one call of an image's copy leaves to the next. */
 export interface CopyState {

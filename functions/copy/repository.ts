@@ -1,7 +1,7 @@
 import { FactoryError } from '../errors.ts';
-import type { Reference } from '../oci/reference.ts';
-import { RegistryFailure } from '../oci/registry-failure.ts';
-import type { Runtime } from '../runtime.ts';
+import type { Reference } from '../oci/spec/reference.ts';
+import { RegistryFailure } from '../oci/registry/registry-failure.ts';
+import type { Runtime } from '../runtime/runtime.ts';
 
 /** The repository of a push. */
 export interface EnsuredRepository {

@@ -1,8 +1,8 @@
 import { type ErrorDocument, FactoryError } from '../errors.ts';
-import { holdBack } from '../run/pairs.ts';
-import { parseErrorCause, type WorkflowError } from '../run/workflow-error.ts';
-import type { CopyResult, Plan } from '../run/documents.ts';
-import type { RunDocuments } from '../run/run-documents.ts';
+import { holdBack } from '../overrides/pairs.ts';
+import { parseErrorCause, type WorkflowError } from '../workflow-error.ts';
+import type { CopyResult, Plan } from '../state/documents.ts';
+import type { RunDocuments } from '../state/run-documents.ts';
 import type { TaskRun } from '../task.ts';
 
 export interface GateEvent {

@@ -1,5 +1,5 @@
-import type { Plan } from '../run/documents.ts';
-import type { Runtime } from '../runtime.ts';
+import type { Plan } from '../state/documents.ts';
+import type { Runtime } from '../runtime/runtime.ts';
 
 /** Whether the registry is set to mount no blobs, which is told, with the cure, and not changed. */
 export async function blobMounting(

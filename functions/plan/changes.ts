@@ -1,8 +1,8 @@
 import { type ConfigScope, isSameScope } from '../harness/scope.ts';
-import { formatReference, type RegistryLocation, relocate } from '../oci/reference.ts';
-import type { FieldChange, KeptField, Snapshot } from '../run/documents.ts';
-import { isForeign, isOurs, parseOverride } from '../run/override.ts';
-import { holdBack } from '../run/pairs.ts';
+import { formatReference, type RegistryLocation, relocate } from '../oci/spec/reference.ts';
+import type { FieldChange, KeptField, Snapshot } from '../state/documents.ts';
+import { isForeign, isOurs, parseOverride } from '../overrides/override.ts';
+import { holdBack } from '../overrides/pairs.ts';
 import { fieldFilter, type ScopeConfiguration, type SelectedField } from './selection.ts';
 import { own } from '../text/own.ts';
 

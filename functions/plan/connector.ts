@@ -1,10 +1,10 @@
 import { FactoryError } from '../errors.ts';
 import { connectorRegistry, resolveImage } from '../harness/image-resolution.ts';
-import type { RegistryLocation } from '../oci/reference.ts';
-import type { FieldChange } from '../run/documents.ts';
-import { type ImageConnector, readImageConnector } from '../run/image-connector.ts';
-import { isOurs } from '../run/override.ts';
-import type { Runtime } from '../runtime.ts';
+import type { RegistryLocation } from '../oci/spec/reference.ts';
+import type { FieldChange } from '../state/documents.ts';
+import { type ImageConnector, readImageConnector } from '../overrides/image-connector.ts';
+import { isOurs } from '../overrides/override.ts';
+import type { Runtime } from '../runtime/runtime.ts';
 
 /**
  * Whether Harness would pull exactly what is about to be written, through CONTAINER_REGISTRY_CONNECTOR or, without one,

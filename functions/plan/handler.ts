@@ -1,4 +1,6 @@
 import { handle } from '../task.ts';
 import { plan } from './plan.ts';
 
-export const handler = handle(plan, async () => (await import('../own-executions.ts')).ownExecutions(process.env));
+export const handler = handle(plan, async () =>
+  (await import('../lambda/own-executions.ts')).ownExecutions(process.env),
+);

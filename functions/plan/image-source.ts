@@ -1,13 +1,13 @@
 import { FactoryError } from '../errors.ts';
-import type { Digest } from '../oci/digest.ts';
-import { type Image, loadImage } from '../oci/image.ts';
-import type { Manifest } from '../oci/manifest.ts';
-import { getManifest, type Repository, resolveTag } from '../oci/manifests.ts';
-import type { Reservation } from '../oci/pull-budget.ts';
-import { formatReference, type Reference, tagOrDigest } from '../oci/reference.ts';
-import { repositoryOf } from '../run/images.ts';
-import { isFailureOf, sourceNote } from '../run/source-failure.ts';
-import type { Runtime } from '../runtime.ts';
+import type { Digest } from '../oci/spec/digest.ts';
+import { type Image, loadImage } from '../oci/spec/image.ts';
+import type { Manifest } from '../oci/spec/manifest.ts';
+import { getManifest, type Repository, resolveTag } from '../oci/registry/manifests.ts';
+import type { Reservation } from '../oci/registry/pull-budget.ts';
+import { formatReference, type Reference, tagOrDigest } from '../oci/spec/reference.ts';
+import { repositoryOf } from '../images/images.ts';
+import { isFailureOf, sourceNote } from '../images/source-failure.ts';
+import type { Runtime } from '../runtime/runtime.ts';
 
 interface Lookup {
   read: boolean;

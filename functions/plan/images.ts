@@ -1,10 +1,10 @@
 import { FactoryError } from '../errors.ts';
-import type { Digest } from '../oci/digest.ts';
-import { inParallel } from '../oci/in-parallel.ts';
-import type { Image } from '../oci/image.ts';
-import type { Descriptor, Manifest } from '../oci/manifest.ts';
-import { resolveTag } from '../oci/manifests.ts';
-import { isIndexType } from '../oci/media-type.ts';
+import type { Digest } from '../oci/spec/digest.ts';
+import { inParallel } from '../async/in-parallel.ts';
+import type { Image } from '../oci/spec/image.ts';
+import type { Descriptor, Manifest } from '../oci/spec/manifest.ts';
+import { resolveTag } from '../oci/registry/manifests.ts';
+import { isIndexType } from '../oci/spec/media-type.ts';
 import {
   atDockerHub,
   formatReference,
@@ -13,14 +13,14 @@ import {
   type RegistryLocation,
   relocate,
   tagOrDigest,
-} from '../oci/reference.ts';
-import { type Platform } from '../oci/platform.ts';
-import { filterPlatforms } from '../oci/platform-filter.ts';
-import type { ReferrersPolicy } from '../oci/referrers.ts';
-import { builtDigest } from '../run/built-images.ts';
-import type { PlannedImage } from '../run/documents.ts';
-import { repositoryOf } from '../run/images.ts';
-import type { Runtime } from '../runtime.ts';
+} from '../oci/spec/reference.ts';
+import { type Platform } from '../oci/spec/platform.ts';
+import { filterPlatforms } from '../oci/spec/platform-filter.ts';
+import type { ReferrersPolicy } from '../oci/registry/referrers.ts';
+import { builtDigest } from '../state/built-images.ts';
+import type { PlannedImage } from '../state/documents.ts';
+import { repositoryOf } from '../images/images.ts';
+import type { Runtime } from '../runtime/runtime.ts';
 import { ImageSource } from './image-source.ts';
 import { pullWarnings } from './pull-warnings.ts';
 import { planWaves } from './waves.ts';

@@ -1,5 +1,11 @@
 import { FactoryError } from '../errors.ts';
-import { formatLocation, type ImageName, maxNameLength, type RegistryLocation, relocate } from '../oci/reference.ts';
+import {
+  formatLocation,
+  type ImageName,
+  maxNameLength,
+  type RegistryLocation,
+  relocate,
+} from '../oci/spec/reference.ts';
 
 /**
  * An execution ends when its history has 25,000 events (https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html).

@@ -1,4 +1,4 @@
-import { isLow, type PullBudget } from '../oci/pull-budget.ts';
+import { isLow, type PullBudget } from '../oci/registry/pull-budget.ts';
 
 export interface Source {
   name: string;

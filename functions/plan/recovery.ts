@@ -1,7 +1,7 @@
 import * as z from 'zod';
-import type { Plan, StoppedRun } from '../run/documents.ts';
-import { describeLock, takeLock } from '../run/lock.ts';
-import type { ExecutionEnd, Runtime } from '../runtime.ts';
+import type { Plan, StoppedRun } from '../state/documents.ts';
+import { describeLock, takeLock } from '../state/lock.ts';
+import type { ExecutionEnd, Runtime } from '../runtime/runtime.ts';
 import { runIdPattern } from '../settings/execution-input.ts';
 import type { PlanResult } from './plan.ts';
 

@@ -1,8 +1,8 @@
 import { FactoryError } from '../errors.ts';
-import type { Digest } from '../oci/digest.ts';
-import { inParallel } from '../oci/in-parallel.ts';
-import { loadImage } from '../oci/image.ts';
-import { resolveTag } from '../oci/manifests.ts';
+import type { Digest } from '../oci/spec/digest.ts';
+import { inParallel } from '../async/in-parallel.ts';
+import { loadImage, type Piece } from '../oci/spec/image.ts';
+import { resolveTag } from '../oci/registry/manifests.ts';
 import {
   formatReference,
   type ImageName,
@@ -10,13 +10,13 @@ import {
   type Reference,
   type RegistryLocation,
   tagOrDigest,
-} from '../oci/reference.ts';
-import { manifestReader, repositoryOf } from '../run/images.ts';
-import type { PlannedImage } from '../run/documents.ts';
-import type { Inventory } from '../run/inventory.ts';
-import { type Look, noteLooks, readLooks } from '../run/looks.ts';
-import { describePieces, type Piece, unrepaired, Wholeness } from '../run/wholeness.ts';
-import type { Runtime } from '../runtime.ts';
+} from '../oci/spec/reference.ts';
+import { manifestReader, repositoryOf } from '../images/images.ts';
+import type { PlannedImage } from '../state/documents.ts';
+import type { Inventory } from '../state/inventory.ts';
+import { type Look, noteLooks, readLooks } from '../state/looks.ts';
+import { describePieces, unrepaired, Wholeness } from '../images/wholeness.ts';
+import type { Runtime } from '../runtime/runtime.ts';
 import { candidatesOf, type Found } from './images.ts';
 import { own } from '../text/own.ts';
 

@@ -1,6 +1,6 @@
 import { FactoryError } from '../errors.ts';
-import type { Snapshot } from '../run/documents.ts';
-import type { Runtime } from '../runtime.ts';
+import type { Snapshot } from '../state/documents.ts';
+import type { Runtime } from '../runtime/runtime.ts';
 
 /** Reads the snapshot that a restore writes back. Throws `SnapshotNotFound`, also when it is of another account. */
 export async function readSnapshot(restoreRun: string, runtime: Runtime): Promise<Snapshot> {

@@ -1,7 +1,7 @@
 import { FactoryError } from '../errors.ts';
 import type { ConfigScope } from '../harness/scope.ts';
-import { isDigest } from '../oci/digest.ts';
-import { type ImageName, maxTextLength, parseImageName, ReferenceSyntaxError } from '../oci/reference.ts';
+import { isDigest } from '../oci/spec/digest.ts';
+import { type ImageName, maxTextLength, parseImageName, ReferenceSyntaxError } from '../oci/spec/reference.ts';
 import { globMatcher } from '../text/glob.ts';
 import { printable } from '../text/printable.ts';
 import { own } from '../text/own.ts';

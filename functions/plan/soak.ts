@@ -1,11 +1,11 @@
-import { inParallel } from '../oci/in-parallel.ts';
-import { resolveTag } from '../oci/manifests.ts';
-import { formatReference, parseImageName, type Reference } from '../oci/reference.ts';
-import type { ReferrersPolicy } from '../oci/referrers.ts';
-import type { PlannedImage } from '../run/documents.ts';
-import { repositoryOf } from '../run/images.ts';
-import type { Runtime } from '../runtime.ts';
-import { getJson, type ObjectStore, putJson } from '../store/object-store.ts';
+import { inParallel } from '../async/in-parallel.ts';
+import { resolveTag } from '../oci/registry/manifests.ts';
+import { formatReference, parseImageName, type Reference } from '../oci/spec/reference.ts';
+import type { ReferrersPolicy } from '../oci/registry/referrers.ts';
+import type { PlannedImage } from '../state/documents.ts';
+import { repositoryOf } from '../images/images.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import { getJson, type ObjectStore, putJson } from '../state/object-store.ts';
 
 const key = 'first-seen.json';
 const dayMs = 86_400_000;

@@ -1,8 +1,8 @@
 import { FactoryError, type Problem } from '../errors.ts';
-import { formatPlatform, type Platform, platformMatches } from '../oci/platform.ts';
+import { formatPlatform, type Platform, platformMatches } from '../oci/spec/platform.ts';
 import { globMatcher } from '../text/glob.ts';
 import type { ProtectiveEntry, RunSettings } from '../settings/execution-input.ts';
-import { parseOverride } from '../run/override.ts';
+import { parseOverride } from '../overrides/override.ts';
 import { nearest } from '../text/nearest.ts';
 import type { Found } from './images.ts';
 import type { ScopeConfiguration } from './selection.ts';

@@ -1,12 +1,12 @@
 import type { ScopeConfiguration } from './selection.ts';
-import type { Plan, Snapshot, UnusedImage } from '../run/documents.ts';
-import { imagesNamed, namesOf, plannedImages, protectedDigests } from '../run/images-in-use.ts';
-import { overridesInUse } from '../run/overrides-in-use.ts';
-import { readInventory } from '../run/inventory.ts';
-import { RunDocuments, runsAmong } from '../run/run-documents.ts';
-import type { Runtime } from '../runtime.ts';
-import { parseImageName } from '../oci/reference.ts';
-import { isOurs } from '../run/override.ts';
+import type { Plan, Snapshot, UnusedImage } from '../state/documents.ts';
+import { imagesNamed, namesOf, plannedImages, protectedDigests } from '../images/images-in-use.ts';
+import { overridesInUse } from '../overrides/overrides-in-use.ts';
+import { readInventory } from '../state/inventory.ts';
+import { RunDocuments, runsAmong } from '../state/run-documents.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import { parseImageName } from '../oci/spec/reference.ts';
+import { isOurs } from '../overrides/override.ts';
 
 /**
  * Returns the copies made by the factory, at the plan's registry, that nothing uses: no planned image, no override of any

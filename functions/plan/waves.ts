@@ -1,4 +1,4 @@
-import type { Digest } from '../oci/digest.ts';
+import type { Digest } from '../oci/spec/digest.ts';
 
 /** An image that is to be copied, as far as sharing is concerned. */
 export interface WaveImage {

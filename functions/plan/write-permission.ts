@@ -1,6 +1,6 @@
 import { FactoryError } from '../errors.ts';
 import { lacksPermission } from '../harness/failure.ts';
-import type { Runtime } from '../runtime.ts';
+import type { Runtime } from '../runtime/runtime.ts';
 
 const permission = 'core_account_edit';
 

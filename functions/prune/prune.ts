@@ -1,16 +1,16 @@
 import { FactoryError } from '../errors.ts';
-import type { Digest } from '../oci/digest.ts';
-import { digestsBelow } from '../oci/manifest-graph.ts';
-import { deleteManifest, deleteTag, putManifest, type Repository, resolveTag } from '../oci/manifests.ts';
-import { parseImageName } from '../oci/reference.ts';
-import { readTags } from '../oci/tags.ts';
-import { imagesNamed, manifestOf, namesOf, plannedImages, protectedDigests } from '../run/images-in-use.ts';
-import { changeInventory, readInventory } from '../run/inventory.ts';
-import { holdLock } from '../run/lock.ts';
-import type { UnusedImage } from '../run/documents.ts';
+import type { Digest } from '../oci/spec/digest.ts';
+import { digestsBelow } from '../oci/spec/manifest-graph.ts';
+import { deleteManifest, deleteTag, putManifest, type Repository, resolveTag } from '../oci/registry/manifests.ts';
+import { parseImageName } from '../oci/spec/reference.ts';
+import { readTags } from '../oci/registry/tags.ts';
+import { imagesNamed, manifestOf, namesOf, plannedImages, protectedDigests } from '../images/images-in-use.ts';
+import { changeInventory, readInventory } from '../state/inventory.ts';
+import { holdLock } from '../state/lock.ts';
+import type { UnusedImage } from '../state/documents.ts';
 import type { TaskRun } from '../task.ts';
-import { overridesInUse } from '../run/overrides-in-use.ts';
-import type { Runtime } from '../runtime.ts';
+import { overridesInUse } from '../overrides/overrides-in-use.ts';
+import type { Runtime } from '../runtime/runtime.ts';
 import { type Deletion, repositoryDeletions } from './repository-deletions.ts';
 
 type Outcome = Pick<UnusedImage, 'status' | 'reason'>;

@@ -1,4 +1,4 @@
-import type { Digest } from '../oci/digest.ts';
+import type { Digest } from '../oci/spec/digest.ts';
 
 /** A copy that nothing uses, within its repository. */
 export interface Copy {

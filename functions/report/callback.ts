@@ -5,8 +5,8 @@ import { networkFailure } from '../http/network-error.ts';
 import { reasonText } from '../http/reason-text.ts';
 import { redacted } from '../http/redact.ts';
 import { readStart } from '../http/transport.ts';
-import type { Report } from '../run/documents.ts';
-import type { Runtime } from '../runtime.ts';
+import type { Report } from '../state/documents.ts';
+import type { Runtime } from '../runtime/runtime.ts';
 import type { Configuration } from '../settings/configuration.ts';
 import { keepSecret } from '../text/secrets.ts';
 

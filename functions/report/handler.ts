@@ -1,4 +1,6 @@
 import { handle } from '../task.ts';
 import { report } from './report.ts';
 
-export const handler = handle(report, async () => (await import('../announcements.ts')).announcements(process.env));
+export const handler = handle(report, async () =>
+  (await import('../lambda/announcements.ts')).announcements(process.env),
+);

@@ -1,7 +1,7 @@
 import prettyBytes from 'pretty-bytes';
 import { redacted } from '../http/redact.ts';
-import type { ConfigResult, Notification, Report } from '../run/documents.ts';
-import type { Runtime } from '../runtime.ts';
+import type { ConfigResult, Notification, Report } from '../state/documents.ts';
+import type { Runtime } from '../runtime/runtime.ts';
 import { cellLimit, printable } from '../text/printable.ts';
 
 /** Rows of each list: an e-mail is read on a telephone. */

@@ -10,17 +10,17 @@ import type {
   PlannedImage,
   Report,
   StoppedRun,
-} from '../run/documents.ts';
+} from '../state/documents.ts';
 import { redacted } from '../http/redact.ts';
-import { changeInventory } from '../run/inventory.ts';
-import { type Look, noteLooks } from '../run/looks.ts';
-import { releaseLock } from '../run/lock.ts';
-import { sumCounts } from '../run/registry-counts.ts';
-import { mayDiffer, rollbackFailed } from '../run/rollback-failed.ts';
-import type { RunDocuments } from '../run/run-documents.ts';
-import { parseErrorCause, type WorkflowError } from '../run/workflow-error.ts';
+import { changeInventory } from '../state/inventory.ts';
+import { type Look, noteLooks } from '../state/looks.ts';
+import { releaseLock } from '../state/lock.ts';
+import { sumCounts } from '../runtime/registry-counts.ts';
+import { mayDiffer, rollbackFailed } from '../overrides/rollback-failed.ts';
+import type { RunDocuments } from '../state/run-documents.ts';
+import { parseErrorCause, type WorkflowError } from '../workflow-error.ts';
 import { actions } from '../settings/execution-input.ts';
-import type { Runtime } from '../runtime.ts';
+import type { Runtime } from '../runtime/runtime.ts';
 import type { TaskRun } from '../task.ts';
 import { cellLimit, printable } from '../text/printable.ts';
 import { causeOf } from './cause.ts';

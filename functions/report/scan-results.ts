@@ -1,4 +1,4 @@
-import type { ImageResult, Scans } from '../run/documents.ts';
+import type { ImageResult, Scans } from '../state/documents.ts';
 
 /** The rows of images with what their scans mean for them: one that fails its scan is a failed image. */
 export function withScans(rows: readonly ImageResult[], scans: Scans | undefined): ImageResult[] {

@@ -1,5 +1,5 @@
-import type { Report, Told } from '../run/documents.ts';
-import type { Runtime } from '../runtime.ts';
+import type { Report, Told } from '../state/documents.ts';
+import type { Runtime } from '../runtime/runtime.ts';
 import { sendCallback } from './callback.ts';
 import { sendNotification } from './notification.ts';
 

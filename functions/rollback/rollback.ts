@@ -1,12 +1,12 @@
 import { FactoryError } from '../errors.ts';
 import { type ConfigScope, isSameScope } from '../harness/scope.ts';
-import { compareOverrides, describeDifference, waitForAgreement, writeOverrides } from '../run/agreement.ts';
-import { isSameField } from '../run/apply-changes.ts';
-import type { ConfigResult, FieldChange, RollbackState, Snapshot } from '../run/documents.ts';
-import { renewLock } from '../run/lock.ts';
-import { isWriting } from '../run/writes.ts';
+import { compareOverrides, describeDifference, waitForAgreement, writeOverrides } from '../overrides/agreement.ts';
+import { isSameField } from '../overrides/apply-changes.ts';
+import type { ConfigResult, FieldChange, RollbackState, Snapshot } from '../state/documents.ts';
+import { renewLock } from '../state/lock.ts';
+import { isWriting } from '../state/writes.ts';
 import type { TaskRun } from '../task.ts';
-import { mayDiffer, rollbackFailed } from '../run/rollback-failed.ts';
+import { mayDiffer, rollbackFailed } from '../overrides/rollback-failed.ts';
 import { own as ownValue } from '../text/own.ts';
 
 export interface RollbackResult {

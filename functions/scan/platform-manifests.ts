@@ -1,7 +1,7 @@
 import { FactoryError } from '../errors.ts';
-import type { Digest } from '../oci/digest.ts';
-import { type Descriptor, type Manifest, manifestLimits } from '../oci/manifest.ts';
-import { isIndexType } from '../oci/media-type.ts';
+import type { Digest } from '../oci/spec/digest.ts';
+import { type Descriptor, type Manifest, manifestLimits } from '../oci/spec/manifest.ts';
+import { isIndexType } from '../oci/spec/media-type.ts';
 
 /**
  * The manifests of an image that are scanned: itself, or of an index each platform's, but no attestations. `read` gets

@@ -1,8 +1,8 @@
 import { FactoryError } from '../errors.ts';
-import type { Finding, ScanAnswer } from '../oci/image-scans.ts';
-import type { Digest } from '../oci/digest.ts';
-import { parseImageName } from '../oci/reference.ts';
-import type { ScanResult } from '../run/documents.ts';
+import type { Finding, ScanAnswer } from '../oci/registry/image-scans.ts';
+import type { Digest } from '../oci/spec/digest.ts';
+import { parseImageName } from '../oci/spec/reference.ts';
+import type { ScanResult } from '../state/documents.ts';
 import { type AllowedFinding, failingSeverities, type ScanSettings } from '../settings/scan-settings.ts';
 import { globMatcher } from '../text/glob.ts';
 

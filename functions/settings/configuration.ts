@@ -3,7 +3,7 @@ import * as z from 'zod';
 import { FactoryError, type Problem } from '../errors.ts';
 import { ApiKey } from '../harness/api-key.ts';
 import { parseBaseUrl } from '../harness/base-url.ts';
-import { parseRegistryLocation, ReferenceSyntaxError, type RegistryLocation } from '../oci/reference.ts';
+import { parseRegistryLocation, ReferenceSyntaxError, type RegistryLocation } from '../oci/spec/reference.ts';
 import { misplacedIn } from '../text/plain-text.ts';
 import { parseCron, parseTimeZone } from './cron.ts';
 import { sourceLocation } from './official-sources.ts';

@@ -9,9 +9,9 @@ import {
   parseTagOrDigest,
   type RegistryLocation,
   tagOrDigest,
-} from '../oci/reference.ts';
-import { formatPlatform, parsePlatform, type Platform } from '../oci/platform.ts';
-import type { ReferrersPolicy } from '../oci/referrers.ts';
+} from '../oci/spec/reference.ts';
+import { formatPlatform, parsePlatform, type Platform } from '../oci/spec/platform.ts';
+import type { ReferrersPolicy } from '../oci/registry/referrers.ts';
 import type { Configuration } from './configuration.ts';
 import { officialName } from './official-name.ts';
 import { sourceLocation } from './official-sources.ts';

@@ -1,4 +1,4 @@
-import { formatLocation, parseRegistryLocation, type RegistryLocation } from '../oci/reference.ts';
+import { formatLocation, parseRegistryLocation, type RegistryLocation } from '../oci/spec/reference.ts';
 import { officialLocations } from './official-sources.ts';
 
 /** The namespace under which Harness publishes the images of `harness/` with a login. */

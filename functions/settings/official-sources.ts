@@ -3,7 +3,7 @@ import {
   parseRegistryLocation,
   ReferenceSyntaxError,
   type RegistryLocation,
-} from '../oci/reference.ts';
+} from '../oci/spec/reference.ts';
 import { nearest } from '../text/nearest.ts';
 import { registryLocation } from './registry-location.ts';
 

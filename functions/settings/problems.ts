@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import { FactoryError, type Problem } from '../errors.ts';
-import { parseImageName, ReferenceSyntaxError } from '../oci/reference.ts';
+import { parseImageName, ReferenceSyntaxError } from '../oci/spec/reference.ts';
 import { printable } from '../text/printable.ts';
 
 const foundLimit = 80;

@@ -3,7 +3,7 @@ import {
   parseRegistryLocation,
   ReferenceSyntaxError,
   type RegistryLocation,
-} from '../oci/reference.ts';
+} from '../oci/spec/reference.ts';
 
 /**
  * Parses a registry as people write it, also pasted with `https://` and a trailing slash. A host of one word is refused:

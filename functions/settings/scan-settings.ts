@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import type { Problem } from '../errors.ts';
-import { profileOf } from '../oci/profile.ts';
-import type { RegistryLocation } from '../oci/reference.ts';
+import { profileOf } from '../oci/registry/profile.ts';
+import type { RegistryLocation } from '../oci/spec/reference.ts';
 import type { Configuration } from './configuration.ts';
 import { bool, choice, globs, text, wholeNumber } from './value-schemas.ts';
 

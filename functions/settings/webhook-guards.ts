@@ -1,6 +1,6 @@
 import type { Problem } from '../errors.ts';
-import { isDigest } from '../oci/digest.ts';
-import type { RegistryLocation } from '../oci/reference.ts';
+import { isDigest } from '../oci/spec/digest.ts';
+import type { RegistryLocation } from '../oci/spec/reference.ts';
 import type { Configuration } from './configuration.ts';
 import type { InputKey, RunSettings } from './execution-input.ts';
 import { render } from './problems.ts';

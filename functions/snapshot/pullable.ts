@@ -1,14 +1,14 @@
 import { FactoryError } from '../errors.ts';
-import type { Digest } from '../oci/digest.ts';
-import { inParallel } from '../oci/in-parallel.ts';
-import { resolveTag } from '../oci/manifests.ts';
-import { parseImageName, type Reference, tagOrDigest } from '../oci/reference.ts';
-import type { FieldChange, Plan } from '../run/documents.ts';
-import { repositoryOf } from '../run/images.ts';
-import { type Look, noteLooks } from '../run/looks.ts';
-import { isOurs } from '../run/override.ts';
-import { Wholeness } from '../run/wholeness.ts';
-import type { Runtime } from '../runtime.ts';
+import type { Digest } from '../oci/spec/digest.ts';
+import { inParallel } from '../async/in-parallel.ts';
+import { resolveTag } from '../oci/registry/manifests.ts';
+import { parseImageName, type Reference, tagOrDigest } from '../oci/spec/reference.ts';
+import type { FieldChange, Plan } from '../state/documents.ts';
+import { repositoryOf } from '../images/images.ts';
+import { type Look, noteLooks } from '../state/looks.ts';
+import { isOurs } from '../overrides/override.ts';
+import { Wholeness } from '../images/wholeness.ts';
+import type { Runtime } from '../runtime/runtime.ts';
 
 const imagesAtOnce = 16; // Survives mutation: the number of parallel requests decides the speed alone.
 /** How many missing pieces a message names. */

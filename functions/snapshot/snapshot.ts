@@ -1,5 +1,5 @@
 import { isSameScope, type ConfigScope } from '../harness/scope.ts';
-import { holdBack } from '../run/pairs.ts';
+import { holdBack } from '../overrides/pairs.ts';
 import type { TaskRun } from '../task.ts';
 import { checkPullable } from './pullable.ts';
 import { own } from '../text/own.ts';

@@ -1,4 +1,4 @@
-import { applyChanges } from '../run/apply-changes.ts';
+import { applyChanges } from '../overrides/apply-changes.ts';
 import type { TaskRun } from '../task.ts';
 
 /** Points the run's fields at their images: one batch per module and infrastructure type, one after the other. */

@@ -1,17 +1,17 @@
 import { type ErrorName, FactoryError } from '../errors.ts';
 import { resolveImage } from '../harness/image-resolution.ts';
-import { inParallel } from '../oci/in-parallel.ts';
-import { parseImageName, type Reference, tagOrDigest } from '../oci/reference.ts';
-import { resolveTag } from '../oci/manifests.ts';
-import { repositoryOf } from '../run/images.ts';
-import { type ImageConnector, readImageConnector } from '../run/image-connector.ts';
-import { isOurs } from '../run/override.ts';
-import { describeDifference, waitForAgreement, writeOverrides } from '../run/agreement.ts';
-import type { ConfigResult, FieldChange, IncompleteImage, Plan, PlannedImage } from '../run/documents.ts';
-import { type Look, noteLooks } from '../run/looks.ts';
-import { overridesInUse } from '../run/overrides-in-use.ts';
-import { describePieces, Wholeness } from '../run/wholeness.ts';
-import type { Runtime } from '../runtime.ts';
+import { inParallel } from '../async/in-parallel.ts';
+import { parseImageName, type Reference, tagOrDigest } from '../oci/spec/reference.ts';
+import { resolveTag } from '../oci/registry/manifests.ts';
+import { repositoryOf } from '../images/images.ts';
+import { type ImageConnector, readImageConnector } from '../overrides/image-connector.ts';
+import { isOurs } from '../overrides/override.ts';
+import { describeDifference, waitForAgreement, writeOverrides } from '../overrides/agreement.ts';
+import type { ConfigResult, FieldChange, IncompleteImage, Plan, PlannedImage } from '../state/documents.ts';
+import { type Look, noteLooks } from '../state/looks.ts';
+import { overridesInUse } from '../overrides/overrides-in-use.ts';
+import { describePieces, Wholeness } from '../images/wholeness.ts';
+import type { Runtime } from '../runtime/runtime.ts';
 import type { TaskRun } from '../task.ts';
 
 const imagesInFlight = 16; // Survives mutation: the number of parallel requests decides the speed alone.

@@ -1,5 +1,5 @@
 import type { Execution } from '../aws/executions.ts';
-import type { Report } from '../run/documents.ts';
+import type { Report } from '../state/documents.ts';
 
 /** How a run is doing, for whoever polls. */
 export interface RunStatus {

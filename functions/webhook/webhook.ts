@@ -116,7 +116,7 @@ export function refuse(
   return json(statusCode, { error: { name, message } }, headers);
 }
 
-/** A line as functions/call-log.ts writes them, whose Logger is too large for the budget of this bundle. */
+/** A line as functions/lambda/log.ts writes them, whose Logger is too large for the budget of this bundle. */
 export function logLine(level: 'INFO' | 'ERROR', message: string, details: object): string {
   const service = process.env['POWERTOOLS_SERVICE_NAME'];
   return JSON.stringify({ level, message, timestamp: new Date().toISOString(), service, task: 'webhook', ...details });

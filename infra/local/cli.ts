@@ -1,12 +1,12 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { FactoryError } from '../../functions/errors.ts';
-import type { Report } from '../../functions/run/documents.ts';
+import type { Report } from '../../functions/state/documents.ts';
 import { type Environment, parseConfiguration } from '../../functions/settings/configuration.ts';
 import { parseExecutionInput } from '../../functions/settings/execution-input.ts';
 import { printableJson } from '../../functions/text/printable.ts';
 import packageJson from '../../package.json' with { type: 'json' };
-import { Patience } from '../../functions/run/patience.ts';
-import { commandLine } from '../../functions/run/place.ts';
+import { Patience } from '../../functions/runtime/patience.ts';
+import { commandLine } from '../../functions/runtime/place.ts';
 import { confirmOnTerminal } from './confirm.ts';
 import { FileStore } from './file-store.ts';
 import { historyTable, readHistory } from './history.ts';

@@ -3,7 +3,7 @@ import { openSync } from 'node:fs';
 import { createInterface } from 'node:readline/promises';
 import { ReadStream } from 'node:tty';
 import { FactoryError } from '../../functions/errors.ts';
-import type { Plan } from '../../functions/run/documents.ts';
+import type { Plan } from '../../functions/state/documents.ts';
 import { describeChanges } from './summary.ts';
 
 /**

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { FactoryError } from '../../functions/errors.ts';
-import { assertKey, type ObjectStore } from '../../functions/store/object-store.ts';
+import { assertKey, type ObjectStore } from '../../functions/state/object-store.ts';
 import { cureOf, reasonOf } from './file-failure.ts';
 import { makeFolder } from './make-folder.ts';
 

@@ -1,6 +1,6 @@
-import type { ConfigResult, Report } from '../../functions/run/documents.ts';
-import { RunDocuments, runsAmong } from '../../functions/run/run-documents.ts';
-import type { ObjectStore } from '../../functions/store/object-store.ts';
+import type { ConfigResult, Report } from '../../functions/state/documents.ts';
+import { RunDocuments, runsAmong } from '../../functions/state/run-documents.ts';
+import type { ObjectStore } from '../../functions/state/object-store.ts';
 import { shorten, table } from './summary.ts';
 
 /** One past run. */

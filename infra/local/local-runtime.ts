@@ -1,14 +1,19 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { awsAdapters } from '../../functions/aws/adapters.ts';
-import { anonymous, type CredentialProvider, inOrder } from '../../functions/oci/auth/credentials.ts';
-import { dockerConfigCredentials } from '../../functions/oci/auth/docker-config.ts';
-import type { ImageScans } from '../../functions/oci/image-scans.ts';
-import { profileOf } from '../../functions/oci/profile.ts';
-import { type RepositoryAdministration, Runtime, type RuntimeParts, type Template } from '../../functions/runtime.ts';
+import { anonymous, type CredentialProvider, inOrder } from '../../functions/oci/registry/auth/credentials.ts';
+import { dockerConfigCredentials } from '../../functions/oci/registry/auth/docker-config.ts';
+import type { ImageScans } from '../../functions/oci/registry/image-scans.ts';
+import { profileOf } from '../../functions/oci/registry/profile.ts';
+import {
+  type RepositoryAdministration,
+  Runtime,
+  type RuntimeParts,
+  type Template,
+} from '../../functions/runtime/runtime.ts';
 import type { Configuration, Environment } from '../../functions/settings/configuration.ts';
 import { FactoryError } from '../../functions/errors.ts';
-import type { ObjectStore } from '../../functions/store/object-store.ts';
+import type { ObjectStore } from '../../functions/state/object-store.ts';
 import { decodeText, TextError } from '../../functions/text/plain-text.ts';
 import { reasonOf } from './file-failure.ts';
 import { ownProcess } from './own-process.ts';

@@ -1,6 +1,6 @@
 import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
-import type { LockOptions } from '../../functions/run/lock.ts';
+import type { LockOptions } from '../../functions/state/lock.ts';
 
 type OwnProcess = NonNullable<LockOptions['process']>;
 

@@ -1,6 +1,6 @@
 import { MultiBar, Presets, type SingleBar } from 'cli-progress';
 import prettyBytes from 'pretty-bytes';
-import type { ProgressEvent } from '../../functions/runtime.ts';
+import type { ProgressEvent } from '../../functions/runtime/runtime.ts';
 import { cellLimit, printable } from '../../functions/text/printable.ts';
 
 /** Shows a run while it goes on. */

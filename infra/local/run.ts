@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { readWorkflowDefinition } from '../workflow-definition.ts';
 import { type ErrorName, FactoryError } from '../../functions/errors.ts';
-import type { Plan, Report } from '../../functions/run/documents.ts';
-import { renewalMs, renewLock } from '../../functions/run/lock.ts';
-import { parseErrorCause } from '../../functions/run/workflow-error.ts';
-import type { Runtime } from '../../functions/runtime.ts';
+import type { Plan, Report } from '../../functions/state/documents.ts';
+import { renewalMs, renewLock } from '../../functions/state/lock.ts';
+import { parseErrorCause } from '../../functions/workflow-error.ts';
+import type { Runtime } from '../../functions/runtime/runtime.ts';
 import { type Definition, runWorkflow } from './engine.ts';
 import { tasks, uninterruptible } from './tasks.ts';
 

@@ -9,9 +9,9 @@ import type {
   RegistryCounts,
   Report,
   UnusedImage,
-} from '../../functions/run/documents.ts';
-import { describePieces } from '../../functions/run/wholeness.ts';
-import { isLow } from '../../functions/oci/pull-budget.ts';
+} from '../../functions/state/documents.ts';
+import { describePieces } from '../../functions/images/wholeness.ts';
+import { isLow } from '../../functions/oci/registry/pull-budget.ts';
 import { describeProblems } from '../../functions/settings/problems.ts';
 import { cellLimit, printable } from '../../functions/text/printable.ts';
 import { trimEnd } from '../../functions/text/trim-end.ts';

@@ -8,7 +8,7 @@ export interface QueriesProps {
   readonly logGroups: readonly ILogGroup[];
 }
 
-/** Saved queries of CloudWatch Logs Insights, over the lines that functions/call-log.ts writes. */
+/** Saved queries of CloudWatch Logs Insights, over the lines that functions/lambda/log.ts writes. */
 export class Queries extends Construct {
   constructor(scope: Construct, id: string, { folder, logGroups }: QueriesProps) {
     super(scope, id);

@@ -10,7 +10,7 @@ import {
 } from '@aws-sdk/client-ecr';
 import { EcrCredentials, parseEcrHost } from '../../functions/aws/ecr.ts';
 import { EcrRepositories } from '../../functions/aws/ecr-repositories.ts';
-import { profileOf } from '../../functions/oci/profile.ts';
+import { profileOf } from '../../functions/oci/registry/profile.ts';
 import { available } from '../real-parts.ts';
 import { account, type MotoServer, region, startMotoServer } from './moto-server.ts';
 import { type Answer, startScriptedAws } from './scripted-aws.ts';

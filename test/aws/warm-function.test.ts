@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import { resolveTag } from '../../functions/oci/manifests.ts';
-import { lambdaHost } from '../../functions/lambda-runtime.ts';
-import type { Runtime } from '../../functions/runtime.ts';
+import { resolveTag } from '../../functions/oci/registry/manifests.ts';
+import { lambdaHost } from '../../functions/lambda/runtime.ts';
+import type { Runtime } from '../../functions/runtime/runtime.ts';
 import { type EmbeddedHarnessApi, startHarnessApi } from '../../infra/local/embedded/harness-api/server.ts';
-import { image, name, start, users } from '../oci/guarded-registry.ts';
+import { image, name, start, users } from '../oci/registry/guarded-registry.ts';
 import { region } from './moto-server.ts';
 import { startScriptedAws } from './scripted-aws.ts';
 

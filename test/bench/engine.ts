@@ -1,12 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { Transport } from '../../functions/http/transport.ts';
-import { anonymous } from '../../functions/oci/auth/credentials.ts';
-import { BlobLedger } from '../../functions/oci/blob-ledger.ts';
-import { copyImage } from '../../functions/oci/copy-image.ts';
-import { type Image, loadImage } from '../../functions/oci/image.ts';
-import { inParallel } from '../../functions/oci/in-parallel.ts';
-import { getManifest, type Repository, resolveTag } from '../../functions/oci/manifests.ts';
-import { Registry } from '../../functions/oci/registry.ts';
+import { anonymous } from '../../functions/oci/registry/auth/credentials.ts';
+import { BlobLedger } from '../../functions/oci/copy/blob-ledger.ts';
+import { copyImage } from '../../functions/oci/copy/copy-image.ts';
+import { type Image, loadImage } from '../../functions/oci/spec/image.ts';
+import { inParallel } from '../../functions/async/in-parallel.ts';
+import { getManifest, type Repository, resolveTag } from '../../functions/oci/registry/manifests.ts';
+import { Registry } from '../../functions/oci/registry/registry.ts';
 import type { Job } from './peers.ts';
 
 /**

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { accountIdFromKey } from '../../functions/harness/account.ts';
 import { Pool } from '../../functions/http/undici.ts';
-import { acceptedManifests } from '../../functions/oci/media-type.ts';
+import { acceptedManifests } from '../../functions/oci/spec/media-type.ts';
 import type { Job } from './peers.ts';
 
 /**

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { digestOf } from '../../functions/oci/digest.ts';
-import { mediaTypes } from '../../functions/oci/media-type.ts';
+import { digestOf } from '../../functions/oci/spec/digest.ts';
+import { mediaTypes } from '../../functions/oci/spec/media-type.ts';
 import { type Layer, writeLayer } from './layer.ts';
 
 export interface Descriptor {

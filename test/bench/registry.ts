@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { acceptedManifests } from '../../functions/oci/media-type.ts';
+import { acceptedManifests } from '../../functions/oci/spec/media-type.ts';
 
 /** A request that a client made, by the registry's own log. */
 export interface CountedRequest {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import type { Report } from '../../functions/run/documents.ts';
+import type { Report } from '../../functions/state/documents.ts';
 import { imageStatuses, statuses } from '../tasks/factory.ts';
 import { pushSamples } from '../../infra/local/embedded/sample-images.ts';
 import { type Deployment, deploy } from './deployment.ts';

@@ -23,10 +23,10 @@ import {
 import { SNSClient, SubscribeCommand } from '@aws-sdk/client-sns';
 import { CreateQueueCommand, DeleteMessageCommand, ReceiveMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
 import { S3ObjectStore } from '../../functions/aws/s3-object-store.ts';
-import type { Report } from '../../functions/run/documents.ts';
-import type { Lock } from '../../functions/run/lock.ts';
-import { RunDocuments } from '../../functions/run/run-documents.ts';
-import { getJson } from '../../functions/store/object-store.ts';
+import type { Report } from '../../functions/state/documents.ts';
+import type { Lock } from '../../functions/state/lock.ts';
+import { RunDocuments } from '../../functions/state/run-documents.ts';
+import { getJson } from '../../functions/state/object-store.ts';
 import { type EmbeddedHarnessApi, startHarnessApi } from '../../infra/local/embedded/harness-api/server.ts';
 import type { Images } from '../../infra/local/embedded/harness-api/state.ts';
 import { type Registry, startRegistry } from '../../infra/local/embedded/registry/server.ts';

@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { HarnessClient } from '../../functions/harness/client.ts';
-import { anonymous } from '../../functions/oci/auth/credentials.ts';
-import { Runtime } from '../../functions/runtime.ts';
+import { anonymous } from '../../functions/oci/registry/auth/credentials.ts';
+import { Runtime } from '../../functions/runtime/runtime.ts';
 import { parseConfiguration } from '../../functions/settings/configuration.ts';
 import { type EmbeddedHarnessApi, startHarnessApi } from '../../infra/local/embedded/harness-api/server.ts';
-import { MemoryStore } from '../run/memory-store.ts';
+import { MemoryStore } from '../state/memory-store.ts';
 
 const scope = { module: 'ci', infrastructureType: 'K8' } as const;
 const right = 'pat.account1.token.right';

@@ -6,9 +6,9 @@ import { clientConfig } from '../../functions/aws/client-config.ts';
 import { HarnessClient } from '../../functions/harness/client.ts';
 import { networkFailure } from '../../functions/http/network-error.ts';
 import { readBody, Transport, type TransportOptions } from '../../functions/http/transport.ts';
-import { anonymous } from '../../functions/oci/auth/credentials.ts';
-import { getManifest } from '../../functions/oci/manifests.ts';
-import { Registry } from '../../functions/oci/registry.ts';
+import { anonymous } from '../../functions/oci/registry/auth/credentials.ts';
+import { getManifest } from '../../functions/oci/registry/manifests.ts';
+import { Registry } from '../../functions/oci/registry/registry.ts';
 import { startTcpPeer, type TcpPeer } from './tcp-peer.ts';
 
 const closing: (() => Promise<unknown>)[] = [];

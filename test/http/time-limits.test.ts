@@ -3,11 +3,11 @@ import type { Socket } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { networkFailure } from '../../functions/http/network-error.ts';
 import { readBody, type Response, Transport } from '../../functions/http/transport.ts';
-import { anonymous } from '../../functions/oci/auth/credentials.ts';
-import { readBlob } from '../../functions/oci/blob-reader.ts';
-import type { Digest } from '../../functions/oci/digest.ts';
-import { getManifest } from '../../functions/oci/manifests.ts';
-import { Registry } from '../../functions/oci/registry.ts';
+import { anonymous } from '../../functions/oci/registry/auth/credentials.ts';
+import { readBlob } from '../../functions/oci/registry/blob-download.ts';
+import type { Digest } from '../../functions/oci/spec/digest.ts';
+import { getManifest } from '../../functions/oci/registry/manifests.ts';
+import { Registry } from '../../functions/oci/registry/registry.ts';
 import { startTcpPeer, type TcpPeer } from './tcp-peer.ts';
 
 const closing: (() => Promise<unknown>)[] = [];

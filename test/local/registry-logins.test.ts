@@ -2,13 +2,13 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { resolveTag } from '../../functions/oci/manifests.ts';
-import type { Runtime } from '../../functions/runtime.ts';
+import { resolveTag } from '../../functions/oci/registry/manifests.ts';
+import type { Runtime } from '../../functions/runtime/runtime.ts';
 import { parseConfiguration } from '../../functions/settings/configuration.ts';
 import { type Registry as EmbeddedRegistry, startRegistry } from '../../infra/local/embedded/registry/server.ts';
 import { sampleImage } from '../../infra/local/embedded/sample-images.ts';
 import { createLocalRuntime } from '../../infra/local/local-runtime.ts';
-import { MemoryStore } from '../run/memory-store.ts';
+import { MemoryStore } from '../state/memory-store.ts';
 
 const image = sampleImage({ name: 'mirror/app', tag: '1', layerBytes: 100 });
 const entry = (user: string, password: string) => ({ auth: Buffer.from(`${user}:${password}`).toString('base64') });

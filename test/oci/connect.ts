@@ -1,10 +1,10 @@
 import { Transport, type TransportOptions } from '../../functions/http/transport.ts';
-import { anonymous } from '../../functions/oci/auth/credentials.ts';
-import { BlobLedger } from '../../functions/oci/blob-ledger.ts';
-import { type CopiedImage, copyImage, type ImageCopy } from '../../functions/oci/copy-image.ts';
-import { loadImage } from '../../functions/oci/image.ts';
-import { getManifest, type Repository } from '../../functions/oci/manifests.ts';
-import { Registry, type RegistryOptions } from '../../functions/oci/registry.ts';
+import { anonymous } from '../../functions/oci/registry/auth/credentials.ts';
+import { BlobLedger } from '../../functions/oci/copy/blob-ledger.ts';
+import { type CopiedImage, copyImage, type ImageCopy } from '../../functions/oci/copy/copy-image.ts';
+import { loadImage } from '../../functions/oci/spec/image.ts';
+import { getManifest, type Repository } from '../../functions/oci/registry/manifests.ts';
+import { Registry, type RegistryOptions } from '../../functions/oci/registry/registry.ts';
 import type { Registry as EmbeddedRegistry } from '../../infra/local/embedded/registry/server.ts';
 import type { Image as StoredImage } from '../../infra/local/embedded/registry/storage.ts';
 import { expect } from '@jest/globals';

@@ -1,6 +1,6 @@
-import { type Digest, digestOf } from '../../functions/oci/digest.ts';
-import { type Descriptor, type Manifest, parseManifest } from '../../functions/oci/manifest.ts';
-import { mediaTypes } from '../../functions/oci/media-type.ts';
+import { type Digest, digestOf } from '../../functions/oci/spec/digest.ts';
+import { type Descriptor, type Manifest, parseManifest } from '../../functions/oci/spec/manifest.ts';
+import { mediaTypes } from '../../functions/oci/spec/media-type.ts';
 
 /** Manifests of every kind, made by hand. */
 

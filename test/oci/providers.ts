@@ -1,4 +1,4 @@
-import type { CredentialProvider, Credentials, Login } from '../../functions/oci/auth/credentials.ts';
+import type { CredentialProvider, Credentials, Login } from '../../functions/oci/registry/auth/credentials.ts';
 
 /** A provider of one login that never changes. */
 export function always(credentials: Credentials): CredentialProvider {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mediaTypes } from '../../functions/oci/media-type.ts';
+import { mediaTypes } from '../../functions/oci/spec/media-type.ts';
 import type { Image } from '../../infra/local/embedded/registry/storage.ts';
 
 /** Images of shapes that the samples do not have. */

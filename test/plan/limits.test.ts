@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { deadlineMs, pauseMs } from '../../functions/copy/build.ts';
-import { parseImageName } from '../../functions/oci/reference.ts';
+import { parseImageName } from '../../functions/oci/spec/reference.ts';
 import { checkCopies, checkTargetNames } from '../../functions/plan/limits.ts';
 
 const images = ['harness/ci-addon:1.18.22', 'plugins/cache:1'].map(parseImageName);

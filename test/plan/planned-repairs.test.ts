@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { FactoryError } from '../../functions/errors.ts';
-import type { Digest } from '../../functions/oci/digest.ts';
-import { parseRegistryLocation } from '../../functions/oci/reference.ts';
+import type { Digest } from '../../functions/oci/spec/digest.ts';
+import { parseRegistryLocation } from '../../functions/oci/spec/reference.ts';
 import type { Found } from '../../functions/plan/images.ts';
 import { planRepairs, type Repairs, type RepairSettings } from '../../functions/plan/repairs.ts';
-import type { PlannedImage } from '../../functions/run/documents.ts';
-import { noteLooks, readLooks } from '../../functions/run/looks.ts';
-import type { Runtime } from '../../functions/runtime.ts';
+import type { PlannedImage } from '../../functions/state/documents.ts';
+import { noteLooks, readLooks } from '../../functions/state/looks.ts';
+import type { Runtime } from '../../functions/runtime/runtime.ts';
 import type { Image } from '../../infra/local/embedded/registry/storage.ts';
 import { storedImage } from '../oci/stored-images.ts';
 import { type Factory, type FactoryOptions, startFactory } from '../tasks/factory.ts';

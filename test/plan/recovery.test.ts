@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { planRecovery, stoppedRunOf } from '../../functions/plan/recovery.ts';
-import type { Plan } from '../../functions/run/documents.ts';
-import { type Lock, takeLock } from '../../functions/run/lock.ts';
-import type { ExecutionEnd } from '../../functions/runtime.ts';
-import { getJson } from '../../functions/store/object-store.ts';
+import type { Plan } from '../../functions/state/documents.ts';
+import { type Lock, takeLock } from '../../functions/state/lock.ts';
+import type { ExecutionEnd } from '../../functions/runtime/runtime.ts';
+import { getJson } from '../../functions/state/object-store.ts';
 import { accountId, planOf, setStage, type Stage } from '../tasks/stage.ts';
 
 const stopped = 'stopped';

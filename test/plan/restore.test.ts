@@ -1,6 +1,6 @@
 import { expect, it } from '@jest/globals';
 import { readSnapshot } from '../../functions/plan/restore.ts';
-import { stateMachine } from '../../functions/run/place.ts';
+import { stateMachine } from '../../functions/runtime/place.ts';
 import { accountId, runId, setStage } from '../tasks/stage.ts';
 
 it('a restore writes back the snapshot of the run, if it is of the same account', async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { formatReference } from '../../functions/oci/reference.ts';
+import { formatReference } from '../../functions/oci/spec/reference.ts';
 import {
   fieldFilter,
   type ScopeConfiguration,

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
-import { digestOf } from '../../functions/oci/digest.ts';
+import { digestOf } from '../../functions/oci/spec/digest.ts';
 import { soakingImages } from '../../functions/plan/soak.ts';
-import { getJson, type ObjectStore } from '../../functions/store/object-store.ts';
+import { getJson, type ObjectStore } from '../../functions/state/object-store.ts';
 
 function memoryStore(): ObjectStore {
   const objects = new Map<string, Uint8Array>();

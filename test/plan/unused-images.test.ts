@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import type { Digest } from '../../functions/oci/digest.ts';
-import { parseRegistryLocation } from '../../functions/oci/reference.ts';
+import type { Digest } from '../../functions/oci/spec/digest.ts';
+import { parseRegistryLocation } from '../../functions/oci/spec/reference.ts';
 import { findUnusedImages } from '../../functions/plan/unused-images.ts';
-import type { FieldChange, Plan, PlannedImage } from '../../functions/run/documents.ts';
+import type { FieldChange, Plan, PlannedImage } from '../../functions/state/documents.ts';
 import type { Image } from '../../infra/local/embedded/registry/storage.ts';
 import { indexOf, storedImage } from '../oci/stored-images.ts';
 import { type Factory, startFactory } from '../tasks/factory.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import type { Digest } from '../../functions/oci/digest.ts';
+import type { Digest } from '../../functions/oci/spec/digest.ts';
 import { planWaves, type WaveImage } from '../../functions/plan/waves.ts';
 
 const KiB = 1024;

@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { FactoryError } from '../../functions/errors.ts';
-import type { Digest } from '../../functions/oci/digest.ts';
-import { parseRegistryLocation } from '../../functions/oci/reference.ts';
-import type { Registry } from '../../functions/oci/registry.ts';
+import type { Digest } from '../../functions/oci/spec/digest.ts';
+import { parseRegistryLocation } from '../../functions/oci/spec/reference.ts';
+import type { Registry } from '../../functions/oci/registry/registry.ts';
 import { prune } from '../../functions/prune/prune.ts';
-import type { Plan, UnusedImage } from '../../functions/run/documents.ts';
-import { takeLock } from '../../functions/run/lock.ts';
-import type { RepositoryAdministration } from '../../functions/runtime.ts';
+import type { Plan, UnusedImage } from '../../functions/state/documents.ts';
+import { takeLock } from '../../functions/state/lock.ts';
+import type { RepositoryAdministration } from '../../functions/runtime/runtime.ts';
 import type { TaskRun } from '../../functions/task.ts';
 import type { Image } from '../../infra/local/embedded/registry/storage.ts';
 import { indexOf, storedImage } from '../oci/stored-images.ts';

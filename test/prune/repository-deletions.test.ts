@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import type { Digest } from '../../functions/oci/digest.ts';
+import type { Digest } from '../../functions/oci/spec/digest.ts';
 import { repositoryDeletions } from '../../functions/prune/repository-deletions.ts';
 
 const digest = (letter: string) => `sha256:${letter.repeat(64)}` as Digest;

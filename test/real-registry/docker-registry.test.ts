@@ -1,10 +1,16 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { BlobLedger } from '../../functions/oci/blob-ledger.ts';
-import { deleteManifest, deleteTag, getManifest, type Repository, resolveTag } from '../../functions/oci/manifests.ts';
-import { profileOf, type UploadWay } from '../../functions/oci/profile.ts';
-import { listTags } from '../../functions/oci/tags.ts';
+import { BlobLedger } from '../../functions/oci/copy/blob-ledger.ts';
+import {
+  deleteManifest,
+  deleteTag,
+  getManifest,
+  type Repository,
+  resolveTag,
+} from '../../functions/oci/registry/manifests.ts';
+import { profileOf, type UploadWay } from '../../functions/oci/registry/profile.ts';
+import { listTags } from '../../functions/oci/registry/tags.ts';
 import { type Registry as EmbeddedRegistry, startRegistry } from '../../infra/local/embedded/registry/server.ts';
 import type { Image } from '../../infra/local/embedded/registry/storage.ts';
 import { sampleImage } from '../../infra/local/embedded/sample-images.ts';

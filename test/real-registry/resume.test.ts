@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import type { PausedCopy, SteppedResult } from '../../functions/oci/copy-in-steps.ts';
-import { type Repository, resolveTag } from '../../functions/oci/manifests.ts';
-import { profileOf } from '../../functions/oci/profile.ts';
+import type { PausedCopy, SteppedResult } from '../../functions/oci/copy/copy-in-steps.ts';
+import { type Repository, resolveTag } from '../../functions/oci/registry/manifests.ts';
+import { profileOf } from '../../functions/oci/registry/profile.ts';
 import { type Registry as EmbeddedRegistry, startRegistry } from '../../infra/local/embedded/registry/server.ts';
-import { ByteClock, call, type CallOptions, callUntilDone } from '../oci/calls.ts';
+import { ByteClock, call, type CallOptions, callUntilDone } from '../oci/copy/calls.ts';
 import { connect, copy, disconnect, expectWhole } from '../oci/connect.ts';
 import { storedImage } from '../oci/stored-images.ts';
 import { available } from '../real-parts.ts';

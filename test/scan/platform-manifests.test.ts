@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { mediaTypes } from '../../functions/oci/media-type.ts';
+import { mediaTypes } from '../../functions/oci/spec/media-type.ts';
 import { platformManifests } from '../../functions/scan/platform-manifests.ts';
 import { blob, descriptorOf, imageDocument, indexDocument, manifestOf, reader } from '../oci/documents.ts';
 

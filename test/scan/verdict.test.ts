@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import type { Finding, ScanAnswer } from '../../functions/oci/image-scans.ts';
-import type { Digest } from '../../functions/oci/digest.ts';
+import type { Finding, ScanAnswer } from '../../functions/oci/registry/image-scans.ts';
+import type { Digest } from '../../functions/oci/spec/digest.ts';
 import { expiryWarnings, judge } from '../../functions/scan/verdict.ts';
 import type { ScanSettings } from '../../functions/settings/scan-settings.ts';
 

@@ -1,9 +1,9 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import type { FactoryError } from '../../functions/errors.ts';
-import type { Digest } from '../../functions/oci/digest.ts';
-import { parseRegistryLocation } from '../../functions/oci/reference.ts';
-import type { FieldChange, Plan, PlannedImage } from '../../functions/run/documents.ts';
-import { noteLooks, readLooks } from '../../functions/run/looks.ts';
+import type { Digest } from '../../functions/oci/spec/digest.ts';
+import { parseRegistryLocation } from '../../functions/oci/spec/reference.ts';
+import type { FieldChange, Plan, PlannedImage } from '../../functions/state/documents.ts';
+import { noteLooks, readLooks } from '../../functions/state/looks.ts';
 import { checkPullable } from '../../functions/snapshot/pullable.ts';
 import { storedImage } from '../oci/stored-images.ts';
 import { type Factory, startFactory } from '../tasks/factory.ts';

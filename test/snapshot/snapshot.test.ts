@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { parseRegistryLocation } from '../../functions/oci/reference.ts';
-import type { FieldChange, KeptField, Plan, Snapshot } from '../../functions/run/documents.ts';
+import { parseRegistryLocation } from '../../functions/oci/spec/reference.ts';
+import type { FieldChange, KeptField, Plan, Snapshot } from '../../functions/state/documents.ts';
 import { snapshot } from '../../functions/snapshot/snapshot.ts';
 import { type Factory, startFactory } from '../tasks/factory.ts';
 

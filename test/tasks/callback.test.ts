@@ -4,12 +4,12 @@ import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { parse } from 'yaml';
-import { anonymous } from '../../functions/oci/auth/credentials.ts';
+import { anonymous } from '../../functions/oci/registry/auth/credentials.ts';
 import { sendCallback } from '../../functions/report/callback.ts';
-import type { Report } from '../../functions/run/documents.ts';
-import { Runtime } from '../../functions/runtime.ts';
+import type { Report } from '../../functions/state/documents.ts';
+import { Runtime } from '../../functions/runtime/runtime.ts';
 import { parseConfiguration } from '../../functions/settings/configuration.ts';
-import { MemoryStore } from '../run/memory-store.ts';
+import { MemoryStore } from '../state/memory-store.ts';
 import { startFactory } from './factory.ts';
 
 const path = '/gateway/pipeline/api/webhook/custom/a-trigger-token/v3?accountIdentifier=account';

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { copy, type CopyTaskResult } from '../../functions/copy/copy.ts';
-import { anonymous } from '../../functions/oci/auth/credentials.ts';
-import { Deadline } from '../../functions/oci/deadline.ts';
-import type { Report } from '../../functions/run/documents.ts';
-import { type ProgressEvent, Runtime } from '../../functions/runtime.ts';
+import { anonymous } from '../../functions/oci/registry/auth/credentials.ts';
+import { Deadline } from '../../functions/oci/copy/deadline.ts';
+import type { Report } from '../../functions/state/documents.ts';
+import { type ProgressEvent, Runtime } from '../../functions/runtime/runtime.ts';
 import { parseConfiguration } from '../../functions/settings/configuration.ts';
 import { handle, type TaskContext, type TaskRun } from '../../functions/task.ts';
 import type { Image } from '../../infra/local/embedded/registry/storage.ts';
@@ -12,7 +12,7 @@ import type { PushSamplesOptions } from '../../infra/local/embedded/sample-image
 import { type Definition, runWorkflow, type WorkflowOutcome } from '../../infra/local/engine.ts';
 import { tasks } from '../../infra/local/tasks.ts';
 import { readWorkflowDefinition } from '../../infra/workflow-definition.ts';
-import { ByteClock } from '../oci/calls.ts';
+import { ByteClock } from '../oci/copy/calls.ts';
 import { received } from '../oci/connect.ts';
 import { artifact } from '../oci/stored-images.ts';
 import { type Factory, startFactory } from './factory.ts';

@@ -1,10 +1,10 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { anonymous } from '../../functions/oci/auth/credentials.ts';
-import type { Report } from '../../functions/run/documents.ts';
-import type { LockOptions } from '../../functions/run/lock.ts';
-import { type RepositoryAdministration, Runtime, type RuntimeParts } from '../../functions/runtime.ts';
+import { anonymous } from '../../functions/oci/registry/auth/credentials.ts';
+import type { Report } from '../../functions/state/documents.ts';
+import type { LockOptions } from '../../functions/state/lock.ts';
+import { type RepositoryAdministration, Runtime, type RuntimeParts } from '../../functions/runtime/runtime.ts';
 import { type Environment, parseConfiguration } from '../../functions/settings/configuration.ts';
 import type { TaskRun } from '../../functions/task.ts';
 import {

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { gate, type GateEvent } from '../../functions/gate/gate.ts';
-import { digestOf } from '../../functions/oci/digest.ts';
-import type { CopyResult, FieldChange, Plan, PlannedImage, ScanResult } from '../../functions/run/documents.ts';
+import { digestOf } from '../../functions/oci/spec/digest.ts';
+import type { CopyResult, FieldChange, Plan, PlannedImage, ScanResult } from '../../functions/state/documents.ts';
 import { change, planOf, runId, setStage, type Stage } from './stage.ts';
 
 let stage: Stage;

@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { copy } from '../../functions/copy/copy.ts';
-import type { Report } from '../../functions/run/documents.ts';
-import { type Lock, type LockOptions, renewLock } from '../../functions/run/lock.ts';
-import { updateJson } from '../../functions/store/object-store.ts';
+import type { Report } from '../../functions/state/documents.ts';
+import { type Lock, type LockOptions, renewLock } from '../../functions/state/lock.ts';
+import { updateJson } from '../../functions/state/object-store.ts';
 import { type Factory, type FactoryOptions, startFactory } from './factory.ts';
 
 const minutes = (n: number) => new Date(Date.now() + n * 60_000).toISOString();

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { copy } from '../../functions/copy/copy.ts';
-import { Deadline } from '../../functions/oci/deadline.ts';
+import { Deadline } from '../../functions/oci/copy/deadline.ts';
 import { plan } from '../../functions/plan/plan.ts';
 import { report } from '../../functions/report/report.ts';
 import type { Act, Fault } from '../../infra/local/embedded/registry/faults.ts';

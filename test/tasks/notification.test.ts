@@ -1,11 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
-import { anonymous } from '../../functions/oci/auth/credentials.ts';
+import { anonymous } from '../../functions/oci/registry/auth/credentials.ts';
 import { notificationOf } from '../../functions/report/notification.ts';
 import { report as reportTask } from '../../functions/report/report.ts';
-import type { ConfigResult, ImageResult, Notification, Report } from '../../functions/run/documents.ts';
-import { Runtime, type RuntimeParts } from '../../functions/runtime.ts';
+import type { ConfigResult, ImageResult, Notification, Report } from '../../functions/state/documents.ts';
+import { Runtime, type RuntimeParts } from '../../functions/runtime/runtime.ts';
 import { parseConfiguration } from '../../functions/settings/configuration.ts';
-import { MemoryStore } from '../run/memory-store.ts';
+import { MemoryStore } from '../state/memory-store.ts';
 
 const image = (name: string, status: ImageResult['status'], why?: string): ImageResult => ({
   image: name,

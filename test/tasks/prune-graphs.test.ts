@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
-import type { Digest } from '../../functions/oci/digest.ts';
-import { parseImageName, parseRegistryLocation } from '../../functions/oci/reference.ts';
+import type { Digest } from '../../functions/oci/spec/digest.ts';
+import { parseImageName, parseRegistryLocation } from '../../functions/oci/spec/reference.ts';
 import { findUnusedImages } from '../../functions/plan/unused-images.ts';
 import { prune } from '../../functions/prune/prune.ts';
-import type { Plan, PlannedImage, UnusedImage } from '../../functions/run/documents.ts';
-import { releaseLock, takeLock } from '../../functions/run/lock.ts';
+import type { Plan, PlannedImage, UnusedImage } from '../../functions/state/documents.ts';
+import { releaseLock, takeLock } from '../../functions/state/lock.ts';
 import type { Quirks } from '../../infra/local/embedded/registry/quirks.ts';
 import type { Image } from '../../infra/local/embedded/registry/storage.ts';
 import { artifact, indexOf, storedImage } from '../oci/stored-images.ts';

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Images } from '../../infra/local/embedded/harness-api/state.ts';
 import { prune } from '../../functions/prune/prune.ts';
-import { takeLock } from '../../functions/run/lock.ts';
-import type { Digest } from '../../functions/oci/digest.ts';
-import type { Plan, Report } from '../../functions/run/documents.ts';
+import { takeLock } from '../../functions/state/lock.ts';
+import type { Digest } from '../../functions/oci/spec/digest.ts';
+import type { Plan, Report } from '../../functions/state/documents.ts';
 import { indexOf } from '../oci/stored-images.ts';
 import { type Factory, startFactory, statuses } from './factory.ts';
 

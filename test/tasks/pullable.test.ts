@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import type { Plan } from '../../functions/run/documents.ts';
+import type { Plan } from '../../functions/state/documents.ts';
 import { snapshot } from '../../functions/snapshot/snapshot.ts';
 import { storedImage } from '../oci/stored-images.ts';
 import { type Factory, startFactory } from './factory.ts';

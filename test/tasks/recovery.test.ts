@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { updateConfig } from '../../functions/update-config/update-config.ts';
-import type { Notification, Report } from '../../functions/run/documents.ts';
-import type { Lock } from '../../functions/run/lock.ts';
-import { Patience } from '../../functions/run/patience.ts';
-import type { ExecutionEnd } from '../../functions/runtime.ts';
-import { getJson, updateJson } from '../../functions/store/object-store.ts';
+import type { Notification, Report } from '../../functions/state/documents.ts';
+import type { Lock } from '../../functions/state/lock.ts';
+import { Patience } from '../../functions/runtime/patience.ts';
+import type { ExecutionEnd } from '../../functions/runtime/runtime.ts';
+import { getJson, updateJson } from '../../functions/state/object-store.ts';
 import { tasks } from '../../infra/local/tasks.ts';
 import { type Factory, startFactory, statuses } from './factory.ts';
 

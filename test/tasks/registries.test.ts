@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { copy } from '../../functions/copy/copy.ts';
 import { plan } from '../../functions/plan/plan.ts';
 import { report } from '../../functions/report/report.ts';
-import type { Report } from '../../functions/run/documents.ts';
+import type { Report } from '../../functions/state/documents.ts';
 import { summaryOf } from '../../infra/local/summary.ts';
 import { type Factory, startFactory } from './factory.ts';
 

@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { rollback } from '../../functions/rollback/rollback.ts';
-import type { ConfigResult, FieldChange, Plan, Writes } from '../../functions/run/documents.ts';
-import { type Lock, releaseLock, takeLock } from '../../functions/run/lock.ts';
-import { Patience } from '../../functions/run/patience.ts';
-import { getJson } from '../../functions/store/object-store.ts';
-import { stopClock } from '../run/clock.ts';
+import type { ConfigResult, FieldChange, Plan, Writes } from '../../functions/state/documents.ts';
+import { type Lock, releaseLock, takeLock } from '../../functions/state/lock.ts';
+import { Patience } from '../../functions/runtime/patience.ts';
+import { getJson } from '../../functions/state/object-store.ts';
+import { stopClock } from '../state/clock.ts';
 import { accountId, change, type HarnessStage, planOf, runId, setHarnessStage } from './stage.ts';
 
 const start = Date.parse('2026-01-01T00:00:00.000Z');

@@ -1,10 +1,10 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { report } from '../../functions/report/report.ts';
 import { rollback } from '../../functions/rollback/rollback.ts';
-import type { Lock } from '../../functions/run/lock.ts';
-import { Patience } from '../../functions/run/patience.ts';
-import { commandLine, stateMachine } from '../../functions/run/place.ts';
-import { getJson, updateJson } from '../../functions/store/object-store.ts';
+import type { Lock } from '../../functions/state/lock.ts';
+import { Patience } from '../../functions/runtime/patience.ts';
+import { commandLine, stateMachine } from '../../functions/runtime/place.ts';
+import { getJson, updateJson } from '../../functions/state/object-store.ts';
 import { type Factory, type FactoryOptions, startFactory, statuses } from './factory.ts';
 
 const before = { gitCloneTag: 'harness/drone-git:1.5.0' };

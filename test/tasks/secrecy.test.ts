@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { FactoryError } from '../../functions/errors.ts';
 import { notificationOf } from '../../functions/report/notification.ts';
-import type { Report } from '../../functions/run/documents.ts';
-import type { Runtime } from '../../functions/runtime.ts';
+import type { Report } from '../../functions/state/documents.ts';
+import type { Runtime } from '../../functions/runtime/runtime.ts';
 import { handle } from '../../functions/task.ts';
 import { runStatus } from '../../functions/webhook/run-status.ts';
 import { type Factory, startFactory } from './factory.ts';

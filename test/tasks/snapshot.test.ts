@@ -1,7 +1,7 @@
 import { afterEach, expect, it } from '@jest/globals';
-import type { Snapshot } from '../../functions/run/documents.ts';
-import { anonymous } from '../../functions/oci/auth/credentials.ts';
-import { Runtime } from '../../functions/runtime.ts';
+import type { Snapshot } from '../../functions/state/documents.ts';
+import { anonymous } from '../../functions/oci/registry/auth/credentials.ts';
+import { Runtime } from '../../functions/runtime/runtime.ts';
 import { type Factory, startFactory } from './factory.ts';
 
 let factory: Factory;

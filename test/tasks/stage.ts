@@ -1,11 +1,11 @@
-import { anonymous } from '../../functions/oci/auth/credentials.ts';
-import type { FieldChange, Plan } from '../../functions/run/documents.ts';
-import type { RunDocuments } from '../../functions/run/run-documents.ts';
-import { Runtime, type RuntimeParts } from '../../functions/runtime.ts';
+import { anonymous } from '../../functions/oci/registry/auth/credentials.ts';
+import type { FieldChange, Plan } from '../../functions/state/documents.ts';
+import type { RunDocuments } from '../../functions/state/run-documents.ts';
+import { Runtime, type RuntimeParts } from '../../functions/runtime/runtime.ts';
 import { parseConfiguration } from '../../functions/settings/configuration.ts';
 import { type EmbeddedHarnessApi, startHarnessApi } from '../../infra/local/embedded/harness-api/server.ts';
 import type { Images } from '../../infra/local/embedded/harness-api/state.ts';
-import { MemoryStore } from '../run/memory-store.ts';
+import { MemoryStore } from '../state/memory-store.ts';
 
 export const runId = 'run-1';
 export const accountId = 'embedded';

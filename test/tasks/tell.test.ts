@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { tell } from '../../functions/report/tell.ts';
-import type { Notification, Report, Told } from '../../functions/run/documents.ts';
+import type { Notification, Report, Told } from '../../functions/state/documents.ts';
 import { runId, setStage, type Stage } from './stage.ts';
 
 const startedAt = '2026-01-01T00:00:00.000Z';

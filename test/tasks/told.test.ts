@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { report } from '../../functions/report/report.ts';
-import type { Notification } from '../../functions/run/documents.ts';
+import type { Notification } from '../../functions/state/documents.ts';
 import { type Factory, type FactoryOptions, startFactory } from './factory.ts';
 
 let factory: Factory;

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { type ErrorDocument, FactoryError } from '../../functions/errors.ts';
-import type { Digest } from '../../functions/oci/digest.ts';
-import { parseRegistryLocation } from '../../functions/oci/reference.ts';
-import type { ConfigResult, FieldChange, Plan, PlannedImage } from '../../functions/run/documents.ts';
-import { takeLock } from '../../functions/run/lock.ts';
+import type { Digest } from '../../functions/oci/spec/digest.ts';
+import { parseRegistryLocation } from '../../functions/oci/spec/reference.ts';
+import type { ConfigResult, FieldChange, Plan, PlannedImage } from '../../functions/state/documents.ts';
+import { takeLock } from '../../functions/state/lock.ts';
 import type { TaskRun } from '../../functions/task.ts';
 import { verify } from '../../functions/verify/verify.ts';
 import type { Image } from '../../infra/local/embedded/registry/storage.ts';

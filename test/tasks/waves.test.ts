@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { copy } from '../../functions/copy/copy.ts';
 import { plan } from '../../functions/plan/plan.ts';
-import type { Plan } from '../../functions/run/documents.ts';
+import type { Plan } from '../../functions/state/documents.ts';
 import { storedImage } from '../oci/stored-images.ts';
 import { type Factory, k8Images, startFactory } from './factory.ts';
 

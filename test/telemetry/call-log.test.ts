@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { LambdaLog } from '../../functions/call-log.ts';
+import { LambdaLog } from '../../functions/lambda/log.ts';
 import { FactoryError } from '../../functions/errors.ts';
-import type { Report } from '../../functions/run/documents.ts';
+import type { Report } from '../../functions/state/documents.ts';
 import { type Line, logLines } from './log-lines.ts';
 
 const context = { functionName: 'stack-copy', awsRequestId: 'request-1', getRemainingTimeInMillis: () => 1 };

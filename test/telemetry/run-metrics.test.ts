@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import type { Report } from '../../functions/run/documents.ts';
-import { measurementsOf, writeMetrics } from '../../functions/run-metrics.ts';
+import type { Report } from '../../functions/state/documents.ts';
+import { measurementsOf, writeMetrics } from '../../functions/lambda/metrics.ts';
 import { factoryMetrics, metricsNamespace } from '../../infra/operations/metrics.ts';
 import { logLines } from './log-lines.ts';
 

@@ -1,9 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import { Duration } from 'aws-cdk-lib';
 import { Match } from 'aws-cdk-lib/assertions';
-import { LambdaLog } from '../../functions/call-log.ts';
+import { LambdaLog } from '../../functions/lambda/log.ts';
 import { FactoryError } from '../../functions/errors.ts';
-import type { Report } from '../../functions/run/documents.ts';
+import type { Report } from '../../functions/state/documents.ts';
 import { factoryMetrics } from '../../infra/operations/metrics.ts';
 import { type Line, logLines } from '../telemetry/log-lines.ts';
 import { embed, synthesize } from './synthesize.ts';
@@ -212,7 +212,7 @@ it('every function is traced', () => {
   template.allResourcesProperties('AWS::Lambda::Function', { TracingConfig: { Mode: 'Active' } });
 });
 
-/** A line of every kind that functions/call-log.ts writes. */
+/** A line of every kind that functions/lambda/log.ts writes. */
 function everyLine(): Promise<Line[]> {
   process.env['TASK'] = 'copy';
   const log = new LambdaLog();

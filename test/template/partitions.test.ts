@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { Stack } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import { Key } from 'aws-cdk-lib/aws-kms';
-import { partitionOf, partitions } from '../../functions/oci/aws-partitions.ts';
+import { partitionOf, partitions } from '../../functions/oci/registry/aws-partitions.ts';
 import { HarnessCiImageFactory } from '../../infra/harness-ci-image-factory.ts';
 import { newApp, synthesize, text } from './synthesize.ts';
 

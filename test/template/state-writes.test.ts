@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import picomatch from 'picomatch';
 import type { TaskContext } from '../../functions/task.ts';
-import { ManifestCache } from '../../functions/run/manifest-cache.ts';
+import { ManifestCache } from '../../functions/state/manifest-cache.ts';
 import { tasks } from '../../infra/local/tasks.ts';
 import { taskNeeds } from '../../infra/task-needs.ts';
 import { tasksOf } from '../../infra/workflow-definition.ts';

@@ -1,14 +1,14 @@
 import { describe, expect, it } from '@jest/globals';
-import { parseChallenges } from '../../functions/oci/auth/challenge.ts';
-import { dockerConfigCredentials } from '../../functions/oci/auth/docker-config.ts';
-import { parseManifest } from '../../functions/oci/manifest.ts';
-import { platformMatches } from '../../functions/oci/platform.ts';
+import { parseChallenges } from '../../functions/oci/registry/auth/challenge.ts';
+import { dockerConfigCredentials } from '../../functions/oci/registry/auth/docker-config.ts';
+import { parseManifest } from '../../functions/oci/spec/manifest.ts';
+import { platformMatches } from '../../functions/oci/spec/platform.ts';
 import { parseImages } from '../../functions/harness/envelope.ts';
 import { selectFields } from '../../functions/plan/selection.ts';
-import { noteRefusedFields, readRefusedFields, refusedOn } from '../../functions/run/refused-fields.ts';
+import { noteRefusedFields, readRefusedFields, refusedOn } from '../../functions/state/refused-fields.ts';
 import { countsOf } from '../../functions/scan/verdict.ts';
 import { own } from '../../functions/text/own.ts';
-import { MemoryStore } from '../run/memory-store.ts';
+import { MemoryStore } from '../state/memory-store.ts';
 
 /** Names that every object inherits, and the one that changes what it inherits. */
 const names = ['__proto__', 'constructor', 'toString', 'hasOwnProperty', 'valueOf'];

@@ -1,19 +1,19 @@
-import { dockerConfigCredentials } from '../../functions/oci/auth/docker-config.ts';
-import { decodeAuth, isUnexpanded, notJson } from '../../functions/oci/auth/docker-config-shape.ts';
-import { parseChallenges } from '../../functions/oci/auth/challenge.ts';
-import { parseDigest } from '../../functions/oci/digest.ts';
-import { nextLink } from '../../functions/oci/link-header.ts';
-import { parseManifest } from '../../functions/oci/manifest.ts';
-import { parsePlatform } from '../../functions/oci/platform.ts';
-import { profileOf } from '../../functions/oci/profile.ts';
-import { parsePullBudget } from '../../functions/oci/pull-budget.ts';
+import { dockerConfigCredentials } from '../../functions/oci/registry/auth/docker-config.ts';
+import { decodeAuth, isUnexpanded, notJson } from '../../functions/oci/registry/auth/docker-config-shape.ts';
+import { parseChallenges } from '../../functions/oci/registry/auth/challenge.ts';
+import { parseDigest } from '../../functions/oci/spec/digest.ts';
+import { nextLink } from '../../functions/oci/registry/link-header.ts';
+import { parseManifest } from '../../functions/oci/spec/manifest.ts';
+import { parsePlatform } from '../../functions/oci/spec/platform.ts';
+import { profileOf } from '../../functions/oci/registry/profile.ts';
+import { parsePullBudget } from '../../functions/oci/registry/pull-budget.ts';
 import {
   isLoopback,
   isRepositoryName,
   isTag,
   parseImageName,
   parseRegistryLocation,
-} from '../../functions/oci/reference.ts';
+} from '../../functions/oci/spec/reference.ts';
 import { parseEcrHost } from '../../functions/aws/ecr.ts';
 import { accountIdFromKey } from '../../functions/harness/account.ts';
 import { ApiKey } from '../../functions/harness/api-key.ts';
@@ -26,7 +26,7 @@ import { isPageType, reasonText } from '../../functions/http/reason-text.ts';
 import { redacted } from '../../functions/http/redact.ts';
 import { parseRetryAfter } from '../../functions/http/retry.ts';
 import { fieldFilter, selectFields } from '../../functions/plan/selection.ts';
-import { parseErrorCause } from '../../functions/run/workflow-error.ts';
+import { parseErrorCause } from '../../functions/workflow-error.ts';
 import { parseConfiguration } from '../../functions/settings/configuration.ts';
 import { parseCron, parseTimeZone } from '../../functions/settings/cron.ts';
 import { parseExecutionInput, runIdPattern } from '../../functions/settings/execution-input.ts';
@@ -39,7 +39,7 @@ import { misplacedIn } from '../../functions/text/plain-text.ts';
 import { printable, printableJson } from '../../functions/text/printable.ts';
 import { trimEnd } from '../../functions/text/trim-end.ts';
 import { isLike } from '../../functions/text/wildcard.ts';
-import { assertKey } from '../../functions/store/object-store.ts';
+import { assertKey } from '../../functions/state/object-store.ts';
 import { readDelivery } from '../../functions/webhook/delivery.ts';
 import { bearerToken } from '../../functions/webhook/tokens.ts';
 import { table } from '../../infra/local/summary.ts';

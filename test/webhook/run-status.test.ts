@@ -1,7 +1,7 @@
 import { SFNClient } from '@aws-sdk/client-sfn';
 import { describe, expect, it } from '@jest/globals';
 import { Executions } from '../../functions/aws/executions.ts';
-import type { Report } from '../../functions/run/documents.ts';
+import type { Report } from '../../functions/state/documents.ts';
 import { runStatus } from '../../functions/webhook/run-status.ts';
 import { startScriptedAws } from '../aws/scripted-aws.ts';
 

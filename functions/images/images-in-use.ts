@@ -1,0 +1,140 @@
+import { FactoryError } from '../errors.ts';
+import type { Digest } from '../oci/spec/digest.ts';
+import { inParallel } from '../async/in-parallel.ts';
+import type { Manifest } from '../oci/spec/manifest.ts';
+import { digestsBelow } from '../oci/spec/manifest-graph.ts';
+import { getManifest, type Repository, resolveTag } from '../oci/registry/manifests.ts';
+import {
+  formatReference,
+  isInside,
+  parseImageName,
+  type Reference,
+  type RegistryLocation,
+  relocate,
+} from '../oci/spec/reference.ts';
+import { RegistryFailure } from '../oci/registry/registry-failure.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import type { Plan } from '../state/documents.ts';
+import { repositoryOf } from './images.ts';
+import { parseOverride } from '../overrides/override.ts';
+import { type RunDocuments, runsAmong } from '../state/run-documents.ts';
+
+const lookupsInFlight = 16;
+
+/** An image at the factory's registry that something uses, or is about to use. */
+export interface UsedImage {
+  reference: Reference;
+  /** The digest that the image has, or will have when it has arrived. */
+  digest?: Digest | undefined;
+  /** Where the image comes from: its manifests may not have arrived. */
+  source?: Reference | undefined;
+}
+
+/**
+ * Returns the images of a plan, and of the plans of runs that have not ended: accounts that share the state run at the same
+ * time. What BUILD_PUSH_TEMPLATE built has a digest that only the result of the copy holds.
+ */
+export async function plannedImages(plan: Omit<Plan, 'unused'>, runtime: Runtime): Promise<UsedImage[]> {
+  const keys = await runtime.store.list('runs/');
+  const ended = new Set(runsAmong(keys, ['report.json']));
+  const others = runsAmong(keys, ['plan.json']).filter((runId) => runId !== plan.runId && !ended.has(runId));
+  const plans = await Promise.all(others.map((runId) => runtime.run(runId).plan.find()));
+  const atWork = [plan, ...plans.filter((other) => other !== undefined)];
+  const images = await Promise.all(atWork.map((each) => imagesOf(each, runtime.run(each.runId))));
+  return images.flat().filter(({ reference }) => isInside(reference, plan.registry));
+}
+
+async function imagesOf({ images }: Omit<Plan, 'unused'>, documents: RunDocuments): Promise<UsedImage[]> {
+  return Promise.all(
+    images.map(async ({ target, digest, source }, index) => {
+      const built = (await documents.copyResult(index).find())?.digest;
+      return {
+        reference: parseImageName(target) as Reference,
+        digest: built ?? digest,
+        source: source === undefined ? undefined : (parseImageName(source) as Reference),
+      };
+    }),
+  );
+}
+
+/**
+ * Returns the images at `registry` that the overrides `values` may mean. A registry has several names (a port, an alias, a
+ * proxy), and a value without a registry gets one from a connector: the path decides.
+ */
+export function imagesNamed(values: readonly string[], registry: RegistryLocation): UsedImage[] {
+  return values.flatMap((value) => {
+    const image = parseOverride(value);
+    if (!image) return [];
+    const here = { ...image, registry: registry.registry };
+    const places = image.registry === undefined ? [here, relocate(image, registry)] : [here];
+    return places.filter((place) => isInside(place, registry)).map((reference) => ({ reference }));
+  });
+}
+
+/** Returns the names that use an image: by its tag, by its digest, or by both. */
+export function namesOf({ reference }: UsedImage): string[] {
+  const { tag, digest } = reference;
+  if (digest === undefined) return [formatReference({ ...reference, tag: tag ?? 'latest' })];
+  const byDigest = formatReference({ ...reference, tag: undefined });
+  return tag === undefined ? [byDigest] : [byDigest, formatReference({ ...reference, digest: undefined })];
+}
+
+/** The digests of one repository that nothing may delete. */
+export interface ProtectedDigests {
+  /** Digests that used tags have, or will have. */
+  tagged: Set<Digest>;
+  /** Digests that used images have and lead to. */
+  all: Set<Digest>;
+}
+
+/**
+ * Returns the digests that used images have and lead to, by the path of their repository. `known` holds the digests of copies
+ * by name. A tag that does not exist yet protects the digest that it will have.
+ */
+export async function protectedDigests(
+  used: readonly UsedImage[],
+  known: Readonly<Record<string, Digest>>,
+  runtime: Runtime,
+  signal?: AbortSignal,
+): Promise<Map<string, ProtectedDigests>> {
+  const found = new Map<string, ProtectedDigests>();
+  await inParallel(used, lookupsInFlight, signal, async (image, lookup) => {
+    const { reference, source } = image;
+    const repository = repositoryOf(reference, runtime);
+    const [tag] = reference.digest === undefined ? [reference.tag ?? 'latest'] : [];
+    const tops = [
+      reference.digest,
+      image.digest,
+      ...namesOf(image).map((name) => known[name]),
+      tag && (await resolveTag(repository, tag, lookup)),
+    ].filter((digest) => digest !== undefined && digest !== '') as Digest[];
+    const places = [repository, ...(source ? [repositoryOf(source, runtime)] : [])];
+    const all = await digestsBelow(tops, (digest, each) => manifestOf(digest, places, runtime, each), lookup);
+    const of = found.get(reference.repository) ?? { tagged: new Set(), all: new Set() };
+    const tagged = of.tagged.union(new Set(tag === undefined ? [] : tops));
+    found.set(reference.repository, { tagged, all: of.all.union(all) });
+  });
+  return found;
+}
+
+/** Gets a manifest from the first place that has it; `undefined` when none does. */
+export async function manifestOf(
+  digest: Digest,
+  places: readonly Repository[],
+  runtime: Runtime,
+  signal?: AbortSignal,
+): Promise<Manifest | undefined> {
+  for (const place of places) {
+    try {
+      return await runtime.manifests.through(digest, () => getManifest(place, digest, signal));
+    } catch (error) {
+      if (!isMissing(error, place)) throw error;
+    }
+  }
+  return undefined;
+}
+
+function isMissing(error: unknown, { registry }: Repository): boolean {
+  if (error instanceof RegistryFailure && error.status === 403) return registry.profile.missing403;
+  return error instanceof FactoryError && error.name === 'ImageNotFound';
+}

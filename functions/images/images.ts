@@ -1,0 +1,47 @@
+import { FactoryError } from '../errors.ts';
+import type { Digest } from '../oci/spec/digest.ts';
+import { type Image, loadImage } from '../oci/spec/image.ts';
+import type { Manifest } from '../oci/spec/manifest.ts';
+import { getManifest, type Repository } from '../oci/registry/manifests.ts';
+import type { Reference } from '../oci/spec/reference.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+
+/** A repository by reference. */
+export function repositoryOf(reference: Reference, runtime: Runtime): Repository {
+  return { registry: runtime.registry(reference.registry), name: reference.repository };
+}
+
+/** An image whose root is known, its manifests read through the cache. */
+export function readImage(
+  root: Manifest,
+  repository: Repository,
+  runtime: Runtime,
+  signal?: AbortSignal,
+): Promise<Image> {
+  return loadImage(root, (digest) => runtime.manifests.through(digest, () => getManifest(repository, digest, signal)));
+}
+
+/** Reads manifests that a run can do without: through the cache, and while the registry's pull limit leaves some. */
+export function manifestReader(
+  repository: Repository,
+  runtime: Runtime,
+  signal?: AbortSignal,
+): (digest: Digest) => Promise<Manifest> {
+  const { name, pulls } = repository.registry;
+  return (digest) =>
+    runtime.manifests.through(digest, async () => {
+      const reservation = pulls.reserve(1);
+      if (!reservation) {
+        throw new FactoryError('RegistryThrottled', `${name} leaves no pull for manifest ${digest}`, {
+          hint: `Log in to ${name} for a higher limit, or run again when its limit has opened again.`,
+        });
+      }
+      try {
+        const manifest = await getManifest(repository, digest, signal);
+        reservation.spend();
+        return manifest;
+      } finally {
+        reservation.release();
+      }
+    });
+}

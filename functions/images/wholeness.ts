@@ -1,0 +1,118 @@
+import { FactoryError } from '../errors.ts';
+import { opensBlob, servesBlob } from '../oci/registry/blobs.ts';
+import type { Digest } from '../oci/spec/digest.ts';
+import { loadImage, type Piece } from '../oci/spec/image.ts';
+import { isLeftAtItsUrls, type Manifest } from '../oci/spec/manifest.ts';
+import { getManifest, type Repository, resolveTag } from '../oci/registry/manifests.ts';
+import { isAbsence } from '../oci/registry/registry-failure.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import type { PlannedImage } from '../state/documents.ts';
+
+/** A manifest that is at a registry, whatever is below it. */
+export interface Root {
+  repository: Repository;
+  digest: Digest;
+}
+
+/**
+ * Looks at registries for the pieces of images, by HEAD. Each piece is looked up once per repository, however many
+ * images share it. The limits of the registry bound how many requests are in flight.
+ */
+export class Wholeness {
+  readonly #manifests: Runtime['manifests'];
+  readonly #lookups = new Map<string, Promise<boolean>>();
+
+  constructor({ manifests }: Pick<Runtime, 'manifests'>) {
+    this.#manifests = manifests;
+  }
+
+  /**
+   * Returns the manifests and blobs below a root that its repository lacks. What is below a manifest that is neither at
+   * the repository nor in the cache is unknown, and not listed. `only` leaves one kind of piece out of the look.
+   */
+  async missing(
+    { repository, digest: root }: Root,
+    signal?: AbortSignal,
+    only?: Piece['kind'],
+  ): Promise<readonly Piece[]> {
+    const unreadable = new Set<Digest>();
+    const read = async (digest: Digest): Promise<Manifest | undefined> => {
+      try {
+        return await this.#manifests.through(digest, () => getManifest(repository, digest, signal));
+      } catch (error) {
+        if (!isAbsence(error) && !isCorrupt(error)) throw error;
+        unreadable.add(digest);
+        return undefined;
+      }
+    };
+    const manifest = await read(root);
+    const { manifests, blobs } = manifest ? await loadImage(manifest, read) : { manifests: [], blobs: [] };
+    const pieces: Piece[] = [
+      ...manifests.flatMap(({ digest }) => (digest === root ? [] : { kind: 'manifest' as const, digest })),
+      // Windows base layers may be left at the addresses in their descriptors: their absence is no fault.
+      ...blobs.flatMap((blob) =>
+        isLeftAtItsUrls(blob) ? [] : { kind: 'blob' as const, digest: blob.digest, size: blob.size },
+      ),
+    ];
+    const wanted = pieces.filter(({ kind }) => only === undefined || kind === only);
+    const there = await Promise.all(wanted.map((piece) => this.#holds(repository, piece, signal)));
+    return [
+      ...[...unreadable].map((digest): Piece => ({ kind: 'manifest', digest })),
+      ...wanted.filter((_, i) => !there[i]),
+    ];
+  }
+
+  /** Returns whether a source serves all the pieces. Needs the right to pull only. */
+  async serves(source: Repository, pieces: readonly Piece[], signal?: AbortSignal): Promise<boolean> {
+    const served = await Promise.all(
+      pieces.map((piece) =>
+        this.#once(source, piece, () =>
+          piece.kind === 'manifest' ? isServed(source, piece.digest, signal) : opensBlob(source, piece, signal),
+        ),
+      ),
+    );
+    return !served.includes(false);
+  }
+
+  #holds(repository: Repository, piece: Piece, signal?: AbortSignal): Promise<boolean> {
+    return this.#once(repository, piece, () =>
+      piece.kind === 'manifest' ? isServed(repository, piece.digest, signal) : servesBlob(repository, piece, signal),
+    );
+  }
+
+  #once({ registry, name }: Repository, { digest }: Piece, look: () => Promise<boolean>): Promise<boolean> {
+    const key = `${registry.name}/${name} ${digest}`;
+    let lookup = this.#lookups.get(key);
+    if (!lookup) this.#lookups.set(key, (lookup = look()));
+    return lookup;
+  }
+}
+
+/** How many pieces of an image a message names. */
+const shownPieces = 8;
+
+/** Names the pieces that an image lacks: `blob sha256:…, manifest sha256:…`. */
+export function describePieces(pieces: readonly Piece[]): string {
+  const more = pieces.length - shownPieces;
+  const shown = pieces.slice(0, shownPieces).map(({ kind, digest }) => `${kind} ${digest}`);
+  return shown.join(', ') + (more > 0 ? ` and ${more} more` : '');
+}
+
+/** The failure to copy again what an image lacks, with what that is. */
+export function unrepaired(
+  { target, missing = [] }: Pick<PlannedImage, 'target' | 'missing'>,
+  error: FactoryError,
+): FactoryError {
+  const { name, message, hint } = error;
+  const lost = `${target} lacks ${describePieces(missing)}, which could not be copied again`;
+  return new FactoryError(name, `${lost}: ${message}`, { hint, cause: error });
+}
+
+async function isServed(repository: Repository, digest: Digest, signal?: AbortSignal): Promise<boolean> {
+  return (await resolveTag(repository, digest, signal)) === digest;
+}
+
+/** A manifest whose bytes were damaged in storage is as good as missing: it is replaced by a push of the right ones. */
+function isCorrupt(error: unknown): boolean {
+  return error instanceof FactoryError && error.name === 'DigestMismatch';
+}

@@ -1,0 +1,82 @@
+import { Logger } from '@aws-lambda-powertools/logger';
+import type { FactoryError } from '../errors.ts';
+import { redacted } from '../http/redact.ts';
+import type { Report } from '../state/documents.ts';
+import type { ProgressEvent } from '../runtime/runtime.ts';
+import type { CallLog, TaskContext } from '../task.ts';
+import { printable } from '../text/printable.ts';
+
+/** Characters of a value in a log line. */
+const valueLimit = 100_000;
+
+/** Of an error that nobody foresaw. */
+const framesLimit = 10;
+
+/**
+ * The log of a function: JSON lines, each with the task and the run. Saved queries read them (infra/operations). A sandbox
+ * works on one call at a time, so one log is enough.
+ */
+export class LambdaLog implements CallLog {
+  readonly #logger = new Logger({
+    jsonReplacerFn: (_key, value) => (typeof value === 'string' ? printable(redacted(value), valueLimit) : value),
+  });
+  #call = { startedAt: 0, bytes: 0, image: undefined as string | undefined };
+
+  started(event: unknown, context: TaskContext): void {
+    this.#call = { startedAt: performance.now(), bytes: 0, image: undefined };
+    this.#logger.addContext(context as Parameters<Logger['addContext']>[0]);
+    const { runId } = event as { runId?: string };
+    this.#logger.appendKeys({ task: process.env['TASK'], runId });
+    this.#logger.info('started');
+  }
+
+  progress(event: ProgressEvent): void {
+    if ('image' in event) this.#call.image = event.image;
+    if (event.kind === 'image-progress') this.#call.bytes += event.bytes;
+    else if (event.kind === 'image-finished') {
+      const { image, status, message } = event;
+      const write = status === 'failed' ? 'warn' : 'info';
+      this.#logger[write](`image ${status}`, { image, status, ...(message !== undefined && { reason: message }) });
+    } else if (event.kind === 'wait') {
+      this.#logger.info(`waiting for ${event.subject}`, { seconds: event.seconds });
+    } else if (event.kind === 'note') this.#logger.info(event.message);
+  }
+
+  /** What is worth a look in a run's report. */
+  reported({ registries = [], warnings = [], error }: Report): void {
+    for (const { host, ...counts } of registries) this.#logger.info(`asked ${host}`, { registry: host, ...counts });
+    for (const warning of warnings) this.#logger.warn(warning);
+    if (error) this.#logger.error('the run failed', { error });
+  }
+
+  finished(result: unknown): void {
+    const { status, route } = (result ?? {}) as { status?: string; route?: string };
+    this.#logger.info('finished', { outcome: status ?? route, ...this.#taken() });
+  }
+
+  failed(error: FactoryError): void {
+    const { cause, name } = error;
+    // Only the places: the message of an unknown error is shown above, once, and its other members may hold anything.
+    const stack = name === 'UnexpectedError' && cause instanceof Error ? framesOf(cause) : undefined;
+    this.#logger.error('failed', {
+      outcome: 'failed',
+      error: { ...error.toJSON(), ...(stack && { stack }) },
+      ...this.#taken(),
+    });
+  }
+
+  #taken() {
+    const { startedAt, image, bytes } = this.#call;
+    return { durationMs: Math.round(performance.now() - startedAt), ...(image !== undefined && { image, bytes }) };
+  }
+}
+
+export const log = new LambdaLog();
+
+function framesOf({ stack = '' }: Error): string[] {
+  return stack
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line.startsWith('at '))
+    .slice(0, framesLimit);
+}

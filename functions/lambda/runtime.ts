@@ -1,0 +1,80 @@
+import { log } from './log.ts';
+import { FactoryError } from '../errors.ts';
+import { anonymous, type CredentialProvider, inOrder, type Login } from '../oci/registry/auth/credentials.ts';
+import { dockerConfigCredentials } from '../oci/registry/auth/docker-config.ts';
+import { Runtime, type RuntimeParts } from '../runtime/runtime.ts';
+import { type Environment, parseConfiguration } from '../settings/configuration.ts';
+import { awsAdapters } from '../aws/adapters.ts';
+import { S3ObjectStore } from '../aws/s3-object-store.ts';
+import { readSecret } from '../aws/secrets.ts';
+import { Patience } from '../runtime/patience.ts';
+import { stateMachine } from '../runtime/place.ts';
+import type { Host, LambdaParts } from '../task.ts';
+
+let runtime: Runtime | undefined;
+
+/** Keeps its runtime from call to call, and writes a log. */
+export function lambdaHost(parts?: LambdaParts): Host {
+  return { log, startRuntime: async () => (runtime ??= createRuntime(process.env, await parts?.())) };
+}
+
+/** What the tasks work with on Lambda: secrets from Secrets Manager, documents in S3, ECR by the function's role. */
+function createRuntime(environment: Environment, parts: Partial<RuntimeParts> = {}): Runtime {
+  const configuration = parseConfiguration(environment);
+  const bucket = environment['STATE_BUCKET'];
+  if (!bucket) {
+    throw new FactoryError('InvalidConfiguration', 'STATE_BUCKET is not set', {
+      hint: 'Deploy the functions with the construct, which sets it.',
+    });
+  }
+  const { harnessApiKey, harnessApiKeySecret, registryCredentialsSecret, callbackUrlSecret } = configuration;
+  const aws = awsAdapters({ ...configuration, ecrSessionPolicy: environment['ECR_SESSION_POLICY'] });
+  return new Runtime({
+    ...aws,
+    configuration,
+    store: new S3ObjectStore(bucket),
+    harnessApiKey: async (refused) => harnessApiKey ?? readSecret(harnessApiKeySecret ?? '', { refused }),
+    credentials: inOrder(
+      aws.credentials,
+      registryCredentialsSecret === undefined ? anonymous : secretCredentials(registryCredentialsSecret),
+    ),
+    callbackTarget:
+      callbackUrlSecret === undefined ? undefined : (refused) => readSecret(callbackUrlSecret, { refused }),
+    onProgress: (event) => log.progress(event),
+    place: stateMachine,
+    patience: new Patience(12 * 3_600_000),
+    ...parts,
+  });
+}
+
+/**
+ * A Docker `config.json` in a secret, read when a registry first asks for credentials, and again after a refusal. One that
+ * cannot be read is a login that fails: it is of no matter where another is let in.
+ */
+function secretCredentials(name: string): CredentialProvider {
+  const origin = `the secret ${name}`;
+  return {
+    async logins(registry, repository, refused = false) {
+      const read = async (refresh: boolean) =>
+        dockerConfigCredentials(await readSecret(name, { refresh }), origin).logins(registry, repository);
+      try {
+        return (await read(refused)).map((login) => renewable(login, () => read(true)));
+      } catch (error) {
+        return [{ name: origin, credentials: () => Promise.reject(error) }];
+      }
+    },
+  };
+}
+
+/** The same login, which from the second time on is looked up in `read` again. */
+function renewable(login: Login, read: () => Promise<readonly Login[]>): Login {
+  let isRead = false;
+  return {
+    name: login.name,
+    async credentials() {
+      const current = isRead ? (await read()).find(({ name }) => name === login.name) : login;
+      isRead = true;
+      return current?.credentials();
+    },
+  };
+}

@@ -1,0 +1,145 @@
+import pLimit from 'p-limit';
+import { FactoryError } from '../../errors.ts';
+import { hasBlob } from '../registry/blobs.ts';
+import { type Checkpoint, CopyRecord } from './checkpoint.ts';
+import { type BlobCopy, copyBlob } from './copy-blob.ts';
+import {
+  blobsInFlight,
+  type CopiedImage,
+  type CopyTotals,
+  counting,
+  finishImage,
+  type ImageCopy,
+} from './copy-image.ts';
+import { type Deadline, Paused } from './deadline.ts';
+import { inParallel } from '../../async/in-parallel.ts';
+import type { Descriptor } from '../spec/manifest.ts';
+import { type LayerUploads, takesParts } from './part-sink.ts';
+import { forget, uploadInParts } from './resume-blob.ts';
+import { type BlobTransfer, transferBlob } from './stream-blob.ts';
+
+export interface SteppedCopy extends ImageCopy {
+  deadline: Deadline;
+  /** What an earlier call returned: see `Checkpoint`. Anything may stand here. */
+  checkpoint?: unknown;
+  /** Used in place of the destination's upload sessions. */
+  layerUploads?: LayerUploads | undefined;
+}
+
+/** How far a copy has come. */
+export type SteppedResult = (CopiedImage | PausedCopy) & { checkpoint: Checkpoint };
+
+/** A copy that goes on with the next call. */
+export interface PausedCopy extends CopyTotals {
+  paused: Paused;
+}
+
+/**
+ * Copies an image like `copyImage`, as far as it gets until the deadline; the next call goes on from its checkpoint, in
+ * the middle of a blob where the destination allows it. Bytes are counted over all calls, each once.
+ */
+export async function copyImageInSteps(wanted: SteppedCopy): Promise<SteppedResult> {
+  const { deadline, checkpoint, image, destination } = wanted;
+  const record = CopyRecord.restore(checkpoint, image, destination, deadline.now());
+  const totals = record.totals();
+  const copy = { ...counting(wanted, totals), send: sendInSteps(wanted, record) };
+  // What was begun comes first, with the most time before it; then as always.
+  const begun = ({ digest }: Descriptor) => Number(record.open.has(digest) || record.interrupted.has(digest));
+  const blobs = image.blobs.toSorted((a, b) => begun(b) - begun(a) || b.size - a.size);
+  const write = () => record.write(deadline.now());
+  try {
+    return await deadline.during([wanted.source.registry, destination.registry], wanted.signal, async (signal) => {
+      await inParallel(blobs, blobsInFlight, signal, (blob, each) =>
+        step({ ...copy, signal: each }, blob, record, deadline),
+      );
+      if (!record.complete) throw new Paused();
+      const confirmed = await finishImage({ ...copy, signal });
+      return { ...totals, confirmed, checkpoint: write() };
+    });
+  } catch (error) {
+    if (!(error instanceof Paused)) throw error;
+    return { ...totals, paused: error, checkpoint: write() };
+  }
+}
+
+/** Brings one blob, or leaves it to the next call. */
+async function step(copy: BlobCopy, blob: Descriptor, record: CopyRecord, deadline: Deadline): Promise<void> {
+  if (await isThere(copy, blob, record)) return;
+  if (!deadline.admits) return;
+  try {
+    const how = await copyBlob(copy, blob);
+    // Found there after all: what was sent of it was for nothing.
+    if (how === 'skipped') {
+      forget({ record, blob, onBytes: (bytes) => copy.onProgress?.({ kind: 'transferred', bytes }) });
+    }
+    record.finish(blob.digest, how);
+  } catch (error) {
+    // It came to its end by itself; what else is under way still has its time.
+    if (!(error instanceof Paused) || copy.signal?.aborted) throw error;
+  }
+}
+
+/** Whether a blob is where the checkpoint says it is. What is not, is brought again, and counted again. */
+async function isThere(copy: BlobCopy, blob: Descriptor, record: CopyRecord): Promise<boolean> {
+  const { digest, size } = blob;
+  if (!record.finished(digest)) return false;
+  const { destination, ledger, signal } = copy;
+  // Where nobody can look, the push of the manifest finds out.
+  if (!destination.registry.profile.headBlob || (await hasBlob(destination, blob, signal))) {
+    ledger.record(digest, destination.name);
+    return true;
+  }
+  copy.onProgress?.({ kind: record.uploaded.has(digest) ? 'transferred' : 'skipped', bytes: -size });
+  record.uploaded.delete(digest);
+  record.skipped.delete(digest);
+  return false;
+}
+
+/** Parts lie in memory while they are sent. */
+const partUploadsInFlight = 2;
+
+/** Bytes per millisecond that a transfer is taken to make. */
+const assumedSpeed = (8 * 1024 * 1024) / 1_000;
+
+/** So often a blob is sent from its start, and no more. */
+const mostInterruptions = 2;
+
+/** Sends a blob in parts when it may not get through by the deadline, and any other one, or anywhere else, at once. */
+function sendInSteps({ deadline, layerUploads }: SteppedCopy, record: CopyRecord): NonNullable<BlobCopy['send']> {
+  const limited = pLimit(partUploadsInFlight);
+  return async (transfer) => {
+    const { blob, destination, signal } = transfer;
+    const { digest, size } = blob;
+    const upload = { ...transfer, layerUploads, record, deadline };
+    const interruptions = record.interrupted.get(digest) ?? 0;
+    const begun = record.open.has(digest) || interruptions > 0;
+    // What fits into one part is lost with it anyway.
+    const large = size > destination.registry.profile.chunkBytes;
+    if (large && takesParts(upload) && (begun || size / assumedSpeed > deadline.left)) {
+      const how = await limited(async () => {
+        if (!deadline.admits) throw new Paused();
+        return uploadInParts(upload);
+      });
+      if (how !== 'refused') return how;
+    }
+    forget(upload);
+    if (large && interruptions >= mostInterruptions) throw tooLarge(transfer, interruptions);
+    try {
+      return await transferBlob(transfer);
+    } catch (error) {
+      const reason: unknown = signal?.aborted && signal.reason;
+      if (reason instanceof Paused && reason.notBefore === undefined) record.interrupted.set(digest, interruptions + 1);
+      throw error;
+    }
+  };
+}
+
+function tooLarge({ blob, destination: { registry, name } }: BlobTransfer, times: number): FactoryError {
+  return new FactoryError(
+    'RegistryFailed',
+    `blob ${blob.digest} of ${blob.size} bytes did not get through to ${registry.name}/${name} in the time of one call, ${times} times`,
+    {
+      hint: 'This registry takes no upload up again. Give the copy function more time or memory, or run the factory where no time is set: the local command.',
+    },
+  );
+}

@@ -1,0 +1,105 @@
+import { FactoryError } from '../../errors.ts';
+import type { BlobLedger } from './blob-ledger.ts';
+import { copyImage, type CopyProgress, type CopyTotals } from './copy-image.ts';
+import type { Digest } from '../spec/digest.ts';
+import { loadImage } from '../spec/image.ts';
+import type { Descriptor, Manifest } from '../spec/manifest.ts';
+import { type Repository, resolveTag } from '../registry/manifests.ts';
+import {
+  addToFallbackIndex,
+  cosignTags,
+  isWantedReferrer,
+  listReferrers,
+  referrerLimits,
+  type ReferrersPolicy,
+} from '../registry/referrers.ts';
+
+export interface ReferrersCopy {
+  source: Repository;
+  destination: Repository;
+  /** The manifests whose referrers go along: an image's root, and an index's children. */
+  subjects: readonly Digest[];
+  policy: ReferrersPolicy;
+  ledger: BlobLedger;
+  /** Gets a manifest of the source. */
+  read: (digest: Digest) => Promise<Manifest>;
+  onProgress?: ((event: CopyProgress) => void) | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+export interface CopiedReferrers extends CopyTotals {
+  /** What stays behind, and why. */
+  warnings: string[];
+}
+
+/** Manifests of one image whose referrers are looked for, and artifacts that go along with one image. */
+const maxSubjects = 200;
+const maxArtifacts = 1_000;
+
+/**
+ * Copies the signatures, or all artifacts, that refer to an image which is at the destination already. What cannot be
+ * copied is told and left behind, for the image is whole without it: ECR refuses some manifests that have a subject
+ * (https://github.com/aws/containers-roadmap/issues/2783). Throws the signal's reason only.
+ */
+export async function copyReferrers(copy: ReferrersCopy): Promise<CopiedReferrers> {
+  const { source, destination, policy, signal } = copy;
+  const totals: CopiedReferrers = { bytesTransferred: 0, bytesSkipped: 0, warnings: [] };
+  const subjects = policy === 'off' ? [] : copy.subjects.slice(0, maxSubjects);
+  if (policy !== 'off' && copy.subjects.length > maxSubjects) {
+    totals.warnings.push(
+      `the image has ${copy.subjects.length} manifests: artifacts that refer to the first ${maxSubjects} were looked for`,
+    );
+  }
+  let room = maxArtifacts;
+  for (const subject of subjects) {
+    await attempt(`what refers to ${subject}`, async () => {
+      const { artifacts, truncated } = await listReferrers(source, subject, signal, copy.read);
+      const wanted = artifacts.filter((artifact) => isWantedReferrer(policy, artifact));
+      const chosen = wanted.slice(0, room);
+      room -= chosen.length;
+      if (truncated || chosen.length < wanted.length) {
+        totals.warnings.push(
+          `more artifacts refer to ${subject} than are copied (${referrerLimits.artifacts} of a manifest, ${maxArtifacts} of an image): ${chosen.length} of them go along`,
+        );
+      }
+      const arrived: Descriptor[] = [];
+      for (const artifact of chosen) {
+        const { digest, artifactType, mediaType } = artifact;
+        await attempt(`${artifactType ?? mediaType} ${digest}`, async () => {
+          if ((await resolveTag(destination, digest, signal, 'likely')) !== digest) await bring(digest, undefined);
+          arrived.push(artifact);
+        });
+      }
+      if (arrived.length === 0) return;
+      const there = await listReferrers(destination, subject, signal);
+      const tracked = new Set(there.artifacts.map(({ digest }) => digest));
+      const untracked = arrived.filter(({ digest }) => !tracked.has(digest));
+      if (untracked.length > 0) await addToFallbackIndex(destination, subject, untracked, signal);
+    });
+    for (const tag of cosignTags(policy, subject)) {
+      await attempt(tag, async () => {
+        const digest = await resolveTag(source, tag, signal, 'likely');
+        if (digest === undefined || (await resolveTag(destination, tag, signal, 'likely')) === digest) return;
+        await bring(digest, tag);
+      });
+    }
+  }
+  return totals;
+
+  async function bring(digest: Digest, tag: string | undefined): Promise<void> {
+    const image = await loadImage(await copy.read(digest), copy.read);
+    const { bytesTransferred, bytesSkipped } = await copyImage({ ...copy, image, tag });
+    totals.bytesTransferred += bytesTransferred;
+    totals.bytesSkipped += bytesSkipped;
+  }
+
+  async function attempt(what: string, work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (!(error instanceof FactoryError)) throw error;
+      totals.warnings.push(`${what} stays behind: ${error.message}`);
+    }
+  }
+}

@@ -1,0 +1,133 @@
+import { FactoryError } from '../../errors.ts';
+import { retry, type Verdict } from '../../http/retry.ts';
+import { readBlob } from '../registry/blob-download.ts';
+import type { Descriptor } from '../spec/manifest.ts';
+import type { Repository } from '../registry/manifests.ts';
+import { sendingBy, type UploadWay } from '../registry/profile.ts';
+import { judgeFailure } from '../registry/registry.ts';
+import { RegistryFailure } from '../registry/registry-failure.ts';
+import { watched } from './watched-stream.ts';
+import { sendBlob, wayInto } from '../registry/blob-upload.ts';
+import { UploadRefusal } from '../registry/upload-refusal.ts';
+import { cancelUpload, startUpload, type UploadSession } from '../registry/upload-session.ts';
+import { verifiedStream } from './verified-stream.ts';
+
+export interface BlobTransfer {
+  source: Repository;
+  destination: Repository;
+  blob: Descriptor;
+  /** A repository of the destination's registry that may hold the blob already, perhaps the destination itself. */
+  mountFrom?: string | undefined;
+  /** Told of every piece as it passes; a negative number takes back what a failed attempt had moved. */
+  onBytes?: ((bytes: number) => void) | undefined;
+  /** How long the destination may take nothing of what is offered, in milliseconds. Default 30 s. */
+  stallMs?: number | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+const defaultStallMs = 30_000;
+
+/** Streams one blob from registry to registry, without a temporary file. */
+export async function transferBlob(transfer: BlobTransfer): Promise<'mounted' | 'uploaded'> {
+  const { destination, blob, signal } = transfer;
+  const { registry } = destination;
+  const refused = new Set<UploadWay>();
+  let way: UploadWay | undefined;
+  // Ends, since no way is tried again that was refused.
+  for (;;) {
+    try {
+      return await retry((n) => attempt(n === 1 ? transfer : resumed(transfer), way), {
+        ...registry.retryPolicy,
+        signal,
+        judge,
+      });
+    } catch (error) {
+      if (!(error instanceof UploadRefusal)) throw error;
+      refused.add(error.way);
+      if (refused.has(error.instead)) throw error.failure;
+      way = error.instead;
+      registry.adapt(
+        sendingBy(way, blob.size, registry.profile),
+        `${registry.name} refused a blob of ${blob.size} bytes sent by ${error.way} (HTTP ${error.failure.status}); from now on it gets such blobs by ${way}`,
+      );
+    }
+  }
+}
+
+/** A registry may have stored what it then failed to confirm: it can mount that from the repository itself. */
+function resumed(transfer: BlobTransfer): BlobTransfer {
+  const { name, registry } = transfer.destination;
+  return { ...transfer, mountFrom: registry.profile.mount === 'never' ? undefined : name };
+}
+
+async function attempt(transfer: BlobTransfer, wanted: UploadWay | undefined): Promise<'mounted' | 'uploaded'> {
+  const { destination, blob, signal, onBytes } = transfer;
+  const session = await startUpload(destination, blob.digest, transfer.mountFrom, signal);
+  if (session === 'mounted') return session;
+  const way = wanted ?? wayInto(destination, session, blob);
+  let moved = 0;
+  let failed = false;
+  const count = (bytes: number) => {
+    // A piece may still be on its way through the stream when the request has failed.
+    if (failed) return;
+    moved += bytes;
+    onBytes?.(bytes);
+  };
+  try {
+    await stream(transfer, session, way, count);
+    return 'uploaded';
+  } catch (error) {
+    failed = true;
+    onBytes?.(-moved);
+    await cancelUpload(destination, session);
+    throw error;
+  }
+}
+
+async function stream(
+  transfer: BlobTransfer,
+  session: UploadSession,
+  way: UploadWay,
+  count: (bytes: number) => void,
+): Promise<void> {
+  const { source, destination, blob, stallMs = defaultStallMs } = transfer;
+  const stalled = new AbortController();
+  const signal = transfer.signal ? AbortSignal.any([transfer.signal, stalled.signal]) : stalled.signal;
+  // The request fails with its own view of a stream that broke; the stream's reason is the true one.
+  let reason: unknown;
+  const body = watched(verifiedStream(readBlob(source, blob, signal), blob, count), {
+    // A chunk is one request, which has its own limit and may be repeated after a pause.
+    stallMs: way === 'chunk' ? undefined : stallMs,
+    onStall: () => stalled.abort(stall(transfer, stallMs)),
+    onError: (error) => (reason = error),
+  });
+  try {
+    await sendBlob({ repository: destination, session, blob, way, body, signal });
+  } catch (error) {
+    // Who gave us the manifest lets us pull: a 401 is the end of a token, however often in a row.
+    if (reason instanceof RegistryFailure && reason.status === 401) reason.exhausted = false;
+    throw reason ?? UploadRefusal.of(way, error) ?? error;
+  } finally {
+    await body.return(undefined);
+  }
+}
+
+function stall({ destination: { registry, name }, blob }: BlobTransfer, stallMs: number): RegistryFailure {
+  return new RegistryFailure(
+    'RegistryUnreachable',
+    `${registry.name} took nothing of blob ${blob.digest} for ${name} within ${stallMs / 1000} s`,
+    { hint: 'Try again; look at proxies and firewalls on the way.', status: 0, transient: true },
+  );
+}
+
+function judge(error: unknown): Verdict {
+  if (error instanceof RegistryFailure) {
+    // A session that the registry forgot, bytes that were right when they left, or a token that ran out while streaming:
+    // a new session heals them.
+    const fresh = error.code === 'BLOB_UPLOAD_UNKNOWN' || error.code === 'DIGEST_INVALID';
+    if (fresh || (error.status === 401 && !error.exhausted)) return { retry: true };
+    return error.exhausted ? { retry: false } : judgeFailure(error);
+  }
+  // One corrupted transfer is an accident; the attempts are bounded.
+  return { retry: error instanceof FactoryError && error.name === 'DigestMismatch' };
+}

@@ -1,0 +1,37 @@
+import { FactoryError } from '../../errors.ts';
+import { finishDigest, hasher } from '../spec/digest.ts';
+import type { Descriptor } from '../spec/manifest.ts';
+
+/**
+ * Passes a blob on while checking it. The last chunk is held back until size and digest are known to be right, so that
+ * wrong content never reaches its destination as a complete blob. Throws `DigestMismatch`.
+ */
+export async function* verifiedStream(
+  source: AsyncIterable<Uint8Array>,
+  descriptor: Descriptor,
+  onBytes?: (bytes: number) => void,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const hash = hasher(descriptor.digest);
+  let size = 0;
+  let held: Uint8Array | undefined;
+  for await (const chunk of source) {
+    // An empty chunk must not take the place of the one that is held back.
+    if (chunk.length === 0) continue;
+    size += chunk.length;
+    if (size > descriptor.size) throw mismatch(descriptor, `more than the ${descriptor.size} bytes announced`);
+    hash.update(chunk);
+    if (held) yield held;
+    held = chunk;
+    onBytes?.(chunk.length);
+  }
+  if (size < descriptor.size) throw mismatch(descriptor, `${size} of ${descriptor.size} bytes`);
+  const digest = finishDigest(hash, descriptor.digest);
+  if (digest !== descriptor.digest) throw mismatch(descriptor, `bytes of ${digest}`);
+  if (held) yield held;
+}
+
+export function mismatch(descriptor: Descriptor, got: string): FactoryError {
+  return new FactoryError('DigestMismatch', `blob ${descriptor.digest} came as ${got}`, {
+    hint: 'The source registry, or something between, serves wrong content. Nothing of it was kept.',
+  });
+}

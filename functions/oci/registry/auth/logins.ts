@@ -1,0 +1,155 @@
+import { isDeepStrictEqual } from 'node:util';
+import { keepPassword, keepSecret } from '../../../text/secrets.ts';
+import type { CredentialProvider, Credentials, Login } from './credentials.ts';
+
+/** How long what is known of logins counts, in milliseconds: credentials are renewed, and what was refused corrected. */
+const loginLifeMs = 600_000;
+
+function keepCredentials(credentials: Credentials): void {
+  if ('password' in credentials) keepPassword(credentials.username, credentials.password);
+  else keepSecret(...Object.values(credentials));
+}
+
+/** A login with what is known of it at one registry. */
+export class KnownLogin {
+  readonly name: string;
+  /** `untried` until the registry lets it in or refuses it. One that was ever let in stays `accepted`. */
+  standing: 'untried' | 'accepted' | 'refused' = 'untried';
+  readonly #login: Login;
+  #credentials: Promise<Credentials | undefined> | undefined;
+  #readAt = 0;
+
+  constructor(login: Login) {
+    this.name = login.name;
+    this.#login = login;
+  }
+
+  /** Reads the credentials when they are first needed. A failure is not kept. */
+  credentials(): Promise<Credentials | undefined> {
+    return (this.#credentials ??= this.#read());
+  }
+
+  /** Reads the credentials again after a refusal. Returns whether there are others now. */
+  async renew(): Promise<boolean> {
+    const before = await this.#credentials?.catch(() => undefined);
+    this.#credentials = this.#read();
+    const now = await this.#credentials.catch(() => undefined);
+    return now !== undefined && !isDeepStrictEqual(now, before);
+  }
+
+  /** Has the credentials read again when they are needed next, unless they are known to be good. */
+  reset(): void {
+    if (this.standing !== 'accepted') this.#credentials = undefined;
+  }
+
+  /** Read so long ago that there may be newer ones. */
+  get isOld(): boolean {
+    return Date.now() - this.#readAt > loginLifeMs;
+  }
+
+  #read(): Promise<Credentials | undefined> {
+    this.#readAt = Date.now();
+    const reading = this.#login.credentials().then((found) => {
+      if (found) keepCredentials(found);
+      return found;
+    });
+    reading.catch(() => {
+      if (this.#credentials === reading) this.#credentials = undefined;
+    });
+    return reading;
+  }
+}
+
+/** The logins of one repository, in the order in which they are tried, and the one that is in use. */
+export class Course {
+  /** The failure of the first login that failed: it says more than that of a later one, or of no login. */
+  failure: unknown;
+  readonly #logins: readonly KnownLogin[];
+  readonly #startedAt = Date.now();
+  #index = 0;
+
+  constructor(logins: readonly KnownLogin[]) {
+    this.#logins = logins;
+  }
+
+  /** `undefined` after the last one: the registry is asked without credentials. */
+  get current(): KnownLogin | undefined {
+    return this.#logins[this.#index];
+  }
+
+  get isAtLast(): boolean {
+    return this.#index >= this.#logins.length - 1;
+  }
+
+  advance(): void {
+    this.#index++;
+  }
+
+  /** Whether there is anything to show. A login that cannot be read shows nothing. */
+  async holdsCredentials(): Promise<boolean> {
+    const held = await Promise.all(this.#logins.map((login) => login.credentials().catch(() => undefined)));
+    return held.some((credentials) => credentials !== undefined);
+  }
+
+  /** It is time to try the first login again. */
+  get isOver(): boolean {
+    return this.#index > 0 && Date.now() - this.#startedAt > loginLifeMs;
+  }
+}
+
+/** The logins of one registry, and which of them each of its repositories uses. */
+export class Logins {
+  readonly #registry: string;
+  readonly #provider: CredentialProvider;
+  readonly #known = new Map<string, KnownLogin>();
+  readonly #courses = new Map<string, Promise<Course>>();
+  /** A request had to be given up, and no login was ever let in. */
+  #refused = false;
+
+  constructor(registry: string, provider: CredentialProvider) {
+    this.#registry = registry;
+    this.#provider = provider;
+  }
+
+  /** The course of a repository. Reading and writing have one each: a login may be allowed one and not the other. */
+  async of(repository: string, writes: boolean): Promise<Course> {
+    const key = `${repository} ${writes}`;
+    const known = this.#courses.get(key);
+    const course = await known;
+    if (course && !course.isOver) return course;
+    // Another request may have started a new one meanwhile.
+    if (this.#courses.get(key) === known) {
+      const starting = this.#start(repository);
+      this.#courses.set(key, starting);
+      starting.catch(() => this.#courses.delete(key));
+    }
+    return this.of(repository, writes);
+  }
+
+  /** Lets the next request of a repository begin with its first login, with what it holds by then. */
+  restart(repository: string, writes: boolean): void {
+    this.#courses.delete(`${repository} ${writes}`);
+    const logins = [...this.#known.values()];
+    // One that is let in shows that what it was read from is right.
+    this.#refused ||= logins.every(({ standing }) => standing !== 'accepted');
+    for (const login of logins) login.reset();
+  }
+
+  /** In the provider's order, but for the logins that the registry has refused and never let in: those go last. */
+  async #start(repository: string): Promise<Course> {
+    const refused = this.#refused;
+    this.#refused = false;
+    const logins = await this.#provider.logins(this.#registry, repository, refused);
+    const known = logins.map((login) => this.#knownAs(login));
+    return new Course([
+      ...known.filter(({ standing }) => standing !== 'refused'),
+      ...known.filter(({ standing }) => standing === 'refused'),
+    ]);
+  }
+
+  #knownAs(login: Login): KnownLogin {
+    let known = this.#known.get(login.name);
+    if (!known) this.#known.set(login.name, (known = new KnownLogin(login)));
+    return known;
+  }
+}

@@ -1,0 +1,93 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Response } from '../../http/transport.ts';
+import { openBlob } from './blobs.ts';
+import type { Descriptor } from '../spec/manifest.ts';
+import type { Repository } from './manifests.ts';
+import { brokenConnection, RegistryFailure } from './registry-failure.ts';
+
+/** How often one blob is taken up again before its transfer starts anew. */
+const maxResumes = 8;
+/** Bytes of one connection after which the next one needs no pause. */
+const goodPart = 1024 * 1024;
+
+/**
+ * Reads a blob from byte `start` to its end. When the connection breaks, stalls or ends early, it goes on where it was with a range
+ * request (RFC 9110, 14.2), or, where the registry ignores ranges, by passing over what came before. What it yields is
+ * not checked: whoever hashes the bytes notices when the two halves do not belong together.
+ * Throws `RegistryFailure` when a pause and a new connection do not help either.
+ */
+export async function* readBlob(
+  repository: Repository,
+  blob: Descriptor,
+  signal?: AbortSignal,
+  start = 0,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const { baseMs, maxMs } = repository.registry.retryPolicy;
+  let offset = start;
+  for (let resumes = 0; ; resumes++) {
+    const startedAt = offset;
+    const response = await openBlob(repository, blob.digest, offset, signal);
+    try {
+      for await (const chunk of bodyFrom(response, offset, blob)) {
+        offset += chunk.length;
+        yield chunk;
+      }
+      // A body that ends in good order without anything new is all there is; so it is for whoever checks it.
+      if (offset >= blob.size || offset === startedAt || resumes === maxResumes) return;
+      throw brokeOff(repository, blob, offset);
+    } catch (error) {
+      signal?.throwIfAborted();
+      const failure = error instanceof RegistryFailure ? error : brokeOff(repository, blob, offset, error);
+      failure.registry ??= repository.registry.name;
+      if (!failure.transient || resumes === maxResumes) throw failure;
+      // A connection that brought a good part deserves another at once; one that brought little, a pause.
+      const ceiling = offset - startedAt >= goodPart ? 0 : Math.min(maxMs, baseMs * 2 ** resumes);
+      await sleep(Math.random() * ceiling, undefined, signal && { signal }).catch(() => undefined);
+      signal?.throwIfAborted();
+    } finally {
+      response.body.on('error', () => undefined).destroy();
+    }
+  }
+}
+
+/** The body's bytes from `offset` on, whichever way the registry answered. */
+function bodyFrom(response: Response, offset: number, blob: Descriptor): AsyncIterable<Uint8Array> | [] {
+  if (response.status === 416) return [];
+  if (response.status === 206) {
+    const [, first, total] = /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(response.header('content-range') ?? '') ?? [];
+    if (Number(first) !== offset || (total !== '*' && Number(total) !== blob.size)) {
+      throw new RegistryFailure(
+        'RegistryFailed',
+        `the registry answered bytes ${offset}- of blob ${blob.digest} with another range`,
+        {
+          hint: 'The registry, or a cache on the way to it, does not handle range requests. Try again, or use another source registry.',
+          status: response.status,
+          transient: false,
+        },
+      );
+    }
+    return response.chunks();
+  }
+  return offset === 0 ? response.chunks() : after(offset, response.chunks());
+}
+
+async function* after(bytes: number, chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let passOver = bytes;
+  for await (const chunk of chunks) {
+    if (passOver < chunk.length) yield chunk.subarray(passOver);
+    passOver = Math.max(0, passOver - chunk.length);
+  }
+}
+
+function brokeOff({ registry, name }: Repository, blob: Descriptor, offset: number, error?: unknown): RegistryFailure {
+  return new RegistryFailure(
+    'RegistryUnreachable',
+    `${registry.name} broke off while sending blob ${blob.digest} of ${name}, at byte ${offset} of ${blob.size}`,
+    {
+      hint: 'Try again; look at proxies and firewalls on the way.',
+      status: 0,
+      transient: true,
+      cause: error === undefined ? undefined : brokenConnection(error)?.cause,
+    },
+  );
+}

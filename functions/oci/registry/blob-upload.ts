@@ -1,0 +1,172 @@
+import { repositoryScope } from './auth/authorizer.ts';
+import type { Descriptor } from '../spec/manifest.ts';
+import type { Repository } from './manifests.ts';
+import { type UploadWay, uploadWay } from './profile.ts';
+import { RegistryFailure } from './registry-failure.ts';
+import { nextLocation, uploadProgress, type UploadSession } from './upload-session.ts';
+
+/**
+ * The limit of time for an answer runs while a chunk is sent, since it is one write to the HTTP client: a registry that
+ * stops reading is found out. One that takes fewer bytes than these in a minute counts as such.
+ */
+const slowChunk = 8 * 1024 * 1024;
+
+/** Registries hash or assemble a blob before they answer the request that completes it. */
+const commitTimeoutMs = 300_000;
+
+/** A chunk is held in memory: a registry that wants larger ones gets the blob in one piece. */
+const largestChunk = 64 * 1024 * 1024;
+/** A limit below this is none that a registry means: it would take requests without end. */
+const smallestLimit = 64 * 1024;
+
+export interface Upload {
+  repository: Repository;
+  session: UploadSession;
+  blob: Descriptor;
+  way: UploadWay;
+  /** Must yield exactly the descriptor's bytes. */
+  body: AsyncIterable<Uint8Array>;
+  signal?: AbortSignal | undefined;
+}
+
+/** How a blob is best sent into a session: as the registry just said, or else as its profile says. */
+export function wayInto({ registry }: Repository, session: UploadSession, { size }: Descriptor): UploadWay {
+  const way = size > chunkLimits(session).max ? 'chunk' : uploadWay(registry.profile, size);
+  return way === 'chunk' && chunkBytes({ registry }, session) === undefined ? 'patch' : way;
+}
+
+function chunkLimits({ minChunkBytes, maxChunkBytes }: UploadSession): { min: number; max: number } {
+  const limited = maxChunkBytes !== undefined && maxChunkBytes >= smallestLimit;
+  return { min: minChunkBytes ?? 0, max: limited ? maxChunkBytes : Infinity };
+}
+
+/** Sends a whole blob into a session and completes it. Throws `RegistryFailure`. */
+export async function sendBlob(upload: Upload): Promise<void> {
+  switch (upload.way) {
+    case 'put':
+      return complete(upload, upload.session.location, upload.body);
+    case 'patch':
+      return complete(upload, await patch(upload));
+    case 'chunk':
+      return complete(upload, await chunks(upload));
+  }
+}
+
+const octets = { 'content-type': 'application/octet-stream' };
+
+/** What all requests of an upload share. */
+type PartOf = Pick<Upload, 'repository' | 'blob' | 'signal'>;
+
+function part({ repository, blob, signal }: PartOf) {
+  return {
+    scopes: [repositoryScope(repository.name, 'pull,push')],
+    doing: `push blob ${blob.digest} to`,
+    repository: repository.name,
+    writes: true,
+    signal,
+  };
+}
+
+/** Ends an upload, with its only bytes or when all have been sent. Throws `RegistryFailure`. */
+export async function complete(upload: PartOf, location: URL, body?: AsyncIterable<Uint8Array>): Promise<void> {
+  const { repository, blob } = upload;
+  const target = new URL(location);
+  // Appended to the text as it is: the rest of the query is the registry's own state, perhaps signed.
+  target.search += `${target.search === '' ? '?' : '&'}digest=${encodeURIComponent(blob.digest)}`;
+  const response = await repository.registry.request({
+    ...part(upload),
+    method: 'PUT',
+    target,
+    expect: [200, 201, 204],
+    headersTimeoutMs: commitTimeoutMs,
+    ...(body ? { headers: { ...octets, 'content-length': String(blob.size) }, body } : { headers: noBody }),
+  });
+  await response.body.dump();
+}
+
+const noBody = { 'content-length': '0' };
+
+/** 201 is ECR's answer to PATCH, 204 Google's; the specification's is 202. */
+const patched = [200, 201, 202, 204];
+
+async function patch(upload: Upload): Promise<URL> {
+  const { repository, session, blob, body } = upload;
+  const response = await repository.registry.request({
+    ...part(upload),
+    method: 'PATCH',
+    target: session.location,
+    expect: patched,
+    headers: { ...octets, 'content-length': String(blob.size) },
+    body,
+    headersTimeoutMs: commitTimeoutMs,
+  });
+  await response.body.dump();
+  return nextLocation(repository, response, session.location);
+}
+
+/** How many bytes a chunk has; `undefined` where a registry wants more than we hold in memory. */
+export function chunkBytes({ registry }: Pick<Repository, 'registry'>, session: UploadSession): number | undefined {
+  const { min, max } = chunkLimits(session);
+  return min > largestChunk ? undefined : Math.min(max, largestChunk, Math.max(min, registry.profile.chunkBytes));
+}
+
+async function chunks(upload: Upload): Promise<URL> {
+  const { repository, session, body } = upload;
+  let { location } = session;
+  let offset = 0;
+  for await (const chunk of inChunks(body, chunkBytes(repository, session) ?? largestChunk)) {
+    location = await sendChunk(upload, location, chunk, offset);
+    offset += chunk.length;
+  }
+  return location;
+}
+
+/** Sends one chunk, which a broken connection does not lose: it is sent again, or what the registry lacks of it. */
+export async function sendChunk(upload: PartOf, location: URL, chunk: Buffer, offset: number): Promise<URL> {
+  const { repository, signal } = upload;
+  const end = offset + chunk.length;
+  let start = offset;
+  let target = location;
+  while (start < end) {
+    try {
+      const response = await repository.registry.request({
+        ...part(upload),
+        method: 'PATCH',
+        target,
+        expect: patched,
+        headers: { ...octets, 'content-range': `${start}-${end - 1}` },
+        body: chunk.subarray(start - offset),
+        ...(chunk.length > slowChunk && { headersTimeoutMs: Math.ceil(chunk.length / slowChunk) * 60_000 }),
+      });
+      await response.body.dump();
+      return nextLocation(repository, response, target);
+    } catch (error) {
+      // 416: the registry has kept another number of bytes than we know of (distribution-spec, end-13).
+      const astray = error instanceof RegistryFailure && error.status === 416;
+      if (!astray || !repository.registry.profile.rangeTrusted) throw error;
+      // Where that cannot be asked, the refusal stands: the blob is sent in another way.
+      const progress = await uploadProgress(repository, target, signal).catch(() => undefined);
+      if (!progress || progress.received <= start || progress.received > end) throw error;
+      start = progress.received;
+      target = progress.location;
+    }
+  }
+  return target;
+}
+
+/** The same bytes in pieces of this many; only the last may be shorter. */
+export async function* inChunks(body: AsyncIterable<Uint8Array>, bytes: number): AsyncGenerator<Buffer> {
+  let pieces: Uint8Array[] = [];
+  let length = 0;
+  for await (const piece of body) {
+    pieces.push(piece);
+    length += piece.length;
+    while (length >= bytes) {
+      const all = Buffer.concat(pieces, length);
+      yield all.subarray(0, bytes);
+      pieces = [all.subarray(bytes)];
+      length -= bytes;
+    }
+  }
+  if (length > 0) yield Buffer.concat(pieces, length);
+}

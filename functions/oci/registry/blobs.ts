@@ -1,0 +1,96 @@
+import type { Response } from '../../http/transport.ts';
+import { repositoryScope } from './auth/authorizer.ts';
+import type { Digest } from '../spec/digest.ts';
+import type { Descriptor } from '../spec/manifest.ts';
+import type { Repository } from './manifests.ts';
+import { isAbsence } from './registry-failure.ts';
+
+/** A blob as a manifest describes it. */
+type Described = Pick<Descriptor, 'digest' | 'size'>;
+
+/**
+ * Returns whether the repository holds the blob, in its full size. `false` also where HEAD does not tell: the
+ * registry refuses it (400, 405, 501), or returns 403, as Artifactory does for a missing blob (RTFACT-13797). A user
+ * without the right to push learns so from the upload.
+ */
+export async function hasBlob(repository: Repository, blob: Described, signal?: AbortSignal): Promise<boolean> {
+  const found = await lookUp(repository, blob, signal);
+  return found === 'whole' || (found === 'of another size' && opensBlob(repository, blob, signal));
+}
+
+/** Returns whether the repository serves the blob: by HEAD or, where that does not tell, by the beginning of a download. */
+export async function servesBlob(repository: Repository, blob: Described, signal?: AbortSignal): Promise<boolean> {
+  return (await lookUp(repository, blob, signal)) === 'whole' || opensBlob(repository, blob, signal);
+}
+
+/**
+ * Returns whether a download of the blob begins, in its full size. ECR Public refuses HEAD, others return 403 for it, and
+ * some return a wrong length.
+ */
+export async function opensBlob(repository: Repository, blob: Described, signal?: AbortSignal): Promise<boolean> {
+  try {
+    const response = await openBlob(repository, blob.digest, 0, signal);
+    await response.body.dump();
+    return hasSize(response, blob);
+  } catch (error) {
+    if (isAbsence(error)) return false;
+    throw error;
+  }
+}
+
+async function lookUp(
+  repository: Repository,
+  blob: Described,
+  signal?: AbortSignal,
+): Promise<'whole' | 'of another size' | 'not found'> {
+  const { registry } = repository;
+  if (!registry.profile.headBlob) return 'not found';
+  const response = await registry.request({
+    method: 'HEAD',
+    target: `${repository.name}/blobs/${blob.digest}`,
+    scopes: [repositoryScope(repository.name, 'pull,push')],
+    expect: [200, 400, 403, 404, 405, 501],
+    doing: `look up blob ${blob.digest} of`,
+    repository: repository.name,
+    writes: false,
+    signal,
+  });
+  await response.body.dump();
+  if (response.status === 405 || response.status === 501)
+    registry.adapt({ headBlob: false }, `${registry.name} refuses HEAD of blobs: they are not looked up`);
+  if (response.status !== 200) return 'not found';
+  return hasSize(response, blob) ? 'whole' : 'of another size';
+}
+
+/** A storage that lost the end of a blob serves what is left. A response without a length, or encoded, does not tell. */
+function hasSize(response: Response, { size }: Described): boolean {
+  const length = response.header('content-length');
+  return length === undefined || response.header('content-encoding') !== undefined || Number(length) === size;
+}
+
+/**
+ * Opens a blob for reading, from byte `offset` on. Answers 206, or 200 with the whole blob where the registry ignores
+ * ranges, or 416 when there is nothing behind `offset`. The caller checks what comes.
+ */
+export async function openBlob(
+  repository: Repository,
+  digest: Digest,
+  offset: number,
+  signal?: AbortSignal,
+): Promise<Response> {
+  return repository.registry.request({
+    method: 'GET',
+    target: `${repository.name}/blobs/${digest}`,
+    scopes: [repositoryScope(repository.name, 'pull')],
+    expect: offset === 0 ? [200] : [200, 206, 416],
+    headers: {
+      // Compressed transfer would only cost time: layers are compressed already.
+      'accept-encoding': 'identity',
+      ...(offset > 0 && { range: `bytes=${offset}-` }),
+    },
+    doing: `pull blob ${digest} of`,
+    repository: repository.name,
+    writes: false,
+    signal,
+  });
+}

@@ -1,0 +1,217 @@
+import { FactoryError } from '../../errors.ts';
+import { repositoryScope } from './auth/authorizer.ts';
+import { type Digest, isDigest } from '../spec/digest.ts';
+import { type Manifest, manifestLimits, parseManifest } from '../spec/manifest.ts';
+import { acceptedManifests } from '../spec/media-type.ts';
+import type { ReadLimit, Registry, RegistryRequest } from './registry.ts';
+import { RegistryFailure } from './registry-failure.ts';
+
+/** A `Repository` is named within its registry: `prefix/harness/ci-addon`. */
+export interface Repository {
+  readonly registry: Registry;
+  readonly name: string;
+}
+
+/**
+ * The digest that a tag (or digest) points at, by HEAD: Docker Hub counts manifest GETs as pulls, HEADs not
+ * (https://docs.docker.com/docker-hub/usage/pulls/). `undefined` when there is no such manifest.
+ *
+ * Falls back to GET where HEAD is refused (405: https://github.com/distribution/distribution/issues/1485), not answered,
+ * without a digest, or 404 for what is there (https://github.com/nicholas-fedor/watchtower/issues/667). What GET finds then is
+ * remembered in the profile. A 404 is checked by GET while no HEAD has succeeded, unless the manifest is `likely` absent.
+ */
+export async function resolveTag(
+  repository: Repository,
+  tagOrDigest: string,
+  signal?: AbortSignal,
+  absence: 'likely' | 'unlikely' = 'unlikely',
+): Promise<Digest | undefined> {
+  const { registry } = repository;
+  const doing = `look up manifest ${tagOrDigest} of`;
+  const { headManifest, countsPulls } = registry.profile;
+  const byGet = async () => ifThere(repository, readManifest(repository, tagOrDigest, doing, signal));
+  if (headManifest === 'no') return (await byGet())?.digest;
+  // GET is the better second try, unless it costs a pull.
+  const isTrial = headManifest === 'unproven' && !countsPulls;
+  const outcome = await headOf(repository, tagOrDigest, doing, isTrial, signal);
+  if (typeof outcome === 'string') {
+    registry.adapt({ headManifest: 'yes' });
+    return outcome;
+  }
+  const isAbsent = outcome === 404 || (outcome === 403 && registry.profile.missing403);
+  if (isAbsent && (absence === 'likely' || registry.profile.headManifest === 'yes')) return undefined;
+  const found = await byGet();
+  if (found || outcome === 405 || outcome === 501) {
+    registry.adapt(
+      { headManifest: 'no', headBlob: false },
+      `${registry.name} does not answer HEAD as it should: manifests are looked up by GET`,
+    );
+  }
+  return found?.digest;
+}
+
+/** How long a registry may take for its first HEAD, in milliseconds. */
+const trialMs = 10_000;
+
+/** Statuses by which a registry, or a firewall in front of it, refuses HEAD itself. */
+const headRefusals = new Set([400, 403, 405, 501]);
+
+/** The digest, or the status of an answer that GET may explain; 0 when there was none. Throws other failures. */
+async function headOf(
+  { registry, name }: Repository,
+  tagOrDigest: string,
+  doing: string,
+  isTrial: boolean,
+  signal?: AbortSignal,
+): Promise<Digest | number> {
+  try {
+    const response = await registry.request({
+      method: 'HEAD',
+      target: `${name}/manifests/${tagOrDigest}`,
+      scopes: [repositoryScope(name, 'pull')],
+      expect: [200, 404],
+      headers: { accept: acceptedManifests },
+      doing,
+      repository: name,
+      writes: false,
+      ...(isTrial && { isTrial, headersTimeoutMs: trialMs }),
+      signal,
+    });
+    await response.body.dump();
+    const digest = response.header('docker-content-digest');
+    return response.status === 200 && digest !== undefined && isDigest(digest) ? digest : response.status;
+  } catch (error) {
+    signal?.throwIfAborted();
+    if (!(error instanceof RegistryFailure)) throw error;
+    const { status, transient, name: failure } = error;
+    const isUnanswered = isTrial && transient && failure === 'RegistryUnreachable' && status === 0;
+    if (!headRefusals.has(status) && !isUnanswered) throw error;
+    return status;
+  }
+}
+
+/** A manifest, unless there is none: some registries answer 403 then. */
+async function ifThere({ registry }: Repository, reading: Promise<Manifest>): Promise<Manifest | undefined> {
+  try {
+    return await reading;
+  } catch (error) {
+    if (!(error instanceof FactoryError)) throw error;
+    const is403 = error instanceof RegistryFailure && error.status === 403;
+    if (error.name === 'ImageNotFound' || (is403 && registry.profile.missing403)) return undefined;
+    throw error;
+  }
+}
+
+/** Reads a manifest and checks it against the digest it was asked for by. Throws `ImageNotFound`, `DigestMismatch`, … */
+export function getManifest(repository: Repository, tagOrDigest: string, signal?: AbortSignal): Promise<Manifest> {
+  return readManifest(repository, tagOrDigest, `pull manifest ${tagOrDigest} of`, signal);
+}
+
+async function readManifest(
+  repository: Repository,
+  tagOrDigest: string,
+  doing: string,
+  signal?: AbortSignal,
+): Promise<Manifest> {
+  const request: RegistryRequest = {
+    method: 'GET',
+    target: `${repository.name}/manifests/${tagOrDigest}`,
+    scopes: [repositoryScope(repository.name, 'pull')],
+    expect: [200],
+    headers: { accept: acceptedManifests },
+    doing,
+    repository: repository.name,
+    writes: false,
+    signal,
+  };
+  const { response, bytes } = await repository.registry.read(
+    request,
+    manifestSize(`manifest ${tagOrDigest} of ${repository.name}`),
+  );
+  return parseManifest(bytes, response.header('content-type'), isDigest(tagOrDigest) ? tagOrDigest : undefined);
+}
+
+/** How much is read of what should be a manifest; `what` is named in the `ManifestInvalid` of one that is larger. */
+export function manifestSize(what: string): ReadLimit {
+  return {
+    bytes: manifestLimits.bytes,
+    exceeded: (cause) =>
+      new FactoryError('ManifestInvalid', `${what} is larger than 4 MiB`, {
+        hint: 'No registry has to accept manifests above 4 MiB; this one is broken or hostile.',
+        cause,
+      }),
+  };
+}
+
+/**
+ * Stores a manifest, byte for byte, under a tag or its digest. Returns the digest that the registry gave it, where it
+ * says so, and whether it keeps track of its `subject`; if not, that is the client's work (distribution-spec, "Pushing
+ * Manifests with Subject").
+ */
+export async function putManifest(
+  repository: Repository,
+  tagOrDigest: string,
+  manifest: Manifest,
+  signal?: AbortSignal,
+): Promise<{ digest: Digest | undefined; tracksSubject: boolean }> {
+  await repository.registry.manifestTurn(signal);
+  const response = await repository.registry.request({
+    method: 'PUT',
+    target: `${repository.name}/manifests/${tagOrDigest}`,
+    scopes: [repositoryScope(repository.name, 'pull,push')],
+    expect: [200, 201, 202],
+    headers: { 'content-type': manifest.mediaType },
+    body: manifest.bytes,
+    doing: `push manifest ${tagOrDigest} to`,
+    repository: repository.name,
+    writes: true,
+    manifest,
+    signal,
+  });
+  await response.body.dump();
+  const digest = response.header('docker-content-digest');
+  return {
+    digest: digest !== undefined && isDigest(digest) ? digest : undefined,
+    tracksSubject: response.header('oci-subject') !== undefined,
+  };
+}
+
+/** Deletes a manifest and with it every tag that points at it. A manifest that is gone already is fine. */
+export async function deleteManifest(repository: Repository, digest: Digest, signal?: AbortSignal): Promise<void> {
+  const response = await repository.registry.request(deletion(repository, digest, signal));
+  await response.body.dump();
+}
+
+/** How registries refuse to delete by tag: the specification's statuses, with a code that is not about rights. */
+const tagRefusals = new Set([400, 405, 501]);
+
+/**
+ * Deletes a tag and leaves its manifest (distribution-spec, "Deleting tags"). Returns `false` where the registry deletes
+ * by digest only. A tag that is gone already is fine.
+ */
+export async function deleteTag(repository: Repository, tag: string, signal?: AbortSignal): Promise<boolean> {
+  const { registry } = repository;
+  if (!registry.profile.deletesTags) return false;
+  try {
+    const response = await registry.request(deletion(repository, tag, signal));
+    await response.body.dump();
+    return true;
+  } catch (error) {
+    if (!(error instanceof RegistryFailure) || !tagRefusals.has(error.status)) throw error;
+    registry.adapt({ deletesTags: false }, `${registry.name} does not delete tags alone`);
+    return false;
+  }
+}
+
+function deletion(repository: Repository, reference: string, signal: AbortSignal | undefined): RegistryRequest {
+  return {
+    method: 'DELETE',
+    target: `${repository.name}/manifests/${reference}`,
+    scopes: [repositoryScope(repository.name, 'delete'), repositoryScope(repository.name, 'pull,push')],
+    expect: [200, 202, 204, 404],
+    doing: `delete manifest ${reference} of`,
+    repository: repository.name,
+    writes: true,
+    signal,
+  };
+}

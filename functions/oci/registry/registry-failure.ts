@@ -1,0 +1,276 @@
+import { isNativeError } from 'node:util/types';
+import { type ErrorName, FactoryError } from '../../errors.ts';
+import { networkFailure } from '../../http/network-error.ts';
+import { parseRetryAfter, transientStatuses } from '../../http/retry.ts';
+import { displayUrl } from '../../http/redact.ts';
+import { noReason, type ReasonText, reasonText } from '../../http/reason-text.ts';
+import { readStart, type Response } from '../../http/transport.ts';
+import { parseChallenges } from './auth/challenge.ts';
+import type { Manifest } from '../spec/manifest.ts';
+import { formatOf } from '../spec/manifest-format.ts';
+import { parsePullBudget } from './pull-budget.ts';
+import { cureOf, isImmutable, missingRepository, refusesFormat } from './push-refusal.ts';
+import { printable } from '../../text/printable.ts';
+
+/** A registry's refusal, with what a caller needs to decide about another try. */
+export class RegistryFailure extends FactoryError {
+  /** HTTP status; 0 when there was no answer. */
+  readonly status: number;
+  /** The first error code of the specification (`MANIFEST_UNKNOWN`) that says more than `UNKNOWN`. */
+  readonly code: string | undefined;
+  /** Every code that the registry gave. */
+  readonly codes: readonly string[];
+  /** The registry's own words; empty when it gave none. */
+  readonly said: string;
+  readonly transient: boolean;
+  readonly retryAfterMs: number | undefined;
+  /** The request was repeated as often as is allowed: whoever repeats a larger step must not multiply that. */
+  exhausted = false;
+  /** The registry whose request failed: `host[:port]`, as in image names. */
+  registry: string | undefined;
+
+  constructor(
+    name: ErrorName,
+    message: string,
+    facts: {
+      hint: string;
+      status: number;
+      code?: string | undefined;
+      codes?: readonly string[];
+      said?: string;
+      transient: boolean;
+      retryAfterMs?: number | undefined;
+      cause?: unknown;
+    },
+  ) {
+    super(name, message, { hint: facts.hint, cause: facts.cause });
+    this.status = facts.status;
+    this.code = facts.code;
+    this.codes = facts.codes ?? [];
+    this.said = facts.said ?? '';
+    this.transient = facts.transient;
+    this.retryAfterMs = facts.retryAfterMs;
+  }
+
+  /** The same failure with a fact that the registry does not know, and the cure for it. */
+  because(fact: string, hint: string): RegistryFailure {
+    const { name, message, cause, status, code, codes, said, transient, retryAfterMs } = this;
+    const facts = { hint, cause, status, code, codes, said, transient, retryAfterMs };
+    return Object.assign(new RegistryFailure(name, `${message}; ${fact}`, facts), { registry: this.registry });
+  }
+}
+
+/**
+ * Returns whether a registry refused a pull because it lacks what was asked for. Artifactory returns 403 for that
+ * (RTFACT-13797), and what nobody may pull is as good as absent.
+ */
+export function isAbsence(error: unknown): error is RegistryFailure {
+  return error instanceof RegistryFailure && (error.status === 404 || error.status === 403);
+}
+
+const errorBodyLimit = 64 * 1024;
+
+/** What a request was for: decides the name of its failure and the words of its message. */
+export interface Purpose {
+  /** "pull manifest 1.2.3 of", "start an upload to": continued by the repository's name. */
+  readonly doing: string;
+  readonly repository: string;
+  readonly writes: boolean;
+  /** The manifest that is pushed, if it is one. */
+  readonly manifest?: Manifest;
+}
+
+/** Who sent an unexpected response, as far as that is not the registry itself. */
+export interface Sender {
+  /** Where a redirect or an upload session led to. */
+  party?: string | undefined;
+  /** The header that was sent: a response that echoes it is not passed on. */
+  authorization?: string | undefined;
+}
+
+/** Turns a response that was not expected into an error. Reads the start of its body, within bounds. */
+export async function failureOf(
+  registry: string,
+  purpose: Purpose,
+  response: Response,
+  sender: Sender = {},
+): Promise<RegistryFailure> {
+  const reason = await reasonOf(response, sender.authorization);
+  const { status } = response;
+  const { text } = reason;
+  const code = reason.codes.find((each) => each !== 'UNKNOWN') ?? reason.codes[0];
+  const pullLimit = status === 429 && code !== undefined && /\bpull rate limit\b/i.test(text);
+  const budget = pullLimit ? parsePullBudget(response) : undefined;
+  const verdict: Verdict =
+    status === 429 ? throttled(registry, code, pullLimit) : classify(registry, purpose, status, reason);
+  // Only what a proxy may have written itself is worth the doubt.
+  const forwarder = status >= 400 && response.forwardedBy && `through ${response.forwardedBy}`;
+  const parts = [text && `(${text})`, sender.party && `from ${sender.party}`, redirectOf(response), forwarder];
+  const said = parts.filter(Boolean).join(' ');
+  return new RegistryFailure(
+    verdict.name,
+    `could not ${purpose.doing} ${registry}/${purpose.repository}: HTTP ${status}${said && ` ${said}`}${verdict.about ? `; ${verdict.about}` : ''}`,
+    {
+      hint: verdict.hint,
+      status,
+      code,
+      codes: reason.codes,
+      said: text,
+      transient: transientStatuses.has(status) && !verdict.final,
+      // A pull limit opens again with its window, and no sooner: asking again meanwhile only adds to the abuse limit.
+      retryAfterMs: parseRetryAfter(response.header('retry-after')) ?? (budget && budget.windowSeconds * 1000),
+    },
+  );
+}
+
+/** Where a redirect leads that is not followed, without its query. */
+function redirectOf(response: Response): string | undefined {
+  const location = response.status >= 300 && response.status < 400 ? response.header('location') : undefined;
+  const url = location === undefined ? null : URL.parse(location);
+  return url ? `to ${printable(displayUrl(url))}` : undefined;
+}
+
+/** Turns a broken connection into an error; anything that is not of the network is returned unchanged. */
+export function connectionFailureOf(registry: string, purpose: Purpose, url: URL, error: unknown): unknown {
+  const failure = brokenConnection(error);
+  if (!failure) return error;
+  return new RegistryFailure(
+    'RegistryUnreachable',
+    `could not ${purpose.doing} ${registry}/${purpose.repository}: ${failure.text} (${displayUrl(new URL(url.origin))})`,
+    { hint: failure.hint, status: 0, transient: failure.transient, cause: failure.cause },
+  );
+}
+
+/** What a broken connection comes to, with its cause as far as that may be shown; `undefined` for anything else. */
+export function brokenConnection(
+  error: unknown,
+): { text: string; hint: string; transient: boolean; cause: unknown } | undefined {
+  if (isNativeError(error) && error.name === 'HTTPParserError') {
+    const hint = 'Check the host and port, and whether the server speaks HTTP or HTTPS there.';
+    // undici keeps the bytes it could not parse in the error, and they may echo our credentials.
+    return { text: 'the answer is not HTTP', hint, transient: false, cause: undefined };
+  }
+  const failure = networkFailure(error);
+  return failure && { ...failure, cause: error };
+}
+
+/**
+ * Docker Hub has two limits: one of pulls, told in the specification's JSON, and one of requests per minute and address,
+ * told in plain text by the proxy in front (https://github.com/docker/hub-feedback/issues/1907).
+ */
+function throttled(registry: string, code: string | undefined, pullLimit: boolean): { name: ErrorName; hint: string } {
+  const name = 'RegistryThrottled';
+  if (pullLimit) {
+    const hint = `The pull limit of ${registry} is used up: log in for a higher one, name another source_registry, or run again in some hours.`;
+    return { name, hint };
+  }
+  if (code === undefined) {
+    const hint = `${registry} gets too many requests from this address, which others may share: lower max_concurrency, or run later.`;
+    return { name, hint };
+  }
+  return { name, hint: `Log in to ${registry} for a higher limit, use another source registry, or run later.` };
+}
+
+interface Verdict {
+  name: ErrorName;
+  hint: string;
+  /** A fact that the registry leaves out. */
+  about?: string;
+  /** A repetition cannot succeed, whatever the status says. */
+  final?: boolean;
+}
+
+function classify(registry: string, purpose: Purpose, status: number, reason: ReasonText): Verdict {
+  const { repository, writes, manifest } = purpose;
+  const { codes, text, isPage } = reason;
+  if (isPage && status < 400) return { name: 'RegistryFailed', hint: pageInstead(registry), final: true };
+  if (status === 401) {
+    return {
+      name: 'RegistryUnauthorized',
+      hint: `Log in to ${registry} (docker login), or correct its entry in config.json.`,
+    };
+  }
+  if (writes && isImmutable(text)) {
+    return { name: 'PushRefused', hint: cureOf(text, registry, purpose) ?? '', final: true };
+  }
+  if (manifest && refusesFormat(status, codes, text)) {
+    const { description, cure } = formatOf(manifest);
+    return { name: 'PushRefused', hint: cure(registry), about: `the manifest is ${description}`, final: true };
+  }
+  const cure = writes && status < 500 ? cureOf(text, registry, purpose) : undefined;
+  if (cure !== undefined) return { name: 'PushRefused', hint: cure };
+  if (status === 403) {
+    const right = writes ? 'push to' : 'pull from';
+    const hint = isPage
+      ? `Allow requests to ${registry} at the firewall or login page that answered in its place.`
+      : aboutAddress.test(text)
+        ? `Allow the public address of this machine at the firewall of ${registry}.`
+        : `Allow the user of ${registry} to ${right} ${repository}.`;
+    return { name: 'RegistryForbidden', hint };
+  }
+  if (writes && status >= 400 && status < 500) {
+    const hint =
+      status === 404
+        ? missingRepository(registry, purpose)
+        : status === 413
+          ? `Raise the limit for request bodies at ${registry}, or at a reverse proxy in front of it.`
+          : `See the registry's reason above; immutable tags and quotas are the usual ones.`;
+    return { name: 'PushRefused', hint };
+  }
+  if (status === 404) {
+    return {
+      name: 'ImageNotFound',
+      hint: isPage
+        ? `Check that ${registry} is the address of a registry: a web page was returned.`
+        : `Check that ${registry}/${repository} exists, and that the credentials may see it.`,
+    };
+  }
+  if (status >= 300 && status < 400) return { name: 'RegistryFailed', hint: pageInstead(registry) };
+  if (status >= 400 && status < 500) {
+    return { name: 'RegistryFailed', hint: `See the reason above; ${registry} refuses to serve ${repository}.` };
+  }
+  return { name: 'RegistryFailed', hint: `${registry} does not work as it should; try again later.` };
+}
+
+/** As registries with a firewall of their own say it, Azure's for one. */
+const aboutAddress =
+  /\bIP\b.{0,80}\bnot\b.{0,20}\ballowed|\bIP\b.{0,80}(?:allow|white) ?-?list|(?:allow|white) ?-?list.{0,80}\bIP\b/i;
+
+function pageInstead(registry: string): string {
+  return `Check that ${registry} is the address of a registry, and exempt it from single sign-on: a login page or captive portal answered in its place.`;
+}
+
+/** What the body says. Reads only the start of it. */
+async function reasonOf(response: Response, authorization: string | undefined): Promise<ReasonText> {
+  const secrets = secretsOf(authorization);
+  let reason = noReason;
+  try {
+    const body = await readStart(response, errorBodyLimit);
+    reason = reasonText(body.toString(), response.header('content-type'), secrets);
+  } catch {
+    // What the headers say is left.
+  }
+  return reason.text === '' ? reasonOfHeaders(response, secrets) : reason;
+}
+
+/** Without a body, as after a HEAD, the headers may have the reason: of a bearer token (RFC 6750, 3), or of storage. */
+function reasonOfHeaders(response: Response, secrets: readonly string[]): ReasonText {
+  const challenges = parseChallenges(response.header('www-authenticate'));
+  const { error, error_description } = challenges.find(({ parameters }) => parameters['error'])?.parameters ?? {};
+  const code = error ?? response.header('x-ms-error-code') ?? response.header('x-amzn-errortype');
+  return code === undefined
+    ? noReason
+    : reasonText(JSON.stringify({ code, message: error_description }), undefined, secrets);
+}
+
+/** What a server could echo of an `Authorization` header: its value, and the password in it. */
+function secretsOf(authorization = ''): string[] {
+  const value = authorization.split(' ').at(-1) ?? '';
+  const isBasic = /^basic /i.test(authorization);
+  const password = isBasic
+    ? Buffer.from(value, 'base64')
+        .toString()
+        .replace(/^[^:]*:/, '')
+    : '';
+  return [value, password].filter((secret) => secret.length > 3);
+}

@@ -1,0 +1,429 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { ErrorName, FactoryError } from '../../errors.ts';
+import { retry, type RetryOptions, type Verdict } from '../../http/retry.ts';
+import { isPageType } from '../../http/reason-text.ts';
+import { displayUrl } from '../../http/redact.ts';
+import { readBody, type Request, type Response, type Transport } from '../../http/transport.ts';
+import { waitFor } from '../../async/wait-for.ts';
+import { Authorizer, type Scope, type Session, trustTokenHost } from './auth/authorizer.ts';
+import type { CredentialProvider } from './auth/credentials.ts';
+import { HostLimits, type Lane, type Slot } from './host-limits.ts';
+import { Pace } from './pace.ts';
+import { type Profile, profileOf } from './profile.ts';
+import { type PullBudget, PullLimit } from './pull-budget.ts';
+import { isLoopback } from '../spec/reference.ts';
+import { connectionFailureOf, failureOf, type Purpose, RegistryFailure } from './registry-failure.ts';
+import { printable } from '../../text/printable.ts';
+
+export interface RegistryOptions {
+  /** `host[:port]`, as in image names. */
+  registry: string;
+  transport: Transport;
+  credentials: CredentialProvider;
+  /** Speak plain HTTP although the registry is not on this machine. */
+  insecure?: boolean;
+  trustedTokenHosts?: readonly string[];
+  retry?: Partial<RetryPolicy>;
+  /** Default: by the host's name. */
+  profile?: Profile;
+  /** Told, once each, what the registry showed to be different from its profile. */
+  onNote?: ((message: string) => void) | undefined;
+}
+
+export type RetryPolicy = Pick<RetryOptions, 'attempts' | 'baseMs' | 'maxMs'>;
+
+const defaultRetry: RetryPolicy = { attempts: 5, baseMs: 500, maxMs: 20_000 };
+
+export interface RegistryRequest extends Purpose {
+  method: Request['method'];
+  /** A path below `/v2/`, or an absolute address that the registry gave (an upload session). */
+  target: string | URL;
+  scopes: readonly Scope[];
+  /** Statuses that are answers; every other one is thrown as `RegistryFailure`. */
+  expect: readonly number[];
+  headers?: Record<string, string>;
+  /** A stream can be sent once only: such a request is never repeated here. */
+  body?: Uint8Array | AsyncIterable<Uint8Array>;
+  headersTimeoutMs?: number;
+  /** Not repeated when no answer comes: whoever sends it has another way. */
+  isTrial?: boolean;
+  signal?: AbortSignal | undefined;
+}
+
+export interface ReadLimit {
+  bytes: number;
+  /** What is thrown when the answer is larger. */
+  exceeded: (cause: RangeError) => FactoryError;
+}
+
+/** The longest pause that a registry may ask for, in milliseconds; one that wants more has failed for this run. */
+export const longestPauseMs = 120_000;
+const maxRedirects = 5;
+/** Answers that other credentials may turn into success. */
+const refusals = new Set([401, 403]);
+const redirectStatuses = new Set([301, 302, 303, 307, 308]);
+
+/** One registry: sends requests with authentication, redirects and retries. The verbs stand in files of their own. */
+export class Registry {
+  readonly name: string;
+  readonly retryPolicy: RetryPolicy;
+  readonly limits = new HostLimits();
+  readonly pulls = new PullLimit();
+  readonly #origin: URL;
+  readonly #transport: Transport;
+  readonly #authorizer: Authorizer;
+  readonly #onNote: RegistryOptions['onNote'];
+  #profile: Profile;
+  #processes = 0;
+  #pace: Pace | undefined;
+  /** How the API's root wants us to log in; asked once. */
+  #rootChallenge: Promise<string | undefined> | undefined;
+
+  constructor(options: RegistryOptions) {
+    this.name = options.registry;
+    this.#profile = options.profile ?? profileOf(options.registry);
+    this.#onNote = options.onNote;
+    this.shareOf(1);
+    this.retryPolicy = { ...defaultRetry, ...options.retry };
+    const scheme = isLoopback(options.registry) || options.insecure ? 'http' : 'https';
+    this.#origin = new URL(`${scheme}://${this.profile.apiHost ?? options.registry}`);
+    this.#transport = options.transport;
+    this.#authorizer = new Authorizer({
+      registry: this.profile.apiHost ?? options.registry,
+      origin: this.#origin,
+      provider: options.credentials,
+      transport: options.transport,
+      trustedTokenHosts: options.trustedTokenHosts ?? [],
+      onNote: options.onNote,
+    });
+  }
+
+  /** How this registry behaves, as far as is known by now. */
+  get profile(): Profile {
+    return this.#profile;
+  }
+
+  /** Leaves the others of so many processes, which push to this registry at the same time, their part of its pace. */
+  shareOf(processes: number): void {
+    const { manifestsPerSecond } = this.#profile;
+    if (manifestsPerSecond === undefined || processes === this.#processes) return;
+    this.#processes = processes;
+    this.#pace = new Pace(manifestsPerSecond / processes);
+  }
+
+  /** Waits until another manifest may be pushed. */
+  async manifestTurn(signal?: AbortSignal): Promise<void> {
+    await this.#pace?.turn(signal);
+  }
+
+  /** Corrects the profile for the rest of the run. Does nothing when it says so already. */
+  adapt(change: Partial<Profile>, note?: string): void {
+    const adapted = { ...this.#profile, ...change };
+    if (isDeepStrictEqual(adapted, this.#profile)) return;
+    this.#profile = adapted;
+    if (note !== undefined) this.#onNote?.(note);
+  }
+
+  /**
+   * Resolves a `Location` or `Link` that this registry sent in answer to `target`. Throws `RegistryFailure` for one that
+   * is no web address, or would give up the registry's own security.
+   */
+  resolve(location: string, target: string | URL): URL {
+    const base = this.#url(target);
+    const url = URL.canParse(location, base.href) ? new URL(location, base) : undefined;
+    const plain = this.#origin.protocol === 'http:';
+    // Nexus behind a TLS proxy names itself by http (https://github.com/sonatype/nexus-public/issues/1059).
+    if (url?.protocol === 'http:' && !plain && url.host === this.#origin.host) url.protocol = 'https:';
+    if (url?.protocol === 'https:' || (url?.protocol === 'http:' && plain)) return url;
+    const where = url ? printable(`${url.protocol}//${url.host}`) : 'an address that cannot be read';
+    throw new RegistryFailure('RegistryFailed', `${this.name} sends us to ${where}`, {
+      hint: `Check the external address in the settings of ${this.name}, and whether a captive portal or login page is on the way. Nothing was sent there.`,
+      status: 0,
+      transient: false,
+    });
+  }
+
+  /** What is left of the registry's pull limit, as its last answer told; `undefined` where it told of none. */
+  get budget(): PullBudget | undefined {
+    return this.pulls.budget;
+  }
+
+  /**
+   * Sends a request when it is its turn, again where that is safe and promising. The answer to a GET keeps its place
+   * among the registry's downloads until its body is read or dumped. Throws `RegistryFailure`.
+   */
+  async request(request: RegistryRequest): Promise<Response> {
+    const lane = isStream(request.body) ? 'upload' : request.method === 'GET' ? 'download' : 'request';
+    return this.#repeat(request, lane, async (slot) => {
+      const response = await this.#authorized(request);
+      if (lane === 'download' && !response.body.closed) response.body.once('close', slot.leave);
+      else slot.leave();
+      return response;
+    });
+  }
+
+  /** Like `request`, for an answer that is a document: a connection that breaks while it is read is a failed try too. */
+  async read(request: RegistryRequest, limit: ReadLimit): Promise<{ response: Response; bytes: Buffer }> {
+    return this.#repeat(request, 'request', async (slot) => {
+      const response = await this.#authorized(request);
+      try {
+        return { response, bytes: await readBody(response, limit.bytes) };
+      } catch (error) {
+        throw error instanceof RangeError ? limit.exceeded(error) : this.#broken(request, this.#origin, error);
+      } finally {
+        slot.leave();
+      }
+    });
+  }
+
+  async #repeat<T>(request: RegistryRequest, lane: Lane, attempt: (slot: Slot) => Promise<T>): Promise<T> {
+    const once = isStream(request.body);
+    try {
+      return await retry(() => this.#inTurn(request, lane, attempt), {
+        ...this.retryPolicy,
+        ...(once && { attempts: 1 }),
+        signal: request.signal,
+        judge: (error) =>
+          request.isTrial && error instanceof RegistryFailure && error.status === 0
+            ? { retry: false }
+            : judgeFailure(error),
+        onRetry: () => this.limits.retried(),
+      });
+    } catch (error) {
+      if (error instanceof RegistryFailure) {
+        error.registry ??= this.name;
+        if (!once) error.exhausted = true;
+      }
+      throw error;
+    }
+  }
+
+  async #inTurn<T>(request: RegistryRequest, lane: Lane, attempt: (slot: Slot) => Promise<T>): Promise<T> {
+    const slot = await this.limits.enter(lane, request.method, request.signal);
+    try {
+      const result = await attempt(slot);
+      slot.succeeded();
+      return result;
+    } catch (error) {
+      if (error instanceof RegistryFailure && error.status === 429) {
+        const { retryAfterMs = 0 } = error;
+        // Who wants a longer pause refuses each request by itself: some may still pass, HEADs at Docker Hub for one.
+        slot.throttled(retryAfterMs <= longestPauseMs ? retryAfterMs : undefined);
+      }
+      slot.leave();
+      throw error;
+    }
+  }
+
+  async #authorized(request: RegistryRequest): Promise<Response> {
+    const url = this.#url(request.target);
+    // Credentials are for the registry alone, not for a storage host that an upload session may live on.
+    const session = url.origin === this.#origin.origin ? this.#authorizer.session(request) : undefined;
+    for (;;) {
+      const sent = await session?.header();
+      const answer = await this.#follow(request, url, sent);
+      const { response } = answer;
+      // Only the registry's own refusal counts: a storage host must not steer how we log in.
+      if (!session || answer.host !== url.host) return this.#accept(request, answer);
+      if (!refusals.has(response.status) || (response.status === 401 && request.expect.includes(401))) {
+        session.accepted();
+        return this.#accept(request, answer);
+      }
+      const verdict = await this.#retryRefused(request, answer, session);
+      if (verdict === 'again') continue;
+      if (verdict === undefined) return this.#accept(request, answer);
+      throw verdict;
+    }
+  }
+
+  /** `again` when other credentials, or a new token, may be let in; else what to throw, unless that is the answer's own. */
+  async #retryRefused(request: RegistryRequest, answer: Answer, session: Session): Promise<unknown> {
+    const { response, authorization } = answer;
+    const { status } = response;
+    const challenge = await this.#challengeOf(response, request, authorization);
+    // A stream is gone. Whoever sends all of it again does so with a new token.
+    const once = isStream(request.body);
+    if (once && status === 403) return undefined;
+    let failure: RegistryFailure | undefined;
+    const describe = async () => (failure ??= await failureOf(this.name, request, response, { authorization }));
+    try {
+      if (await session.refused({ status, challenge, failure: describe }, authorization)) {
+        if (once) return failure;
+        if (!failure) await response.body.dump();
+        return 'again';
+      }
+    } catch (error) {
+      await response.body.dump();
+      throw error;
+    }
+    const first = session.end() ?? failure;
+    // What every login is told alike may be an answer that is expected.
+    if (request.expect.includes(status) && !(first instanceof RegistryFailure && first.status !== status))
+      return undefined;
+    if (first !== undefined && !failure) await response.body.dump();
+    return first;
+  }
+
+  /** What a refusal says about logging in; `undefined` when it is none, or does not say. */
+  async #challengeOf(
+    response: Response,
+    request: RegistryRequest,
+    sent: string | undefined,
+  ): Promise<string | undefined> {
+    const challenge = response.status === 401 ? response.header('www-authenticate') : undefined;
+    if (challenge !== undefined || sent !== undefined) return challenge;
+    // Google's registry refused strangers without a word and named its token service at the API's root
+    // (https://github.com/containerd/containerd/issues/1318).
+    this.#rootChallenge ??= this.#askRoot(request);
+    return waitFor(this.#rootChallenge, request.signal);
+  }
+
+  /** Without the request's signal: others may wait for the same answer. */
+  async #askRoot({ doing, repository, writes }: RegistryRequest): Promise<string | undefined> {
+    const root: RegistryRequest = { method: 'GET', target: '', scopes: [], expect: [], doing, repository, writes };
+    try {
+      const { response } = await this.#follow(root, this.#url(''), undefined);
+      await response.body.dump();
+      return response.status === 401 ? response.header('www-authenticate') : undefined;
+    } catch {
+      // The refusal that led here stands; the next one asks again.
+      this.#rootChallenge = undefined;
+      return undefined;
+    }
+  }
+
+  async #accept(request: RegistryRequest, { response, host, authorization }: Answer): Promise<Response> {
+    if (host === this.#origin.host) this.#observe(response);
+    const isPage =
+      isPageType(response.header('content-type')) && response.header('docker-content-digest') === undefined;
+    if (request.expect.includes(response.status) && !(isPage && isContent(response))) return response;
+    const isRedirected = host !== this.#url(request.target).host;
+    const storage = isRedirected && !isPage;
+    const party = storage ? `its storage host ${host}` : host === this.#origin.host ? undefined : host;
+    const failure = await failureOf(this.name, request, response, { party, authorization });
+    if (isPage) throw failure;
+    throw storage ? storageRefusal(failure, host) : await this.#withheld(failure, request, host);
+  }
+
+  /** Adds that credentials were withheld on purpose, if that may be why we were refused. */
+  async #withheld(failure: RegistryFailure, request: RegistryRequest, host: string): Promise<RegistryFailure> {
+    if (!mayNeedCredentials.has(failure.name)) return failure;
+    if (host !== this.#origin.host) {
+      return failure.because(
+        `${host} is not sent the credentials of ${this.name}`,
+        `Correct the external address in the settings of ${this.name}: it sends us to ${host}.`,
+      );
+    }
+    const withheldFrom = await this.#authorizer.withheldFrom(request);
+    if (withheldFrom === undefined) return failure;
+    return failure.because(
+      `the configured credentials were withheld from the token service ${withheldFrom}`,
+      trustTokenHost(this.name, withheldFrom),
+    );
+  }
+
+  #observe(response: Response): void {
+    this.pulls.learn(response);
+    if (response.header('x-jfrog-version') === undefined) return;
+    this.adapt({ missing403: true }, `${this.name} is Artifactory: what it forbids may just not be there`);
+  }
+
+  /**
+   * Follows redirects by hand: a blob usually lies at a storage host, which must not see our credentials
+   * (distribution-spec: clients MUST NOT forward Authorization across hosts).
+   */
+  async #follow(request: RegistryRequest, from: URL, authorization: string | undefined): Promise<Answer> {
+    let url = from;
+    for (let hop = 0; ; hop++) {
+      const headers = { ...request.headers };
+      if (authorization !== undefined && url.origin === from.origin) headers['authorization'] = authorization;
+      const response = await this.#send(request, url, headers);
+      const location = response.header('location');
+      const follows = request.method === 'GET' || request.method === 'HEAD';
+      if (!follows || location === undefined || !redirectStatuses.has(response.status)) {
+        return { response, host: url.host, authorization };
+      }
+      await response.body.dump();
+      if (hop === maxRedirects) throw this.#misdirected(request, url);
+      url = this.resolve(location, url);
+    }
+  }
+
+  #misdirected(request: RegistryRequest, last: URL): RegistryFailure {
+    return new RegistryFailure(
+      'RegistryFailed',
+      `could not ${request.doing} ${this.name}/${request.repository}: more than ${maxRedirects} redirects, the last from ${printable(displayUrl(last))}`,
+      {
+        hint: `Check the external address in the settings of ${this.name}, and exempt it from single sign-on: we are sent in circles.`,
+        status: 0,
+        transient: false,
+      },
+    );
+  }
+
+  async #send(request: RegistryRequest, url: URL, headers: Record<string, string>): Promise<Response> {
+    try {
+      return await this.#transport.request({
+        method: request.method,
+        url,
+        headers,
+        body: request.body,
+        // Redirects and upload sessions are the registry's word.
+        sentBy: this.#origin,
+        ...(request.headersTimeoutMs !== undefined && { headersTimeoutMs: request.headersTimeoutMs }),
+        signal: request.signal,
+      });
+    } catch (error) {
+      throw this.#broken(request, url, error);
+    }
+  }
+
+  /** What to throw for a connection that broke; the signal's own reason when it was the signal that broke it. */
+  #broken(request: RegistryRequest, url: URL, error: unknown): unknown {
+    return request.signal?.aborted ? request.signal.reason : connectionFailureOf(this.name, request, url, error);
+  }
+
+  #url(target: string | URL): URL {
+    return typeof target === 'string' ? new URL(`/v2/${target}`, this.#origin) : target;
+  }
+}
+
+interface Answer {
+  response: Response;
+  /** Who gave it, after redirects. */
+  host: string;
+  /** The header that the registry was sent. */
+  authorization: string | undefined;
+}
+
+/** Whether a failed request is promising: for a passing fault, and if the registry does not want too long a pause. */
+export function judgeFailure(error: unknown): Verdict {
+  if (!(error instanceof RegistryFailure) || !error.transient) return { retry: false };
+  return { retry: (error.retryAfterMs ?? 0) <= longestPauseMs, afterMs: error.retryAfterMs };
+}
+
+/** A signed address runs out, or dies with the role that signed it; the registry gives a new one. */
+function storageRefusal(failure: RegistryFailure, host: string): RegistryFailure {
+  if (failure.status !== 401 && failure.status !== 403) return failure;
+  return new RegistryFailure('RegistryFailed', failure.message, {
+    hint: `Check the clocks of ${host} and of the registry that sent us there, and run again.`,
+    status: failure.status,
+    code: failure.code,
+    transient: true,
+  });
+}
+
+/** Whether a response should hold what was asked for, and not only say that it is absent. */
+function isContent({ status }: Response): boolean {
+  return status >= 200 && status < 300;
+}
+
+const mayNeedCredentials: ReadonlySet<ErrorName> = new Set([
+  'ImageNotFound',
+  'RegistryForbidden',
+  'RegistryUnauthorized',
+]);
+
+function isStream(body: RegistryRequest['body']): boolean {
+  return body !== undefined && !(body instanceof Uint8Array);
+}

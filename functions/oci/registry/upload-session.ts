@@ -1,0 +1,144 @@
+import { FactoryError } from '../../errors.ts';
+import type { Response } from '../../http/transport.ts';
+import { repositoryScope } from './auth/authorizer.ts';
+import type { Digest } from '../spec/digest.ts';
+import type { Repository } from './manifests.ts';
+import { RegistryFailure } from './registry-failure.ts';
+
+export interface UploadSession {
+  /** Where the next request of the upload goes. */
+  location: URL;
+  /** Bytes that a chunk must have unless it is the last (distribution-spec, "Pushing a blob in chunks"). */
+  minChunkBytes: number | undefined;
+  /** Bytes that a body may have (https://github.com/opencontainers/distribution-spec/issues/485). */
+  maxChunkBytes: number | undefined;
+}
+
+/**
+ * Opens an upload; `mounted` when there is nothing left to send. With `mountFrom`, a repository of the same registry
+ * that may hold the blob, asks for a mount first; a registry that has nothing to mount answers with an ordinary session,
+ * so asking costs nothing.
+ */
+export async function startUpload(
+  repository: Repository,
+  digest: Digest,
+  mountFrom: string | undefined,
+  signal?: AbortSignal,
+): Promise<UploadSession | 'mounted'> {
+  try {
+    return await requestUpload(repository, digest, mountFrom, signal);
+  } catch (error) {
+    // Harbor and GitLab refuse a mount from a project they do not let us see, instead of falling back
+    // (https://github.com/google/go-containerregistry/issues/1404).
+    const refused = error instanceof FactoryError && !(error instanceof RegistryFailure && error.transient);
+    if (mountFrom === undefined || !refused) throw error;
+    return requestUpload(repository, digest, undefined, signal);
+  }
+}
+
+async function requestUpload(
+  repository: Repository,
+  digest: Digest,
+  mountFrom: string | undefined,
+  signal?: AbortSignal,
+): Promise<UploadSession | 'mounted'> {
+  const query =
+    mountFrom === undefined ? '' : `?mount=${encodeURIComponent(digest)}&from=${encodeURIComponent(mountFrom)}`;
+  const target = `${repository.name}/blobs/uploads/${query}`;
+  // The destination's scope goes first: some token services honour only that one (go-containerregistry, bearer.go).
+  const scopes = [repositoryScope(repository.name, 'pull,push')];
+  if (mountFrom !== undefined && mountFrom !== repository.name) scopes.push(repositoryScope(mountFrom, 'pull'));
+  const response = await repository.registry.request({
+    method: 'POST',
+    target,
+    scopes,
+    expect: [201, 202],
+    headers: { 'content-length': '0' },
+    doing: 'start an upload to',
+    repository: repository.name,
+    writes: true,
+    signal,
+  });
+  await response.body.dump();
+  if (response.status === 201) {
+    if (mountFrom !== repository.name) repository.registry.limits.mounted();
+    return 'mounted';
+  }
+  return {
+    location: nextLocation(repository, response, target),
+    minChunkBytes: bytesOf(response, 'oci-chunk-min-length'),
+    maxChunkBytes: bytesOf(response, 'oci-chunk-max-length'),
+  };
+}
+
+/** The session's next address. Registries may change it with every answer, and leave it out when it stays. */
+export function nextLocation(repository: Repository, response: Response, target: string | URL): URL {
+  const location = response.header('location');
+  if (location !== undefined) return repository.registry.resolve(location, target);
+  if (target instanceof URL) return target;
+  throw new RegistryFailure(
+    'RegistryFailed',
+    `${repository.registry.name} opened an upload to ${repository.name} without a Location`,
+    {
+      hint: 'The registry does not follow the distribution specification.',
+      status: response.status,
+      transient: false,
+    },
+  );
+}
+
+function bytesOf(response: Response, header: string): number | undefined {
+  const value = response.header(header)?.trim() ?? '';
+  return /^\d{1,15}$/.test(value) ? Number(value) : undefined;
+}
+
+/**
+ * How far an upload has come, and where it goes on; `undefined` when the registry does not tell. An upload of no bytes
+ * and one of a single byte look the same (https://github.com/opencontainers/distribution-spec/issues/359).
+ */
+export async function uploadProgress(
+  repository: Repository,
+  location: URL,
+  signal?: AbortSignal,
+): Promise<{ received: number; location: URL } | undefined> {
+  const response = await repository.registry.request({
+    method: 'GET',
+    target: location,
+    scopes: [repositoryScope(repository.name, 'pull,push')],
+    expect: [200, 202, 204, 404],
+    doing: 'look up an upload to',
+    repository: repository.name,
+    writes: false,
+    signal,
+  });
+  await response.body.dump();
+  const [, last] = /^(?:bytes=)?0-(\d{1,15})$/.exec(response.header('range') ?? '') ?? [];
+  if (response.status === 404 || last === undefined) return undefined;
+  return { received: Number(last) + 1, location: nextLocation(repository, response, location) };
+}
+
+/** Best effort must not hold anyone up, in milliseconds. */
+const cancelTimeoutMs = 5_000;
+
+/**
+ * Tells the registry to forget a session. Best effort: users who may only add are not allowed to. Takes no signal, since
+ * it is called when work was aborted.
+ */
+export async function cancelUpload(repository: Repository, { location }: UploadSession): Promise<void> {
+  try {
+    const response = await repository.registry.request({
+      method: 'DELETE',
+      target: location,
+      // distribution, registry/handlers/app.go: every DELETE needs the right to delete.
+      scopes: [repositoryScope(repository.name, 'delete'), repositoryScope(repository.name, 'pull,push')],
+      expect: [200, 202, 204, 404],
+      doing: 'cancel an upload to',
+      repository: repository.name,
+      writes: true,
+      signal: AbortSignal.timeout(cancelTimeoutMs),
+    });
+    await response.body.dump();
+  } catch {
+    // Registries clean abandoned sessions up by themselves.
+  }
+}

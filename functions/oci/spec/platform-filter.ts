@@ -1,0 +1,43 @@
+import { FactoryError } from '../../errors.ts';
+import type { Digest } from './digest.ts';
+import { type Descriptor, type Manifest, parseManifest } from './manifest.ts';
+import { isIndexType } from './media-type.ts';
+import { formatPlatform, type Platform, platformMatches } from './platform.ts';
+import { printable } from '../../text/printable.ts';
+
+/** How buildx marks an attestation with the image it is about. */
+const attestationSubject = 'vnd.docker.reference.digest';
+
+/**
+ * An index reduced to some platforms: their images, the attestations about them, and nested indexes. Its bytes, and so
+ * its digest, differ from the original's; the same input always gives the same output. An image that is not an index is
+ * returned as it is, since nothing can be left out.
+ * Throws `ImageNotFound` when no platform is left.
+ */
+export function filterPlatforms(manifest: Manifest, wanted: readonly Platform[]): Manifest {
+  if (!isIndexType(manifest.mediaType) || wanted.length === 0) return manifest;
+  const isWanted = ({ platform }: Descriptor) =>
+    platform !== undefined && wanted.some((w) => platformMatches(w, platform));
+  const images = new Set(manifest.manifests.filter(isWanted).map(({ digest }) => digest));
+  const keeps = ({ digest, mediaType, platform, annotations }: Descriptor) =>
+    images.has(digest) ||
+    (platform === undefined && isIndexType(mediaType)) ||
+    images.has(annotations?.[attestationSubject] as Digest);
+  const kept = manifest.manifests.map(keeps);
+  if (!kept.includes(true)) {
+    // buildx gives attestations the platform unknown/unknown.
+    const platforms = manifest.manifests.flatMap(({ platform }) => platform ?? []).filter(({ os }) => os !== 'unknown');
+    const offered = new Set(platforms.map(formatPlatform));
+    throw new FactoryError(
+      'ImageNotFound',
+      `${manifest.digest} offers none of ${wanted.map(formatPlatform).join(', ')}`,
+      {
+        hint: `It offers ${printable([...offered].join(', ')) || 'no platform at all'}. Change "platforms".`,
+      },
+    );
+  }
+  if (!kept.includes(false)) return manifest;
+  const document = JSON.parse(new TextDecoder().decode(manifest.bytes)) as { manifests: unknown[] };
+  document.manifests = document.manifests.filter((_, i) => kept[i]);
+  return parseManifest(new TextEncoder().encode(JSON.stringify(document)), manifest.mediaType);
+}

@@ -1,0 +1,82 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ConfigScope } from '../harness/scope.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import type { TaskRun } from '../task.ts';
+import { own } from '../text/own.ts';
+import { writing } from '../state/writes.ts';
+
+/** What a field ought to be. */
+interface Wanted extends ConfigScope {
+  field: string;
+  to: string | null;
+}
+
+/** A field that is something else. */
+export interface Difference extends Wanted {
+  now: string | null;
+}
+
+/** Reads the overrides back, at once and then with growing pauses, until they are as wanted; returns what is left. */
+export async function waitForAgreement(
+  wanted: readonly Wanted[],
+  runtime: Runtime,
+  signal?: AbortSignal,
+): Promise<Difference[]> {
+  let differences = await compareOverrides(wanted, runtime, signal);
+  for (const pause of runtime.readBackPausesMs) {
+    if (differences.length === 0) break;
+    await sleep(pause, undefined, signal && { signal });
+    differences = await compareOverrides(wanted, runtime, signal);
+  }
+  return differences;
+}
+
+/** Compares once. */
+export async function compareOverrides(
+  wanted: readonly Wanted[],
+  runtime: Runtime,
+  signal?: AbortSignal,
+): Promise<Difference[]> {
+  const harness = await runtime.harness();
+  const differences: Difference[] = [];
+  for (const { module, infrastructureType, fields } of byScope(wanted)) {
+    const overrides = await harness.overrides({ module, infrastructureType }, signal);
+    for (const field of fields) {
+      const now = own(overrides, field.field) ?? null;
+      if (now !== field.to) differences.push({ ...field, now });
+    }
+  }
+  return differences;
+}
+
+/** Writes fields as they ought to be, scope by scope and never two at once. Throws `LockLost` when another run may write. */
+export async function writeOverrides(
+  runId: string,
+  wanted: readonly Wanted[],
+  { runtime, signal }: TaskRun,
+): Promise<void> {
+  const harness = await runtime.harness();
+  for (const { module, infrastructureType, fields } of byScope(wanted)) {
+    const scope = { module, infrastructureType };
+    // Between the requests only: one that is cut may still be carried out.
+    signal?.throwIfAborted();
+    const values = fields.flatMap(({ field, to }) => (to === null ? [] : [{ field, value: to }]));
+    const unset = fields.flatMap(({ field, to }) => (to === null ? [field] : []));
+    await writing(runId, scope, runtime, async () => {
+      await harness.updateConfig(scope, values);
+      await harness.resetConfig(scope, unset);
+    });
+  }
+}
+
+function byScope<T extends Wanted>(wanted: readonly T[]): (ConfigScope & { fields: T[] })[] {
+  const scopes = Map.groupBy(wanted, ({ module, infrastructureType }) => `${module} ${infrastructureType}`);
+  return [...scopes.values()].flatMap((fields) => {
+    const [first] = fields;
+    return first ? [{ module: first.module, infrastructureType: first.infrastructureType, fields }] : [];
+  });
+}
+
+export function describeDifference({ module, infrastructureType, field, now, to }: Difference): string {
+  return `${module} ${infrastructureType} ${field} is ${now ?? 'not overridden'}, not ${to ?? 'unset'}`;
+}

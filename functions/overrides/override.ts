@@ -1,0 +1,36 @@
+import { type ImageName, isInside, parseImageName, type RegistryLocation } from '../oci/spec/reference.ts';
+import { officialLocations } from '../settings/official-sources.ts';
+
+/** The image an override names; `undefined` when it names none, for Harness stores any text. */
+export function parseOverride(value: string): ImageName | undefined {
+  try {
+    return parseImageName(value);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether an override names an image at our registry. */
+export function isOurs(value: string, registry: RegistryLocation): boolean {
+  const image = parseOverride(value);
+  return image !== undefined && isInside(image, registry);
+}
+
+/**
+ * Whether the user pointed a field somewhere: at what is neither at our registry nor one of Harness's own images. Those
+ * are known by place and namespace, because Docker Hub holds everyone's images.
+ */
+export function isForeign(
+  value: string,
+  official: ImageName,
+  { registry, sources }: { registry: RegistryLocation; sources: readonly RegistryLocation[] },
+): boolean {
+  const image = parseOverride(value);
+  if (!image) return true;
+  if (isInside(image, registry)) return false;
+  const namespace = official.repository.slice(0, official.repository.lastIndexOf('/') + 1);
+  if (image.registry === undefined) return !image.repository.startsWith(namespace);
+  const home = [...sources, ...officialLocations].find((source) => isInside(image, source));
+  const path = home?.prefix ? image.repository.slice(home.prefix.length + 1) : image.repository;
+  return !home || !path.startsWith(namespace);
+}

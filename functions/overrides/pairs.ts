@@ -1,0 +1,30 @@
+import type { FieldChange, KeptField } from '../state/documents.ts';
+
+/** Fields whose images run in the same pod and are versioned and tested together. */
+const pairs = [
+  ['addonTag', 'liteEngineTag'],
+  ['addonTagRootless', 'liteEngineTagRootless'],
+];
+
+/** Whether the two changes have to be made together or not at all. */
+export function areCounterparts(a: FieldChange, b: FieldChange): boolean {
+  const sameScope = a.module === b.module && a.infrastructureType === b.infrastructureType;
+  return sameScope && a.field !== b.field && pairs.some((pair) => pair.includes(a.field) && pair.includes(b.field));
+}
+
+/** Divides changes into those that may be made, and those held back for a reason of their own or their counterpart's. */
+export function holdBack(
+  changes: readonly FieldChange[],
+  reasonFor: (change: FieldChange) => string | undefined,
+): { changes: FieldChange[]; held: KeptField[] } {
+  const result: { changes: FieldChange[]; held: KeptField[] } = { changes: [], held: [] };
+  for (const change of changes) {
+    const other = changes.find((candidate) => areCounterparts(candidate, change) && reasonFor(candidate) !== undefined);
+    const reason =
+      reasonFor(change) ?? (other && `moves together with ${other.field}, which is held back: ${reasonFor(other)}`);
+    const { module, infrastructureType, field, from: value } = change;
+    if (reason === undefined) result.changes.push(change);
+    else result.held.push({ module, infrastructureType, field, value, reason });
+  }
+  return result;
+}

@@ -1,0 +1,50 @@
+import type { Registry } from '../oci/registry/registry.ts';
+import type { Runtime } from './runtime.ts';
+import type { RegistryCounts } from '../state/documents.ts';
+
+type Counts = Omit<RegistryCounts, 'host' | 'pulls'>;
+
+const none: Counts = { requests: {}, retries: 0, throttles: 0, pauses: 0, mounts: 0 };
+const taken = new WeakMap<Registry, Counts>();
+
+/**
+ * What this process asked of each registry since it was last asked that, so that every request is told once, however
+ * many tasks run at the same time.
+ */
+export function takeCounts(runtime: Runtime): RegistryCounts[] {
+  return [...runtime.registries].flatMap((registry) => {
+    const { requests, retries, throttles, pauses, mounts } = registry.limits.counts();
+    const now: Counts = { requests: { ...requests }, retries, throttles, pauses, mounts };
+    const since = combine(now, taken.get(registry) ?? none, -1);
+    taken.set(registry, now);
+    const { budget } = registry;
+    const pulls = budget && { pulls: { limit: budget.limit, remaining: budget.remaining } };
+    return Object.keys(since.requests).length > 0 ? [{ host: registry.name, ...since, ...pulls }] : [];
+  });
+}
+
+/** Sums by host; of pulls, the fewest that were left. */
+export function sumCounts(counts: readonly RegistryCounts[]): RegistryCounts[] {
+  const byHost = new Map<string, RegistryCounts>();
+  for (const count of counts) {
+    const { host, pulls } = count;
+    const known = byHost.get(host);
+    const fewest = known?.pulls && (!pulls || known.pulls.remaining < pulls.remaining) ? known.pulls : pulls;
+    byHost.set(host, { host, ...combine(known ?? none, count, 1), ...(fewest && { pulls: fewest }) });
+  }
+  return [...byHost.values()];
+}
+
+function combine(a: Counts, b: Counts, sign: 1 | -1): Counts {
+  const methods = [...new Set([...Object.keys(a.requests), ...Object.keys(b.requests)])].toSorted();
+  const requests = methods.map(
+    (method) => [method, (a.requests[method] ?? 0) + sign * (b.requests[method] ?? 0)] as const,
+  );
+  return {
+    requests: Object.fromEntries(requests.filter(([, count]) => count > 0)),
+    retries: a.retries + sign * b.retries,
+    throttles: a.throttles + sign * b.throttles,
+    pauses: a.pauses + sign * b.pauses,
+    mounts: a.mounts + sign * b.mounts,
+  };
+}

@@ -1,0 +1,240 @@
+import { HarnessClient } from '../harness/client.ts';
+import { redacted } from '../http/redact.ts';
+import { Transport } from '../http/transport.ts';
+import type { CredentialProvider } from '../oci/registry/auth/credentials.ts';
+import { BlobLedger } from '../oci/copy/blob-ledger.ts';
+import type { Digest } from '../oci/spec/digest.ts';
+import type { ImageScans } from '../oci/registry/image-scans.ts';
+import type { LayerUploads } from '../oci/copy/part-sink.ts';
+import { Registry, type RetryPolicy } from '../oci/registry/registry.ts';
+import type { Notification, Plan, Report } from '../state/documents.ts';
+import type { LockOptions } from '../state/lock.ts';
+import { ManifestCache } from '../state/manifest-cache.ts';
+import { commandLine, type Place } from './place.ts';
+import { RunDocuments } from '../state/run-documents.ts';
+import { Patience } from './patience.ts';
+import type { Configuration } from '../settings/configuration.ts';
+import type { ObjectStore } from '../state/object-store.ts';
+
+/** What happens during a run, for whoever shows it. */
+export type ProgressEvent =
+  | { kind: 'image-started'; image: string; bytes: number }
+  | { kind: 'image-progress'; image: string; bytes: number }
+  | { kind: 'image-finished'; image: string; status: 'copied' | 'repaired' | 'skipped' | 'failed'; message?: string }
+  /** Nothing is asked of a registry, or done for an image, for so many seconds: the registry wants it so. */
+  | { kind: 'wait'; subject: string; seconds: number }
+  | { kind: 'note'; message: string };
+
+/** Registries that need more than the OCI API: repositories made by hand, images deleted by another call. */
+export interface RepositoryAdministration {
+  /** Makes the repository when its registry does not do so by itself. Returns whether it did: then nothing is in it. */
+  ensure(registry: string, repository: string): Promise<boolean | undefined>;
+  /** What a person can do so that the registry mounts blobs; `undefined` when it does, or nothing is known. */
+  adviceOnMounts?(registry: string): Promise<string | undefined>;
+  /** Reads the tags of a repository with their digests; `undefined` when the OCI API has to do it. */
+  tags?(registry: string, repository: string): Promise<ReadonlyMap<string, Digest> | undefined>;
+  /**
+   * Deletes images by digest, or tags alone, where the OCI API cannot. Returns what the registry keeps and why; `false` when
+   * the OCI API has to do it.
+   */
+  deleteImages(
+    registry: string,
+    repository: string,
+    references: readonly string[],
+  ): Promise<ReadonlyMap<string, string> | false>;
+}
+
+/** A state machine or function of the customer's, which stands in for a stage of ours. */
+export interface Template {
+  /**
+   * Calls it under a name that is this call's own: a call that is made again goes on waiting for the first one's answer.
+   * Throws `TemplateFailed`, and `RegistryThrottled` or `RegistryUnreachable` when it could not be asked.
+   */
+  call(name: string, input: unknown, signal?: AbortSignal): Promise<{ running: true } | { output: unknown }>;
+}
+
+/** How an execution of the state machine is doing, or how it ended. */
+export interface ExecutionEnd {
+  status: string;
+  error?: string | undefined;
+  cause?: string | undefined;
+}
+
+export interface RuntimeParts {
+  configuration: Configuration;
+  store: ObjectStore;
+  /** Called when Harness is first needed, and with a key that was refused: then it returns what is stored now. */
+  harnessApiKey: (refused?: string) => Promise<string>;
+  credentials: CredentialProvider;
+  repositories: RepositoryAdministration;
+  /** How blobs are sent in parts to registries that have a way of their own. */
+  layerUploads?: (registry: string) => LayerUploads | undefined;
+  /** Registries that scan the images they hold. */
+  scans?: (registry: string) => ImageScans | undefined;
+  /** What an ARN in the configuration names. */
+  template?: (arn: string) => Template;
+  onProgress?: (event: ProgressEvent) => void;
+  retry?: Partial<RetryPolicy>;
+  /** Pauses between readings of a configuration that does not show yet what was written, in milliseconds. */
+  readBackPausesMs?: readonly number[];
+  lock?: LockOptions;
+  /** Where runs take place. Default: a command line. */
+  place?: Place;
+  /** How long a rollback waits for a Harness that is away. Default: not at all. */
+  patience?: Patience;
+  /** Looks up an execution of the state machine. Absent where runs are no executions. */
+  findExecution?: (runId: string) => Promise<ExecutionEnd | undefined>;
+  /** Reads the secret that names whom to tell when a run ends. */
+  callbackTarget?: ((refused?: string) => Promise<string>) | undefined;
+  /** Tells people how a run ended. */
+  notify?: ((notification: Notification) => Promise<void>) | undefined;
+  /** Keeps the numbers of a run where curves are drawn of them. */
+  record?: (report: Report) => void;
+}
+
+/** 30 s in all: Harness may serve an old copy for a while. */
+const defaultReadBackPausesMs = [500, 1_000, 2_000, 4_000, 8_000, 14_500];
+
+/** What the tasks work with: the same on Lambda and in one process; only the parts differ. */
+export class Runtime {
+  readonly configuration: Configuration;
+  readonly store: ObjectStore;
+  readonly repositories: RepositoryAdministration;
+  readonly manifests: ManifestCache;
+  readonly readBackPausesMs: readonly number[];
+  readonly lock: LockOptions;
+  readonly place: Place;
+  readonly patience: Patience;
+  readonly findExecution: RuntimeParts['findExecution'];
+  readonly callbackTarget: RuntimeParts['callbackTarget'];
+  readonly notify: RuntimeParts['notify'];
+  readonly transport: Transport;
+  readonly #parts: RuntimeParts;
+  readonly #registries = new Map<string, Registry>();
+  #ledgers: { runId: string; byRegistry: Map<string, BlobLedger> } = { runId: '', byRegistry: new Map() };
+  #plan: Plan | undefined;
+  #harness: Promise<HarnessClient> | undefined;
+  /** A key that was of no use: one that is stored since may even be of another account. */
+  #refusedKey: string | undefined;
+
+  constructor(parts: RuntimeParts) {
+    this.#parts = parts;
+    const { registryCerts, trustedPrivateHosts } = parts.configuration;
+    this.transport = new Transport({ registryCerts, trustedPrivateHosts });
+    this.configuration = parts.configuration;
+    this.store = parts.store;
+    this.repositories = parts.repositories;
+    this.manifests = new ManifestCache(parts.store);
+    this.readBackPausesMs = parts.readBackPausesMs ?? defaultReadBackPausesMs;
+    this.lock = parts.lock ?? {};
+    this.place = parts.place ?? commandLine();
+    this.patience = parts.patience ?? new Patience(0);
+    this.findExecution = parts.findExecution;
+    this.callbackTarget = parts.callbackTarget;
+    this.notify = parts.notify;
+  }
+
+  run(runId: string): RunDocuments {
+    return new RunDocuments(this.store, runId);
+  }
+
+  harness(): Promise<HarnessClient> {
+    this.#harness ??= this.#connectHarness().catch((error: unknown) => {
+      // Not kept: a function that stays warm would fail for ever after one failed reading of the key.
+      this.#harness = undefined;
+      throw error;
+    });
+    return this.#harness;
+  }
+
+  registry(name: string): Registry {
+    let registry = this.#registries.get(name);
+    if (!registry) {
+      registry = new Registry({
+        registry: name,
+        transport: this.transport,
+        credentials: this.#parts.credentials,
+        insecure: this.configuration.insecureRegistries.includes(name),
+        trustedTokenHosts: this.configuration.trustedTokenHosts,
+        onNote: (message) => this.progress({ kind: 'note', message }),
+        ...(this.#parts.retry && { retry: this.#parts.retry }),
+      });
+      let told = 0;
+      registry.limits.watchPauses((until) => {
+        // What was under way together is refused together, each a moment later.
+        if (until < told + 1_000) return;
+        told = until;
+        this.progress({ kind: 'wait', subject: name, seconds: Math.ceil((until - Date.now()) / 1_000) });
+      });
+      this.#registries.set(name, registry);
+    }
+    return registry;
+  }
+
+  layerUploads(registry: string): LayerUploads | undefined {
+    return this.#parts.layerUploads?.(registry);
+  }
+
+  scans(registry: string): ImageScans | undefined {
+    return this.#parts.scans?.(registry);
+  }
+
+  template(arn: string): Template {
+    const template = this.#parts.template?.(arn);
+    if (!template) throw new TypeError(`nothing here can call ${arn}`);
+    return template;
+  }
+
+  /** Those that were asked for. */
+  get registries(): Iterable<Registry> {
+    return this.#registries.values();
+  }
+
+  /** The plan of a run, for its copies: each needs one row of it, and nothing changes it meanwhile. Read once. */
+  async plan(runId: string): Promise<Plan> {
+    if (this.#plan?.runId !== runId) this.#plan = await this.run(runId).plan.get();
+    return this.#plan;
+  }
+
+  /** What a run knows of the blobs at a registry. Forgotten with the run: registries clean up in between. */
+  ledger(runId: string, registry: string): BlobLedger {
+    if (this.#ledgers.runId !== runId) this.#ledgers = { runId, byRegistry: new Map() };
+    let ledger = this.#ledgers.byRegistry.get(registry);
+    if (!ledger) this.#ledgers.byRegistry.set(registry, (ledger = new BlobLedger()));
+    return ledger;
+  }
+
+  progress(event: ProgressEvent): void {
+    this.#parts.onProgress?.(event.kind === 'note' ? { ...event, message: redacted(event.message) } : event);
+  }
+
+  record(report: Report): void {
+    this.#parts.record?.(report);
+  }
+
+  async close(): Promise<void> {
+    await this.transport.destroy();
+  }
+
+  async #connectHarness(): Promise<HarnessClient> {
+    const { harnessUrl, harnessAccountId } = this.configuration;
+    const apiKey = await this.#parts.harnessApiKey(this.#refusedKey);
+    // Until there is a client, the key is not known to be one.
+    this.#refusedKey = apiKey;
+    const client = new HarnessClient({
+      url: harnessUrl,
+      apiKey,
+      renewKey: async (refused) => {
+        // The next task starts with the key that is stored then.
+        this.#refusedKey = refused;
+        this.#harness = undefined;
+        return this.#parts.harnessApiKey(refused);
+      },
+      ...(harnessAccountId !== undefined && { accountId: harnessAccountId }),
+      transport: this.transport,
+      ...(this.#parts.retry && { retry: { attempts: 4, baseMs: 500, maxMs: 8_000, ...this.#parts.retry } }),
+    });
+    this.#refusedKey = undefined;
+    return client;
+  }
+}

@@ -1,0 +1,83 @@
+import * as z from 'zod';
+import type { Digest } from '../oci/spec/digest.ts';
+import { type ObjectStore, updateJson } from './object-store.ts';
+
+const key = 'looks/images.json';
+const dayMs = 86_400_000;
+/** An older look decides nothing, since `recheck_days` takes no more. It is dropped, which bounds the document. */
+const memoryDays = 90;
+
+const schema = z.object({
+  version: z.literal(1),
+  /** By reference: the digest under it, and the day (UTC) on which everything below that was at the registry. */
+  images: z.record(z.string(), z.object({ digest: z.string(), day: z.iso.date() })),
+});
+
+type Document = z.output<typeof schema>;
+
+/** The outcome of a look at everything below an image. */
+export interface Look {
+  reference: string;
+  digest: Digest;
+  whole: boolean;
+}
+
+/** The days on which images were last seen whole. */
+export class Looks {
+  readonly #images: Document['images'];
+
+  constructor(images: Document['images']) {
+    this.#images = images;
+  }
+
+  /**
+   * Returns whether the last look at an image is `recheckDays` old, or older, or was at another digest. Days are counted
+   * by the calendar (UTC), so that a nightly run that begins some seconds earlier than usual is not early.
+   */
+  isDue(reference: string, digest: Digest | undefined, recheckDays: number, now: Date): boolean {
+    const last = Object.hasOwn(this.#images, reference) ? this.#images[reference] : undefined;
+    if (!last || (digest !== undefined && last.digest !== digest)) return true;
+    const age = ageOf(last.day, now);
+    // A day to come was written by a clock that was wrong.
+    return age < 0 || age >= recheckDays;
+  }
+}
+
+/** A document of another version counts as none: then everything is looked at again. */
+export async function readLooks(store: ObjectStore): Promise<Looks> {
+  let stored: unknown;
+  // What is updated is read by an update: stores may keep it apart from what is put.
+  await updateJson<unknown>(store, key, (value) => {
+    stored = value;
+    return undefined;
+  });
+  return new Looks(imagesOf(stored));
+}
+
+/**
+ * Notes looks. One that found something missing removes what earlier ones noted, so that the next sync looks again and
+ * mends. Runs without a lock note looks too, hence the conditional write.
+ */
+export async function noteLooks(store: ObjectStore, looks: readonly Look[], now: Date): Promise<void> {
+  if (looks.length === 0) return;
+  await updateJson<unknown>(store, key, (stored) => {
+    const images = new Map(Object.entries(imagesOf(stored)).filter(([, { day }]) => ageOf(day, now) <= memoryDays));
+    for (const { reference, digest, whole } of looks) {
+      if (whole) images.set(reference, { digest, day: dayOf(now) });
+      else images.delete(reference);
+    }
+    return { version: 1, images: Object.fromEntries(images) } satisfies Document;
+  });
+}
+
+function imagesOf(stored: unknown): Document['images'] {
+  return schema.safeParse(stored).data?.images ?? {};
+}
+
+function ageOf(day: string, now: Date): number {
+  return (Date.parse(dayOf(now)) - Date.parse(day)) / dayMs;
+}
+
+function dayOf(date: Date): string {
+  return date.toISOString().slice(0, 10);
+}

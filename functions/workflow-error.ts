@@ -1,0 +1,93 @@
+import { type ErrorDocument, type ErrorName, errorNames, FactoryError } from './errors.ts';
+
+/** What a Catch puts into the state: the error's name, and for a Lambda its outcome as JSON. */
+export interface WorkflowError {
+  Error: string;
+  Cause?: string;
+}
+
+/** Messages are bounded where they are made; this is for whatever else a crashed function may say. */
+const messageLimit = 2_000;
+
+/**
+ * The error behind a Catch. Tasks of ours fail with a whole error document as their message; a function that was killed,
+ * or that Lambda did not run, with a text of the service's.
+ */
+export function parseErrorCause({ Error: name, Cause: cause = '' }: WorkflowError): ErrorDocument {
+  const lambda = asObject(cause);
+  const message = typeof lambda?.['errorMessage'] === 'string' ? lambda['errorMessage'] : cause;
+  const document = asObject(message);
+  if (
+    typeof document?.['name'] === 'string' &&
+    typeof document['message'] === 'string' &&
+    typeof document['hint'] === 'string'
+  ) {
+    return document as unknown as ErrorDocument;
+  }
+  const said = `${name}: ${message || 'no reason given'}`.slice(0, messageLimit);
+  const ours = errorNames.find((known) => known === name);
+  const { name: kind, what, hint } = ours ? ofOurs(ours) : (kinds.find(({ is }) => is(name, message)) ?? unforeseen);
+  return new FactoryError(kind, what === '' ? said : `${what}: ${said}`, { hint }).toJSON();
+}
+
+interface Kind {
+  name: ErrorName;
+  /** Explains what the service said; empty where there is nothing to explain. */
+  what: string;
+  hint: string;
+}
+
+/** Names of the service, with those of the most exact kind first. */
+const kinds: readonly (Kind & { is: (name: string, message: string) => boolean })[] = [
+  {
+    is: (name) => name === 'Lambda.TooManyRequestsException',
+    name: 'LambdaThrottled',
+    what: 'Lambda throttled a function for longer than the workflow retries',
+    hint: 'Lower max_concurrency, or request a larger quota of concurrent Lambda executions for this account.',
+  },
+  {
+    is: (name, message) =>
+      name === 'Sandbox.Timedout' || name === 'States.Timeout' || /Task timed out after [\d.]+ seconds/.test(message),
+    name: 'FunctionCrashed',
+    what: 'a function reached its time limit',
+    hint: 'Read the log of the function, then run again. A registry or Harness may have been slow.',
+  },
+  {
+    is: (name, message) => name === 'Runtime.OutOfMemory' || /out of memory|signal: killed/i.test(message),
+    name: 'FunctionCrashed',
+    what: 'a function was killed, most often because its memory ran out',
+    hint: 'Read the log of the function: its last line has the memory used. Run again, and report it if it happens again.',
+  },
+  {
+    is: (name) => /^(?:Runtime|Sandbox|Extension|Function)\./.test(name) || name === 'Lambda.Unknown',
+    name: 'FunctionCrashed',
+    what: 'a function ended before it returned a result',
+    hint: 'Read the log of the function, with its time limit and its memory, then run again.',
+  },
+  {
+    is: (name) => name.startsWith('Lambda.'),
+    name: 'LambdaUnavailable',
+    what: 'Lambda did not run a function',
+    hint: 'Run again later. If it happens again, look at the state of the function, its network and its role in the Lambda console.',
+  },
+];
+
+const unforeseen: Kind = {
+  name: 'UnexpectedError',
+  what: '',
+  hint: 'Read the history of the execution and the log of its last function. Please report it with the run id.',
+};
+
+/** An error of a task of ours, of which the workflow kept the name only. */
+function ofOurs(name: ErrorName): Kind {
+  return { name, what: '', hint: 'Read the log of the function; docs/troubleshooting.md explains the name.' };
+}
+
+function asObject(text: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,87 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { BlobLedger } from '../../../functions/oci/copy/blob-ledger.ts';
+import { copyImageInSteps } from '../../../functions/oci/copy/copy-in-steps.ts';
+import { Deadline } from '../../../functions/oci/copy/deadline.ts';
+import type { Digest } from '../../../functions/oci/spec/digest.ts';
+import { loadImage } from '../../../functions/oci/spec/image.ts';
+import { getManifest, type Repository } from '../../../functions/oci/registry/manifests.ts';
+import { type Profile, profileOf } from '../../../functions/oci/registry/profile.ts';
+import { type Registry as EmbeddedRegistry, startRegistry } from '../../../infra/local/embedded/registry/server.ts';
+import { connect, copy, disconnect, expectWhole, received } from '../connect.ts';
+import { indexOf, storedImage } from '../stored-images.ts';
+
+const name = 'harness/ci-addon';
+const mirror = 'mirror/ci-addon';
+const [amd, arm] = ['amd', 'arm'].map((own) => storedImage([Buffer.from('base'), Buffer.from(own.repeat(9))]));
+const image = indexOf([indexOf([amd as never, arm as never])]);
+const lost = [...(arm?.blobs.keys() ?? [])].at(-1) as Digest;
+const lostBytes = arm?.blobs.get(lost)?.length;
+
+let from: EmbeddedRegistry;
+let to: EmbeddedRegistry;
+let source: Repository;
+beforeEach(async () => {
+  [from, to] = await Promise.all([startRegistry(), startRegistry()]);
+  for (const [registry, repository] of [
+    [from, name],
+    [to, mirror],
+  ] as const)
+    registry.putImage(repository, '1', image);
+  source = { registry: connect(from.host), name };
+  to.storage.deleteBlob(mirror, lost);
+  to.storage.deleteManifest(mirror, arm?.digest ?? '');
+});
+afterEach(async () => {
+  await disconnect();
+  await Promise.all([from.close(), to.close()]);
+});
+
+/** A destination whose registry behaves like one of that name. */
+function destination(like: string, change: Partial<Profile> = {}): Repository {
+  return { registry: connect(to.host, { profile: { ...profileOf(like), ...change } }), name: mirror };
+}
+
+/** A ledger that remembers the blob from before it was lost. */
+function staleLedger(repository = mirror): BlobLedger {
+  const ledger = new BlobLedger();
+  ledger.record(lost, repository);
+  return ledger;
+}
+
+describe('a repair', () => {
+  it.each<[string, Repository['name'], Partial<Profile>]>([
+    ['registry.example.com', mirror, {}],
+    ['123456789012.dkr.ecr.eu-west-1.amazonaws.com', mirror, {}],
+    ['acme.jfrog.io', mirror, {}],
+    ['public.ecr.aws', mirror, {}],
+    // The blob is noted in another repository, which has lost it as well.
+    ['registry.example.com', 'mirror/another', {}],
+    ['registry.example.com', mirror, { headBlob: false }],
+  ])('sends what is missing and nothing else: like %s, noted in %s, %j', async (like, noted, change) => {
+    const totals = await copy(source, '1', destination(like, change), { repair: true, ledger: staleLedger(noted) });
+    expectWhole(to, mirror, image);
+    expect(totals.bytesTransferred).toBe(lostBytes);
+    expect(received(to, /\/blobs\//)).toBe(lostBytes);
+  });
+
+  it('does not take a repository that was just made for an empty one', async () => {
+    const totals = await copy(source, '1', destination('registry.example.com'), { repair: true, fresh: true });
+    expect(totals.bytesTransferred).toBe(lostBytes);
+  });
+
+  it('sends the same in steps, as on Lambda', async () => {
+    const loaded = await loadImage(await getManifest(source, '1'), (digest) => getManifest(source, digest));
+    const deadline = new Deadline(Date.now() + 60_000, Date.now() + 90_000);
+    const result = await copyImageInSteps({
+      source,
+      destination: destination('registry.example.com'),
+      image: loaded,
+      tag: '1',
+      ledger: staleLedger(),
+      repair: true,
+      deadline,
+    });
+    expect(result).toMatchObject({ confirmed: true, bytesTransferred: lostBytes });
+    expectWhole(to, mirror, image);
+  });
+});

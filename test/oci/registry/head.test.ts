@@ -1,0 +1,102 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { hasBlob, servesBlob } from '../../../functions/oci/registry/blobs.ts';
+import type { Digest } from '../../../functions/oci/spec/digest.ts';
+import { type Repository, resolveTag } from '../../../functions/oci/registry/manifests.ts';
+import type { Act } from '../../../infra/local/embedded/registry/faults.ts';
+import { type Registry as EmbeddedRegistry, startRegistry } from '../../../infra/local/embedded/registry/server.ts';
+import { sampleImage } from '../../../infra/local/embedded/sample-images.ts';
+import { connect, count, disconnect, errorOf } from '../connect.ts';
+
+const name = 'harness/ci-addon';
+const image = sampleImage({ name, tag: '1', layerBytes: 2048 });
+const [[digest, content]] = [image, ...image.children].flatMap(({ blobs }) => [...blobs]) as [[Digest, Buffer]];
+const blob = { digest, size: content.length };
+const absentBlob = { ...blob, digest: `sha256:${'0'.repeat(64)}` as Digest };
+
+let registry: EmbeddedRegistry;
+let repository: Repository;
+let notes: string[];
+beforeEach(async () => {
+  registry = await startRegistry();
+  registry.putImage(name, '1', image);
+  notes = [];
+  repository = {
+    registry: connect(registry.host, { onNote: (note) => notes.push(note) }, { headersMs: 200 }),
+    name,
+  };
+});
+afterEach(async () => {
+  await disconnect();
+  await registry.close();
+});
+
+const headAnswers = (act: Act, times = 99) => registry.faults.add({ match: { method: 'HEAD', times }, act });
+
+describe('a manifest', () => {
+  it.each<[string, Act]>([
+    ['404', { status: 404 }],
+    ['405', { status: 405 }],
+    ['501', { status: 501 }],
+    ['403', { status: 403 }],
+    ['400', { status: 400 }],
+    ['200 without a digest', { status: 200 }],
+    ['nothing, and closes the connection', 'reset'],
+  ])('is looked up by GET, and from then on at once, where HEAD answers %s', async (_, act) => {
+    headAnswers(act);
+    expect(await resolveTag(repository, '1')).toBe(image.digest);
+    expect(await resolveTag(repository, '1')).toBe(image.digest);
+    expect([count(registry, 'HEAD'), count(registry, 'GET', /\/manifests\//)]).toEqual([1, 2]);
+    expect(notes).toEqual([expect.stringContaining('does not answer HEAD as it should')]);
+  });
+
+  it('is believed to be absent without a second look once HEAD has worked', async () => {
+    expect(await resolveTag(repository, 'absent')).toBeUndefined();
+    expect(await resolveTag(repository, '1')).toBe(image.digest);
+    expect(await resolveTag(repository, 'absent')).toBeUndefined();
+    expect([count(registry, 'HEAD'), count(registry, 'GET', /\/manifests\//)]).toEqual([3, 1]);
+    expect(notes).toEqual([]);
+  });
+
+  it('that is likely absent is not looked up twice', async () => {
+    expect(await resolveTag(repository, 'absent', undefined, 'likely')).toBeUndefined();
+    expect([count(registry, 'HEAD'), count(registry, 'GET', /\/manifests\//)]).toEqual([1, 0]);
+  });
+
+  it('is looked up by HEAD again after an overload, of which nothing is remembered', async () => {
+    headAnswers({ status: 503 }, 2);
+    expect(await resolveTag(repository, '1')).toBe(image.digest);
+    expect([count(registry, 'HEAD'), count(registry, 'GET', /\/manifests\//)]).toEqual([3, 0]);
+  });
+
+  it('that may not be read is refused with the reason, which only GET tells', async () => {
+    const body = JSON.stringify({ errors: [{ code: 'DENIED', message: 'not for you' }] });
+    registry.faults.add({ match: { times: 99 }, act: { status: 403, body } });
+    expect(await errorOf(resolveTag(repository, '1'))).toMatchObject({
+      name: 'RegistryForbidden',
+      message: expect.stringMatching(/could not look up manifest 1 .*not for you/),
+    });
+  });
+
+  it('is pulled from Docker Hub only when HEAD is refused, for each pull counts', async () => {
+    const hub = { ...repository.registry.profile, countsPulls: true };
+    repository = { registry: connect(registry.host, { profile: hub }), name };
+    headAnswers('reset', 2);
+    expect(await resolveTag(repository, '1')).toBe(image.digest);
+    expect([count(registry, 'HEAD'), count(registry, 'GET', /\/manifests\//)]).toEqual([3, 0]);
+  });
+});
+
+describe('a blob', () => {
+  it.each([400, 405, 501])('is looked up by the beginning of a download where HEAD answers %s', async (status) => {
+    headAnswers({ status });
+    expect(await hasBlob(repository, blob)).toBe(false);
+    expect(await servesBlob(repository, blob)).toBe(true);
+    expect(await servesBlob(repository, absentBlob)).toBe(false);
+  });
+
+  it.each([405, 501])('is no longer looked up by HEAD after %s', async (status) => {
+    headAnswers({ status });
+    for (let i = 0; i < 3; i++) await servesBlob(repository, blob);
+    expect(count(registry, 'HEAD')).toBe(1);
+  });
+});

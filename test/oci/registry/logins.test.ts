@@ -1,0 +1,142 @@
+import { describe, expect, it } from '@jest/globals';
+import type { CredentialProvider, Credentials, Login } from '../../../functions/oci/registry/auth/credentials.ts';
+import { getManifest, putManifest, type Repository, resolveTag } from '../../../functions/oci/registry/manifests.ts';
+import { parseManifest } from '../../../functions/oci/spec/manifest.ts';
+import type { Registry as EmbeddedRegistry } from '../../../infra/local/embedded/registry/server.ts';
+import { connect, errorOf, everything } from '../connect.ts';
+import { ada, bearer, image, name, start } from './guarded-registry.ts';
+
+const eve: Credentials = { username: 'eve', password: 'gone-s3cret' };
+const bob: Credentials = { username: 'bob', password: 'b0b' };
+const users = { ada: 'horse', bob: 'b0b' };
+const manifest = parseManifest(image.bytes, image.mediaType);
+
+interface Attempt {
+  source: Repository;
+  notes: string[];
+}
+
+/** A client with logins of these names, tried in this order. */
+function logIn(
+  registry: EmbeddedRegistry,
+  logins: Record<string, Login['credentials'] | Credentials | undefined>,
+): Attempt {
+  const notes: string[] = [];
+  const credentials: CredentialProvider = {
+    logins: async () =>
+      Object.entries(logins).map(([login, held]) => ({
+        name: login,
+        credentials: typeof held === 'function' ? held : async () => held,
+      })),
+  };
+  const client = connect(registry.host, { credentials, onNote: (note) => notes.push(note) });
+  return { source: { registry: client, name }, notes };
+}
+
+const locked = async () => {
+  throw new Error('the keychain is locked');
+};
+
+describe('several logins for a registry', () => {
+  it('are tried until one is let in, which is then kept', async () => {
+    const registry = await start({ kind: 'basic', users });
+    const { source, notes } = logIn(registry, { old: eve, empty: undefined, new: ada });
+    expect(await resolveTag(source, '1')).toBe(image.digest);
+    expect(registry.requests.map(({ status }) => status)).toEqual([401, 401, 200]);
+    registry.requests.length = 0;
+    expect(await resolveTag(source, '1')).toBe(image.digest);
+    expect(registry.requests.map(({ status }) => status)).toEqual([200]);
+    expect(notes).toEqual([expect.stringMatching(/old failed, going on without it .*HTTP 401/)]);
+    expect(notes.join()).not.toContain('s3cret');
+  });
+
+  it('are tried when the first may not do it (403)', async () => {
+    const registry = await start({ kind: 'basic', users, allows: (user) => user === 'bob' });
+    const { source, notes } = logIn(registry, { narrow: ada, wide: bob });
+    expect(await resolveTag(source, '1')).toBe(image.digest);
+    expect(notes).toEqual([expect.stringMatching(/narrow failed, going on without it .*HTTP 403/)]);
+  });
+
+  it('are tried when the token service refuses the first, or gives it a token for nothing', async () => {
+    const registry = await bearer({ users, allows: (user) => user === 'bob' });
+    const { source } = logIn(registry, { wrong: eve, narrow: ada, right: bob });
+    expect(await resolveTag(source, '1')).toBe(image.digest);
+    expect(registry.tokens.requests.at(-1)).toMatchObject({ user: 'bob', status: 200 });
+  });
+
+  it.each([
+    { kind: 'basic', users },
+    { kind: 'bearer', users },
+  ] as const)('are tried when the first cannot be read: $kind', async (auth) => {
+    const registry = await start(auth);
+    const { source, notes } = logIn(registry, { helper: locked, file: ada });
+    expect(await resolveTag(source, '1')).toBe(image.digest);
+    expect(notes).toEqual([expect.stringContaining('helper failed, going on without it (the keychain is locked)')]);
+  });
+
+  it('may read by one and write by another', async () => {
+    const registry = await start({
+      kind: 'basic',
+      users,
+      allows: (user, { action }) => user === 'bob' || action === 'pull',
+    });
+    const { source } = logIn(registry, { reader: ada, writer: bob });
+    await putManifest(source, '2', manifest);
+    registry.requests.length = 0;
+    await resolveTag(source, '2');
+    await putManifest(source, '3', manifest);
+    expect(registry.requests.map(({ status }) => status)).toEqual([200, 201]);
+  });
+
+  it('that were never let in come last at other repositories', async () => {
+    const registry = await start({ kind: 'basic', users });
+    const { source } = logIn(registry, { old: eve, new: ada });
+    await resolveTag(source, '1');
+    registry.requests.length = 0;
+    await resolveTag({ ...source, name: 'harness/other' }, '1');
+    expect(registry.requests.map(({ status }) => status)).toEqual([404]);
+  });
+
+  it('are followed by no login at all where anyone may pull', async () => {
+    const registry = await bearer({ users, anonymousPull: true });
+    const { source, notes } = logIn(registry, { old: eve });
+    expect(await resolveTag(source, '1')).toBe(image.digest);
+    expect(notes).toEqual([expect.stringContaining('old failed, going on without it')]);
+    expect(await errorOf(putManifest(source, '2', manifest))).toMatchObject({ name: 'RegistryUnauthorized' });
+    expect(registry.tokens.requests.filter(({ scopes }) => scopes.join().includes('push'))).toEqual([
+      expect.objectContaining({ user: 'eve', status: 401 }),
+    ]);
+  });
+
+  it('that are all refused end with what the first was told, and begin anew', async () => {
+    const registry = await start({ kind: 'basic', users, allows: (user) => user === 'bob' });
+    let first = ada;
+    const { source } = logIn(registry, { first: async () => first, second: eve });
+    const error = await errorOf(getManifest(source, '1'));
+    expect(error).toMatchObject({ name: 'RegistryForbidden', status: 403 });
+    expect(everything(error)).not.toContain('s3cret');
+    first = bob;
+    expect((await getManifest(source, '1')).digest).toBe(image.digest);
+  });
+
+  it('end with the failure of a login that was let in before', async () => {
+    const registry = await start({
+      kind: 'basic',
+      users,
+      allows: (user, { action }) => user === 'bob' && action === 'pull',
+    });
+    const { source } = logIn(registry, { old: eve, reader: bob });
+    await resolveTag(source, '1');
+    expect(await errorOf(putManifest(source, '2', manifest))).toMatchObject({ name: 'RegistryForbidden', status: 403 });
+  });
+
+  it('share one refusal among requests that come together', async () => {
+    const registry = await start({ kind: 'basic', users });
+    const { source, notes } = logIn(registry, { old: eve, new: ada });
+    await Promise.all(Array.from({ length: 24 }, async () => resolveTag(source, '1')));
+    expect(notes).toHaveLength(1);
+    registry.requests.length = 0;
+    await resolveTag(source, '1');
+    expect(registry.requests.map(({ status }) => status)).toEqual([200]);
+  });
+});

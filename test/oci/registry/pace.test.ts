@@ -1,0 +1,102 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { startRegistry } from '../../../infra/local/embedded/registry/server.ts';
+import { putManifest } from '../../../functions/oci/registry/manifests.ts';
+import { profileOf } from '../../../functions/oci/registry/profile.ts';
+import type { Clock } from '../../../functions/oci/registry/host-limits.ts';
+import { Pace } from '../../../functions/oci/registry/pace.ts';
+import { connect, count, disconnect } from '../connect.ts';
+import { blob, imageDocument, manifestOf } from '../documents.ts';
+
+/** A clock that sleeping moves; what sleeps together wakes in order. */
+class SleepingClock implements Clock {
+  time = 1_000_000;
+  now(): number {
+    return this.time;
+  }
+  async sleep(ms: number): Promise<void> {
+    const until = this.time + ms;
+    await Promise.resolve();
+    this.time = Math.max(this.time, until);
+  }
+}
+
+async function timesOf(pace: Pace, clock: SleepingClock, turns: number): Promise<number[]> {
+  const start = clock.now();
+  const times: number[] = [];
+  for (let i = 0; i < turns; i++) {
+    await pace.turn();
+    times.push(Math.round(clock.now() - start));
+  }
+  return times;
+}
+
+describe('a pace', () => {
+  it('lets a second of it through at once, and then no more than it is', async () => {
+    const clock = new SleepingClock();
+    expect(await timesOf(new Pace(4, clock), clock, 8)).toEqual([0, 0, 0, 0, 250, 500, 750, 1000]);
+  });
+
+  it('of less than one a second has no burst', async () => {
+    const clock = new SleepingClock();
+    expect(await timesOf(new Pace(0.2, clock), clock, 3)).toEqual([0, 5_000, 10_000]);
+  });
+
+  it('recovers while nothing comes', async () => {
+    const clock = new SleepingClock();
+    const pace = new Pace(2, clock);
+    await timesOf(pace, clock, 4);
+    clock.time += 60_000;
+    expect(await timesOf(pace, clock, 3)).toEqual([0, 0, 500]);
+  });
+
+  it('gives each of those that come together a turn of its own', async () => {
+    const clock = new SleepingClock();
+    const pace = new Pace(2, clock);
+    const start = clock.now();
+    await Promise.all(Array.from({ length: 10 }, () => pace.turn()));
+    expect(clock.now() - start).toBe(4_000);
+  });
+
+  it('ends a wait by the signal', async () => {
+    const pace = new Pace(0.001);
+    await pace.turn();
+    await expect(pace.turn(AbortSignal.abort(new Error('enough')))).rejects.toThrow('enough');
+  });
+});
+
+describe('a registry with a pace', () => {
+  afterEach(disconnect);
+
+  it('is ECR', () => {
+    expect(profileOf('123456789012.dkr.ecr.eu-west-1.amazonaws.com').manifestsPerSecond).toBe(8);
+    expect(profileOf('registry.example').manifestsPerSecond).toBeUndefined();
+  });
+
+  it('is sent as many manifests as this process has a share of', async () => {
+    const target = await startRegistry();
+    try {
+      const profile = { ...profileOf(target.host), manifestsPerSecond: 8 };
+      const registry = connect(target.host, { profile });
+      const repository = { registry, name: 'a' };
+      const manifest = manifestOf(imageDocument([blob('x')]));
+      const push = (signal?: AbortSignal) =>
+        putManifest(repository, manifest.digest, manifest, signal).catch(() => undefined);
+      // Alone it may send some at once.
+      await Promise.all([push(), push(), push()]);
+      expect(count(target, 'PUT')).toBe(3);
+      // As one of thousands it has one turn, and then none for minutes.
+      registry.shareOf(8_000);
+      await push();
+      expect(count(target, 'PUT')).toBe(4);
+      const stop = new AbortController();
+      const waiting = push(stop.signal);
+      await sleep(100);
+      expect(count(target, 'PUT')).toBe(4);
+      stop.abort();
+      await waiting;
+    } finally {
+      await target.close();
+    }
+  });
+});

@@ -1,0 +1,129 @@
+import { createServer, type RequestListener, type Server } from 'node:http';
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { getManifest, resolveTag } from '../../../functions/oci/registry/manifests.ts';
+import type { AuthOptions } from '../../../infra/local/embedded/registry/auth.ts';
+import { connect, copy, errorOf, everything, expectWhole } from '../connect.ts';
+import { always } from '../providers.ts';
+import { ada, bearer, image, name, repository, start, users } from './guarded-registry.ts';
+
+describe('a redirect', () => {
+  const servers: Server[] = [];
+
+  afterEach(async () => {
+    for (const server of servers.splice(0)) {
+      server.close();
+      server.closeAllConnections();
+      await once(server, 'close').catch(() => undefined);
+    }
+  });
+
+  async function serve(listener: RequestListener): Promise<string> {
+    const server = createServer(listener).listen(0, '127.0.0.1');
+    servers.push(server);
+    await once(server, 'listening');
+    return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  }
+
+  it.each<AuthOptions>([
+    { kind: 'basic', users },
+    { kind: 'bearer', users },
+  ])('of a blob is followed without our credentials: %j', async (auth) => {
+    const registry = await start(auth, { redirectBlobs: {} });
+    const client = connect(registry.host, { credentials: always(ada) });
+    await copy({ registry: client, name }, '1', { registry: client, name: 'mirror' });
+    expectWhole(registry, 'mirror', image);
+    const redirected = registry.requests.filter(({ server }) => server === 'blobs');
+    expect(redirected.length).toBeGreaterThan(0);
+    expect(redirected.filter(({ headers, status }) => 'authorization' in headers || status !== 200)).toEqual([]);
+  });
+
+  it('to a storage host that wants a login does not change how we log in', async () => {
+    const seen: (string | undefined)[] = [];
+    const storage = await serve((request, response) => {
+      seen.push(request.headers.authorization);
+      response.writeHead(401, { 'www-authenticate': 'Basic realm="give me all"' }).end();
+    });
+    const registry = await bearer();
+    const source = repository(registry.host, ada);
+    await resolveTag(source, '1');
+    registry.faults.add({
+      match: { times: 3 },
+      act: { status: 307, headers: { location: `${storage}/x?X-Signature=s3cret` } },
+    });
+    const error = await errorOf(getManifest(source, '1'));
+    expect(error).toMatchObject({ name: 'RegistryFailed', message: expect.stringContaining('storage host') });
+    expect(everything(error)).not.toContain('s3cret');
+    expect(seen).toEqual([undefined, undefined, undefined]);
+    registry.requests.length = 0;
+    await resolveTag(source, '1');
+    expect(registry.requests.map(({ headers }) => headers['authorization'])).toEqual(['Bearer']);
+  });
+
+  it('to an address that has run out is asked for again', async () => {
+    const registry = await start({ kind: 'none' }, { redirectBlobs: { uses: 0 } });
+    const client = connect(registry.host);
+    const copying = copy({ registry: client, name }, '1', { registry: client, name: 'mirror' });
+    while (!registry.requests.some(({ server, status }) => server === 'blobs' && status === 403)) {
+      await new Promise(setImmediate);
+    }
+    delete registry.quirks.redirectBlobs;
+    await copying;
+    expectWhole(registry, 'mirror', image);
+  });
+
+  it.each([
+    ['in circles', '/v2/again', 'more than 5 redirects', 6],
+    ['to another protocol', 'ftp://127.0.0.1/x', 'sends us to ftp://127.0.0.1', 1],
+    ['to nowhere', 'http://[', 'an address that cannot be read', 1],
+  ])('%s is not followed', async (_, location, message, requests) => {
+    const registry = await start({ kind: 'none' });
+    registry.faults.add({ match: { times: 99 }, act: { status: 302, headers: { location } } });
+    expect(await errorOf(getManifest(repository(registry.host), '1'))).toMatchObject({
+      name: 'RegistryFailed',
+      message: expect.stringContaining(message),
+    });
+    expect(registry.requests).toHaveLength(requests);
+  });
+});
+
+describe('a registry that is reached by https', () => {
+  const secure = () => connect('registry.example.com');
+
+  it('is not left for plain HTTP', () => {
+    expect(() => secure().resolve('http://elsewhere.example.com/x?sig=s3cret', 'a/blobs/uploads/')).toThrow(
+      expect.objectContaining({
+        name: 'RegistryFailed',
+        message: 'registry.example.com sends us to http://elsewhere.example.com',
+      }),
+    );
+  });
+
+  it('may name itself by http, as behind a TLS proxy, and is still reached by https', () => {
+    const url = secure().resolve('http://registry.example.com/v2/a/blobs/uploads/1?_state=x', 'a/blobs/uploads/');
+    expect(url.href).toBe('https://registry.example.com/v2/a/blobs/uploads/1?_state=x');
+  });
+
+  it.each([
+    ['/v2/a/blobs/uploads/1', 'https://registry.example.com/v2/a/blobs/uploads/1'],
+    ['1?x=y', 'https://registry.example.com/v2/a/blobs/uploads/1?x=y'],
+    ['https://storage.example.com/1', 'https://storage.example.com/1'],
+  ])('may send us on: %s', (location, href) => {
+    expect(secure().resolve(location, 'a/blobs/uploads/').href).toBe(href);
+  });
+
+  it('does not take a token service that speaks plain HTTP', async () => {
+    const { Authorizer } = await import('../../../functions/oci/registry/auth/authorizer.ts');
+    const { Transport } = await import('../../../functions/http/transport.ts');
+    const authorizer = new Authorizer({
+      registry: 'r.io',
+      origin: new URL('https://r.io'),
+      provider: always(ada),
+      transport: new Transport(),
+    });
+    expect(() => authorizer.learn('Bearer realm="http://r.io/token"')).toThrow(
+      expect.objectContaining({ name: 'RegistryUnauthorized', hint: expect.stringContaining('https') }),
+    );
+  });
+});

@@ -1,0 +1,31 @@
+import { describe, expect, it } from '@jest/globals';
+import { formatPlatform, parsePlatform, platformMatches } from '../../../functions/oci/spec/platform.ts';
+import { ReferenceSyntaxError } from '../../../functions/oci/spec/reference.ts';
+
+describe('a platform', () => {
+  it.each(['linux/amd64', 'linux/arm/v7', 'windows/amd64', 'linux/riscv64'])('%s is read and written', (text) => {
+    expect(formatPlatform(parsePlatform(text))).toBe(text);
+  });
+
+  it.each(['', 'linux', 'linux/', '/amd64', 'linux/amd64/', 'linux/arm/v7/x', 'Linux/amd64', 'linux/amd 64', '../x'])(
+    '%j is refused',
+    (text) => {
+      expect(() => parsePlatform(text)).toThrow(ReferenceSyntaxError);
+    },
+  );
+
+  it.each([
+    ['linux/amd64', 'linux/amd64', true],
+    ['linux/arm', 'linux/arm/v6', true],
+    ['linux/arm/v7', 'linux/arm/v6', false],
+    ['linux/arm/v7', 'linux/arm', true],
+    ['linux/arm/v6', 'linux/arm', false],
+    ['linux/arm64/v8', 'linux/arm64', true],
+    ['linux/arm64', 'linux/arm64/v8', true],
+    ['linux/amd64', 'windows/amd64', false],
+    ['linux/amd64', 'linux/arm64', false],
+    ['linux/amd64/v3', 'linux/amd64', false],
+  ])('%s asked for, %s offered: %p', (wanted, offered, matches) => {
+    expect(platformMatches(parsePlatform(wanted), parsePlatform(offered))).toBe(matches);
+  });
+});

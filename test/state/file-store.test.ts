@@ -1,0 +1,230 @@
+import { execFile } from 'node:child_process';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { assertKey, getJson, putJson, updateJson } from '../../functions/state/object-store.ts';
+import { FileStore } from '../../infra/local/file-store.ts';
+
+let parent: string;
+let store: FileStore;
+beforeEach(async () => {
+  parent = await mkdtemp(join(tmpdir(), 'store-test-'));
+  store = new FileStore(join(parent, 'state'));
+});
+afterEach(async () => {
+  await rm(parent, { recursive: true });
+});
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+
+describe('keys', () => {
+  it.each(['a', 'runs/2026-01-01T00_00/plan.json', 'manifests/sha256-ab.json', 'a..b/c...d'])('%s is one', (key) => {
+    expect(() => assertKey(key)).not.toThrow();
+  });
+
+  it.each([
+    '',
+    '/a',
+    'a/',
+    'a//b',
+    '..',
+    '../a',
+    'a/../b',
+    'a/..',
+    '.',
+    './a',
+    'a\\b',
+    'a b',
+    'a\n',
+    'a\u0000',
+    'ä',
+    'a:b',
+  ])('%j is none, and is a bug of the caller', async (key) => {
+    expect(() => assertKey(key)).toThrow(TypeError);
+    await expect(store.get(key)).rejects.toThrow('unsafe object key');
+    await expect(store.put(key, bytes('x'))).rejects.toThrow('unsafe object key');
+  });
+});
+
+describe('a file store', () => {
+  it('returns what was put, and undefined for what was not', async () => {
+    await store.put('runs/a/plan.json', bytes('one'));
+    await store.put('runs/a/plan.json', bytes('two'));
+    expect(Buffer.from((await store.get('runs/a/plan.json')) ?? []).toString()).toBe('two');
+    expect(await store.get('runs/b/plan.json')).toBeUndefined();
+  });
+
+  it('lists keys by any prefix, sorted', async () => {
+    for (const key of ['runs/b/plan.json', 'runs/a/images/0.json', 'runs/a/plan.json', 'inventory.json'])
+      await store.put(key, bytes('x'));
+    expect(await store.list('runs/')).toEqual(['runs/a/images/0.json', 'runs/a/plan.json', 'runs/b/plan.json']);
+    expect(await store.list('runs/a/p')).toEqual(['runs/a/plan.json']);
+    expect(await store.list('')).toHaveLength(4);
+    expect(await store.list('nothing/')).toEqual([]);
+  });
+
+  it('is readable by its owner only', async () => {
+    await store.put('runs/a/plan.json', bytes('x'));
+    const modes = await Promise.all(
+      ['', 'runs', 'runs/a', 'runs/a/plan.json'].map(
+        async (path) => (await stat(join(store.folder, path))).mode & 0o777,
+      ),
+    );
+    expect(modes).toEqual([0o700, 0o700, 0o700, 0o600]);
+  });
+
+  it('never shows a reader a part of an object', async () => {
+    const bodies = ['a', 'b'].map((letter) => bytes(letter.repeat(500_000)));
+    await store.put('big', bodies[0] as Uint8Array);
+    const writes = (async () => {
+      for (let i = 0; i < 20; i++) await store.put('big', bodies[i % 2] as Uint8Array);
+    })();
+    for (let i = 0; i < 40; i++) {
+      const seen = Buffer.from((await store.get('big')) ?? []);
+      expect(seen.length).toBe(500_000);
+      expect(seen.every((byte) => byte === seen[0])).toBe(true);
+    }
+    await writes;
+    expect(await readdir(store.folder)).toEqual(['big']);
+  });
+
+  it('keeps the old object, and no draft, when a write fails', async () => {
+    await mkdir(join(store.folder, 'taken', 'by-a-folder'), { recursive: true });
+    await expect(store.put('taken', bytes('x'))).rejects.toMatchObject({ name: 'StoreFailed' });
+    expect(await readdir(store.folder)).toEqual(['taken']);
+  });
+
+  it('does not list drafts that a crash left', async () => {
+    await store.put('a', bytes('x'));
+    await writeFile(join(store.folder, 'a.123.draft'), 'half');
+    expect(await store.list('')).toEqual(['a']);
+  });
+
+  const spoilt: [string, () => Promise<void>][] = [
+    ['a file where the folder should be', () => writeFile(store.folder, 'x')],
+    ['a folder that may not be written', () => mkdir(store.folder, { mode: 0o500 })],
+  ];
+
+  // Root may write everywhere.
+  it.each(process.getuid?.() === 0 ? spoilt.slice(0, 1) : spoilt)(
+    'tells of %s as StoreFailed, with the way out',
+    async (_, spoil) => {
+      await spoil();
+      await expect(store.put('runs/a.json', bytes('x'))).rejects.toMatchObject({
+        name: 'StoreFailed',
+        message: expect.stringContaining(join('state', 'runs')),
+        hint: expect.stringContaining('--state'),
+      });
+    },
+  );
+});
+
+describe('an update', () => {
+  const text = (body: Uint8Array | undefined) => body && Buffer.from(body).toString();
+  const seen = async (key: string) => {
+    let found: string | undefined;
+    await store.update(key, (body) => {
+      found = text(body);
+      return undefined;
+    });
+    return found;
+  };
+
+  it('makes an object, replaces it, and leaves it', async () => {
+    expect(await store.update('locks/a.json', (body) => bytes(`${text(body) ?? 'new'}1`))).toBe(true);
+    expect(await store.update('locks/a.json', (body) => bytes(`${text(body)}2`))).toBe(true);
+    expect(await store.update('locks/a.json', () => undefined)).toBe(true);
+    expect(await seen('locks/a.json')).toBe('new12');
+  });
+
+  it('writes nothing when another writer was faster', async () => {
+    await store.update('a', () => bytes('old'));
+    const other = new FileStore(store.folder);
+    let overtaken: Promise<boolean> | undefined;
+    const late = await store.update('a', () => {
+      overtaken = other.update('a', () => bytes('theirs'));
+      return bytes('ours');
+    });
+    expect([late, await overtaken].filter(Boolean)).toHaveLength(1);
+    expect(await seen('a')).toBe(late ? 'ours' : 'theirs');
+  });
+
+  it('keeps the last versions only', async () => {
+    for (let i = 1; i <= 20; i++) await store.update('a', () => bytes(String(i)));
+    expect(await readdir(join(store.folder, 'a'))).toHaveLength(16);
+    expect(await seen('a')).toBe('20');
+  });
+
+  it('writes nothing under the name of a version that was replaced and cleared away while it was held up', async () => {
+    await store.update('a', () => bytes('1'));
+    const late = await store.update('a', () => {
+      mkdirSync(join(store.folder, 'a/18'));
+      writeFileSync(join(store.folder, 'a/18/body'), 'theirs');
+      rmSync(join(store.folder, 'a/1'), { recursive: true });
+      return bytes('ours');
+    });
+    expect(late).toBe(false);
+    expect(await seen('a')).toBe('theirs');
+  });
+
+  it('of many writers at once loses none', async () => {
+    const stores = Array.from({ length: 4 }, () => new FileStore(store.folder));
+    const add = async (from: FileStore) => {
+      for (let i = 0; i < 10; i++)
+        await updateJson<{ count: number }>(from, 'locks/count.json', (now) => ({ count: (now?.count ?? 0) + 1 }));
+    };
+    await Promise.all(stores.map(add));
+    expect(JSON.parse((await seen('locks/count.json')) ?? '')).toEqual({ count: 40 });
+  });
+
+  it('of writers in several processes loses none', async () => {
+    const script = `
+      import { updateJson } from ${JSON.stringify(join(import.meta.dirname, '../../functions/state/object-store.ts'))};
+      import { FileStore } from ${JSON.stringify(join(import.meta.dirname, '../../infra/local/file-store.ts'))};
+      const store = new FileStore(${JSON.stringify(store.folder)});
+      for (let i = 0; i < 50; i++) await updateJson(store, 'count.json', (now) => ({ count: (now?.count ?? 0) + 1 }));`;
+    const run = () => promisify(execFile)(process.execPath, ['--input-type=module', '--eval', script]);
+    await Promise.all([run(), run(), run()]);
+    expect(JSON.parse((await seen('count.json')) ?? '')).toEqual({ count: 150 });
+  });
+
+  it('that finds the object damaged names it', async () => {
+    await store.update('locks/a.json', () => bytes('{"a":'));
+    await expect(updateJson(store, 'locks/a.json', () => ({}))).rejects.toMatchObject({
+      name: 'StoreFailed',
+      message: 'locks/a.json in the object store is not JSON',
+    });
+  });
+
+  it('that is overtaken for ever gives up, and says where', async () => {
+    class Busy extends FileStore {
+      override async update() {
+        return false;
+      }
+    }
+    await expect(updateJson(new Busy('/the/place'), 'a', () => ({}))).rejects.toMatchObject({
+      name: 'StoreFailed',
+      message: expect.stringContaining('/the/place/a was changed'),
+    });
+  });
+});
+
+describe('JSON documents', () => {
+  it('come back as they went, and are written for people', async () => {
+    await putJson(store, 'a.json', { b: [1, 'ü'] });
+    expect(await getJson(store, 'a.json')).toEqual({ b: [1, 'ü'] });
+    expect(await readFile(join(store.folder, 'a.json'), 'utf8')).toContain('\n  "b"');
+    expect(await getJson(store, 'none.json')).toBeUndefined();
+  });
+
+  it('that are damaged are named', async () => {
+    await store.put('inventory.json', bytes('{"a":'));
+    await expect(getJson(store, 'inventory.json')).rejects.toMatchObject({
+      name: 'StoreFailed',
+      message: 'inventory.json in the object store is not JSON',
+    });
+  });
+});

@@ -1,0 +1,226 @@
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { holdLock, type Lock, type LockOptions, releaseLock, renewLock, takeLock } from '../../functions/state/lock.ts';
+import { getJson } from '../../functions/state/object-store.ts';
+import { accountId, setStage, type Stage } from '../tasks/stage.ts';
+import { stopClock } from './clock.ts';
+
+const start = Date.parse('2026-01-01T00:00:00.000Z');
+const minute = 60_000;
+const at = (ms: number) => new Date(start + ms).toISOString();
+const life = 30 * minute;
+
+let stage: Stage;
+beforeEach(() => {
+  stopClock(start);
+  stage = setStage();
+});
+afterEach(() => {
+  jest.useRealTimers();
+});
+
+const take = (runId: string, from?: string[], lock?: LockOptions) => {
+  if (lock) Object.assign(stage.runtime.lock, lock);
+  return takeLock({ runId, action: 'sync', ...(from && { from }) }, accountId, stage.runtime);
+};
+const lockNow = () => getJson<Lock | null>(stage.store, `locks/${accountId}.json`);
+const lockOf = (runId: string, since = 0): Lock => ({
+  runId,
+  action: 'sync',
+  since: at(since),
+  renewedAt: at(since),
+  expiresAt: at(since + life),
+});
+const later = (ms: number) => jest.setSystemTime(start + ms);
+
+describe('the lock of an account', () => {
+  it('is taken for half an hour when it is free', async () => {
+    expect(await take('mine')).toEqual({});
+    expect(await lockNow()).toEqual(lockOf('mine'));
+  });
+
+  it('is free for everybody when it was given back', async () => {
+    await take('first');
+    await releaseLock('first', stage.runtime);
+    expect(await lockNow()).toBeNull();
+    expect(await take('second')).toEqual({});
+    expect(await lockNow()).toEqual(lockOf('second'));
+  });
+
+  it('is not taken from a run that has it, whose lock is returned', async () => {
+    await take('first');
+    expect(await take('second')).toEqual({ holder: lockOf('first') });
+    expect(await lockNow()).toEqual(lockOf('first'));
+  });
+
+  it('stays with a run that takes it again, since when it had it', async () => {
+    await take('mine');
+    later(minute);
+    expect(await take('mine')).toEqual({});
+    expect(await lockNow()).toEqual({ ...lockOf('mine', minute), since: at(0) });
+  });
+
+  it.each([
+    [life - 1, false],
+    [life, true],
+  ])('is taken from a run that is dead: %i ms after its last sign of life: %s', async (age, taken) => {
+    await take('first');
+    later(age);
+    const first = lockOf('first');
+    expect(await take('second')).toEqual(taken ? { dead: first } : { holder: first });
+    expect(await lockNow()).toEqual(taken ? lockOf('second', age) : first);
+  });
+
+  it('is taken at once from a run that is known to be over', async () => {
+    await take('stopped');
+    expect(await take('next', ['unknown'])).toHaveProperty('holder');
+    expect(await take('next', ['unknown', 'stopped'])).toEqual({ dead: lockOf('stopped') });
+    expect(await lockNow()).toEqual(lockOf('next'));
+  });
+
+  it('is another one for each account', async () => {
+    await take('mine');
+    expect(await takeLock({ runId: 'other', action: 'reset' }, 'another', stage.runtime)).toEqual({});
+  });
+
+  describe('of a run that is one process', () => {
+    const identity = { table: 'here', pid: 8 };
+    const options = (gone: boolean): LockOptions => ({ process: { identity, isGone: () => gone } });
+
+    it('says which', async () => {
+      await take('mine', [], options(false));
+      expect(await lockNow()).toEqual({ ...lockOf('mine'), process: identity });
+    });
+
+    it.each([
+      ['is taken at once when the process is gone', options(true), 'dead'],
+      ['is not while it lives', options(false), 'holder'],
+      ['is not where processes cannot be seen', { process: undefined as never }, 'holder'],
+    ])('%s', async (_, taker, outcome) => {
+      await take('first', [], options(false));
+      expect(await take('second', [], taker)).toHaveProperty(outcome, { ...lockOf('first'), process: identity });
+    });
+
+    it('does not end the run of another kind', async () => {
+      await take('first');
+      expect(await take('second', [], options(true))).toHaveProperty('holder');
+    });
+  });
+});
+
+describe('a run that waits for the lock', () => {
+  /** Counts how often somebody looks at the lock, and does something before each look. */
+  function watchLooks(before = async () => {}): () => number {
+    let looks = 0;
+    const update = stage.store.update.bind(stage.store);
+    stage.store.update = async (...args) => {
+      looks++;
+      await before();
+      return update(...args);
+    };
+    return () => looks;
+  }
+
+  it('is told at once without leave to wait', async () => {
+    await take('first');
+    const looks = watchLooks();
+    await take('second');
+    expect([looks(), stage.notes]).toEqual([1, []]);
+  });
+
+  it('says once that it waits and for whom, and takes the lock as soon as it is given back', async () => {
+    await take('first');
+    const looks = watchLooks(async () => {
+      if (looks() === 5) await stage.store.put(`locks/${accountId}.json`, Buffer.from('null'));
+    });
+    expect(await take('second', [], { waitMs: 1_000 * minute, pollMs: 1 })).toEqual({});
+    expect(looks()).toBe(5);
+    expect(stage.notes).toEqual([
+      `run first (sync) is at work on this account since ${at(0)}; its lock expires at ${at(life)} unless renewed: waiting for it`,
+    ]);
+  });
+
+  it('does not look again before the pause is over, which an interruption ends', async () => {
+    const hour = 60 * minute;
+    await take('first');
+    Object.assign(stage.runtime.lock, { waitMs: hour, pollMs: hour });
+    const interruption = new AbortController();
+    const looks = watchLooks();
+    const run = { runId: 'second', action: 'sync' } as const;
+    const waiting = takeLock(run, accountId, stage.runtime, interruption.signal);
+    setTimeout(() => interruption.abort(), 50);
+    await expect(waiting).rejects.toMatchObject({ name: 'AbortError' });
+    expect(looks()).toBe(1);
+  });
+
+  it('looks a last time when its time is over', async () => {
+    await take('first');
+    const looks = watchLooks();
+    expect(await take('second', [], { waitMs: 4, pollMs: 2 })).toHaveProperty('holder');
+    expect([looks(), stage.notes.length]).toEqual([3, 1]);
+  });
+});
+
+describe('a run that shows that it is alive', () => {
+  it.each([
+    [5 * minute - 1, 0],
+    [5 * minute, 5 * minute],
+  ])('renews its lock every five minutes, not more often: after %i ms', async (age, renewed) => {
+    for (const renew of [renewLock, holdLock]) {
+      later(0);
+      await take('mine');
+      later(age);
+      await renew('mine', stage.runtime);
+      expect(await lockNow()).toEqual({ ...lockOf('mine', renewed), since: at(0) });
+      await releaseLock('mine', stage.runtime);
+    }
+  });
+
+  it('keeps its lock for a pause to come, also when a shorter one follows', async () => {
+    await take('mine');
+    await renewLock('mine', stage.runtime, 3_600);
+    expect(await lockNow()).toEqual({ ...lockOf('mine'), expiresAt: at(60 * minute + life) });
+    later(minute);
+    await renewLock('mine', stage.runtime, 60);
+    expect(await lockNow()).toEqual({ ...lockOf('mine'), renewedAt: at(minute), expiresAt: at(60 * minute + life) });
+    later(60 * minute);
+    await renewLock('mine', stage.runtime, 60);
+    expect(await lockNow()).toMatchObject({ expiresAt: at(61 * minute + life) });
+  });
+
+  it('does nothing to the lock of another run, or without having asked for one', async () => {
+    await take('first');
+    await take('second');
+    later(10 * minute);
+    for (const runId of ['second', 'never']) {
+      await renewLock(runId, stage.runtime);
+      await renewLock(runId, stage.runtime, 60);
+      await releaseLock(runId, stage.runtime);
+    }
+    expect(await lockNow()).toEqual(lockOf('first'));
+  });
+});
+
+describe('a run without the lock', () => {
+  const hint = 'It showed no sign of life for 30 minutes, as when a machine sleeps. Start it again.';
+
+  it('that another one has taken learns who has it', async () => {
+    await take('first');
+    await take('second');
+    await expect(holdLock('second', stage.runtime)).rejects.toMatchObject({
+      name: 'LockLost',
+      message: `this run no longer has the lock of account ${accountId}: run first (sync) is at work on this account since ${at(0)}; its lock expires at ${at(life)} unless renewed`,
+      hint,
+    });
+    await expect(holdLock('first', stage.runtime)).resolves.toBeUndefined();
+  });
+
+  it('that nobody has learns that it has none', async () => {
+    await take('mine');
+    await releaseLock('mine', stage.runtime);
+    await expect(holdLock('mine', stage.runtime)).rejects.toMatchObject({
+      name: 'LockLost',
+      message: `this run does not have the lock of account ${accountId}`,
+      hint,
+    });
+  });
+});

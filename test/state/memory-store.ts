@@ -1,0 +1,30 @@
+import type { ObjectStore } from '../../functions/state/object-store.ts';
+
+/** An object store without a disk. */
+export class MemoryStore implements ObjectStore {
+  readonly objects = new Map<string, Uint8Array>();
+  puts = 0;
+
+  async get(key: string): Promise<Uint8Array | undefined> {
+    return this.objects.get(key);
+  }
+
+  async put(key: string, body: Uint8Array): Promise<void> {
+    this.puts++;
+    this.objects.set(key, body);
+  }
+
+  async list(prefix: string): Promise<string[]> {
+    return [...this.objects.keys()].filter((key) => key.startsWith(prefix)).toSorted();
+  }
+
+  async update(key: string, change: Parameters<ObjectStore['update']>[1]): Promise<boolean> {
+    const body = change(this.objects.get(key));
+    if (body) this.objects.set(key, body);
+    return true;
+  }
+
+  locate(key: string): string {
+    return `memory:${key}`;
+  }
+}

@@ -1,0 +1,74 @@
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { takeLock } from '../../functions/state/lock.ts';
+import { isWriting, writing } from '../../functions/state/writes.ts';
+import { accountId, change, runId, setStage, type Stage } from '../tasks/stage.ts';
+import { stopClock } from './clock.ts';
+
+const start = Date.parse('2026-01-01T00:00:00.000Z');
+const minute = 60_000;
+let stage: Stage;
+beforeEach(async () => {
+  stopClock(start);
+  stage = setStage();
+  await takeLock({ runId, action: 'sync' }, accountId, stage.runtime);
+});
+afterEach(() => {
+  jest.useRealTimers();
+});
+
+const k8 = { module: 'ci', infrastructureType: 'K8' } as const;
+const vm = { module: 'ci', infrastructureType: 'VM' } as const;
+const notes = () => stage.documents.writes.find();
+const write = (scope: typeof k8 | typeof vm, work: () => Promise<unknown> = async () => undefined) =>
+  writing(runId, scope, stage.runtime, work);
+
+describe('a write', () => {
+  it('is noted before it is sent, and its scope afterwards too, once', async () => {
+    const during: unknown[] = [];
+    const look = async () => void during.push(await notes());
+    await writing(runId, change('addonTag', '1'), stage.runtime, look);
+    expect(await notes()).toEqual({ begun: [k8] });
+    await write(vm, look);
+    await write(k8, look);
+    const since = new Date(start).toISOString();
+    expect(during).toEqual([
+      { begun: [k8], since },
+      { begun: [k8, vm], since },
+      { begun: [k8, vm], since },
+    ]);
+    expect(await notes()).toEqual({ begun: [k8, vm] });
+  });
+
+  it('returns what it returned, and what it threw', async () => {
+    expect(await write(k8, async () => 7)).toBe(7);
+    const error = new Error('refused');
+    await expect(write(k8, async () => Promise.reject(error))).rejects.toBe(error);
+    expect(await notes()).toEqual({ begun: [k8] });
+  });
+
+  it('is not sent without the lock, and may be nothing all the same', async () => {
+    let sent = false;
+    const late = writing('late', k8, stage.runtime, async () => void (sent = true));
+    await expect(late).rejects.toMatchObject({ name: 'LockLost' });
+    expect(sent).toBe(false);
+    expect(await isWriting('late', stage.runtime)).toBe(false);
+  });
+
+  it.each([
+    ['while it is under way', 0, true],
+    ['as long as its function may live', 15 * minute - 1, true],
+    ['not after that', 15 * minute, false],
+  ])('may be carried out %s', async (_, age, expected) => {
+    let writes: boolean | undefined;
+    await write(k8, async () => {
+      jest.setSystemTime(start + age);
+      writes = await isWriting(runId, stage.runtime);
+    });
+    expect(writes).toBe(expected);
+    expect(await isWriting(runId, stage.runtime)).toBe(false);
+  });
+
+  it('is not under way in a run that never wrote', async () => {
+    expect(await isWriting('never', stage.runtime)).toBe(false);
+  });
+});

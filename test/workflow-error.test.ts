@@ -1,0 +1,106 @@
+import { describe, expect, it } from '@jest/globals';
+import { FactoryError, type Problem } from '../functions/errors.ts';
+import { parseErrorCause } from '../functions/workflow-error.ts';
+import { handle } from '../functions/task.ts';
+
+const document = { name: 'ImagesFailed', message: '1 of 5', hint: 'look' };
+
+describe('the error behind a Catch', () => {
+  it('is the document that a task of ours failed with', () => {
+    const Cause = JSON.stringify({ errorType: 'ImagesFailed', errorMessage: JSON.stringify(document), trace: [] });
+    expect(parseErrorCause({ Error: 'ImagesFailed', Cause })).toEqual(document);
+    expect(parseErrorCause({ Error: 'ImagesFailed', Cause: JSON.stringify(document) })).toEqual(document);
+  });
+
+  const read = (Error: string, Cause?: string) => parseErrorCause({ Error, ...(Cause !== undefined && { Cause }) });
+
+  it.each([
+    ['Lambda.TooManyRequestsException', 'Rate Exceeded.', 'LambdaThrottled', /throttled .*: Rate Exceeded/],
+    ['Sandbox.Timedout', '{"errorMessage":"Task timed out after 300.00 seconds"}', 'FunctionCrashed', /time limit/],
+    ['Lambda.Unknown', '{"errorMessage":"Task timed out after 900.00 seconds"}', 'FunctionCrashed', /time limit.*900/],
+    ['States.Timeout', undefined, 'FunctionCrashed', /time limit: States.Timeout: no reason given$/],
+    ['Runtime.OutOfMemory', 'Runtime exited', 'FunctionCrashed', /memory/],
+    [
+      'Runtime.ExitError',
+      '{"errorMessage":"Error: Runtime exited with error: signal: killed"}',
+      'FunctionCrashed',
+      /memory/,
+    ],
+    ['Runtime.ExitError', 'exit status 1', 'FunctionCrashed', /ended before it returned .*exit status 1$/],
+    ['Lambda.Unknown', 'no response', 'FunctionCrashed', /ended before/],
+    ['Lambda.ResourceNotReadyException', 'The function is inactive', 'LambdaUnavailable', /did not run .*inactive/],
+    ['Lambda.KMSAccessDeniedException', 'no', 'LambdaUnavailable', /KMSAccessDenied/],
+    // Of a copy that failed the workflow keeps the name alone.
+    ['StoreFailed', undefined, 'StoreFailed', /^StoreFailed: no reason given$/],
+  ])('%s (%s) is %s', (name, cause, expected, message) => {
+    const error = read(name, cause);
+    expect(error.name).toBe(expected);
+    expect(error.message).toMatch(message);
+    expect(error.hint).not.toBe('');
+  });
+
+  it.each([
+    ['a cause that is JSON of another kind', '[1]', 'Oops: [1]'],
+    ['a document that is not complete', '{"errorMessage":"{\\"name\\":\\"x\\"}"}', 'Oops: {"name":"x"}'],
+    ['null', 'null', 'Oops: null'],
+  ])('that nobody foresaw keeps what was said: %s', (_, cause, message) => {
+    expect(read('Oops', cause)).toMatchObject({ name: 'UnexpectedError', message });
+  });
+
+  it('is bounded', () => {
+    expect(parseErrorCause({ Error: 'Oops', Cause: 'x'.repeat(100_000) }).message.length).toBeLessThan(2_100);
+  });
+});
+
+describe('the error a task ends with', () => {
+  async function failure(error: unknown, signal?: AbortSignal): Promise<Error> {
+    const handler = handle(async () => {
+      throw error;
+    });
+    const context = { runtime: {} as never, ...(signal && { signal }) };
+    return handler({}, context).then(
+      () => {
+        throw new TypeError('it did not fail');
+      },
+      (thrown: unknown) => thrown as Error,
+    );
+  }
+  const read = (error: Error) =>
+    parseErrorCause({ Error: error.name, Cause: JSON.stringify({ errorMessage: error.message }) });
+
+  it('survives the workflow whole', async () => {
+    const problems = [{ path: '$.x', found: '1', allowed: 'nothing' }];
+    const error = await failure(new FactoryError('InvalidInput', 'no', { hint: 'yes', problems }));
+    expect(error.name).toBe('InvalidInput');
+    expect(read(error)).toEqual({ name: 'InvalidInput', message: 'no', hint: 'yes', problems });
+  });
+
+  it('is a bug of ours when it is no FactoryError', async () => {
+    expect(read(await failure(new TypeError('x is undefined')))).toMatchObject({
+      name: 'UnexpectedError',
+      message: 'TypeError: x is undefined',
+    });
+  });
+
+  it('is Interrupted after an interruption, whatever broke because of it', async () => {
+    expect((await failure(new Error('socket closed'), AbortSignal.abort())).name).toBe('Interrupted');
+  });
+
+  it('fits into the cause of Step Functions, with Lambda repeating it in the trace', async () => {
+    const problem: Problem = { path: '$["unknown"]', found: '"x"', allowed: 'one of "a", "b", "c"' };
+    const error = await failure(
+      new FactoryError('InvalidInput', 'long '.repeat(10_000), {
+        hint: 'yes',
+        problems: Array.from({ length: 5_000 }, (): Problem => problem),
+      }),
+    );
+    const cause = JSON.stringify({
+      errorType: error.name,
+      errorMessage: error.message,
+      trace: (error.stack ?? '').split('\n'),
+    });
+    expect(cause.length).toBeLessThan(32_768);
+    expect(read(error).problems?.length).toBeGreaterThan(20);
+    expect(read(error).message).toMatch(/; \d+ of them are not shown$/);
+  });
+});
