@@ -1,13 +1,37 @@
 import { type ErrorDocument, type ErrorName, errorNames, FactoryError } from './errors.ts';
 
+/**
+ * Step Functions refuses causes above 32,768 characters; Lambda's holds the message twice (again in its trace), each
+ * time with its quotes escaped.
+ */
+const taskMessageLimit = 4_000;
+const problemsLimit = 8_000;
+
+/** The error that the workflow sees: matched by name, its message the whole document as JSON. */
+export class TaskError extends Error {
+  constructor(error: FactoryError) {
+    super(JSON.stringify(bounded(error.toJSON())), { cause: error });
+    this.name = error.name;
+  }
+}
+
+function bounded({ message, problems, ...document }: ErrorDocument): ErrorDocument {
+  const text = message.length > taskMessageLimit ? `${message.slice(0, taskMessageLimit)}…` : message;
+  if (!problems) return { ...document, message: text };
+  let room = problemsLimit;
+  const shown = problems.filter((problem) => (room -= JSON.stringify(problem).length) >= 0);
+  const more = problems.length - shown.length;
+  return { ...document, message: more > 0 ? `${text}; ${more} of them are not shown` : text, problems: shown };
+}
+
 /** What a Catch puts into the state: the error's name, and for a Lambda its outcome as JSON. */
 export interface WorkflowError {
   Error: string;
   Cause?: string;
 }
 
-/** Messages are bounded where they are made; this is for whatever else a crashed function may say. */
-const messageLimit = 2_000;
+/** Characters of what a crashed function may say. */
+const serviceMessageLimit = 2_000;
 
 /**
  * The error behind a Catch. Tasks of ours fail with a whole error document as their message; a function that was killed,
@@ -24,7 +48,7 @@ export function parseErrorCause({ Error: name, Cause: cause = '' }: WorkflowErro
   ) {
     return document as unknown as ErrorDocument;
   }
-  const said = `${name}: ${message || 'no reason given'}`.slice(0, messageLimit);
+  const said = `${name}: ${message || 'no reason given'}`.slice(0, serviceMessageLimit);
   const ours = errorNames.find((known) => known === name);
   const { name: kind, what, hint } = ours ? ofOurs(ours) : (kinds.find(({ is }) => is(name, message)) ?? unforeseen);
   return new FactoryError(kind, what === '' ? said : `${what}: ${said}`, { hint }).toJSON();

@@ -71,7 +71,7 @@ const mayImport: Record<string, RegExp> = {
     /^functions\/(?:overrides|runtime|state|settings|harness|oci|text)\/|^functions\/(?:errors|task)\.ts$/,
   'functions/images': /^functions\/(?:images|overrides|runtime|state|oci|async)\/|^functions\/errors/,
   'functions/lambda':
-    /^functions\/(?:lambda|aws|runtime|state|settings|http|oci|text)\/|^functions\/(?:errors|task)\.ts$/,
+    /^functions\/(?:lambda|aws|runtime|state|settings|http|oci|text)\/|^functions\/(?:errors|task|workflow-error)\.ts$/,
   'functions/webhook': /^functions\/(?:webhook|aws|state|settings|text)\/|^functions\/errors/,
   // A fake that shared code with its client would share its mistakes.
   'infra/local/embedded/harness-api': /^infra\/local\/embedded\/harness-api\//,

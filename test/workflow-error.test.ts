@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { FactoryError, type Problem } from '../functions/errors.ts';
 import { parseErrorCause } from '../functions/workflow-error.ts';
-import { handle } from '../functions/task.ts';
+import { handle } from '../functions/lambda/handle.ts';
 
 const document = { name: 'ImagesFailed', message: '1 of 5', hint: 'look' };
 

@@ -1,4 +1,4 @@
-import { handle } from '../task.ts';
+import { handle } from '../lambda/handle.ts';
 import { copy } from './copy.ts';
 
 export const handler = handle(copy);

@@ -3,8 +3,15 @@ import type { FactoryError } from '../errors.ts';
 import { redacted } from '../http/redact.ts';
 import type { Report } from '../state/documents.ts';
 import type { ProgressEvent } from '../runtime/runtime.ts';
-import type { CallLog, TaskContext } from '../task.ts';
+import type { TaskContext } from '../task.ts';
 import { printable } from '../text/printable.ts';
+
+/** Who writes down how the calls of tasks go. */
+export interface CallLog {
+  started(event: unknown, context: TaskContext): void;
+  finished(result: unknown): void;
+  failed(error: FactoryError): void;
+}
 
 /** Characters of a value in a log line. */
 const valueLimit = 100_000;

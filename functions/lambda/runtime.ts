@@ -1,4 +1,4 @@
-import { log } from './log.ts';
+import { type CallLog, log } from './log.ts';
 import { FactoryError } from '../errors.ts';
 import { anonymous, type CredentialProvider, inOrder, type Login } from '../oci/registry/auth/credentials.ts';
 import { dockerConfigCredentials } from '../oci/registry/auth/docker-config.ts';
@@ -9,7 +9,16 @@ import { S3ObjectStore } from '../aws/s3-object-store.ts';
 import { readSecret } from '../aws/secrets.ts';
 import { Patience } from '../runtime/patience.ts';
 import { stateMachine } from '../runtime/place.ts';
-import type { Host, LambdaParts } from '../task.ts';
+
+/** Where a task runs. */
+export interface Host {
+  /** Absent where progress is watched. */
+  log?: CallLog;
+  startRuntime(): Promise<Runtime>;
+}
+
+/** What only one task needs on Lambda, so that the bundles of the others go without it. */
+export type LambdaParts = () => Promise<Partial<RuntimeParts>>;
 
 let runtime: Runtime | undefined;
 

@@ -1,4 +1,4 @@
-import { handle } from '../task.ts';
+import { handle } from '../lambda/handle.ts';
 import { plan } from './plan.ts';
 
 export const handler = handle(plan, async () =>

@@ -1,4 +1,4 @@
-import { handle } from '../task.ts';
+import { handle } from '../lambda/handle.ts';
 import { prune } from './prune.ts';
 
 export const handler = handle(prune);

@@ -1,4 +1,4 @@
-import { handle } from '../task.ts';
+import { handle } from '../lambda/handle.ts';
 import { report } from './report.ts';
 
 export const handler = handle(report, async () =>

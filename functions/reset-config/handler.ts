@@ -1,4 +1,4 @@
-import { handle } from '../task.ts';
+import { handle } from '../lambda/handle.ts';
 import { resetConfig } from './reset-config.ts';
 
 export const handler = handle(resetConfig);

@@ -1,4 +1,4 @@
-import { handle } from '../task.ts';
+import { handle } from '../lambda/handle.ts';
 import { scan } from './scan.ts';
 
 export const handler = handle(scan);

@@ -1,4 +1,4 @@
-import { handle } from '../task.ts';
+import { handle } from '../lambda/handle.ts';
 import { snapshot } from './snapshot.ts';
 
 export const handler = handle(snapshot);

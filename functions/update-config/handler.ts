@@ -1,4 +1,4 @@
-import { handle } from '../task.ts';
+import { handle } from '../lambda/handle.ts';
 import { updateConfig } from './update-config.ts';
 
 export const handler = handle(updateConfig);

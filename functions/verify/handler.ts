@@ -1,4 +1,4 @@
-import { handle } from '../task.ts';
+import { handle } from '../lambda/handle.ts';
 import { verify } from './verify.ts';
 
 export const handler = handle(verify);

@@ -3,7 +3,7 @@ import { FactoryError } from '../../functions/errors.ts';
 import { notificationOf } from '../../functions/report/notification.ts';
 import type { Report } from '../../functions/state/documents.ts';
 import type { Runtime } from '../../functions/runtime/runtime.ts';
-import { handle } from '../../functions/task.ts';
+import { handle } from '../../functions/lambda/handle.ts';
 import { runStatus } from '../../functions/webhook/run-status.ts';
 import { type Factory, startFactory } from './factory.ts';
 
