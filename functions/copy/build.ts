@@ -3,7 +3,7 @@ import { FactoryError } from '../errors.ts';
 import { Paused } from '../oci/copy/deadline.ts';
 import { isDigest } from '../oci/spec/digest.ts';
 import { resolveTag } from '../oci/registry/manifests.ts';
-import { parseImageName, type Reference } from '../oci/spec/reference.ts';
+import { parseReference } from '../oci/spec/reference.ts';
 import { recordBuilt } from '../state/built-images.ts';
 import type { CopyResult, Plan, PlannedImage } from '../state/documents.ts';
 import { repositoryOf } from '../images/images.ts';
@@ -63,7 +63,7 @@ async function bring(
   signal?: AbortSignal,
 ): Promise<CopyResult | undefined> {
   const { image, source, sourceDigest, target } = planned;
-  const reference = parseImageName(target) as Reference;
+  const reference = parseReference(target);
   const { tag } = reference;
   if (tag === undefined || sourceDigest === undefined)
     throw failed(planned, 'cannot make an image of a digest that is given');

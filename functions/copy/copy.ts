@@ -6,7 +6,7 @@ import { Paused } from '../oci/copy/deadline.ts';
 import type { Digest } from '../oci/spec/digest.ts';
 import { getManifest, type Repository, resolveTag } from '../oci/registry/manifests.ts';
 import { profileOf } from '../oci/registry/profile.ts';
-import { parseImageName, type Reference } from '../oci/spec/reference.ts';
+import { parseReference, type Reference } from '../oci/spec/reference.ts';
 import type { Registry } from '../oci/registry/registry.ts';
 import { manifestReader, readImage, repositoryOf } from '../images/images.ts';
 import { renewLock } from '../state/lock.ts';
@@ -110,7 +110,7 @@ async function attempt(
     const left = sourcesOf(planned, state);
     // A pause that one of several sources asks for is no reason to wait.
     const names = left.length > 1 ? [planned.target] : [...left, planned.target];
-    const registries = names.map((name) => repositoryOf(parseImageName(name) as Reference, runtime).registry);
+    const registries = names.map((name) => repositoryOf(parseReference(name), runtime).registry);
     try {
       return await deadline.during(registries, signal, work);
     } catch (error) {
@@ -138,7 +138,7 @@ async function copyFromAny(plan: Plan, planned: PlannedImage, state: CopyState, 
   let first: unknown;
   const names = sourcesOf(planned, state);
   for (const [index, name] of names.entries()) {
-    const reference = parseImageName(name) as Reference;
+    const reference = parseReference(name);
     if (first !== undefined) state.source = name;
     try {
       const result = await copyPlanned(plan, planned, repositoryOf(reference, runtime), state, run);
@@ -164,7 +164,7 @@ async function copyPlanned(
   state: CopyState,
   { runtime, signal, deadline }: TaskRun,
 ): Promise<CopyResult> {
-  const target = parseImageName(planned.target) as Reference;
+  const target = parseReference(planned.target);
   const destination = repositoryOf(target, runtime);
   const digest = planned.digest as Digest;
   const root = await runtime.manifests.through(digest, () => getManifest(source, digest, signal));

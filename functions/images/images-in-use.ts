@@ -7,7 +7,7 @@ import { getManifest, type Repository, resolveTag } from '../oci/registry/manife
 import {
   formatReference,
   isInside,
-  parseImageName,
+  parseReference,
   type Reference,
   type RegistryLocation,
   relocate,
@@ -49,9 +49,9 @@ async function imagesOf({ images }: Omit<Plan, 'unused'>, documents: RunDocument
     images.map(async ({ target, digest, source }, index) => {
       const built = (await documents.copyResult(index).find())?.digest;
       return {
-        reference: parseImageName(target) as Reference,
+        reference: parseReference(target),
         digest: built ?? digest,
-        source: source === undefined ? undefined : (parseImageName(source) as Reference),
+        source: source === undefined ? undefined : parseReference(source),
       };
     }),
   );

@@ -7,6 +7,7 @@ import {
   formatReference,
   type ImageName,
   parseImageName,
+  parseReference,
   type Reference,
   type RegistryLocation,
   tagOrDigest,
@@ -104,7 +105,7 @@ export async function planRepairs(
   async function look(image: Found, missing: readonly Piece[], lookup: AbortSignal): Promise<void> {
     const { target, digest } = image.planned;
     if (digest === undefined) return;
-    const { registry } = parseImageName(target) as Reference;
+    const { registry } = parseReference(target);
     const root = { repository: { registry: runtime.registry(registry), name: image.repository }, digest };
     const lacks = async () => [...missing, ...(await wholeness.missing(root, lookup))];
     const pieces = await lacks();
@@ -129,7 +130,7 @@ async function findHeld(
   runtime: Runtime,
   signal: AbortSignal,
 ): Promise<{ image: Found; missing: readonly Piece[] }> {
-  const target = parseImageName(reference) as Reference;
+  const target = parseReference(reference);
   const served = await resolveTag(repositoryOf(target, runtime), tagOrDigest(target), signal);
   const digest = served ?? target.digest ?? own(inventory, reference);
   const name: ImageName = {

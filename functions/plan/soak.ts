@@ -1,6 +1,6 @@
 import { inParallel } from '../async/in-parallel.ts';
 import { resolveTag } from '../oci/registry/manifests.ts';
-import { formatReference, parseImageName, type Reference } from '../oci/spec/reference.ts';
+import { formatReference, parseReference } from '../oci/spec/reference.ts';
 import type { ReferrersPolicy } from '../oci/registry/referrers.ts';
 import type { PlannedImage } from '../state/documents.ts';
 import { repositoryOf } from '../images/images.ts';
@@ -53,7 +53,7 @@ export async function holdTags(
   const moving = images.filter(({ image, status, present }) => soaking.has(image) && status === 'copy' && !present);
   await inParallel(moving, lookupsInFlight, signal, async (planned, lookup) => {
     const { digest } = planned;
-    const { tag, ...reference } = parseImageName(planned.target) as Reference;
+    const { tag, ...reference } = parseReference(planned.target);
     const repository = repositoryOf({ ...reference, tag }, runtime);
     if (digest === undefined || tag === undefined) return;
     if ((await resolveTag(repository, tag, lookup)) === undefined) return;

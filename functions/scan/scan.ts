@@ -5,7 +5,7 @@ import type { Digest } from '../oci/spec/digest.ts';
 import type { ScanAnswer } from '../oci/registry/image-scans.ts';
 import { inParallel } from '../async/in-parallel.ts';
 import { getManifest } from '../oci/registry/manifests.ts';
-import { parseImageName, type Reference } from '../oci/spec/reference.ts';
+import { parseReference } from '../oci/spec/reference.ts';
 import { RegistryFailure } from '../oci/registry/registry-failure.ts';
 import type { Plan, ScanResult, Scans } from '../state/documents.ts';
 import { repositoryOf } from '../images/images.ts';
@@ -121,7 +121,7 @@ async function answersFor(
   runtime: Runtime,
   signal: AbortSignal,
 ): Promise<Map<Digest, ScanAnswer>> {
-  const reference = parseImageName(target) as Reference;
+  const reference = parseReference(target);
   const scans = runtime.scans(reference.registry);
   if (!scans) throw new RangeError(`${reference.registry} does not scan`);
   const repository = repositoryOf(reference, runtime);

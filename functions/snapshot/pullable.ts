@@ -2,7 +2,7 @@ import { FactoryError } from '../errors.ts';
 import type { Digest } from '../oci/spec/digest.ts';
 import { inParallel } from '../async/in-parallel.ts';
 import { resolveTag } from '../oci/registry/manifests.ts';
-import { parseImageName, type Reference, tagOrDigest } from '../oci/spec/reference.ts';
+import { parseReference, tagOrDigest } from '../oci/spec/reference.ts';
 import type { FieldChange, Plan } from '../state/documents.ts';
 import { repositoryOf } from '../images/images.ts';
 import { type Look, noteLooks } from '../state/looks.ts';
@@ -76,7 +76,7 @@ async function faultsOf(
   runtime: Runtime,
   signal: AbortSignal,
 ): Promise<string[]> {
-  const reference = parseImageName(name) as Reference;
+  const reference = parseReference(name);
   const repository = repositoryOf(reference, runtime);
   const resolved = resolveTag(repository, tagOrDigest(reference), signal);
   // Where a digest was planned, what is below it is looked up in the same round trip.

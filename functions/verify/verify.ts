@@ -1,7 +1,7 @@
 import { type ErrorName, FactoryError } from '../errors.ts';
 import { resolveImage } from '../harness/image-resolution.ts';
 import { inParallel } from '../async/in-parallel.ts';
-import { parseImageName, type Reference, tagOrDigest } from '../oci/spec/reference.ts';
+import { parseReference, tagOrDigest } from '../oci/spec/reference.ts';
 import { resolveTag } from '../oci/registry/manifests.ts';
 import { repositoryOf } from '../images/images.ts';
 import { type ImageConnector, readImageConnector } from '../overrides/image-connector.ts';
@@ -137,7 +137,7 @@ async function incompleteImages(plan: Plan, runtime: Runtime, signal?: AbortSign
   const incomplete: IncompleteImage[] = [];
   await inParallel([...references], imagesInFlight, signal, async (reference, lookup) => {
     const image = planned.get(reference);
-    const name = parseImageName(reference) as Reference;
+    const name = parseReference(reference);
     const repository = repositoryOf(name, runtime);
     const digest = image && isThere(image) ? image.digest : await resolveTag(repository, tagOrDigest(name), lookup);
     if (digest === undefined) {
@@ -188,7 +188,7 @@ async function missingTargets(
 ): Promise<string[]> {
   const differences: string[] = [];
   await inParallel([...expected], imagesInFlight, signal, async ([target, digest], lookup) => {
-    const reference = parseImageName(target) as Reference;
+    const reference = parseReference(target);
     const served = await resolveTag(repositoryOf(reference, runtime), tagOrDigest(reference), lookup);
     if (served === undefined) differences.push(`${target} is not at the registry`);
     else if (served !== (digest ?? served)) differences.push(`${target} is ${served} at the registry, not ${digest}`);

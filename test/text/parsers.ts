@@ -12,6 +12,7 @@ import {
   isRepositoryName,
   isTag,
   parseImageName,
+  parseReference,
   parseRegistryLocation,
 } from '../../functions/oci/spec/reference.ts';
 import { parseEcrHost } from '../../functions/aws/ecr.ts';
@@ -79,6 +80,7 @@ const settings = { includeWindowsRootless: false, includeFields: [], excludeFiel
 /** Everything that reads text which others may have written. */
 export const parsers: Readonly<Record<string, (text: string) => unknown>> = {
   parseImageName,
+  parseReference,
   parseRegistryLocation,
   isTag,
   isRepositoryName,

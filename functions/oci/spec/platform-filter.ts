@@ -1,5 +1,4 @@
 import { FactoryError } from '../../errors.ts';
-import type { Digest } from './digest.ts';
 import { type Descriptor, type Manifest, parseManifest } from './manifest.ts';
 import { isIndexType } from './media-type.ts';
 import { formatPlatform, type Platform, platformMatches } from './platform.ts';
@@ -18,11 +17,11 @@ export function filterPlatforms(manifest: Manifest, wanted: readonly Platform[])
   if (!isIndexType(manifest.mediaType) || wanted.length === 0) return manifest;
   const isWanted = ({ platform }: Descriptor) =>
     platform !== undefined && wanted.some((w) => platformMatches(w, platform));
-  const images = new Set(manifest.manifests.filter(isWanted).map(({ digest }) => digest));
+  const images = new Set<string | undefined>(manifest.manifests.filter(isWanted).map(({ digest }) => digest));
   const keeps = ({ digest, mediaType, platform, annotations }: Descriptor) =>
     images.has(digest) ||
     (platform === undefined && isIndexType(mediaType)) ||
-    images.has(annotations?.[attestationSubject] as Digest);
+    images.has(annotations?.[attestationSubject]);
   const kept = manifest.manifests.map(keeps);
   if (!kept.includes(true)) {
     // buildx gives attestations the platform unknown/unknown.

@@ -64,6 +64,17 @@ export function parseImageName(text: string): ImageName {
   return { registry, repository, tag, digest };
 }
 
+/**
+ * Parses `host[:port]/path[:tag][@digest]`: the name of an image at a registry.
+ *
+ * @throws {ReferenceSyntaxError} Also for a name without a registry.
+ */
+export function parseReference(text: string): Reference {
+  const { registry, ...name } = parseImageName(text);
+  if (registry === undefined) throw new ReferenceSyntaxError(`"${text}" names no registry (host[:port]/path)`);
+  return { registry, ...name };
+}
+
 /** Parses `host[:port][/prefix]`. Throws `ReferenceSyntaxError`. */
 export function parseRegistryLocation(text: string): RegistryLocation {
   refuseOddText(text);

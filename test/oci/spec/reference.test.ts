@@ -10,6 +10,7 @@ import {
   isRepositoryName,
   isTag,
   parseImageName,
+  parseReference,
   parseRegistryLocation,
   ReferenceSyntaxError,
   relocate,
@@ -138,6 +139,28 @@ describe('an image name', () => {
     expect(tagOrDigest(parseImageName(`a:1@${sha256}`))).toBe(sha256);
     expect(tagOrDigest(parseImageName('a:1'))).toBe('1');
     expect(tagOrDigest(parseImageName('a'))).toBe('latest');
+  });
+});
+
+describe('a reference', () => {
+  it.each(['r.io/a', 'localhost/a/b:1', 'host:5000/a:1', `r.io/a:1@${sha256}`])(
+    'parses %s like an image name',
+    (text) => {
+      expect(parseReference(text)).toEqual(parseImageName(text));
+    },
+  );
+
+  it.each(['alpine', 'harness/ci-addon:1', `mirror/harness/a@${sha256}`])(
+    'refuses %s, which names no registry',
+    (text) => {
+      expect(() => parseReference(text)).toThrow(
+        new ReferenceSyntaxError(`"${text}" names no registry (host[:port]/path)`),
+      );
+    },
+  );
+
+  it('refuses what is no image name', () => {
+    expect(() => parseReference('r.io/A')).toThrow('path component');
   });
 });
 
