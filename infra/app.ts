@@ -39,7 +39,7 @@ if (problems.length === 0) {
   app.synth();
 } else {
   const count = `${problems.length} problem${problems.length === 1 ? '' : 's'}`;
-  const heading = `InvalidConfiguration: the settings of the deployment have ${count}. The README lists them all.`;
+  const heading = `InvalidConfiguration: the settings of the deployment have ${count}. docs/reference.md lists them all.`;
   console.error([heading, ...describeProblems(problems)].join('\n'));
   process.exitCode = 2;
 }

@@ -290,7 +290,7 @@ export function parseConfiguration(environment: Environment): Configuration {
       'InvalidConfiguration',
       `the configuration has ${problems.length} problem${problems.length === 1 ? '' : 's'}`,
       {
-        hint: 'Correct the environment variables; the README lists them all.',
+        hint: 'Correct the environment variables; docs/reference.md lists them all.',
         problems,
       },
     );

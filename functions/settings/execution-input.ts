@@ -162,7 +162,7 @@ export function parseExecutionInput(input: unknown, configuration: Configuration
     : [...problemsOf(parsed.error, input), ...impossibleDespite(parsed.error, input, configuration)];
   if (!parsed.success || problems.length > 0) {
     throw new FactoryError('InvalidInput', `the execution input has ${count(problems.length, 'problem')}`, {
-      hint: 'Correct the input; the README lists every key with its values.',
+      hint: 'Correct the input; docs/reference.md lists every key with its values.',
       problems,
     });
   }

@@ -51,7 +51,7 @@ export async function main(argv: readonly string[], environment: Environment): P
     .exitOverride()
     .addHelpText(
       'after',
-      '\nSettings come from environment variables (HARNESS_API_KEY, REGISTRY_NAME, …): see the README.',
+      '\nSettings come from environment variables (HARNESS_API_KEY, REGISTRY_NAME, …): see docs/reference.md.',
     );
   for (const [action, description] of Object.entries(commands)) {
     withRunOptions(program.command(action).description(description)).action(async (options: Options) => {

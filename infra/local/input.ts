@@ -22,7 +22,7 @@ export async function readInput(
   if (typeof input !== 'object' || input === null || Array.isArray(input)) {
     throw invalid(
       `${nameOf(source)} is not a JSON object`,
-      'Write the execution input as {"registry": "…"}; the README lists the keys.',
+      'Write the execution input as {"registry": "…"}; docs/reference.md lists the keys.',
     );
   }
   const asked = (input as Record<string, unknown>)['action'];

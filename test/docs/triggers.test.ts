@@ -36,16 +36,16 @@ describe('the page of triggers', () => {
 });
 
 describe('the README', () => {
-  const [, onAws = ''] = /\n\*\*On AWS\.\*\*([\s\S]+?)\n## /.exec(readme) ?? [];
+  const [, onAws = ''] = /\n## Deploy to AWS\n([\s\S]+?)\n## /.exec(readme) ?? [];
 
   it('shows inputs to paste into the console, which a run takes', () => {
     const pasted = [...onAws.matchAll(/^\| `(\{.*?\})`/gm)].map(([, input = '']) => JSON.parse(input) as object);
-    expect(pasted.map(actionOf)).toEqual(['sync', 'plan', 'sync', 'reset']);
+    expect(new Set(pasted.map(actionOf))).toEqual(new Set(actions));
     expect(pasted).toContainEqual({});
   });
 
   it('leads to the page of triggers', () => {
-    expect(onAws).toContain('](docs/triggers.md)');
+    expect(readme).toContain('](docs/triggers.md)');
   });
 });
 

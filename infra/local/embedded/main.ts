@@ -49,7 +49,7 @@ try {
   say(
     failed
       ? 'Something failed: see above.'
-      : 'All four succeeded. To run it against your own account and registry, see "Your own account" in the README.',
+      : 'All four succeeded. To run it against your own account and registry, see "Use it" in the README.',
   );
 } finally {
   progress.stop();

@@ -1,0 +1,227 @@
+import type { InputKey } from '../../../functions/settings/execution-input.ts';
+
+/** The text beside an input key. Values and defaults come from the schema. */
+export interface KeyMeaning {
+  meaning: string;
+  /** The variable that holds the default. */
+  variable?: string;
+  /** Path of the default in the settings of a run, where it is not the key in camel case. */
+  setting?: string;
+}
+
+/** The text beside a variable. Values and defaults come from the schema. */
+export interface VariableMeaning {
+  meaning: string;
+  /** The default in words, where it is not a constant of the schema. */
+  default?: string;
+}
+
+/** Every input key, by topic. The type checker demands that none is left out. */
+export const keyTopics = {
+  'The job': ['action', 'restore_run', 'modify_default', 'on_partial_failure', 'reset_scope', 'allow_unmatched'],
+  'What is copied': [
+    'infrastructure_type',
+    'modules',
+    'include_fields',
+    'exclude_fields',
+    'include_windows_rootless',
+    'pins',
+    'extra_images',
+    'platforms',
+    'referrers',
+  ],
+  'Where from, where to, and how': [
+    'registry',
+    'source_registry',
+    'max_concurrency',
+    'recheck_days',
+    'prune',
+    'keep_versions',
+  ],
+  'When an image is used': ['soak_days', 'wait_for_scan', 'scan_fail_on', 'scan_allow', 'scan_deadline_minutes'],
+} as const satisfies Record<string, readonly InputKey[]>;
+
+export const keyMeanings: Record<InputKey, KeyMeaning> = {
+  action: {
+    meaning:
+      '`sync` copies what is missing, switches Harness and verifies. `plan` reports what `sync` would do and writes nothing. `verify` checks that Harness uses the copies and that they are complete. `reset` removes the overrides. `restore` writes the overrides back as they were before `restore_run`.',
+  },
+  restore_run: {
+    meaning: 'With `restore`: the run to undo. Its snapshot is written back.',
+  },
+  modify_default: {
+    variable: 'MODIFY_DEFAULT',
+    meaning: 'Switch Harness after copying. `false` copies only.',
+  },
+  on_partial_failure: {
+    meaning:
+      'When an image fails: `abort` switches nothing. `update-succeeded` switches the fields whose images succeeded.',
+  },
+  reset_scope: {
+    meaning: 'With `reset`: `ours` removes the overrides that point at `registry`, `all` removes every override.',
+  },
+  allow_unmatched: {
+    meaning:
+      'Report a pin, glob, platform or `images` of `scan_allow` that matches nothing as a warning. By default it ends the run before anything is written, because it would protect nothing. Use it for one input shared by several accounts.',
+  },
+  infrastructure_type: {
+    setting: 'infrastructureTypes',
+    meaning: 'The infrastructure whose images are copied and switched: one, or a list of both.',
+  },
+  modules: {
+    meaning: 'A list of the Harness modules to serve. `VM` exists for `ci` only.',
+  },
+  include_fields: {
+    meaning:
+      'Only fields whose name or image matches, such as `"buildAndPush*"` or `"plugins/*"`. Globs have `*`, `**`, `?`, `[a-z]` and `{a,b}`.',
+  },
+  exclude_fields: {
+    meaning: 'No field whose name or image matches. Globs as in `include_fields`.',
+  },
+  include_windows_rootless: {
+    meaning: 'Also copy the rootless Windows images, and `drone-git` without the suffix.',
+  },
+  pins: {
+    meaning:
+      'Versions to hold, such as `{"harness/ci-addon": "1.18.22"}`. Their `-rootless` variants follow. A pin also holds an extra image that names no version.',
+  },
+  extra_images: {
+    meaning: 'Images to copy beside those of the fields. No field is set to them.',
+  },
+  platforms: {
+    meaning: 'Platforms to keep. Without it, all. Leaving platforms out changes the digest of an index.',
+  },
+  referrers: {
+    meaning:
+      'Signatures, SBOMs and attestations to copy with each image. One that cannot be copied is a warning and does not stop the switch.',
+  },
+  registry: {
+    variable: 'REGISTRY_NAME',
+    meaning: 'The registry that gets the copies. `https://` in front is accepted. A host of one word needs its port.',
+  },
+  source_registry: {
+    variable: 'SOURCE_REGISTRY',
+    meaning:
+      'Registries to copy from: one, or a list tried in order. When one refuses or fails, the next that has the same digest is used.',
+  },
+  max_concurrency: {
+    variable: 'MAX_CONCURRENCY',
+    meaning: "Images copied at once. On AWS, each takes one of the account's concurrent Lambda executions.",
+  },
+  recheck_days: {
+    meaning:
+      'With `sync` and `plan`: days after which everything below an existing image is looked up again. `0`: in every run. What a cleanup removed is copied again under the same digests, and the image is reported as `repaired`.',
+  },
+  prune: {
+    meaning:
+      'With `sync`: remove overrides of fields that Harness dropped, and copies that neither Harness nor the last runs use. What a used image or a tag of yours refers to is kept. Do not use it for a prefix that a factory with another state shares.',
+  },
+  keep_versions: {
+    meaning: 'With `prune`: versions of each image to keep.',
+  },
+  soak_days: {
+    meaning:
+      'Copy at once, but switch only when an image was first seen this many days ago. A floating tag that moved counts as a new image. Choose fewer days than Harness has between releases.',
+  },
+  wait_for_scan: {
+    meaning:
+      'Switch only to images that passed their [scan](ecr.md#scans). Needs a registry at ECR, or `GATHER_SCAN_TEMPLATE`.',
+  },
+  scan_fail_on: {
+    setting: 'scan.failOn',
+    meaning: 'The lowest severity that fails an image.',
+  },
+  scan_allow: {
+    setting: 'scan.allow',
+    meaning:
+      'Findings to accept up to a day: `[{"id": "CVE-2025-12345", "until": "2026-01-31", "reason": "…", "images": ["plugins/*"]}]`. `reason` and `images` are optional.',
+  },
+  scan_deadline_minutes: {
+    setting: 'scan.deadlineMinutes',
+    meaning: 'Minutes to wait for scans. An image that is not scanned by then has failed.',
+  },
+};
+
+/** Every variable that the schema reads, by topic. A test demands that none is left out. */
+export const variableTopics: Record<string, Record<string, VariableMeaning>> = {
+  Harness: {
+    HARNESS_API_KEY: { meaning: 'The API key, for runs outside AWS.' },
+    HARNESS_API_KEY_SECRET: {
+      default: '`harness-ci-image-factory/api-key` on AWS',
+      meaning: 'Secret of Secrets Manager that holds the API key.',
+    },
+    HARNESS_URL: { meaning: 'Address of Harness, with or without `/gateway`.' },
+    HARNESS_ACCOUNT_ID: { default: 'from the key', meaning: 'The Harness account.' },
+    CONTAINER_REGISTRY_CONNECTOR: {
+      default: '`account.harnessImage`',
+      meaning: 'Connector through which Harness pulls its images. It is checked before anything is copied.',
+    },
+    ORG_ID: { meaning: 'Organization of that connector, and of the pipeline of a callback.' },
+    PROJECT_ID: { meaning: 'Project of that connector, and of the pipeline of a callback.' },
+    CALLBACK_URL_SECRET: {
+      meaning: 'Secret with the Harness trigger or pipeline to [call when a run ends](triggers.md#the-callback).',
+    },
+  },
+  Registries: {
+    REGISTRY_NAME: { default: "on AWS: the account's ECR registry", meaning: 'Default of `registry`.' },
+    SOURCE_REGISTRY: { meaning: 'Default of `source_registry`.' },
+    REGISTRY_CREDENTIALS_SECRET: {
+      meaning: 'On AWS: secret with a Docker `config.json`. ECR needs none.',
+    },
+    INSECURE_REGISTRIES: { meaning: 'Registries without TLS. Loopback addresses need no entry.' },
+    TRUSTED_TOKEN_HOSTS: {
+      meaning: "Token services on another host or port that may receive a registry's credentials.",
+    },
+    TRUSTED_PRIVATE_HOSTS: {
+      meaning: 'Hosts in your network to which a registry outside it may redirect. Entries as in `NO_PROXY`.',
+    },
+    REGISTRY_CERTS: {
+      meaning: "Folder laid out as Docker's `certs.d`: `<host[:port]>/ca.crt`, `client.cert`, `client.key`.",
+    },
+  },
+  'Defaults of inputs': {
+    MODIFY_DEFAULT: { meaning: 'Default of `modify_default`.' },
+    MAX_CONCURRENCY: { meaning: 'Default of `max_concurrency`.' },
+  },
+  'Deployment on AWS': {
+    SCHEDULE: { meaning: 'When runs start, in the [cron of EventBridge](triggers.md#the-schedule). `off`: never.' },
+    SCHEDULE_TIME_ZONE: { meaning: 'Time zone of `SCHEDULE`.' },
+    WEBHOOK: { meaning: '`on`: a public address at which pipelines [start runs](triggers.md#the-webhook).' },
+    WEBHOOK_TOKEN_SECRET: { default: 'a new secret', meaning: 'Secret with the tokens of the webhook.' },
+    WEBHOOK_ALLOW: {
+      meaning:
+        'Input keys that the webhook accepts beyond [what the deployment trusts](triggers.md#what-a-token-can-do).',
+    },
+    GATHER_SCAN_TEMPLATE: { meaning: '[Template](templates.md) that judges images, in place of the scans of ECR.' },
+    BUILD_PUSH_TEMPLATE: { meaning: '[Template](templates.md) that builds and pushes images, in place of the copy.' },
+  },
+  ECR: {
+    ECR_ROLE_ARN: { meaning: "Role to assume for an ECR registry of the role's account: [ECR](ecr.md)." },
+    ECR_CREATE_REPOSITORIES: {
+      meaning: '`off`: repositories are created by ECR on push, or by you.',
+    },
+    ECR_TAG_MUTABILITY: { meaning: 'Tag mutability of [repositories that the factory creates](ecr.md#repositories).' },
+    ECR_TAG_MUTABILITY_EXCLUDE: { meaning: 'Tags that `ECR_TAG_MUTABILITY` leaves out.' },
+    ECR_KMS_KEY: { default: "ECR's own key", meaning: 'Key that encrypts repositories that the factory creates.' },
+    ECR_KEEP_VERSIONS: { default: 'no rule', meaning: 'Tags of a repository beyond which ECR expires the oldest.' },
+    ECR_TAGS: { meaning: 'Tags of repositories that the factory creates.' },
+  },
+};
+
+/** Variables of Docker's that are read outside the schema, with their values. */
+export const dockerVariables: Record<string, VariableMeaning & { values: string }> = {
+  DOCKER_CONFIG: {
+    values: 'a folder',
+    default: '`~/.docker`',
+    meaning: "Outside AWS: the folder of Docker's `config.json`.",
+  },
+  DOCKER_AUTH_CONFIG: {
+    values: 'the text of a `config.json`',
+    meaning: 'Outside AWS: credentials as CI systems keep them. They are tried first.',
+  },
+  'HTTPS_PROXY`, `HTTP_PROXY': {
+    values: 'the URL of a proxy',
+    meaning: 'As Docker reads them, also in lower case. Never used for loopback addresses.',
+  },
+  NO_PROXY: { values: 'a comma-separated list of hosts', meaning: 'Hosts that are reached without a proxy.' },
+};
