@@ -10,23 +10,23 @@ import { repositoryOf } from '../images/images.ts';
 import type { TaskRun } from '../task.ts';
 import { ensureRepository } from './repository.ts';
 
-/** What BUILD_PUSH_TEMPLATE answers; see docs/templates.md. */
+/** The response of BUILD_PUSH_TEMPLATE; see docs/templates.md. */
 const answer = z.object({ digest: z.string().refine(isDigest, 'sha256:<64 hex>') });
 
-/** As long as a build may take. */
+/** Maximum duration of a build. */
 export const deadlineMs = 2 * 3_600_000;
 
 /**
- * How long a build that began so long ago is left alone until it is looked at again, in milliseconds: half of what it took
- * so far. Every look adds to the history of the execution, which is what limits the builds of a run (functions/plan/limits.ts).
+ * Returns the pause before the next look at a build that has run for `elapsedMs`, in milliseconds: half of that time.
+ * Every look adds to the history of the execution, which limits the builds of a run (functions/plan/limits.ts).
  */
 export function pauseMs(elapsedMs: number): number {
   return Math.min(900_000, Math.max(10_000, elapsedMs / 2));
 }
 
 /**
- * Has the customer's template bring an image, in the place of copying it, and looks at the registry whether it is there.
- * `Paused` while the template is at work. A failure is a result, as it is of a copy.
+ * Calls the customer's template to build and push an image instead of copying it, then checks that the registry has it.
+ * Returns `Paused` while the template is still running. A failure is a result, as it is for a copy.
  */
 export async function build(
   template: string,
@@ -49,7 +49,7 @@ export async function build(
     return new Paused(Date.now() + pauseMs(elapsedMs));
   } catch (error) {
     signal?.throwIfAborted();
-    // The call's time is up, not the build's.
+    // The time of this call is up, not that of the build.
     if (error instanceof Paused && elapsedMs <= deadlineMs) return error;
     return { status: 'failed', bytesTransferred: 0, bytesSkipped: 0, error: FactoryError.from(error).toJSON() };
   }

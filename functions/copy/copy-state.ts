@@ -4,23 +4,23 @@ import type { CopyTotals } from '../oci/copy/copy-image.ts';
 import type { Paused } from '../oci/copy/deadline.ts';
 import type { RegistryCounts } from '../state/documents.ts';
 
-/** What one call of an image's copy leaves to the next. */
+/** The state that one call of an image's copy hands to the next. */
 export interface CopyState {
-  /** Of its blobs: see `copyImageInSteps`. */
+  /** The blobs: see `copyImageInSteps`. */
   checkpoint?: Checkpoint;
   /** The source in use, when it is not the first. */
   source?: string;
   image: CopyTotals;
   referrers: CopyTotals;
-  /** Bytes that were done when the last call ended. */
+  /** Bytes done by the end of the last call. */
   done: number;
-  /** Calls in a row that brought nothing, and calls in all that ended before where they had begun. */
+  /** Consecutive calls without progress, and calls in total that ended with fewer bytes than they began with. */
   idleCalls: number;
   setbacks: number;
   registries: RegistryCounts[];
 }
 
-/** Calls that bring nothing, before that is believed to go on for ever. */
+/** Calls without progress after which the copy fails. */
 const mostIdleCalls = 5;
 
 export function newCopyState(): CopyState {
@@ -28,7 +28,7 @@ export function newCopyState(): CopyState {
   return { image: none(), referrers: none(), done: 0, idleCalls: 0, setbacks: 0, registries: [] };
 }
 
-/** What is in the store; a new state when that is none. The checkpoint is checked by whoever goes on from it. */
+/** Reads a stored state; returns a new one when it is invalid. `copyImageInSteps` checks the checkpoint itself. */
 export function readCopyState(stored: unknown): CopyState {
   const state = stored as CopyState | undefined;
   const whole =
@@ -41,7 +41,7 @@ export function readCopyState(stored: unknown): CopyState {
   return whole ? state : newCopyState();
 }
 
-/** Notes how far a call has come. Throws when too many have come no further. */
+/** Records the progress of a call. Throws after too many calls without progress. */
 export function noteCall(state: CopyState, image: string, { notBefore }: Paused): void {
   const done = [state.image, state.referrers].reduce((sum, t) => sum + t.bytesTransferred + t.bytesSkipped, 0);
   state.idleCalls = done > state.done ? 0 : state.idleCalls + 1;

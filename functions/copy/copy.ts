@@ -28,14 +28,14 @@ export interface CopyEvent {
 
 export interface CopyTaskResult {
   status: CopyResult['status'] | 'continue';
-  /** With `continue`: how long the workflow waits before it calls again. */
+  /** The time to wait before the next call, when `status` is `continue`. */
   waitSeconds: number;
 }
 
 /**
- * Copies one image of the plan, as far as it gets by the deadline. A failed image is a result, not an error of the task:
- * what it means for the run is decided at the gate, when all copies are done. Throws only what cannot be written down:
- * of an error the workflow keeps the name alone.
+ * Copies one image of the plan, as far as possible before the deadline. A failed image is a result, not an error of the
+ * task: the gate decides what it means once all copies have ended. Throws only when the result cannot be stored: the
+ * workflow keeps nothing but the name of an error.
  */
 export async function copy(event: CopyEvent, run: TaskRun): Promise<CopyTaskResult> {
   try {
@@ -65,15 +65,15 @@ async function copyOnce(event: CopyEvent, run: TaskRun): Promise<CopyTaskResult>
   if (!planned) throw new RangeError(`the plan of run ${event.runId} has no image ${event.image}`);
   const { image } = planned;
   const stateDocument = documents.copyState(event.image);
-  // It is a hint: one that cannot be read is none.
+  // The stored state is a hint: start over when it cannot be read.
   const stored = deadline && (await stateDocument.find().catch(() => undefined));
   const state = stored === undefined ? newCopyState() : readCopyState(stored);
   if (stored === undefined) runtime.progress({ kind: 'image-started', image, bytes: planned.uniqueSize ?? 0 });
-  // A task that is called again after it had finished finds its result.
+  // The task may run again after it has stored its result.
   const known = await documents.copyResult(event.image).find();
   const template = runtime.configuration.buildPushTemplate;
   const attempted = () =>
-    // What a built image lacks may be of the official one: a source has it.
+    // The missing pieces of a built image may be those of the official one, which a source has.
     template === undefined || planned.missing
       ? attempt(plan, planned, state, run)
       : build(template, plan, event.image, planned, run);
@@ -96,7 +96,7 @@ async function copyOnce(event: CopyEvent, run: TaskRun): Promise<CopyTaskResult>
   return { status: result.status, waitSeconds: 0 };
 }
 
-/** Brings `state` up to date; `Paused` when the copy is to go on later. */
+/** Updates `state`. Returns `Paused` when the copy must continue later. */
 async function attempt(
   plan: Plan,
   planned: PlannedImage,
@@ -108,7 +108,7 @@ async function attempt(
   try {
     if (!deadline) return await work(signal);
     const left = sourcesOf(planned, state);
-    // A pause that one of several sources asks for is no reason to wait.
+    // Do not wait for a pause that only one of several sources asks for.
     const names = left.length > 1 ? [planned.target] : [...left, planned.target];
     const registries = names.map((name) => repositoryOf(parseReference(name), runtime).registry);
     try {
@@ -126,13 +126,13 @@ async function attempt(
   }
 }
 
-/** The planned source and those after it, from the one that is in use. */
+/** Returns the sources to try: the one in use and those after it. */
 function sourcesOf({ source = '', otherSources = [] }: PlannedImage, state: CopyState): string[] {
   const all = [source, ...otherSources];
   return all.slice(Math.max(0, all.indexOf(state.source ?? source)));
 }
 
-/** Copies from the first source that serves the image. What is pulled by digest is the same everywhere. */
+/** Copies from the first source that serves the image. Pulls by digest, so every source serves the same content. */
 async function copyFromAny(plan: Plan, planned: PlannedImage, state: CopyState, run: TaskRun): Promise<CopyResult> {
   const { runtime, signal } = run;
   let first: unknown;
@@ -146,13 +146,13 @@ async function copyFromAny(plan: Plan, planned: PlannedImage, state: CopyState, 
     } catch (error) {
       signal?.throwIfAborted();
       if (!isFailureOf(reference.registry, error)) throw error;
-      // It says more than the failure of a source that was tried in its place.
+      // Report the first failure: it is more informative than that of a source tried after it.
       first ??= error;
       const next = names[index + 1];
       if (next !== undefined) runtime.progress({ kind: 'note', message: sourceNote(name, error, next) });
     }
   }
-  // A later call may find the first one willing again.
+  // A later call starts with the first source again: it may serve the image by then.
   delete state.source;
   throw first;
 }
@@ -179,7 +179,7 @@ async function copyPlanned(
   if (planned.present) {
     state.image = { bytesTransferred: 0, bytesSkipped: image.size };
   } else {
-    // On Lambda each copy has a process of its own, which knows nothing of the pace of the others.
+    // On Lambda each copy runs in its own process, so divide the registry's pace between them.
     if (deadline) destination.registry.shareOf(plan.maxConcurrency ?? 1);
     adaptMounts(destination.registry, plan);
     const ensured = await ensureRepository(target, runtime);
@@ -198,7 +198,7 @@ async function copyPlanned(
     if (!copied.confirmed) await checkArrival(destination, target, digest, signal);
     if (repair) await checkRepair({ repository: destination, digest }, planned, runtime, signal);
   }
-  // A root and the images of an index: each may be signed.
+  // The root and the images of an index: each may have signatures.
   const subjects = image.manifests.map(({ digest: subject }) => subject);
   const { warnings } = await copyReferrers({
     source,
@@ -223,7 +223,7 @@ function statusOf({ missing, present }: PlannedImage, { referrers }: CopyState):
   return present && referrers.bytesTransferred === 0 ? 'skipped' : 'copied';
 }
 
-/** Looks once more below an image that was repaired: a registry may take a piece and serve it no better than before. */
+/** Checks a repaired image again: a registry may accept a missing piece and still not serve it. */
 async function checkRepair(
   root: Root,
   { target }: PlannedImage,
@@ -241,13 +241,13 @@ async function checkRepair(
   );
 }
 
-/** A registry is kept from run to run, between which it may have been set otherwise. */
+/** Applies the plan's mount setting. The registry object outlives a run, and the setting may change between runs. */
 function adaptMounts(registry: Registry, { mounts }: Plan): void {
   if (mounts === 'off') registry.adapt({ mount: 'never' }, `${registry.name} mounts no blobs`);
   else registry.adapt({ mount: profileOf(registry.name).mount }, `${registry.name} mounts blobs again`);
 }
 
-/** The registry's word that the tag now leads to what was meant. */
+/** Checks that the registry resolves the tag to the pushed digest. */
 async function checkArrival(
   destination: Parameters<typeof resolveTag>[0],
   target: Reference,

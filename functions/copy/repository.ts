@@ -5,15 +5,15 @@ import type { Runtime } from '../runtime/runtime.ts';
 
 /** The repository of a push. */
 export interface EnsuredRepository {
-  /** It was created a moment ago: there is nothing in it. */
+  /** True when it was created just now: it is empty. */
   fresh: boolean;
-  /** Why nobody could look for it, or create it. */
+  /** Failure to look for it or to create it. */
   denied?: FactoryError;
 }
 
 /**
- * Creates the repository of a push where its registry does not do so by itself. Whoever may not look or create may still
- * push: to a repository that is there, or that the registry creates on push. So a denial is told, and the push decides.
+ * Creates the repository of a push where its registry does not create repositories on push. A denial is noted only: the
+ * push may still succeed, when the repository exists or is created on push.
  */
 export async function ensureRepository(
   { registry, repository }: Reference,
@@ -28,7 +28,7 @@ export async function ensureRepository(
   }
 }
 
-/** The failure of a push: for a repository that is missing, why it could not be created. */
+/** Returns the failure of a push. For a missing repository, that is the reason why it could not be created. */
 export function pushFailure(failure: unknown, { denied }: EnsuredRepository): unknown {
   const isMissing = failure instanceof RegistryFailure && failure.status === 404 && failure.name === 'PushRefused';
   return isMissing && denied ? denied : failure;

@@ -7,7 +7,7 @@ import type { TaskRun } from '../task.ts';
 
 export interface GateEvent {
   runId: string;
-  /** What the copies returned, wave by wave; one that crashed has the name of an error instead of a result of its own. */
+  /** The results of the copies, wave by wave. A task that crashed has only the name of its error. */
   copies: CopyOutcome[][];
 }
 
@@ -22,14 +22,14 @@ export interface GateResult {
 }
 
 /**
- * Decides, when all copies are done and scanned, what is switched: everything, only what arrived and passed
- * (`update-succeeded`), or nothing (`abort`, by failing with `ImagesFailed`).
+ * Decides what the run switches, once all copies and scans have ended: everything, only the images that arrived and
+ * passed (`update-succeeded`), or nothing (`abort`, by failing with `ImagesFailed`).
  */
 export async function gate({ runId, copies }: GateEvent, { runtime }: TaskRun): Promise<GateResult> {
   const documents = runtime.run(runId);
   const plan = await documents.plan.get();
   for (const { image, error } of copies.flat()) {
-    // The task died before it could write its result.
+    // The task crashed before it could write its result.
     if (error) await documents.copyResult(image).put(failedCopy(parseErrorCause(error)));
   }
   const failed = new Map<string, string>();
@@ -55,7 +55,7 @@ export async function gate({ runId, copies }: GateEvent, { runtime }: TaskRun): 
   return { route: divided.changes.length > 0 && plan.modifyDefault ? 'configure' : 'verify' };
 }
 
-/** Whether the copy said that it succeeded. One that said nothing has failed, which is written in its place. */
+/** Returns whether the copy succeeded. A copy without a result has failed, and this writes the failure. */
 async function arrived(documents: RunDocuments, image: string, index: number): Promise<boolean> {
   const document = documents.copyResult(index);
   const result = await document.find();

@@ -2,13 +2,13 @@ import { FactoryError } from '../errors.ts';
 import { misplacedIn } from '../text/plain-text.ts';
 import { keepSecret, withoutSecrets } from '../text/secrets.ts';
 
-/** A Harness API key. Private, so that neither `inspect` nor `JSON.stringify` shows it. */
+/** A Harness API key. The text is private, so that neither `inspect` nor `JSON.stringify` shows it. */
 export class ApiKey {
   readonly #key: string;
 
-  /** @throws {FactoryError} `InvalidConfiguration` when the text is no key that can be sent as a header. */
+  /** @throws {FactoryError} `InvalidConfiguration` when the text is no key that can be sent in a header. */
   constructor(text: string) {
-    // Secrets read from files and consoles tend to end in a newline, or to begin with a byte order mark.
+    // Secrets read from files and consoles often end in a newline, or begin with a byte order mark.
     this.#key = text.trim();
     const found = flawIn(this.#key);
     if (found !== undefined) {
@@ -19,23 +19,23 @@ export class ApiKey {
       });
     }
     const secret = this.#key.slice(this.#key.lastIndexOf('.') + 1);
-    // A short last part is no secret worth the name, and would blot out ordinary words.
+    // Keep a short last part visible: it is hardly a secret, and masking it would mask ordinary words.
     keepSecret(this.#key, ...(secret.length < 8 ? [] : [secret]));
   }
 
-  /** The only authentication the API accepts for keys: `Authorization: Bearer` is for the sessions of the UI. */
+  /** Returns the only header that the API accepts for keys. `Authorization: Bearer` is for UI sessions. */
   headers(): Record<string, string> {
     return { 'x-api-key': this.#key };
   }
 
-  /** Takes the key, and the secret at its end, out of what a server sent: servers and proxies echo headers. */
+  /** Removes the key, and the secret at its end, from a server's text: servers and proxies echo headers. */
   redact(text: string): string {
-    // A key of fewer characters than any secret is one all the same.
+    // `withoutSecrets` ignores short secrets, so remove a short key here.
     return withoutSecrets(text).replaceAll(this.#key, '***');
   }
 }
 
-/** What the text is instead of a key; nothing of it is repeated. */
+/** Describes text that is not a key, without repeating any of it. */
 function flawIn(text: string): string | undefined {
   if (text === '') return 'nothing';
   const misplaced = misplacedIn(text);

@@ -3,16 +3,16 @@ import { displayUrl } from '../http/redact.ts';
 import { trimEnd } from '../text/trim-end.ts';
 
 /**
- * The gateway's URL, without a trailing slash, from what people write for Harness: with or without `/gateway`, with
- * trailing slashes, a vanity host, a path in front of the gateway. The Harness SDK and the first Terraform factory
- * count `/gateway` to the base URL, the documentation's examples do not.
+ * Returns the gateway's URL, without a trailing slash, for any common spelling: with or without `/gateway`, with
+ * trailing slashes, a vanity host, or a path in front of the gateway. The Harness SDK and the first Terraform factory
+ * include `/gateway` in the base URL; the examples of the documentation do not.
  *
- * @throws {FactoryError} `InvalidConfiguration` for anything but an https URL without credentials and query. Plain
- * http is for loopback only: the API key travels in a header.
+ * @throws {FactoryError} `InvalidConfiguration` for anything but an https URL without credentials and query. Plain http
+ * is allowed for loopback only: the API key travels in a header.
  */
 export function parseBaseUrl(text: string): URL {
   const url = URL.parse(text.trim());
-  // What did not parse as a web address may hold a secret in any place, so it is not repeated.
+  // Do not repeat text that is not a URL: any part of it may be a secret.
   if (!url) throw invalid('not a URL');
   if (url.protocol !== 'https:' && url.protocol !== 'http:') throw invalid('a URL that is not https');
   if (url.username || url.password) throw invalid(`credentials in the URL of ${url.host}`);

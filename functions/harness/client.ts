@@ -13,20 +13,20 @@ export interface HarnessClientOptions {
   /** Address of Harness, with or without `/gateway`. */
   url: string;
   apiKey: string;
-  /** Returns the key that is to be used in place of one that Harness refused; the same one when there is no other. */
+  /** Returns the key to use after Harness refused `refused`; the same key when there is no other. */
   renewKey?: (refused: string) => Promise<string>;
   /** Default: the account in the key. */
   accountId?: string;
   transport?: Transport;
-  /** Ends every call of this client; calls take one of their own besides. */
+  /** Aborts every call of this client. Each call also accepts a signal of its own. */
   signal?: AbortSignal;
-  /** Attempts in all, and the pauses between them in milliseconds. */
+  /** Total attempts, and the pauses between them in milliseconds. */
   retry?: { attempts: number; baseMs: number; maxMs: number };
-  /** How long one attempt may take, in milliseconds. */
+  /** Timeout of one attempt, in milliseconds. */
   timeoutMs?: { read: number; write: number };
 }
 
-/** One field of a configuration and the image it shall name. */
+/** One field of a configuration and its new image. */
 export interface FieldChange {
   field: string;
   value: string;
@@ -34,18 +34,18 @@ export interface FieldChange {
 
 const defaultRetry = { attempts: 4, baseMs: 500, maxMs: 8_000 };
 const defaultTimeouts = { read: 10_000, write: 30_000 };
-/** A configuration of fifty fields has five kilobytes. */
+/** Maximum size of a response, in bytes. A configuration of fifty fields has five kilobytes. */
 const bodyLimit = 2 * 1024 * 1024;
-/** A server that asks for a longer pause is left to the next run, in milliseconds. */
+/** Longest `Retry-After` to wait for, in milliseconds. A longer one fails the call. */
 const longestPauseMs = 60_000;
 
 /**
- * The Harness API as far as the factory needs it: the execution configuration (which image each step runs) and
- * connectors. Harness keeps one configuration document per account and module and locks nothing, so send one batch at
- * a time and never write `K8` and `VM` in parallel: writers overwrite each other.
+ * Client for the parts of the Harness API that the factory needs: the execution configuration (the image of each step)
+ * and connectors. Harness keeps one configuration document per account and module and has no locks. Send one batch at a
+ * time, and never write `K8` and `VM` in parallel: writers overwrite each other.
  *
- * Every method throws `FactoryError`: `HarnessUnauthorized`, `HarnessForbidden`, `HarnessRejected`, `HarnessUnreachable`,
- * `HarnessUnexpectedResponse`; an aborted signal throws its reason.
+ * Every method throws `FactoryError`: `HarnessUnauthorized`, `HarnessForbidden`, `HarnessRejected`,
+ * `HarnessUnreachable`, `HarnessUnexpectedResponse`. An aborted signal throws its reason.
  */
 export class HarnessClient {
   readonly accountId: string;
@@ -73,7 +73,7 @@ export class HarnessClient {
     this.#timeoutMs = options.timeoutMs ?? defaultTimeouts;
   }
 
-  /** The official images: field to `namespace/name:tag`. */
+  /** Returns the official images: field to `namespace/name:tag`. */
   async defaultConfig(scope: ConfigScope, signal?: AbortSignal): Promise<Record<string, string>> {
     const call = this.#configCall('read the default images of', scope, 'get-default-config');
     const { data } = await this.#send(call, undefined, signal);
@@ -83,8 +83,8 @@ export class HarnessClient {
   }
 
   /**
-   * What the account overrides: field to image. Asks for the overrides alone, because the merged form leaves the
-   * supply chain fields out. A blank value is stored by Harness but ignored at run time, so it is no override.
+   * Returns the account's overrides: field to image. Requests the overrides alone, because the merged form lacks the
+   * supply chain fields. Leaves out blank values: Harness stores them but ignores them at run time.
    */
   async overrides(scope: ConfigScope, signal?: AbortSignal): Promise<Record<string, string>> {
     const call = this.#configCall('read the overrides of', scope, 'get-customer-config');
@@ -96,10 +96,11 @@ export class HarnessClient {
   }
 
   /**
-   * Sets fields, all or none, in one request. Does nothing for an empty list.
-   * @throws {FactoryError} `HarnessRejected` when Harness refuses the batch, often for one field it does not know:
-   * nothing is stored then, and smaller batches tell which field it is.
-   * @throws {TypeError} for an empty value, which Harness would store as an override that is none.
+   * Sets fields in one request, all or none. Does nothing for an empty list.
+   *
+   * @throws {FactoryError} `HarnessRejected` when Harness refuses the batch, often because of one unknown field. Then
+   * it stores nothing, and smaller batches show which field it is.
+   * @throws {TypeError} for an empty value, which Harness would store as an override without effect.
    */
   async updateConfig(scope: ConfigScope, changes: readonly FieldChange[], signal?: AbortSignal): Promise<void> {
     const empty = changes.find(({ value }) => value.trim() === '');
@@ -108,15 +109,15 @@ export class HarnessClient {
     await this.#write(this.#configCall('update the configuration of', scope, 'update-config'), operations, signal);
   }
 
-  /** Gives fields their official images back, all or none, in one request. Does nothing for an empty list. */
+  /** Restores the official images of fields in one request, all or none. Does nothing for an empty list. */
   async resetConfig(scope: ConfigScope, fields: readonly string[], signal?: AbortSignal): Promise<void> {
     const operations = fields.map((field) => ({ field }));
     await this.#write(this.#configCall('reset the configuration of', scope, 'reset-config'), operations, signal);
   }
 
   /**
-   * Whether the key has a permission on the account. Harness's own services ask this way before they write
-   * (harness/harness-core, ACLResource and NGAccessControlCheck); self-managed installations may not expose it.
+   * Returns whether the key has a permission on the account. Harness's own services make this request before they write
+   * (harness/harness-core, ACLResource and NGAccessControlCheck). Self-managed installations may not expose it.
    */
   async isPermitted(permission: string, signal?: AbortSignal): Promise<boolean> {
     const call: Call = {
@@ -138,7 +139,7 @@ export class HarnessClient {
     return (await ask()) || ((await this.#replaceKey(refused)) && ask());
   }
 
-  /** The connector, or `undefined` when there is none of this name. Needs `core_connector_view`. */
+  /** Returns the connector, or `undefined` when none has this name. Needs `core_connector_view`. */
   async connector(ref: ConnectorRef, signal?: AbortSignal): Promise<Connector | undefined> {
     const { identifier, orgIdentifier, projectIdentifier } = ref;
     const call: Call = {
@@ -186,7 +187,7 @@ export class HarnessClient {
     await this.#send({ ...call, fields }, JSON.stringify(operations), signal);
   }
 
-  /** Calls until there is a final answer, with the key that replaced a refused one too. */
+  /** Retries until there is a final response, and again with a new key when Harness refuses the current one. */
   async #send(call: Call, body?: string, signal?: AbortSignal, expected?: string): Promise<Envelope> {
     const key = this.#keyText;
     try {
@@ -197,9 +198,9 @@ export class HarnessClient {
     }
   }
 
-  /** Returns whether there is another key than the one that was refused, for the same account. */
+  /** Returns whether there is a key for the same account other than the refused one. */
   async #replaceKey(refused: string): Promise<boolean> {
-    // Another call may have replaced it meanwhile.
+    // A concurrent call may have replaced it already.
     if (this.#keyText !== refused) return true;
     try {
       const text = (await this.#renewKey?.(refused)) ?? refused;
@@ -209,12 +210,12 @@ export class HarnessClient {
       this.#keyText = text;
       return true;
     } catch {
-      // The refusal that led here says more.
+      // Report the refusal instead: it is more informative.
       return false;
     }
   }
 
-  /** Calls until there is a final answer. An error code named `expected` is an answer like a success. */
+  /** Retries until there is a final response. Returns a response with the error code `expected` like a success. */
   async #sendOnce(call: Call, body?: string, signal?: AbortSignal, expected?: string): Promise<Envelope> {
     const signals = [this.#signal, signal].filter((s) => s !== undefined);
     const aborted = AbortSignal.any(signals);
@@ -257,12 +258,12 @@ export class HarnessClient {
   }
 }
 
-/** A key that is wrong or has expired, or may not do this. */
+/** Returns whether the key is wrong, has expired, or lacks the permission. */
 function isRefusal(error: unknown): boolean {
   return error instanceof FactoryError && (error.name === 'HarnessUnauthorized' || error.name === 'HarnessForbidden');
 }
 
-/** Harness says it with status 400. */
+/** The error code for a missing object, which Harness sends with status 400. */
 const notFound = 'RESOURCE_NOT_FOUND_EXCEPTION';
 
 function judge(error: unknown): Verdict {

@@ -1,20 +1,20 @@
 import { printable } from '../text/printable.ts';
 
-/** Names a connector within the account: in a project, in an organisation, or (neither given) in the account itself. */
+/** A connector within the account: in a project, in an organization, or in the account itself when neither is given. */
 export interface ConnectorRef {
   identifier: string;
   orgIdentifier?: string;
   projectIdentifier?: string;
 }
 
-/** What the factory needs to know of a connector. */
+/** The properties of a connector that the factory needs. */
 export interface Connector extends ConnectorRef {
   name: string;
-  /** `DockerRegistry` is the one type whose host Harness puts in front of image names. */
+  /** `DockerRegistry` is the only type whose host Harness prepends to image names. */
   type: string;
-  /** Of a `DockerRegistry`, such as `https://index.docker.io/v2/`. */
+  /** Only for a `DockerRegistry`, such as `https://index.docker.io/v2/`. */
   dockerRegistryUrl?: string;
-  /** Of a `DockerRegistry`: `DockerHub`, `Harbor`, `Quay`, `Other`. */
+  /** Only for a `DockerRegistry`: `DockerHub`, `Harbor`, `Quay`, `Other`. */
   providerType?: string;
   /** `Anonymous`, `UsernamePassword`. */
   authType?: string;

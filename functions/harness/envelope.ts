@@ -1,26 +1,26 @@
 import { parseJson } from '../text/json.ts';
 
-/** What every Harness service wraps its answers in. Errors come in several shapes; all their parts are optional. */
+/** The envelope of every response of a Harness service. Errors come in several shapes; all their parts are optional. */
 export interface Envelope {
   status?: string;
   data?: unknown;
-  /** `INVALID_REQUEST`, `NG_ACCESS_DENIED`, …; a number in answers of the framework below Harness. */
+  /** `INVALID_REQUEST`, `NG_ACCESS_DENIED`, …; a number in responses of the framework below Harness. */
   code?: string;
   message?: string;
   correlationId?: string;
-  /** What it says beyond the message: of single fields, and of causes. */
+  /** Further reasons beside the message: of single fields, and of causes. */
   details: string[];
-  /** Of a 403: the permissions the key lacks. */
+  /** The permissions that the key lacks, in a 403. */
   missingPermissions: string[];
 }
 
-/** Reads an answer's text; `undefined` when it is not a JSON object. */
+/** Parses the body of a response; `undefined` when it is not a JSON object. */
 export function parseEnvelope(body: string): Envelope | undefined {
   let parsed: unknown;
   try {
     parsed = parseJson(body);
   } catch {
-    // The parser's own error quotes the body, which may hold anything.
+    // The parser's error quotes the body, which may contain secrets.
     return undefined;
   }
   if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) return undefined;
@@ -39,7 +39,7 @@ export function parseEnvelope(body: string): Envelope | undefined {
   };
 }
 
-/** The other places where Harness puts its reasons (harness/harness-core, ErrorDTO and FailureDTO). */
+/** Collects the reasons from the other parts of an error (harness/harness-core, ErrorDTO and FailureDTO). */
 function detailsOf({ detailedMessage, responseMessages, errors }: Record<string, unknown>): string[] {
   const list = (value: unknown) =>
     (Array.isArray(value) ? (value as unknown[]) : []).slice(0, 10).map(Object) as Record<string, unknown>[];
@@ -54,7 +54,7 @@ function detailsOf({ detailedMessage, responseMessages, errors }: Record<string,
 }
 
 /**
- * Whether Harness did what it was asked. `data: false` is how the IDP service says that it did not, under status 200
+ * Returns whether Harness carried out the request. The IDP service reports a failure as `data: false`, with status 200
  * and SUCCESS.
  */
 export function isSuccess(envelope: Envelope): boolean {
@@ -62,8 +62,8 @@ export function isSuccess(envelope: Envelope): boolean {
 }
 
 /**
- * A configuration: field to image. The fields depend on the server's version, so the map is open; what is not a string
- * is ignored. `undefined` when the data is no map at all.
+ * Returns a configuration: field to image. The fields depend on the server's version, so any name is accepted; values
+ * other than strings are ignored. Returns `undefined` when the data is not a map.
  */
 export function parseImages(data: unknown): Record<string, string> | undefined {
   if (typeof data !== 'object' || data === null || Array.isArray(data)) return undefined;
@@ -72,7 +72,7 @@ export function parseImages(data: unknown): Record<string, string> | undefined {
   );
 }
 
-/** The answer to one permission of an access check; `undefined` when it is not among the data. */
+/** Returns the result for one permission of an access check; `undefined` when the data lacks it. */
 export function parsePermitted(data: unknown, permission: string): boolean | undefined {
   const { accessControlList } = (data ?? {}) as { accessControlList?: unknown };
   const checks = Array.isArray(accessControlList) ? (accessControlList as Record<string, unknown>[]) : [];

@@ -9,23 +9,23 @@ import type { ApiKey } from './api-key.ts';
 import type { Envelope } from './envelope.ts';
 import { own } from '../text/own.ts';
 
-/** What a message about a failed call has to say of the call. */
+/** The facts about a call for its error message. */
 export interface Call {
   method: 'GET' | 'POST';
   url: URL;
-  /** What the factory was doing: `update the configuration of ci/K8`. */
+  /** The purpose of the call: `update the configuration of ci/K8`. */
   purpose: string;
-  /** The fields of a write. */
+  /** The fields that the call writes. */
   fields: string[];
-  /** What the key must be allowed to do. */
+  /** The permission that the call needs. */
   permission: string;
-  /** A complete answer must arrive within this time, in milliseconds. */
+  /** Timeout for the complete response, in milliseconds. */
   timeoutMs: number;
 }
 
-/** A failure that a later attempt may not meet. */
+/** A failure that may not recur on a retry. */
 export class TransientFailure extends FactoryError {
-  /** What the server asked for with `Retry-After`, in milliseconds. */
+  /** The server's `Retry-After`, in milliseconds. */
   readonly retryAfterMs: number | undefined;
 
   constructor(message: string, options: { hint: string; cause?: unknown; retryAfterMs?: number | undefined }) {
@@ -36,7 +36,10 @@ export class TransientFailure extends FactoryError {
 
 const checkUrl = 'Check HARNESS_URL: it is the address of your Harness, such as https://app.harness.io.';
 
-/** The error of a call without an answer in HTTP. What is no matter of the network, a bug, comes back as it is. */
+/**
+ * Returns the error of a call without an HTTP response. Returns errors that do not come from the network, which are
+ * bugs, unchanged.
+ */
 export function unanswered(call: Call, error: unknown): unknown {
   const where = `cannot ${call.purpose}: ${displayUrl(call.url)}`;
   if (error instanceof DOMException && error.name === 'TimeoutError') {
@@ -56,7 +59,7 @@ export function unanswered(call: Call, error: unknown): unknown {
   if (error instanceof RangeError) {
     return new FactoryError('HarnessUnexpectedResponse', `${where}: ${error.message}`, { hint: checkUrl });
   }
-  // No cause in what follows: undici keeps the bytes it could not parse in the error, and they may echo the key.
+  // Leave the cause out: undici keeps the bytes that it could not parse in the error, and they may echo the key.
   if (error instanceof Error && error.name === 'HTTPParserError') {
     return new FactoryError('HarnessUnexpectedResponse', `${where}: the answer is not HTTP`, { hint: checkUrl });
   }
@@ -64,13 +67,13 @@ export function unanswered(call: Call, error: unknown): unknown {
   return code === undefined ? error : new FactoryError('HarnessUnreachable', `${where}: ${code}`, { hint: checkUrl });
 }
 
-/** The code of an error of the system, TLS or undici, other than the complaints about arguments: those are bugs. */
+/** Returns the code of a system, TLS or undici error. Leaves out codes about wrong arguments: those are bugs. */
 function systemCode(error: unknown): string | undefined {
   const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
   return typeof code === 'string' && !/^(UND_)?ERR_INVALID/.test(code) ? code : undefined;
 }
 
-/** The error of a call that was answered, but not with a success. */
+/** Returns the error of a call with an error response. */
 export function refused(
   call: Call,
   response: Response,
@@ -109,7 +112,7 @@ export function refused(
       behindLogin,
     );
   }
-  // Harness itself says 400 for a thing that does not exist; 404 and 405 mean that this is no path of the API.
+  // Harness itself sends 400 for a missing object. 404 and 405 mean that the API has no such path.
   if (isPage) {
     const ray = response.header('cf-ray');
     const page = text.replace('a web page', 'an HTML page') + (ray ? ` (Cloudflare, ray ${plain(ray, key)})` : '');
@@ -145,13 +148,13 @@ export function refused(
   });
 }
 
-/** The error of a write that is not even tried. */
+/** Returns the error of a write that the check of permissions ruled out. */
 export function lacksPermission(permission: string, accountId: string): FactoryError {
   const message = `the key may not change the configuration of account ${accountId}: it lacks ${permission}`;
   return new FactoryError('HarnessForbidden', message, { hint: roleWith(permission) });
 }
 
-/** The error of an answer that is not what the API is documented to say. */
+/** Returns the error of a response that does not match the API's documentation. */
 export function unexpected(call: Call, what: string, hint = checkUrl): FactoryError {
   const message = `cannot ${call.purpose}: ${displayUrl(call.url)} answered ${what}`;
   return new FactoryError('HarnessUnexpectedResponse', message, { hint });
@@ -160,7 +163,9 @@ export function unexpected(call: Call, what: string, hint = checkUrl): FactoryEr
 const behindLogin = `${checkUrl} If it is right, exempt it from the login page or captive portal on the way.`;
 const behindFirewall = `Let the firewall or proxy in front of Harness pass requests of this machine. ${checkUrl}`;
 
-/** An IP allowlist, in Harness's words or those of a gateway (harness/harness-core, ErrorCode NOT_WHITELISTED_IP). */
+/**
+ * Detects an IP allowlist by the text of Harness or of a gateway (harness/harness-core, ErrorCode NOT_WHITELISTED_IP).
+ */
 function aboutAddress(envelope: Envelope | undefined, text: string): boolean {
   const said = [envelope?.code, envelope?.message, ...(envelope?.details ?? []), text].join(' ').slice(0, 4_000);
   return /WHITELISTED_IP|IP_?ALLOW|\bIP\b.{0,80}(?:(?:allow|white)[- ]?list|\bnot\b.{0,20}\ballowed)|(?:allow|white)[- ]?list.{0,80}\bIP\b/i.test(
@@ -168,10 +173,10 @@ function aboutAddress(envelope: Envelope | undefined, text: string): boolean {
   );
 }
 
-/** What no role and no field cures. */
+/** Returns the hint for a failure that neither a role nor a field can cure. */
 function aboutContract(envelope: Envelope | undefined): string | undefined {
   const said = [envelope?.code, envelope?.message, ...(envelope?.details ?? [])].join(' ').slice(0, 4_000);
-  // A permission may have the word in its name.
+  // The name of a permission may contain the same word.
   if (envelope?.missingPermissions.length) return undefined;
   if (
     /\blicen[cs]e\b.{0,60}\b(?:expired|not|missing|invalid|required)\b|\b(?:no|valid|active) licen[cs]e\b|LICENSE_EXPIRED/i.test(
@@ -185,14 +190,15 @@ function aboutContract(envelope: Envelope | undefined): string | undefined {
 }
 
 /**
- * A read may be repeated after any failure of the server. A write sets values, so it may be repeated too, but a plain
- * 500 is how Harness answers an unknown field (harness/harness-core, GenericExceptionMapperV2), which no repetition cures.
+ * Returns whether to retry. A read is retried after any server error. A write sets values, so it can be repeated too,
+ * but not after a plain 500: that is Harness's response to an unknown field (harness/harness-core,
+ * GenericExceptionMapperV2).
  */
 function isTransient({ method }: Call, status: number): boolean {
   return transientStatuses.has(status) && !(method === 'POST' && status === 500);
 }
 
-/** Which of the roles that Harness ships hold a permission (harness/harness-core, managed-roles.yml). */
+/** The roles shipped with Harness that hold a permission (harness/harness-core, managed-roles.yml). */
 const roles: Record<string, string> = {
   core_account_view: ' (Account Viewer has it)',
   core_account_edit: ' (Account Admin has it, or a custom role on the account with "Edit Account")',
@@ -207,7 +213,7 @@ function facts({ message, code, correlationId, data, details }: Envelope, key: A
     Boolean,
   );
   const reasons = [message, ...details].filter((reason) => reason !== undefined);
-  // A cause is often the message again, or a part of it.
+  // A cause often repeats the message, or part of it.
   const distinct = reasons.filter((reason, i) => !reasons.slice(0, i).some((before) => before.includes(reason)));
   const text = distinct.join('; ') || (data === false ? 'data is false, the service did not do it' : undefined);
   return (text ? `: ${plain(text, key)}` : '') + (origin.length > 0 ? ` (${origin.join(', ')})` : '');
@@ -217,7 +223,7 @@ function fieldList(fields: string[]): string {
   return fields.length > 0 ? `; fields: ${fields.join(', ')}` : '';
 }
 
-/** A server's text as one short line. The key goes first, while it is whole. */
+/** Shortens a server's text to one line. Removes the key first, while it is still complete. */
 function plain(text: string, key: ApiKey): string {
   return printable(key.redact(text));
 }

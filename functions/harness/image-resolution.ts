@@ -1,10 +1,10 @@
 import { trimEnd } from '../text/trim-end.ts';
 
 /**
- * What a pod pulls for a configured image, given the address of the Docker connector that Harness takes its own images
- * through; `undefined` for an address that Harness cannot read, with which no pod starts.
- * Paraphrases Harness's `CiIntegrationStageUtils.getImageWithRegistryPath`, its substring test included. Not by `URL`,
- * which drops `:443` and writes hosts in small letters: Harness does neither.
+ * Returns the image that a pod pulls for a configured image, given the address of the Docker connector that Harness
+ * uses for its own images. Returns `undefined` for an address that Harness cannot parse: no pod starts with it. Mirrors
+ * Harness's `CiIntegrationStageUtils.getImageWithRegistryPath`, including its substring test. Does not use `URL`, which
+ * drops `:443` and lowercases hosts; Harness does neither.
  */
 export function resolveImage(image: string, connectorUrl: string): string | undefined {
   const { host, path = '' } = parts(connectorUrl) ?? {};
@@ -13,13 +13,16 @@ export function resolveImage(image: string, connectorUrl: string): string | unde
   return `${trimEnd(host + path, '/')}/${image.replace(/^\/+/, '')}`;
 }
 
-/** Whose credentials a Docker connector holds: `host[:port]` as in image names; `undefined` for an unreadable address. */
+/**
+ * Returns the registry that a Docker connector holds credentials for: `host[:port]` as in image names; `undefined` for
+ * an address that cannot be parsed.
+ */
 export function connectorRegistry(connectorUrl: string): string | undefined {
   const host = parts(connectorUrl)?.host;
   return host !== undefined && dockerHub.has(host) ? 'docker.io' : host;
 }
 
-/** With Docker Hub's connector images are used as they are written. */
+/** Hosts of Docker Hub. With a connector to one of them, Harness uses images as written. */
 const dockerHub = new Set(['index.docker.io', 'registry.hub.docker.com']);
 
 const address =

@@ -1,12 +1,12 @@
-/** The Harness modules that keep an execution configuration of their own. */
+/** The Harness modules that have an execution configuration of their own. */
 export const harnessModules = ['ci', 'iacm', 'idp'] as const;
 export type HarnessModule = (typeof harnessModules)[number];
 
-/** Harness Cloud (`DLITE_VM`) has no configuration to override. */
+/** Kinds of build infrastructure. Harness Cloud (`DLITE_VM`) has no configuration to override. */
 export const infrastructureTypes = ['K8', 'VM'] as const;
 export type InfrastructureType = (typeof infrastructureTypes)[number];
 
-/** Whose images a configuration names: one module's on one kind of build infrastructure. */
+/** The scope of a configuration: one module on one kind of build infrastructure. */
 export interface ConfigScope {
   module: HarnessModule;
   infrastructureType: InfrastructureType;
@@ -16,12 +16,12 @@ export function isSameScope(a: ConfigScope, b: ConfigScope): boolean {
   return a.module === b.module && a.infrastructureType === b.infrastructureType;
 }
 
-/** Where the gateway mounts each module; IACM's service has another name than its module. */
+/** Path of each module at the gateway. The service of IACM has another name than the module. */
 const mounts: Record<HarnessModule, string> = { ci: 'ci', iacm: 'iacm-manager', idp: 'idp' };
 
 export type ExecutionConfigOperation = 'get-default-config' | 'get-customer-config' | 'update-config' | 'reset-config';
 
-/** The path of an operation below the gateway. */
+/** Returns the path of an operation below the gateway. */
 export function executionConfigPath(module: HarnessModule, operation: ExecutionConfigOperation): string {
   return `${mounts[module]}/execution-config/${operation}`;
 }

@@ -1,7 +1,7 @@
 import type { Plan } from '../state/documents.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 
-/** Whether the registry is set to mount no blobs, which is told, with the cure, and not changed. */
+/** Returns a warning with the setting to change when the registry is set not to mount blobs. Changes nothing. */
 export async function blobMounting(
   { registry: { registry } }: Pick<Plan, 'registry'>,
   runtime: Runtime,

@@ -13,19 +13,21 @@ export interface Changes {
 
 export interface SyncSettings {
   registry: RegistryLocation;
-  /** Where official images come from: an override that names one of these is Harness's own image, not the user's. */
+  /** Locations of official images. An override that names one of these is Harness's own image, not the user's. */
   sources: readonly RegistryLocation[];
-  /** Also remove our overrides of fields that Harness no longer has. */
+  /** Also removes our overrides of fields that Harness no longer has. */
   prune: boolean;
-  /** The day until which a switch to an image has to wait, if any, by image key. */
+  /** The day until which a soaking image must wait, by image key. */
   soaking: ReadonlyMap<string, string>;
-  /** Soaking images whose tag at the registry is still another image's. */
+  /** Soaking images whose tag at the registry still points at another image. */
   heldTags: ReadonlySet<string>;
-  /** Globs on fields that the factory keeps its hands off. */
+  /** Globs on fields that the factory does not change. */
   excludeFields: readonly string[];
 }
 
-/** What `sync` writes: every selected field points at its copy, unless the user pointed it somewhere else. */
+/**
+ * Returns the changes of `sync`: every selected field points at its copy, unless the user pointed it somewhere else.
+ */
 export function syncChanges(
   fields: readonly SelectedField[],
   scopes: readonly ScopeConfiguration[],
@@ -66,7 +68,7 @@ export interface ResetSettings {
   chosen: (field: string, repository: string | undefined) => boolean;
 }
 
-/** What `reset` writes: no override any more, for those that are ours or for all. */
+/** Returns the changes of `reset`: removes overrides, either those at our registry or all of them. */
 export function resetChanges(scopes: readonly ScopeConfiguration[], settings: ResetSettings): Changes {
   const result: Changes = { changes: [], kept: [] };
   for (const scope of scopes) {
@@ -83,7 +85,7 @@ export function resetChanges(scopes: readonly ScopeConfiguration[], settings: Re
   return result;
 }
 
-/** What `restore` writes: the overrides exactly as a snapshot has them. */
+/** Returns the changes of `restore`: sets the overrides exactly as a snapshot has them. */
 export function restoreChanges(scopes: readonly ScopeConfiguration[], snapshot: Snapshot): Changes {
   const result: Changes = { changes: [], kept: [] };
   for (const before of snapshot.scopes) {
@@ -102,7 +104,7 @@ function scopeOf({ module, infrastructureType }: ConfigScope): ConfigScope {
   return { module, infrastructureType };
 }
 
-/** Overrides of ours for fields that Harness has no more. */
+/** Returns our overrides of fields that Harness no longer has. */
 function staleOverrides(scopes: readonly ScopeConfiguration[], registry: RegistryLocation): FieldChange[] {
   return scopes.flatMap((scope) =>
     Object.entries(scope.overrides)

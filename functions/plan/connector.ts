@@ -7,9 +7,11 @@ import { isOurs } from '../overrides/override.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 
 /**
- * Whether Harness would pull exactly what is about to be written, through CONTAINER_REGISTRY_CONNECTOR or, without one,
- * `account.harnessImage`. Returns warnings. Throws `InvalidConfiguration`, before anything is copied or switched, when a
- * connector that was named is missing or of another type, and when any makes Harness pull something else.
+ * Checks that Harness would pull exactly the images that the run writes, through CONTAINER_REGISTRY_CONNECTOR or,
+ * without one, `account.harnessImage`. Returns warnings.
+ *
+ * @throws {FactoryError} `InvalidConfiguration`, before any copy or switch, when a configured connector is missing or
+ * of another type, or when either connector makes Harness pull a different image.
  */
 export async function checkConnector(
   changes: readonly FieldChange[],
@@ -17,7 +19,7 @@ export async function checkConnector(
   runtime: Runtime,
   signal?: AbortSignal,
 ): Promise<string[]> {
-  // What a reset or restore gives back is Harness's or the user's own: a wrong connector must not stand in its way.
+  // A reset or restore writes back the images of Harness or of the user: a wrong connector must not block it.
   const written = changes.flatMap(({ to }) => (to !== null && isOurs(to, registry) ? [to] : []));
   if (written.length === 0) return [];
   const nodes = `the nodes need rights of their own to pull from ${registry.registry}`;

@@ -16,15 +16,15 @@ interface Lookup {
 }
 
 /**
- * Where an image comes from: the first source in order that has it, or a later one with the same digest when the pull
+ * The source of an image: the first in order that has it. Moves to a later source with the same digest when the pull
  * limit of the first leaves less than the image needs, or when the first refuses or fails to serve it.
  */
 export class ImageSource {
   readonly digest: Digest;
-  /** The registry whose pull limit is too small, when no other source helps. */
+  /** The registry whose pull limit is too small, when no other source has the same image. */
   overdrawn: string | undefined;
   #reference: Reference;
-  /** Sources that may have the same image, and have not failed. */
+  /** Sources that may have the same image and have not failed. */
   #others: readonly Reference[];
   readonly #runtime: Runtime;
   readonly #signal: AbortSignal | undefined;
@@ -43,8 +43,8 @@ export class ImageSource {
   }
 
   /**
-   * Asks the candidates in order: for the manifest, if it will be read, else for its digest. Throws what is most telling
-   * of all their failures when none has the image.
+   * Looks for the image at the candidates in order: reads the manifest if it is needed later, else only the digest.
+   * When none has the image, throws the most informative of their failures.
    */
   static async find(candidates: readonly Reference[], { read, runtime, signal }: Lookup): Promise<ImageSource> {
     const failures: FactoryError[] = [];
@@ -52,7 +52,7 @@ export class ImageSource {
       try {
         const repository = repositoryOf(reference, runtime);
         const { countsPulls, missing403 } = repository.registry.profile;
-        // HEAD tells how many pulls are left before one is made, while there is another source to move to.
+        // HEAD reports the pulls left without using one up, while there is still another source to move to.
         const last = index === candidates.length - 1;
         const digest =
           read && last && !countsPulls && !missing403
@@ -67,19 +67,19 @@ export class ImageSource {
         failures.push(FactoryError.from(error));
       }
     }
-    // "Not there" is the least telling reason when another source could not even be asked.
+    // "Not found" is the least informative reason when another source could not be reached.
     const telling = failures.find(({ name: failure }) => failure !== 'ImageNotFound') ?? failures[0];
     throw new FactoryError(telling?.name ?? 'ImageNotFound', failures.map(({ message }) => message).join('; '), {
       hint: telling?.hint ?? 'Name a source_registry.',
     });
   }
 
-  /** Sources that a copy can go on to when this one fails, in order. They may have another digest. */
+  /** Sources that a copy can move to when this one fails, in order. Their digest may differ. */
   get others(): readonly Reference[] {
     return this.#others.filter((other) => other !== this.#reference);
   }
 
-  /** Reading may change it. */
+  /** The source in use. Reading from it may move to another. */
   get reference(): Reference {
     return this.#reference;
   }
@@ -88,12 +88,12 @@ export class ImageSource {
     return repositoryOf(this.#reference, this.#runtime);
   }
 
-  /** The root manifest. Always by digest: the tag may move while we work. */
+  /** Returns the root manifest. Reads by digest: the tag may move during the run. */
   root(): Promise<Manifest> {
     return this.#runtime.manifests.through(this.digest, () => this.#pulling(1, (pull) => pull(this.digest)));
   }
 
-  /** All that a root leads to; the root may be the official one without some of its platforms. */
+  /** Loads everything below a root. The root may be the official one with some platforms left out. */
   async image(root: Manifest): Promise<Image> {
     const { manifests } = this.#runtime;
     return this.#pulling(await this.#pullsBelow(root), (pull) =>
@@ -101,7 +101,10 @@ export class ImageSource {
     );
   }
 
-  /** How many children are not known yet; of nested ones nobody knows before. Of interest only where they count. */
+  /**
+   * Counts the child manifests to pull that are not cached; those of nested indexes are unknown. 0 without a pull
+   * limit.
+   */
   async #pullsBelow({ manifests }: Manifest): Promise<number> {
     if (!this.repository.registry.budget) return 0;
     const digests = [...new Set(manifests.map(({ digest }) => digest))];
@@ -124,7 +127,7 @@ export class ImageSource {
         this.#signal?.throwIfAborted();
         first ??= { error, reference: this.#reference, overdrawn: this.overdrawn };
         if (isFailureOf(repository.registry.name, error) && (await this.#moveOn(error))) continue;
-        // Its failure says more than that of a source that was tried in its place.
+        // Report the first failure: it is more informative than that of a source tried after it.
         this.#reference = first.reference;
         this.overdrawn = first.overdrawn;
         throw first.error;
@@ -134,11 +137,11 @@ export class ImageSource {
     }
   }
 
-  /** Goes on to the next source that has the same image. Returns `false` when there is none. */
+  /** Moves to the next source that has the same image. Returns `false` when there is none. */
   async #moveOn(failure: unknown): Promise<boolean> {
     const failed = this.#reference;
     for (const other of this.#others.filter(({ registry }) => registry !== failed.registry)) {
-      // One that cannot be asked is no help.
+      // Skip a source that cannot be reached.
       const digest = await resolveTag(repositoryOf(other, this.#runtime), this.digest, this.#signal).catch(
         () => undefined,
       );
@@ -154,7 +157,7 @@ export class ImageSource {
     return false;
   }
 
-  /** Moves on to the next source that has the same image and pulls enough, if this one has not. */
+  /** Reserves the pulls, at the next source with the same image and enough pulls if this one has too few left. */
   async #reserve(pulls: number): Promise<Reservation> {
     const here = this.repository.registry;
     const reservation = here.pulls.reserve(pulls);
@@ -162,7 +165,7 @@ export class ImageSource {
     for (const reference of this.#others) {
       if (reference.registry === here.name) continue;
       const other = repositoryOf(reference, this.#runtime);
-      // One that cannot be asked is no help; whether that matters is seen when this one refuses.
+      // Skip a source that cannot be reached. If this one throttles the pull, that failure is reported.
       const digest = await resolveTag(other, tagOrDigest(reference), this.#signal).catch(() => undefined);
       this.#signal?.throwIfAborted();
       const elsewhere = digest === this.digest ? other.registry.pulls.reserve(pulls) : undefined;
@@ -175,7 +178,7 @@ export class ImageSource {
   }
 }
 
-/** The digest of an image whose root manifest is now known; `undefined` when there is no such image. */
+/** Reads and caches the root manifest, and returns its digest; `undefined` when there is no such image. */
 async function readRoot(
   repository: Repository,
   reference: Reference,

@@ -25,7 +25,7 @@ import { ImageSource } from './image-source.ts';
 import { pullWarnings } from './pull-warnings.ts';
 import { planWaves } from './waves.ts';
 
-/** Images looked up at once; each costs one small request at the source and one at the target. */
+/** Images looked up in parallel. Each costs one small request at the source and one at the target. */
 const lookupsInFlight = 16;
 
 export interface ImageSettings {
@@ -33,9 +33,9 @@ export interface ImageSettings {
   sources: readonly RegistryLocation[];
   platforms: readonly Platform[];
   referrers: ReferrersPolicy;
-  /** Whether missing images are read, for their size and their waves; `verify` only wants to know which are missing. */
+  /** Reads the manifests of missing images, for their size and their waves. `verify` needs only their names. */
   read: boolean;
-  /** Names of images that the target should hold already: Harness points at them, or the factory has copied them. */
+  /** Names of images that the target should hold already: Harness uses them, or the factory has copied them. */
   expected: ReadonlySet<string>;
 }
 
@@ -46,8 +46,8 @@ export interface ImagePlan {
 }
 
 /**
- * Finds every image at a source and at the target, and compares by digest.
- * An image that no source has is a failed image, not a failed plan; a target that cannot be asked ends the plan.
+ * Finds every image at a source and at the target, and compares the digests. An image that no source has is a failed
+ * image, not a failed plan. A target that cannot be reached fails the plan.
  */
 export async function planImages(
   names: readonly ImageName[],
@@ -67,9 +67,9 @@ export async function planImages(
   return { found, warnings: warningsOf(names, found, settings, runtime) };
 }
 
-/** Divides what is to be copied into waves. */
+/** Divides the images to copy into waves. */
 export function planCopies(found: readonly Found[]): ImagePlan {
-  // Mounting and sharing are about what is copied; the rest is only looked at.
+  // Only copied images mount and share blobs.
   const copies = found.flatMap(({ planned, image, repository }, index) =>
     image
       ? [
@@ -93,12 +93,12 @@ export function planCopies(found: readonly Found[]): ImagePlan {
   });
   return {
     images: found.map(({ planned }) => planned),
-    // What is there by now needs no copy.
+    // Images that are current need no copy.
     waves: waves.map((wave) => wave.flatMap((i) => (copies[i]?.planned.status === 'copy' ? copies[i].index : []))),
   };
 }
 
-/** Of an image that is there and not whole, only what it lacks. */
+/** Returns the blobs to copy: all, or only the missing ones of an image that is incomplete at the target. */
 function blobsToCopy({ missing }: PlannedImage, { blobs }: Image): readonly Descriptor[] {
   if (!missing) return blobs;
   const lost = new Set(missing.map(({ digest }) => digest));
@@ -108,9 +108,9 @@ function blobsToCopy({ missing }: PlannedImage, { blobs }: Image): readonly Desc
 export interface Found {
   planned: PlannedImage;
   repository: string;
-  /** Only when it is to be copied. */
+  /** Set only when the image is to be copied. */
   image?: Image;
-  /** The platforms of its index, when they are known: they are read where platforms are chosen. */
+  /** The platforms of its index. Known only where the run chooses platforms. */
   offers?: Platform[] | 'single' | undefined;
   source?: ImageSource;
 }
@@ -128,8 +128,8 @@ async function planImage(
   const absence = isExpected ? 'unlikely' : 'likely';
   const present = resolveTag(repositoryOf(target, runtime), tagOrDigest(target), signal, absence);
   try {
-    // Both places are asked at once. Of an image that is new the source is asked for the manifest itself, which saves a
-    // request; where most runs find it unchanged, for its digest, which no registry counts as a pull.
+    // Source and target are requested in parallel. For a new image, read the source's manifest itself, which saves a
+    // request. For an image that most runs find unchanged, read only its digest, which no registry counts as a pull.
     const read = settings.read && !isExpected;
     const candidates = candidatesOf(name, settings);
     const [source] = await Promise.all([ImageSource.find(candidates, { read, runtime, signal }), present]);
@@ -138,7 +138,7 @@ async function planImage(
     planned.sourceDigest = source.digest;
     const digest = await expectedDigest(planned.target, filtered?.digest ?? source.digest, await present, runtime);
     if (digest !== undefined) planned.digest = digest;
-    // Referrers may have come since: the copy task looks, and finds nothing else to do.
+    // There may be new referrers: the copy task looks for them, and copies nothing else.
     const current = digest !== undefined && (await present) === digest;
     const wanted = !current || settings.referrers !== 'off';
     planned.status = wanted ? 'copy' : 'current';
@@ -147,7 +147,7 @@ async function planImage(
     return found;
   } catch (error) {
     signal?.throwIfAborted();
-    // Throws when it was the target that failed.
+    // Throws when the target is what failed.
     await present;
     planned.status = 'failed';
     planned.error = FactoryError.from(error).toJSON();
@@ -155,7 +155,7 @@ async function planImage(
   }
 }
 
-/** What belongs at the target; `undefined` when it is still to be built, and so has no digest yet. */
+/** Returns the digest that belongs at the target; `undefined` for an image that a template still has to build. */
 async function expectedDigest(
   target: string,
   source: Digest,
@@ -167,14 +167,14 @@ async function expectedDigest(
   return built === present ? built : undefined;
 }
 
-/** In order. A default that names its own registry has only that one. */
+/** Returns the possible sources in order. A default that names its own registry has only that one. */
 export function candidatesOf(name: ImageName, { sources }: Pick<ImageSettings, 'sources'>): Reference[] {
   const { registry } = name;
   const references = registry === undefined ? sources.map((source) => relocate(name, source)) : [{ ...name, registry }];
   return references.map(atDockerHub);
 }
 
-/** The root manifest that belongs at the target when it differs from the source's, because platforms are left out. */
+/** Returns the root manifest for the target when it differs from the source's, because platforms are left out. */
 async function filteredRoot(
   source: ImageSource,
   found: Found,

@@ -8,21 +8,22 @@ import {
 } from '../oci/spec/reference.ts';
 
 /**
- * An execution ends when its history has 25,000 events (https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html).
- * A copy adds 11, 9 more each time it goes on in another call, and 3 for each retry; a rollback that waits for Harness for
- * half a day adds 1,200. This leaves half of them.
+ * Limit on copies. An execution ends when its history has 25,000 events
+ * (https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html). A copy adds 11 events, 9 more for each
+ * further call, and 3 for each retry. A rollback that waits half a day for Harness adds 1,200. This limit uses half of
+ * the history.
  */
 const mostCopies = 1_000;
 
 /**
- * A build by a state machine goes on in another call each time it is looked at, 20 times until its time is up: with 200
- * events each, this leaves a fifth for retries.
+ * Limit on builds by a state machine. Each is polled up to 20 times until its deadline, each time in another call. At
+ * 200 events per build, this limit leaves a fifth of the history for retries.
  */
 const mostBuilds = 100;
 
 /**
- * Throws `InvalidInput` when there are more copies than one execution of the workflow can carry. `template` is the ARN of
- * what brings the images in the place of copying them.
+ * Throws `InvalidInput` when there are more copies than one execution of the workflow can hold. `template` is the ARN
+ * of the template that builds the images instead of copying them.
  */
 export function checkCopies(waves: readonly (readonly number[])[], template?: string): void {
   const copies = waves.flat().length;
@@ -34,7 +35,7 @@ export function checkCopies(waves: readonly (readonly number[])[], template?: st
   });
 }
 
-/** Throws `InvalidInput` when a prefix makes the names of repositories longer than registries take. */
+/** Throws `InvalidInput` when the prefix makes a repository name longer than registries accept. */
 export function checkTargetNames(images: readonly ImageName[], registry: RegistryLocation): void {
   const names = images.map((image) => relocate(image, registry).repository);
   const excess = Math.max(0, ...names.map(({ length }) => length - maxNameLength));

@@ -31,19 +31,19 @@ export interface PlanEvent {
   input: unknown;
 }
 
-/** What the workflow needs to know; everything else is in the plan document. */
+/** The part of a plan that the workflow reads. Everything else is in the plan document. */
 export interface PlanResult {
   runId: string;
   route: 'copy' | 'configure' | 'verify' | 'rollback' | 'report';
   /** Indexes into the plan's images, wave by wave. */
   waves: number[][];
   maxConcurrency: number;
-  /** Whether scans are waited for. */
+  /** True when the run waits for scans. */
   scan: boolean;
   prune: boolean;
 }
 
-/** Validates the input, learns from Harness and the registries what there is, and decides what is to be done. */
+/** Validates the input, reads the state of Harness and of the registries, and decides what the run will do. */
 export async function plan({ runId, input }: PlanEvent, { runtime, signal }: TaskRun): Promise<PlanResult> {
   const startedAt = new Date();
   const stopped = stoppedRunOf(input, runtime);
@@ -96,7 +96,7 @@ export async function plan({ runId, input }: PlanEvent, { runtime, signal }: Tas
   };
 }
 
-/** What only looks takes no lock, and is not kept waiting by one. */
+/** Takes the account's lock. An action that only reads takes none and waits for none. */
 async function lockFor(
   runId: string,
   { action }: RunSettings,
@@ -134,7 +134,7 @@ function planHead(runId: string, startedAt: Date, settings: RunSettings) {
   };
 }
 
-/** A plan that ends the run before anything is done, with the reason. */
+/** Returns a plan that ends the run before it does anything, with the reason. */
 async function skip(
   runId: string,
   startedAt: Date,
@@ -161,7 +161,10 @@ function routeOf({ action }: RunSettings, changes: readonly FieldChange[]): Plan
   }
 }
 
-/** A key that may not read some other module cannot tell what is unused; the run is not about that. */
+/**
+ * Looks for unused copies. A key that cannot read another module cannot rule out that a copy is in use: that is a
+ * warning, since the run has other work.
+ */
 async function lookForUnused(
   document: Plan,
   keepVersions: number,
@@ -182,18 +185,18 @@ async function lookForUnused(
 type Decision = ImagePlan &
   Changes & {
     warnings: string[];
-    /** What `checkSwitch` says, where it was asked before. */
+    /** The result of `checkSwitch`, when it has been started already. */
     checks?: Promise<string[]>;
   };
 
-/** Whether Harness would use what is about to be written, and lets us write it. Returns warnings. */
+/** Checks that Harness would pull the images that the run writes, and that the key may write them. Returns warnings. */
 async function checkSwitch(
   changes: readonly FieldChange[],
   settings: RunSettings,
   runtime: Runtime,
   signal?: AbortSignal,
 ): Promise<string[]> {
-  // Verify looks at the connector by itself, and lists what is wrong with it among the differences.
+  // Verify checks the connector itself, and lists its faults among the differences.
   const switches = settings.action === 'restore' || (settings.modifyDefault && settings.action !== 'verify');
   const checks: Promise<string[]>[] = [];
   if (switches) checks.push(checkConnector(changes, settings.registry, runtime, signal));
@@ -213,13 +216,14 @@ async function decide(
     const changes = resetChanges(scopes, { ...settings, chosen: fieldFilter(settings) });
     return { images: [], waves: [], ...changes, warnings: refuseUnmatched(unmatched, settings.allowUnmatched) };
   }
-  // Only the images tell what platforms there are: with some chosen, everything is listed at once after a look at them.
+  // Only the images show their platforms: when the input chooses some, report all problems together once the images are
+  // read.
   if (settings.platforms.length === 0) refuseUnmatched(unmatched, settings.allowUnmatched);
   const { fields, warnings } = selectFields(scopes, settings);
   const names = imagesOf(fields, settings);
   checkTargetNames(names, settings.registry);
   const overridden = scopes.flatMap(({ overrides }) => Object.values(overrides));
-  // Asked while the images are looked up; it counts only if something is left to be switched.
+  // Started during the lookup of the images. The result counts only if something is left to switch.
   const likely = syncChanges(fields, scopes, { ...settings, soaking: new Map(), heldTags: new Set() });
   const checks = checkSwitch(likely.changes, settings, runtime, signal);
   checks.catch(() => undefined);
@@ -238,12 +242,12 @@ async function decide(
   const heldTags = await holdTags(planned, soaking, settings.referrers, runtime, signal);
   const switched = new Set(settings.modifyDefault ? likely.changes.flatMap(({ image }) => image ?? []) : []);
   const inUse = referencesAtOurs(scopes, settings);
-  // Verify looks below every image by itself, and lists what is missing among the differences.
+  // Verify looks below every image itself, and lists the missing pieces among the differences.
   const repairs = read
     ? await planRepairs(found, { ...settings, now, switched, inUse, inventory }, runtime, signal)
     : { held: [], warnings: [] };
   const changes = syncChanges(fields, scopes, { ...settings, soaking, heldTags });
-  // A version that this run switches away from need not be whole.
+  // A version that this run replaces need not be complete.
   const left = settings.modifyDefault ? changes.changes : [];
   const held = repairs.held.filter(
     ({ planned: { status, target } }) => status === 'copy' || isKept(target, scopes, left),
@@ -256,7 +260,7 @@ async function decide(
   };
 }
 
-/** Returns whether an override still names the reference when the changes are made. */
+/** Returns whether an override still names the reference after the changes. */
 function isKept(reference: string, scopes: readonly ScopeConfiguration[], changes: readonly FieldChange[]): boolean {
   return scopes.some((scope) =>
     Object.entries(scope.overrides).some(
@@ -266,13 +270,13 @@ function isKept(reference: string, scopes: readonly ScopeConfiguration[], change
   );
 }
 
-/** References at our registry that overrides name, each once. */
+/** Returns the references at our registry that overrides name, each once. */
 function referencesAtOurs(scopes: readonly ScopeConfiguration[], { registry }: RunSettings): string[] {
   const values = scopes.flatMap(({ overrides }) => Object.values(overrides));
   return [...new Set(values)].filter((value) => isOurs(value, registry));
 }
 
-/** Each image once, however many fields use it. */
+/** Returns each image once, no matter how many fields use it. */
 function imagesOf(fields: readonly SelectedField[], settings: RunSettings): ImageName[] {
   const images = [
     ...fields.map(({ image }) => image),
@@ -282,7 +286,7 @@ function imagesOf(fields: readonly SelectedField[], settings: RunSettings): Imag
   return [...new Map(images.map((image) => [formatReference(image), image])).values()];
 }
 
-/** A pin holds an extra image that has no version of its own. */
+/** Applies a pin to an extra image that names no version. */
 function withVersion(image: ImageName, pins: Readonly<Record<string, string>>): ImageName {
   if (image.tag !== undefined || image.digest !== undefined) return image;
   const pin = Object.hasOwn(pins, image.repository) ? pins[image.repository] : undefined;
@@ -308,7 +312,7 @@ async function readScopes(
   );
 }
 
-/** Only module ci knows more than Kubernetes. */
+/** Returns the scopes to read. Only module ci has infrastructure types other than Kubernetes. */
 function scopesOf({ modules, infrastructureTypes }: RunSettings): ConfigScope[] {
   return modules.flatMap((module) =>
     infrastructureTypes

@@ -3,11 +3,11 @@ import { isLow, type PullBudget } from '../oci/registry/pull-budget.ts';
 export interface Source {
   name: string;
   budget: PullBudget | undefined;
-  /** Images that need more pulls than are left, and are nowhere else. */
+  /** Images that need more pulls than are left, and that no other source has. */
   overdrawnFor: readonly string[];
 }
 
-/** What whoever runs the factory should know of the pull limits of its sources. */
+/** Returns warnings about the pull limits of the sources. */
 export function pullWarnings(sources: readonly Source[]): string[] {
   return sources.flatMap(({ name, budget, overdrawnFor }) => [
     ...(budget && isLow(budget)

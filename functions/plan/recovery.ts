@@ -8,8 +8,8 @@ import type { PlanResult } from './plan.ts';
 const recoveryInput = z.strictObject({ recover_run: z.string().regex(runIdPattern) });
 
 /**
- * The run that is to be put back because its execution was stopped; `undefined` for any other input. Only the deployment
- * itself, and who may start executions, says so: for the webhook and the command line the key does not exist.
+ * Returns the run to roll back because its execution was stopped; `undefined` for any other input. Only the deployment,
+ * and users who may start executions, can send this: the webhook and the command line do not accept the key.
  */
 export function stoppedRunOf(input: unknown, { findExecution }: Runtime): string | undefined {
   if (!findExecution) return undefined;
@@ -17,8 +17,8 @@ export function stoppedRunOf(input: unknown, { findExecution }: Runtime): string
 }
 
 /**
- * Takes the lock over from a run whose execution was stopped, so that functions of it that are still at work write nothing
- * more, and plans the rollback of what it had switched. A run that has a report, or is under way, is left alone.
+ * Takes the lock over from a run whose execution was stopped, so that its functions that are still running write
+ * nothing more, and plans the rollback of its changes. Leaves a run alone that has a report or is still running.
  */
 export async function planRecovery(
   runId: string,

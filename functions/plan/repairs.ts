@@ -26,26 +26,26 @@ export interface RepairSettings {
   sources: readonly RegistryLocation[];
   recheckDays: number;
   now: Date;
-  /** Images that Harness may be switched to. These are looked at whenever the last look was. */
+  /** Images that Harness may be switched to. They are checked regardless of when the last check was. */
   switched: ReadonlySet<string>;
   /** References at our registry that overrides name. */
   inUse: readonly string[];
   inventory: Inventory;
 }
 
-/** Images looked at together; the limits of the registry bound the requests. */
+/** Images checked in parallel. The limits of the registry bound the requests. */
 const looksInFlight = 16; // Survives mutation: the number of parallel requests decides the speed alone.
 
 export interface Repairs {
-  /** Versions that overrides name, that no planned image stands behind, and that lack something. */
+  /** Incomplete versions that overrides name and no planned image covers. */
   held: Found[];
   warnings: string[];
 }
 
 /**
- * Looks below the images that are at the target already, when the last look is `recheckDays` old, and plans copies of
- * those that lack something. Changes `found` accordingly. An image that cannot be looked at is a warning, and the next
- * run looks again: what is switched to is looked at once more before the switch.
+ * Checks that images already at the target are complete, when the last check is `recheckDays` old, and plans copies of
+ * those that lack something. Changes `found` accordingly. An image that cannot be checked is a warning, and the next
+ * run checks it again. Images to switch to are checked again before the switch.
  */
 export async function planRepairs(
   found: readonly Found[],
@@ -114,7 +114,7 @@ export async function planRepairs(
   }
 }
 
-/** One warning, however many images: a registry that refuses one look refuses most. */
+/** Returns one warning for all images: a registry that refuses one check usually refuses the others too. */
 function unseenWarnings(unseen: ReadonlyMap<string, FactoryError>): string[] {
   const [first] = unseen;
   if (!first) return [];
@@ -123,7 +123,7 @@ function unseenWarnings(unseen: ReadonlyMap<string, FactoryError>): string[] {
   return [`${reference}${more} could not be looked at: ${message}`];
 }
 
-/** Finds an image by the reference that an override names. One whose tag is gone may be known by the inventory. */
+/** Finds an image by the reference that an override names. When its tag is gone, the inventory may know its digest. */
 async function findHeld(
   reference: string,
   { registry, inventory }: RepairSettings,
@@ -148,7 +148,7 @@ async function findHeld(
   return { image: { planned: { ...row, status: 'failed', error }, repository: target.repository }, missing };
 }
 
-/** Plans to copy what an image lacks from the first source that has all of it, whatever the tag leads to there by now. */
+/** Plans to copy the missing pieces from the first source that has all of them, no matter where its tag points now. */
 async function planRepair(
   found: Found,
   digest: Digest,
@@ -168,7 +168,7 @@ async function planRepair(
     try {
       const read = manifestReader(source, runtime, signal);
       const image = await loadImage(await read(digest), read);
-      // Now that every manifest is known, so is all that is below a missing one.
+      // Now every manifest is known, and so is everything below a missing one.
       const missing = await lacks();
       if (!(await wholeness.serves(source, missing, signal))) continue;
       planned.missing = missing;
@@ -183,7 +183,7 @@ async function planRepair(
     }
   }
   planned.status = 'failed';
-  // That a source could not be asked is more telling than that another one lacks the pieces.
+  // A source that could not be reached is a more informative reason than one that lacks the pieces.
   const telling = failures.find(({ name }) => name !== 'ImageNotFound' && name !== 'RegistryForbidden');
   const error = telling ? unrepaired(planned, telling) : unmendable(planned, candidates, runtime);
   planned.error = error.toJSON();

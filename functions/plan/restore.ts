@@ -2,7 +2,7 @@ import { FactoryError } from '../errors.ts';
 import type { Snapshot } from '../state/documents.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 
-/** Reads the snapshot that a restore writes back. Throws `SnapshotNotFound`, also when it is of another account. */
+/** Reads the snapshot that a restore writes back. Throws `SnapshotNotFound`, also for a snapshot of another account. */
 export async function readSnapshot(restoreRun: string, runtime: Runtime): Promise<Snapshot> {
   const snapshot = await runtime.run(restoreRun).snapshot.find();
   const { accountId } = await runtime.harness();

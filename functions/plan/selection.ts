@@ -6,7 +6,7 @@ import { globMatcher } from '../text/glob.ts';
 import { printable } from '../text/printable.ts';
 import { own } from '../text/own.ts';
 
-/** What Harness says about one scope. */
+/** The configuration of one scope. */
 export interface ScopeConfiguration extends ConfigScope {
   /** Field → official image. */
   defaults: Record<string, string>;
@@ -14,7 +14,7 @@ export interface ScopeConfiguration extends ConfigScope {
   overrides: Record<string, string>;
 }
 
-/** A field whose image is kept at the registry. */
+/** A field whose image the factory keeps at the registry. */
 export interface SelectedField extends ConfigScope {
   field: string;
   /** The official image, after pins. */
@@ -35,15 +35,12 @@ export interface Selection {
   warnings: string[];
 }
 
-/**
- * Used only by pods on Windows, behind a feature flag of Harness's; Linux never reads them. Their images are larger by
- * an order of magnitude.
- */
+/** Fields that only Windows pods use, behind a feature flag of Harness. Their images are ten times as large. */
 const windowsRootlessFields = new Set(['addonTagRootless', 'liteEngineTagRootless']);
 
 /**
- * Which fields a run is about, and which image each of them shall have.
- * Throws `InvalidInput` when a digest is to hold several variants of an image.
+ * Selects the fields of a run, and the image of each. Throws `InvalidInput` when one pinned digest would replace
+ * several variants of an image.
  */
 export function selectFields(scopes: readonly ScopeConfiguration[], settings: SelectionSettings): Selection {
   const chosen = fieldFilter(settings);
@@ -89,7 +86,7 @@ export function selectFields(scopes: readonly ScopeConfiguration[], settings: Se
   return { fields, warnings };
 }
 
-/** Whether a field is chosen by the globs, which may speak of fields (`buildAndPush*`) or images (`plugins/*`). */
+/** Returns a filter for fields by globs. A glob names fields (`buildAndPush*`) or images (`plugins/*`). */
 export function fieldFilter({
   includeFields,
   excludeFields,
@@ -103,8 +100,8 @@ export function fieldFilter({
 }
 
 /**
- * Images that Harness uses without a field. On Windows without the rootless feature flag it strips `-rootless` from the
- * tag of the git clone image, so that variant must be at the registry as well.
+ * Returns images that Harness uses without a field. On Windows without the rootless feature flag it strips `-rootless`
+ * from the tag of the git clone image, so the registry must hold that variant as well.
  */
 export function unlistedImages(fields: readonly SelectedField[], settings: SelectionSettings): ImageName[] {
   if (!settings.includeWindowsRootless) return [];
@@ -124,7 +121,7 @@ function parseOfficial(value: string): ImageName | ReferenceSyntaxError {
   }
 }
 
-/** A pin names a version; the variant stays that of the field. */
+/** Replaces the version of an image by the pinned one. The variant stays that of the field. */
 function applyPin(image: ImageName, pin: string): ImageName {
   if (isDigest(pin)) return { ...image, tag: undefined, digest: pin };
   const version = pin.replace(variant, '');

@@ -12,9 +12,10 @@ const dayMs = 86_400_000;
 const lookupsInFlight = 16;
 
 /**
- * Notes when images were first seen, and tells which of them Harness must not be switched to yet: image → the day from
- * which it may be. They are copied all the same. A tag that moved is another image: each digest has its own time.
- * The runs that switch hold the account's lock; what a plan beside one notes may get lost, and only be noted later.
+ * Records when images were first seen, and returns those that Harness must not be switched to yet: image → the first
+ * day of the switch. Soaking images are copied all the same. The time counts by digest: a tag that moved is a new
+ * image. Only runs that switch hold the account's lock, so a concurrent plan may lose what it records; a later run
+ * records it then.
  */
 export async function soakingImages(
   store: ObjectStore,
@@ -38,9 +39,9 @@ export async function soakingImages(
 }
 
 /**
- * To move a tag at the target is to switch every field that names it. So an image that soaks and whose tag is another
- * image's there is brought under its digest alone, and gets the tag in a later run. Changes `images` accordingly;
- * returns those whose tag stays where it is.
+ * Keeps tags at the target that fields use. Moving such a tag would switch every field that names it, so an image that
+ * soaks is copied under its digest alone, and gets the tag in a later run. Changes `images` accordingly; returns the
+ * images whose tag stays.
  */
 export async function holdTags(
   images: readonly PlannedImage[],

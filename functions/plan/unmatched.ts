@@ -15,9 +15,8 @@ const comparedNames = 500;
 type Settings = Pick<RunSettings, 'action' | 'protective' | 'extraImages'>;
 
 /**
- * Returns a problem for every pin and glob that matches nothing: no field that Harness or the account has in these scopes, and
- * no image of one, nor, for pins and `scan_allow`, an extra image. Whether the field is selected does not count. A reset needs
- * no pin.
+ * Returns a problem for every pin and glob that matches nothing. Compares with all fields of these scopes and their
+ * images, selected or not; pins and `scan_allow` also with extra images. A reset ignores pins and `scan_allow`.
  */
 export function unmatchedNames(
   { action, protective, extraImages }: Settings,
@@ -43,7 +42,7 @@ export function unmatchedNames(
     .map(({ path, found, kind, name }) => ({ path, found, allowed: allowedIn(kind, name, [...known[kind]]) }));
 }
 
-/** A glob of `scan_allow` may name versions, and those come and go. */
+/** Removes the version from a glob of `scan_allow`: versions come and go. */
 function withoutTag(glob: string): string {
   return glob.includes('/') ? glob.replace(/:[^/]*$/, '') : glob;
 }
@@ -55,7 +54,7 @@ function allowedIn(kind: ProtectiveEntry['kind'], name: string, known: readonly 
   return `${what} of these modules and infrastructure types${list}`;
 }
 
-/** Returns names that are spelt like `name`, or whose last component is: people copy names with other things in front. */
+/** Returns names that are spelled like `name`, or whose last component is: people copy names with another prefix. */
 function similar(name: string, known: readonly string[]): string[] {
   const some = known.slice(0, comparedNames);
   const ends = new Set(nearest(lastOf(name), some.map(lastOf), suggestions));
@@ -68,8 +67,8 @@ function lastOf(name: string): string {
 }
 
 /**
- * Returns a problem for every platform that no image has. Images without an index have nothing to choose from. Returns none
- * while the platforms of some image are not known.
+ * Returns a problem for every platform that no image has. Images without an index offer no choice. Returns no problem
+ * while the platforms of some image are unknown.
  */
 export function unmatchedPlatforms(platforms: readonly Platform[], found: readonly Pick<Found, 'offers'>[]): Problem[] {
   const indexes = found.map(({ offers }) => offers).filter((offers) => offers !== 'single');
@@ -87,7 +86,7 @@ export function unmatchedPlatforms(platforms: readonly Platform[], found: readon
   });
 }
 
-/** Returns warnings where `allowed`; else throws `InvalidInput` with every problem, when there is one. */
+/** Returns the problems as warnings where `allowed`; else throws `InvalidInput` with all of them. */
 export function refuseUnmatched(problems: readonly Problem[], allowed: boolean): string[] {
   if (allowed)
     return problems.map(

@@ -9,10 +9,10 @@ import { parseImageName } from '../oci/spec/reference.ts';
 import { isOurs } from '../overrides/override.ts';
 
 /**
- * Returns the copies made by the factory, at the plan's registry, that nothing uses: no planned image, no override of any
- * module and infrastructure type, and neither the snapshots nor the changes of the last `keepVersions` runs that wrote. A
- * digest that something in use has, or leads to, is in use. A tag that shares its digest with a tag in use is unused where
- * the registry can delete it alone.
+ * Returns the factory's copies at the plan's registry that nothing uses: no planned image, no override of any module
+ * and infrastructure type, and neither the snapshots nor the changes of the last `keepVersions` runs that wrote. A
+ * digest is in use when something in use has it or leads to it. A tag that shares its digest with a tag in use is
+ * unused where the registry can delete it alone.
  */
 export async function findUnusedImages(
   plan: Omit<Plan, 'unused'>,
@@ -44,8 +44,8 @@ export async function findUnusedImages(
 }
 
 /**
- * What the last runs that wrote found, and what they wrote: the versions one can go back to. Of each account that shares
- * this state, because only one of them can be asked what it uses.
+ * Returns the values that the last runs found and wrote: the versions that a restore can bring back. Includes every
+ * account that shares this state, because the key can read only one of them.
  */
 async function recentValues(keepVersions: number, runtime: Runtime): Promise<string[]> {
   const runs = runsAmong(await runtime.store.list('runs/'), ['snapshot.json']);

@@ -1,36 +1,37 @@
 import type { Digest } from '../oci/spec/digest.ts';
 
-/** An image that is to be copied, as far as sharing is concerned. */
+/** An image to copy, with what it may share. */
 export interface WaveImage {
   /** Its repository at the target, from which others can mount. */
   repository: string;
   blobs: readonly { digest: Digest; size: number }[];
-  /** It is at the target already: others can mount from it at once. */
+  /** True when the target has it already: others can mount from it at once. */
   present?: boolean | undefined;
 }
 
 export interface WavePlan {
-  /** Indexes of images, wave by wave, largest first; a wave begins when the one before has ended. */
+  /** Indexes of images, wave by wave, largest first. A wave begins when the one before has ended. */
   waves: number[][];
-  /** Per image: blobs that an image of an earlier wave brings, by the repository to mount from. */
+  /** Per image: blobs that an image of an earlier wave uploads, with the repository to mount from. */
   mounts: Record<Digest, string>[];
-  /** Per image: the bytes that it brings, counted once over all images. */
+  /** Per image: the bytes that it uploads, counted once over all images. */
   brings: number[];
 }
 
 /**
- * A blob of fewer bytes is sent again sooner than a wave has ended. Nearly all images share some: BuildKit makes the
- * same empty layer of every WORKDIR, and for its 32 bytes all images would have to wait for one.
+ * Blobs below this size are uploaded again: that is faster than waiting for a wave. Nearly all images share some.
+ * BuildKit makes the same empty 32-byte layer of every WORKDIR, and all images would wait for one of them.
  */
 const worthAWave = 64 * 1024;
 
 /**
- * Gives every blob that several images share one image that brings it, and puts all others that hold it into later
- * waves: it crosses the network once even when each image is copied by another process. A blob of fewer than
- * `worthWaiting` bytes may be brought by several images of one wave.
+ * Assigns every shared blob to one image that uploads it, and puts the other images that hold it into later waves. So
+ * the blob crosses the network once, even when each image is copied by another process. Several images of one wave may
+ * upload a blob of fewer than `worthWaiting` bytes.
  *
- * Each wave takes, by the bytes they bring for others, images that bring nothing in common; so an image of wave n holds
- * a blob of each wave before it, and there are never more waves than an image has shared blobs, and one.
+ * Takes images in the order of the bytes that they upload for others. A wave holds images that upload nothing in
+ * common. An image of wave n holds a blob of each wave before it, so there is at most one wave more than an image has
+ * shared blobs.
  */
 export function planWaves(images: readonly WaveImage[], worthWaiting = worthAWave): WavePlan {
   const holders = Map.groupBy(

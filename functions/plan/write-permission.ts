@@ -5,8 +5,8 @@ import type { Runtime } from '../runtime/runtime.ts';
 const permission = 'core_account_edit';
 
 /**
- * Finds out before anything is copied whether the key may switch Harness. Throws `HarnessForbidden` when it may not;
- * returns a warning when that cannot be found out, for then the switch itself tells.
+ * Checks before the copies that the key may switch Harness. Throws `HarnessForbidden` when it may not. Returns a
+ * warning when Harness does not answer the check: the switch then shows it.
  */
 export async function checkWritePermission(runtime: Runtime, signal?: AbortSignal): Promise<string[]> {
   const harness = await runtime.harness();

@@ -15,12 +15,12 @@ import { type Deletion, repositoryDeletions } from './repository-deletions.ts';
 
 type Outcome = Pick<UnusedImage, 'status' | 'reason'>;
 
-/** Deletes the copies that the plan found unused, after Harness was switched and verified. */
+/** Deletes the copies that the plan found unused, after the switch of Harness is verified. */
 export async function prune({ runId }: { runId: string }, { runtime, signal }: TaskRun): Promise<{ deleted: number }> {
   const documents = runtime.run(runId);
   const plan = await documents.plan.get();
   if (plan.unused.length === 0) return { deleted: 0 };
-  // Looked at again: the plan may be hours old, and other accounts may use the same copies.
+  // Check again: the plan may be hours old, and other accounts may use the same copies.
   const overrides = await overridesInUse([], runtime, signal);
   const used = [...(await plannedImages(plan, runtime)), ...imagesNamed(overrides, plan.registry)];
   const names = new Set(used.flatMap(namesOf));
@@ -49,8 +49,8 @@ interface Decision {
 }
 
 /**
- * Decides about the copies of one repository. Nothing of it is deleted unless it is known what its tags lead to. Indexes come
- * before their children: ECR keeps what an index refers to.
+ * Decides which copies of one repository to delete. Deletes nothing of a repository while it is unknown what its tags
+ * lead to. Indexes come before their children, because ECR keeps what an index refers to.
  */
 async function decide(
   repository: Repository,
@@ -81,7 +81,10 @@ async function decide(
   }
 }
 
-/** Reads every tag of a repository. Throws `RegistryFailed` for a list that lacks one of `expected` that the registry has. */
+/**
+ * Reads every tag of a repository. Throws `RegistryFailed` for a list that lacks one of `expected` that the registry
+ * has.
+ */
 async function tagsOf(
   repository: Repository,
   expected: readonly string[],
@@ -137,7 +140,7 @@ async function untag(
   const lost = [];
   for (const other of others) if ((await resolveTag(repository, other, signal)) !== digest) lost.push(other);
   if (lost.length === 0) return { status: 'untagged' };
-  // The manifest's blobs and children are still there: nothing else was deleted.
+  // Restore the lost tags. The manifest's blobs and children still exist: nothing else was deleted.
   for (const other of lost) await putManifest(repository, other, manifest, signal);
   registry.adapt({ deletesTags: false }, `${registry.name} deletes a manifest with one of its tags`);
   return { status: 'untagged', reason: `${registry.name} deleted ${lost.join(', ')} too; put back` };

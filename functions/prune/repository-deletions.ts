@@ -16,23 +16,23 @@ export type Deletion =
   | { delete: 'nothing'; reason: string; isGone: boolean };
 
 export interface RepositoryContent {
-  /** Every tag of the repository, as it is now. */
+  /** Every current tag of the repository. */
   tags: ReadonlyMap<string, Digest>;
   /** Digests that something in use has or leads to, whether or not a tag points at them. */
   inUse: ReadonlySet<Digest>;
-  /** Returns digests and all that they lead to. */
+  /** Returns the given digests and everything below them. */
   below: (roots: Iterable<Digest>) => Promise<ReadonlySet<Digest>>;
 }
 
 /**
- * Decides what can be deleted of the `copies` of one repository, in their order. Whatever a remaining tag points at or leads
- * to stays whole; remaining tags are all but those of the copies, whoever made them.
+ * Decides which of the `copies` of one repository can be deleted, in their order. Everything that a remaining tag
+ * points at or leads to stays complete. Remaining tags are all but those of the copies, no matter who made them.
  */
 export async function repositoryDeletions(
   copies: readonly Copy[],
   { tags, inUse, below }: RepositoryContent,
 ): Promise<Deletion[]> {
-  // A tag that points at another image by now is no longer the copy's.
+  // A tag that points at another image now no longer belongs to the copy.
   const own = copies.filter(({ tag, digest }) => tag !== undefined && tags.get(tag) === digest);
   const doomed = new Set(own.map(({ tag }) => tag));
   const remaining = [...tags].filter(([tag]) => !doomed.has(tag));

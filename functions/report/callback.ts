@@ -16,10 +16,10 @@ const messageLimit = 2_000;
 const refusals = new Set([400, 401, 403, 404]);
 
 /**
- * Tells the Harness trigger or pipeline that the deployment names how a run ended. Asked once: a second request would
- * start a second pipeline. A refusal starts none: then the secret is read again, and Harness is asked again if it has
- * changed. Returns a warning when Harness was not told. A trigger's URL holds its token, so nothing of it is shown.
- * https://developer.harness.io/docs/platform/triggers/trigger-deployments-using-custom-triggers
+ * Reports the end of a run to the Harness trigger or pipeline that the deployment names. Sends one request: a second
+ * one would start a second pipeline. After a refusal, which starts none, reads the secret again and repeats the request
+ * if the secret has changed. Returns a warning when the callback failed. Shows nothing of the URL, which holds the
+ * trigger's token. https://developer.harness.io/docs/platform/triggers/trigger-deployments-using-custom-triggers/
  */
 export async function sendCallback(report: Report, runtime: Runtime): Promise<string | undefined> {
   const { callbackTarget } = runtime;
@@ -40,17 +40,17 @@ export async function sendCallback(report: Report, runtime: Runtime): Promise<st
   }
 }
 
-/** What the secret holds cannot be used, or Harness refuses it. */
+/** The secret is unusable, or Harness refuses it. */
 class Refusal extends Error {}
-/** A trigger's token is a part of its path; the other parts are words. */
+/** Detects the trigger's token among the segments of a path; the others are words. */
 function isSecretLike(segment: string): boolean {
   return segment.length >= 16;
 }
 
-/** How much is read of a refusal, in bytes. */
+/** Bytes to read of the body of a refusal. */
 const reasonLimit = 16 * 1024;
 
-/** Throws `Refusal`, `Error` for any other answer than a success, and what the network throws. */
+/** Throws `Refusal`, `Error` for any other response than a success, and network errors. */
 async function call(target: string, report: Report, { transport, configuration }: Runtime): Promise<void> {
   const { url, token, contentType, body } = callOf(target, report, configuration);
   keepSecret(url.href, ...url.pathname.split('/').filter(isSecretLike), ...url.searchParams.values());
@@ -78,7 +78,7 @@ interface Call {
 }
 
 /**
- * The secret holds the URL of a trigger alone, `{"url": …, "token": …}` for accounts whose triggers demand an API key, or
+ * Parses the secret: the URL of a trigger, `{"url": …, "token": …}` for accounts whose triggers require an API key, or
  * `{"pipeline": …, "token": …}`. Throws `Refusal`.
  */
 function callOf(secret: string, report: Report, configuration: Configuration): Call {
@@ -88,7 +88,7 @@ function callOf(secret: string, report: Report, configuration: Configuration): C
     return { url, token, contentType: 'application/yaml', body: runtimeInputOf(pipeline, report) };
   }
   const url = URL.parse(text ?? '');
-  // Whoever can change the secret must not be able to send reports, or a key, elsewhere.
+  // A user who can change the secret must not be able to send reports, or a key, to another host.
   if (url?.origin === parseBaseUrl(configuration.harnessUrl).origin)
     return { url, token, contentType: 'application/json', body: outcomeOf(report) };
   throw new Refusal('the secret that CALLBACK_URL_SECRET names holds no URL at the host of HARNESS_URL');
@@ -104,7 +104,7 @@ function fieldsOf(secret: string): Partial<Record<'url' | 'pipeline' | 'token', 
   }
 }
 
-/** What runs a pipeline (harness/harness-core, PlanExecutionResource). */
+/** Returns the URL that runs a pipeline (harness/harness-core, PlanExecutionResource). */
 function executionUrl(pipeline: string, token: string | undefined, configuration: Configuration): URL {
   const { harnessUrl, harnessAccountId, orgId, projectId } = configuration;
   const accountId = harnessAccountId ?? accountIdFromKey(token ?? '');
@@ -123,14 +123,14 @@ function executionUrl(pipeline: string, token: string | undefined, configuration
   return url;
 }
 
-/** What a pipeline finds in `<+pipeline.variables>`. */
+/** Returns the inputs that a pipeline reads from `<+pipeline.variables>`. */
 function runtimeInputOf(identifier: string, { runId, status, error }: Report): object {
   const values = { runId, status, error: error ? `${error.name}: ${shortened(error.message)}` : 'none' };
   const variables = Object.entries(values).map(([name, value]) => ({ name, type: 'String', value }));
   return { pipeline: { identifier, variables } };
 }
 
-/** What a pipeline finds in `<+trigger.payload>`. */
+/** Returns the fields that a pipeline reads from `<+trigger.payload>`. */
 function outcomeOf({ runId, status, action, totals, reason, error }: Report): object {
   return {
     runId,
@@ -147,8 +147,8 @@ function shortened(message: string): string {
 }
 
 /**
- * JSON that is YAML too, whose readers take few characters outside ASCII, and in which Harness finds no expression of
- * its own: errors repeat what registries say.
+ * Returns JSON that is valid YAML too, in ASCII only, since YAML readers accept few other characters. Harness finds no
+ * expression of its own in it: error messages repeat text of registries.
  */
 function asciiJson(value: object): string {
   return JSON.stringify(value)

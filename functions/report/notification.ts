@@ -4,10 +4,10 @@ import type { ConfigResult, Notification, Report } from '../state/documents.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { cellLimit, printable } from '../text/printable.ts';
 
-/** Rows of each list: an e-mail is read on a telephone. */
+/** Rows of each list: people read e-mails on a phone. */
 const rowsLimit = 10;
 
-/** Tells people how a run ended. Returns a warning when they were not told. */
+/** Notifies people of the end of a run. Returns a warning when that fails. */
 export async function sendNotification(report: Report, runtime: Runtime): Promise<string | undefined> {
   try {
     await runtime.notify?.(notificationOf(report, runtime.run(report.runId).report.location));
@@ -18,7 +18,7 @@ export async function sendNotification(report: Report, runtime: Runtime): Promis
   }
 }
 
-/** What a report says, in a few lines. `location` is where all of it is. */
+/** Summarizes a report in a few lines. `location` is the location of the whole report. */
 export function notificationOf(report: Report, location: string): Notification {
   const { status, action, runId, reason, images, config, totals, warnings = [], error } = report;
   const written = config.filter((row) => row.status !== 'unchanged');

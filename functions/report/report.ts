@@ -27,30 +27,30 @@ import { causeOf } from './cause.ts';
 import { withScans } from './scan-results.ts';
 import { tell } from './tell.ts';
 
-/** What the workflow gets: the report, and for the console the cause of a failure. */
+/** The output of the workflow: the report, and the cause of a failure for the console. */
 type ReportResult = Report & { cause?: string };
 
 export interface ReportEvent {
   runId: string;
-  /** The workflow's state when it came here. */
+  /** The workflow's state when it reached the report. */
   state: {
     error?: WorkflowError;
     rollbackError?: WorkflowError;
     pruneError?: WorkflowError;
     input?: unknown;
-    /** What else is to be said; not from the workflow. */
+    /** Further warnings; not from the workflow. */
     warnings?: string[];
   };
 }
 
-/** Step Functions refuses states above 262,144 bytes; the rest is room for the state's own frame. */
+/** Step Functions refuses states above 262,144 bytes. The rest is for the fields that the workflow adds. */
 const stateLimit = 240_000;
 
 const warningsPerImage = 3;
 
 /**
- * Writes the run's report, tells of it, and returns it as the output of the state machine. A report too large for that is
- * returned without its lists; the whole one is in the object store. May be called again: what was done is not done twice.
+ * Writes the run's report, sends it, and returns it as the output of the state machine. A report too large for that is
+ * returned without its lists; the object store has all of it. Safe to repeat: nothing is done twice.
  */
 export async function report({ runId, state }: ReportEvent, { runtime }: TaskRun): Promise<ReportResult> {
   const documents = runtime.run(runId);
@@ -61,7 +61,7 @@ export async function report({ runId, state }: ReportEvent, { runtime }: TaskRun
   return resultOf(document, documents);
 }
 
-/** Writes the report of a run, returns its lock, and tells people and machines. */
+/** Writes the report of a run, releases its lock, and notifies people and Harness. */
 async function finish(
   runId: string,
   error: ErrorDocument | undefined,
@@ -72,7 +72,7 @@ async function finish(
   const plan = await documents.plan.find();
   const results = await Promise.all((plan?.images ?? []).map((_, index) => documents.copyResult(index).find()));
   const document = plan ? await describe(plan, results, error, state, documents) : withoutPlan(runId, error, state);
-  /** The run is over: what fails from here on is a warning, and changes nothing about its outcome. */
+  /** The run has ended: a failure from here on is a warning, and does not change the outcome. */
   const attempt = async (failure: string, work: () => Promise<void>) => {
     try {
       await work();
@@ -84,13 +84,13 @@ async function finish(
     (document.warnings = [...(document.warnings ?? []), printable(redacted(warning), cellLimit)]);
   await attempt('the report was not stored', () => documents.report.put(document));
   const stored = document.warnings?.length ?? 0;
-  // Of the runs that hold the lock only sync knows of copies.
+  // Of the actions that hold the lock only sync makes copies.
   const copies = plan?.action === 'sync' ? plan.images : [];
   await attempt('the copies were not noted for a later prune', () =>
     changeInventory(runtime.store, (inventory) => {
       copies.forEach(({ target, digest: planned, status, present }, index) => {
         const digest = results[index]?.digest ?? planned;
-        // What was there already may be somebody else's, unless an earlier run copied it.
+        // An image that was present may belong to somebody else, unless an earlier run copied it.
         const ours = (results[index]?.status === 'copied' && !present) || Object.hasOwn(inventory, target);
         const there = status === 'current' || (results[index] && results[index].status !== 'failed');
         if (ours && there && digest) inventory[target] = digest;
@@ -115,7 +115,7 @@ async function finish(
   return document;
 }
 
-/** Writes the report of a run that was stopped, and after it that of the run which put it back. */
+/** Writes the report of a run that was stopped, then that of the run that rolled it back. */
 async function finishStopped(
   { runId, startedAt }: Plan,
   { runId: stopped, ended, verified }: StoppedRun,
@@ -210,12 +210,12 @@ async function describe(
   };
 }
 
-/** What the plan found not to be whole. */
+/** Returns the incomplete images that the plan found. */
 function incompleteOf({ images }: Plan): IncompleteImage[] {
   return images.flatMap(({ target: reference, missing }) => (missing ? [{ reference, missing }] : []));
 }
 
-/** Images that Harness still uses, that are not whole, and that nothing is switched to. */
+/** Returns the failures of incomplete images that Harness still uses and the run does not replace. */
 function heldFailures({ images: planned }: Plan, images: readonly ImageResult[]): string[] {
   return images.flatMap(({ status, target, error }, index) =>
     planned[index]?.held && status === 'failed'
@@ -245,7 +245,7 @@ function imageResult(plan: Plan, planned: PlannedImage, result: CopyResult | und
     const { warnings: _warnings, registries: _registries, ...outcome } = result;
     return { ...row, ...outcome };
   }
-  // Not copied: that is what a plan is about, and what a run that ended early leaves.
+  // Images that the run did not copy: it is a plan, or it ended early.
   const transfer = plan.action === 'plan' ? (planned.uniqueSize ?? 0) : 0;
   return {
     ...row,
@@ -255,7 +255,7 @@ function imageResult(plan: Plan, planned: PlannedImage, result: CopyResult | und
   };
 }
 
-/** Of one image as many as are of use: a registry that refuses one artifact refuses most. */
+/** Limits the warnings of one image: a registry that refuses one artifact usually refuses the others too. */
 function warningsOf(image: string, result: CopyResult | undefined): string[] {
   const { warnings = [] } = result ?? {};
   const more = warnings.length - warningsPerImage;
@@ -278,7 +278,7 @@ function configResults(
         row.module === change.module &&
         row.infrastructureType === change.infrastructureType,
     );
-  // What verify finds to differ is what sync would write.
+  // The differences that verify finds are the changes that sync would write.
   const planned = (plan.action === 'plan' || plan.action === 'verify') && plan.modifyDefault;
   return [
     ...written,
@@ -316,7 +316,7 @@ function totalsOf(images: readonly ImageResult[], startedAt: string): Report['to
   };
 }
 
-/** What ended the run. A rollback that could not be done goes first, whatever kept it from being done. */
+/** Returns the error that ended the run. A failed rollback comes first, whatever its reason. */
 async function errorOf(
   state: ReportEvent['state'],
   undone: RunDocuments,
@@ -332,7 +332,7 @@ async function errorOf(
   };
 }
 
-/** The failure of a rollback is `RollbackFailed`, also when its function did not run. */
+/** Returns the failure of a rollback as `RollbackFailed`, even when its function did not run. */
 async function rollbackError(
   ended: ErrorDocument,
   undone: RunDocuments,
@@ -341,14 +341,14 @@ async function rollbackError(
 ): Promise<ErrorDocument> {
   const last = await attempts.rollback.find();
   if (ended.name === 'RollbackFailed') {
-    // What passes through the workflow is cut to a length.
+    // The workflow truncates the errors that it passes on.
     return last ? rollbackFailed(undone, last, runtime).toJSON() : ended;
   }
   const left = last?.left ?? (await fieldsWritten(undone));
   return rollbackFailed(undone, { left, reason: `${ended.name}: ${ended.message}` }, runtime).toJSON();
 }
 
-/** What is known of the fields when no attempt of the rollback left a word. */
+/** Describes the fields that were written, when no attempt of the rollback left a record. */
 async function fieldsWritten(documents: RunDocuments): Promise<string[]> {
   const written = (await documents.config.find()) ?? [];
   return written
@@ -369,7 +369,7 @@ function imagesMissing(plan: Plan, images: readonly ImageResult[]): ErrorDocumen
   ).toJSON();
 }
 
-/** The run failed before there was a plan: the input was refused, or Harness did not answer. */
+/** Returns the report of a run that failed before its plan: the input was refused, or Harness was unreachable. */
 function withoutPlan(runId: string, error: ErrorDocument | undefined, state: ReportEvent['state']): Report {
   return {
     status: 'FAILED',

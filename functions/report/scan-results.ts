@@ -1,6 +1,6 @@
 import type { ImageResult, Scans } from '../state/documents.ts';
 
-/** The rows of images with what their scans mean for them: one that fails its scan is a failed image. */
+/** Adds the scan results to the rows of images. An image that fails its scan is a failed image. */
 export function withScans(rows: readonly ImageResult[], scans: Scans | undefined): ImageResult[] {
   const results = new Map(scans?.images.map(({ image, result }) => [image, result]));
   return rows.map((row) => {

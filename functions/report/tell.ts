@@ -4,15 +4,17 @@ import { sendCallback } from './callback.ts';
 import { sendNotification } from './notification.ts';
 
 /**
- * Tells everyone who wants to hear of the end of a run, also when the report is tried again. Returns warnings.
+ * Notifies everyone who is configured to hear of the end of a run. Safe to repeat when the report is retried. Returns
+ * warnings.
  *
- * - The callback starts a pipeline, so it is made at most once: a try that ended in the middle of it is a warning.
- * - People are notified at least once: only a try that ended between the message and its note sends the message again.
- * - The numbers of a run are recorded once: they are added up.
+ * - The callback starts a pipeline, so it is sent at most once. An attempt that ended during the callback is a warning.
+ * - People are notified at least once. The message is repeated only after an attempt that ended between the message and
+ * its record.
+ * - The metrics of a run are recorded once, because they are sums.
  */
 export async function tell(report: Report, startedAt: string | undefined, runtime: Runtime): Promise<string[]> {
   const document = runtime.run(report.runId).told;
-  // A state that fails keeps nobody from hearing of the end.
+  // Notify even when the state cannot be read.
   const known = await document.find().catch(() => undefined);
   const told: Told = known && known.startedAt === startedAt ? known : { startedAt, warnings: [] };
   const warnings = [...told.warnings];

@@ -13,19 +13,19 @@ export interface RollbackResult {
   status: 'rolled-back' | 'nothing-to-do';
 }
 
-/** The longest pause between two attempts in the workflow, and time for a function to start. */
+/** The longest pause between two attempts in the workflow, plus time for a function to start. */
 const pauseSeconds = 300;
 
-/** A key that Harness refuses may be corrected soon, or never: after this time people should hear of it. */
+/** A refused key may be corrected soon, or never: after this time the run fails, so that people hear of it. */
 const refusedPatienceMs = 15 * 60_000;
 
 /**
- * Puts every field that the run wrote back to what the snapshot says, and checks that. Fields that show something else
- * than what the run writes, and were not recorded as written, are somebody else's: they are left alone. A Harness that
- * cannot be read is written all the same.
+ * Restores every field that the run wrote to its value in the snapshot, and checks the result. A field belongs to
+ * somebody else when it shows a value that this run does not write, and its write was not recorded: it is left alone.
+ * When Harness cannot be read, the fields are written without that check.
  *
- * Throws `RollbackPending` while another attempt may succeed, which the workflow retries, and then `RollbackFailed`, which
- * names each field with its value, and the place of the snapshot.
+ * Throws `RollbackPending` while another attempt may succeed, which the workflow retries. Then throws `RollbackFailed`,
+ * which names each field with its value, and the location of the snapshot.
  */
 export async function rollback({ runId }: { runId: string }, run: TaskRun): Promise<RollbackResult> {
   const { runtime } = run;
@@ -73,13 +73,16 @@ export async function rollback({ runId }: { runId: string }, run: TaskRun): Prom
 
 function patienceFor(cause: unknown, limitMs: number): number {
   if (!(cause instanceof FactoryError)) return limitMs;
-  // Another run has taken over, and must not be disturbed.
+  // Another run has taken the lock over, and must not be disturbed.
   if (isLockLost(cause)) return 0;
   const refused = cause.name === 'HarnessUnauthorized' || cause.name === 'HarnessForbidden';
   return refused ? Math.min(limitMs, refusedPatienceMs) : limitMs;
 }
 
-/** The changes that the run may have made: what Harness refused, and what the run had not come to, is not among them. */
+/**
+ * Returns the changes that the run may have made. Leaves out those that Harness refused and those that the run did not
+ * reach.
+ */
 async function changesBegun(
   undone: ReturnType<TaskRun['runtime']['run']>,
   results: readonly ConfigResult[],
@@ -136,8 +139,8 @@ async function putBackScope(
   let undo = isWritten() ? [] : mine;
   try {
     const unlike = await compareOverrides(mine, runtime, signal);
-    // What was written is put back even where an old copy of the configuration does not show it yet. What was put back
-    // already, and shows a third value, has been changed by somebody else since.
+    // Write back what was written, even where a stale read does not show it yet. A field that was written back already
+    // and shows a third value has been changed by somebody else since.
     const isRecorded = (change: FieldChange) => !isWritten() && results.some((row) => isSameField(row, change));
     const isOurs = (change: FieldChange) => !unlike.some((difference) => isSameField(difference, change));
     checked = undo = mine.filter((change) => isRecorded(change) || isOurs(change));
@@ -151,7 +154,7 @@ async function putBackScope(
     if (!isWritten()) attempt.written.push({ module: scope.module, infrastructureType: scope.infrastructureType });
   } catch (error) {
     note(error);
-    // What was not written is not waited for.
+    // Do not wait for a field that was not written.
     look = compareOverrides;
   }
   try {

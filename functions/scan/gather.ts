@@ -11,7 +11,7 @@ export interface GatheredImage {
   digest: string;
 }
 
-/** What GATHER_SCAN_TEMPLATE answers; see docs/templates.md. */
+/** The response of GATHER_SCAN_TEMPLATE; see docs/templates.md. */
 const answer = z.object({
   images: z.array(
     z.object({
@@ -28,7 +28,10 @@ type Row = z.output<typeof answer>['images'][number];
 const idsInReport = 50;
 const reasonLimit = 500;
 
-/** Has a scanner of the customer's judge images; `undefined` while it is at work. Throws `TemplateFailed` and the network's. */
+/**
+ * Calls the customer's scanner to judge images. Returns `undefined` while it is still running. Throws `TemplateFailed`
+ * and network failures.
+ */
 export async function gather(
   template: Template,
   call: { name: string; runId: string; images: readonly GatheredImage[]; settings: ScanSettings },

@@ -4,8 +4,8 @@ import { type Descriptor, type Manifest, manifestLimits } from '../oci/spec/mani
 import { isIndexType } from '../oci/spec/media-type.ts';
 
 /**
- * The manifests of an image that are scanned: itself, or of an index each platform's, but no attestations. `read` gets
- * an index inside an index.
+ * Returns the manifests of an image to scan: the image itself, or the manifest of each platform of an index, without
+ * attestations. `read` gets a nested index.
  */
 export async function platformManifests(
   root: Manifest,
@@ -25,7 +25,7 @@ export async function platformManifests(
   return [...found];
 }
 
-/** buildx marks them twice: by an annotation, and by a platform that there is not. */
+/** Detects attestations. buildx marks them twice: by an annotation, and by the platform `unknown`. */
 function isAttestation({ platform, annotations }: Descriptor): boolean {
   return platform?.os === 'unknown' || annotations?.['vnd.docker.reference.type'] === 'attestation-manifest';
 }

@@ -19,11 +19,11 @@ import { expiryWarnings, judge } from './verdict.ts';
 
 export interface ScanTaskResult {
   status: 'done' | 'continue';
-  /** With `continue`: how long the workflow waits before it looks again. */
+  /** The time to wait before the next call, when `status` is `continue`. */
   waitSeconds: number;
 }
 
-/** Images looked at at once: DescribeImageScanFindings has no quota of its own that is known, so be modest. */
+/** Images looked up in parallel. AWS documents no quota for DescribeImageScanFindings, so keep this low. */
 const looksInFlight = 8;
 
 const minuteMs = 60_000;
@@ -31,8 +31,8 @@ const minuteMs = 60_000;
 const shortestPauseSeconds = 15;
 
 /**
- * Looks once at the scans of all images that Harness is to be switched to. What fails or comes too late is a result: what
- * it means for the run is decided at the gate.
+ * Looks once at the scans of all images that Harness will be switched to. A failed or late scan is a result: the gate
+ * decides what it means for the run.
  */
 export async function scan({ runId }: { runId: string }, run: TaskRun): Promise<ScanTaskResult> {
   const { runtime } = run;
@@ -54,7 +54,7 @@ export async function scan({ runId }: { runId: string }, run: TaskRun): Promise<
   if (leftMs <= 0) for (const row of waiting) row.result = tooLate(row, settings);
   await documents.scans.put(scans);
   const done = waiting.length === 0 || leftMs <= 0;
-  // Scans take minutes: it pays to look soon at first, and less often the longer they take.
+  // Scans take minutes: poll soon at first, and less often the longer they take.
   const pauseSeconds = Math.min(300, Math.max(shortestPauseSeconds, elapsedMs / 5_000));
   const waitSeconds = done ? 0 : Math.ceil(Math.min(leftMs / 1_000, pauseSeconds));
   await renewLock(runId, runtime, waitSeconds);
@@ -64,7 +64,7 @@ export async function scan({ runId }: { runId: string }, run: TaskRun): Promise<
 
 type Row = Scans['images'][number];
 
-/** Each image that is to be switched to and is there, also when an earlier run brought it. */
+/** Lists the images to judge: those that the run switches to and that are at the registry, even from an earlier run. */
 async function begin(plan: Plan, { allow }: ScanSettings, runtime: Runtime): Promise<Scans> {
   const switched = new Set(plan.changes.map(({ image }) => image));
   const rows = await Promise.all(
@@ -89,7 +89,7 @@ async function lookAt(rows: readonly Row[], settings: ScanSettings, run: TaskRun
       const answers = await answersFor(row, run.runtime, signal);
       const unchangedMs = remember(row, answers);
       const result = judge(row.image, answers, settings, today);
-      // More findings can make no failure a pass, so that only a pass has to wait for them.
+      // Further findings cannot turn a failure into a pass, so only a pass waits until the findings settle.
       const settling = Math.max(0, ...[...answers.values()].map(settlingMs));
       return result.status === 'passed' && unchangedMs < settling
         ? { status: 'pending', detail: 'findings may still come in' }
@@ -98,7 +98,7 @@ async function lookAt(rows: readonly Row[], settings: ScanSettings, run: TaskRun
   });
 }
 
-/** Returns for how long the registry has been saying what it says now, in milliseconds. */
+/** Stores the answers in the row, and returns how long the registry has reported the same, in milliseconds. */
 function remember(row: Row, answers: ReadonlyMap<Digest, ScanAnswer>): number {
   const said = [...answers].map(([digest, answer]) => [
     digest,
@@ -115,7 +115,7 @@ function settlingMs(answer: ScanAnswer): number {
   return answer.state === 'scanned' ? answer.settlingMs : 0;
 }
 
-/** What the registry says of each platform's manifest. The first look of a run renews what is out of date. */
+/** Reads the registry's scan of each platform's manifest. The first call of a run renews outdated scans. */
 async function answersFor(
   { target, digest, seen }: Row,
   runtime: Runtime,
@@ -141,7 +141,7 @@ async function askTemplate(
   { runtime, signal, deadline }: TaskRun,
 ): Promise<void> {
   const images = rows.map(({ image, target, digest }): GatheredImage => ({ image, target, digest }));
-  // Execution names are taken for good: each answer that leaves images pending is followed by a call of another name.
+  // Execution names cannot be reused: each response that leaves images pending is followed by a call with another name.
   const call = { name: `${runId}-scan-${scans.calls}`, runId, images, settings };
   try {
     const work = (each?: AbortSignal) => gather(runtime.template(arn), call, each);
@@ -150,7 +150,7 @@ async function askTemplate(
     scans.calls++;
     for (const row of rows) row.result = results.get(row.image) ?? row.result;
   } catch (error) {
-    // This call's time is up, not the scanner's.
+    // The time of this call is up, not that of the scanner.
     if (error instanceof Paused) return;
     for (const row of rows) row.result = failureOf(error, signal);
   }
@@ -164,7 +164,10 @@ async function judged(signal: AbortSignal, work: () => Promise<ScanResult>): Pro
   }
 }
 
-/** A registry that cannot be asked now is asked again by the next look, until the deadline. */
+/**
+ * Returns the failure as a result. A registry that cannot be reached is called again by the next look, until the
+ * deadline.
+ */
 function failureOf(thrown: unknown, signal?: AbortSignal): ScanResult {
   signal?.throwIfAborted();
   const error = FactoryError.from(thrown);

@@ -6,13 +6,13 @@ import type { ScanResult } from '../state/documents.ts';
 import { type AllowedFinding, failingSeverities, type ScanSettings } from '../settings/scan-settings.ts';
 import { globMatcher } from '../text/glob.ts';
 
-/** Ids that a report names for one image, and that a message does. */
+/** Maximum number of ids of one image in a report, and in a message. */
 const idsInReport = 50;
 const idsInMessage = 5;
 
 /**
- * What the scans of an image's manifests mean for it. Each finding counts once, however many platforms have it, with the
- * worst of its severities. `today` is a day such as 2026-01-31 (UTC).
+ * Judges an image by the scans of its manifests. Each finding counts once, no matter how many platforms have it, with
+ * the worst of its severities. `today` is a day such as 2026-01-31 (UTC).
  */
 export function judge(
   image: string,
@@ -51,7 +51,7 @@ export function judge(
   return { status: 'passed', ...summary };
 }
 
-/** The entries that do not count any more, as warnings. */
+/** Returns a warning for each entry that has expired. */
 export function expiryWarnings(allow: readonly AllowedFinding[], today: string): string[] {
   return allow
     .filter(({ until }) => until < today)
@@ -61,9 +61,9 @@ export function expiryWarnings(allow: readonly AllowedFinding[], today: string):
     });
 }
 
-/** Findings by severity. */
+/** Counts findings by severity. */
 export function countsOf(findings: readonly Finding[]): Record<string, number> {
-  // Severities are the scanner's words.
+  // Severities are text from the scanner: a name such as `__proto__` must be safe.
   const counts = Object.create(null) as Record<string, number>;
   for (const { severity } of findings.toSorted((a, b) => rankOf(a.severity) - rankOf(b.severity)))
     counts[severity] = (counts[severity] ?? 0) + 1;
@@ -102,7 +102,7 @@ function merged(findings: readonly Finding[]): Finding[] {
   return [...worst.values()];
 }
 
-/** 0 is the worst; what has no rank (INFORMATIONAL, UNDEFINED, UNTRIAGED) fails nothing. */
+/** Ranks a severity; 0 is the worst. Severities without a rank (INFORMATIONAL, UNDEFINED, UNTRIAGED) fail no image. */
 function rankOf(severity: string): number {
   const rank = (failingSeverities as readonly string[]).indexOf(severity);
   return rank === -1 ? failingSeverities.length : rank;

@@ -11,7 +11,7 @@ import { reasonOf, render } from './problems.ts';
 import { registryLocation } from './registry-location.ts';
 import { type GuardedKey, guardedKeys } from './webhook-guards.ts';
 
-/** What a deployment (or the environment of a local run) sets for all its runs. */
+/** Settings of a deployment, or of the environment of a local run, for all its runs. */
 export interface Configuration {
   harnessUrl: string;
   /** Taken from the API key when not set. */
@@ -31,45 +31,52 @@ export interface Configuration {
   maxConcurrency: number;
   insecureRegistries: string[];
   trustedTokenHosts: string[];
-  /** Hosts, as `NO_PROXY` lists them, that a registry may send us to although they are nearer to us than it is. */
+  /**
+   * Hosts, as `NO_PROXY` lists them, that a registry may refer us to although they are more private than the registry.
+   */
   trustedPrivateHosts: string[];
   /** Folder of CAs and client certificates, laid out as Docker's `certs.d`. */
   registryCerts: string | undefined;
-  /** ARN of a state machine or function that judges images in the registry's place. */
+  /** ARN of a state machine or function that judges images instead of the registry's scanner. */
   gatherScanTemplate: string | undefined;
-  /** ARN of a state machine or function that brings images in the place of copying them. */
+  /** ARN of a state machine or function that builds images instead of copying them. */
   buildPushTemplate: string | undefined;
-  /** Assumed for whatever is asked of ECR: credentials, repositories, scans. */
+  /** Role for all requests to ECR: credentials, repositories, scans. */
   ecrRoleArn: string | undefined;
-  /** Whether missing repositories are created before the push. */
+  /** Creates missing repositories before the push. */
   ecrCreateRepositories: boolean;
-  /** Of repositories that are made, as what follows. */
+  /** Setting of created repositories, like the next four. */
   ecrTagMutability: TagMutability;
-  /** Tags that `ecrTagMutability` leaves out. */
+  /** Tags that `ecrTagMutability` does not apply to. */
   ecrTagMutabilityExclude: string[];
-  /** ARN, id or alias of the key that encrypts them, in place of ECR's own encryption. */
+  /** ARN, id or alias of the key that encrypts them, instead of ECR's own encryption. */
   ecrKmsKey: string | undefined;
-  /** Tags of a repository beyond which ECR expires the oldest. */
+  /** Number of tags in a repository beyond which ECR expires the oldest. */
   ecrKeepVersions: number | undefined;
   ecrTags: Record<string, string>;
   /** Name or ARN of the Secrets Manager secret that holds the URL of a Harness trigger, called when a run ends. */
   callbackUrlSecret: string | undefined;
-  /** The six fields of EventBridge's cron, or `off`. For deployments, as what follows. */
+  /** The six fields of EventBridge's cron, or `off`. Used by deployments only, like the settings below. */
   schedule: string;
   scheduleTimeZone: string;
   webhook: boolean;
   /** Name or ARN of the Secrets Manager secret that holds the tokens of the webhook. */
   webhookTokenSecret: string | undefined;
-  /** Input keys that the webhook takes whatever they say. */
+  /** Input keys that the webhook accepts with any value. */
   webhookAllow: GuardedKey[];
 }
 
 const tagMutabilities = ['MUTABLE', 'IMMUTABLE', 'MUTABLE_WITH_EXCLUSION', 'IMMUTABLE_WITH_EXCLUSION'] as const;
 
-/** https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html, `imageTagMutability` */
+/**
+ * Values of `imageTagMutability`: https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html
+ */
 export type TagMutability = (typeof tagMutabilities)[number];
 
-/** https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_ImageTagMutabilityExclusionFilter.html */
+/**
+ * Exclusion filters:
+ * https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_ImageTagMutabilityExclusionFilter.html
+ */
 const exclusionFilter = /^[0-9a-zA-Z._*-]{1,128}$/;
 const mostExclusions = 5;
 
@@ -79,20 +86,26 @@ export const defaultSources = ['gar', 'ecr-public', 'dockerhub'];
 
 /** Harness identifiers (https://developer.harness.io, "Entity identifier reference"). */
 const identifier = /^[A-Za-z_][A-Za-z0-9_$-]{0,127}$/;
-/** An identifier, here also with a scope prefix. */
+/** An identifier, here optionally with a scope prefix. */
 const connectorReference = /^(?:account\.|org\.)?[A-Za-z_][A-Za-z0-9_$-]{0,127}$/;
-/** Anything but a key that was put where its secret's name belongs: names end up in messages. */
+/** Accepts anything but an API key in the place of its secret's name: names appear in messages. */
 const secretName = /^(?![ps]at\.)[A-Za-z0-9/_+=.@:-]+$/;
 
-/** What `NO_PROXY` may hold for one host; not `*`, which would end the protection altogether. */
+/** An entry of `NO_PROXY`. Excludes `*`, which would turn the protection off. */
 const hostPattern = /^(?:\*?\.)?[A-Za-z0-9_[][A-Za-z0-9._:[\]-]*(?:\/\d{1,3})?$/;
 
-/** https://docs.aws.amazon.com/service-authorization/latest/reference/, Step Functions; and Lambda, with version or alias. */
+/**
+ * ARN formats: https://docs.aws.amazon.com/service-authorization/latest/reference/, Step Functions; and Lambda, with
+ * version or alias.
+ */
 const templateArn =
   /^arn:aws[a-z-]*:(?:states:[a-z0-9-]+:\d{12}:stateMachine:[\w-]{1,80}|lambda:[a-z0-9-]+:\d{12}:function:[\w-]{1,64}(?::[\w$-]{1,128})?)$/;
 const templateText = 'the ARN of a Step Functions state machine or of a Lambda function';
 
-/** What all tags of AWS may hold (https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html). */
+/**
+ * A tag that all AWS services accept
+ * (https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html).
+ */
 const tagPattern = /^(?!aws:)(?<key>[\p{L}\p{N} _.:/+@-]{1,128})=(?<value>[\p{L}\p{N} _.:/=+@-]{0,256})$/u;
 
 const readers = {
@@ -110,7 +123,7 @@ const readers = {
     matching(/^[A-Za-z0-9_-]{1,128}$/),
   ),
   harnessApiKey: variable('HARNESS_API_KEY', 'an API key (pat.… or sat.…) in one line, without quotes', (text) => {
-    // Refuses what cannot be a key, and says what it is without repeating it.
+    // Refuses text that cannot be a key. The error describes it without repeating it.
     void new ApiKey(text);
     return text;
   }),
@@ -301,10 +314,10 @@ export function parseConfiguration(environment: Environment): Configuration {
 type Outcome<T> = { value: T } | { problem: Problem } | { absent: true };
 type Reader<T> = (environment: Environment) => Outcome<T>;
 
-/** An empty variable counts as absent: that is how shells and CI systems unset one. */
+/** Treats an empty variable as absent: shells and CI systems unset variables like that. */
 function variable<T>(name: string, allowed: string, parse: (text: string) => T): Reader<T> {
   return (environment) => {
-    // A byte order mark counts as white space.
+    // `trim` removes a byte order mark, too.
     const text = environment[name]?.trim();
     if (text === undefined || text === '') return { absent: true };
     const misplaced = misplacedIn(text);
@@ -313,7 +326,7 @@ function variable<T>(name: string, allowed: string, parse: (text: string) => T):
       return { value: parse(text) };
     } catch (error) {
       const reason = reasonOf(error);
-      // The reason names what a secret is instead, and repeats nothing of it.
+      // The reason describes the text in place of the secret, and repeats nothing of it.
       if (secret.has(name)) return { problem: { path: name, found: reason ?? '(not shown)', allowed } };
       return { problem: { path: name, found: render(text), allowed, ...(reason !== undefined && { reason }) } };
     }

@@ -5,7 +5,7 @@ interface Field {
   min: number;
   max: number;
   names?: string;
-  /** What the field takes beside values, ranges, lists and `*`. */
+  /** Further syntax of the field, beside values, ranges, lists and `*`. */
   special?: RegExp;
   steps?: boolean;
 }
@@ -21,9 +21,9 @@ const fields: readonly Field[] = [
 ];
 
 /**
- * The six fields of an EventBridge cron expression, from `0 2 * * ? *` or `cron(0 2 * * ? *)`: minutes, hours, day of
- * month, month, day of week, year. Checked here, because CloudFormation would say so minutes into a deployment; the
- * cron libraries there are know other dialects, or take what EventBridge refuses. Throws `TypeError`.
+ * Parses an EventBridge cron expression such as `0 2 * * ? *` or `cron(0 2 * * ? *)`: minutes, hours, day of month,
+ * month, day of week, year. Checked here because CloudFormation would report an error only minutes into a deployment.
+ * Cron libraries parse other dialects, or accept expressions that EventBridge refuses. Throws `TypeError`.
  */
 export function parseCron(text: string): string {
   const [, inner = text] = /^cron\((.*)\)$/.exec(text.trim()) ?? [];
@@ -32,7 +32,7 @@ export function parseCron(text: string): string {
   const valid =
     values.length === fields.length &&
     fields.every((field, index) => isValid(values[index] ?? '', field)) &&
-    // The one of the two that does not matter is "?".
+    // One of the two must be "?".
     (dayOfMonth === '?') !== (dayOfWeek === '?');
   if (!valid) throw new TypeError(`${JSON.stringify(text)} is not a cron expression of EventBridge`);
   return values.join(' ');
@@ -56,9 +56,9 @@ function isItem(item: string, { min, max, names, steps }: Field): boolean {
   }
 }
 
-/** A time zone's name in the IANA database, such as `Europe/Berlin`. Throws `TypeError` or `RangeError`. */
+/** Parses the name of a time zone in the IANA database, such as `Europe/Berlin`. Throws `TypeError` or `RangeError`. */
 export function parseTimeZone(text: string): string {
-  // JavaScript knows offsets (`+02:00`) too, EventBridge does not.
+  // JavaScript accepts offsets (`+02:00`) too; EventBridge does not.
   if (!/^[A-Za-z]/.test(text)) throw new TypeError(`${JSON.stringify(text)} is not the name of a time zone`);
   new Intl.DateTimeFormat('en', { timeZone: text });
   return text;

@@ -42,33 +42,36 @@ export interface RunSettings {
   onPartialFailure: 'abort' | 'update-succeeded';
   referrers: ReferrersPolicy;
   soakDays: number;
-  /** Days after which `sync` looks below an image that is there already. */
+  /** Days after which `sync` checks an image again that is already at the registry. */
   recheckDays: number;
   resetScope: 'ours' | 'all';
-  /** `undefined` when no scan is waited for. */
+  /** `undefined` when the run does not wait for scans. */
   scan: ScanSettings | undefined;
   prune: boolean;
   keepVersions: number;
   restoreRun: string | undefined;
-  /** Whether entries that match nothing are warnings. */
+  /** Reports entries that match nothing as warnings, not as errors. */
   allowUnmatched: boolean;
-  /** Every entry that holds something back, with its place in the input. */
+  /** All entries that protect something, with their place in the input. */
   protective: ProtectiveEntry[];
 }
 
-/** An entry of the input that protects what it names: one that names nothing is a mistake. */
+/** An entry of the input that protects what it names. It must match something. */
 export interface ProtectiveEntry {
   /** `pin`: an image name. `field`: a glob on fields and images. `scan`: a glob on images. */
   kind: 'pin' | 'field' | 'scan';
   /** JSON path. */
   path: string;
-  /** As it was given, in JSON. */
+  /** The entry as given, in JSON. */
   found: string;
-  /** As Harness writes it. */
+  /** The name as Harness writes it. */
   name: string;
 }
 
-/** A run's id is the name of its execution: https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html */
+/**
+ * Format of a run id, which is also the name of the execution:
+ * https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html
+ */
 export const runIdPattern =
   /^(?!\.{1,2}$)[^\s<>{}[\]?*"#%\\^|~`$&,;:/\p{Cc}\p{Cs}\uFFFE\uFFFF\u{10000}-\u{10FFFF}]{1,80}$/u;
 
@@ -76,7 +79,7 @@ const location = (allowed: string) => parsed(allowed, registryLocation);
 
 const pinName = 'an image name without a tag, such as harness/ci-addon';
 
-/** `z.record` passes over this one name, and the pin would hold nothing. */
+/** Refuses the key `__proto__`: `z.record` skips it silently, and the pin would hold nothing. */
 function refuseProto(value: unknown, context: z.RefinementCtx): unknown {
   if (typeof value === 'object' && value !== null && Object.hasOwn(value, '__proto__')) {
     context.addIssue({ code: 'custom', message: pinName, input: value, path: ['__proto__'] });
@@ -84,7 +87,7 @@ function refuseProto(value: unknown, context: z.RefinementCtx): unknown {
   return value;
 }
 
-/** More than any account has; each is looked up at its source. */
+/** More than any account has. Each one costs a lookup at its source. */
 const maxExtraImages = 1_000;
 const extraImagesText = `a list of at most ${maxExtraImages} image names`;
 
@@ -152,8 +155,8 @@ type Input = z.output<typeof schema>;
 export type InputKey = keyof Input;
 
 /**
- * Validates an execution input and fills in the defaults of the deployment.
- * Throws `InvalidInput` with every problem at once, each with its JSON path, what was found and what is allowed.
+ * Validates an execution input and fills in the defaults of the deployment. Throws `InvalidInput` with all problems at
+ * once, each with its JSON path, the value found and the values allowed.
  */
 export function parseExecutionInput(input: unknown, configuration: Configuration): RunSettings {
   const parsed = schema.safeParse(input ?? {});
@@ -211,7 +214,7 @@ function protectiveEntries(data: Input, named: (name: string) => string): Protec
     const found = JSON.stringify(name);
     return { kind: 'pin', path: `$.pins[${found}]`, found, name: named(name) };
   });
-  // An entry that expired allows nothing anyway, and is a warning of its own.
+  // Skip expired entries: they allow nothing, and have a warning of their own.
   const today = new Date().toISOString().slice(0, 10);
   const scans = (data.scan_allow ?? []).flatMap(({ images, until }, index) =>
     until < today ? [] : listed('scan', `$.scan_allow[${index}].images`, images),
@@ -224,7 +227,10 @@ function protectiveEntries(data: Input, named: (name: string) => string): Protec
   ];
 }
 
-/** What the well-formed part of an input asks in vain, so that all is said at once; complaints made already are not repeated. */
+/**
+ * Returns the contradictions within the valid part of an input, so that one error lists everything. Leaves out problems
+ * that were already reported.
+ */
 function impossibleDespite(error: z.ZodError, input: unknown, configuration: Configuration): Problem[] {
   if (typeof input !== 'object' || input === null || Array.isArray(input)) return [];
   const bad = new Set(
@@ -235,7 +241,7 @@ function impossibleDespite(error: z.ZodError, input: unknown, configuration: Con
   return complaints.filter(({ path }) => !bad.has(path.slice('$.'.length)));
 }
 
-/** What no run can do although each value is well formed. */
+/** Returns the problems of an input whose values are valid one by one but cannot be combined. */
 function impossible(input: Input, configuration: Configuration): Problem[] {
   const problems: Problem[] = [];
   const refuse = (path: string, found: string, allowed: string) => problems.push({ path, found, allowed });
@@ -298,7 +304,7 @@ function impossible(input: Input, configuration: Configuration): Problem[] {
   return problems;
 }
 
-/** Two spellings of one image may not hold two versions. */
+/** Returns a problem for each pair of pins that gives one image two versions under two spellings. */
 function contradictoryPins(pins: Readonly<Record<string, string>>, places: readonly RegistryLocation[]): Problem[] {
   const held = new Map<string, { name: string; version: string }>();
   return Object.entries(pins).flatMap(([name, version]): Problem[] => {
@@ -311,12 +317,12 @@ function contradictoryPins(pins: Readonly<Record<string, string>>, places: reado
   });
 }
 
-/** Copies are stored without the host they come from. */
+/** Returns whether two images are stored in the same place: copies are stored without the host of their source. */
 function isSameTarget(a: ImageName, b: ImageName): boolean {
   return a.repository === b.repository && tagOrDigest(a) === tagOrDigest(b);
 }
 
-/** A built image is not the official one: what is said of that one's digest cannot be kept. */
+/** Returns the settings that cannot apply to built images, which have other digests than the official ones. */
 function impossibleBuilds({ soak_days: soakDays = 0, referrers = 'off' }: Input): Problem[] {
   const rule = 'with BUILD_PUSH_TEMPLATE, whose images have digests of their own';
   return [

@@ -1,13 +1,13 @@
 import { formatLocation, parseRegistryLocation, type RegistryLocation } from '../oci/spec/reference.ts';
 import { officialLocations } from './official-sources.ts';
 
-/** The namespace under which Harness publishes the images of `harness/` with a login. */
+/** The namespace in which Harness publishes the images of `harness/` for users who log in. */
 const securedNamespace = /^harnesssecure\//;
 
 /**
- * Returns the name of an image as Harness writes it, `harness/ci-addon`, for a name as people copy it: with a registry in
- * front, with `https://`, or with `harnesssecure/` in place of `harness/`. `places` are locations whose prefix is no part of a
- * name, beside those of Harness. Works on globs too. Leaves text without a registry as it is.
+ * Returns the name of an image as Harness writes it, `harness/ci-addon`, for a name as people copy it: with a registry
+ * in front, with `https://`, or with `harnesssecure/` instead of `harness/`. Removes the prefixes of `places` too,
+ * beside those of Harness. Works on globs. Returns text without a registry unchanged.
  */
 export function officialName(text: string, places: readonly RegistryLocation[] = []): string {
   const name = text.replace(/^https?:\/\//, '');

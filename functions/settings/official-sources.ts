@@ -7,17 +7,23 @@ import {
 import { nearest } from '../text/nearest.ts';
 import { registryLocation } from './registry-location.ts';
 
-/** Where Harness publishes its images (https://developer.harness.io, "Harness CI images"); each path mirrors Docker Hub's. */
+/**
+ * Registries where Harness publishes its images (https://developer.harness.io, "Harness CI images"). Each path mirrors
+ * Docker Hub's.
+ */
 const officialSources: Readonly<Record<string, string>> = {
   dockerhub: 'docker.io',
   gar: 'us-docker.pkg.dev/gar-prod-setup/harness-public',
   'ecr-public': 'public.ecr.aws/harness',
 };
 
-/** What people call them besides. */
+/** Other names that people use for them. */
 const otherNames: Readonly<Record<string, string>> = { ecr: 'ecr-public', docker: 'dockerhub', hub: 'dockerhub' };
 
-/** The source that is named `gar`, `ecr-public`, `dockerhub`, or by its own address. Throws `ReferenceSyntaxError`. */
+/**
+ * Returns the location of a source named `gar`, `ecr-public`, `dockerhub`, or by its own address. Throws
+ * `ReferenceSyntaxError`.
+ */
 export function sourceLocation(name: string): RegistryLocation {
   const official = Object.hasOwn(officialSources, name) ? officialSources[name] : undefined;
   if (official !== undefined) return parseRegistryLocation(official);

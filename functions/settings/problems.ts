@@ -5,12 +5,12 @@ import { printable } from '../text/printable.ts';
 
 const foundLimit = 80;
 const reasonLimit = 200;
-/** What is looked at of a value: as much as can be left of it. */
+/** Maximum length of a value to render, in characters. */
 const lookLimit = 2_000;
 
 /**
- * Every issue of a failed parse as a problem. The schemas here say in each message what is allowed; where it stood and
- * what was found is read off the raw value.
+ * Returns every issue of a failed parse as a problem. The schemas here state the allowed values in each message. The
+ * path and the value found are read from the raw value.
  */
 export function problemsOf(error: z.ZodError, raw: unknown): Problem[] {
   return error.issues.flatMap((issue): Problem[] => {
@@ -31,7 +31,7 @@ export function problemsOf(error: z.ZodError, raw: unknown): Problem[] {
   });
 }
 
-/** Why a key of a map is not the name of an image without a tag. */
+/** Returns why a key of a map is not an image name without a tag. */
 function reasonOfName(key: unknown): string | undefined {
   try {
     const { tag, digest } = parseImageName(String(key));
@@ -41,19 +41,19 @@ function reasonOfName(key: unknown): string | undefined {
   }
 }
 
-/** Why a parser refused a text, in its own words; `undefined` when it gave none for people. */
+/** Returns the reason that a parser gave for refusing a text; `undefined` when it gave none for people. */
 export function reasonOf(error: unknown): string | undefined {
   const [problem] = error instanceof FactoryError ? (error.problems ?? []) : [];
   const said = error instanceof ReferenceSyntaxError ? error.message : problem?.found;
   return said === undefined ? undefined : shorten(withoutCredentials(said), reasonLimit);
 }
 
-/** The JSON path of a place in `raw`, and a short rendering of what is there. */
+/** Returns the JSON path of a place in `raw`, and a short rendering of the value there. */
 function at(raw: unknown, path: readonly PropertyKey[]): { path: string; found: string } {
   let value = raw;
   let text = '$';
   for (const step of path) {
-    // A single value may stand where a list is allowed; it has no index of its own.
+    // A single value may replace a list; it has no index of its own.
     if (typeof step === 'number' && !Array.isArray(value)) break;
     text += pathStep(step);
     value = typeof value === 'object' && value !== null ? (value as Record<PropertyKey, unknown>)[step] : undefined;
@@ -67,7 +67,7 @@ function pathStep(step: PropertyKey): string {
   return /^[A-Za-z_][A-Za-z0-9_]{0,79}$/.test(key) ? `.${key}` : `[${render(key)}]`;
 }
 
-/** A value as it may be shown: shortened, and without what looks like credentials. */
+/** Renders a value for messages: shortened, and without text that looks like credentials. */
 export function render(value: unknown): string {
   if (value === undefined) return 'nothing';
   return shorten(withoutCredentials(JSON.stringify(value)), foundLimit);
@@ -87,14 +87,14 @@ function shorten(text: string, limit: number): string {
   return text.length > limit ? `${text.slice(0, limit)}…` : text;
 }
 
-/** Whatever stands before an "@" may be a password; before a digest it is an image's name. */
+/** Removes the text before an "@", which may be a password. Before a digest it is the name of an image. */
 function withoutUserinfo(word: string): string {
   let at = word.lastIndexOf('@');
   while (at > 0 && /^@sha(?:256|512):/.test(word.slice(at, at + 8))) at = word.lastIndexOf('@', at - 1);
   return at > 0 ? `***${word.slice(at)}` : word;
 }
 
-/** Problems as lines for a terminal or a log. */
+/** Formats problems as lines for a terminal or a log. */
 export function describeProblems(problems: readonly Problem[] = []): string[] {
   return problems.map(({ path, found, allowed, reason }) => {
     const why = reason === undefined ? '' : ` (${reason})`;

@@ -6,9 +6,8 @@ import {
 } from '../oci/spec/reference.ts';
 
 /**
- * Parses a registry as people write it, also pasted with `https://` and a trailing slash. A host of one word is refused:
- * whoever pulls an image would take it for a namespace at Docker Hub.
- * Throws `ReferenceSyntaxError`.
+ * Parses a registry as people write it, also pasted with `https://` and a trailing slash. Refuses a host of one word:
+ * clients that pull the image would read it as a namespace at Docker Hub. Throws `ReferenceSyntaxError`.
  */
 export function registryLocation(text: string): RegistryLocation {
   const location = parseRegistryLocation(withoutScheme(text));
@@ -18,7 +17,7 @@ export function registryLocation(text: string): RegistryLocation {
   );
 }
 
-/** A registry's address as a browser shows it, as a name. */
+/** Turns a registry's address as a browser shows it into a name. */
 export function withoutScheme(text: string): string {
   return text.replace(/^https:\/\//i, '');
 }

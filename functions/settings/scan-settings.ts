@@ -5,26 +5,28 @@ import type { RegistryLocation } from '../oci/spec/reference.ts';
 import type { Configuration } from './configuration.ts';
 import { bool, choice, globs, text, wholeNumber } from './value-schemas.ts';
 
-/** The severities that can fail an image, the worst first. */
+/** Severities that can fail an image, worst first. */
 export const failingSeverities = ['CRITICAL', 'HIGH', 'MEDIUM', 'LOW'] as const;
 type FailingSeverity = (typeof failingSeverities)[number];
 
-/** A finding that does not fail an image, for some time. */
+/** A finding that does not fail an image until a given day. */
 export interface AllowedFinding {
-  /** As the scanner names it: `CVE-2025-12345`; or a state in which ECR leaves an image unscanned: `UNSUPPORTED_IMAGE`. */
+  /**
+   * Id as the scanner writes it: `CVE-2025-12345`. Or a state in which ECR does not scan an image: `UNSUPPORTED_IMAGE`.
+   */
   id: string;
   /** The last day (UTC) on which it is allowed: `2026-01-31`. */
   until: string;
   reason?: string | undefined;
-  /** Globs on image names; all images without them. */
+  /** Globs on image names. Default: all images. */
   images?: string[] | undefined;
 }
 
 export interface ScanSettings {
-  /** The mildest severity that fails an image; what is worse fails it too. */
+  /** The mildest severity that fails an image. Worse ones fail it too. */
   failOn: FailingSeverity;
   allow: AllowedFinding[];
-  /** After so many minutes an image that is not scanned has failed. */
+  /** Minutes after which an image without a completed scan fails. */
   deadlineMinutes: number;
 }
 
@@ -43,7 +45,7 @@ const allowedFinding = z.strictObject(
   },
 );
 
-/** The keys of an execution input that are about scans. */
+/** The keys of an execution input that concern scans. */
 export const scanKeys = {
   wait_for_scan: bool.optional(),
   scan_fail_on: choice(failingSeverities).optional(),
@@ -53,7 +55,7 @@ export const scanKeys = {
 
 type Input = z.output<z.ZodObject<typeof scanKeys>>;
 
-/** `undefined` when no scan is waited for. */
+/** Returns `undefined` when the run does not wait for scans. */
 export function scanSettings(input: Input): ScanSettings | undefined {
   if (!input.wait_for_scan) return undefined;
   return {

@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { reasonOf } from './problems.ts';
 import { globLimit, isGlob } from '../text/glob.ts';
 
-/** What values of an execution input are made of; each says in its error what is allowed. */
+/** Schemas for the values of an execution input. The error of each states the allowed values. */
 
 export const bool = z.boolean({ error: 'true or false' });
 
@@ -13,7 +13,7 @@ export function wholeNumber(min: number, max: number) {
   return z.int({ error }).min(min, { error }).max(max, { error });
 }
 
-/** One value or a list of them; never an empty list. */
+/** Accepts one value or a non-empty list of values. */
 export const listOf = <T extends z.ZodType>(item: T, error: string) =>
   z.preprocess(
     (value) => (value === undefined || Array.isArray(value) ? value : [value]),
@@ -24,7 +24,7 @@ export const text = (allowed: string, accepts: (value: string) => boolean) =>
   z.string({ error: allowed }).refine(accepts, { error: allowed, abort: true });
 
 export const globs = z.array(
-  // A leading "!" would turn a list into its opposite; that is what the other list is for.
+  // A leading "!" would invert the list; include and exclude lists exist for that.
   text(
     `a glob on field or image names of *, **, ?, [a-z] and {a,b}, such as "buildAndPush*" or "plugins/*"; at most ${globLimit} characters, not negated`,
     (glob) => glob.trim() !== '' && !glob.startsWith('!') && isGlob(glob),
@@ -34,7 +34,7 @@ export const globs = z.array(
   },
 );
 
-/** Text that `parse` accepts, as what it returns. Its reason for refusing other text goes into the problem. */
+/** Accepts text that `parse` accepts, and returns the parsed value. The parser's reason goes into the problem. */
 export function parsed<T>(allowed: string, parse: (value: string) => T) {
   return z.string({ error: allowed }).transform((value, context): T => {
     try {

@@ -5,7 +5,7 @@ import type { Configuration } from './configuration.ts';
 import type { InputKey, RunSettings } from './execution-input.ts';
 import { render } from './problems.ts';
 
-/** Keys that choose among what the deployment trusts anyway. A key that is in neither list is refused. */
+/** Keys that only choose among options that the deployment trusts. A key in neither list is refused. */
 const open: ReadonlySet<string> = new Set<InputKey>([
   'action',
   'allow_unmatched',
@@ -29,9 +29,9 @@ const open: ReadonlySet<string> = new Set<InputKey>([
 ]);
 
 interface Guard {
-  /** Whether a value takes nothing but what the deployment trusts. */
+  /** Returns whether a value stays within what the deployment trusts. */
   isHarmless: (settings: RunSettings, configuration: Configuration) => boolean;
-  /** What is taken all the same. */
+  /** Description of the values that remain allowed. */
   allowed: string;
 }
 
@@ -57,8 +57,8 @@ export type GuardedKey = keyof typeof guards;
 export const guardedKeys = Object.keys(guards) as GuardedKey[];
 
 /**
- * Returns a problem for every key of a webhook's input that asks for more than the deployment lets the holder of a token ask
- * for. `settings` is what the input was parsed to.
+ * Returns a problem for every key of a webhook's input that exceeds what the deployment grants the holder of a token.
+ * `settings` is the parsed input.
  */
 export function beyondTrust(input: unknown, settings: RunSettings, configuration: Configuration): Problem[] {
   return Object.entries(input ?? {}).flatMap(([key, value]): Problem[] => {

@@ -11,27 +11,29 @@ import { Wholeness } from '../images/wholeness.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 
 const imagesAtOnce = 16; // Survives mutation: the number of parallel requests decides the speed alone.
-/** How many missing pieces a message names. */
+/** Maximum number of missing pieces in a message. */
 const shownPieces = 20;
 
 /**
- * The blobs that a run copied are not asked for again in the first minute, in milliseconds, after it began: the registry
- * confirmed each of them, and then the manifests that name them. Later than that, somebody may have cleaned up.
+ * Time after the start of a run in which its own copies need no second check of their blobs, in milliseconds: the
+ * registry has just confirmed them, and the manifests that name them. Later, a cleanup may have removed them.
  */
 const confirmedMs = 60_000;
 
 interface Target {
   name: string;
-  /** Where one was planned. */
+  /** The planned digest, when there is one. */
   digest: Digest | undefined;
-  /** Its blobs are there by the registry's own word of a moment ago. */
+  /** The registry confirmed its blobs a moment ago. */
   confirmed: boolean;
 }
 
 /**
- * Looks at the registry for all that Harness is about to be pointed at: every image under its tag and with the planned
- * digest, and the manifests and blobs below it. Throws `ImagesIncomplete`, which names what is missing; it is for before
- * the first write. What it finds missing here, the next sync looks for and copies again.
+ * Checks that the registry has everything that the run will point Harness at: each image by its tag with the planned
+ * digest, and all manifests and blobs below it. Runs before the first write.
+ *
+ * @throws {FactoryError} `ImagesIncomplete`, which names the missing pieces. The next sync looks for them and copies
+ * them again.
  */
 export async function checkPullable(
   plan: Plan,
@@ -54,7 +56,7 @@ export async function checkPullable(
   throw incompleteImages(missing.toSorted(), plan);
 }
 
-/** What is about to be written that is at our registry. */
+/** Returns the images at our registry that the run will write. */
 function targetsOf({ images, registry, startedAt }: Plan, changes: readonly FieldChange[]): Target[] {
   const isFresh = Date.now() < Date.parse(startedAt) + confirmedMs;
   const planned = new Map(images.flatMap((image) => (image.held ? [] : [[image.image, image]])));
@@ -62,14 +64,14 @@ function targetsOf({ images, registry, startedAt }: Plan, changes: readonly Fiel
   for (const { to, image = '' } of changes) {
     if (to === null || !isOurs(to, registry)) continue;
     const { status, present, digest } = planned.get(image) ?? {};
-    // What a template of the customer's pushed had no digest when it was planned.
+    // An image from the customer's template had no digest when it was planned.
     const confirmed = isFresh && status === 'copy' && !present && digest !== undefined;
     targets.set(to, { name: to, digest, confirmed });
   }
   return [...targets.values()];
 }
 
-/** What is wrong with an image. */
+/** Returns the faults of an image. */
 async function faultsOf(
   { name, digest, confirmed }: Target,
   wholeness: Wholeness,
@@ -79,7 +81,7 @@ async function faultsOf(
   const reference = parseReference(name);
   const repository = repositoryOf(reference, runtime);
   const resolved = resolveTag(repository, tagOrDigest(reference), signal);
-  // Where a digest was planned, what is below it is looked up in the same round trip.
+  // Where a digest was planned, look below it in the same round trip.
   const root = digest ?? (await resolved);
   const [served, lacking] = await Promise.all([
     resolved,

@@ -9,14 +9,14 @@ export interface SnapshotEvent {
 }
 
 export interface SnapshotResult {
-  /** How many fields are to be written, and how many to be unset. */
+  /** Number of fields to set, and to unset. */
   updates: number;
   resets: number;
 }
 
 /**
- * Keeps the overrides of every scope that is about to be written, so that they can be put back. What somebody changed
- * since the plan, perhaps hours ago, is theirs: the run leaves it alone.
+ * Stores the overrides of every scope before the write, for a rollback. Drops the change of a field that somebody else
+ * changed since the plan, perhaps hours ago.
  */
 export async function snapshot({ runId }: SnapshotEvent, { runtime, signal }: TaskRun): Promise<SnapshotResult> {
   const documents = runtime.run(runId);

@@ -1,7 +1,7 @@
 import { applyChanges } from '../overrides/apply-changes.ts';
 import type { TaskRun } from '../task.ts';
 
-/** Points the run's fields at their images: one batch per module and infrastructure type, one after the other. */
+/** Points the run's fields at their images: one batch per module and infrastructure type, in sequence. */
 export async function updateConfig({ runId }: { runId: string }, run: TaskRun): Promise<{ status: 'updated' }> {
   const harness = await run.runtime.harness();
   await applyChanges(runId, 'updated', run, async (scope, changes) => {

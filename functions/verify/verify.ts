@@ -21,8 +21,9 @@ export interface VerifyResult {
 }
 
 /**
- * Compares what Harness has with what was meant, and what Harness will pull with what the registry serves.
- * Throws `VerificationFailed` after a run that wrote, `DriftFound` after one that only looked; both list every difference.
+ * Compares the configuration of Harness with the intended one, and the images that Harness would pull with those that
+ * the registry serves. Throws `VerificationFailed` after a run that wrote, `DriftFound` after `verify`. Both list every
+ * difference.
  */
 export async function verify({ runId }: { runId: string }, run: TaskRun): Promise<VerifyResult> {
   const { runtime, signal } = run;
@@ -41,7 +42,10 @@ export async function verify({ runId }: { runId: string }, run: TaskRun): Promis
   return { status: 'agrees' };
 }
 
-/** Of a run that wrote: what does not show, even when it is written once more. Of `verify`: what sync would write. */
+/**
+ * Returns the differences of the configuration. After a write: changes that do not show, even when written once more.
+ * For `verify`: the changes that sync would write.
+ */
 async function configDifferences(
   plan: Plan,
   changes: readonly FieldChange[],
@@ -56,12 +60,12 @@ async function configDifferences(
   const written = results.filter(({ status }) => status !== 'rejected');
   const lost = await waitForAgreement(written, runtime, signal);
   if (lost.length === 0) return [];
-  // Another writer saved the document that it had read before us: Harness has no lock against that.
+  // Harness has no lock: another writer may have saved a document that it read before this run's write.
   await writeOverrides(plan.runId, lost, run);
   return (await waitForAgreement(written, runtime, signal)).map(describeDifference);
 }
 
-/** What Harness would pull instead of what is written, through the connector as it is now. */
+/** Returns the values that Harness would replace by another image, through the connector as it is now. */
 async function misresolvedImages(values: readonly string[], runtime: Runtime, signal?: AbortSignal): Promise<string[]> {
   if (values.length === 0) return [];
   let found: ImageConnector;
@@ -75,7 +79,7 @@ async function misresolvedImages(values: readonly string[], runtime: Runtime, si
     return [];
   }
   const { reference, named, connector } = found;
-  // Without a Docker connector Harness takes images as they are written.
+  // Without a Docker connector Harness uses images as written.
   const url = connector?.type === 'DockerRegistry' ? connector.dockerRegistryUrl : undefined;
   if (url === undefined) return named ? [`connector ${reference} is no connector of a Docker registry any more`] : [];
   return values.flatMap((value) => {
@@ -86,7 +90,7 @@ async function misresolvedImages(values: readonly string[], runtime: Runtime, si
   });
 }
 
-/** Returns the values at our registry: of `verify` those that are there, of a run those that it wrote. */
+/** Returns the values at our registry: for `verify` the current ones, for other runs those that the run wrote. */
 function overridesAtOurs({ action, changes, kept, registry }: Plan, results: readonly ConfigResult[] = []): string[] {
   const values =
     action === 'verify'
@@ -95,7 +99,7 @@ function overridesAtOurs({ action, changes, kept, registry }: Plan, results: rea
   return [...new Set(values)].filter((value) => value !== null && isOurs(value, registry)) as string[];
 }
 
-/** What the registry lacks, or holds under another digest than the official image's. */
+/** Returns the images that the registry lacks, or serves under another digest than the official image's. */
 async function missingImages(
   plan: Plan,
   changes: readonly FieldChange[],
@@ -103,7 +107,7 @@ async function missingImages(
   signal?: AbortSignal,
 ): Promise<string[]> {
   if (plan.action === 'verify') return [...absentImages(plan), ...(await incompleteImages(plan, runtime, signal))];
-  // Copies that the plan found in place were looked up a moment ago; those made since are looked up now.
+  // The plan looked up the images that were current. Only copies of this run are looked up here.
   const copied = plan.images.filter(
     ({ status, image }) => status === 'copy' && changes.some((change) => change.image === image),
   );
@@ -124,10 +128,10 @@ function isThere({ status, present }: PlannedImage): boolean {
   return status === 'current' || present === true;
 }
 
-/** A manifest that nobody could use is a difference. After any other failure `verify` has no result. */
+/** A manifest that nobody can use is a difference. After any other failure `verify` has no result. */
 const unusable: ReadonlySet<string> = new Set<ErrorName>(['ManifestInvalid', 'ManifestUnsupported']);
 
-/** What is missing of the images that Harness uses, or would use after a sync. */
+/** Returns missing pieces of the images that Harness uses now, or would use after a sync. */
 async function incompleteImages(plan: Plan, runtime: Runtime, signal?: AbortSignal): Promise<string[]> {
   const wholeness = new Wholeness(runtime);
   const planned = new Map(plan.images.map((image) => [image.target, image]));
@@ -141,7 +145,7 @@ async function incompleteImages(plan: Plan, runtime: Runtime, signal?: AbortSign
     const repository = repositoryOf(name, runtime);
     const digest = image && isThere(image) ? image.digest : await resolveTag(repository, tagOrDigest(name), lookup);
     if (digest === undefined) {
-      // Of a planned image that was said already.
+      // `absentImages` reports planned images.
       if (!image) differences.push(`${reference} is not at the registry`);
       return;
     }
@@ -162,7 +166,10 @@ async function incompleteImages(plan: Plan, runtime: Runtime, signal?: AbortSign
   return differences.toSorted();
 }
 
-/** References at our registry that overrides name: those of every module, or of the run alone when a module cannot be read. */
+/**
+ * Returns the references at our registry that overrides name: those of every module, or only of the run's modules when
+ * another cannot be read.
+ */
 async function referencesInUse(
   { inUse = [], registry }: Plan,
   runtime: Runtime,
@@ -180,7 +187,10 @@ async function referencesInUse(
   }
 }
 
-/** Compares what the registry serves under references with the expected digests. Any digest will do where none is known. */
+/**
+ * Compares the digests that the registry serves under references with the expected ones. Any digest matches where none
+ * is expected.
+ */
 async function missingTargets(
   expected: ReadonlyMap<string, string | undefined>,
   runtime: Runtime,
@@ -196,7 +206,7 @@ async function missingTargets(
   return differences.toSorted();
 }
 
-/** How many differences a message lists. */
+/** Maximum number of differences in a message. */
 const shownDifferences = 20;
 
 function disagreement(name: ErrorName, differences: readonly string[], { action }: Plan): FactoryError {

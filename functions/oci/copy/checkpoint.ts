@@ -3,8 +3,8 @@ import type { Image } from '../spec/image.ts';
 import type { Repository } from '../registry/manifests.ts';
 
 /**
- * What is left to do of an image's copy, for another process to go on with. It is a hint: whatever it says is checked
- * before it is built upon, and one that is damaged, of something else or too old counts as none. No credentials are in it.
+ * The remaining work of an image's copy, for another process to resume. It is a hint: every entry is checked before
+ * use. A checkpoint that is damaged, too old or of another copy is ignored. Contains no credentials.
  */
 export interface Checkpoint {
   version: 1;
@@ -14,39 +14,44 @@ export interface Checkpoint {
   image: string;
   /** `host/repository` */
   destination: string;
-  /** Blobs that were uploaded: a bit each, in the order of their digests, as base64. */
+  /** Uploaded blobs: one bit each, in the order of their digests, as base64. */
   uploaded: string;
-  /** Blobs that the destination had, or mounted; in the same form. */
+  /** Blobs that the destination already had or mounted; in the same form. */
   skipped: string;
-  /** Uploads under way, by the blob's place in that order. */
+  /** Uploads in progress, by the blob's index in that order. */
   open: [number, OpenUpload][];
-  /** How often a blob's transfer ran out of time and was lost. */
+  /** Number of transfers of a blob that timed out and were lost, by the same index. */
   interrupted: [number, number][];
 }
 
-/** A blob that is on its way in parts, as of the last part that the destination acknowledged. */
+/** A blob that is being uploaded in parts, as of the last part that the destination acknowledged. */
 export interface OpenUpload {
-  /** An upload session of the OCI API, or an upload of the registry's own (`LayerUploads`). */
+  /** An upload session of the OCI API, or an upload of the registry's own API (`LayerUploads`). */
   kind: 'session' | 'layer';
-  /** The session's path with its query, or the upload's id. No address: it belongs to the destination, whoever says what. */
+  /**
+   * The session's path with its query, or the upload's id. Never a host: the upload always belongs to the destination.
+   */
   at: string;
-  /** Bytes of a part. */
+  /** Bytes per part. */
   partBytes: number;
-  /** Bytes that were acknowledged; more than none, and less than all. */
+  /** Acknowledged bytes: more than 0, and fewer than all. */
   offset: number;
   /** State of the hash over them: see `ResumableHash`. */
   hash: string;
 }
 
-/** Registries forget uploads: what is older, in milliseconds, is worth nothing. */
+/** Maximum age of a checkpoint, in milliseconds: registries expire uploads. */
 const lifetimeMs = 12 * 3_600_000;
-/** Characters of `OpenUpload.at`, and uploads, which together keep a checkpoint below 64 KiB for 20 000 blobs. */
+/**
+ * Limits on the characters of `OpenUpload.at` and on the uploads. Together they keep a checkpoint below 64 KiB for 20,000
+ * blobs.
+ */
 export const longestAt = 2_048;
 const mostOpen = 16;
-/** Bytes of a part that make sense. */
+/** Plausible sizes of a part, in bytes. */
 const partSizes = { least: 64 * 1024, most: 64 * 1024 * 1024 };
 
-/** How far the copy of one image has come. */
+/** The progress of the copy of one image. */
 export class CopyRecord {
   readonly uploaded = new Set<Digest>();
   readonly skipped = new Set<Digest>();
@@ -62,7 +67,7 @@ export class CopyRecord {
     this.#order = image.blobs.map(({ digest }) => digest).toSorted();
   }
 
-  /** From a checkpoint of the same copy, or from the start when it is none. */
+  /** Restores a checkpoint of the same copy. Starts from the beginning when it does not apply. */
   static restore(checkpoint: unknown, image: Image, destination: Repository, now: number): CopyRecord {
     const record = new CopyRecord(image, destination);
     return record.#read(checkpoint, now) ? record : new CopyRecord(image, destination);
@@ -82,14 +87,14 @@ export class CopyRecord {
     this.interrupted.delete(digest);
   }
 
-  /** Gives an upload up; returns how many bytes of it had been acknowledged. */
+  /** Drops an upload. Returns how many of its bytes were acknowledged. */
   forget(digest: Digest): number {
     const { offset = 0 } = this.open.get(digest) ?? {};
     this.open.delete(digest);
     return offset;
   }
 
-  /** Bytes of what is finished, and of what was acknowledged of the rest. */
+  /** Returns the bytes of finished blobs, plus the acknowledged bytes of the others. */
   totals(): { bytesTransferred: number; bytesSkipped: number } {
     let [bytesTransferred, bytesSkipped] = [0, 0];
     for (const { digest, size } of this.#image.blobs) {
@@ -114,12 +119,12 @@ export class CopyRecord {
     };
   }
 
-  /** Whether the checkpoint was one of this copy, whole and fresh. */
+  /** Reads a checkpoint. Returns whether it belongs to this copy, is complete and recent. */
   #read(value: unknown, now: number): boolean {
     if (!isObject(value)) return false;
     const { version, writtenAt, image, destination, uploaded, skipped, open, interrupted } = value;
     const ours = version === 1 && image === this.#image.root.digest && destination === this.#destination;
-    // Clocks differ a little.
+    // Allow for small differences between clocks.
     const fresh = isWhole(writtenAt) && Math.abs(now - writtenAt) <= lifetimeMs;
     if (!ours || !fresh || !Array.isArray(open) || !Array.isArray(interrupted)) return false;
     return (

@@ -9,36 +9,39 @@ export interface BlobCopy {
   source: Repository;
   destination: Repository;
   ledger: BlobLedger;
-  /** The destination's repository was made a moment ago: there is nothing in it to look for. */
+  /** The destination's repository was created just now: it is empty, so no blob is looked up. */
   fresh?: boolean | undefined;
   /**
-   * The image is at the destination, but something below it may be missing. Each blob is looked up at the destination
-   * itself: what the ledger or the answer to a mount says may date from before the loss.
+   * The image is at the destination, but pieces of it may be missing. Each blob is looked up at the destination itself:
+   * the ledger, or a mount that the registry confirms, may reflect the state before the loss.
    */
   repair?: boolean | undefined;
-  /** How long the destination may take nothing of what is offered, in milliseconds. Default 30 s. */
+  /** Timeout for a destination that stops reading, in milliseconds. Default: 30,000. */
   stallMs?: number | undefined;
-  /** How a blob is sent. Default `transferBlob`. */
+  /** Sends a blob. Default: `transferBlob`. */
   send?: ((transfer: BlobTransfer) => Promise<'mounted' | 'uploaded'>) | undefined;
   onProgress?: ((event: CopyProgress) => void) | undefined;
   signal?: AbortSignal | undefined;
 }
 
 export type CopyProgress =
-  /** Bytes that moved; negative when a failed attempt is taken back. */
+  /** Bytes that were transferred; negative when a failed attempt is subtracted. */
   | { kind: 'transferred'; bytes: number }
-  /** Bytes that need not move: the destination has them, or mounted them. */
+  /** Bytes that need no transfer: the destination has them, or mounted them. */
   | { kind: 'skipped'; bytes: number };
 
-/** From this size on a look costs nothing beside what it saves should a registry not mount from the repository itself. */
+/**
+ * Size from which a HEAD request pays off, in bytes: it is cheap beside a second upload to a registry that does not
+ * mount from the repository itself.
+ */
 const worthALook = 64 * 1024 * 1024;
 
-/** Sees to it that the destination has a blob, by as few requests and bytes as it takes. */
+/** Ensures that the destination has a blob, with as few requests and bytes as possible. */
 export async function copyBlob(copy: BlobCopy, blob: Descriptor): Promise<'uploaded' | 'skipped'> {
   return copy.ledger.alone(blob.digest, () => bring(copy, blob), copy.signal);
 }
 
-/** Sees to it that the destination has a blob, by its own word: the ledger was wrong. */
+/** Uploads a blob that the ledger listed but the destination does not have. Checks with HEAD first. */
 export async function restoreBlob(copy: BlobCopy, blob: Descriptor): Promise<void> {
   if (!(await hasBlob(copy.destination, blob, copy.signal))) await transfer(copy, blob, undefined);
 }
@@ -63,12 +66,16 @@ async function bring(copy: BlobCopy, blob: Descriptor): Promise<'uploaded' | 'sk
 function paysToLook({ destination, ledger, fresh }: BlobCopy, blob: Descriptor): boolean {
   const { headBlob, mount } = destination.registry.profile;
   if (!headBlob || fresh) return false;
-  // Asking for a mount is as good as a look, and opens the upload where there is nothing to mount. Where nothing tells
-  // what lies there without a manifest, or (Artifactory) in other repositories, an interrupted copy would send it again.
+  // A mount request checks as well as HEAD, and opens the upload when there is nothing to mount. Use HEAD where a mount
+  // cannot find blobs without a manifest, or (Artifactory) those of other repositories: an interrupted copy would
+  // upload them again.
   return mount !== 'immediate' || (blob.size >= worthALook && ledger.holder(blob.digest) === undefined);
 }
 
-/** Asked to mount from itself, a repository that has the blob says so, and one that has not opens an upload. */
+/**
+ * Returns the repository to mount from. Without a known holder it is the destination itself: when it has the blob, it
+ * confirms the mount; otherwise it opens an upload.
+ */
 function mountFrom({ destination, ledger }: BlobCopy, blob: Descriptor, looked: boolean): string | undefined {
   if (destination.registry.profile.mount === 'never') return undefined;
   const holder = ledger.holder(blob.digest);

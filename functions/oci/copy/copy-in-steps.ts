@@ -20,30 +20,30 @@ import { type BlobTransfer, transferBlob } from './stream-blob.ts';
 
 export interface SteppedCopy extends ImageCopy {
   deadline: Deadline;
-  /** What an earlier call returned: see `Checkpoint`. Anything may stand here. */
+  /** The result of an earlier call: see `Checkpoint`. Any other value is ignored. */
   checkpoint?: unknown;
-  /** Used in place of the destination's upload sessions. */
+  /** Used instead of the destination's upload sessions. */
   layerUploads?: LayerUploads | undefined;
 }
 
-/** How far a copy has come. */
+/** Progress of a copy. */
 export type SteppedResult = (CopiedImage | PausedCopy) & { checkpoint: Checkpoint };
 
-/** A copy that goes on with the next call. */
+/** A copy that the next call continues. */
 export interface PausedCopy extends CopyTotals {
   paused: Paused;
 }
 
 /**
- * Copies an image like `copyImage`, as far as it gets until the deadline; the next call goes on from its checkpoint, in
- * the middle of a blob where the destination allows it. Bytes are counted over all calls, each once.
+ * Copies an image like `copyImage`, as far as possible before the deadline. The next call resumes from its checkpoint,
+ * within a blob where the destination supports it. Totals cover all calls and count each byte once.
  */
 export async function copyImageInSteps(wanted: SteppedCopy): Promise<SteppedResult> {
   const { deadline, checkpoint, image, destination } = wanted;
   const record = CopyRecord.restore(checkpoint, image, destination, deadline.now());
   const totals = record.totals();
   const copy = { ...counting(wanted, totals), send: sendInSteps(wanted, record) };
-  // What was begun comes first, with the most time before it; then as always.
+  // Begin with interrupted blobs, which then have the most time; the rest as always.
   const begun = ({ digest }: Descriptor) => Number(record.open.has(digest) || record.interrupted.has(digest));
   const blobs = image.blobs.toSorted((a, b) => begun(b) - begun(a) || b.size - a.size);
   const write = () => record.write(deadline.now());
@@ -62,29 +62,32 @@ export async function copyImageInSteps(wanted: SteppedCopy): Promise<SteppedResu
   }
 }
 
-/** Brings one blob, or leaves it to the next call. */
+/** Copies one blob, or leaves it to the next call. */
 async function step(copy: BlobCopy, blob: Descriptor, record: CopyRecord, deadline: Deadline): Promise<void> {
   if (await isThere(copy, blob, record)) return;
   if (!deadline.admits) return;
   try {
     const how = await copyBlob(copy, blob);
-    // Found there after all: what was sent of it was for nothing.
+    // The destination has the blob after all: subtract what was sent of it.
     if (how === 'skipped') {
       forget({ record, blob, onBytes: (bytes) => copy.onProgress?.({ kind: 'transferred', bytes }) });
     }
     record.finish(blob.digest, how);
   } catch (error) {
-    // It came to its end by itself; what else is under way still has its time.
+    // This blob paused by itself; the others continue until their time is up.
     if (!(error instanceof Paused) || copy.signal?.aborted) throw error;
   }
 }
 
-/** Whether a blob is where the checkpoint says it is. What is not, is brought again, and counted again. */
+/**
+ * Returns whether a finished blob is still at the destination. Uncounts a missing one, so that it is copied and counted
+ * again.
+ */
 async function isThere(copy: BlobCopy, blob: Descriptor, record: CopyRecord): Promise<boolean> {
   const { digest, size } = blob;
   if (!record.finished(digest)) return false;
   const { destination, ledger, signal } = copy;
-  // Where nobody can look, the push of the manifest finds out.
+  // Where HEAD is not supported, the push of the manifest detects a missing blob.
   if (!destination.registry.profile.headBlob || (await hasBlob(destination, blob, signal))) {
     ledger.record(digest, destination.name);
     return true;
@@ -95,16 +98,18 @@ async function isThere(copy: BlobCopy, blob: Descriptor, record: CopyRecord): Pr
   return false;
 }
 
-/** Parts lie in memory while they are sent. */
+/** Parts are held in memory while they are sent. */
 const partUploadsInFlight = 2;
 
-/** Bytes per millisecond that a transfer is taken to make. */
+/** Assumed speed of a transfer, in bytes per millisecond. */
 const assumedSpeed = (8 * 1024 * 1024) / 1_000;
 
-/** So often a blob is sent from its start, and no more. */
+/** Maximum number of interrupted transfers of one blob. */
 const mostInterruptions = 2;
 
-/** Sends a blob in parts when it may not get through by the deadline, and any other one, or anywhere else, at once. */
+/**
+ * Sends a blob in parts when it may not finish by the deadline and the destination supports it; otherwise in one piece.
+ */
 function sendInSteps({ deadline, layerUploads }: SteppedCopy, record: CopyRecord): NonNullable<BlobCopy['send']> {
   const limited = pLimit(partUploadsInFlight);
   return async (transfer) => {
@@ -113,7 +118,7 @@ function sendInSteps({ deadline, layerUploads }: SteppedCopy, record: CopyRecord
     const upload = { ...transfer, layerUploads, record, deadline };
     const interruptions = record.interrupted.get(digest) ?? 0;
     const begun = record.open.has(digest) || interruptions > 0;
-    // What fits into one part is lost with it anyway.
+    // A blob that fits into one part gains nothing: an interruption loses the whole part.
     const large = size > destination.registry.profile.chunkBytes;
     if (large && takesParts(upload) && (begun || size / assumedSpeed > deadline.left)) {
       const how = await limited(async () => {

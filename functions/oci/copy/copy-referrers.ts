@@ -17,7 +17,7 @@ import {
 export interface ReferrersCopy {
   source: Repository;
   destination: Repository;
-  /** The manifests whose referrers go along: an image's root, and an index's children. */
+  /** The manifests whose referrers are copied: an image's root, and an index's children. */
   subjects: readonly Digest[];
   policy: ReferrersPolicy;
   ledger: BlobLedger;
@@ -28,18 +28,18 @@ export interface ReferrersCopy {
 }
 
 export interface CopiedReferrers extends CopyTotals {
-  /** What stays behind, and why. */
+  /** Artifacts that were not copied, with the reasons. */
   warnings: string[];
 }
 
-/** Manifests of one image whose referrers are looked for, and artifacts that go along with one image. */
+/** Limits for one image: manifests whose referrers are listed, and artifacts that are copied. */
 const maxSubjects = 200;
 const maxArtifacts = 1_000;
 
 /**
- * Copies the signatures, or all artifacts, that refer to an image which is at the destination already. What cannot be
- * copied is told and left behind, for the image is whole without it: ECR refuses some manifests that have a subject
- * (https://github.com/aws/containers-roadmap/issues/2783). Throws the signal's reason only.
+ * Copies the signatures, or all artifacts, that refer to an image which is already at the destination. An artifact that
+ * cannot be copied is a warning, because the image is complete without it: ECR refuses some manifests with a subject
+ * (https://github.com/aws/containers-roadmap/issues/2783). Throws only the signal's reason.
  */
 export async function copyReferrers(copy: ReferrersCopy): Promise<CopiedReferrers> {
   const { source, destination, policy, signal } = copy;

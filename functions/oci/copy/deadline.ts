@@ -2,12 +2,12 @@ import { type Clock, wallClock } from '../registry/host-limits.ts';
 import { longestPauseMs, type Registry } from '../registry/registry.ts';
 import { RegistryFailure } from '../registry/registry-failure.ts';
 
-/** Why work stops that is to go on later: its time is up, or a registry wants to be left alone for longer than is left. */
+/** Reason to pause work: its time is up, or a registry requires a longer pause than the time left. */
 export class Paused extends Error {
   override readonly name = 'Paused';
-  /** When to go on, in milliseconds since the epoch; `undefined`: at once. */
+  /** Earliest time to continue, in milliseconds since the epoch; `undefined`: at once. */
   readonly notBefore: number | undefined;
-  /** The registry that asked for it. */
+  /** The registry that required the pause. */
   readonly registry: string | undefined;
 
   constructor(notBefore?: number, registry?: string) {
@@ -17,10 +17,10 @@ export class Paused extends Error {
   }
 }
 
-/** The longest pause that is waited for between two calls, in milliseconds: as long as a checkpoint counts. */
+/** Longest pause between two calls, in milliseconds: the lifetime of a checkpoint. */
 const longestWaitMs = 12 * 3_600_000;
 
-/** How long one call of a copy may take: nothing begins after `stopAt`, and at `pauseAt` ends what is under way. */
+/** The time limits of one call of a copy: no new work after `stopAt`, and running work is aborted at `pauseAt`. */
 export class Deadline {
   /** Milliseconds since the epoch. */
   readonly stopAt: number;
@@ -33,7 +33,10 @@ export class Deadline {
     this.#clock = clock;
   }
 
-  /** For a call that is ended from outside in `remainingMs`: the last minute of it, or quarter, is for coming to an end. */
+  /**
+   * Creates the deadline of a call that will be ended from outside in `remainingMs`. Reserves the last minute, or
+   * quarter, for shutting down.
+   */
   static in(remainingMs: number, clock: Clock = wallClock): Deadline {
     const margin = Math.min(60_000, remainingMs / 4);
     const end = clock.now() + remainingMs;
@@ -44,7 +47,7 @@ export class Deadline {
     return this.#clock.now();
   }
 
-  /** Whether something new may begin. */
+  /** Returns whether new work may begin. */
   get admits(): boolean {
     return this.now() < this.stopAt;
   }
@@ -55,8 +58,8 @@ export class Deadline {
   }
 
   /**
-   * Does `work` with a signal that aborts, with `Paused` as its reason, when time is up, or when one of the registries
-   * wants a longer pause than is left. Throws `Paused` then, and what `work` throws.
+   * Runs `work` with a signal that aborts, with `Paused` as its reason, when time is up, or when one of the registries
+   * requires a longer pause than the time left. Throws `Paused` then, and the errors of `work`.
    */
   async during<T>(
     registries: readonly Registry[],
@@ -89,7 +92,7 @@ export class Deadline {
     if (!over.aborted) pause.abort(new Paused());
   }
 
-  /** A refusal that names a time is no failure, as long as somebody may wait for it. */
+  /** Treats a refusal with a `Retry-After` as a pause when the next call can wait that long. */
   #pauseOf(error: unknown): Paused | undefined {
     if (!(error instanceof RegistryFailure) || error.retryAfterMs === undefined) return undefined;
     const { retryAfterMs } = error;

@@ -6,32 +6,35 @@ import { chunkBytes, complete, sendChunk } from '../registry/blob-upload.ts';
 import { UploadRefusal } from '../registry/upload-refusal.ts';
 import { cancelUpload, startUpload, uploadProgress, type UploadSession } from '../registry/upload-session.ts';
 
-/** Where the parts of one blob go, one after the other. */
+/** The destination of the parts of one blob, in sequence. */
 export interface PartSink {
   readonly kind: OpenUpload['kind'];
   /** Bytes of every part but the last. */
   readonly partBytes: number;
   /** Bytes that the destination already has. */
   readonly received: number;
-  /** Where the upload goes on: see `OpenUpload.at`. */
+  /** Location of the upload: see `OpenUpload.at`. */
   readonly at: string;
-  /** Sends bytes that begin at `offset`; returns how many the destination then has. Throws `UploadLost`. */
+  /** Sends bytes that begin at `offset`. Returns how many bytes the destination then has. Throws `UploadLost`. */
   send(bytes: Buffer, offset: number): Promise<number>;
-  /** Makes a blob of what was sent. Throws `UploadLost`. */
+  /** Completes the blob. Throws `UploadLost`. */
   complete(): Promise<void>;
   /** Best effort. */
   cancel(): Promise<void>;
 }
 
-/** A registry's own uploads in parts, beside the OCI API: their state is kept by id, and known when a part is refused. */
+/**
+ * A registry's own API for uploads in parts, beside the OCI API. Its uploads are identified by id, and a refused part
+ * does not affect them.
+ */
 export interface LayerUploads {
-  /** Bytes of the largest blob that can be sent so. */
+  /** Size of the largest blob that this API accepts, in bytes. */
   readonly largestBlob: number;
-  /** `undefined` when there is no such repository: a push by the OCI API may create it. */
+  /** Returns `undefined` when the repository does not exist: a push by the OCI API may create it. */
   start(repository: string, signal?: AbortSignal): Promise<{ id: string; partBytes: number } | undefined>;
-  /** Sends bytes that begin at `offset`; returns how many the registry then has. Throws `UploadLost`. */
+  /** Sends bytes that begin at `offset`. Returns how many bytes the registry then has. Throws `UploadLost`. */
   send(part: LayerPart, signal?: AbortSignal): Promise<number>;
-  /** Throws `UploadLost`, also when the registry has bytes of another digest. */
+  /** Completes the blob. Throws `UploadLost`, also when the registry has bytes of another digest. */
   complete(upload: Pick<LayerPart, 'repository' | 'id'>, digest: string, signal?: AbortSignal): Promise<void>;
 }
 
@@ -42,10 +45,10 @@ export interface LayerPart {
   offset: number;
 }
 
-/** The destination knows an upload no more, or differently: the blob is sent from its start. */
+/** The destination no longer has the upload, or has it in another state. The blob is sent from its start. */
 export class UploadLost extends Error {
   override readonly name = 'UploadLost';
-  /** What is told when that helps no more. */
+  /** The error to report when that does not help either. */
   readonly failure: FactoryError;
 
   constructor(failure: FactoryError) {
@@ -58,14 +61,17 @@ export interface PartTransfer extends BlobTransfer {
   layerUploads?: LayerUploads | undefined;
 }
 
-/** Whether a blob can be sent there in parts, as far as is known before it is tried. */
+/** Returns whether the destination should accept a blob in parts, as far as is known before the first attempt. */
 export function takesParts({ destination: { registry }, blob, layerUploads }: PartTransfer): boolean {
-  // ECR names layers by sha256 alone.
+  // ECR supports only sha256 for layers.
   if (layerUploads) return blob.digest.startsWith('sha256:') && blob.size <= layerUploads.largestBlob;
   return registry.profile.rangeTrusted;
 }
 
-/** Opens an upload in parts, unless the blob can be mounted; `undefined` where it turns out that there are none. */
+/**
+ * Opens an upload in parts, or mounts the blob. Returns `undefined` when the destination does not support uploads in
+ * parts.
+ */
 export async function openSink(transfer: PartTransfer): Promise<PartSink | 'mounted' | undefined> {
   const { destination, blob, mountFrom, layerUploads, signal } = transfer;
   if (layerUploads && mountFrom === undefined) return startLayer(transfer, layerUploads);
@@ -79,7 +85,9 @@ export async function openSink(transfer: PartTransfer): Promise<PartSink | 'moun
   return undefined;
 }
 
-/** Goes on with an upload of an earlier call; `undefined` when the destination has less of it than was acknowledged. */
+/**
+ * Resumes an upload of an earlier call. Returns `undefined` when the destination has fewer bytes than it acknowledged.
+ */
 export async function resumeSink(transfer: PartTransfer, open: OpenUpload): Promise<PartSink | undefined> {
   const { destination, blob, layerUploads, signal } = transfer;
   if (open.kind === 'layer')
@@ -96,19 +104,22 @@ export async function resumeSink(transfer: PartTransfer, open: OpenUpload): Prom
     const session = { location: progress.location, minChunkBytes: undefined, maxChunkBytes: undefined };
     return new SessionSink(transfer, session, open.partBytes, progress.received);
   } catch (error) {
-    // The registry does not know it, or what it was is no address.
+    // The registry no longer has the session, or the stored path is invalid.
     if (error instanceof RegistryFailure && !error.transient) return undefined;
     throw error;
   }
 }
 
-/** A session is kept by its path: one that lives elsewhere, perhaps with a signature in its address, is not kept. */
+/**
+ * Returns the path to store for a session; `undefined` for a session at another origin, whose URL may contain a
+ * signature.
+ */
 function pathOf({ destination: { registry } }: PartTransfer, location: URL): string | undefined {
   const path = location.pathname + location.search;
   return location.origin === registry.resolve('/', '').origin && path.length <= longestAt ? path : undefined;
 }
 
-/** A session of the OCI API that takes chunks (distribution-spec, "Pushing a blob in chunks"). */
+/** An upload session of the OCI API that accepts chunks (distribution-spec, "Pushing a blob in chunks"). */
 class SessionSink implements PartSink {
   readonly kind = 'session';
   readonly partBytes: number;
@@ -148,7 +159,8 @@ class SessionSink implements PartSink {
       await work({ repository: destination, blob, signal });
     } catch (error) {
       const refusal = UploadRefusal.of('chunk', error);
-      // A session that was taken up again may stand elsewhere than we think: only a new one tells what is refused.
+      // A resumed session may be in another state than recorded. Only a refusal of a new session shows what the
+      // registry refuses.
       if (isLost(error) || (refusal && this.received > 0)) throw new UploadLost(error as RegistryFailure);
       throw refusal ?? error;
     }
@@ -165,7 +177,7 @@ async function startLayer(transfer: PartTransfer, uploads: LayerUploads): Promis
   return started && new LayerSink(transfer, uploads, started, 0);
 }
 
-/** An upload of the registry's own. Nothing can cancel it. */
+/** An upload of the registry's own API. It cannot be cancelled. */
 class LayerSink implements PartSink {
   readonly kind = 'layer';
   readonly partBytes: number;

@@ -12,18 +12,18 @@ const manifestsInFlight = 8;
 
 export interface ManifestsPush extends BlobCopy {
   image: Image;
-  /** Under which tag the root is stored; without one it is stored under its digest alone. */
+  /** Tag of the root. Without one, the root is stored under its digest alone. */
   tag: string | undefined;
 }
 
 /**
- * Pushes an image's manifests, the root last, to where its blobs are. Returns the root's digest as the registry confirms
- * it; `undefined` when it does not say.
+ * Pushes the manifests of an image whose blobs are at the destination, the root last. Returns the root's digest as the
+ * registry confirms it; `undefined` when it does not.
  */
 export async function pushManifests(push: ManifestsPush): Promise<Digest | undefined> {
   const { root, manifests } = push.image;
   const children = manifests.filter((manifest) => manifest !== root);
-  // Children are sorted parents-last, and only nested indexes have an order among themselves.
+  // Children are sorted parents-last. The order matters for nested indexes only.
   const nested = children.filter((child) => child.manifests.length > 0);
   const leaves = children.filter((child) => child.manifests.length === 0);
   await inParallel(leaves, manifestsInFlight, push.signal, async (child, signal) => {
@@ -39,18 +39,18 @@ async function pushRoot(push: ManifestsPush): Promise<Digest | undefined> {
   try {
     return await pushWhole(push, image.root, tag ?? digest);
   } catch (error) {
-    // Immutable tags refuse a push even of what they hold already.
+    // Immutable tags refuse even a push of the same content.
     const refused =
       error instanceof RegistryFailure && (error.status < 500 || isImmutable(error.said)) && error.status >= 400;
     if (!refused) throw error;
-    // The refusal says more than a failed look at the tag would.
+    // Report the refusal: it is more informative than a failed lookup of the tag.
     const present = await resolveTag(destination, tag ?? digest, signal).catch(() => undefined);
     if (present !== digest) throw error;
     return present;
   }
 }
 
-/** How registries say that something below the manifest is missing; the last two are ECR's (API_PutImage). */
+/** Error codes for a missing piece below the manifest; the last two are ECR's (API_PutImage). */
 const incomplete: ReadonlySet<string> = new Set([
   'MANIFEST_BLOB_UNKNOWN',
   'BLOB_UNKNOWN',
@@ -59,10 +59,12 @@ const incomplete: ReadonlySet<string> = new Set([
   'LayersNotFoundException',
 ]);
 
-/** Pauses before what is missing is looked for, in units of the registry's first pause: 1 s and 3 s by default. */
+/** Pauses before the missing pieces are looked up, in units of the registry's base delay: 1 s and 3 s by default. */
 const pauses = [2, 6];
 
-/** Pushes one manifest. What the registry then misses is brought again: it may just not have caught up with itself. */
+/**
+ * Pushes one manifest. Uploads the pieces that the registry reports as missing, after a pause: it may only be behind.
+ */
 async function pushWhole(push: ManifestsPush, manifest: Manifest, reference: string): Promise<Digest | undefined> {
   const { destination, signal } = push;
   for (let tries = 0; ; tries++) {

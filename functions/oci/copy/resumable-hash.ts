@@ -2,18 +2,21 @@ import { createSHA256, createSHA512 } from 'hash-wasm';
 import type { Digest } from '../spec/digest.ts';
 
 /**
- * A hash that another process can go on with, which Node's own cannot; it takes seven times as long. Loaded only by
+ * A hash that another process can resume. Node's own cannot be saved; this one is seven times as slow. Loaded only for
  * uploads in parts.
  */
 export interface ResumableHash {
   update(bytes: Uint8Array): void;
-  /** What `resumableHash` goes on with, as base64. It may hold up to a block of what was hashed. */
+  /** Returns the state for `resumableHash`, as base64. It may contain up to one block of the hashed bytes. */
   save(): string;
-  /** Ends it. */
+  /** Ends the hash and returns its digest. */
   digest(): Digest;
 }
 
-/** A hash by the algorithm of `like`, new or from where it was saved. Throws for a state that no hash of ours saved. */
+/**
+ * Creates a hash with the algorithm of `like`, new or from a saved state. Throws for a state that `save` did not
+ * produce.
+ */
 export async function resumableHash(like: Digest, saved?: string): Promise<ResumableHash> {
   const [algorithm = ''] = like.split(':');
   const hash = (await (algorithm === 'sha512' ? createSHA512() : createSHA256())).init();

@@ -11,21 +11,22 @@ import { UploadRefusal } from '../registry/upload-refusal.ts';
 import { mismatch } from './verified-stream.ts';
 
 export interface PartUpload extends PartTransfer {
-  /** Told of every part; what it says of the blob is gone on with. */
+  /** Updated after each part. An interrupted upload resumes from what it recorded. */
   record: CopyRecord;
   deadline: Deadline;
 }
 
 /**
- * Sends one blob in parts, from where the record has it. The last part is withheld until size and digest of all are known
- * to be right. `refused`: the destination takes no parts, and has nothing of the blob now.
+ * Sends one blob in parts, from the recorded position. Withholds the last part until the size and digest of the whole
+ * blob are verified. Returns `refused` when the destination does not accept parts; it then has nothing of the blob.
+ *
  * Throws `Paused` when the next part would end after the deadline, and `RegistryFailure`, `DigestMismatch`.
  */
 export async function uploadInParts(upload: PartUpload): Promise<'mounted' | 'uploaded' | 'refused'> {
   const { registry, name } = upload.destination;
   try {
     return await retry(
-      // A registry may have stored what it then failed to confirm.
+      // A registry may have stored a blob that it failed to confirm.
       (n) => attempt(n > 1 && registry.profile.mount === 'immediate' ? { ...upload, mountFrom: name } : upload),
       { ...registry.retryPolicy, signal: upload.signal, judge },
     );
@@ -61,7 +62,7 @@ async function attempt(upload: PartUpload): Promise<'mounted' | 'uploaded' | 're
   }
 }
 
-/** Takes back what was acknowledged. */
+/** Subtracts the acknowledged bytes. */
 export function forget({ record, blob, onBytes }: Pick<PartUpload, 'record' | 'blob' | 'onBytes'>): void {
   const bytes = record.forget(blob.digest);
   if (bytes > 0) onBytes?.(-bytes);
@@ -91,7 +92,7 @@ async function send(upload: PartUpload, sink: PartSink): Promise<void> {
     offset = end;
     record.open.set(blob.digest, { kind, at: sink.at, partBytes, offset, hash: hash.save() });
     onBytes?.(part.length);
-    // A part that is cut off would have to be read again: as long as the last one took, the next will take.
+    // An aborted part would have to be read again. Assume that the next part takes as long as the last.
     const now = deadline.now();
     if (now + (now - since) >= deadline.pauseAt) throw new Paused();
     since = now;
@@ -99,7 +100,7 @@ async function send(upload: PartUpload, sink: PartSink): Promise<void> {
   throw mismatch(blob, `${offset} of ${blob.size} bytes`);
 }
 
-/** Loaded by uploads in parts only. */
+/** Loads the hash on demand: only uploads in parts need it. */
 async function hashFrom({ blob }: PartUpload, saved: string | undefined) {
   const { resumableHash } = await import('./resumable-hash.ts');
   try {
@@ -109,7 +110,7 @@ async function hashFrom({ blob }: PartUpload, saved: string | undefined) {
   }
 }
 
-/** Sends what the destination lacks of a part. */
+/** Sends the bytes of a part that the destination lacks. */
 async function sendPart(upload: PartUpload, sink: PartSink, part: Buffer, offset: number): Promise<void> {
   const { destination, blob } = upload;
   const end = offset + part.length;
@@ -129,7 +130,7 @@ function isMismatch(error: unknown): boolean {
 }
 
 function judge(error: unknown): Verdict {
-  // One accident heals when the blob is sent from its start; the attempts are bounded.
+  // A single loss or corruption is cured by starting over; the attempts are bounded.
   if (error instanceof UploadLost || isMismatch(error)) return { retry: true };
   return error instanceof RegistryFailure && error.exhausted ? { retry: false } : judgeFailure(error);
 }

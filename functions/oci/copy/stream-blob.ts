@@ -18,9 +18,9 @@ export interface BlobTransfer {
   blob: Descriptor;
   /** A repository of the destination's registry that may hold the blob already, perhaps the destination itself. */
   mountFrom?: string | undefined;
-  /** Told of every piece as it passes; a negative number takes back what a failed attempt had moved. */
+  /** Receives the size of every chunk that passes; negative to subtract the bytes of a failed attempt. */
   onBytes?: ((bytes: number) => void) | undefined;
-  /** How long the destination may take nothing of what is offered, in milliseconds. Default 30 s. */
+  /** Timeout for a destination that stops reading, in milliseconds. Default: 30,000. */
   stallMs?: number | undefined;
   signal?: AbortSignal | undefined;
 }
@@ -33,7 +33,7 @@ export async function transferBlob(transfer: BlobTransfer): Promise<'mounted' | 
   const { registry } = destination;
   const refused = new Set<UploadWay>();
   let way: UploadWay | undefined;
-  // Ends, since no way is tried again that was refused.
+  // Terminates, since no refused method is tried again.
   for (;;) {
     try {
       return await retry((n) => attempt(n === 1 ? transfer : resumed(transfer), way), {
@@ -54,7 +54,7 @@ export async function transferBlob(transfer: BlobTransfer): Promise<'mounted' | 
   }
 }
 
-/** A registry may have stored what it then failed to confirm: it can mount that from the repository itself. */
+/** A registry may have stored a blob that it failed to confirm: it can mount that from the repository itself. */
 function resumed(transfer: BlobTransfer): BlobTransfer {
   const { name, registry } = transfer.destination;
   return { ...transfer, mountFrom: registry.profile.mount === 'never' ? undefined : name };
@@ -68,7 +68,7 @@ async function attempt(transfer: BlobTransfer, wanted: UploadWay | undefined): P
   let moved = 0;
   let failed = false;
   const count = (bytes: number) => {
-    // A piece may still be on its way through the stream when the request has failed.
+    // A chunk may still pass through the stream after the request has failed.
     if (failed) return;
     moved += bytes;
     onBytes?.(bytes);
@@ -93,10 +93,10 @@ async function stream(
   const { source, destination, blob, stallMs = defaultStallMs } = transfer;
   const stalled = new AbortController();
   const signal = transfer.signal ? AbortSignal.any([transfer.signal, stalled.signal]) : stalled.signal;
-  // The request fails with its own view of a stream that broke; the stream's reason is the true one.
+  // The request reports a broken stream in its own terms; the stream has the true reason.
   let reason: unknown;
   const body = watched(verifiedStream(readBlob(source, blob, signal), blob, count), {
-    // A chunk is one request, which has its own limit and may be repeated after a pause.
+    // Each chunk is one request, with its own timeout and retries.
     stallMs: way === 'chunk' ? undefined : stallMs,
     onStall: () => stalled.abort(stall(transfer, stallMs)),
     onError: (error) => (reason = error),
@@ -104,7 +104,8 @@ async function stream(
   try {
     await sendBlob({ repository: destination, session, blob, way, body, signal });
   } catch (error) {
-    // Who gave us the manifest lets us pull: a 401 is the end of a token, however often in a row.
+    // The source served the manifest, so it permits the pull: a 401 here is an expired token, no matter how often in a
+    // row.
     if (reason instanceof RegistryFailure && reason.status === 401) reason.exhausted = false;
     throw reason ?? UploadRefusal.of(way, error) ?? error;
   } finally {
@@ -122,12 +123,11 @@ function stall({ destination: { registry, name }, blob }: BlobTransfer, stallMs:
 
 function judge(error: unknown): Verdict {
   if (error instanceof RegistryFailure) {
-    // A session that the registry forgot, bytes that were right when they left, or a token that ran out while streaming:
-    // a new session heals them.
+    // A new session cures an expired session, bytes corrupted on the way, and a token that expired during the upload.
     const fresh = error.code === 'BLOB_UPLOAD_UNKNOWN' || error.code === 'DIGEST_INVALID';
     if (fresh || (error.status === 401 && !error.exhausted)) return { retry: true };
     return error.exhausted ? { retry: false } : judgeFailure(error);
   }
-  // One corrupted transfer is an accident; the attempts are bounded.
+  // A single corrupted transfer is retried; the attempts are bounded.
   return { retry: error instanceof FactoryError && error.name === 'DigestMismatch' };
 }

@@ -3,8 +3,8 @@ import { finishDigest, hasher } from '../spec/digest.ts';
 import type { Descriptor } from '../spec/manifest.ts';
 
 /**
- * Passes a blob on while checking it. The last chunk is held back until size and digest are known to be right, so that
- * wrong content never reaches its destination as a complete blob. Throws `DigestMismatch`.
+ * Passes a blob through while checking it. Withholds the last chunk until size and digest are verified, so that wrong
+ * content never becomes a complete blob at its destination. Throws `DigestMismatch`.
  */
 export async function* verifiedStream(
   source: AsyncIterable<Uint8Array>,
@@ -15,7 +15,7 @@ export async function* verifiedStream(
   let size = 0;
   let held: Uint8Array | undefined;
   for await (const chunk of source) {
-    // An empty chunk must not take the place of the one that is held back.
+    // An empty chunk must not replace the withheld one.
     if (chunk.length === 0) continue;
     size += chunk.length;
     if (size > descriptor.size) throw mismatch(descriptor, `more than the ${descriptor.size} bytes announced`);

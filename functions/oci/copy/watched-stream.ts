@@ -1,23 +1,23 @@
 export interface Watcher {
-  /** How long a chunk may wait until the receiver asks for the next one, in milliseconds; without end by default. */
+  /** Time that a chunk may wait for the receiver to read it, in milliseconds. Default: no limit. */
   stallMs?: number | undefined;
-  /** Called when one has waited so long, or a quarter longer. */
+  /** Called when a chunk has waited for `stallMs`, or up to a quarter longer. */
   onStall: () => void;
-  /** Told why the source failed: the receiver may have another view of it. */
+  /** Called with the reason why the source failed: the receiver may report another one. */
   onError: (error: unknown) => void;
 }
 
 /**
- * Passes chunks on, and watches both ends. HTTP clients limit the time to an answer; one that is still sending waits for
- * ever for a peer that has stopped reading.
+ * Passes chunks through and watches both ends. HTTP clients limit the time to a response, but while they send they wait
+ * forever for a peer that has stopped reading.
  */
 export async function* watched(
   body: AsyncIterable<Uint8Array>,
   { stallMs, onStall, onError }: Watcher,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  /** When the chunk was offered that is not taken yet; 0 while the sender is the one to wait for. */
+  /** Time when the waiting chunk was offered; 0 while the receiver waits for the source. */
   let offeredAt = 0;
-  // One timer for all: setting one for each chunk costs more than sending it.
+  // One timer for all chunks: setting one for each costs more than sending it.
   const timer =
     stallMs &&
     setInterval(() => {
