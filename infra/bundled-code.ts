@@ -8,17 +8,8 @@ import { buildSync } from 'esbuild';
 const functions = join(import.meta.dirname, '../functions');
 
 /**
- * Loaded when needed, which they never are: on Lambda credentials come from the environment (the other ways to them have
- * 80 KB), and undici's parser without SIMD (72 KB) is for processors that Lambda does not have.
- */
-const unusedModules = [
-  ...['ini', 'login', 'process', 'sso', 'web-identity'].map((name) => `@aws-sdk/credential-provider-${name}`),
-  '../llhttp/llhttp-wasm.js',
-];
-
-/**
- * The handler in the folder `task` below `functions/`, with all that it needs, the AWS SDK too: the version that was
- * tested, rather than the one the runtime has that day.
+ * Bundles the handler of `functions/<task>` with all its dependencies. The AWS SDK is one of them, so that the version
+ * that was tested runs, and not the one of Lambda's runtime.
  */
 export function bundledCode(task: string): Code {
   const tryBundle = (outdir: string) => {
@@ -28,14 +19,14 @@ export function bundledCode(task: string): Code {
   };
   return Code.fromAsset(join(functions, task), {
     assetHashType: AssetHashType.OUTPUT,
-    // Docker is not asked: what is bundled runs on every processor.
+    // The bundle runs on every processor, so Docker is not used.
     bundling: { image: DockerImage.fromRegistry('unused'), local: { tryBundle } },
   });
 }
 
 let bundles: string | undefined;
 
-/** All handlers at once, for they share most of what they need: it is read and parsed once. */
+/** Bundles all handlers in one build, which parses their shared dependencies once. */
 function bundleAll(): string {
   const outdir = mkdtempSync(join(tmpdir(), 'factory-bundles-'));
   process.once('exit', () => rmSync(outdir, { recursive: true, force: true }));
@@ -50,12 +41,11 @@ function bundleAll(): string {
     platform: 'node',
     target: 'node24',
     format: 'esm',
-    // Dependencies in CommonJS call `require`, which an ES module does not have.
+    // Dependencies in CommonJS call `require`, which ES modules lack.
     banner: { js: `import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);` },
     mainFields: ['module', 'main'],
     minify: true,
     logLevel: 'warning',
-    external: unusedModules,
   });
   return outdir;
 }

@@ -1,4 +1,4 @@
-/** The status of an answer by which AWS itself failed (HTTP 5xx): the same call may succeed later. Else `undefined`. */
+/** Returns the status of a response with which AWS itself failed (HTTP 5xx), else `undefined`. The call may succeed later. */
 export function serverFaultOf(error: unknown): number | undefined {
   const { $metadata } = Object(error) as { $metadata?: { httpStatusCode?: number } };
   const status = $metadata?.httpStatusCode;

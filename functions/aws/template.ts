@@ -1,39 +1,40 @@
 import { createHash } from 'node:crypto';
+import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import { SFNClient, type SFNClientConfig } from '@aws-sdk/client-sfn';
 import { FactoryError } from '../errors.ts';
 import { networkFailure } from '../http/network-error.ts';
 import { clientConfig } from './client-config.ts';
 import { Executions } from './executions.ts';
 import { awsReason } from './failure-reason.ts';
-import { invokeFunction } from './lambda-invocation.ts';
 import { serverFaultOf } from './server-fault.ts';
 
 type Called = { running: true } | { output: unknown };
 
-/** What tests need to set. */
-interface TemplateConfig extends SFNClientConfig {
-  endpoint?: string;
-}
+/** Client settings for tests. */
+type TemplateConfig = Pick<SFNClientConfig, 'credentials' | 'endpoint' | 'maxAttempts' | 'region'>;
 
-/** Of what a function or state machine says about its failure. */
-const reasonLimit = 1_000;
+/** The maximum length of a failure message, which quotes the function or the state machine. */
+const messageLimit = 1_000;
 
-/** A state machine or Lambda function of the customer's, by its ARN, in the ARN's region. */
+/** The longest that Lambda lets a function run, and a margin, in milliseconds. */
+const invocationMs = 910_000;
+
+/** A customer's state machine or Lambda function. Its ARN names the region. */
 export class Template {
   readonly #arn: string;
-  readonly #endpoint: string | undefined;
-  readonly #client: SFNClient;
+  readonly #config: TemplateConfig;
 
-  /** `config` (endpoint, credentials) is for tests. */
+  /** `config` is for tests. */
   constructor(arn: string, config: TemplateConfig = {}) {
     this.#arn = arn;
-    this.#endpoint = config.endpoint;
-    this.#client = new SFNClient({ ...clientConfig(), ...config, region: arn.split(':')[3] ?? '' });
+    this.#config = { ...config, region: arn.split(':')[3] ?? '' };
   }
 
   /**
-   * Starts the execution of that name, or tells how the one that was started fares; a function is invoked, and waited
-   * for. What could not be asked just now counts as running: the next call asks again. Throws `TemplateFailed`.
+   * Starts the execution `name`, or returns the result of the one that was started before. Invokes a function and waits
+   * for its result. When the service is throttled or unreachable, returns `running`, so that the caller calls again.
+   *
+   * @throws {FactoryError} `TemplateFailed`
    */
   async call(name: string, input: unknown, signal?: AbortSignal): Promise<Called> {
     try {
@@ -44,15 +45,13 @@ export class Template {
     } catch (error) {
       signal?.throwIfAborted();
       if (error instanceof FactoryError) throw error;
-      const { name: code, text: reason } = awsReason(error);
-      const busy = code === 'ThrottlingException' || serverFaultOf(error) !== undefined;
-      if (busy || networkFailure(error)?.transient) return { running: true };
-      throw this.#failure(`could not be called: ${reason}`, error);
+      if (isBusy(error) || networkFailure(error)?.transient) return { running: true };
+      throw this.#failure(`could not be called: ${awsReason(error).text}`, error);
     }
   }
 
   async #execute(name: string, input: string): Promise<Called> {
-    const executions = new Executions(this.#arn, this.#client);
+    const executions = new Executions(this.#arn, new SFNClient({ ...clientConfig(), ...this.#config }));
     const found = await executions.find(name);
     if (!found) {
       await executions.start(name, input);
@@ -64,33 +63,48 @@ export class Template {
     return { output: this.#parse(output) };
   }
 
-  async #invoke(input: string, signal?: AbortSignal): Promise<Called> {
-    const answer = await invokeFunction(this.#arn, input, this.#client, this.#endpoint, signal);
-    const { status, functionError, payload } = answer;
-    if (status === 429 || status >= 500) return { running: true };
-    if (status !== 200) throw this.#failure(`could not be called: ${status}: ${payload}`);
-    if (functionError !== undefined) throw this.#failure(`failed: ${payload}`);
-    return { output: this.#parse(payload) };
+  /** Invokes the function once. The SDK must not retry: a second invocation would run beside the first. */
+  async #invoke(input: string, signal: AbortSignal | undefined): Promise<Called> {
+    const client = new LambdaClient({
+      ...clientConfig({ socketTimeout: invocationMs }),
+      ...this.#config,
+      maxAttempts: 1,
+    });
+    try {
+      const command = new InvokeCommand({ FunctionName: this.#arn, Payload: input });
+      const { FunctionError, Payload } = await client.send(command, signal && { abortSignal: signal });
+      const payload = Payload?.transformToString() ?? '';
+      if (FunctionError !== undefined) throw this.#failure(`failed: ${payload}`);
+      return { output: this.#parse(payload) };
+    } finally {
+      client.destroy();
+    }
   }
 
   #parse(text: string): unknown {
     try {
       return JSON.parse(text);
     } catch (cause) {
-      throw this.#failure('answered what is not JSON', cause);
+      throw this.#failure('returned a result that is not JSON', cause);
     }
   }
 
   #failure(what: string, cause?: unknown): FactoryError {
     const message = `${this.#arn} ${what}`;
-    return new FactoryError('TemplateFailed', message.slice(0, reasonLimit), {
-      hint: 'Look at its log; docs/templates.md says what it is called with, what it is to answer, and what may call it.',
+    return new FactoryError('TemplateFailed', message.slice(0, messageLimit), {
+      hint: 'Read its log. docs/templates.md describes its input, its result and the permissions it needs.',
       cause,
     });
   }
 }
 
-/** Execution names have at most 80 characters, of few kinds; the hash keeps shortened ones apart. */
+/** Returns true when the service throttled the call (HTTP 429, or by the error's name), or failed itself. */
+function isBusy(error: unknown): boolean {
+  const { name, $metadata } = Object(error) as { name?: string; $metadata?: { httpStatusCode?: number } };
+  return name === 'ThrottlingException' || $metadata?.httpStatusCode === 429 || serverFaultOf(error) !== undefined;
+}
+
+/** Execution names have at most 80 characters of a small set. The hash distinguishes names that were shortened. */
 function executionName(name: string): string {
   const hash = createHash('sha256').update(name).digest('hex').slice(0, 24);
   return `${name.replaceAll(/[^A-Za-z0-9_-]+/g, '-').slice(0, 55)}-${hash}`;

@@ -24,7 +24,7 @@ describe('a state machine as template', () => {
   const description = (more: object): Answer => ({ status: 200, body: { startDate: 1_700_000_000, ...more } });
   const started: Answer = { status: 200, body: { executionArn: 'x', startDate: 1_700_000_000 } };
 
-  it('is started once per name, with the input, and asked how it fares', async () => {
+  it('starts a state machine once per name, with the input, and returns its output', async () => {
     let execution: Record<string, unknown> | undefined;
     const { calls, template } = await scripted((operation, input) => {
       if (operation === 'StartExecution') execution = { status: 'RUNNING', input: input['input'] };
@@ -46,7 +46,7 @@ describe('a state machine as template', () => {
     ]);
   });
 
-  it('keeps long names within 80 characters, and apart', async () => {
+  it('keeps long execution names distinct within 80 characters', async () => {
     const { calls, template } = await scripted((operation) =>
       operation === 'StartExecution' ? started : refusal('ExecutionDoesNotExist'),
     );
@@ -58,24 +58,27 @@ describe('a state machine as template', () => {
     for (const name of names) expect(name).toMatch(/^[\w-]{1,80}$/);
   });
 
-  it.each(['FAILED', 'TIMED_OUT', 'ABORTED'])('that ends as %s says why', async (status) => {
-    const { template } = await scripted(() => description({ status, error: 'Build.Broken', cause: 'no space left' }));
-    await expect(template.call('x', {})).rejects.toMatchObject({
-      name: 'TemplateFailed',
-      message: expect.stringMatching(new RegExp(`${status}: Build.Broken: no space left`)),
-    });
-  });
+  it.each(['FAILED', 'TIMED_OUT', 'ABORTED'])(
+    'reports error and cause of an execution that ends as %s',
+    async (status) => {
+      const { template } = await scripted(() => description({ status, error: 'Build.Broken', cause: 'no space left' }));
+      await expect(template.call('x', {})).rejects.toMatchObject({
+        name: 'TemplateFailed',
+        message: expect.stringMatching(new RegExp(`${status}: Build.Broken: no space left`)),
+      });
+    },
+  );
 
   it.each([
     ['ThrottlingException', 400],
     ['InternalFailure', 500],
     ['ServiceUnavailable', 503],
-  ])('is asked again when it could not be asked: %s', async (name, status) => {
+  ])('counts as running when Step Functions returns %s', async (name, status) => {
     const { template } = await scripted(() => ({ ...refusal(name), status }));
     expect(await template.call('x', {})).toEqual({ running: true });
   });
 
-  it('that is not allowed fails at once', async () => {
+  it('fails at once when Step Functions denies access', async () => {
     const { template } = await scripted(() => refusal('AccessDeniedException'));
     await expect(template.call('x', {})).rejects.toMatchObject({ name: 'TemplateFailed' });
   });
@@ -102,7 +105,7 @@ describe('a function as template', () => {
     return { seen, template: new Template(arn, { endpoint, credentials }) };
   };
 
-  it('is invoked by its whole ARN, signed for its region, and answers at once', async () => {
+  it('invokes a function by its whole ARN, signed for its region', async () => {
     const { seen, template } = await serving({ status: 200, body: '{"images":[]}' });
     expect(await template.call('x', { failOn: 'HIGH' })).toEqual({ output: { images: [] } });
     expect(seen).toMatchObject([
@@ -118,7 +121,7 @@ describe('a function as template', () => {
     ]);
   });
 
-  it('that fails says why', async () => {
+  it('reports the error of a function that fails', async () => {
     const body = '{"errorType":"Error","errorMessage":"scanner down"}';
     const { template } = await serving({ status: 200, body, headers: { 'x-amz-function-error': 'Unhandled' } });
     await expect(template.call('x', {})).rejects.toMatchObject({
@@ -128,19 +131,20 @@ describe('a function as template', () => {
   });
 
   it.each([
-    [403, '{"message":"not authorized"}', /403: .*not authorized/],
-    [404, '{"message":"no such function"}', /404: .*no such function/],
-    [200, 'fine', /not JSON/],
-  ])('%i with %s is a failure', async (status, body, message) => {
-    const { template } = await serving({ status, body });
+    [403, 'AccessDeniedException', '{"message":"not authorized"}', /AccessDeniedException: not authorized/],
+    [404, 'ResourceNotFoundException', '{"Message":"no such function"}', /ResourceNotFoundException: no such function/],
+    [200, '', 'fine', /not JSON/],
+  ])('fails the template when Lambda returns %i %s %s', async (status, type, body, message) => {
+    const { template } = await serving({ status, body, headers: { 'x-amzn-errortype': type } });
     await expect(template.call('x', {})).rejects.toMatchObject({
       name: 'TemplateFailed',
       message: expect.stringMatching(message),
     });
   });
 
-  it.each([429, 500, 503])('that answers %i is asked again later', async (status) => {
-    const { template } = await serving({ status, body: '{}' });
+  it.each([429, 500, 503])('counts as running, after one request, when Lambda returns %i', async (status) => {
+    const { seen, template } = await serving({ status, body: '{}' });
     expect(await template.call('x', {})).toEqual({ running: true });
+    expect(seen).toHaveLength(1);
   });
 });
