@@ -1,5 +1,4 @@
 import type { Readable } from 'node:stream';
-import { bytesRead } from './body-memory.ts';
 import { NetworkError } from './network-error.ts';
 
 /** What is kept ready for a slow reader; more is left in the kernel's buffers. */
@@ -48,7 +47,6 @@ export async function* bodyChunks(
     for (;;) {
       if (length > 0) {
         const pieces = ready;
-        bytesRead(length);
         came += length;
         ready = [];
         length = 0;

@@ -11,7 +11,7 @@ import { NetworkError } from './network-error.ts';
 import { displayProxy, portOf, type Proxy, proxyFor } from './proxy.ts';
 import { forwardingFailure, isProxysOwn, proxyRefusal, throughProxy } from './proxy-failure.ts';
 import { tunnelConnector } from './tunnel.ts';
-import { type Dispatcher, Pool } from './undici.ts';
+import { type Dispatcher, Pool } from 'undici';
 
 export interface TransportOptions {
   connectionsPerOrigin?: number;

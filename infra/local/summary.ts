@@ -1,4 +1,3 @@
-import Table from 'cli-table3';
 import prettyBytes from 'pretty-bytes';
 import type { ErrorDocument } from '../../functions/errors.ts';
 import type {
@@ -14,7 +13,6 @@ import { describePieces } from '../../functions/images/wholeness.ts';
 import { isLow } from '../../functions/oci/registry/pull-budget.ts';
 import { describeProblems } from '../../functions/settings/problems.ts';
 import { cellLimit, printable } from '../../functions/text/printable.ts';
-import { trimEnd } from '../../functions/text/trim-end.ts';
 
 /** A run's report for a person: tables of at most `rows` rows, because the report file has them all. */
 export function summaryOf(report: Report, rows = 60): string {
@@ -121,37 +119,18 @@ function valueOf(override: string | null): string {
   return override ?? "Harness's own";
 }
 
-/** Columns without rules: they survive logs, mails and narrow terminals. */
-const plain = {
-  top: '',
-  'top-mid': '',
-  'top-left': '',
-  'top-right': '',
-  bottom: '',
-  'bottom-mid': '',
-  'bottom-left': '',
-  'bottom-right': '',
-  left: '',
-  'left-mid': '',
-  mid: '',
-  'mid-mid': '',
-  right: '',
-  'right-mid': '',
-  middle: '  ',
-};
-
+/** Lays cells out in columns without rules, which survive logs, mails and narrow terminals. */
 export function table(head: string[], lines: string[][], rows: number): string {
   if (lines.length === 0) return '';
-  const drawn = new Table({
-    head,
-    chars: plain,
-    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
-  });
-  drawn.push(...lines.slice(0, rows).map((cells) => cells.map(shown)));
+  const drawn = [head, ...lines.slice(0, rows).map((cells) => cells.map(shown))];
+  const widths = head.map((_, column) => Math.max(...drawn.map((cells) => cells[column]?.length ?? 0)));
   const text = drawn
-    .toString()
-    .split('\n')
-    .map((line) => trimEnd(line, ' '))
+    .map((cells) =>
+      cells
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
     .join('\n');
   return lines.length > rows ? `${text}\n… and ${lines.length - rows} more` : text;
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { accountIdFromKey } from '../../functions/harness/account.ts';
-import { Pool } from '../../functions/http/undici.ts';
+import { Pool } from 'undici';
 import { acceptedManifests } from '../../functions/oci/spec/media-type.ts';
 import type { Job } from './peers.ts';
 
