@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
+import packageJson from '../package.json' with { type: 'json' };
 import { partitions } from '../functions/oci/registry/aws-partitions.ts';
 import { tasks } from '../infra/local/tasks.ts';
 import { readWorkflowDefinition, tasksOf, placeholderOf } from '../infra/workflow-definition.ts';
@@ -118,6 +119,26 @@ describe('imports run one way', () => {
       );
     expect(importing(/^@aws-sdk\//).filter((file) => !file.startsWith('functions/aws/'))).toEqual([]);
     expect(importing(/^aws-cdk-lib/).filter((file) => !/^infra\/(?!local\/)/.test(file))).toEqual([]);
+  });
+});
+
+describe('scripts that Node.js runs', () => {
+  // Jest's globals throw in a process that is no test.
+  const scripts = Object.values(packageJson.scripts).flatMap((line) => line.match(/\btest\/\S+\.ts$/)?.[0] ?? []);
+  const plain = scripts.filter((file) => !file.endsWith('.test.ts'));
+
+  it('package.json names the benchmark and the fault scoreboard', () => {
+    expect(plain).toEqual(expect.arrayContaining(['test/bench/main.ts', 'test/oci/copy/fault-scoreboard.ts']));
+  });
+
+  it.each(plain)('%s loads no test runner, through none of its imports', (script) => {
+    const importers = new Map([[script, '']]);
+    for (const file of importers.keys()) {
+      if (!file.endsWith('.ts')) continue;
+      for (const target of importsOf(file)) if (!importers.has(target)) importers.set(target, file);
+    }
+    expect(importers.size).toBeGreaterThan(1);
+    expect([...importers].filter(([target]) => /^@?jest\b/.test(target))).toEqual([]);
   });
 });
 

@@ -1,0 +1,56 @@
+/**
+ * Suites that start no command, no registry with images and no whole run. All of them together take less than 30
+ * seconds on two cores.
+ */
+const unit = [
+  'architecture',
+  'async/',
+  'docs/',
+  'harness/',
+  'http/',
+  'images/',
+  'mutation/',
+  'oci/spec/',
+  'overrides/',
+  'plan/(?!repairs|planned-repairs|unused-images)',
+  'prune/',
+  'runtime/',
+  'scan/',
+  'settings/',
+  'state/',
+  'telemetry/',
+  'text/',
+  'webhook/',
+  'workflow-error',
+];
+const unitSuites = `^${RegExp.escape(import.meta.dirname)}/test/(?:${unit.join('|')})`;
+
+const project = {
+  testEnvironment: 'node',
+  roots: ['<rootDir>/test'],
+  extensionsToTreatAsEsm: ['.ts'],
+  transform: {
+    '\\.ts$': [
+      '@swc/jest',
+      {
+        jsc: { parser: { syntax: 'typescript' }, target: 'es2024', experimental: { keepImportAttributes: true } },
+        module: { type: 'es6' },
+        sourceMaps: 'inline',
+      },
+    ],
+  },
+};
+
+export default {
+  maxWorkers: '100%',
+  testTimeout: 30_000,
+  projects: [
+    { ...project, displayName: 'unit', testRegex: `${unitSuites}.*\\.test\\.ts$` },
+    {
+      ...project,
+      displayName: 'integration',
+      testMatch: ['**/*.test.ts'],
+      testPathIgnorePatterns: ['/node_modules/', '<rootDir>/test/deployed/', unitSuites],
+    },
+  ],
+};
