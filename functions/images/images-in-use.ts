@@ -3,7 +3,8 @@ import type { Digest } from '../oci/spec/digest.ts';
 import { inParallel } from '../async/in-parallel.ts';
 import type { Manifest } from '../oci/spec/manifest.ts';
 import { digestsBelow } from '../oci/spec/manifest-graph.ts';
-import { getManifest, type Repository, resolveTag } from '../oci/registry/manifests.ts';
+import { getManifest, resolveTag } from '../oci/registry/manifests.ts';
+import type { Repository } from '../oci/registry/repository.ts';
 import {
   formatReference,
   isInside,

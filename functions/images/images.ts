@@ -2,13 +2,14 @@ import { FactoryError } from '../errors.ts';
 import type { Digest } from '../oci/spec/digest.ts';
 import { type Image, loadImage } from '../oci/spec/image.ts';
 import type { Manifest } from '../oci/spec/manifest.ts';
-import { getManifest, type Repository } from '../oci/registry/manifests.ts';
+import { getManifest } from '../oci/registry/manifests.ts';
+import { Repository } from '../oci/registry/repository.ts';
 import type { Reference } from '../oci/spec/reference.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 
 /** A repository by reference. */
 export function repositoryOf(reference: Reference, runtime: Runtime): Repository {
-  return { registry: runtime.registry(reference.registry), name: reference.repository };
+  return new Repository(runtime.registry(reference.registry), reference.repository);
 }
 
 /** An image whose root is known, its manifests read through the cache. */

@@ -20,6 +20,7 @@ import { describePieces, unrepaired, Wholeness } from '../images/wholeness.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { candidatesOf, type Found } from './images.ts';
 import { own } from '../text/own.ts';
+import { Repository } from '../oci/registry/repository.ts';
 
 export interface RepairSettings {
   registry: RegistryLocation;
@@ -106,7 +107,7 @@ export async function planRepairs(
     const { target, digest } = image.planned;
     if (digest === undefined) return;
     const { registry } = parseReference(target);
-    const root = { repository: { registry: runtime.registry(registry), name: image.repository }, digest };
+    const root = { repository: new Repository(runtime.registry(registry), image.repository), digest };
     const lacks = async () => [...missing, ...(await wholeness.missing(root, lookup))];
     const pieces = await lacks();
     noted.push({ reference: target, digest, whole: pieces.length === 0 });

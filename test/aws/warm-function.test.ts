@@ -6,6 +6,7 @@ import { type EmbeddedHarnessApi, startHarnessApi } from '../../infra/local/embe
 import { image, name, start, users } from '../oci/registry/guarded-registry.ts';
 import { region } from './moto-server.ts';
 import { startScriptedAws } from './scripted-aws.ts';
+import { Repository } from '../../functions/oci/registry/repository.ts';
 
 /** The runtime that one function keeps from call to call, while its secrets are corrected. */
 describe('a warm function', () => {
@@ -61,7 +62,7 @@ describe('a warm function', () => {
     ['no JSON', () => 'hors', 'bearer'],
   ] as const)('reads the registry credentials that were corrected, after %s', async (_, wrong, kind) => {
     const { host } = await start({ kind, users });
-    const source = { registry: runtime.registry(host), name };
+    const source = new Repository(runtime.registry(host), name);
     secrets.registries = wrong(host);
     await expect(resolveTag(source, '1')).rejects.toMatchObject({
       name: expect.stringMatching(/Unauthorized|Invalid/),

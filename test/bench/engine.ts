@@ -5,7 +5,8 @@ import { BlobLedger } from '../../functions/oci/copy/blob-ledger.ts';
 import { copyImage } from '../../functions/oci/copy/copy-image.ts';
 import { type Image, loadImage } from '../../functions/oci/spec/image.ts';
 import { inParallel } from '../../functions/async/in-parallel.ts';
-import { getManifest, type Repository, resolveTag } from '../../functions/oci/registry/manifests.ts';
+import { getManifest, resolveTag } from '../../functions/oci/registry/manifests.ts';
+import { Repository } from '../../functions/oci/registry/repository.ts';
 import { Registry } from '../../functions/oci/registry/registry.ts';
 import type { Job } from './peers.ts';
 
@@ -25,8 +26,8 @@ const ledger = new BlobLedger();
 const missing: { source: Repository; destination: Repository; image: Image; tag: string }[] = [];
 
 await inParallel(job.images, lookupsInFlight, undefined, async ({ repository: name, tag }, signal) => {
-  const from = { registry: source, name };
-  const to = { registry: target, name };
+  const from = new Repository(source, name);
+  const to = new Repository(target, name);
   const [wanted, present] = await Promise.all([resolveTag(from, tag, signal), resolveTag(to, tag, signal)]);
   if (wanted === undefined) throw new Error(`${source.name}/${name}:${tag} does not exist`);
   if (wanted === present) return;

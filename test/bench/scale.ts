@@ -22,6 +22,7 @@ import { parseConfiguration } from '../../functions/settings/configuration.ts';
 import { type Registry, startRegistry } from '../../infra/local/embedded/registry/server.ts';
 import { FileStore } from '../../infra/local/file-store.ts';
 import { storedImage } from '../oci/stored-images.ts';
+import { Repository } from '../../functions/oci/registry/repository.ts';
 
 /** What a run costs by the number of its images. Bytes are of documents; what images weigh is left out. */
 export interface Scale {
@@ -186,7 +187,7 @@ export function checkpointBytes(blobs: number): number {
     transport: new Transport(),
     credentials: anonymous,
   });
-  const record = new CopyRecord(image, { registry, name: 'scale/image' });
+  const record = new CopyRecord(image, new Repository(registry, 'scale/image'));
   for (const blob of descriptors.slice(blobs / 2)) record.finish(blob.digest, 'uploaded');
   return JSON.stringify(record.write(Date.now())).length;
 }

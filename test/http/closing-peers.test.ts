@@ -10,6 +10,7 @@ import { anonymous } from '../../functions/oci/registry/auth/credentials.ts';
 import { getManifest } from '../../functions/oci/registry/manifests.ts';
 import { Registry } from '../../functions/oci/registry/registry.ts';
 import { startTcpPeer, type TcpPeer } from './tcp-peer.ts';
+import { Repository } from '../../functions/oci/registry/repository.ts';
 
 const closing: (() => Promise<unknown>)[] = [];
 
@@ -89,7 +90,7 @@ describe.each(Object.entries(closings))('a peer that %s', (_, behaviour) => {
       credentials: anonymous,
       retry: { attempts: 3, baseMs: 1, maxMs: 2 },
     });
-    await expect(getManifest({ registry, name: 'a/b' }, 'latest')).rejects.toMatchObject({
+    await expect(getManifest(new Repository(registry, 'a/b'), 'latest')).rejects.toMatchObject({
       name: 'RegistryUnreachable',
     });
     expect(peer.connections).toBe(registry.limits.counts().retries + 1);

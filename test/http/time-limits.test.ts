@@ -9,6 +9,7 @@ import type { Digest } from '../../functions/oci/spec/digest.ts';
 import { getManifest } from '../../functions/oci/registry/manifests.ts';
 import { Registry } from '../../functions/oci/registry/registry.ts';
 import { startTcpPeer, type TcpPeer } from './tcp-peer.ts';
+import { Repository } from '../../functions/oci/registry/repository.ts';
 
 const closing: (() => Promise<unknown>)[] = [];
 
@@ -80,7 +81,7 @@ describe('the headers of a response', () => {
     const client = transport({});
     expect(await codeOf(get(client, peer))).toBe('UND_ERR_HEADERS_OVERFLOW');
     const registry = new Registry({ registry: peer.host, transport: client, credentials: anonymous });
-    await expect(getManifest({ registry, name: 'a/b' }, 'latest')).rejects.toMatchObject({
+    await expect(getManifest(new Repository(registry, 'a/b'), 'latest')).rejects.toMatchObject({
       name: 'RegistryUnreachable',
       message: expect.stringContaining('the headers of the response are larger than 16 KiB'),
     });
@@ -143,7 +144,7 @@ describe('a blob', () => {
     });
     const blob = { mediaType: 'x', digest, size: content.length };
     const reading = (async () => {
-      for await (const _ of readBlob({ registry, name: 'a/b' }, blob));
+      for await (const _ of readBlob(new Repository(registry, 'a/b'), blob));
     })();
     await expect(reading).rejects.toMatchObject({ name: 'RegistryUnreachable' });
     expect(peer.connections).toBe(9);

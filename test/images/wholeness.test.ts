@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { FactoryError } from '../../functions/errors.ts';
 import type { Digest } from '../../functions/oci/spec/digest.ts';
-import type { Repository } from '../../functions/oci/registry/manifests.ts';
+import { Repository } from '../../functions/oci/registry/repository.ts';
 import { ManifestCache } from '../../functions/state/manifest-cache.ts';
 import { describePieces, unrepaired, Wholeness } from '../../functions/images/wholeness.ts';
 import type { Piece } from '../../functions/oci/spec/image.ts';
@@ -30,7 +30,7 @@ let wholeness: Wholeness;
 beforeAll(async () => {
   registry = await startRegistry();
   client = connect(registry.host);
-  repository = { registry: client, name };
+  repository = new Repository(client, name);
 });
 beforeEach(() => {
   for (const each of registry.storage.repositories()) registry.storage.deleteRepository(each);
@@ -67,7 +67,7 @@ describe('the pieces that a repository lacks', () => {
     registry.putImage('mirror/other', '1', image);
     registry.storage.deleteBlob('mirror/other', last[0]);
     expect(await missing()).toEqual([]);
-    const other = { registry: client, name: 'mirror/other' };
+    const other = new Repository(client, 'mirror/other');
     expect(await wholeness.missing({ repository: other, digest: root })).toEqual([lastBlob]);
   });
 

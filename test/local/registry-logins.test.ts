@@ -9,6 +9,7 @@ import { type Registry as EmbeddedRegistry, startRegistry } from '../../infra/lo
 import { sampleImage } from '../../infra/local/embedded/sample-images.ts';
 import { createLocalRuntime } from '../../infra/local/local-runtime.ts';
 import { MemoryStore } from '../state/memory-store.ts';
+import { Repository } from '../../functions/oci/registry/repository.ts';
 
 const image = sampleImage({ name: 'mirror/app', tag: '1', layerBytes: 100 });
 const entry = (user: string, password: string) => ({ auth: Buffer.from(`${user}:${password}`).toString('base64') });
@@ -38,7 +39,7 @@ describe('registry logins of a local run', () => {
     runtime = createLocalRuntime(parseConfiguration(environment), environment, new MemoryStore(), (event) => {
       if (event.kind === 'note') notes.push(event.message);
     });
-    const repository = { registry: runtime.registry(registry.host), name: 'mirror/app' };
+    const repository = new Repository(runtime.registry(registry.host), 'mirror/app');
     expect(await resolveTag(repository, '1')).toBe(image.digest);
     return notes;
   }

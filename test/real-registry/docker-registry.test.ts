@@ -2,13 +2,8 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { BlobLedger } from '../../functions/oci/copy/blob-ledger.ts';
-import {
-  deleteManifest,
-  deleteTag,
-  getManifest,
-  type Repository,
-  resolveTag,
-} from '../../functions/oci/registry/manifests.ts';
+import { deleteManifest, deleteTag, getManifest, resolveTag } from '../../functions/oci/registry/manifests.ts';
+import { Repository } from '../../functions/oci/registry/repository.ts';
 import { profileOf, type UploadWay } from '../../functions/oci/registry/profile.ts';
 import { listTags } from '../../functions/oci/registry/tags.ts';
 import { type Registry as EmbeddedRegistry, startRegistry } from '../../infra/local/embedded/registry/server.ts';
@@ -62,9 +57,9 @@ const bySkopeo = ['index', 'list', 'single', 'docker-single'];
         startDockerRegistry(),
         startDockerRegistry({ auth: true }),
       ]);
-      source = { registry: connect(open.host), name };
-      target = { registry: connect(closed.host, { credentials: always(login) }), name: 'mirror/ci-addon' };
-      const sample = { registry: connect(samples.host), name };
+      source = new Repository(connect(open.host), name);
+      target = new Repository(connect(closed.host, { credentials: always(login) }), 'mirror/ci-addon');
+      const sample = new Repository(connect(samples.host), name);
       for (const [tag, image] of Object.entries(images)) {
         samples.putImage(name, tag, image);
         await copy(sample, tag, source);
@@ -105,15 +100,15 @@ const bySkopeo = ['index', 'list', 'single', 'docker-single'];
         (path) => `docker://${path}:${tag}`,
       );
       await run('skopeo', ['copy', '--all', '--preserve-digests', ...noTls, from ?? '', to ?? '']);
-      const pushed = { ...source, name: 'pushed/by-skopeo' };
+      const pushed = new Repository(source.registry, 'pushed/by-skopeo');
       expect(await resolveTag(pushed, tag)).toBe(images[tag]?.digest);
-      await copy(pushed, tag, { ...target, name: 'mirror/by-skopeo' });
+      await copy(pushed, tag, new Repository(target.registry, 'mirror/by-skopeo'));
       expect(await rawBySkopeo('mirror/by-skopeo', tag)).toBe(images[tag]?.bytes.toString());
     });
 
     it('lists its tags, and has no list for a repository that is not there', async () => {
       expect((await listTags(source))?.toSorted()).toEqual(tags);
-      expect(await listTags({ ...source, name: 'not/there' })).toBeUndefined();
+      expect(await listTags(new Repository(source.registry, 'not/there'))).toBeUndefined();
     });
 
     it.each<[UploadWay, number]>([
@@ -125,12 +120,12 @@ const bySkopeo = ['index', 'list', 'single', 'docker-single'];
       const large = images['large'] as Image;
       const chunkBytes = 4 * 1024 * 1024;
       const profile = { ...profileOf(closed.host), ...(way !== 'put' && { maxPut: 0, large: way, chunkBytes }) };
-      const there = { registry: connect(closed.host, { credentials: always(login), profile }), name: `mirror/${way}` };
+      const there = new Repository(connect(closed.host, { credentials: always(login), profile }), `mirror/${way}`);
       const before = closed.requests.length;
       expect(await copy(source, 'large', there)).toMatchObject({ confirmed: true });
       await settled(closed, before, /manifests\/large$/);
       expect(closed.requests.slice(before).filter(({ method }) => method === 'PATCH')).toHaveLength(patches);
-      await copy(there, 'large', { registry: connect(samples.host), name: `back/${way}` });
+      await copy(there, 'large', new Repository(connect(samples.host), `back/${way}`));
       expectWhole(samples, `back/${way}`, large);
     });
 
@@ -150,9 +145,9 @@ const bySkopeo = ['index', 'list', 'single', 'docker-single'];
 
     it('mounts what another repository holds: no byte of it is sent again', async () => {
       const ledger = new BlobLedger();
-      await copy(source, 'index', { ...target, name: 'mirror/first' }, { ledger });
+      await copy(source, 'index', new Repository(target.registry, 'mirror/first'), { ledger });
       const before = closed.requests.length;
-      const totals = await copy(source, 'index', { ...target, name: 'mirror/second' }, { ledger });
+      const totals = await copy(source, 'index', new Repository(target.registry, 'mirror/second'), { ledger });
       expect(totals.bytesTransferred).toBe(0);
       await settled(closed, before, /second\/manifests\/index$/);
       const requests = closed.requests.slice(before);
@@ -168,11 +163,11 @@ const bySkopeo = ['index', 'list', 'single', 'docker-single'];
     it('refuses wrong and missing credentials: RegistryUnauthorized, without the password', async () => {
       const wrong = connect(closed.host, { credentials: always({ username: 'ada', password: 'wr0ng-s3cret' }) });
       for (const registry of [wrong, connect(closed.host)]) {
-        const error = await errorOf(copy(source, 'single', { registry, name: 'mirror/refused' }));
+        const error = await errorOf(copy(source, 'single', new Repository(registry, 'mirror/refused')));
         expect(error).toMatchObject({ name: 'RegistryUnauthorized', status: 401 });
         expect(`${error.stack} ${JSON.stringify(error)}`).not.toContain('s3cret');
       }
-      expect(await listTags({ ...target, name: 'mirror/refused' })).toBeUndefined();
+      expect(await listTags(new Repository(target.registry, 'mirror/refused'))).toBeUndefined();
     });
 
     it('does not have a missing image: ImageNotFound, with its name', async () => {
@@ -185,14 +180,14 @@ const bySkopeo = ['index', 'list', 'single', 'docker-single'];
     });
 
     it('deletes an image with its tag', async () => {
-      const repository = { ...target, name: 'mirror/deleted' };
+      const repository = new Repository(target.registry, 'mirror/deleted');
       await copy(source, 'single', repository);
       await deleteManifest(repository, single.digest as Parameters<typeof deleteManifest>[1]);
       expect(await resolveTag(repository, 'single')).toBeUndefined();
     });
 
     it('does not delete a tag alone, which costs one request', async () => {
-      const repository = { ...target, name: 'mirror/untagged' };
+      const repository = new Repository(target.registry, 'mirror/untagged');
       await copy(source, 'single', repository);
       const before = closed.requests.length;
       expect(await deleteTag(repository, 'single')).toBe(false);

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { PausedCopy, SteppedResult } from '../../functions/oci/copy/copy-in-steps.ts';
-import { type Repository, resolveTag } from '../../functions/oci/registry/manifests.ts';
+import { resolveTag } from '../../functions/oci/registry/manifests.ts';
+import { Repository } from '../../functions/oci/registry/repository.ts';
 import { profileOf } from '../../functions/oci/registry/profile.ts';
 import { type Registry as EmbeddedRegistry, startRegistry } from '../../infra/local/embedded/registry/server.ts';
 import { ByteClock, call, type CallOptions, callUntilDone } from '../oci/copy/calls.ts';
@@ -28,11 +29,11 @@ const size = [...image.blobs.values()].reduce((sum, { length }) => sum + length,
   beforeAll(async () => {
     [samples, registry] = await Promise.all([startRegistry(), startDockerRegistry()]);
     samples.putImage(name, '1', image);
-    source = { registry: connect(samples.host), name };
+    source = new Repository(connect(samples.host), name);
   });
   beforeEach(() => {
     const profile = { ...profileOf(registry.host), chunkBytes: part };
-    target = { registry: connect(registry.host, { profile }), name: `mirror/${++copies}` };
+    target = new Repository(connect(registry.host, { profile }), `mirror/${++copies}`);
   });
   afterAll(async () => {
     await disconnect();
@@ -48,7 +49,7 @@ const size = [...image.blobs.values()].reduce((sum, { length }) => sum + length,
   async function expectCopied({ bytesTransferred, bytesSkipped }: { bytesTransferred: number; bytesSkipped: number }) {
     expect(await resolveTag(target, '1')).toBe(image.digest);
     const back = `back/${copies}`;
-    await copy(target, '1', { registry: connect(samples.host), name: back });
+    await copy(target, '1', new Repository(connect(samples.host), back));
     expectWhole(samples, back, image);
     expect(bytesTransferred + bytesSkipped).toBe(size);
   }

@@ -1,6 +1,6 @@
 import type { Digest } from '../spec/digest.ts';
 import type { Image } from '../spec/image.ts';
-import type { Repository } from '../registry/manifests.ts';
+import type { Repository } from '../registry/repository.ts';
 
 /**
  * The remaining work of an image's copy, for another process to resume. It is a hint: every entry is checked before

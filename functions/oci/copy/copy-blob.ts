@@ -2,7 +2,7 @@ import { FactoryError } from '../../errors.ts';
 import type { BlobLedger } from './blob-ledger.ts';
 import { hasBlob, servesBlob } from '../registry/blobs.ts';
 import { type Descriptor, isLeftAtItsUrls } from '../spec/manifest.ts';
-import type { Repository } from '../registry/manifests.ts';
+import type { Repository } from '../registry/repository.ts';
 import { type BlobTransfer, transferBlob } from './stream-blob.ts';
 
 export interface BlobCopy {

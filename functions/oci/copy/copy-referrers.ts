@@ -4,7 +4,8 @@ import { copyImage, type CopyProgress, type CopyTotals } from './copy-image.ts';
 import type { Digest } from '../spec/digest.ts';
 import { loadImage } from '../spec/image.ts';
 import type { Descriptor, Manifest } from '../spec/manifest.ts';
-import { type Repository, resolveTag } from '../registry/manifests.ts';
+import { resolveTag } from '../registry/manifests.ts';
+import type { Repository } from '../registry/repository.ts';
 import {
   addToFallbackIndex,
   cosignTags,

@@ -1,4 +1,4 @@
-import { type Clock, wallClock } from '../registry/host-limits.ts';
+import { type Clock, wallClock } from '../registry/clock.ts';
 import { longestPauseMs, type Registry } from '../registry/registry.ts';
 import { RegistryFailure } from '../registry/registry-failure.ts';
 

@@ -2,7 +2,7 @@ import { FactoryError } from '../../errors.ts';
 import { retry, type Verdict } from '../../http/retry.ts';
 import { readBlob } from '../registry/blob-download.ts';
 import type { Descriptor } from '../spec/manifest.ts';
-import type { Repository } from '../registry/manifests.ts';
+import type { Repository } from '../registry/repository.ts';
 import { sendingBy, type UploadWay } from '../registry/profile.ts';
 import { judgeFailure } from '../registry/registry.ts';
 import { RegistryFailure } from '../registry/registry-failure.ts';

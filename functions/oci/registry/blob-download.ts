@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Response } from '../../http/transport.ts';
 import { openBlob } from './blobs.ts';
 import type { Descriptor } from '../spec/manifest.ts';
-import type { Repository } from './manifests.ts';
+import type { Repository } from './repository.ts';
 import { brokenConnection, RegistryFailure } from './registry-failure.ts';
 
 /** How often one blob is taken up again before its transfer starts anew. */

@@ -1,6 +1,5 @@
-import { repositoryScope } from './auth/authorizer.ts';
 import type { Descriptor } from '../spec/manifest.ts';
-import type { Repository } from './manifests.ts';
+import type { Repository } from './repository.ts';
 import { type UploadWay, uploadWay } from './profile.ts';
 import { RegistryFailure } from './registry-failure.ts';
 import { nextLocation, uploadProgress, type UploadSession } from './upload-session.ts';
@@ -57,14 +56,8 @@ const octets = { 'content-type': 'application/octet-stream' };
 /** What all requests of an upload share. */
 type PartOf = Pick<Upload, 'repository' | 'blob' | 'signal'>;
 
-function part({ repository, blob, signal }: PartOf) {
-  return {
-    scopes: [repositoryScope(repository.name, 'pull,push')],
-    doing: `push blob ${blob.digest} to`,
-    repository: repository.name,
-    writes: true,
-    signal,
-  };
+function part({ blob, signal }: PartOf) {
+  return { access: 'push', doing: `push blob ${blob.digest} to`, writes: true, signal } as const;
 }
 
 /** Ends an upload, with its only bytes or when all have been sent. Throws `RegistryFailure`. */
@@ -73,7 +66,7 @@ export async function complete(upload: PartOf, location: URL, body?: AsyncIterab
   const target = new URL(location);
   // Appended to the text as it is: the rest of the query is the registry's own state, perhaps signed.
   target.search += `${target.search === '' ? '?' : '&'}digest=${encodeURIComponent(blob.digest)}`;
-  const response = await repository.registry.request({
+  const response = await repository.request({
     ...part(upload),
     method: 'PUT',
     target,
@@ -91,7 +84,7 @@ const patched = [200, 201, 202, 204];
 
 async function patch(upload: Upload): Promise<URL> {
   const { repository, session, blob, body } = upload;
-  const response = await repository.registry.request({
+  const response = await repository.request({
     ...part(upload),
     method: 'PATCH',
     target: session.location,
@@ -129,7 +122,7 @@ export async function sendChunk(upload: PartOf, location: URL, chunk: Buffer, of
   let target = location;
   while (start < end) {
     try {
-      const response = await repository.registry.request({
+      const response = await repository.request({
         ...part(upload),
         method: 'PATCH',
         target,

@@ -1,8 +1,7 @@
 import type { Response } from '../../http/transport.ts';
-import { repositoryScope } from './auth/authorizer.ts';
 import type { Digest } from '../spec/digest.ts';
 import type { Descriptor } from '../spec/manifest.ts';
-import type { Repository } from './manifests.ts';
+import type { Repository } from './repository.ts';
 import { isAbsence } from './registry-failure.ts';
 
 /** A blob as a manifest describes it. */
@@ -45,13 +44,12 @@ async function lookUp(
 ): Promise<'whole' | 'of another size' | 'not found'> {
   const { registry } = repository;
   if (!registry.profile.headBlob) return 'not found';
-  const response = await registry.request({
+  const response = await repository.request({
     method: 'HEAD',
-    target: `${repository.name}/blobs/${blob.digest}`,
-    scopes: [repositoryScope(repository.name, 'pull,push')],
+    target: `blobs/${blob.digest}`,
+    access: 'push',
     expect: [200, 400, 403, 404, 405, 501],
     doing: `look up blob ${blob.digest} of`,
-    repository: repository.name,
     writes: false,
     signal,
   });
@@ -78,10 +76,10 @@ export async function openBlob(
   offset: number,
   signal?: AbortSignal,
 ): Promise<Response> {
-  return repository.registry.request({
+  return repository.request({
     method: 'GET',
-    target: `${repository.name}/blobs/${digest}`,
-    scopes: [repositoryScope(repository.name, 'pull')],
+    target: `blobs/${digest}`,
+    access: 'pull',
     expect: offset === 0 ? [200] : [200, 206, 416],
     headers: {
       // Compressed transfer would only cost time: layers are compressed already.
@@ -89,7 +87,6 @@ export async function openBlob(
       ...(offset > 0 && { range: `bytes=${offset}-` }),
     },
     doing: `pull blob ${digest} of`,
-    repository: repository.name,
     writes: false,
     signal,
   });

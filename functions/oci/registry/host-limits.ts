@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { type Clock, wallClock } from './clock.ts';
 
 /**
  * What a request may hold while it waits for another one, and in this order only: an `upload` streams what a `download`
@@ -14,18 +14,6 @@ const requestsPerBody = 2;
 const least = 2;
 /** So many requests in a row without a refusal allow one more at once. */
 const successesPerStep = 20;
-
-export interface Clock {
-  /** Milliseconds. */
-  now(): number;
-  /** Ends early, without throwing, when the signal is aborted. */
-  sleep(ms: number, signal?: AbortSignal): Promise<void>;
-}
-
-export const wallClock: Clock = {
-  now: Date.now,
-  sleep: (ms, signal) => sleep(ms, undefined, signal && { signal }).catch(() => undefined),
-};
 
 /** What a registry was asked, and how it took it. */
 export interface HostCounts {

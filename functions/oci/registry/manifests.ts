@@ -1,16 +1,10 @@
 import { FactoryError } from '../../errors.ts';
-import { repositoryScope } from './auth/authorizer.ts';
 import { type Digest, isDigest } from '../spec/digest.ts';
 import { type Manifest, manifestLimits, parseManifest } from '../spec/manifest.ts';
 import { acceptedManifests } from '../spec/media-type.ts';
-import type { ReadLimit, Registry, RegistryRequest } from './registry.ts';
+import type { ReadLimit } from './registry.ts';
+import type { Repository, RepositoryRequest } from './repository.ts';
 import { RegistryFailure } from './registry-failure.ts';
-
-/** A `Repository` is named within its registry: `prefix/harness/ci-addon`. */
-export interface Repository {
-  readonly registry: Registry;
-  readonly name: string;
-}
 
 /**
  * The digest that a tag (or digest) points at, by HEAD: Docker Hub counts manifest GETs as pulls, HEADs not
@@ -58,21 +52,20 @@ const headRefusals = new Set([400, 403, 405, 501]);
 
 /** The digest, or the status of an answer that GET may explain; 0 when there was none. Throws other failures. */
 async function headOf(
-  { registry, name }: Repository,
+  repository: Repository,
   tagOrDigest: string,
   doing: string,
   isTrial: boolean,
   signal?: AbortSignal,
 ): Promise<Digest | number> {
   try {
-    const response = await registry.request({
+    const response = await repository.request({
       method: 'HEAD',
-      target: `${name}/manifests/${tagOrDigest}`,
-      scopes: [repositoryScope(name, 'pull')],
+      target: `manifests/${tagOrDigest}`,
+      access: 'pull',
       expect: [200, 404],
       headers: { accept: acceptedManifests },
       doing,
-      repository: name,
       writes: false,
       ...(isTrial && { isTrial, headersTimeoutMs: trialMs }),
       signal,
@@ -113,18 +106,17 @@ async function readManifest(
   doing: string,
   signal?: AbortSignal,
 ): Promise<Manifest> {
-  const request: RegistryRequest = {
+  const request: RepositoryRequest = {
     method: 'GET',
-    target: `${repository.name}/manifests/${tagOrDigest}`,
-    scopes: [repositoryScope(repository.name, 'pull')],
+    target: `manifests/${tagOrDigest}`,
+    access: 'pull',
     expect: [200],
     headers: { accept: acceptedManifests },
     doing,
-    repository: repository.name,
     writes: false,
     signal,
   };
-  const { response, bytes } = await repository.registry.read(
+  const { response, bytes } = await repository.read(
     request,
     manifestSize(`manifest ${tagOrDigest} of ${repository.name}`),
   );
@@ -155,15 +147,14 @@ export async function putManifest(
   signal?: AbortSignal,
 ): Promise<{ digest: Digest | undefined; tracksSubject: boolean }> {
   await repository.registry.manifestTurn(signal);
-  const response = await repository.registry.request({
+  const response = await repository.request({
     method: 'PUT',
-    target: `${repository.name}/manifests/${tagOrDigest}`,
-    scopes: [repositoryScope(repository.name, 'pull,push')],
+    target: `manifests/${tagOrDigest}`,
+    access: 'push',
     expect: [200, 201, 202],
     headers: { 'content-type': manifest.mediaType },
     body: manifest.bytes,
     doing: `push manifest ${tagOrDigest} to`,
-    repository: repository.name,
     writes: true,
     manifest,
     signal,
@@ -178,7 +169,7 @@ export async function putManifest(
 
 /** Deletes a manifest and with it every tag that points at it. A manifest that is gone already is fine. */
 export async function deleteManifest(repository: Repository, digest: Digest, signal?: AbortSignal): Promise<void> {
-  const response = await repository.registry.request(deletion(repository, digest, signal));
+  const response = await repository.request(deletion(digest, signal));
   await response.body.dump();
 }
 
@@ -193,7 +184,7 @@ export async function deleteTag(repository: Repository, tag: string, signal?: Ab
   const { registry } = repository;
   if (!registry.profile.deletesTags) return false;
   try {
-    const response = await registry.request(deletion(repository, tag, signal));
+    const response = await repository.request(deletion(tag, signal));
     await response.body.dump();
     return true;
   } catch (error) {
@@ -203,14 +194,13 @@ export async function deleteTag(repository: Repository, tag: string, signal?: Ab
   }
 }
 
-function deletion(repository: Repository, reference: string, signal: AbortSignal | undefined): RegistryRequest {
+function deletion(reference: string, signal: AbortSignal | undefined): RepositoryRequest {
   return {
     method: 'DELETE',
-    target: `${repository.name}/manifests/${reference}`,
-    scopes: [repositoryScope(repository.name, 'delete'), repositoryScope(repository.name, 'pull,push')],
+    target: `manifests/${reference}`,
+    access: 'delete',
     expect: [200, 202, 204, 404],
     doing: `delete manifest ${reference} of`,
-    repository: repository.name,
     writes: true,
     signal,
   };

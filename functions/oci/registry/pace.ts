@@ -1,4 +1,4 @@
-import { type Clock, wallClock } from './host-limits.ts';
+import { type Clock, wallClock } from './clock.ts';
 
 /** Lets so many through in a second, and as many at once after a pause: a token bucket. */
 export class Pace {

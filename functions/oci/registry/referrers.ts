@@ -1,10 +1,9 @@
-import { repositoryScope } from './auth/authorizer.ts';
 import type { Digest } from '../spec/digest.ts';
 import { type Descriptor, type Manifest, parseManifest } from '../spec/manifest.ts';
-import { getManifest, manifestSize, putManifest, type Repository, resolveTag } from './manifests.ts';
+import { getManifest, manifestSize, putManifest, resolveTag } from './manifests.ts';
 import { nextLink } from './link-header.ts';
 import { mediaTypes } from '../spec/media-type.ts';
-import type { RegistryRequest } from './registry.ts';
+import type { Repository, RepositoryRequest } from './repository.ts';
 
 /** Which of the artifacts that refer to an image go along with it. */
 export type ReferrersPolicy = 'off' | 'signatures' | 'all';
@@ -43,21 +42,20 @@ export async function listReferrers(
   read: (digest: Digest) => Promise<Manifest> = (digest) => getManifest(repository, digest, signal),
 ): Promise<Referrers> {
   const found: Descriptor[] = [];
-  let target: string | URL = `${repository.name}/referrers/${subject}`;
+  let target: string | URL = `referrers/${subject}`;
   for (let page = 0; page < referrerLimits.pages; page++) {
-    const request: RegistryRequest = {
+    const request: RepositoryRequest = {
       method: 'GET',
       target,
-      scopes: [repositoryScope(repository.name, 'pull')],
+      access: 'pull',
       // Registries that do not know the API answer in many ways; all mean "look at the tag".
       expect: [200, 400, 404, 405, 501],
       headers: { accept: mediaTypes.ociIndex },
       doing: `list the referrers of ${subject} in`,
-      repository: repository.name,
       writes: false,
       signal,
     };
-    const { response, bytes } = await repository.registry.read(request, manifestSize(`the referrers of ${subject}`));
+    const { response, bytes } = await repository.read(request, manifestSize(`the referrers of ${subject}`));
     if (response.status !== 200) {
       return bounded((await fallbackIndex(repository, subject, read, signal))?.manifests ?? []);
     }
@@ -66,7 +64,7 @@ export async function listReferrers(
     if (found.length > referrerLimits.artifacts) return bounded(found);
     const next = nextLink(response.header('link'));
     if (next === undefined) return bounded(found);
-    target = repository.registry.resolve(next, target);
+    target = repository.resolve(next, target);
   }
   return { artifacts: found, truncated: true };
 }

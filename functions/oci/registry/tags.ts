@@ -1,10 +1,9 @@
-import { repositoryScope } from './auth/authorizer.ts';
 import { inParallel } from '../../async/in-parallel.ts';
 import type { Digest } from '../spec/digest.ts';
 import { nextLink } from './link-header.ts';
-import { type Repository, resolveTag } from './manifests.ts';
+import { resolveTag } from './manifests.ts';
 import { isTag } from '../spec/reference.ts';
-import type { RegistryRequest } from './registry.ts';
+import type { Repository, RepositoryRequest } from './repository.ts';
 import { RegistryFailure } from './registry-failure.ts';
 
 const pageLimit = 8 * 1024 * 1024;
@@ -25,7 +24,7 @@ export async function listTags(
   limit = tagLimit,
 ): Promise<string[] | undefined> {
   const tags = new Set<string>();
-  let target: string | URL | undefined = `${repository.name}/tags/list?n=1000`;
+  let target: string | URL | undefined = 'tags/list?n=1000';
   for (let count = 0; target !== undefined; count++) {
     if (count === maxPages) throw unreadableList(repository, new RangeError(`it has more than ${maxPages} pages`));
     if (tags.size > limit) throw tooManyTags(repository, limit);
@@ -55,23 +54,22 @@ interface Page {
 }
 
 async function readPage(repository: Repository, target: string | URL, signal?: AbortSignal): Promise<Page | undefined> {
-  const request: RegistryRequest = {
+  const request: RepositoryRequest = {
     method: 'GET',
     target,
-    scopes: [repositoryScope(repository.name, 'pull')],
+    access: 'pull',
     expect: [200, 404],
     doing: 'list the tags of',
-    repository: repository.name,
     writes: false,
     signal,
   };
   const unreadable = (cause: unknown) => unreadableList(repository, cause);
-  const { response, bytes } = await repository.registry.read(request, { bytes: pageLimit, exceeded: unreadable });
+  const { response, bytes } = await repository.read(request, { bytes: pageLimit, exceeded: unreadable });
   if (response.status === 404) return undefined;
   const next = nextLink(response.header('link'));
   return {
     tags: parsePage(bytes, unreadable),
-    next: next === undefined ? undefined : repository.registry.resolve(next, target),
+    next: next === undefined ? undefined : repository.resolve(next, target),
   };
 }
 

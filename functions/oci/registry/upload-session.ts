@@ -1,8 +1,7 @@
 import { FactoryError } from '../../errors.ts';
 import type { Response } from '../../http/transport.ts';
-import { repositoryScope } from './auth/authorizer.ts';
 import type { Digest } from '../spec/digest.ts';
-import type { Repository } from './manifests.ts';
+import type { Repository } from './repository.ts';
 import { RegistryFailure } from './registry-failure.ts';
 
 export interface UploadSession {
@@ -44,18 +43,15 @@ async function requestUpload(
 ): Promise<UploadSession | 'mounted'> {
   const query =
     mountFrom === undefined ? '' : `?mount=${encodeURIComponent(digest)}&from=${encodeURIComponent(mountFrom)}`;
-  const target = `${repository.name}/blobs/uploads/${query}`;
-  // The destination's scope goes first: some token services honour only that one (go-containerregistry, bearer.go).
-  const scopes = [repositoryScope(repository.name, 'pull,push')];
-  if (mountFrom !== undefined && mountFrom !== repository.name) scopes.push(repositoryScope(mountFrom, 'pull'));
-  const response = await repository.registry.request({
+  const target = `blobs/uploads/${query}`;
+  const response = await repository.request({
     method: 'POST',
     target,
-    scopes,
+    access: 'push',
+    mountFrom,
     expect: [201, 202],
     headers: { 'content-length': '0' },
     doing: 'start an upload to',
-    repository: repository.name,
     writes: true,
     signal,
   });
@@ -74,7 +70,7 @@ async function requestUpload(
 /** The session's next address. Registries may change it with every answer, and leave it out when it stays. */
 export function nextLocation(repository: Repository, response: Response, target: string | URL): URL {
   const location = response.header('location');
-  if (location !== undefined) return repository.registry.resolve(location, target);
+  if (location !== undefined) return repository.resolve(location, target);
   if (target instanceof URL) return target;
   throw new RegistryFailure(
     'RegistryFailed',
@@ -101,13 +97,12 @@ export async function uploadProgress(
   location: URL,
   signal?: AbortSignal,
 ): Promise<{ received: number; location: URL } | undefined> {
-  const response = await repository.registry.request({
+  const response = await repository.request({
     method: 'GET',
     target: location,
-    scopes: [repositoryScope(repository.name, 'pull,push')],
+    access: 'push',
     expect: [200, 202, 204, 404],
     doing: 'look up an upload to',
-    repository: repository.name,
     writes: false,
     signal,
   });
@@ -126,14 +121,13 @@ const cancelTimeoutMs = 5_000;
  */
 export async function cancelUpload(repository: Repository, { location }: UploadSession): Promise<void> {
   try {
-    const response = await repository.registry.request({
+    const response = await repository.request({
       method: 'DELETE',
       target: location,
       // distribution, registry/handlers/app.go: every DELETE needs the right to delete.
-      scopes: [repositoryScope(repository.name, 'delete'), repositoryScope(repository.name, 'pull,push')],
+      access: 'delete',
       expect: [200, 202, 204, 404],
       doing: 'cancel an upload to',
-      repository: repository.name,
       writes: true,
       signal: AbortSignal.timeout(cancelTimeoutMs),
     });

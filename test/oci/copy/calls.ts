@@ -9,8 +9,9 @@ import {
 } from '../../../functions/oci/copy/copy-in-steps.ts';
 import { Deadline } from '../../../functions/oci/copy/deadline.ts';
 import { loadImage } from '../../../functions/oci/spec/image.ts';
-import type { Clock } from '../../../functions/oci/registry/host-limits.ts';
-import { getManifest, type Repository } from '../../../functions/oci/registry/manifests.ts';
+import type { Clock } from '../../../functions/oci/registry/clock.ts';
+import { getManifest } from '../../../functions/oci/registry/manifests.ts';
+import type { Repository } from '../../../functions/oci/registry/repository.ts';
 
 /** Bytes that move in a millisecond, for a clock that goes by them: what the engine expects of a network. */
 const speed = (8 * 1024 * 1024) / 1_000;

@@ -4,6 +4,7 @@ import { type Profile, profileOf } from '../../../functions/oci/registry/profile
 import { type Registry as EmbeddedRegistry, startRegistry } from '../../../infra/local/embedded/registry/server.ts';
 import { connect, copy, disconnect, expectWhole } from '../connect.ts';
 import { storedImage } from '../stored-images.ts';
+import { Repository } from '../../../functions/oci/registry/repository.ts';
 
 const MiB = 1024 * 1024;
 const name = 'harness/ci-addon';
@@ -34,8 +35,8 @@ it('a chunk that a registry wants larger than usual has more time for it', async
   const image = storedImage([Buffer.alloc(21 * MiB, 'large')]);
   from.putImage(name, '1', image);
   const profile: Profile = { ...profileOf('registry.acme.com'), maxPut: MiB, large: 'chunk' };
-  const destination = { registry: connect(to.host, { profile, transport }), name: 'mirror/ci-addon' };
-  await copy({ registry: connect(from.host), name }, '1', destination);
+  const destination = new Repository(connect(to.host, { profile, transport }), 'mirror/ci-addon');
+  await copy(new Repository(connect(from.host), name), '1', destination);
   expectWhole(to, 'mirror/ci-addon', image);
   expect(transport.limits).toEqual([180_000, undefined]);
 });

@@ -7,6 +7,7 @@ import type { Descriptor } from '../../../functions/oci/spec/manifest.ts';
 import { type Profile, profileOf } from '../../../functions/oci/registry/profile.ts';
 import { type Registry as EmbeddedRegistry, startRegistry } from '../../../infra/local/embedded/registry/server.ts';
 import { connect, disconnect, errorOf } from '../connect.ts';
+import { Repository } from '../../../functions/oci/registry/repository.ts';
 
 /** How one blob gets to the destination, without the sending itself. */
 
@@ -43,8 +44,8 @@ afterAll(async () => {
 function to(profile: Partial<Profile> = {}, more: Partial<BlobCopy> = {}): BlobCopy {
   const client = connect(registry.host, { profile: { ...profileOf('registry.example.com'), ...profile } });
   return {
-    source: { registry: client, name: 'source' },
-    destination: { registry: client, name },
+    source: new Repository(client, 'source'),
+    destination: new Repository(client, name),
     ledger,
     send: async ({ mountFrom }) => {
       sent.push(mountFrom ?? 'none');

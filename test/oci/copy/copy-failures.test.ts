@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { BlobLedger } from '../../../functions/oci/copy/blob-ledger.ts';
-import { getManifest, type Repository, resolveTag } from '../../../functions/oci/registry/manifests.ts';
+import { getManifest, resolveTag } from '../../../functions/oci/registry/manifests.ts';
+import { Repository } from '../../../functions/oci/registry/repository.ts';
 import { type Profile, profileOf } from '../../../functions/oci/registry/profile.ts';
 import type { Act, Fault } from '../../../infra/local/embedded/registry/faults.ts';
 import { type Registry as EmbeddedRegistry, startRegistry } from '../../../infra/local/embedded/registry/server.ts';
@@ -24,10 +25,10 @@ beforeEach(async () => {
   [from, to] = await Promise.all([startRegistry(), startRegistry()]);
   from.putImage(name, 'index', index);
   from.putImage(name, 'large', large);
-  source = { registry: connect(from.host), name };
+  source = new Repository(connect(from.host), name);
   // Every blob is looked for.
   const profile: Profile = { ...profileOf(to.host), maxPut: 8 * MiB, mount: 'after-manifest' };
-  destination = { registry: connect(to.host, { profile }), name: mirror };
+  destination = new Repository(connect(to.host, { profile }), mirror);
 });
 afterEach(async () => {
   await disconnect();
@@ -161,7 +162,7 @@ describe('a fault that stays', () => {
   it('gives every upload session back', async () => {
     from.putImage('harness/small', '1', storedImage([]));
     to.faults.add({ match: { method: 'PUT', path: /blobs/, ...always }, act: { status: 500 } });
-    await errorOf(copy({ ...source, name: 'harness/small' }, '1', destination));
+    await errorOf(copy(new Repository(source.registry, 'harness/small'), '1', destination));
     const sessions = to.requests
       .filter(({ method, path }) => method === 'PUT' && path.includes('/uploads/'))
       .map(({ path }) => path);
@@ -202,7 +203,7 @@ describe('wrong content', () => {
       from.storage.deleteBlob('harness/wrong', digest);
       from.storage.putBlob('harness/wrong', Buffer.alloc(size + more, 'wrong'), digest);
       to.requests.length = 0;
-      const error = await errorOf(copy({ ...source, name: 'harness/wrong' }, '1', destination));
+      const error = await errorOf(copy(new Repository(source.registry, 'harness/wrong'), '1', destination));
       expect(error).toMatchObject({ name: 'DigestMismatch', message: expect.stringContaining(digest) });
       expect(to.storage.blob(mirror, digest)).toBeUndefined();
       const uploads = to.requests.filter(({ method, bytesIn }) => /PUT|PATCH/.test(method) && bytesIn > 1000);
@@ -259,7 +260,7 @@ describe('an aborted copy', () => {
     const [first, second] = [new AbortController(), new AbortController()];
     const holding = errorOf(copy(source, 'large', destination, { ledger, signal: first.signal }));
     while (stalled.hits === 0) await new Promise(setImmediate);
-    const other = { ...destination, name: 'mirror/other' };
+    const other = new Repository(destination.registry, 'mirror/other');
     const waiting = errorOf(copy(source, 'large', other, { ledger, signal: second.signal }));
     while (count(from, 'GET', /manifests.large/) < 2) await new Promise(setImmediate);
     second.abort(new Error('second'));

@@ -2,7 +2,8 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { BlobLedger } from '../../../functions/oci/copy/blob-ledger.ts';
 import { type CopyProgress, copyImage } from '../../../functions/oci/copy/copy-image.ts';
 import { loadImage } from '../../../functions/oci/spec/image.ts';
-import { deleteManifest, getManifest, type Repository, resolveTag } from '../../../functions/oci/registry/manifests.ts';
+import { deleteManifest, getManifest, resolveTag } from '../../../functions/oci/registry/manifests.ts';
+import { Repository } from '../../../functions/oci/registry/repository.ts';
 import { parsePlatform } from '../../../functions/oci/spec/platform.ts';
 import { filterPlatforms } from '../../../functions/oci/spec/platform-filter.ts';
 import { profileOf } from '../../../functions/oci/registry/profile.ts';
@@ -32,15 +33,15 @@ let destination: Repository;
 
 beforeEach(async () => {
   [from, to] = await Promise.all([startRegistry(), startRegistry()]);
-  source = { registry: connect(from.host), name };
-  destination = { registry: connect(to.host), name: mirror };
+  source = new Repository(connect(from.host), name);
+  destination = new Repository(connect(to.host), mirror);
 });
 afterEach(async () => {
   await disconnect();
   await Promise.all([from.close(), to.close()]);
 });
 
-const at = (repository: string): Repository => ({ ...destination, name: repository });
+const at = (repository: string): Repository => new Repository(destination.registry, repository);
 
 describe('a copy', () => {
   const nested = indexOf([indexOf([single], { annotations: { level: '2' } }), dockerList], {
@@ -160,7 +161,7 @@ describe('blobs that images share', () => {
     await Promise.all(
       images.map(async (image, i) => {
         from.putImage(`harness/${i}`, '1', image);
-        await copy({ ...source, name: `harness/${i}` }, '1', at(`mirror/${i}`), { ledger });
+        await copy(new Repository(source.registry, `harness/${i}`), '1', at(`mirror/${i}`), { ledger });
       }),
     );
     images.forEach((image, i) => expectWhole(to, `mirror/${i}`, image));
@@ -183,7 +184,7 @@ describe('blobs that images share', () => {
     await copyAll(new BlobLedger());
     const ledger = new BlobLedger();
     for (const digest of unique.keys()) ledger.expect(digest as never, 'elsewhere/gone');
-    await copy({ ...source, name: 'harness/0' }, '1', at('mirror/again'), { ledger });
+    await copy(new Repository(source.registry, 'harness/0'), '1', at('mirror/again'), { ledger });
     expectWhole(to, 'mirror/again', images[0] as (typeof images)[0]);
   });
 
@@ -200,8 +201,8 @@ describe('blobs that images share', () => {
     const registry = connect(to.host, { profile: { ...profileOf('1.dkr.ecr.eu-west-1.amazonaws.com') } });
     const ledger = new BlobLedger();
     from.putImage(name, '1', single);
-    await copy(source, '1', { registry, name: mirror }, { ledger });
-    await copy(source, '1', { registry, name: 'mirror/second' }, { ledger });
+    await copy(source, '1', new Repository(registry, mirror), { ledger });
+    await copy(source, '1', new Repository(registry, 'mirror/second'), { ledger });
     const mounts = to.requests.filter(({ path, query }) => path.includes('/second/') && query.includes('mount='));
     expect(mounts.map(({ status }) => status)).toEqual([...single.blobs].map(() => 201));
     expectWhole(to, 'mirror/second', single);

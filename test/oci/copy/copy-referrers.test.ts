@@ -2,7 +2,8 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { BlobLedger } from '../../../functions/oci/copy/blob-ledger.ts';
 import { copyReferrers } from '../../../functions/oci/copy/copy-referrers.ts';
 import type { Digest } from '../../../functions/oci/spec/digest.ts';
-import { getManifest, type Repository } from '../../../functions/oci/registry/manifests.ts';
+import { getManifest } from '../../../functions/oci/registry/manifests.ts';
+import { Repository } from '../../../functions/oci/registry/repository.ts';
 import {
   cosignTags,
   isWantedReferrer,
@@ -36,8 +37,8 @@ let destination: Repository;
 
 beforeEach(async () => {
   [from, to] = await Promise.all([startRegistry(), startRegistry()]);
-  source = { registry: connect(from.host), name };
-  destination = { registry: connect(to.host), name: mirror };
+  source = new Repository(connect(from.host), name);
+  destination = new Repository(connect(to.host), mirror);
   from.putImage(name, '1', image);
   await copy(source, '1', destination);
   for (const stored of Object.values(artifacts)) from.putImage(name, undefined, stored);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { Deadline } from '../../../functions/oci/copy/deadline.ts';
-import type { Clock } from '../../../functions/oci/registry/host-limits.ts';
+import type { Clock } from '../../../functions/oci/registry/clock.ts';
 
 const clock: Clock = { now: () => 1_000_000, sleep: () => new Promise(() => undefined) };
 const margins = (remainingMs: number) => {

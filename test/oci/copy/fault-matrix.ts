@@ -9,6 +9,7 @@ import { Registry } from '../../../functions/oci/registry/registry.ts';
 import type { Act, Fault } from '../../../infra/local/embedded/registry/faults.ts';
 import { type Registry as EmbeddedRegistry, startRegistry } from '../../../infra/local/embedded/registry/server.ts';
 import { storedImage } from '../stored-images.ts';
+import { Repository } from '../../../functions/oci/registry/repository.ts';
 
 const MiB = 1024 * 1024;
 export const mirror = 'mirror/ci-addon';
@@ -122,8 +123,8 @@ export async function meet({ side, way, faults = [], noRange, tokensDie }: Fault
     ...(way !== 'put' && { maxPut: MiB, large: way, chunkBytes: 4 * MiB }),
   };
   try {
-    const source = { registry: new Registry({ ...options, registry: from.host }), name };
-    const destination = { registry: new Registry({ ...options, registry: to.host, profile }), name: mirror };
+    const source = new Repository(new Registry({ ...options, registry: from.host }), name);
+    const destination = new Repository(new Registry({ ...options, registry: to.host, profile }), mirror);
     const root = await getManifest(source, '1');
     const loaded = await loadImage(root, (digest) => getManifest(source, digest));
     const ledger = new BlobLedger();

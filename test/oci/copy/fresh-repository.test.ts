@@ -3,6 +3,7 @@ import { profileOf } from '../../../functions/oci/registry/profile.ts';
 import { type Registry, startRegistry } from '../../../infra/local/embedded/registry/server.ts';
 import { connect, copy, count, disconnect, expectWhole } from '../connect.ts';
 import { storedImage } from '../stored-images.ts';
+import { Repository } from '../../../functions/oci/registry/repository.ts';
 
 let source: Registry;
 let target: Registry;
@@ -22,8 +23,8 @@ it.each([
   const image = storedImage([Buffer.from(`one ${fresh}`), Buffer.from(`two ${fresh}`)]);
   source.storage.putImage('a', '1', image);
   const ecr = { ...profileOf('123456789012.dkr.ecr.eu-west-1.amazonaws.com') };
-  const destination = { registry: connect(target.host, { profile: ecr }), name: `b-${fresh}` };
-  await copy({ registry: connect(source.host), name: 'a' }, '1', destination, { fresh });
+  const destination = new Repository(connect(target.host, { profile: ecr }), `b-${fresh}`);
+  await copy(new Repository(connect(source.host), 'a'), '1', destination, { fresh });
   expect(count(target, 'HEAD', /\/blobs\//)).toBe(looks);
   expectWhole(target, `b-${fresh}`, image);
 });

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { BlobLedger } from '../../../functions/oci/copy/blob-ledger.ts';
 import type { Digest } from '../../../functions/oci/spec/digest.ts';
-import type { Repository } from '../../../functions/oci/registry/manifests.ts';
+import { Repository } from '../../../functions/oci/registry/repository.ts';
 import { profileOf } from '../../../functions/oci/registry/profile.ts';
 import { type Registry as EmbeddedRegistry, startRegistry } from '../../../infra/local/embedded/registry/server.ts';
 import { sampleImage } from '../../../infra/local/embedded/sample-images.ts';
@@ -21,8 +21,8 @@ beforeEach(async () => {
   [from, to] = await Promise.all([startRegistry(), startRegistry()]);
   from.putImage(name, '1', image);
   from.putImage(name, 'index', index);
-  source = { registry: connect(from.host), name };
-  destination = { registry: connect(to.host), name: mirror };
+  source = new Repository(connect(from.host), name);
+  destination = new Repository(connect(to.host), mirror);
 });
 afterEach(async () => {
   await disconnect();
@@ -55,7 +55,7 @@ describe('a registry that misses something below a manifest', () => {
   it('and does not tell which blobs it has is sent them all again', async () => {
     const profile = { ...profileOf('registry.acme.com'), headBlob: false };
     to.faults.add({ match: rootPut, act: incomplete });
-    await copy(source, '1', { registry: connect(to.host, { profile }), name: mirror });
+    await copy(source, '1', new Repository(connect(to.host, { profile }), mirror));
     expectWhole(to, mirror, image);
     expect(count(to, 'POST')).toBe(2 * image.blobs.size);
   });
@@ -82,7 +82,7 @@ describe('a registry that misses something below a manifest', () => {
     const controller = new AbortController();
     const retry = { attempts: 3, baseMs: 100_000_000, maxMs: 0 };
     const refused = to.faults.add({ match: { ...rootPut, times: 99 }, act: incomplete });
-    const there = { registry: connect(to.host, { retry }), name: mirror };
+    const there = new Repository(connect(to.host, { retry }), mirror);
     const copying = errorOf(copy(source, '1', there, { signal: controller.signal }));
     while (refused.hits === 0) await new Promise(setImmediate);
     const reason = new Error('enough');

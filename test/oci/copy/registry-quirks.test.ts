@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { getManifest, type Repository, resolveTag } from '../../../functions/oci/registry/manifests.ts';
+import { getManifest, resolveTag } from '../../../functions/oci/registry/manifests.ts';
+import { Repository } from '../../../functions/oci/registry/repository.ts';
 import { profileOf } from '../../../functions/oci/registry/profile.ts';
 import { type ProfileName, profile, profileNames } from '../../../infra/local/embedded/registry/profiles.ts';
 import { type Registry as EmbeddedRegistry, startRegistry } from '../../../infra/local/embedded/registry/server.ts';
@@ -27,15 +28,15 @@ let destination: Repository;
 
 beforeEach(async () => {
   [from, to] = await Promise.all([startRegistry(), startRegistry()]);
-  source = { registry: connect(from.host), name };
-  destination = { registry: connect(to.host), name: mirror };
+  source = new Repository(connect(from.host), name);
+  destination = new Repository(connect(to.host), mirror);
 });
 afterEach(async () => {
   await disconnect();
   await Promise.all([from.close(), to.close()]);
 });
 
-const at = (repository: string): Repository => ({ ...destination, name: repository });
+const at = (repository: string): Repository => new Repository(destination.registry, repository);
 
 describe('the quirks of a registry', () => {
   const hosts: Record<ProfileName, string> = {
@@ -73,7 +74,7 @@ describe('the quirks of a registry', () => {
         const above = Math.max(known.maxPut, quirks.maxPutBytes ?? 0);
         const blobs = above < Infinity && above > 8 * MiB ? huge : large;
         from.putImage(name, '2', blobs);
-        const there = { registry: connect(quirky.host, { profile: known }), name: mirror };
+        const there = new Repository(connect(quirky.host, { profile: known }), mirror);
         expect(await resolveTag(there, '1')).toBeUndefined();
         for (const [tag, image] of [
           ['1', dockerList],
@@ -104,7 +105,7 @@ describe('the quirks of a registry', () => {
     Object.assign(to.quirks, profile('gar'));
     from.putImage(name, '1', large);
     const registry = connect(to.host, { profile: profileOf('europe-docker.pkg.dev') });
-    await copy(source, '1', { registry, name: mirror });
+    await copy(source, '1', new Repository(registry, mirror));
     expectWhole(to, mirror, large);
     expect(count(to, 'PATCH')).toBe(0);
   });
@@ -152,7 +153,7 @@ describe('a registry that names its token service at its root alone', () => {
     const quiet = await startRegistry({ auth, quirks: { silentRefusal } });
     try {
       quiet.putImage(name, '1', index);
-      const there = { registry: connect(quiet.host, { credentials }), name };
+      const there = new Repository(connect(quiet.host, { credentials }), name);
       const [digest] = await Promise.all([resolveTag(there, '1'), resolveTag(there, '2'), getManifest(there, '1')]);
       expect(digest).toBe(index.digest);
       await copy(there, '1', destination);
@@ -175,7 +176,7 @@ describe('a registry that names its token service at its root alone', () => {
     try {
       quiet.putImage(name, '1', index);
       quiet.faults.add({ match: { method: 'GET', path: /^\/v2\/$/ }, act: 'reset' });
-      const there = { registry: connect(quiet.host, { credentials }), name };
+      const there = new Repository(connect(quiet.host, { credentials }), name);
       expect(await errorOf(getManifest(there, '1'))).toMatchObject({ name: 'RegistryForbidden' });
       expect(await resolveTag(there, '1')).toBe(index.digest);
     } finally {
@@ -186,7 +187,7 @@ describe('a registry that names its token service at its root alone', () => {
 
 describe('Artifactory under any name', () => {
   const notes: string[] = [];
-  const there = () => ({ registry: connect(to.host, { onNote: (note) => notes.push(note) }), name: mirror });
+  const there = () => new Repository(connect(to.host, { onNote: (note) => notes.push(note) }), mirror);
 
   it('is known by its answers: what it forbids is not there, and that is said once', async () => {
     notes.length = 0;

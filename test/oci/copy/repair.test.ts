@@ -4,7 +4,8 @@ import { copyImageInSteps } from '../../../functions/oci/copy/copy-in-steps.ts';
 import { Deadline } from '../../../functions/oci/copy/deadline.ts';
 import type { Digest } from '../../../functions/oci/spec/digest.ts';
 import { loadImage } from '../../../functions/oci/spec/image.ts';
-import { getManifest, type Repository } from '../../../functions/oci/registry/manifests.ts';
+import { getManifest } from '../../../functions/oci/registry/manifests.ts';
+import { Repository } from '../../../functions/oci/registry/repository.ts';
 import { type Profile, profileOf } from '../../../functions/oci/registry/profile.ts';
 import { type Registry as EmbeddedRegistry, startRegistry } from '../../../infra/local/embedded/registry/server.ts';
 import { connect, copy, disconnect, expectWhole, received } from '../connect.ts';
@@ -27,7 +28,7 @@ beforeEach(async () => {
     [to, mirror],
   ] as const)
     registry.putImage(repository, '1', image);
-  source = { registry: connect(from.host), name };
+  source = new Repository(connect(from.host), name);
   to.storage.deleteBlob(mirror, lost);
   to.storage.deleteManifest(mirror, arm?.digest ?? '');
 });
@@ -38,7 +39,7 @@ afterEach(async () => {
 
 /** A destination whose registry behaves like one of that name. */
 function destination(like: string, change: Partial<Profile> = {}): Repository {
-  return { registry: connect(to.host, { profile: { ...profileOf(like), ...change } }), name: mirror };
+  return new Repository(connect(to.host, { profile: { ...profileOf(like), ...change } }), mirror);
 }
 
 /** A ledger that remembers the blob from before it was lost. */

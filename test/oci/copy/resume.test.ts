@@ -4,7 +4,7 @@ import { CopyRecord, type OpenUpload } from '../../../functions/oci/copy/checkpo
 import type { PausedCopy, SteppedResult } from '../../../functions/oci/copy/copy-in-steps.ts';
 import { Deadline } from '../../../functions/oci/copy/deadline.ts';
 import { digestOf } from '../../../functions/oci/spec/digest.ts';
-import type { Repository } from '../../../functions/oci/registry/manifests.ts';
+import { Repository } from '../../../functions/oci/registry/repository.ts';
 import { resumableHash } from '../../../functions/oci/copy/resumable-hash.ts';
 import { type Profile, profileOf } from '../../../functions/oci/registry/profile.ts';
 import { type Registry as EmbeddedRegistry, startRegistry } from '../../../infra/local/embedded/registry/server.ts';
@@ -38,7 +38,7 @@ beforeEach(async () => {
   [from, to] = await Promise.all([startRegistry(), startRegistry()]);
   from.putImage(name, '1', image);
   from.putImage(name, 'one', one);
-  source = { registry: connect(from.host), name };
+  source = new Repository(connect(from.host), name);
   notes = [];
 });
 afterEach(async () => {
@@ -48,7 +48,7 @@ afterEach(async () => {
 
 function destination(profile: Partial<Profile> = {}): Repository {
   const known = { ...profileOf('registry.acme.com'), chunkBytes: part, ...profile };
-  return { registry: connect(to.host, { profile: known, onNote: (note) => void notes.push(note) }), name: mirror };
+  return new Repository(connect(to.host, { profile: known, onNote: (note) => void notes.push(note) }), mirror);
 }
 
 const steps = (tag: string, options: Partial<Parameters<typeof callUntilDone>[3]> = {}, there = destination()) =>
@@ -386,7 +386,7 @@ describe('a checkpoint', () => {
     const guarded = await startRegistry({ auth, quirks: { absoluteLocation: true } });
     const profile = { ...profileOf('registry.acme.com'), chunkBytes: part };
     const registry = connect(guarded.host, { profile, credentials: always({ username: 'ada', password: 's3cret' }) });
-    const result = await half({ registry, name: mirror });
+    const result = await half(new Repository(registry, mirror));
     const text = JSON.stringify(result.checkpoint);
     expect(open(result).at).toMatch(/^\/v2\//);
     expect(text).not.toMatch(/s3cret|bearer|basic|http/i);
@@ -476,7 +476,7 @@ describe('a registry that wants to be left alone', () => {
     // Not its fault, and not the network's.
     expect(checkpoint.interrupted).toEqual([]);
     // After the pause, in a new process.
-    source = { registry: connect(from.host), name };
+    source = new Repository(connect(from.host), name);
     await steps('one', { bytes: 100 * MiB, checkpoint });
     expectWhole(to, mirror, one);
   });

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { BlobLedger } from '../../../functions/oci/copy/blob-ledger.ts';
-import type { Repository } from '../../../functions/oci/registry/manifests.ts';
+import { Repository } from '../../../functions/oci/registry/repository.ts';
 import { type Profile, profileOf } from '../../../functions/oci/registry/profile.ts';
 import { type Registry as EmbeddedRegistry, startRegistry } from '../../../infra/local/embedded/registry/server.ts';
 import { sampleImage } from '../../../infra/local/embedded/sample-images.ts';
@@ -33,12 +33,12 @@ function destination(profile: Partial<Profile> = {}): Repository {
     profile: { ...profileOf('registry.acme.com'), ...profile },
     onNote: (note: string) => void notes.push(note),
   };
-  return { registry: connect(to.host, options), name: mirror };
+  return new Repository(connect(to.host, options), mirror);
 }
 
 async function send(there: Repository, sent = image, more: Parameters<typeof copy>[3] = {}) {
   from.putImage(name, '1', sent);
-  const totals = await copy({ registry: connect(from.host), name }, '1', there, more);
+  const totals = await copy(new Repository(connect(from.host), name), '1', there, more);
   expectWhole(to, there.name, sent);
   expect(to.uploads.size).toBe(0);
   return totals;
@@ -117,7 +117,7 @@ describe('a copy to a repository in use', () => {
 
   it('asks for no look where a mount will be granted', async () => {
     const ledger = new BlobLedger();
-    await send({ ...destination(), name: 'mirror/first' }, image, { ledger });
+    await send(new Repository(destination().registry, 'mirror/first'), image, { ledger });
     to.requests.length = 0;
     expect(await send(destination(), image, { ledger })).toMatchObject({ bytesTransferred: 0 });
     expect([count(to, 'HEAD'), count(to, 'POST')]).toEqual([0, image.blobs.size]);
@@ -133,9 +133,9 @@ describe('a copy to a repository in use', () => {
     Object.assign(to.quirks, { mount: 'no', sharedBlobs: true });
     const ledger = new BlobLedger();
     const never = destination({ mount: 'never' });
-    await send({ ...never, name: 'mirror/first' }, image, { ledger });
+    await send(new Repository(never.registry, 'mirror/first'), image, { ledger });
     to.requests.length = 0;
-    await copy({ registry: connect(from.host), name }, '1', never, { ledger });
+    await copy(new Repository(connect(from.host), name), '1', never, { ledger });
     expect([count(to, 'HEAD'), count(to, 'POST'), received(to)]).toEqual([image.blobs.size, 0, 0]);
   });
 });
@@ -195,7 +195,7 @@ describe('what a registry does not take is sent in another way, at once and from
     for (const method of ['PUT', 'PATCH']) {
       to.faults.add({ match: { method, path: /blobs/, times: 99 }, act: { status: 413 } });
     }
-    const source = { registry: connect(from.host), name };
+    const source = new Repository(connect(from.host), name);
     expect(await errorOf(copy(source, '1', destination()))).toMatchObject({ status: 413 });
     expect(count(to, 'PUT') + count(to, 'PATCH')).toBeLessThanOrEqual(3 * later.blobs.size);
     expect(to.uploads.size).toBe(0);
@@ -205,7 +205,7 @@ describe('what a registry does not take is sent in another way, at once and from
     from.putImage(name, '1', later);
     const body = '{"errors":[{"code":"DENIED","message":"quota exceeded"}]}';
     to.faults.add({ match: { method: 'PUT', path: /blobs/, times: 99 }, act: { status: 413, body } });
-    const source = { registry: connect(from.host), name };
+    const source = new Repository(connect(from.host), name);
     expect(await errorOf(copy(source, '1', destination()))).toMatchObject({ code: 'DENIED' });
     expect([count(to, 'PATCH'), notes.length]).toEqual([0, 0]);
   });
@@ -217,7 +217,7 @@ describe('an upload in chunks', () => {
     await send(destination({ chunkBytes: 4 * MiB }));
     expect(taken('PATCH')).toEqual([5 * MiB, 5 * MiB, 5 * MiB, 5 * MiB, 3 * MiB, 2 * MiB]);
     to.requests.length = 0;
-    await send({ ...destination({ chunkBytes: 8 * MiB }), name: 'mirror/other' }, later);
+    await send(new Repository(destination({ chunkBytes: 8 * MiB }).registry, 'mirror/other'), later);
     expect(taken('PATCH')).toEqual([6 * MiB, 5 * MiB]);
   });
 

@@ -4,6 +4,7 @@ import { getManifest, resolveTag } from '../../../functions/oci/registry/manifes
 import { connect, copy, errorOf, everything, expectWhole } from '../connect.ts';
 import { always, reading } from '../providers.ts';
 import { ada, bearer, image, name, repository, start, users } from './guarded-registry.ts';
+import { Repository } from '../../../functions/oci/registry/repository.ts';
 
 const wrong: Credentials = { username: 'ada', password: 'wr0ng-s3cret' };
 
@@ -77,7 +78,7 @@ describe('Bearer authentication', () => {
     const registry = await bearer();
     const source = repository(registry.host, ada);
     for (let i = 0; i < 3; i++) await resolveTag(source, '1');
-    await copy(source, '1', { registry: source.registry, name: 'mirror' });
+    await copy(source, '1', new Repository(source.registry, 'mirror'));
     expectWhole(registry, 'mirror', image);
     expect(registry.tokens.requests.map(({ user, scopes }) => `${user} ${scopes.join(' ')}`).toSorted()).toEqual([
       `ada repository:${name}:pull`,
@@ -126,12 +127,12 @@ describe('Bearer authentication', () => {
   it('survives tokens that expire in the middle of a copy', async () => {
     const registry = await bearer();
     const client = connect(registry.host, { credentials: always(ada) });
-    const destination = { registry: client, name: 'mirror' };
+    const destination = new Repository(client, 'mirror');
     let expired = 0;
     const onProgress = () => {
       if (expired++ < 3) registry.tokens.expireAll();
     };
-    await copy({ registry: client, name }, '1', destination, { onProgress });
+    await copy(new Repository(client, name), '1', destination, { onProgress });
     expect(expired).toBeGreaterThan(2);
     expectWhole(registry, 'mirror', image);
   });

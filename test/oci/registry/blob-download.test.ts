@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { readBlob } from '../../../functions/oci/registry/blob-download.ts';
 import { digestOf } from '../../../functions/oci/spec/digest.ts';
-import type { Repository } from '../../../functions/oci/registry/manifests.ts';
+import { Repository } from '../../../functions/oci/registry/repository.ts';
 import type { Act } from '../../../infra/local/embedded/registry/faults.ts';
 import { startRegistry } from '../../../infra/local/embedded/registry/server.ts';
 import { connect, disconnect, errorOf } from '../connect.ts';
@@ -16,7 +16,7 @@ let repository: Repository;
 beforeEach(async () => {
   registry = await startRegistry();
   registry.storage.putBlob('harness/ci-addon', content);
-  repository = { registry: connect(registry.host), name: 'harness/ci-addon' };
+  repository = new Repository(connect(registry.host), 'harness/ci-addon');
 });
 afterEach(async () => {
   await disconnect();

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { hasBlob, opensBlob, servesBlob } from '../../../functions/oci/registry/blobs.ts';
 import { digestOf } from '../../../functions/oci/spec/digest.ts';
-import type { Repository } from '../../../functions/oci/registry/manifests.ts';
+import { Repository } from '../../../functions/oci/registry/repository.ts';
 import { type Registry as EmbeddedRegistry, startRegistry } from '../../../infra/local/embedded/registry/server.ts';
 import { connect, disconnect } from '../connect.ts';
 
@@ -17,7 +17,7 @@ let registry: EmbeddedRegistry;
 let repository: Repository;
 beforeAll(async () => {
   registry = await startRegistry();
-  repository = { registry: connect(registry.host), name };
+  repository = new Repository(connect(registry.host), name);
 });
 afterEach(() => {
   registry.faults.clear();
@@ -88,7 +88,7 @@ describe('a look at a blob', () => {
   it('asks for no HEAD where the registry is known to refuse it', async () => {
     stage('whole', 'true');
     const profile = { ...repository.registry.profile, headBlob: false };
-    const refusing = { registry: connect(registry.host, { profile }), name };
+    const refusing = new Repository(connect(registry.host, { profile }), name);
     expect([await hasBlob(refusing, blob), await servesBlob(refusing, blob), methods()]).toEqual([false, true, 'GET']);
   });
 
@@ -98,7 +98,7 @@ describe('a look at a blob', () => {
       response.end(request.method === 'GET' ? content : undefined);
     }).listen(0, '127.0.0.1');
     await once(server, 'listening');
-    const untold = { registry: connect(`127.0.0.1:${(server.address() as AddressInfo).port}`), name };
+    const untold = new Repository(connect(`127.0.0.1:${(server.address() as AddressInfo).port}`), name);
     expect([await hasBlob(untold, blob), await opensBlob(untold, blob)]).toEqual([true, true]);
     server.closeAllConnections();
     await new Promise((closed) => server.close(closed));

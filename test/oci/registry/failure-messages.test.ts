@@ -3,7 +3,8 @@ import { type AddressInfo, createServer } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { FactoryError } from '../../../functions/errors.ts';
 import { hasBlob } from '../../../functions/oci/registry/blobs.ts';
-import { getManifest, putManifest, type Repository, resolveTag } from '../../../functions/oci/registry/manifests.ts';
+import { getManifest, putManifest, resolveTag } from '../../../functions/oci/registry/manifests.ts';
+import { Repository } from '../../../functions/oci/registry/repository.ts';
 import { listTags } from '../../../functions/oci/registry/tags.ts';
 import { type Registry as EmbeddedRegistry, startRegistry } from '../../../infra/local/embedded/registry/server.ts';
 import { connect, disconnect, errorOf, everything } from '../connect.ts';
@@ -19,7 +20,7 @@ let repository: Repository;
 beforeAll(async () => {
   registry = await startRegistry();
   const credentials = always({ username: 'ada', password: 'hunter2-s3cret' });
-  repository = { registry: connect(registry.host, { credentials }), name };
+  repository = new Repository(connect(registry.host, { credentials }), name);
 });
 afterEach(() => {
   registry.faults.clear();
@@ -312,14 +313,14 @@ describe('a registry out of reach', () => {
     await once(closed, 'listening');
     const host = `127.0.0.1:${(closed.address() as AddressInfo).port}`;
     closed.close();
-    const error = await errorOf(resolveTag({ registry: connect(host), name }, '1'));
+    const error = await errorOf(resolveTag(new Repository(connect(host), name), '1'));
     expect(error).toMatchObject({ name: 'RegistryUnreachable', status: 0 });
     expect(error.message).toBe(`could not look up manifest 1 of ${host}/${name}: connection refused (http://${host}/)`);
   });
 
   it('by name is RegistryUnreachable', async () => {
     const client = connect('no-such-host.invalid');
-    expect(await errorOf(resolveTag({ registry: client, name }, '1'))).toMatchObject({
+    expect(await errorOf(resolveTag(new Repository(client, name), '1'))).toMatchObject({
       name: 'RegistryUnreachable',
       message: expect.stringContaining('no-such-host.invalid'),
     });
@@ -373,7 +374,7 @@ describe('credentials that a server echoes', () => {
     const host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
     const credentials = always({ username: 'ada', password: 'hunter2-s3cret' });
     try {
-      const error = await errorOf(getManifest({ registry: connect(host, { credentials }), name }, '1'));
+      const error = await errorOf(getManifest(new Repository(connect(host, { credentials }), name), '1'));
       expect(error.name).toMatch(/^(Registry|Manifest)/);
       // As sent: base64 of user and password.
       expect(everything(error)).not.toMatch(/s3cret|YWRhOm/);

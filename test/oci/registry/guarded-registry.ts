@@ -1,6 +1,6 @@
 import { afterEach } from '@jest/globals';
 import type { Credentials } from '../../../functions/oci/registry/auth/credentials.ts';
-import type { Repository } from '../../../functions/oci/registry/manifests.ts';
+import { Repository } from '../../../functions/oci/registry/repository.ts';
 import type { RegistryOptions } from '../../../functions/oci/registry/registry.ts';
 import type { AuthOptions, BearerAuth } from '../../../infra/local/embedded/registry/auth.ts';
 import { type Registry as EmbeddedRegistry, startRegistry } from '../../../infra/local/embedded/registry/server.ts';
@@ -32,5 +32,5 @@ export async function start(auth: AuthOptions, quirks = {}): Promise<EmbeddedReg
 export const bearer = (more: Partial<BearerAuth> = {}) => start({ kind: 'bearer', users, ...more });
 
 export function repository(host: string, credentials?: Credentials, more: Partial<RegistryOptions> = {}): Repository {
-  return { registry: connect(host, { ...(credentials && { credentials: always(credentials) }), ...more }), name };
+  return new Repository(connect(host, { ...(credentials && { credentials: always(credentials) }), ...more }), name);
 }

@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { hasBlob, servesBlob } from '../../../functions/oci/registry/blobs.ts';
 import type { Digest } from '../../../functions/oci/spec/digest.ts';
-import { type Repository, resolveTag } from '../../../functions/oci/registry/manifests.ts';
+import { resolveTag } from '../../../functions/oci/registry/manifests.ts';
+import { Repository } from '../../../functions/oci/registry/repository.ts';
 import type { Act } from '../../../infra/local/embedded/registry/faults.ts';
 import { type Registry as EmbeddedRegistry, startRegistry } from '../../../infra/local/embedded/registry/server.ts';
 import { sampleImage } from '../../../infra/local/embedded/sample-images.ts';
@@ -20,10 +21,7 @@ beforeEach(async () => {
   registry = await startRegistry();
   registry.putImage(name, '1', image);
   notes = [];
-  repository = {
-    registry: connect(registry.host, { onNote: (note) => notes.push(note) }, { headersMs: 200 }),
-    name,
-  };
+  repository = new Repository(connect(registry.host, { onNote: (note) => notes.push(note) }, { headersMs: 200 }), name);
 });
 afterEach(async () => {
   await disconnect();
@@ -79,7 +77,7 @@ describe('a manifest', () => {
 
   it('is pulled from Docker Hub only when HEAD is refused, for each pull counts', async () => {
     const hub = { ...repository.registry.profile, countsPulls: true };
-    repository = { registry: connect(registry.host, { profile: hub }), name };
+    repository = new Repository(connect(registry.host, { profile: hub }), name);
     headAnswers('reset', 2);
     expect(await resolveTag(repository, '1')).toBe(image.digest);
     expect([count(registry, 'HEAD'), count(registry, 'GET', /\/manifests\//)]).toEqual([3, 0]);

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { type Clock, HostLimits, type Lane, type Slot } from '../../../functions/oci/registry/host-limits.ts';
+import type { Clock } from '../../../functions/oci/registry/clock.ts';
+import { HostLimits, type Lane, type Slot } from '../../../functions/oci/registry/host-limits.ts';
 import { errorOf } from '../connect.ts';
 
 /** Stands still until it is put forward. */

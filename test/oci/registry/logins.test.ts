@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { CredentialProvider, Credentials, Login } from '../../../functions/oci/registry/auth/credentials.ts';
-import { getManifest, putManifest, type Repository, resolveTag } from '../../../functions/oci/registry/manifests.ts';
+import { getManifest, putManifest, resolveTag } from '../../../functions/oci/registry/manifests.ts';
+import { Repository } from '../../../functions/oci/registry/repository.ts';
 import { parseManifest } from '../../../functions/oci/spec/manifest.ts';
 import type { Registry as EmbeddedRegistry } from '../../../infra/local/embedded/registry/server.ts';
 import { connect, errorOf, everything } from '../connect.ts';
@@ -30,7 +31,7 @@ function logIn(
       })),
   };
   const client = connect(registry.host, { credentials, onNote: (note) => notes.push(note) });
-  return { source: { registry: client, name }, notes };
+  return { source: new Repository(client, name), notes };
 }
 
 const locked = async () => {
@@ -93,7 +94,7 @@ describe('several logins for a registry', () => {
     const { source } = logIn(registry, { old: eve, new: ada });
     await resolveTag(source, '1');
     registry.requests.length = 0;
-    await resolveTag({ ...source, name: 'harness/other' }, '1');
+    await resolveTag(new Repository(source.registry, 'harness/other'), '1');
     expect(registry.requests.map(({ status }) => status)).toEqual([404]);
   });
 

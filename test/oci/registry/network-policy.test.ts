@@ -9,6 +9,7 @@ import { type Registry as EmbeddedRegistry, startRegistry } from '../../../infra
 import { sampleImage } from '../../../infra/local/embedded/sample-images.ts';
 import { connect, copy, disconnect, errorOf, everything, expectWhole } from '../connect.ts';
 import { always } from '../providers.ts';
+import { Repository } from '../../../functions/oci/registry/repository.ts';
 
 const name = 'harness/ci-addon';
 const image = sampleImage({ name, tag: '1', layerBytes: 2048 });
@@ -59,7 +60,7 @@ describe('a registry on the Internet', () => {
     const server = await start();
     const location = `http://${target.host.replace('127.0.0.1', host)}/v2/?X-Signature=s3cret`;
     server.faults.add({ match: { times: 9 }, act: { status: 307, headers: { location } } });
-    const error = await errorOf(getManifest({ registry: onTheInternet(server), name }, '1'));
+    const error = await errorOf(getManifest(new Repository(onTheInternet(server), name), '1'));
     expect(error).toMatchObject(refused);
     expect(everything(error)).not.toContain('s3cret');
     // Not even asked twice: the answer would be the same.
@@ -70,16 +71,14 @@ describe('a registry on the Internet', () => {
     const server = await start();
     const location = `/v2/${name}/manifests/${image.digest}`;
     server.faults.add({ match: { times: 1 }, act: { status: 307, headers: { location } } });
-    expect((await getManifest({ registry: onTheInternet(server), name }, '1')).digest).toBe(image.digest);
+    expect((await getManifest(new Repository(onTheInternet(server), name), '1')).digest).toBe(image.digest);
   });
 
   it('may keep its blobs in our network if the user says so', async () => {
     const server = await start({ kind: 'none' }, { redirectBlobs: {} });
-    const destination = { registry: connect((await start()).host), name: 'mirror' };
-    const from = (trustedPrivateHosts: string[]) => ({
-      registry: onTheInternet(server, {}, { trustedPrivateHosts }),
-      name,
-    });
+    const destination = new Repository(connect((await start()).host), 'mirror');
+    const from = (trustedPrivateHosts: string[]) =>
+      new Repository(onTheInternet(server, {}, { trustedPrivateHosts }), name);
     expect(await errorOf(copy(from([]), '1', destination))).toMatchObject(refused);
     expect(server.requests.filter((request) => request.server === 'blobs')).toEqual([]);
     await copy(from(['127.0.0.0/8']), '1', destination);
@@ -90,17 +89,15 @@ describe('a registry on the Internet', () => {
     const server = await start();
     const location = `http://${target.host}/v2/${name}/blobs/uploads/1`;
     server.faults.add({ match: { method: 'POST', times: 9 }, act: { status: 202, headers: { location } } });
-    const source = { registry: connect((await start()).host), name };
-    expect(await errorOf(copy(source, '1', { registry: onTheInternet(server), name: 'mirror' }))).toMatchObject(
-      refused,
-    );
+    const source = new Repository(connect((await start()).host), name);
+    expect(await errorOf(copy(source, '1', new Repository(onTheInternet(server), 'mirror')))).toMatchObject(refused);
     expect(target.requests).toEqual([]);
   });
 
   it('may not send us to a token service in our network, with or without credentials', async () => {
     const server = await start(bearer);
     for (const credentials of [{}, { credentials: always(ada) }]) {
-      const repository = { registry: onTheInternet(server, credentials), name };
+      const repository = new Repository(onTheInternet(server, credentials), name);
       expect(await errorOf(resolveTag(repository, '1'))).toMatchObject(refused);
     }
     expect(server.tokens.requests).toEqual([]);
@@ -109,7 +106,7 @@ describe('a registry on the Internet', () => {
   it('may send us to a token service that the user trusts, wherever that is', async () => {
     const server = await start(bearer);
     const trusted = { credentials: always(ada), trustedTokenHosts: [server.host] };
-    expect(await resolveTag({ registry: onTheInternet(server, trusted), name }, '1')).toBe(image.digest);
+    expect(await resolveTag(new Repository(onTheInternet(server, trusted), name), '1')).toBe(image.digest);
     expect(server.tokens.requests.map(({ user }) => user)).toEqual(['ada']);
   });
 });
@@ -118,7 +115,7 @@ describe('a registry on this machine', () => {
   it('may redirect us to this machine', async () => {
     const server = await start({ kind: 'none' }, { redirectBlobs: {} });
     const client = connect(server.host);
-    await copy({ registry: client, name }, '1', { registry: client, name: 'mirror' });
+    await copy(new Repository(client, name), '1', new Repository(client, 'mirror'));
     expectWhole(server, 'mirror', image);
   });
 
@@ -127,7 +124,7 @@ describe('a registry on this machine', () => {
     async (location) => {
       const server = await start();
       server.faults.add({ match: { times: 9 }, act: { status: 307, headers: { location } } });
-      expect(await errorOf(getManifest({ registry: connect(server.host), name }, '1'))).toMatchObject({
+      expect(await errorOf(getManifest(new Repository(connect(server.host), name), '1'))).toMatchObject({
         name: 'RegistryUnreachable',
         message: expect.stringContaining('is no address of a registry'),
       });

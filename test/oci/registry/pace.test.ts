@@ -3,10 +3,11 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { startRegistry } from '../../../infra/local/embedded/registry/server.ts';
 import { putManifest } from '../../../functions/oci/registry/manifests.ts';
 import { profileOf } from '../../../functions/oci/registry/profile.ts';
-import type { Clock } from '../../../functions/oci/registry/host-limits.ts';
+import type { Clock } from '../../../functions/oci/registry/clock.ts';
 import { Pace } from '../../../functions/oci/registry/pace.ts';
 import { connect, count, disconnect } from '../connect.ts';
 import { blob, imageDocument, manifestOf } from '../documents.ts';
+import { Repository } from '../../../functions/oci/registry/repository.ts';
 
 /** A clock that sleeping moves; what sleeps together wakes in order. */
 class SleepingClock implements Clock {
@@ -78,7 +79,7 @@ describe('a registry with a pace', () => {
     try {
       const profile = { ...profileOf(target.host), manifestsPerSecond: 8 };
       const registry = connect(target.host, { profile });
-      const repository = { registry, name: 'a' };
+      const repository = new Repository(registry, 'a');
       const manifest = manifestOf(imageDocument([blob('x')]));
       const push = (signal?: AbortSignal) =>
         putManifest(repository, manifest.digest, manifest, signal).catch(() => undefined);

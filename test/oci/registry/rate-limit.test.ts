@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { hasBlob, openBlob } from '../../../functions/oci/registry/blobs.ts';
-import { getManifest, type Repository, resolveTag } from '../../../functions/oci/registry/manifests.ts';
+import { getManifest, resolveTag } from '../../../functions/oci/registry/manifests.ts';
+import { Repository } from '../../../functions/oci/registry/repository.ts';
 import { digestOf } from '../../../functions/oci/spec/digest.ts';
 import { parsePullBudget, PullLimit } from '../../../functions/oci/registry/pull-budget.ts';
 import { profile } from '../../../infra/local/embedded/registry/profiles.ts';
@@ -21,7 +22,7 @@ let repository: Repository;
 beforeEach(async () => {
   [host, other] = await Promise.all([startRegistry(), startRegistry()]);
   host.putImage(name, '1', image);
-  repository = { registry: connect(host.host), name };
+  repository = new Repository(connect(host.host), name);
 });
 afterEach(async () => {
   await disconnect();
@@ -61,7 +62,7 @@ describe('a registry that answers 429', () => {
       errorOf(openBlob(repository, digestOf(layer), 0, stop.signal)),
     ];
     // A round trip to another registry is more than these would need.
-    await resolveTag({ registry: connect(other.host), name }, '1');
+    await resolveTag(new Repository(connect(other.host), name), '1');
     stop.abort(new Error('enough'));
     for (const waiting of [first, ...others]) expect((await waiting).message).toBe('enough');
     expect(host.requests).toHaveLength(1);
@@ -87,8 +88,8 @@ describe('a registry that answers 429', () => {
       registry.faults.add({ match: { path: /blobs/, times: 5, skip: 3 }, act: { status: 429 } });
     }
     const patient = { retry: { attempts: 8, baseMs: 0, maxMs: 0 } };
-    const destination = { registry: connect(other.host, patient), name };
-    await copy({ registry: connect(host.host, patient), name }, '2', destination);
+    const destination = new Repository(connect(other.host, patient), name);
+    await copy(new Repository(connect(host.host, patient), name), '2', destination);
     expectWhole(other, name, index);
     expect([host.faults.hits, other.faults.hits]).toEqual([5, 5]);
   });
@@ -127,8 +128,8 @@ describe('the places of downloads', () => {
     await Promise.all(
       images.map(async (stored, n) => {
         host.putImage(`from/${n}`, '1', stored);
-        const source = { ...repository, name: `from/${n}` };
-        await copy(source, '1', { ...repository, name: `to/${n}` });
+        const source = new Repository(repository.registry, `from/${n}`);
+        await copy(source, '1', new Repository(repository.registry, `to/${n}`));
         expectWhole(host, `to/${n}`, stored);
       }),
     );

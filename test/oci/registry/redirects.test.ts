@@ -7,6 +7,7 @@ import type { AuthOptions } from '../../../infra/local/embedded/registry/auth.ts
 import { connect, copy, errorOf, everything, expectWhole } from '../connect.ts';
 import { always } from '../providers.ts';
 import { ada, bearer, image, name, repository, start, users } from './guarded-registry.ts';
+import { Repository } from '../../../functions/oci/registry/repository.ts';
 
 describe('a redirect', () => {
   const servers: Server[] = [];
@@ -32,7 +33,7 @@ describe('a redirect', () => {
   ])('of a blob is followed without our credentials: %j', async (auth) => {
     const registry = await start(auth, { redirectBlobs: {} });
     const client = connect(registry.host, { credentials: always(ada) });
-    await copy({ registry: client, name }, '1', { registry: client, name: 'mirror' });
+    await copy(new Repository(client, name), '1', new Repository(client, 'mirror'));
     expectWhole(registry, 'mirror', image);
     const redirected = registry.requests.filter(({ server }) => server === 'blobs');
     expect(redirected.length).toBeGreaterThan(0);
@@ -64,7 +65,7 @@ describe('a redirect', () => {
   it('to an address that has run out is asked for again', async () => {
     const registry = await start({ kind: 'none' }, { redirectBlobs: { uses: 0 } });
     const client = connect(registry.host);
-    const copying = copy({ registry: client, name }, '1', { registry: client, name: 'mirror' });
+    const copying = copy(new Repository(client, name), '1', new Repository(client, 'mirror'));
     while (!registry.requests.some(({ server, status }) => server === 'blobs' && status === 403)) {
       await new Promise(setImmediate);
     }

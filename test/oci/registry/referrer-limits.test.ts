@@ -9,6 +9,7 @@ import { getManifest } from '../../../functions/oci/registry/manifests.ts';
 import { mediaTypes } from '../../../functions/oci/spec/media-type.ts';
 import { listReferrers, referrerLimits } from '../../../functions/oci/registry/referrers.ts';
 import { connect, disconnect } from '../connect.ts';
+import { Repository } from '../../../functions/oci/registry/repository.ts';
 
 const servers: Server[] = [];
 
@@ -47,7 +48,7 @@ async function serve(artifacts: number, pages = Infinity) {
   const registry = connect(`127.0.0.1:${(server.address() as AddressInfo).port}`, {
     retry: { attempts: 1, baseMs: 0, maxMs: 0 },
   });
-  return { seen, repository: { registry, name: 'a/b' } };
+  return { seen, repository: new Repository(registry, 'a/b') };
 }
 
 const subject = digest(1);

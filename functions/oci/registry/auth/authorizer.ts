@@ -10,13 +10,7 @@ import { brokenConnection, RegistryFailure } from '../registry-failure.ts';
 import type { CredentialProvider, Credentials } from './credentials.ts';
 import { parseChallenges } from './challenge.ts';
 import { type Course, type KnownLogin, Logins } from './logins.ts';
-
-/** What a request is allowed to do, in the token specification's words: `repository:NAME:pull,push`. */
-export type Scope = string;
-
-export function repositoryScope(repository: string, actions: 'pull' | 'pull,push' | 'delete'): Scope {
-  return `repository:${repository}:${actions}`;
-}
+import type { Scope } from './scope.ts';
 
 type Method = { kind: 'none' } | { kind: 'basic' } | { kind: 'bearer'; realm: URL; service: string | undefined };
 
