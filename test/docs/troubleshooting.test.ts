@@ -23,7 +23,7 @@ describe('the page of errors', () => {
 
   it.each(errorNames)('gives an example of %s, its cause and its cure', (name) => {
     const parts =
-      /^\n> (?<message>.+\n(?:> .+\n)*)\n- \*\*Cause:\*\* (?<cause>.+\n(?: {2}.+\n)*)- \*\*Cure:\*\* (?<cure>.+\n(?: {2}.+\n)*)(?:\n(?<table>(?:\|.+\|\n){3,}))?\n?$/;
+      /^\n> (?<message>.+\n(?:> .+\n)*)\n- \*\*Cure:\*\* (?<cure>.+\n(?: {2}.+\n)*)- \*\*Cause:\*\* (?<cause>.+\n(?: {2}.+\n)*)(?:\n(?<table>(?:\|.+\|\n){3,}))?\n?$/;
     expect(`${sections.get(name)?.trimEnd()}\n`).toMatch(parts);
   });
 
