@@ -1,102 +1,80 @@
-import { Agent as HttpAgent } from 'node:http';
-import { Agent as HttpsAgent } from 'node:https';
+import type { ClientRequestArgs } from 'node:http';
+import { Agent } from 'node:https';
+import type { Duplex } from 'node:stream';
 import { NodeHttpHandler, type NodeHttpHandlerOptions } from '@smithy/node-http-handler';
-import { displayProxy, type Proxy, proxyFor } from '../http/proxy.ts';
-import { proxyRefusal, unreachableProxy } from '../http/proxy-failure.ts';
+import { type Proxy, proxyFor } from '../http/proxy.ts';
+import { forwardingFailure, throughProxy } from '../http/proxy-failure.ts';
+import { tunnelConnector } from '../http/tunnel.ts';
 
 type Timeouts = Pick<NodeHttpHandlerOptions, 'connectionTimeout' | 'socketTimeout'>;
-/** The SDK sets no limit to the time that a peer may be silent, at first or in between; the whole may take longer. */
-const patience: Timeouts = { connectionTimeout: 10_000, socketTimeout: 30_000 };
-
 type HttpRequest = Parameters<NodeHttpHandler['handle']>[0];
 type HttpOptions = Parameters<NodeHttpHandler['handle']>[1];
 
+/** Time limits in milliseconds, of which the SDK has none. `socketTimeout` limits each silence, not the whole response. */
+const defaults = { connectionTimeout: 10_000, socketTimeout: 30_000 };
+
+/** Shorter than `connectionTimeout`, so that the error names the proxy. In milliseconds. */
+const tunnelMs = 9_000;
+
 /**
- * What every client of the AWS SDK is made with: the SDK knows nothing of proxies. It asks `HTTPS_PROXY`, `HTTP_PROXY`
- * and `NO_PROXY` by the same rules as the requests to registries. CAs of one's own come in by `NODE_EXTRA_CA_CERTS`.
+ * Returns the settings that all clients of the AWS SDK share: time limits, and the proxy that `HTTPS_PROXY`, `HTTP_PROXY`
+ * and `NO_PROXY` name, by the rules that requests to registries follow. `NODE_EXTRA_CA_CERTS` adds CAs.
  */
-export function clientConfig(timeouts: Timeouts = {}): { requestHandler: ProxiedHandler } {
-  return { requestHandler: new ProxiedHandler({ ...patience, ...timeouts }) };
+export function clientConfig(timeouts: Timeouts = {}): { requestHandler: NodeHttpHandler } {
+  return { requestHandler: new ProxyHandler({ ...defaults, ...timeouts, httpsAgent: new TunnelAgent(agentOptions) }) };
 }
 
-/** The SDK's own handler, one for each way to the outside. */
-class ProxiedHandler {
-  /** Tells the SDK what it is. */
-  readonly metadata = { handlerProtocol: 'http/1.1' };
-  readonly #timeouts: Timeouts;
-  readonly #handlers = new Map<string, NodeHttpHandler>();
+/** The SDK's own defaults. */
+const agentOptions = { keepAlive: true, maxSockets: 50 };
 
-  constructor(timeouts: Timeouts) {
-    this.#timeouts = timeouts;
+/** Connects through the proxy's tunnel. Node's own `proxyEnv` is newer than Node.js 22.15, and its errors lack the proxy. */
+class TunnelAgent extends Agent {
+  readonly #destroyed = new AbortController();
+
+  override createConnection(
+    options: ClientRequestArgs,
+    callback?: (error: Error | null, socket: Duplex) => void,
+  ): Duplex | null | undefined {
+    const { host, port, servername } = options as { host: string; port: number; servername?: string };
+    const proxy = proxyFor(new URL(`https://${host.includes(':') ? `[${host}]` : host}:${port}`), process.env);
+    if (!proxy) return super.createConnection(options, callback);
+    const connect = tunnelConnector({ proxy, timeoutMs: tunnelMs, signal: this.#destroyed.signal });
+    connect({ hostname: host, port: String(port), servername }, (error, socket) =>
+      callback?.(error && (throughProxy(proxy, error) as Error), socket as Duplex),
+    );
+    return undefined;
   }
 
-  async handle(request: HttpRequest, options?: HttpOptions): ReturnType<NodeHttpHandler['handle']> {
-    const port = request.port === undefined ? '' : `:${request.port}`;
-    const proxy = proxyFor(new URL(`${request.protocol}//${request.hostname}${port}`), process.env);
+  override destroy(): void {
+    this.#destroyed.abort();
+    super.destroy();
+  }
+}
+
+/** Sends plain HTTP by the proxy, and completes errors. */
+class ProxyHandler extends NodeHttpHandler {
+  override async handle(request: HttpRequest, options?: HttpOptions): ReturnType<NodeHttpHandler['handle']> {
+    const { protocol, hostname, port } = request;
+    const authority = port === undefined ? hostname : `${hostname}:${port}`;
+    const proxy = protocol === 'http:' ? proxyFor(new URL(`http://${authority}`), process.env) : undefined;
     try {
-      return await this.#by(proxy).handle(request, options);
+      return await super.handle(proxy ? forwarded(request, authority, proxy) : request, options);
     } catch (error) {
-      // The SDK's own says neither who was silent nor, in a code, that the network is at fault.
+      // The SDK's error has neither the host nor a code.
       if (error instanceof Error && error.name === 'TimeoutError')
-        Object.assign(error, { code: 'ETIMEDOUT', message: `${request.hostname}: ${error.message}` });
-      throw proxy ? proxyFault(proxy, `${request.hostname}${port || ':443'}`, error) : error;
+        Object.assign(error, { code: 'ETIMEDOUT', message: `${hostname}: ${error.message}` });
+      throw proxy ? forwardingFailure(proxy, authority, error) : error;
     }
-  }
-
-  /** Nothing but time limits can be set, and those not later. */
-  updateHttpClientConfig(): void {}
-
-  httpHandlerConfigs(): Timeouts {
-    return this.#timeouts;
-  }
-
-  destroy(): void {
-    for (const handler of this.#handlers.values()) handler.destroy();
-    this.#handlers.clear();
-  }
-
-  #by(proxy: Proxy | undefined): NodeHttpHandler {
-    const key = `${proxy?.url.href} ${proxy?.authorization}`;
-    let handler = this.#handlers.get(key);
-    if (!handler) {
-      handler = new NodeHttpHandler({ ...this.#timeouts, ...(proxy && agentsThrough(proxy)) });
-      this.#handlers.set(key, handler);
-    }
-    return handler;
   }
 }
 
-/** Names the proxy when it was the proxy that failed; the code stays, by which the SDK decides to try again. */
-function proxyFault(proxy: Proxy, target: string, error: unknown): unknown {
-  const { code, statusCode, message } = Object(error) as { code?: string; statusCode?: number; message?: string };
-  if (code === 'ERR_PROXY_TUNNEL' && statusCode !== undefined) {
-    // "Failed to establish tunnel to … via …: HTTP/1.1 407 Proxy Authentication Required": Node keeps no more of it.
-    const phrase = /HTTP\/\d\.\d \d{3} ([^\r\n]*)/.exec(message ?? '')?.[1];
-    return proxyRefusal(proxy, target, { status: statusCode, phrase, header: () => undefined, body: '' });
-  }
-  // Before the tunnel is open, the only connection is the one to the proxy.
-  const { syscall } = Object(error) as { syscall?: string };
-  if (syscall === 'connect' || syscall === 'getaddrinfo') return unreachableProxy(proxy, target, error);
-  return error instanceof Error
-    ? Object.assign(error, { message: `${error.message}, through ${displayProxy(proxy)}` })
-    : error;
-}
-
-/** Node's own tunnel (https://nodejs.org/api/http.html, "Built-in Proxy Support"). */
-function agentsThrough({ url, authorization }: Proxy): Pick<NodeHttpHandlerOptions, 'httpAgent' | 'httpsAgent'> {
-  const address = new URL(url);
-  if (authorization !== undefined) {
-    const [user = '', ...password] = Buffer.from(authorization.replace(/^Basic /, ''), 'base64')
-      .toString()
-      .split(':');
-    address.username = encodeURIComponent(user);
-    address.password = encodeURIComponent(password.join(':'));
-  }
-  // As many connections as the SDK allows itself.
-  const options = {
-    keepAlive: true,
-    maxSockets: 50,
-    proxyEnv: { HTTP_PROXY: address.href, HTTPS_PROXY: address.href },
-  };
-  return { httpAgent: new HttpAgent(options), httpsAgent: new HttpsAgent(options) };
+function forwarded(request: HttpRequest, authority: string, { url, authorization }: Proxy): HttpRequest {
+  const { protocol, hostname, port } = url;
+  return Object.assign(request.clone(), {
+    protocol,
+    hostname,
+    port: port === '' ? undefined : Number(port),
+    path: `http://${authority}${request.path}`,
+    headers: { ...request.headers, ...(authorization !== undefined && { 'proxy-authorization': authorization }) },
+  });
 }

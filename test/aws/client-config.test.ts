@@ -23,7 +23,7 @@ afterEach(async () => {
   for (const close of closing.splice(0).toReversed()) await close();
 });
 
-/** Secrets Manager behind a certificate of a CA of our own, on loopback. */
+/** Secrets Manager with a certificate of a private CA, on loopback. */
 async function startSecretsManager() {
   const folder = await mkdtemp(join(tmpdir(), 'client-config-test-'));
   closing.push(() => rm(folder, { recursive: true }));
@@ -44,7 +44,7 @@ async function startSecretsManager() {
   return { port: (server.address() as AddressInfo).port, ca };
 }
 
-/** Reads the secret in a process of its own: what Node reads at its start cannot be changed later. */
+/** Reads the secret in a separate process: Node reads NODE_EXTRA_CA_CERTS only at its start. */
 async function readSecret(environment: Record<string, string>) {
   const script = `
     const { readSecret } = await import(${JSON.stringify(join(root, 'functions/aws/secrets.ts'))});
@@ -62,8 +62,8 @@ async function readSecret(environment: Record<string, string>) {
   return stdout.trim();
 }
 
-(available('openssl') ? describe : describe.skip)('clients of AWS', () => {
-  it('go through the proxy, logged in to it, and trust the CA that Node is told of', async () => {
+(available('openssl') ? describe : describe.skip)('a client of the AWS SDK', () => {
+  it('connects through the proxy with its credentials, and trusts the CAs of NODE_EXTRA_CA_CERTS', async () => {
     const { port, ca } = await startSecretsManager();
     const proxy = await startConnectProxy(undefined, { [host]: port });
     closing.push(() => proxy.close());
@@ -78,7 +78,7 @@ async function readSecret(environment: Record<string, string>) {
     ]);
   });
 
-  it('go around it for hosts in NO_PROXY', async () => {
+  it('connects directly to hosts in NO_PROXY', async () => {
     const proxy = await startConnectProxy(502);
     closing.push(() => proxy.close());
     // Nobody listens there.
@@ -91,7 +91,7 @@ async function readSecret(environment: Record<string, string>) {
     expect(proxy.seen).toEqual([]);
   });
 
-  it('fail when the proxy refuses them', async () => {
+  it('reports the refusal of a proxy without its password', async () => {
     const proxy = await startConnectProxy(403);
     closing.push(() => proxy.close());
     const told = await readSecret({ HTTPS_PROXY: `http://ada:horse@127.0.0.1:${proxy.port}` });
@@ -103,7 +103,25 @@ async function readSecret(environment: Record<string, string>) {
   });
 });
 
-it('a proxy that cannot be reached is named to clients of AWS', async () => {
+it('forwards plain HTTP of a client of the AWS SDK through the proxy', async () => {
+  const seen: (string | undefined)[] = [];
+  const forwarding = createHttpServer((request, response) => {
+    seen.push(request.url, request.headers.host, request.headers['proxy-authorization']);
+    request.resume();
+    response.end(JSON.stringify({ SecretString: 'forwarded' }));
+  });
+  const port = await listen(forwarding);
+  closing.push(async () => forwarding.close());
+  const environment = {
+    HTTP_PROXY: `http://ada:horse@127.0.0.1:${port}`,
+    AWS_ENDPOINT_URL: 'http://aws.example:4566',
+  };
+  expect(await readSecret(environment)).toBe('forwarded');
+  const credentials = `Basic ${Buffer.from('ada:horse').toString('base64')}`;
+  expect(seen).toEqual(['http://aws.example:4566/', 'aws.example:4566', credentials]);
+});
+
+it('names a proxy that a client of the AWS SDK cannot reach', async () => {
   const proxy = await startConnectProxy();
   await proxy.close();
   expect(await readSecret({ HTTPS_PROXY: proxy.url })).toContain(
@@ -117,10 +135,10 @@ async function listen(server: Server): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-describe('the time limits of clients of AWS', () => {
-  const read = (timeouts: Parameters<typeof clientConfig>[0], endpoint: string) => {
+describe('a time limit of the AWS SDK', () => {
+  const read = (config: ReturnType<typeof clientConfig>, endpoint: string) => {
     const client = new S3Client({
-      ...clientConfig(timeouts),
+      ...config,
       endpoint,
       forcePathStyle: true,
       region: 'eu-west-1',
@@ -140,18 +158,14 @@ describe('the time limits of clients of AWS', () => {
     return `http://127.0.0.1:${port}`;
   }
 
-  it('are set, unless one asks for others', () => {
-    expect(clientConfig().requestHandler.httpHandlerConfigs()).toEqual({
-      connectionTimeout: 10_000,
-      socketTimeout: 30_000,
-    });
-    expect(clientConfig({ socketTimeout: 5 }).requestHandler.httpHandlerConfigs()).toEqual({
-      connectionTimeout: 10_000,
-      socketTimeout: 5,
-    });
+  it('defaults to 10 s for a connection and 30 s for a silence', async () => {
+    const endpoint = await startS3((_, response) => response.end());
+    const { requestHandler } = clientConfig();
+    await read({ requestHandler }, endpoint);
+    expect(requestHandler.httpHandlerConfigs()).toMatchObject({ connectionTimeout: 10_000, socketTimeout: 30_000 });
   });
 
-  it('end the wait for a connection that does not come, and name who was to be reached', async () => {
+  it('ends a connection attempt, and names the host', async () => {
     const sockets = new Set<Socket>();
     const silent = createTcpServer((socket) => sockets.add(socket.resume()));
     const port = await listen(silent);
@@ -161,9 +175,10 @@ describe('the time limits of clients of AWS', () => {
       for (const socket of sockets) socket.destroy();
       silent.close();
     });
-    const failure: unknown = await read({ connectionTimeout: 20 }, 'https://s3.eu-west-1.amazonaws.com').catch(
-      (error: unknown) => error,
-    );
+    const failure: unknown = await read(
+      clientConfig({ connectionTimeout: 20 }),
+      'https://s3.eu-west-1.amazonaws.com',
+    ).catch((error: unknown) => error);
     expect(failure).toMatchObject({
       name: 'TimeoutError',
       message: expect.stringContaining('s3.eu-west-1.amazonaws.com'),
@@ -174,15 +189,15 @@ describe('the time limits of clients of AWS', () => {
     });
   });
 
-  it('end the wait for an answer that does not come', async () => {
+  it('ends a request without a response', async () => {
     const endpoint = await startS3((request) => request.resume());
-    await expect(read({ socketTimeout: 20 }, endpoint)).rejects.toMatchObject({
+    await expect(read(clientConfig({ socketTimeout: 20 }), endpoint)).rejects.toMatchObject({
       name: 'TimeoutError',
       message: expect.stringContaining('127.0.0.1'),
     });
   });
 
-  it('let a document take longer than that as long as it comes', async () => {
+  it('allows a response that takes longer while data arrives', async () => {
     const endpoint = await startS3(async (_, response) => {
       response.writeHead(200, { 'content-length': '12' });
       for (let i = 0; i < 12; i++) {
@@ -191,7 +206,7 @@ describe('the time limits of clients of AWS', () => {
       }
       response.end();
     });
-    const { Body } = await read({ socketTimeout: 1_000 }, endpoint);
+    const { Body } = await read(clientConfig({ socketTimeout: 1_000 }), endpoint);
     expect(await Body?.transformToString()).toBe('x'.repeat(12));
   });
 });
