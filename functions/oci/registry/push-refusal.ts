@@ -1,4 +1,4 @@
-import type { Purpose } from './registry-failure.ts';
+import type { Purpose } from './purpose.ts';
 
 /**
  * A refusal of a push that no repetition cures, by what the registry says of it. Registries agree neither on the status

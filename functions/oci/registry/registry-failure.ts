@@ -6,9 +6,9 @@ import { displayUrl } from '../../http/redact.ts';
 import { noReason, type ReasonText, reasonText } from '../../http/reason-text.ts';
 import { readStart, type Response } from '../../http/transport.ts';
 import { parseChallenges } from './auth/challenge.ts';
-import type { Manifest } from '../spec/manifest.ts';
 import { formatOf } from '../spec/manifest-format.ts';
 import { parsePullBudget } from './pull-budget.ts';
+import type { Purpose } from './purpose.ts';
 import { cureOf, isImmutable, missingRepository, refusesFormat } from './push-refusal.ts';
 import { printable } from '../../text/printable.ts';
 
@@ -69,16 +69,6 @@ export function isAbsence(error: unknown): error is RegistryFailure {
 }
 
 const errorBodyLimit = 64 * 1024;
-
-/** What a request was for: decides the name of its failure and the words of its message. */
-export interface Purpose {
-  /** "pull manifest 1.2.3 of", "start an upload to": continued by the repository's name. */
-  readonly doing: string;
-  readonly repository: string;
-  readonly writes: boolean;
-  /** The manifest that is pushed, if it is one. */
-  readonly manifest?: Manifest;
-}
 
 /** Who sent an unexpected response, as far as that is not the registry itself. */
 export interface Sender {

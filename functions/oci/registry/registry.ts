@@ -13,7 +13,8 @@ import { Pace } from './pace.ts';
 import { type Profile, profileOf } from './profile.ts';
 import { type PullBudget, PullLimit } from './pull-budget.ts';
 import { isLoopback } from '../spec/reference.ts';
-import { connectionFailureOf, failureOf, type Purpose, RegistryFailure } from './registry-failure.ts';
+import type { Purpose } from './purpose.ts';
+import { connectionFailureOf, failureOf, RegistryFailure } from './registry-failure.ts';
 import { printable } from '../../text/printable.ts';
 
 export interface RegistryOptions {

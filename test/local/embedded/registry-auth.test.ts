@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import type { AuthOptions, BearerAuth } from '../../../infra/local/embedded/registry/auth.ts';
+import type { AuthOptions } from '../../../infra/local/embedded/registry/auth.ts';
+import type { BearerAuth } from '../../../infra/local/embedded/registry/users.ts';
 import { startRegistry, type Registry } from '../../../infra/local/embedded/registry/server.ts';
 import { Client, json, sha256, type Reply } from './registry-client.ts';
 

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { covers, parseScope, type Access } from './access.ts';
-import { basicCredentials, isKnown, type BearerAuth } from './auth.ts';
 import type { Exchange } from './exchange.ts';
+import { basicCredentials, type BearerAuth, isKnown } from './users.ts';
 
 /** One visit of the token endpoint. */
 export interface TokenRequest {
