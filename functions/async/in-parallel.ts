@@ -1,8 +1,8 @@
 import pLimit from 'p-limit';
 
 /**
- * Does the work for every item, at most `limit` at once. The first failure ends the others by their signal, and is
- * thrown when all have ended: nothing goes on behind the caller's back.
+ * Runs `work` for every item, at most `limit` at a time. The first failure aborts the others through their signal, and is
+ * thrown after all of them have ended.
  */
 export async function inParallel<T>(
   items: readonly T[],
@@ -17,7 +17,7 @@ export async function inParallel<T>(
     items.map((item) =>
       limited(async () => {
         if (signal.aborted) return;
-        // The errors of those that are ended are consequences; only the first counts.
+        // The aborted items fail as a consequence. Only the first error counts.
         await work(item, signal).catch((error: unknown) => failed.abort(error));
       }),
     ),

@@ -1,4 +1,4 @@
-/** Waits for work that others share: the caller's signal ends the wait, with its reason, and not the work. */
+/** Waits for shared work. The caller's signal ends the wait with its reason; the work continues. */
 export async function waitFor<T>(shared: Promise<T>, signal?: AbortSignal): Promise<T> {
   if (!signal) return shared;
   signal.throwIfAborted();

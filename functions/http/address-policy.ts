@@ -1,13 +1,13 @@
 import { BlockList, isIP } from 'node:net';
 
 /**
- * How far a server is from us. One that sends us elsewhere (redirect, upload location, token service) may send us as far
- * out as it likes, and no deeper in than it is itself: else a registry on the Internet could use us to reach what only we
- * can (CWE-918).
+ * The network that a server is in. A server may refer us (redirect, upload location, token realm) to addresses that are
+ * as public as its own or more public. Otherwise a registry on the Internet could reach private services through us
+ * (CWE-918).
  */
 export type Reach = 'public' | 'private' | 'loopback';
 
-/** From the outside in. */
+/** Ordered from the most public to the most private. */
 const reaches: readonly Reach[] = ['public', 'private', 'loopback'];
 
 type Subnet = readonly [network: string, prefix: number];
@@ -21,7 +21,7 @@ const loopback = blockList(
   [['::', 127]],
 );
 
-/** What is not globally reachable (IANA's special-purpose address registries, RFC 6890). */
+/** Addresses that are not globally reachable (IANA's special-purpose address registries, RFC 6890). */
 const restricted = blockList(
   [
     ['10.0.0.0', 8],
@@ -49,7 +49,7 @@ const restricted = blockList(
 );
 
 /**
- * Where no registry lives, whoever says so: the services that give a machine its cloud credentials, multicast, and
+ * Addresses that are never a registry: the services that give a machine its cloud credentials, multicast, and
  * notations that hide an IPv4 address (IPv4-compatible, IPv4-mapped, IPv4-translated, local NAT64, Teredo, 6to4).
  */
 const forbidden = blockList(
@@ -83,12 +83,12 @@ const forbidden = blockList(
   ],
 );
 
-/** IPv4-mapped addresses. In a list of their own, for `BlockList` takes every IPv4 address for one of them. */
+/** IPv4-mapped addresses. A separate list, because `BlockList` matches every IPv4 address against them. */
 const mapped = blockList([], [['::ffff:0:0', 96]]);
 
-/** Whose the address is, an IPv4 or IPv6 literal; `undefined` when nobody may send us there. */
+/** Classifies an IPv4 or IPv6 literal. Returns `undefined` for an address that is never a registry. */
 export function reachOfAddress(address: string): Reach | undefined {
-  // Without the zone of a link-local address (`fe80::1%eth0`), which BlockList takes for no address at all.
+  // BlockList does not accept the zone of a link-local address (`fe80::1%eth0`).
   const [literal = ''] = address.split('%');
   const version = isIP(literal);
   if (version === 0) throw new TypeError(`${address} is not an IP address`);
@@ -99,13 +99,13 @@ export function reachOfAddress(address: string): Reach | undefined {
   return restricted.check(literal, family) ? 'private' : 'public';
 }
 
-/** Whether somebody who is as far away as `sender` may send us to the address. */
+/** Tests whether a server in the network `sender` may refer us to the address. */
 export function mayReach(address: string, sender: Reach): boolean {
   const reach = reachOfAddress(address);
   return reach !== undefined && reaches.indexOf(reach) <= reaches.indexOf(sender);
 }
 
-/** How far away a name with these addresses is: one public address makes it public, whatever else it claims. */
+/** Classifies a name by its addresses. One public address makes the name public. */
 export function reachOfHost(addresses: readonly string[]): Reach {
   return outermost(addresses.map((address) => reachOfAddress(address) ?? 'public'));
 }
@@ -114,7 +114,7 @@ export function outermost(some: readonly Reach[]): Reach {
   return reaches.find((reach) => some.includes(reach)) ?? 'public';
 }
 
-/** Lists addresses, and those that NAT64 carries (RFC 6052). */
+/** Lists addresses and their NAT64 forms (RFC 6052). */
 function blockList(ipv4: readonly Subnet[], ipv6: readonly Subnet[]): BlockList {
   const list = new BlockList();
   for (const [network, prefix] of ipv4) {

@@ -1,21 +1,21 @@
 import type { Readable } from 'node:stream';
 import { NetworkError } from './network-error.ts';
 
-/** What is kept ready for a slow reader; more is left in the kernel's buffers. */
+/** The number of bytes buffered for a slow reader. The rest stays in the kernel's buffers. */
 const highWater = 256 * 1024;
-/** Pieces below this are joined: TLS brings 16 KiB at a time, and each piece costs as much as a large one. */
-const smallPiece = 32 * 1024;
+/** Chunks below this size are joined: TLS delivers 16 KiB at a time, and each chunk costs as much as a large one. */
+const smallChunk = 32 * 1024;
 
-/** How slow a body may be: whoever has waited `windowMs` for it, in milliseconds, must have got so much. */
+/** The minimum speed of a body: after a wait of `windowMs` milliseconds it must have delivered this rate. */
 export interface LeastSpeed {
   windowMs: number;
   leastBytesPerSecond: number;
 }
 
 /**
- * The pieces of a body as they come, those of one turn of the event loop together. Leaner than a stream's own iterator,
- * which goes through its buffer and several ticks for each piece. Destroys the body when it is left early. Throws `NetworkError` for a body
- * that is too slow; the time that its reader takes does not count.
+ * Yields the chunks of a body as they arrive, and joins those of one turn of the event loop. Faster than a stream's own
+ * iterator, which passes each chunk through its buffer and several ticks. Destroys the body when iteration ends early.
+ * Throws `NetworkError` for a body that is too slow. The time that the reader takes does not count.
  */
 export async function* bodyChunks(
   body: Readable,
@@ -46,18 +46,18 @@ export async function* bodyChunks(
   try {
     for (;;) {
       if (length > 0) {
-        const pieces = ready;
+        const chunks = ready;
         came += length;
         ready = [];
         length = 0;
-        yield* joined(pieces);
+        yield* joined(chunks);
         body.resume();
       } else if (failure) throw failure.error;
       else if (ended) return;
       else {
         const since = performance.now();
         await new Promise<void>((resolve) => {
-          // What else has arrived already comes in this turn.
+          // Other chunks that have arrived are emitted in this turn.
           wake = () => setImmediate(resolve);
         });
         wake = undefined;
@@ -72,8 +72,8 @@ export async function* bodyChunks(
   }
 }
 
-function joined(pieces: readonly Uint8Array[]): readonly Uint8Array[] {
-  return pieces.some(({ length }) => length < smallPiece) ? [Buffer.concat(pieces)] : pieces;
+function joined(chunks: readonly Uint8Array[]): readonly Uint8Array[] {
+  return chunks.some(({ length }) => length < smallChunk) ? [Buffer.concat(chunks)] : chunks;
 }
 
 function tooSlow(bytes: number, ms: number): NetworkError {

@@ -7,10 +7,12 @@ import { TextError, withoutMark } from '../text/plain-text.ts';
 import { NetworkError } from './network-error.ts';
 
 /**
- * What one host's TLS needs beyond the default, from a folder laid out as Docker's `/etc/docker/certs.d`
- * (https://docs.docker.com/engine/security/certificates): below `<host[:port]>/`, each `*.crt` is a CA that is trusted
- * too, each `*.cert` a client certificate with its key in the `*.key` beside it. `undefined` when nothing is there for
- * the host. Throws `NetworkError`, which names the file, when the folder is missing, or what is there cannot be used.
+ * Returns the TLS settings of one host from a folder laid out as Docker's `/etc/docker/certs.d`
+ * (https://docs.docker.com/engine/security/certificates). Below `<host[:port]>/`, each `*.crt` is an additional CA, and
+ * each `*.cert` a client certificate with its key in the `*.key` beside it. Returns `undefined` without a folder for the
+ * host.
+ *
+ * @throws {NetworkError} that names the file, when the folder is missing or a file in it cannot be used.
  */
 export function secureContextOf(folder: string, host: string): SecureContext | undefined {
   const directory = hostFolder(folder, host);
@@ -21,7 +23,7 @@ export function secureContextOf(folder: string, host: string): SecureContext | u
   const clients = [...new Set(stems)].map((stem) => readClient(join(directory, stem)));
   return attempt(directory, () =>
     createSecureContext({
-      // `ca` replaces what is trusted by default, NODE_EXTRA_CA_CERTS included; Docker adds to it.
+      // `ca` replaces the default CAs and NODE_EXTRA_CA_CERTS. Docker adds to the defaults.
       ...(cas.length > 0 && { ca: [...getCACertificates('default'), ...cas] }),
       cert: clients.map(({ cert }) => cert),
       key: clients.map(({ key }) => key),
@@ -29,7 +31,7 @@ export function secureContextOf(folder: string, host: string): SecureContext | u
   );
 }
 
-/** A port that goes without saying may be said in the folder's name or not. */
+/** Finds the folder of a host. Its name may include or omit the default port. */
 function hostFolder(folder: string, host: string): string | undefined {
   const present = attempt(folder, () => readdirSync(folder));
   const name = [host, `${host}:443`].find((candidate) => present.includes(candidate));
@@ -40,14 +42,14 @@ function readPem(path: string): Buffer {
   return attempt(path, () => Buffer.from(withoutMark(readFileSync(path))));
 }
 
-/** A CA that is none would be ignored, and the certificates of all its hosts refused. */
+/** Reads and checks a CA. OpenSSL would ignore an invalid one, and then refuse the certificates of its hosts. */
 function readCa(path: string): Buffer {
   const ca = readPem(path);
   attempt(path, () => new X509Certificate(ca), 'it is not a certificate in PEM');
   return ca;
 }
 
-/** A client certificate `<stem>.cert` with its key `<stem>.key`. */
+/** Reads a client certificate `<stem>.cert` with its key `<stem>.key`. */
 function readClient(stem: string): { cert: Buffer; key: Buffer } {
   const [certPath, keyPath] = [`${stem}.cert`, `${stem}.key`];
   const cert = readPem(certPath);
@@ -64,7 +66,7 @@ function readClient(stem: string): { cert: Buffer; key: Buffer } {
   return { cert, key };
 }
 
-/** `reason` says what is wrong; without one, the code of the error does: OpenSSL's words may quote what they could not parse. */
+/** Names the file in failures, with `reason` or the error's code. OpenSSL's messages may quote the text that failed to parse. */
 function attempt<T>(path: string, work: () => T, reason?: string): T {
   try {
     return work();

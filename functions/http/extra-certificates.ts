@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs';
 import { isNativeError } from 'node:util/types';
 
 /**
- * What is wrong with the file in `NODE_EXTRA_CA_CERTS`, as a sentence; `undefined` when nothing is, or none is named.
- * Node ignores a file that it cannot use, but for a warning when the process starts, which functions never show.
+ * Describes the problem with the file in `NODE_EXTRA_CA_CERTS` as a sentence. Returns `undefined` without a problem.
+ * Node.js ignores an unusable file and only prints a warning at the start, which Lambda functions never show.
  */
 export function unusableExtraCertificates(environment = process.env): string | undefined {
   const path = environment['NODE_EXTRA_CA_CERTS'];

@@ -1,9 +1,9 @@
 import { BlockList, isIP } from 'node:net';
 
 /**
- * Whether a URL's host is in a list as `NO_PROXY` holds one, read as Docker and every other Go program does
+ * Tests whether a URL's host is in a list with the syntax of `NO_PROXY` in Docker and other Go programs
  * (https://pkg.go.dev/golang.org/x/net/http/httpproxy#Config): `*`; an address; a range (`10.0.0.0/8`); a name, which
- * stands for its subdomains too; `.name` or `*.name` for the subdomains alone; each but a range perhaps with a port.
+ * includes its subdomains; `.name` or `*.name` for the subdomains alone. All but a range may have a port.
  */
 export function matchesHost(url: URL, patterns: readonly string[]): boolean {
   const host = hostOf(url);
@@ -19,7 +19,7 @@ export function matchesHost(url: URL, patterns: readonly string[]): boolean {
   });
 }
 
-/** The host without the brackets of IPv6, and without the dot that ends an absolute name. */
+/** Returns the host without the brackets of IPv6 and without the dot at the end of an absolute name. */
 export function hostOf(url: URL): string {
   return url.hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '');
 }

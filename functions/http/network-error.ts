@@ -2,14 +2,14 @@ import { isNativeError } from 'node:util/types';
 import { printable } from '../text/printable.ts';
 import { unusableExtraCertificates } from './extra-certificates.ts';
 
-/** What went wrong below HTTP, in words for a person, with the cure. */
+/** A failure below HTTP, described for a person, with a hint. */
 export interface NetworkFailure {
   code: string;
   text: string;
   hint: string;
-  /** Whether the same request may succeed a moment later. */
+  /** True if the same request may succeed later. */
   transient: boolean;
-  /** A proxy is at fault, and neither the server nor its address. */
+  /** Set if a proxy failed, and not the server. */
   party?: 'proxy';
 }
 
@@ -40,7 +40,7 @@ const clientCertificateExpired = {
   transient: false,
 };
 
-/** A connection that cannot be, by our own configuration or policy, or that took longer than we allow. */
+/** A connection that our configuration or policy forbids, or that exceeded a time limit. */
 export class NetworkError extends Error {
   override readonly name = 'NetworkError';
   readonly code: string;
@@ -48,11 +48,11 @@ export class NetworkError extends Error {
 
   constructor(
     code: string,
-    { transient = false, ...told }: Omit<NetworkFailure, 'code' | 'transient'> & { transient?: boolean },
+    { transient = false, ...described }: Omit<NetworkFailure, 'code' | 'transient'> & { transient?: boolean },
   ) {
-    super(told.text);
+    super(described.text);
     this.code = code;
-    this.failure = { code, transient, ...told };
+    this.failure = { code, transient, ...described };
   }
 }
 
@@ -116,7 +116,7 @@ const failures: Record<string, Omit<NetworkFailure, 'code'>> = {
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: invalidChain,
   UNABLE_TO_GET_ISSUER_CERT: invalidChain,
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: invalidChain,
-  // OpenSSL 3.5 and later; before, SSLV3 in the place of SSL/TLS.
+  // OpenSSL 3.5 and later; earlier versions use SSLV3 instead of SSL/TLS.
   'ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE': handshakeRefused,
   ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE: handshakeRefused,
   'ERR_SSL_SSL/TLS_ALERT_BAD_CERTIFICATE': clientCertificateRefused,
@@ -147,15 +147,15 @@ const failures: Record<string, Omit<NetworkFailure, 'code'>> = {
   },
 };
 
-/** A failure of TLS that has no words of its own here. */
+/** Describes a TLS failure that has no entry in `failures`. */
 function tlsFailed(code: string): Omit<NetworkFailure, 'code'> {
   const hint = 'Check the TLS versions and certificates of the server, and proxies on the way.';
   return { text: `TLS failed (${code})`, hint, transient: false };
 }
 
-/** Recognises an error of the network or of undici; `undefined` when it is something else. */
+/** Describes an error of the network or of undici. Returns `undefined` for any other error. */
 export function networkFailure(error: unknown): NetworkFailure | undefined {
-  // Not `instanceof`: errors of Node's own modules belong to another realm when the code runs inside a VM context.
+  // Not `instanceof`: in a VM context the errors of Node.js modules belong to another realm.
   for (let e = error, depth = 0; isNativeError(e) && depth < 5; depth++) {
     if (e instanceof NetworkError) return e.failure;
     const code = 'code' in e && typeof e.code === 'string' ? e.code : '';
@@ -168,7 +168,7 @@ export function networkFailure(error: unknown): NetworkFailure | undefined {
   return undefined;
 }
 
-/** What this machine or the error knows beyond its code. */
+/** Adds details from the error and from this machine. */
 function more(code: string, error: Error): Partial<NetworkFailure> {
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID' && 'reason' in error && typeof error.reason === 'string') {
     return { text: `TLS certificate for another host (${printable(error.reason)})` };

@@ -5,7 +5,7 @@ import { displayProxy, type Proxy } from './proxy.ts';
 import { reasonText } from './reason-text.ts';
 import { transientStatuses } from './retry.ts';
 
-/** A proxy's response, to a `CONNECT` or to a request that it should have forwarded. */
+/** A proxy's own response to a `CONNECT` or to a request that it should have forwarded. */
 export interface ProxyResponse {
   status: number;
   /** The reason phrase of the status line. */
@@ -14,10 +14,10 @@ export interface ProxyResponse {
   body: string;
 }
 
-/** Headers in which proxies say who they are and what they object to. */
+/** Headers that identify a proxy or give the reason of its refusal. */
 const tellingHeaders = ['proxy-authenticate', 'x-squid-error', 'proxy-status', 'via', 'server'];
 
-/** Describes a proxy's refusal of `target` (`host:port`), in the proxy's own words. */
+/** Describes a proxy's refusal of `target` (`host:port`) and quotes the proxy. */
 export function proxyRefusal(proxy: Proxy, target: string, response: ProxyResponse): NetworkError {
   const { status, header } = response;
   const phrase = response.phrase ?? STATUS_CODES[status] ?? '';
@@ -58,13 +58,13 @@ export function unreachableProxy(proxy: Proxy, target: string, error: unknown): 
   });
 }
 
-/** A failure of a request that a proxy should have forwarded: the only connection is the one to the proxy. */
+/** Describes the failure of a request that a proxy should have forwarded. The only connection is the one to the proxy. */
 export function forwardingFailure(proxy: Proxy, target: string, error: unknown): unknown {
   if (error instanceof NetworkError || networkFailure(error) === undefined) return error;
   return unreachableProxy(proxy, target, error);
 }
 
-/** Describes a proxy that did not open a tunnel in time. */
+/** Describes a proxy that opened no tunnel within the time limit. */
 export function slowProxy(proxy: Proxy, target: string, timeoutMs: number): NetworkError {
   return new NetworkError('ERR_PROXY_TIMEOUT', {
     text: `${displayProxy(proxy)} opened no connection to ${target} within ${timeoutMs / 1000} s`,
@@ -75,8 +75,8 @@ export function slowProxy(proxy: Proxy, target: string, timeoutMs: number): Netw
 }
 
 /**
- * Whether the proxy wrote a response itself, and did not forward it. 407 is the proxy's alone; other refusals only when
- * the proxy signs them: by `Proxy-Status` (RFC 9209), as Squid does, or by its name as the server.
+ * Tests whether the proxy generated a response itself. Status 407 always comes from the proxy. Other refusals do if the
+ * proxy identifies itself by `Proxy-Status` (RFC 9209), by `X-Squid-Error`, or by its name in `Server`.
  */
 export function isProxysOwn(status: number, header: (name: string) => string | undefined): boolean {
   if (status === 407) return true;
@@ -87,7 +87,7 @@ export function isProxysOwn(status: number, header: (name: string) => string | u
   );
 }
 
-/** A failure of a connection through a proxy's tunnel, which may be of the proxy's making: one that opens TLS, for instance. */
+/** Adds the proxy to the failure of a connection through its tunnel. A proxy that inspects TLS, for instance, may have caused it. */
 export function throughProxy(proxy: Proxy, error: unknown): unknown {
   const network = networkFailure(error);
   if (network === undefined || error instanceof NetworkError) return error;

@@ -13,7 +13,7 @@ export interface Proxy {
   variable: string;
 }
 
-/** A proxy as it may appear in messages, after which the reader can look for it. */
+/** Formats a proxy for messages: its address and the variable that names it. */
 export function displayProxy({ url, variable }: Proxy): string {
   return `the proxy ${url.hostname}:${portOf(url)} (${variable})`;
 }
@@ -25,8 +25,9 @@ export function portOf(url: URL): string {
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * The proxy for a URL by `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`, or their lower-case forms, read as Docker reads
- * them: by the URL's scheme, and never for this machine itself. Throws `NetworkError` when what is set is no proxy.
+ * Finds the proxy for a URL in `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`, or their lower-case forms. Follows Docker: the
+ * URL's scheme selects the variable, and this machine is never reached through a proxy. Throws `NetworkError` for an
+ * invalid value.
  */
 export function proxyFor(url: URL, environment: Environment): Proxy | undefined {
   const setting = (name: string) =>
@@ -43,7 +44,7 @@ function isThisMachine(host: string): boolean {
   return host === 'localhost' || (isIP(host) !== 0 && reachOfAddress(host) === 'loopback');
 }
 
-/** `host:port` alone means http, as everywhere. */
+/** Parses a proxy's address. `host:port` without a scheme means http. */
 function parseProxy({ variable, text }: { variable: string; text: string }): Proxy {
   const given = URL.parse(text.includes('://') ? text : `http://${text}`);
   if (!given) throw notAProxy(variable, 'it cannot be read as a URL');

@@ -2,17 +2,17 @@ import { parseJson as parseDocument } from '../text/json.ts';
 import { printable } from '../text/printable.ts';
 import { withoutSecrets } from '../text/secrets.ts';
 
-/** The reasons that a server gave in the body of a response, ready for a message. */
+/** The reasons in the body of an error response, safe to display. */
 export interface ReasonText {
   /** Every reason in one bounded line: `DENIED: no; MANIFEST_INVALID: invalid URL on layer`. Empty without any. */
   readonly text: string;
   /** The codes among them, in order: `TAG_INVALID`, `AccessDenied`, `invalid_scope`. */
   readonly codes: readonly string[];
-  /** A person should read the body in a browser: a login page, an error page, a block page. */
+  /** True if the body is for a browser: a login page, an error page, a block page. */
   readonly isPage: boolean;
 }
 
-/** How much of a body is looked at for reasons, in characters. */
+/** The number of characters of a body that are searched for reasons. */
 const lookLimit = 64 * 1024;
 const textLimit = 600;
 const reasonsLimit = 10;
@@ -20,10 +20,10 @@ const reasonsLimit = 10;
 export const noReason: ReasonText = { text: '', codes: [], isPage: false };
 
 /**
- * Reads the reasons out of an error's body, in any of the forms that registries, token services, storage hosts and
+ * Extracts the reasons from an error's body, in any of the forms that registries, token services, storage hosts and
  * proxies use: the OCI specification's `errors`, Artifactory's, OAuth's `error_description`, a plain `message`, RFC 9457,
- * the XML of S3 and Azure, the title of a web page, and plain text. `secrets` are what was sent to the server: an
- * answer that echoes one does not pass it on.
+ * the XML of S3 and Azure, the title of a web page, and plain text. Redacts `secrets`, which were sent to the server and
+ * may be echoed in the response.
  */
 export function reasonText(body: string, contentType: string | undefined, secrets: readonly string[] = []): ReasonText {
   const text = body.slice(0, lookLimit);
@@ -35,7 +35,7 @@ export function reasonText(body: string, contentType: string | undefined, secret
   const json = parseJson(text);
   const reasons = json === undefined ? reasonsOfText(text) : reasonsOfJson(json);
   const shown = reasons.map((reason) => describe(reason, show)).filter(Boolean);
-  // JSON of an unknown form is still what the server said.
+  // Show JSON of an unknown form as it is.
   const lines = shown.length > 0 || reasons.length > 0 ? shown : [show(text)];
   return {
     text: printable([...new Set(lines)].join('; '), textLimit),
@@ -44,12 +44,12 @@ export function reasonText(body: string, contentType: string | undefined, secret
   };
 }
 
-/** Whether a response is for a browser, by its media type alone: a HEAD has nothing else. */
+/** Tests by the media type whether a response is for a browser. The response to a HEAD request has no body to look at. */
 export function isPageType(contentType: string | undefined): boolean {
   return /^\s*(?:text\/html|application\/xhtml\+xml)\b/i.test(contentType ?? '');
 }
 
-/** Before it is cut, for a cut could leave a part of a secret. */
+/** Redacts secrets. Call it before cutting the text, which could leave a part of a secret. */
 function without(secrets: readonly string[], text: string): string {
   return secrets.filter(Boolean).reduce((rest, secret) => rest.replaceAll(secret, '[redacted]'), text);
 }
@@ -68,7 +68,7 @@ function isPage(text: string, contentType: string | undefined): boolean {
   );
 }
 
-/** What the page calls itself. */
+/** Returns the title or the first heading of a page. */
 function titleOf(html: string): string {
   const [, inside = ''] = /<(?:title|h1)\b[^>]{0,200}>([^<]{1,300})/i.exec(html) ?? [];
   return unescaped(inside);
@@ -88,7 +88,7 @@ function reasonsOfText(text: string): Reason[] {
   return /^\s*<\?xml|^\s*<(?:\w+:)?Error/.test(text) ? [reasonOfXml(text)] : [{ message: text }];
 }
 
-/** Of S3, Google's and Azure's storage: `<Error><Code>…</Code><Message>…</Message></Error>`. */
+/** Reads the XML of S3, Google Cloud Storage and Azure Blob Storage: `<Error><Code>…</Code><Message>…</Message></Error>`. */
 function reasonOfXml(text: string): Reason {
   const element = (name: string) => {
     const found = new RegExp(`<${name}>([^<]{1,1000})</${name}>`, 'i').exec(text)?.[1];
@@ -110,13 +110,13 @@ function reasonsOfJson(value: unknown): Reason[] {
   return reasonOf(value);
 }
 
-/** The names of an error's parts; each server uses some of them. */
+/** Reads the fields of an error. Each server uses some of these names. */
 function reasonOf(value: Json): Reason[] {
   const first = (...names: string[]) => names.map((name) => wordOf(value[name])).find((word) => word !== undefined);
   const code = first('code', '__type', 'error') ?? first('reason');
   const message = first('message', 'Message', 'msg', 'error_description', 'details', 'title', 'description', 'reason');
   const detail = first('detail') ?? detailOf(value['detail']);
-  // Artifactory's only code; elsewhere a word such as "ERROR".
+  // A number is Artifactory's only code. Other servers send a string such as "ERROR" here.
   const status = typeof value['status'] === 'number' ? String(value['status']) : undefined;
   if (code === undefined && message === undefined && detail === undefined) return [];
   return [{ code: code ?? status, message: message === code ? undefined : message, detail }];
@@ -127,7 +127,7 @@ function wordOf(value: unknown): string | undefined {
   return typeof value === 'string' && value.trim() !== '' ? value : undefined;
 }
 
-/** A `detail` may be of any form; an empty one says nothing. */
+/** Renders a `detail`, which may have any form. Ignores an empty one. */
 function detailOf(value: unknown): string | undefined {
   if (typeof value !== 'object' || value === null || Object.keys(value).length === 0) return undefined;
   return JSON.stringify(value).slice(0, lookLimit);

@@ -1,11 +1,11 @@
 import { withoutSecrets } from '../text/secrets.ts';
 
-/** A URL as it may appear in messages: no credentials, no query (signed storage URLs carry secrets there). */
+/** Formats a URL for messages, without credentials and query. Signed storage URLs carry secrets in the query. */
 export function displayUrl(url: URL): string {
   return `${url.protocol}//${url.host}${url.pathname}`;
 }
 
-/** Text that others may have written, as it may appear in logs: without secrets that we know, and what looks like one. */
+/** Redacts untrusted text for logs: the registered secrets and everything that looks like a secret. */
 export function redacted(text: string): string {
   return withoutSecrets(text)
     .replaceAll(/\bhttps?:\/\/[^\s"'<>]+/g, (address) => {
@@ -22,15 +22,15 @@ export function redacted(text: string): string {
 }
 
 /**
- * A word without `user:password@`, where no URL can be read: JSON escapes its slashes, and passwords hold characters
- * that are none of a URL. An image's digest follows an "@" too.
+ * Removes `user:password@` from text that is not a valid URL: JSON escapes its slashes, or the password contains
+ * characters that a URL may not contain. Keeps the digest of an image, which also follows an "@".
  */
 function withoutUserinfo(word: string): string {
   let at = word.lastIndexOf('@');
   while (at > 0 && /^@sha(?:256|512):/.test(word.slice(at, at + 8))) at = word.lastIndexOf('@', at - 1);
   if (at <= 0) return word;
   const scheme = word.slice(0, at).indexOf('//');
-  // An "@" behind the host is part of a path.
+  // An "@" after the host belongs to the path.
   if (scheme !== -1 && URL.parse(`http:${word.slice(scheme)}`)?.username === '') return word;
   const start = scheme === -1 ? word.lastIndexOf('/', at) + 1 : scheme + 2;
   return word.slice(start, at).includes(':') ? `${word.slice(0, start)}…${word.slice(at)}` : word;

@@ -15,29 +15,29 @@ import { type Dispatcher, Pool } from 'undici';
 
 export interface TransportOptions {
   connectionsPerOrigin?: number;
-  /** From the start of a connection to its end, TLS included, in milliseconds. A tunnel has twice that. */
+  /** The time limit of establishing a connection, including TLS, in milliseconds. A tunnel has twice this time. */
   connectMs?: number;
-  /** From the end of a request to the end of the response's headers, in milliseconds; interim responses included. */
+  /** The time limit from the end of a request to the end of the response's headers, in milliseconds. Includes interim responses. */
   headersMs?: number;
   /**
-   * The longest silence inside a body, in milliseconds. A document must be complete within four times that after its
-   * headers; a blob that is waited for twice that long must bring `leastBytesPerSecond`.
+   * The maximum time between two chunks of a body, in milliseconds. A document must be complete within four times this
+   * time after its headers. A blob must deliver `leastBytesPerSecond` in each wait of twice this time.
    */
   bodyIdleMs?: number;
-  /** A folder laid out as Docker's `certs.d`; read when a host is first connected to. */
+  /** A folder laid out as Docker's `certs.d`, read at the first connection to a host. */
   registryCerts?: string | undefined;
-  /** Hosts, as `NO_PROXY` lists them, that a registry may send us to wherever they are. */
+  /** Hosts, in the syntax of `NO_PROXY`, that a registry may refer us to at any address. */
   trustedPrivateHosts?: readonly string[];
-  /** Where `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` are read. Default: of this process. */
+  /** The environment with `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`. Default: the environment of this process. */
   environment?: Readonly<Record<string, string | undefined>>;
   /** Default: the system's resolver. */
   resolve?: (host: string, options: LookupOptions) => Promise<LookupAddress[]>;
 }
 
-/** The connections are those of three lanes (`limits.ts`), so that no request ever waits for one. */
+/** `connectionsPerOrigin` exceeds the concurrent requests that `host-limits.ts` allows, so no request waits for a connection. */
 const defaults = { connectionsPerOrigin: 64, connectMs: 10_000, headersMs: 60_000, bodyIdleMs: 30_000 };
 
-/** A blob that comes slower is given up and resumed. Sixteen blobs at once take 16 KiB/s, a fourth of a 512 kbit/s link. */
+/** The minimum speed of a blob. A slower one is aborted and resumed. Sixteen blobs at once need 16 KiB/s, a fourth of a 512 kbit/s link. */
 const leastBytesPerSecond = 1024;
 
 export interface Request {
@@ -45,55 +45,55 @@ export interface Request {
   url: URL;
   headers?: Record<string, string>;
   body?: Uint8Array | string | AsyncIterable<Uint8Array> | undefined;
-  /** Overrides `headersMs`, in milliseconds: a registry may hash a large blob before it answers. */
+  /** Overrides `headersMs`, in milliseconds. A registry may hash a large blob before it responds. */
   headersTimeoutMs?: number;
-  /** On whose word we go there. One of another origin may not send us to an address nearer to us than its own. */
+  /** The origin that referred us to `url` (redirect, upload location, token realm). It must not refer us to an address more private than its own. */
   sentBy?: URL;
   signal?: AbortSignal | undefined;
 }
 
 export interface Response {
   status: number;
-  /** By lower-case name. Of a header that was sent several times: all, joined, where it is a list; else the first. */
+  /** Returns a header by its lower-case name. Joins repeated list headers; returns the first of any other. */
   header(name: string): string | undefined;
-  /** Must be read or dumped, else its connection stays busy until the time limit of a document has passed. */
+  /** Must be read or dumped. Otherwise the connection stays busy until the time limit of a document. */
   body: Dispatcher.ResponseData['body'];
-  /** Yields the body of a blob, which may take any time as long as it is not too slow. Call it at once. */
+  /** Yields the body of a blob, which has a minimum speed instead of a time limit. Call it immediately. */
   chunks(): AsyncGenerator<Uint8Array, void, undefined>;
-  /** The proxy that passed the response on, and may have written it itself: only one for plain HTTP can. */
+  /** The proxy that forwarded the response over plain HTTP, and may have generated it. */
   forwardedBy?: string;
 }
 
 /**
- * The one way to the network. Follows no redirect and retries nothing: both are decisions of the protocol above.
- * Everything that knows undici is in this file.
+ * Sends all requests. Follows no redirects and retries nothing; both are decisions of the protocol above.
+ * Only this file depends on undici.
  */
 export class Transport {
   readonly #options: TransportOptions & typeof defaults;
-  /** By origin, and by how near it may be: a connection that one sender may use is not for every other. */
+  /** Dispatchers by origin and permitted network, because a connection that one sender may use is not open to every other. */
   readonly #dispatchers = new Map<string, Dispatcher>();
   readonly #destroyed = new AbortController();
-  /** The most public that each name was ever seen, so that none becomes private by changing its addresses. */
+  /** The most public network of each name, so that no name becomes private by changing its addresses. */
   readonly #reaches = new Map<string, Reach>();
 
   constructor(options: TransportOptions = {}) {
     this.#options = { ...defaults, ...options };
   }
 
-  /** Throws `NetworkError`, and undici's errors, for both of which there is `networkFailure`. */
+  /** Sends a request. Throws `NetworkError` and undici's errors; `networkFailure` describes both. */
   async request(request: Request): Promise<Response> {
     const { url, signal } = request;
     const sender = await this.#sender(request);
     const host = hostOf(url);
-    // What is an address already is not looked up.
+    // An address literal is not resolved, so check it here.
     if (isIP(host)) allowed([{ address: host, family: isIP(host) }], sender);
     const proxy = this.#proxy(url);
-    // As Docker does: a tunnel for TLS only, because proxies rarely allow one to other ports than 443.
+    // Like Docker, use a tunnel for TLS only. Proxies rarely allow tunnels to ports other than 443.
     const forwarding = url.protocol === 'http:' ? proxy : undefined;
     const headersMs = request.headersTimeoutMs ?? this.#options.headersMs;
     const late = new AbortController();
     const giveUp = () => late.abort(new NetworkError('UND_ERR_HEADERS_TIMEOUT', noHeaders));
-    // undici's own limit starts again with each interim response; this one starts with the first.
+    // undici restarts its own limit at each interim response. This limit does not restart.
     const limit = new TimeLimit(giveUp);
     const { body = null } = request;
     const streams = body !== null && typeof body === 'object' && Symbol.asyncIterator in body;
@@ -102,14 +102,14 @@ export class Transport {
       path: `${forwarding ? url.origin : ''}${url.pathname}${url.search}`,
       method: request.method,
       headers: { 'user-agent': userAgent, ...(forwarding && forwardingHeaders(url, forwarding)), ...request.headers },
-      // undici takes any async iterable; its types know streams only.
+      // undici accepts any async iterable, but its types accept only streams.
       body: (streams ? followedBy(body, () => limit.start(headersMs)) : body) as Readable | null,
       headersTimeout: headersMs,
       bodyTimeout: this.#options.bodyIdleMs,
       onInfo: () => !streams && limit.start(headersMs),
       signal: signal ? AbortSignal.any([signal, late.signal]) : late.signal,
     };
-    // undici frees a connection a turn after its answer has ended; what follows at once would open another.
+    // undici frees a connection one turn after the response ends. An immediate request would open another connection.
     await setImmediate();
     const dispatcher = this.#dispatcher(url, sender, proxy);
     try {
@@ -135,14 +135,14 @@ export class Transport {
     }
   }
 
-  /** Limits the time of a body, as that of a document until its chunks are asked for. */
+  /** Limits the time of a body. The limit of a document applies until the caller asks for chunks. */
   #inTime(body: Dispatcher.ResponseData['body']): Response['chunks'] {
     const { bodyIdleMs } = this.#options;
     const limit = new TimeLimit(() =>
       body.destroy(new NetworkError('UND_ERR_BODY_TIMEOUT', slowDocument(4 * bodyIdleMs))),
     );
     limit.start(4 * bodyIdleMs);
-    // Who reads the body hears of the error there; a body that nobody reads must not end the process.
+    // Readers receive the error themselves. Without a reader it must not end the process.
     body.on('error', () => undefined).once('close', () => limit.end());
     return () => {
       limit.end();
@@ -150,27 +150,27 @@ export class Transport {
     };
   }
 
-  /** Ends idle connections at once and busy ones when their request is done. */
+  /** Closes idle connections immediately and busy ones after their request. */
   async close(): Promise<void> {
     await Promise.all([...this.#dispatchers.values()].map((dispatcher) => dispatcher.close()));
   }
 
-  /** Cuts every connection. */
+  /** Closes every connection immediately. */
   async destroy(): Promise<void> {
     this.#destroyed.abort(new NetworkError('UND_ERR_DESTROYED', destroyed));
     await Promise.all([...this.#dispatchers.values()].map((dispatcher) => dispatcher.destroy()));
   }
 
-  /** How near the target of a request may be. What the user has named may be anywhere. */
+  /** Returns the most private network that a request may go to. A host that the user named may be anywhere. */
   async #sender({ url, sentBy }: Request): Promise<Reach> {
     if (!sentBy || sentBy.origin === url.origin || matchesHost(url, this.#options.trustedPrivateHosts ?? [])) {
       return 'loopback';
     }
     const host = hostOf(sentBy);
     if (isIP(host)) return reachOfHost([host]);
-    // A proxy alone knows who that is.
+    // Only the proxy resolves the name.
     if (this.#proxy(sentBy)) return 'public';
-    // Usually known from the connection on which we were sent here.
+    // Usually known from the connection that carried the referral.
     if (!this.#reaches.has(host)) await this.#resolve(host, {});
     return this.#reaches.get(host) ?? 'public';
   }
@@ -189,9 +189,9 @@ export class Transport {
       isSecure && registryCerts !== undefined ? secureContextOf(registryCerts, url.host) : undefined;
     const options = {
       connections: connectionsPerOrigin,
-      // One request per connection at a time: a large blob must not hold up what is queued behind it.
+      // One request per connection at a time, so that a large blob does not block queued requests.
       pipelining: 1,
-      // Uploads are streams whose length is declared; a mismatch must fail rather than warn.
+      // Uploads declare the length of their streams. A mismatch must fail, not warn.
       strictContentLength: true,
     };
     if (!proxy) {
@@ -208,7 +208,7 @@ export class Transport {
     return proxyFor(url, this.#options.environment ?? process.env);
   }
 
-  /** Checks the very addresses that are then connected to: a name could have others a moment later (DNS rebinding). */
+  /** Checks the addresses that the connection then uses. A second lookup could return others (DNS rebinding). */
   #lookup(sender: Reach): LookupFunction {
     const answer = async (host: string, options: LookupOptions): Promise<Parameters<LookupCallback>> => {
       try {
@@ -230,7 +230,7 @@ export class Transport {
   }
 }
 
-/** The addresses that `sender` may send us to. Throws `NetworkError` when there is none among them. */
+/** Filters the addresses that `sender` may refer us to. Throws `NetworkError` if none remains. */
 function allowed(found: readonly LookupAddress[], sender: Reach): [LookupAddress, ...LookupAddress[]] {
   const [first, ...more] = found.filter(({ address }) => mayReach(address, sender));
   if (first) return [first, ...more];
@@ -250,7 +250,7 @@ function allowed(found: readonly LookupAddress[], sender: Reach): [LookupAddress
   );
 }
 
-/** Ends something that takes too long; does not keep the process alive. */
+/** A time limit that does not keep the process alive. */
 class TimeLimit {
   readonly #end: () => void;
   #timer: NodeJS.Timeout | undefined;
@@ -273,7 +273,7 @@ async function* followedBy<T>(items: AsyncIterable<T>, then: () => void): AsyncG
   then();
 }
 
-/** The headers of a request that a proxy forwards (RFC 9112, 3.2.2). */
+/** Returns the headers of a request that a proxy forwards (RFC 9112, 3.2.2). */
 function forwardingHeaders(url: URL, { authorization }: Proxy): Record<string, string> {
   return { host: url.host, ...(authorization !== undefined && { 'proxy-authorization': authorization }) };
 }
@@ -290,20 +290,20 @@ type LookupCallback = Parameters<LookupFunction>[2];
 
 const userAgent = 'harness-ci-image-factory';
 
-/** Headers whose repetition means one list (RFC 9110, 5.3): a registry may offer Basic and Bearer in two lines. */
+/** Headers that form one list when repeated (RFC 9110, 5.3). A registry may offer Basic and Bearer in two lines. */
 const listHeaders: ReadonlySet<string> = new Set(['www-authenticate', 'link']);
 
-/** How much is read of a proxy's own response. */
+/** The number of bytes that are read of a proxy's own response. */
 const proxyBodyLimit = 16 * 1024;
 
-/** Reads the start of a body, and does not wait for the rest. */
+/** Reads the first `limit` bytes of a body and discards the rest. */
 export async function readStart({ body }: Response, limit: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let length = 0;
   for await (const chunk of body as AsyncIterable<Buffer>) {
     chunks.push(chunk);
     length += chunk.length;
-    // Leaving the loop destroys the body, and with it the connection.
+    // Leaving the loop destroys the body and its connection.
     if (length >= limit) break;
   }
   return Buffer.concat(chunks).subarray(0, limit);
@@ -313,13 +313,13 @@ function authorityOf(url: URL): string {
   return `${url.hostname}:${portOf(url)}`;
 }
 
-/** Reads a body whose size nobody vouches for. Throws `RangeError` once it exceeds `limit` bytes. */
+/** Reads a body of unknown size. Throws `RangeError` if it exceeds `limit` bytes. */
 export async function readBody(response: Response, limit: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let length = 0;
   for await (const chunk of response.body as AsyncIterable<Buffer>) {
     length += chunk.length;
-    // Leaving the loop destroys the body, and with it the connection.
+    // Leaving the loop destroys the body and its connection.
     if (length > limit) throw new RangeError(`the answer is larger than ${limit} bytes`);
     chunks.push(chunk);
   }

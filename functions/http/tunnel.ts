@@ -8,15 +8,15 @@ import { proxyRefusal, slowProxy, unreachableProxy } from './proxy-failure.ts';
 
 export interface TunnelOptions {
   proxy: Proxy;
-  /** From the connection to the proxy until the end of the TLS handshake with the target, in milliseconds. */
+  /** The time limit from the connection to the proxy to the end of the TLS handshake with the target, in milliseconds. */
   timeoutMs: number;
-  /** Settings for TLS with the target. */
+  /** The TLS settings for the target. */
   secureContext?: SecureContext | undefined;
-  /** Ends attempts that are under way. */
+  /** Aborts attempts in progress. */
   signal: AbortSignal;
 }
 
-/** Where a tunnel leads, in the words of undici's connectors. */
+/** The target of a tunnel, as undici passes it to connectors. */
 interface Target {
   hostname: string;
   port: string;
@@ -26,14 +26,14 @@ interface Target {
 type Connected = (...outcome: [null, Socket] | [Error, null]) => void;
 
 /**
- * Returns a connector for undici's `Pool` that speaks TLS through a tunnel (RFC 9110, 9.3.6). One call makes one
- * connection: it fails when the proxy or the target closes it, or when the time limit has passed.
+ * Returns a connector for undici's `Pool` that uses TLS through a tunnel (RFC 9110, 9.3.6). Each call makes one
+ * connection. It fails if the proxy or the target closes the connection, or at the time limit.
  */
 export function tunnelConnector({ proxy, timeoutMs, secureContext, signal }: TunnelOptions) {
   let session: Buffer | undefined;
 
   return (target: Target, connected: Connected): void => {
-    // undici connects again, at once and without end, when a connector fails with its own code for a closed socket.
+    // undici reconnects immediately and endlessly if a connector fails with undici's own code for a closed socket.
     connect(target).then(
       (socket) => connected(null, socket),
       (error: Error) => connected(error, null),
@@ -64,7 +64,7 @@ export function tunnelConnector({ proxy, timeoutMs, secureContext, signal }: Tun
   }
 }
 
-/** Asks the proxy for a tunnel to `authority` (`host:port`). Throws `NetworkError`, which names the proxy. */
+/** Requests a tunnel to `authority` (`host:port`) from the proxy. Throws `NetworkError`, which names the proxy. */
 async function openTunnel(proxy: Proxy, authority: string, signal: AbortSignal): Promise<Socket> {
   const { url, authorization } = proxy;
   const { promise, resolve, reject } = Promise.withResolvers<[IncomingMessage, Socket, Buffer]>();
@@ -73,9 +73,9 @@ async function openTunnel(proxy: Proxy, authority: string, signal: AbortSignal):
     port: portOf(url),
     method: 'CONNECT',
     path: authority,
-    // Else the name of the target would be taken, from the header below.
+    // The default would be the target's name, from the `host` header below.
     servername: isIP(hostOf(url)) ? '' : hostOf(url),
-    // A connection of its own: none is kept for later requests.
+    // Use a new connection, and do not keep it for later requests.
     agent: false,
     headers: { host: authority, ...(authorization !== undefined && { 'proxy-authorization': authorization }) },
     signal,
@@ -97,7 +97,7 @@ async function openTunnel(proxy: Proxy, authority: string, signal: AbortSignal):
   return socket;
 }
 
-/** Waits for the end of a TLS handshake. */
+/** Waits until a TLS handshake has ended. */
 async function secured<S extends Socket>(tunnel: Socket, signal: AbortSignal, start: () => S): Promise<S> {
   const { promise, resolve, reject } = Promise.withResolvers<S>();
   const socket = start();
@@ -120,10 +120,10 @@ async function secured<S extends Socket>(tunnel: Socket, signal: AbortSignal, st
 }
 
 const bodyLimit = 16 * 1024;
-/** How long the body of a refusal is waited for, in milliseconds: the status line has said the most. */
+/** The time limit for reading the body of a refusal, in milliseconds. The status line is the most important part. */
 const bodyMs = 2_000;
 
-/** Reads what a proxy says of its refusal, as far as it comes in time. */
+/** Reads the body of a proxy's refusal, as far as it arrives in time. */
 async function readRefusal(response: IncomingMessage, socket: Socket, head: Buffer): Promise<string> {
   const expected = Math.min(Number(response.headers['content-length'] ?? bodyLimit), bodyLimit);
   const chunks = [head];
@@ -138,13 +138,13 @@ async function readRefusal(response: IncomingMessage, socket: Socket, head: Buff
       }
     }
   } catch {
-    // What came before is told.
+    // Report the part that arrived.
   } finally {
     clearTimeout(timer);
     socket.on('error', () => undefined).destroy();
   }
   const text = Buffer.concat(chunks).toString();
-  // Without the sizes of chunks, which nobody has taken out here.
+  // Remove the chunk sizes of the transfer encoding, which nothing has decoded here.
   return response.headers['transfer-encoding'] === undefined
     ? text
     : text.replaceAll(/(?:^|\r\n)[\da-f]{1,8}\r\n/gi, '');

@@ -1,13 +1,13 @@
-/** Longest glob, and longest name that a glob matches, in characters. */
+/** The maximum length of a glob in characters. `nameLimit` is the maximum length of a name that a glob matches. */
 export const globLimit = 256;
 const nameLimit = 1_024;
 
 type Takes = (character: string) => boolean;
 
-/** Part of a glob: one character, any number of characters, or one of several branches. */
+/** An element of a glob: one character, any number of characters, or one of several branches. */
 type Part = { one: Takes } | { many: Takes } | { either: Part[][] };
 
-/** State of the automaton of a glob: where a character leads, and where none is needed. */
+/** A state of a glob's automaton: the next state for a character, and the states reached without one. */
 interface State {
   takes?: Takes;
   to: number;
@@ -19,18 +19,20 @@ const inSegment: Takes = (character) => character !== '/';
 const exactly = (wanted: string): Part => ({ one: (character) => character === wanted });
 
 /**
- * Returns whether a name matches one of the globs. They know `*` and `?` (no slash), `**` as a whole component (any
- * number of components), `[a-z]`, `[!a-z]`, `{a,b}`, and `\` in front of a character that stands for itself.
+ * Returns a function that tests whether a name matches one of the globs. They support `*` and `?` (no slash), `**` as a
+ * whole component (any number of components), `[a-z]`, `[!a-z]`, `{a,b}`, and `\` to escape a character.
  *
- * All alternatives are followed at once (Thompson, "Regular Expression Search Algorithm", 1968): the time grows with the
- * length of the name times that of the glob, whatever both are. Throws `TypeError` for what is no such glob.
+ * Follows all alternatives at once (Thompson, "Regular Expression Search Algorithm", 1968), so the time is at most
+ * proportional to the length of the name times the length of the glob.
+ *
+ * @throws {TypeError} for text that is not a valid glob.
  */
 export function globMatcher(globs: readonly string[]): (name: string) => boolean {
   const matchers = globs.map(compile);
   return (name) => name.length <= nameLimit && matchers.some((matches) => matches(name));
 }
 
-/** Whether the text is a glob as `globMatcher` reads it. */
+/** Tests whether `globMatcher` accepts the text. */
 export function isGlob(text: string): boolean {
   try {
     parse(text);
@@ -53,7 +55,7 @@ function compile(glob: string): (name: string) => boolean {
     return current.has(0);
   };
 
-  /** Adds states for the parts; the last leads to `next`. Returns the first. */
+  /** Adds states for the parts, the last of which leads to `next`. Returns the index of the first. */
   function place(parts: readonly Part[], next: number): number {
     return parts.reduceRight((to, part) => {
       const index = states.length;
@@ -68,7 +70,7 @@ function compile(glob: string): (name: string) => boolean {
     }, next);
   }
 
-  /** The states, and those that they lead to without a character. */
+  /** Adds the states that are reached without a character. */
   function reach(from: readonly number[]): Set<number> {
     const reached = new Set(from);
     for (const index of reached) for (const skip of states[index]?.skips ?? []) reached.add(skip);
@@ -102,7 +104,7 @@ function parse(glob: string): Part[] {
       case '{':
         return [{ either: branches() }];
       case '/':
-        // "a/**" is "a" too.
+        // "a/**" also matches "a".
         if (glob.startsWith('**', at) && at + 2 === glob.length) {
           at += 2;
           return [{ either: [[], [exactly('/'), { many: any }]] }];
@@ -130,7 +132,7 @@ function parse(glob: string): Part[] {
     if (at === glob.length) return [{ many: any }];
     if (glob.charAt(at) !== '/') return [{ many: inSegment }];
     at++;
-    // "**/a" is "a" too.
+    // "**/a" also matches "a".
     return [{ either: [[], [{ many: any }, exactly('/')]] }];
   }
 

@@ -1,16 +1,17 @@
-/** Levels of the deepest document that is read; registries, Harness and people stay below twenty. */
+/** The maximum nesting depth. Documents of registries, Harness and people stay below twenty levels. */
 const depthLimit = 100;
 
 /**
- * Parses JSON from outside. Throws `SyntaxError` also for values that are nested deeper than any document: later steps
- * go down level by level, and a deep value would exhaust their stack.
+ * Parses untrusted JSON. Later steps recurse into the value, and a deeply nested one would exhaust their stack.
+ *
+ * @throws {SyntaxError} for invalid JSON and for JSON that is nested too deeply.
  */
 export function parseJson(text: string): unknown {
   if (depthOf(text) > depthLimit) throw new SyntaxError(`the JSON is nested deeper than ${depthLimit} levels`);
   return JSON.parse(text);
 }
 
-/** Counts brackets outside of strings, in one pass. */
+/** Counts brackets outside strings in one pass. */
 function depthOf(text: string): number {
   let depth = 0;
   let deepest = 0;

@@ -1,7 +1,7 @@
-/** Longer texts are no misspelt names, and would take long to compare. */
+/** The maximum length of a name in characters. Longer texts are not misspelled names and take long to compare. */
 const lengthLimit = 200;
 
-/** The names that a misspelt one may stand for, the nearest first. Letter case and punctuation do not count. */
+/** Lists the names that a misspelled one may stand for, the nearest first. Ignores case and punctuation. */
 export function nearest(name: string, names: Iterable<string>, limit = 3): string[] {
   if (name.length > lengthLimit) return [];
   const wanted = letters(name);
@@ -18,7 +18,7 @@ function letters(text: string): string {
   return text.toLowerCase().replaceAll(/[^\p{L}\p{N}]/gu, '');
 }
 
-/** Letters to insert, delete or replace until one text is the other (Levenshtein). */
+/** Counts the insertions, deletions and replacements between two texts (Levenshtein distance). */
 function editsBetween(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, i) => i);
   for (let i = 1; i <= a.length; i++) {

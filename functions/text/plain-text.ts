@@ -1,10 +1,10 @@
-/** Bytes that are not the text they should be. The message says what they are instead: "UTF-16, not UTF-8". */
+/** Bytes that are not UTF-8. The message names the encoding that was found: "UTF-16, not UTF-8". */
 export class TextError extends Error {}
 
-/** Decodes UTF-8, with or without a byte order mark. Throws `TextError`. */
+/** Decodes UTF-8 with or without a byte order mark. Throws `TextError`. */
 export function decodeText(bytes: Uint8Array): string {
   const plain = withoutMark(bytes);
-  // UTF-16 without a mark.
+  // UTF-16 without a byte order mark.
   if (plain.includes(0)) throw utf16();
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(plain);
@@ -13,7 +13,7 @@ export function decodeText(bytes: Uint8Array): string {
   }
 }
 
-/** Takes the byte order mark of UTF-8 off. Throws `TextError` for that of UTF-16. */
+/** Removes the byte order mark of UTF-8. Throws `TextError` for that of UTF-16. */
 export function withoutMark<T extends Uint8Array>(bytes: T): T | Uint8Array {
   // Windows PowerShell redirects output, and Notepad saves "Unicode", as UTF-16.
   if ((bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff)) throw utf16();
@@ -34,9 +34,9 @@ const placeholders: readonly (readonly [pattern: RegExp, shown: string])[] = [
 ];
 const quotes: ReadonlySet<string> = new Set(['""', "''", '``', '“”', '‘’', '„“', '«»']);
 
-/** Names what stands around a value, or in its place, without quoting it; `undefined` when it may be the value. */
+/** Describes quotes around a value, or a placeholder in its place, without quoting it. Returns `undefined` for a plain value. */
 export function misplacedIn(value: string): string | undefined {
-  // `docker run --env-file` and other readers of such files leave the quotes in the value.
+  // `docker run --env-file` keeps the quotes as part of the value.
   if (value.length > 1 && quotes.has(value.slice(0, 1) + value.slice(-1))) return 'a value in quotes';
   return placeholders.find(([pattern]) => pattern.test(value))?.[1];
 }

@@ -1,29 +1,29 @@
 /**
- * Characters that drive a terminal, end a line, cannot be seen, or turn the order of others: controls (C0, C1, DEL),
- * format characters, lone surrogates, unassigned and private ones, and line and paragraph separators.
+ * Matches characters that control a terminal, end a line, are invisible, or reorder others: controls (C0, C1, DEL),
+ * format characters, lone surrogates, unassigned and private-use characters, and line and paragraph separators.
  * https://www.unicode.org/reports/tr36/#Bidirectional_Text_Spoofing
  */
 const unprintable = /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
 const runs = new RegExp(`${unprintable.source}+`, 'gu');
 
-/** Characters that a cell of a table, or a row of a mail, shows of a text. */
+/** The maximum number of characters in a table cell or in a row of a mail. */
 export const cellLimit = 1_000;
 
 /**
- * Makes text from outside fit to be shown: one line of at most `limit` characters, without those that drive a terminal,
- * hide, or turn the order of others. For display only: what is compared or written back stays as it came.
+ * Makes untrusted text safe to display: one line of at most `limit` characters, without those that control a terminal,
+ * are invisible, or reorder others. For display only: compare and write back the original.
  */
 export function printable(text: string, limit = 300): string {
-  // Bounded before it is looked at, too; a text may begin with blanks.
+  // Bound the input first. It may begin with blanks, so allow more than the limit.
   const line = text
     .slice(0, 8 * limit)
     .replaceAll(runs, ' ')
     .trim();
-  // A cut must not leave half of a surrogate pair.
+  // Do not cut a surrogate pair in half.
   return line.length > limit ? `${line.slice(0, limit - 1).replace(/[\uD800-\uDBFF]$/, '')}…` : line;
 }
 
-/** JSON whose strings hold the same characters as escapes: a terminal can show it, and its reader loses nothing. */
+/** Renders JSON with unprintable characters escaped, so that it is safe on a terminal and parses to the same value. */
 export function printableJson(value: unknown): string {
   return JSON.stringify(value, null, 2).replaceAll(unprintable, (character) =>
     character === '\n' ? character : character.split('').map(escaped).join(''),

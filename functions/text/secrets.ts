@@ -1,22 +1,22 @@
-/** Shorter ones are ordinary words, which no message could do without. */
+/** The minimum length of a secret that is redacted. Shorter ones are ordinary words. */
 const shortestSecret = 4;
-/** From this length on a secret is hidden within a longer word too. */
+/** The minimum length at which a secret is also redacted inside a longer word. */
 const distinctLength = 8;
-/** Forms that are kept of each kind; credentials and tokens are renewed, and no message repeats one from long ago. */
+/** The maximum number of forms of each kind. Renewed credentials and tokens replace the oldest ones. */
 const mostForms = 500;
 
-/** What secrets look like in text, the newest last: of those that last, and of tokens, which must not push them out. */
+/** The forms in which secrets appear in text, the newest last. Tokens have their own set, so that they never displace credentials. */
 const forms = { lasting: new Set<string>(), passing: new Set<string>() };
 
 /**
- * Hides secrets in all messages, logs and reports of this process from now on, in every form in which a server could
- * echo them: as they are, escaped in JSON (once or twice), URL, form or HTML, and in Base64.
+ * Redacts secrets in all messages, logs and reports of this process from now on, in every form in which a server could
+ * echo them: verbatim, escaped for JSON (once or twice), URLs, forms or HTML, and in Base64.
  */
 export function keepSecret(...secrets: readonly string[]): void {
   keep(forms.lasting, secrets.flatMap(formsOf));
 }
 
-/** Hides a token that lasts for some minutes. It holds nothing that would have to be escaped. */
+/** Redacts a short-lived token. Tokens contain no character that needs escaping. */
 export function keepToken(token: string): void {
   keep(forms.passing, [token, ...base64Of(token)]);
 }
@@ -24,7 +24,7 @@ export function keepToken(token: string): void {
 function keep(kept: Set<string>, more: readonly string[]): void {
   for (const form of more) {
     if (form.length < shortestSecret) continue;
-    // Once more at the end.
+    // Move it to the end.
     kept.delete(form);
     kept.add(form);
   }
@@ -34,14 +34,14 @@ function keep(kept: Set<string>, more: readonly string[]): void {
   }
 }
 
-/** Hides a password, and what `Authorization: Basic` makes of it. */
+/** Redacts a password and its `Authorization: Basic` form. */
 export function keepPassword(username: string, password: string): void {
   keepSecret(password, ...base64Of(`${username}:${password}`));
 }
 
-/** Text without any secret that is kept. */
+/** Replaces every registered secret in the text. */
 export function withoutSecrets(text: string): string {
-  // The longest first: a secret may be part of another.
+  // Longest first: a secret may contain another.
   return [...forms.lasting, ...forms.passing]
     .filter((form) => text.includes(form))
     .toSorted((a, b) => b.length - a.length)
@@ -78,7 +78,7 @@ function inJson(text: string): string {
   return JSON.stringify(text).slice(1, -1);
 }
 
-/** A lone surrogate has no form in a URL. */
+/** Encodes text for a URL. A lone surrogate cannot be encoded, so it is replaced first. */
 function encoded(text: string): string {
   return encodeURIComponent(text.toWellFormed());
 }
@@ -95,7 +95,7 @@ function inHtml(text: string): string {
   return text.replaceAll(/[&<>"']/g, (character) => entities[character] ?? character);
 }
 
-/** Without the padding, which may be left out; both alphabets. */
+/** Encodes text in both Base64 alphabets, without the optional padding. */
 function base64Of(text: string): string[] {
   const bytes = Buffer.from(text);
   return [bytes.toString('base64').replace(/={1,2}$/, ''), bytes.toString('base64url')];

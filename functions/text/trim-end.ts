@@ -1,6 +1,6 @@
 /**
- * Text without the `characters` at its end. A pattern such as `/\/+$/` looks for its match from each of them, which
- * takes a time that grows with the square of their number.
+ * Removes the `characters` at the end of the text. A pattern such as `/\/+$/` starts a match at each of them, which takes
+ * quadratic time.
  */
 export function trimEnd(text: string, characters: string): string {
   let end = text.length;

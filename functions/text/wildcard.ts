@@ -1,4 +1,4 @@
-/** Whether the whole text is like the pattern, in which each `*` stands for any characters. Takes the first place that fits. */
+/** Tests whether the whole text matches the pattern, in which each `*` matches any characters. */
 export function isLike(text: string, pattern: string): boolean {
   const [first = '', ...rest] = pattern.split('*');
   const last = rest.pop();

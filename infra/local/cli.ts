@@ -20,7 +20,7 @@ import { userFolder } from './user-folder.ts';
 /** Exit codes: succeeded or skipped, failed, bad input or configuration. */
 const exit = { success: 0, failure: 1, badInput: 2 };
 
-/** Two hours: who runs the command may be waiting for it. */
+/** Two hours, because a person may be waiting for the command. */
 const rollbackPatienceMs = 2 * 3_600_000;
 
 interface Options {
@@ -29,16 +29,16 @@ interface Options {
   out?: string;
   yes?: boolean;
   wait?: true | number;
-  /** Absent where the user has no home. */
+  /** Absent if the user has no home. */
   state?: string;
   run?: string;
 }
 
 const commands = {
-  sync: 'copy what is missing, then switch Harness to the copies',
-  plan: 'show what sync would do; writes nothing',
-  verify: 'check that what Harness will pull is at the registry; writes nothing',
-  reset: 'give Harness its own images back',
+  sync: 'copy missing images, then switch Harness to the copies',
+  plan: 'show what sync would change; writes nothing',
+  verify: 'check that the registry has every image Harness will pull; writes nothing',
+  reset: 'switch Harness back to its own images',
 } as const;
 
 /** Runs one command and returns its exit code. Results go to standard output, everything else to standard error. */
@@ -58,12 +58,12 @@ export async function main(argv: readonly string[], environment: Environment): P
       code = await runCommand(action, options, environment);
     });
   }
-  withRunOptions(program.command('restore').description('put back the configuration as it was before a run'))
-    .requiredOption('--run <id>', 'the run whose snapshot is put back')
+  withRunOptions(program.command('restore').description('restore the configuration from before a run'))
+    .requiredOption('--run <id>', 'the run whose snapshot is restored')
     .action(async (options: Options) => {
       code = await runCommand('restore', options, environment);
     });
-  withState(program.command('history').description('list past runs and what each changed'))
+  withState(program.command('history').description('list past runs and their changes'))
     .option('--json', 'print one JSON document')
     .action(async (options: Options) => {
       const entries = await readHistory(storeOf(options));
@@ -73,7 +73,7 @@ export async function main(argv: readonly string[], environment: Environment): P
     await program.parseAsync(argv, { from: 'user' });
     return code;
   } catch (error) {
-    // Commander has printed its message (or the help) by itself.
+    // Commander has printed its message or the help.
     if (error instanceof CommanderError) return error.exitCode === 0 ? exit.success : exit.badInput;
     const failure = FactoryError.from(error);
     process.stderr.write(`${describeError(failure.toJSON())}\n`);
@@ -91,8 +91,8 @@ export async function main(argv: readonly string[], environment: Environment): P
       .option('--input <file>', 'the execution input as JSON; - reads standard input')
       .option('--json', 'print one JSON document instead of the summary')
       .option('--out <dir>', 'also write report.json and report.txt there')
-      .option('--yes', 'do not ask before Harness is switched')
-      .option('--wait [minutes]', 'when another run is at work on the account, wait for its end (60)', wholeMinutes);
+      .option('--yes', 'do not ask before switching Harness')
+      .option('--wait [minutes]', 'wait while another run holds the lock of the account (60)', wholeMinutes);
   }
 }
 
@@ -109,7 +109,7 @@ async function runCommand(action: string, options: Options, environment: Environ
     } else if (patience.giveUp()) {
       process.stderr.write('\nGiving up the rollback after this attempt. Interrupt once more to end at once.\n');
     } else {
-      // As usual: the next signal, which is this one, ends the process.
+      // Restore the default: this signal ends the process.
       process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
       process.kill(process.pid, name);
     }
@@ -120,13 +120,13 @@ async function runCommand(action: string, options: Options, environment: Environ
   try {
     const input = await readInput(options.input, action, signal);
     if (options.run !== undefined) input['restore_run'] = options.run;
-    // Once more by the plan task; here, bad input is told before anything is started.
+    // The plan task parses both again. Report bad input here, before anything starts.
     const configuration = configurationFor(input, environment);
-    // A folder that cannot be written is told before anything is copied or switched.
+    // Report a folder that cannot be written before copying or switching anything.
     const store = storeOf(options);
     await store.prepare();
     if (options.out !== undefined) await prepareReportFolder(options.out);
-    // Loaded only now: bad input and --help need not wait for the engine.
+    // Load the engine only now: bad input and --help do not need it.
     const [{ createLocalRuntime }, { run }] = await Promise.all([import('./local-runtime.ts'), import('./run.ts')]);
     const runtime = createLocalRuntime(configuration, environment, store, (event) => progress.handle(event), {
       lockWaitMs: waitMs(options),
@@ -167,7 +167,7 @@ function waitMs({ wait = 0 }: Options): number {
   return (wait === true ? 60 : wait) * 60_000;
 }
 
-/** Problems of the configuration and of the input, told together. */
+/** Parses the configuration and the input, and reports the problems of both together. */
 function configurationFor(input: unknown, environment: Environment) {
   const problems = [];
   try {
@@ -189,7 +189,7 @@ function configurationFor(input: unknown, environment: Environment) {
   }
 }
 
-/** Writes the report where it is asked for. What fails here is a warning: the run is over, and its outcome stays. */
+/** Delivers the report. A failure here is a warning: the run is over, and its outcome stays. */
 async function deliver(report: Report, { json, out }: Options, store: FileStore): Promise<void> {
   const document = () => `${printableJson(report)}\n`;
   if (out !== undefined) {
@@ -204,7 +204,7 @@ async function deliver(report: Report, { json, out }: Options, store: FileStore)
   );
 }
 
-/** Prints a result; where that fails, says so on standard error. */
+/** Prints a result. Reports a failure to print on standard error. */
 async function tell(text: string, elsewhere = ''): Promise<void> {
   const reason = await print(text);
   if (reason !== undefined) process.stderr.write(`Warning: cannot write to standard output: ${reason}${elsewhere}\n`);

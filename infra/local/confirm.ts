@@ -7,8 +7,8 @@ import type { Plan } from '../../functions/state/documents.ts';
 import { describeChanges } from './summary.ts';
 
 /**
- * Shows what a run will change, and asks. Speaks on standard error, so that standard output stays free for the result.
- * Throws `InvalidInput` where there is nobody to answer although a person seems to be watching.
+ * Shows the changes of a run and asks for confirmation. Writes to standard error; standard output is for the result.
+ * Throws `InvalidInput` if standard error is a terminal but no input is.
  */
 export async function confirmOnTerminal(plan: Plan, signal: AbortSignal): Promise<boolean> {
   const copies = plan.images.filter(({ status }) => status === 'copy');
@@ -18,16 +18,16 @@ export async function confirmOnTerminal(plan: Plan, signal: AbortSignal): Promis
   process.stderr.write(
     `\n${first}${plan.changes.length} fields of Harness will be switched:\n${describeChanges(plan.changes)}\n`,
   );
-  // Standard input that carried the execution input has ended.
+  // Standard input has ended if it carried the execution input.
   const input = process.stdin.isTTY && !process.stdin.destroyed ? process.stdin : controllingTerminal();
   const terminal = createInterface({ input, output: process.stderr });
   try {
-    // A terminal that closes gives no answer; older Node.js versions would leave the question open.
+    // A closed terminal counts as no. Older Node.js versions would wait forever.
     const closed = once(terminal, 'close', { signal }).then(() => '');
     const answer = await Promise.race([terminal.question('Go on? [y/N] ', { signal }), closed]);
     return /^y(?:es)?$/i.test(answer.trim());
   } catch (error) {
-    // Interrupting at the question, or ending the input there (Ctrl-D), is an answer too.
+    // Interrupting the question, or ending the input (Ctrl-D), counts as no.
     if (signal.aborted || (error as NodeJS.ErrnoException).code === 'ABORT_ERR') return false;
     throw error;
   } finally {
@@ -36,7 +36,7 @@ export async function confirmOnTerminal(plan: Plan, signal: AbortSignal): Promis
   }
 }
 
-/** Standard input may carry the execution input; the person still sits at the terminal. */
+/** Opens the terminal of the process, for when standard input carries the execution input. */
 function controllingTerminal(): ReadStream {
   try {
     return new ReadStream(openSync('/dev/tty', 'r'));

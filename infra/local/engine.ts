@@ -1,12 +1,12 @@
 import { StateMachine } from 'aws-local-stepfunctions';
 
-/** A workflow definition in Amazon States Language, as far as the engine looks into it. */
+/** The parts of a workflow definition in Amazon States Language that this file reads. */
 export interface Definition {
   StartAt: string;
   States: Record<string, { Type: string; TimeoutSeconds?: number; ItemProcessor?: Definition }>;
 }
 
-/** How an execution ended, in the terms of Step Functions. */
+/** The outcome of an execution, in the terms of Step Functions. */
 export interface WorkflowOutcome {
   status: 'SUCCEEDED' | 'FAILED';
   output?: unknown;
@@ -14,15 +14,15 @@ export interface WorkflowOutcome {
   cause?: string;
 }
 
-/** Pauses before the retries of a state, in milliseconds: for all of its retriers, or for each (-1: as defined). */
+/** Pauses before the retries of a state, in milliseconds: one for all of its retriers, or one for each (-1: as defined). */
 export type RetryPauses = Readonly<Record<string, number | number[]>>;
 
-/** Calls a function by its placeholder (`PlanFunction`). */
+/** Invokes a function by its placeholder (`PlanFunction`). */
 export type Invoke = (functionName: string, payload: unknown) => Promise<unknown>;
 
 /**
- * Runs the workflow in this process with `aws-local-stepfunctions`. The adapter does for a task what Lambda does: it
- * puts results into `Payload`, and errors into the form that Retry, Catch and their causes have on AWS.
+ * Runs the workflow in this process with `aws-local-stepfunctions`. Like Lambda, it wraps the results of tasks in
+ * `Payload`, and gives errors the form that Retry, Catch and their causes have on AWS.
  */
 export async function runWorkflow(
   definition: Definition,
@@ -34,11 +34,11 @@ export async function runWorkflow(
   const handlers = Object.fromEntries(
     taskStates(definition).map((state) => [state, (parameters: LambdaParameters) => callLambda(parameters, invoke)]),
   );
-  // Validated by the tests instead, for its start-up time.
+  // The tests validate the definition, so that the command starts faster.
   const machine = new StateMachine(withoutTimeouts(definition) as never, { validationOptions: { noValidate: true } });
   const execution = machine.run(input as never, {
     overrides: { taskResourceLocalHandlers: handlers as never, retryIntervalOverrides: retryPausesMs },
-    // The engine's context knows only what it is given here.
+    // The engine's context has only these fields.
     context: { Execution: { Id: name, Name: name, Input: input, StartTime: new Date().toISOString() } } as never,
   });
   try {
@@ -66,7 +66,7 @@ async function callLambda({ FunctionName, Payload }: LambdaParameters, invoke: I
   }
 }
 
-/** The time limits of tasks are those of Lambda functions. In one process a copy, or a question, may take longer. */
+/** Replaces the time limits of tasks, which are those of Lambda functions. A local copy or question may take longer. */
 function withoutTimeouts(definition: Definition): Definition {
   const states = Object.entries(definition.States).map(([name, state]) => {
     if (state.Type === 'Task') return [name, { ...state, TimeoutSeconds: longestTaskSeconds }];
@@ -75,7 +75,7 @@ function withoutTimeouts(definition: Definition): Definition {
   return { ...definition, States: Object.fromEntries(states) as Definition['States'] };
 }
 
-/** 23 days: the engine's timers end at 2^31 ms, and a state without a limit would get one of 60 s. */
+/** 23 days. The engine's timers are limited to 2^31 ms, and a state without a limit gets 60 s. */
 const longestTaskSeconds = 2_000_000;
 
 function taskStates({ States }: Definition): string[] {

@@ -1,6 +1,6 @@
 import { getSystemErrorMap } from 'node:util';
 
-/** The system's reason why a file could not be read or written: `permission denied (EACCES)`. */
+/** Formats the system's reason for a failed file operation: `permission denied (EACCES)`. */
 export function reasonOf(error: unknown): string {
   const { code, errno, message } = error as NodeJS.ErrnoException;
   const [, words] = getSystemErrorMap().get(errno ?? 0) ?? [];
@@ -8,7 +8,7 @@ export function reasonOf(error: unknown): string {
   return code ?? message;
 }
 
-/** What makes a folder writable again, by the system's reason. */
+/** Suggests a fix for a folder that cannot be used, by the system's reason. */
 export function cureOf(error: unknown, folder: string): string {
   switch ((error as NodeJS.ErrnoException).code) {
     case 'ENOSPC':

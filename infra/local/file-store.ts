@@ -6,7 +6,7 @@ import { assertKey, type ObjectStore } from '../../functions/state/object-store.
 import { cureOf, reasonOf } from './file-failure.ts';
 import { makeFolder } from './make-folder.ts';
 
-/** The object store of local runs: a folder that only its owner can read. */
+/** The object store of local runs. Stores objects in a folder that only its owner can read. */
 export class FileStore implements ObjectStore {
   readonly folder: string;
 
@@ -14,7 +14,7 @@ export class FileStore implements ObjectStore {
     this.folder = folder;
   }
 
-  /** Writes as much as the documents of a run take, and deletes it again. Throws `StoreFailed`. */
+  /** Writes and deletes a probe as large as the documents of a run. Throws `StoreFailed`. */
   async prepare(): Promise<void> {
     const probe = `${randomUUID()}.draft`;
     const path = join(this.folder, probe);
@@ -31,7 +31,7 @@ export class FileStore implements ObjectStore {
   async put(key: string, body: Uint8Array): Promise<void> {
     assertKey(key);
     const path = join(this.folder, key);
-    // Renamed into place, so that a reader, or a crash, never meets half a file.
+    // Rename into place, so that neither readers nor a crash see a partial file.
     const draft = `${path}.${randomUUID()}.draft`;
     await this.#attempt('write', key, async () => {
       try {
@@ -45,9 +45,9 @@ export class FileStore implements ObjectStore {
   }
 
   /**
-   * A file system compares and writes in one step only when it makes a name that is not there yet. So such an object is
-   * a folder of its last versions, and the highest counts. Each is a folder too, with the body in it: renaming onto a
-   * folder that is not empty fails everywhere, network drives included.
+   * Updates an object atomically. A file system compares and writes in one step only when it creates a new name, so the
+   * object is a folder of its last versions, and the highest version is current. Each version is a folder that contains
+   * the body, because a rename onto a folder that is not empty fails everywhere, including network drives.
    */
   async update(key: string, change: Parameters<ObjectStore['update']>[1]): Promise<boolean> {
     assertKey(key);
@@ -56,7 +56,7 @@ export class FileStore implements ObjectStore {
       await makeFolder(folder, 0o700);
       const before = Math.max(0, ...(await versionsIn(folder)));
       const current = before === 0 ? undefined : await this.get(`${key}/${before}/body`);
-      // Replaced, and cleared away, since it was listed.
+      // Another writer has replaced and removed it since it was listed.
       if (before > 0 && !current) return false;
       const body = change(current);
       return !body || (await makeVersion(folder, before + 1, body));
@@ -69,7 +69,7 @@ export class FileStore implements ObjectStore {
   }
 
   async list(prefix: string): Promise<string[]> {
-    // The folder part of a prefix narrows the walk; the rest is matched on names.
+    // The folder of the prefix narrows the walk. The rest of the prefix is compared with names.
     const start = prefix.slice(0, prefix.lastIndexOf('/') + 1);
     const entries = await this.#attempt('list', start, () =>
       readdir(join(this.folder, start), { recursive: true, withFileTypes: true }),
@@ -81,7 +81,7 @@ export class FileStore implements ObjectStore {
       .toSorted();
   }
 
-  /** What does not exist is `undefined`; every other failure is worded for the user. */
+  /** Returns `undefined` for an object that does not exist, and describes every other failure for the user. */
   async #attempt<T>(verb: string, key: string, work: () => Promise<T>): Promise<T | undefined> {
     try {
       return await work();
@@ -97,10 +97,10 @@ export class FileStore implements ObjectStore {
   }
 }
 
-/** Plan, results, snapshot and report of some 50 images. */
+/** The size of the plan, results, snapshot and report of about 50 images. */
 const probeBytes = 256 * 1024;
 
-/** Folders are made when one is missing: of hundreds of objects only the first needs that. */
+/** Writes a file. Creates missing folders only after a failure: of hundreds of objects only the first needs them. */
 async function write(path: string, body: Uint8Array): Promise<void> {
   try {
     await writeFile(path, body, { mode: 0o600 });
@@ -116,7 +116,7 @@ async function versionsIn(folder: string): Promise<number[]> {
   return names.filter((name) => /^\d+$/.test(name)).map(Number);
 }
 
-/** Returns whether the version is ours. */
+/** Creates a version. Returns false if another writer created it first. */
 async function makeVersion(folder: string, version: number, body: Uint8Array): Promise<boolean> {
   const draft = join(folder, `${randomUUID()}.draft`);
   try {
@@ -129,15 +129,15 @@ async function makeVersion(folder: string, version: number, body: Uint8Array): P
     throw error;
   }
   const versions = await versionsIn(folder);
-  // A writer that was held up may find a name free again: its owner was replaced long ago, and cleared away.
+  // A delayed writer may find the name free because that version was replaced and removed long ago.
   if (Math.max(...versions) - version >= keptVersions) return false;
   const old = versions.filter((other) => other <= version - keptVersions);
   await Promise.allSettled(old.map((other) => rm(join(folder, String(other)), { recursive: true })));
   return true;
 }
 
-/** So many names stay taken. That they are made while one writer looks once is out of the question. */
+/** The number of versions that are kept. More than other writers can create while one writer reads once. */
 const keptVersions = 16;
 
-/** What systems say to a rename onto a folder that is there; Windows says it like a lack of permission. */
+/** The error codes of a rename onto an existing folder. Windows reports a lack of permission. */
 const taken = new Set(['EEXIST', 'ENOTEMPTY', ...(process.platform === 'win32' ? ['EPERM'] : [])]);

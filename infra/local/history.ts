@@ -6,19 +6,19 @@ import { shorten, table } from './summary.ts';
 /** One past run. */
 export interface HistoryEntry {
   runId: string;
-  /** Absent of a run that failed before it had a plan. */
+  /** Absent if the run failed before it had a plan. */
   startedAt?: string;
   action: string;
-  /** `UNFINISHED`: still under way, or killed before it could report. */
+  /** `UNFINISHED`: in progress, or killed before it could report. */
   status: Report['status'] | 'UNFINISHED';
   copied: number;
-  /** The fields it left different from what they were. */
+  /** The fields that differ after the run. */
   changes: Omit<ConfigResult, 'reason'>[];
-  /** Whether `restore` can put back what was before it. */
+  /** True if `restore` can restore the configuration from before the run. */
   restorable: boolean;
 }
 
-/** Every run that this state folder knows, newest first. */
+/** Lists every run in the state folder, the newest first. */
 export async function readHistory(store: ObjectStore): Promise<HistoryEntry[]> {
   const keys = await store.list('runs/');
   const restorable = new Set(runsAmong(keys, ['snapshot.json']));
@@ -56,7 +56,7 @@ async function entryOf(documents: RunDocuments, restorable: boolean): Promise<Hi
   return { ...head, action, status: 'UNFINISHED', copied: 0, changes, restorable };
 }
 
-/** When a local run began, as its id has it: `20261122T175452Z-1a2b3c`. */
+/** Parses the start time in the id of a local run: `20261122T175452Z-1a2b3c`. */
 function timeIn(runId: string): string {
   return runId.replace(/^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z.*$/, '$1-$2-$3T$4:$5:$6.000Z');
 }

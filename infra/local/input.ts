@@ -6,12 +6,12 @@ import { parseJson } from '../../functions/text/json.ts';
 import { decodeText, TextError } from '../../functions/text/plain-text.ts';
 import { reasonOf } from './file-failure.ts';
 
-/** An execution input is a page of JSON at most. */
+/** The maximum size of an execution input in bytes. A usual one is at most a page. */
 const limit = 1024 * 1024;
 
 /**
- * Reads the execution input from a file, or from standard input for `-`, and gives it the command's action.
- * Throws `InvalidInput` for what is not JSON, or asks for another action than the command.
+ * Reads the execution input from a file, or from standard input for `-`, and sets the command's action.
+ * Throws `InvalidInput` for text that is not a JSON object, and for an action other than the command's.
  */
 export async function readInput(
   source: string | undefined,
@@ -38,7 +38,7 @@ export async function readInput(
   return { ...input, action };
 }
 
-/** Waits for the whole text: a writer may be slow, and a pipe may be set not to block. */
+/** Reads the whole text. The writer may be slow, and a pipe may be non-blocking. */
 async function read(source: string, signal: AbortSignal): Promise<Uint8Array> {
   const stream: Readable = source === '-' ? process.stdin : createReadStream(source);
   const chunks: Uint8Array[] = [];
@@ -60,7 +60,7 @@ async function read(source: string, signal: AbortSignal): Promise<Uint8Array> {
       cause,
     );
   } finally {
-    // Else a writer that stays open would keep the command from ending.
+    // Otherwise an open writer would keep the command running.
     stream.destroy();
   }
 }

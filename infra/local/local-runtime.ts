@@ -19,7 +19,7 @@ import { reasonOf } from './file-failure.ts';
 import { ownProcess } from './own-process.ts';
 import { homeFolder } from './user-folder.ts';
 
-/** What the tasks work with in a local run: the environment's key, Docker's credentials, and AWS's for ECR. */
+/** Creates the runtime of a local run: the API key of the environment, Docker's credentials, and AWS credentials for ECR. */
 export function createLocalRuntime(
   configuration: Configuration,
   environment: Environment,
@@ -28,7 +28,7 @@ export function createLocalRuntime(
   { lockWaitMs = 0, ...more }: { lockWaitMs?: number } & Pick<RuntimeParts, 'place' | 'patience'> = {},
 ): Runtime {
   const { callbackUrlSecret } = configuration;
-  // The AWS SDK asks for a home before it looks anywhere else, and fails where the user has none.
+  // The AWS SDK looks up the home folder first, and fails for a user without one.
   if (homeFolder() === undefined) process.env['HOME'] = '/';
   const aws = awsWhenNeeded(configuration);
   return new Runtime({
@@ -53,13 +53,13 @@ async function secret(nameOrArn: string): Promise<string> {
   return readSecret(nameOrArn);
 }
 
-/** The `config.json` that a CI system keeps in a variable, as GitLab's runners and Docker read it: before the file. */
+/** Reads the `config.json` in DOCKER_AUTH_CONFIG. It takes precedence over the file, as for Docker and GitLab runners. */
 function variableCredentials(environment: Environment): CredentialProvider {
   const text = environment['DOCKER_AUTH_CONFIG']?.trim();
   return text ? dockerConfigCredentials(text, 'DOCKER_AUTH_CONFIG') : anonymous;
 }
 
-/** `$DOCKER_CONFIG/config.json` or `~/.docker/config.json`, as Docker finds it. Read at once: a broken file is bad input. */
+/** Reads `$DOCKER_CONFIG/config.json` or `~/.docker/config.json`. Reads it immediately, because a broken file is bad input. */
 function dockerCredentials(environment: Environment): CredentialProvider {
   const home = homeFolder();
   const folder = environment['DOCKER_CONFIG'] || (home && join(home, '.docker'));
@@ -87,11 +87,11 @@ function dockerCredentials(environment: Environment): CredentialProvider {
   return dockerConfigCredentials(text, file);
 }
 
-// The AWS SDK is loaded when an ECR registry is used, not by every run: it doubles the start-up time.
+// Load the AWS SDK only for ECR registries: it doubles the start-up time.
 const isEcr = (registry: string) => profileOf(registry).name === 'ecr';
 const isEcrPublic = (registry: string) => profileOf(registry).name === 'ecr-public';
 
-/** What AWS's adapters do, as soon as one of them is needed. */
+/** Creates adapters for AWS that load the AWS SDK at their first use. */
 function awsWhenNeeded(configuration: Configuration) {
   let loading: Promise<ReturnType<typeof awsAdapters>> | undefined;
   const aws = () =>

@@ -1,7 +1,7 @@
 import { enableCompileCache } from 'node:module';
 import { userFolder } from './user-folder.ts';
 
-// The command as it stands in the sources. In the user's own folder, for what is cached there gets executed.
+// Keep compiled code in the user's own folder, not in the shared temporary folder: cached code is executed.
 const cache = userFolder('cache', process.env);
 if (cache !== undefined) enableCompileCache(cache);
 const { main } = await import('./cli.ts');

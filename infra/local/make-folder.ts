@@ -2,8 +2,8 @@ import { mkdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /**
- * Makes a folder and those above it; one that is there already stays. Node.js's own `recursive` never ends where a file
- * system answers ENOENT to every new name, as /proc does.
+ * Creates a folder and its parents. An existing folder is not an error. The `recursive` option of Node.js never returns
+ * on a file system that reports ENOENT for every new name, such as /proc.
  */
 export async function makeFolder(path: string, mode?: number): Promise<void> {
   try {

@@ -4,13 +4,13 @@ import type { LockOptions } from '../../functions/state/lock.ts';
 
 type OwnProcess = NonNullable<LockOptions['process']>;
 
-/** This process, and how to tell of another one whether it is gone. */
+/** The identity of this process, and a test whether another process has ended. */
 export const ownProcess: OwnProcess = {
   identity: { table: processTable(), pid: process.pid },
   isGone: ({ table, pid }) => table === ownProcess.identity.table && !isAlive(pid),
 };
 
-/** Containers may have a host's name in common, and processes of their own all the same; a kernel boots with a new id. */
+/** Identifies the process table: the boot id and the pid namespace. Containers may share a host name but not process ids. */
 function processTable(): string {
   try {
     return `${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()} ${readlinkSync('/proc/self/ns/pid')}`;
@@ -24,7 +24,7 @@ function isAlive(pid: number): boolean {
     process.kill(pid, 0);
     return true;
   } catch (error) {
-    // A process of another user's is there, too.
+    // Any other error means that the process exists: EPERM is for a process of another user.
     return (error as NodeJS.ErrnoException).code !== 'ESRCH';
   }
 }

@@ -3,14 +3,14 @@ import prettyBytes from 'pretty-bytes';
 import type { ProgressEvent } from '../../functions/runtime/runtime.ts';
 import { cellLimit, printable } from '../../functions/text/printable.ts';
 
-/** Shows a run while it goes on. */
+/** Shows the progress of a run. */
 export interface Progress {
   handle(event: ProgressEvent): void;
-  /** Leaves the terminal as it was. */
+  /** Removes the bars and restores the cursor. */
   stop(): void;
 }
 
-/** Live bars on a terminal, one line per event elsewhere. */
+/** Shows live bars on a terminal, and one line per event elsewhere. */
 export function progressOn(stream: NodeJS.WriteStream): Progress {
   return stream.isTTY ? new Bars(stream) : new Lines(stream);
 }
@@ -40,7 +40,7 @@ class Bars implements Progress {
         stream,
         clearOnComplete: true,
         hideCursor: true,
-        // An interruption is the command's affair: it still has to leave Harness as it was.
+        // The command handles interruptions: it still has to roll back.
         gracefulExit: false,
         format: ' {bar} {percentage}%  {done} of {size}  {image}',
         formatValue: (value) => String(value),

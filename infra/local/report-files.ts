@@ -5,7 +5,7 @@ import { FactoryError } from '../../functions/errors.ts';
 import { cureOf, reasonOf } from './file-failure.ts';
 import { makeFolder } from './make-folder.ts';
 
-/** Makes the folder for `--out`, and writes to it before a run starts. Throws `InvalidInput` when that cannot be done. */
+/** Creates the folder for `--out` and tests that it is writable. Throws `InvalidInput`. */
 export async function prepareReportFolder(folder: string): Promise<void> {
   try {
     await makeFolder(folder);
@@ -19,11 +19,11 @@ export async function prepareReportFolder(folder: string): Promise<void> {
   }
 }
 
-/** Writes one report file. Returns a warning when that fails: the run is over, and its outcome stays. */
+/** Writes one report file. Returns a failure as a warning: the run is over, and its outcome stays. */
 export async function writeReportFile(folder: string, name: string, text: string): Promise<string | undefined> {
   const [path, draft] = [join(folder, name), draftIn(folder)];
   try {
-    // Renamed into place: a full disk leaves the report of an earlier run as it is.
+    // Rename into place, so that a full disk does not damage the report of an earlier run.
     await writeFile(draft, text);
     await rename(draft, path);
     return undefined;

@@ -11,11 +11,11 @@ import { tasks, uninterruptible } from './tasks.ts';
 export interface RunOptions {
   runtime: Runtime;
   input: unknown;
-  /** Shown the plan of a run that would change Harness; `false` ends the run before anything is written. */
+  /** Called with the plan of a run that would change Harness. `false` ends the run before anything is written. */
   confirm?: ((plan: Plan) => Promise<boolean>) | undefined;
   signal?: AbortSignal | undefined;
   runId?: string;
-  /** Before a rollback, or a report, that failed is tried again, in milliseconds: somebody may be watching. Default: 5 s. */
+  /** The pause before a failed rollback is retried, in milliseconds. Default: 5,000. */
   retryPauseMs?: number;
 }
 
@@ -23,7 +23,7 @@ export interface RunOptions {
 export async function run(options: RunOptions): Promise<Report> {
   const { runtime, input, confirm, signal, runId = newRunId(), retryPauseMs = 5_000 } = options;
   const definition = JSON.parse(readWorkflowDefinition()) as Definition;
-  // A copy, or a person at the question, may take longer than a lock lives. What fails here, the next write notices.
+  // A copy or a question may take longer than the lock is valid. The next write reports a failure to renew it.
   const renewal = setInterval(() => void renewLock(runId, runtime).catch(() => undefined), renewalMs).unref();
   let told: Report | undefined;
   const announced = new Set<string>();
@@ -31,7 +31,7 @@ export async function run(options: RunOptions): Promise<Report> {
     const task = tasks[functionName];
     if (!task) throw new TypeError(`the workflow calls ${functionName}, which has no handler`);
     const news = announcements[functionName];
-    // Once: a rollback that is tried again speaks for itself.
+    // Announce each step once. A retried rollback has its own notes.
     if (news !== undefined && !announced.has(functionName)) runtime.progress({ kind: 'note', message: news });
     announced.add(functionName);
     const interruptible = signal && !uninterruptible.has(functionName);
@@ -39,10 +39,10 @@ export async function run(options: RunOptions): Promise<Report> {
     if (functionName === 'ReportFunction') told = withoutCause(result as Report);
     return functionName === 'PlanFunction' ? ask(result as object) : result;
   };
-  // A report fails here for what lies on this machine, which no waiting mends.
+  // A local report fails because of this machine, which a longer pause does not help.
   const pauses = { Rollback: retryPauseMs, Report: Math.min(100, retryPauseMs) };
   const outcome = await runWorkflow(definition, input, runId, invoke, pauses).finally(() => clearInterval(renewal));
-  // The stored report is whole; the one that was returned is there even when it could not be stored.
+  // The stored report is complete. The returned one exists even if it could not be stored.
   const report =
     (await runtime
       .run(runId)
@@ -66,12 +66,12 @@ export async function run(options: RunOptions): Promise<Report> {
   }
 }
 
-/** The cause is for the console of Step Functions. */
+/** Removes the cause, which is for the console of Step Functions. */
 function withoutCause({ cause: _, ...report }: Report & { cause?: string }): Report {
   return report;
 }
 
-/** What is said when a step begins; copies speak for themselves. */
+/** The notes at the start of steps. Copies have their own progress. */
 const announcements: Readonly<Record<string, string>> = {
   PlanFunction: 'asking Harness and the registries what there is',
   ScanFunction: 'looking at the scans',

@@ -14,7 +14,7 @@ import { isLow } from '../../functions/oci/registry/pull-budget.ts';
 import { describeProblems } from '../../functions/settings/problems.ts';
 import { cellLimit, printable } from '../../functions/text/printable.ts';
 
-/** A run's report for a person: tables of at most `rows` rows, because the report file has them all. */
+/** Renders a report for a person. Tables have at most `rows` rows; the report file has all of them. */
 export function summaryOf(report: Report, rows = 60): string {
   const { totals, config } = report;
   const images = report.images.filter(({ status }) => status !== 'skipped');
@@ -22,12 +22,12 @@ export function summaryOf(report: Report, rows = 60): string {
   const parts = [
     headline(report),
     imagesTable(images, config, rows),
-    // Fields that just follow their image stand in its row.
+    // The row of an image lists the fields that switched to it.
     configTable(
       config.filter((row) => isNews(row) && !switchedTo.has(row.to ?? '')),
       rows,
     ),
-    // Verify lists them in its error.
+    // The error of verify lists them.
     report.action !== 'verify' && report.incomplete?.map(describeIncomplete).join('\n'),
     report.unused && `Copies that nothing uses: ${report.unused.map(describeUnused).join(', ')}`,
     report.warnings?.map((warning) => `Warning: ${shown(warning)}`).join('\n'),
@@ -48,7 +48,7 @@ function describeUnused({ reference, status, reason }: UnusedImage): string {
   return status === 'kept' ? `${shown(reference)} (kept: ${shown(reason ?? '')})` : shown(reference);
 }
 
-/** A registry that had enough of us, or is about to. */
+/** Describes a registry that throttled requests, or whose pull limit is nearly reached. */
 function strainOf({ host, throttles, pauses, pulls }: RegistryCounts): string[] {
   const signs = [
     ...(throttles > 0
@@ -59,14 +59,14 @@ function strainOf({ host, throttles, pauses, pulls }: RegistryCounts): string[] 
   return signs.length > 0 ? [shown(`${host} ${signs.join('; ')}`)] : [];
 }
 
-/** An error with what to do about it. */
+/** Renders an error with its hint. */
 export function describeError({ name, message, hint, problems }: ErrorDocument): string {
-  // Not cut short: a message may list every image or field with its reason.
+  // Do not truncate: a message may list every image or field with its reason.
   const whole = (text: string) => printable(text, Infinity);
   return [whole(`${name}: ${message}`), ...describeProblems(problems), whole(`Hint: ${hint}`)].join('\n');
 }
 
-/** What a run is about to change, for the question before it. */
+/** Renders the changes that a run will make, for the confirmation. */
 export function describeChanges(changes: readonly FieldChange[]): string {
   const lines = changes.map(({ module, infrastructureType, field, from, to }) => {
     return [`${module} ${infrastructureType}`, field, valueOf(from), valueOf(to)];
@@ -92,7 +92,7 @@ function headline({ status, action, runId, reason, images, config, totals }: Rep
   return shown(`${action} ${runId}: ${status}${note === undefined ? '' : ` (${note})`}`);
 }
 
-/** Whether a row tells something: a change, or a field left alone for a reason. */
+/** Tests whether a row is worth showing: a change, or a field that was left alone for a reason. */
 function isNews({ status, reason }: ConfigResult): boolean {
   return status !== 'unchanged' || reason !== undefined;
 }

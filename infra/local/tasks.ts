@@ -11,7 +11,7 @@ import { handler as updateConfig } from '../../functions/update-config/handler.t
 import { handler as verify } from '../../functions/verify/handler.ts';
 import type { TaskContext } from '../../functions/task.ts';
 
-/** The handlers behind the definition's placeholders: the same that are bundled for Lambda. */
+/** The handlers of the definition's placeholders. Lambda runs the same handlers. */
 export const tasks: Readonly<Record<string, (event: never, context: TaskContext) => Promise<unknown>>> = {
   CopyFunction: copy,
   GateFunction: gate,
@@ -26,5 +26,5 @@ export const tasks: Readonly<Record<string, (event: never, context: TaskContext)
   VerifyFunction: verify,
 };
 
-/** Tasks that an interruption must not stop: they leave Harness as it was, and say so. */
+/** Tasks that an interruption must not stop: they roll back and report. */
 export const uninterruptible: ReadonlySet<string> = new Set(['RollbackFunction', 'ReportFunction']);

@@ -2,11 +2,11 @@ import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import type { Environment } from '../../functions/settings/configuration.ts';
 
-/** The user's home; `undefined` for a user id without an entry in passwd and without HOME, as containers have. */
+/** Returns the user's home folder, or `undefined` for a user id without HOME and without an entry in passwd, as in containers. */
 export function homeFolder(): string | undefined {
   try {
     const folder = homedir();
-    // An empty HOME counts as none: files would land wherever the command is started.
+    // An empty HOME counts as none. Files would otherwise be written to the current folder.
     return isAbsolute(folder) ? folder : undefined;
   } catch {
     return undefined;
@@ -14,8 +14,8 @@ export function homeFolder(): string | undefined {
 }
 
 /**
- * Our folder of the user's state or cache; `undefined` when the user has no home.
- * https://specifications.freedesktop.org/basedir-spec/latest/, which ignores relative paths
+ * Returns our folder for the user's state or cache, or `undefined` if the user has no home. Ignores relative paths, as
+ * https://specifications.freedesktop.org/basedir-spec/latest/ requires.
  */
 export function userFolder(kind: 'state' | 'cache', environment: Environment): string | undefined {
   const { variable, path } = places[kind];
