@@ -5,17 +5,16 @@ import type { ReferrersPolicy } from '../oci/registry/referrers.ts';
 import type { PlannedImage } from '../state/documents.ts';
 import { repositoryOf } from '../images/images.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-import { getJson, type ObjectStore, putJson } from '../state/object-store.ts';
+import { noteFirstSeen } from '../state/first-seen.ts';
+import type { ObjectStore } from '../state/object-store.ts';
 
-const key = 'first-seen.json';
 const dayMs = 86_400_000;
 const lookupsInFlight = 16;
 
 /**
  * Records when images were first seen, and returns those that Harness must not be switched to yet: image → the first
  * day of the switch. Soaking images are copied all the same. The time counts by digest: a tag that moved is a new
- * image. Only runs that switch hold the account's lock, so a concurrent plan may lose what it records; a later run
- * records it then.
+ * image.
  */
 export async function soakingImages(
   store: ObjectStore,
@@ -23,16 +22,17 @@ export async function soakingImages(
   soakDays: number,
   now: Date,
 ): Promise<Map<string, string>> {
-  const firstSeen = (await getJson<Record<string, string>>(store, key)) ?? {};
   const found = images.flatMap(({ image, sourceDigest }) =>
     sourceDigest === undefined ? [] : [{ image, seen: `${image}@${sourceDigest}` }],
   );
-  const fresh = found.filter(({ seen }) => !Object.hasOwn(firstSeen, seen));
-  for (const { seen } of fresh) firstSeen[seen] = now.toISOString();
-  if (fresh.length > 0) await putJson(store, key, firstSeen);
+  const firstSeen = await noteFirstSeen(
+    store,
+    found.map(({ seen }) => seen),
+    now,
+  );
   const soaking = new Map<string, string>();
   for (const { image, seen } of found) {
-    const ripe = Date.parse(firstSeen[seen] ?? '') + soakDays * dayMs;
+    const ripe = (firstSeen.get(seen) ?? now).getTime() + soakDays * dayMs;
     if (ripe > now.getTime()) soaking.set(image, new Date(ripe).toISOString().slice(0, 10));
   }
   return soaking;

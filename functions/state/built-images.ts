@@ -1,10 +1,13 @@
 import { createHash } from 'node:crypto';
+import * as z from 'zod';
 import type { Digest } from '../oci/spec/digest.ts';
+import { digest } from './content.ts';
 import { getJson, type ObjectStore, putJson } from './object-store.ts';
+import { versioned } from './schema.ts';
 
 /**
- * What BUILD_PUSH_TEMPLATE made of which official image. What it pushes has a digest of its own: an image at the target
- * is current when it is the one that was made, by the same template, of the official image of today.
+ * A build by BUILD_PUSH_TEMPLATE. The built image has another digest than the official one. The image at a target is
+ * current when the same template built it from today's official image.
  */
 interface BuiltImage {
   template: string;
@@ -12,21 +15,26 @@ interface BuiltImage {
   built: Digest;
 }
 
-/** `undefined` when the target's image was made of another one, in another way, or never. */
+const schema = versioned<BuiltImage>({
+  content: z.looseObject({ template: z.string(), source: digest, built: digest }),
+  cure: 'Delete it. The next sync builds the image again.',
+});
+
+/** Returns the digest of the build, or `undefined` when the target was built from another image, by another template, or never. */
 export async function builtDigest(
   store: ObjectStore,
   target: string,
   { template, source }: Omit<BuiltImage, 'built'>,
 ): Promise<Digest | undefined> {
-  const known = await getJson<BuiltImage>(store, keyOf(target));
+  const known = await getJson(store, keyOf(target), schema);
   return known?.template === template && known.source === source ? known.built : undefined;
 }
 
 export async function recordBuilt(store: ObjectStore, target: string, built: BuiltImage): Promise<void> {
-  await putJson(store, keyOf(target), built);
+  await putJson(store, keyOf(target), schema, built);
 }
 
-/** A document for each target: many are built at the same time. */
+/** Gives each target a document, because many images are built at the same time. */
 function keyOf(target: string): string {
   return `built/${createHash('sha256').update(target).digest('hex')}.json`;
 }

@@ -1,8 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import * as z from 'zod';
 import { FactoryError } from '../errors.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-import type { Action } from '../settings/execution-input.ts';
+import { type Action, actions } from '../settings/execution-input.ts';
 import { updateJson } from './object-store.ts';
+import { nullable, versioned } from './schema.ts';
 import { printable } from '../text/printable.ts';
 
 /**
@@ -25,6 +27,20 @@ interface ProcessIdentity {
   table: string;
   pid: number;
 }
+
+export const lockSchema = nullable(
+  versioned<Lock>({
+    content: z.looseObject({
+      runId: z.string(),
+      action: z.enum(actions),
+      since: z.iso.datetime(),
+      renewedAt: z.iso.datetime(),
+      expiresAt: z.iso.datetime(),
+      process: z.looseObject({ table: z.string(), pid: z.number() }).exactOptional(),
+    }),
+    cure: 'Delete it when no run is at work on the account.',
+  }),
+);
 
 export interface LockOptions {
   /** How long to wait for a run that has the lock, in milliseconds. Default: not at all. */
@@ -76,7 +92,7 @@ async function tryToTake(
   { store, lock: { process } }: Runtime,
 ): Promise<LockOutcome> {
   let outcome: LockOutcome = {};
-  await updateJson<Lock | null>(store, keyOf(accountId), (lock) => {
+  await updateJson(store, keyOf(accountId), lockSchema, (lock) => {
     const now = Date.now();
     const ours = lock?.runId === runId;
     const over = lock && from.includes(lock.runId);
@@ -115,7 +131,7 @@ async function renew(runId: string, runtime: Runtime, waitSeconds: number) {
   const noted = await runtime.run(runId).lock.find();
   let found: Lock | null | undefined;
   if (noted) {
-    await updateJson<Lock | null>(runtime.store, keyOf(noted.accountId), (lock) => {
+    await updateJson(runtime.store, keyOf(noted.accountId), lockSchema, (lock) => {
       found = lock;
       const now = Date.now();
       if (lock?.runId !== runId || (waitSeconds === 0 && Date.parse(lock.renewedAt) + renewalMs > now))
@@ -133,7 +149,7 @@ async function renew(runId: string, runtime: Runtime, waitSeconds: number) {
 export async function releaseLock(runId: string, runtime: Runtime): Promise<void> {
   const noted = await runtime.run(runId).lock.find();
   if (!noted) return;
-  await updateJson<Lock | null>(runtime.store, keyOf(noted.accountId), (lock) =>
+  await updateJson(runtime.store, keyOf(noted.accountId), lockSchema, (lock) =>
     lock?.runId === runId ? null : undefined,
   );
 }

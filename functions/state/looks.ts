@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import type { Digest } from '../oci/spec/digest.ts';
 import { type ObjectStore, updateJson } from './object-store.ts';
+import { asWritten } from './schema.ts';
 
 const key = 'looks/images.json';
 const dayMs = 86_400_000;
@@ -47,7 +48,7 @@ export class Looks {
 export async function readLooks(store: ObjectStore): Promise<Looks> {
   let stored: unknown;
   // What is updated is read by an update: stores may keep it apart from what is put.
-  await updateJson<unknown>(store, key, (value) => {
+  await updateJson(store, key, asWritten<unknown>(), (value) => {
     stored = value;
     return undefined;
   });
@@ -60,7 +61,7 @@ export async function readLooks(store: ObjectStore): Promise<Looks> {
  */
 export async function noteLooks(store: ObjectStore, looks: readonly Look[], now: Date): Promise<void> {
   if (looks.length === 0) return;
-  await updateJson<unknown>(store, key, (stored) => {
+  await updateJson(store, key, asWritten<unknown>(), (stored) => {
     const images = new Map(Object.entries(imagesOf(stored)).filter(([, { day }]) => ageOf(day, now) <= memoryDays));
     for (const { reference, digest, whole } of looks) {
       if (whole) images.set(reference, { digest, day: dayOf(now) });

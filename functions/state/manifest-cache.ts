@@ -1,6 +1,7 @@
 import type { Digest } from '../oci/spec/digest.ts';
 import { type Manifest, parseManifest } from '../oci/spec/manifest.ts';
 import { type ObjectStore, putJson } from './object-store.ts';
+import { asWritten } from './schema.ts';
 
 /**
  * Manifests by digest, kept between tasks and runs: what the plan read, no copy reads again (Docker Hub counts every
@@ -30,7 +31,10 @@ export class ManifestCache {
   async put(manifest: Manifest): Promise<void> {
     this.#read.set(manifest.digest, manifest);
     const { mediaType, bytes } = manifest;
-    await putJson(this.#store, keyOf(manifest.digest), { mediaType, bytes: Buffer.from(bytes).toString('base64') });
+    await putJson(this.#store, keyOf(manifest.digest), asWritten(), {
+      mediaType,
+      bytes: Buffer.from(bytes).toString('base64'),
+    });
   }
 
   async #stored(digest: Digest): Promise<Manifest | undefined> {

@@ -1,5 +1,7 @@
 import { FactoryError } from '../errors.ts';
+import { changesSchema, planSchema, snapshotSchema } from './document-schemas.ts';
 import { getJson, type ObjectStore, putJson } from './object-store.ts';
+import { asWritten, type Schema } from './schema.ts';
 import type {
   ConfigResult,
   CopyResult,
@@ -36,12 +38,12 @@ export class RunDocuments {
   }
 
   get plan(): Document<Plan> {
-    return this.#document('plan');
+    return this.#document('plan', planSchema);
   }
 
   /** The changes that are really made, and what is held back, once it is known which images arrived. */
   get changes(): Document<{ changes: FieldChange[]; held: KeptField[] }> {
-    return this.#document('changes');
+    return this.#document('changes', changesSchema);
   }
 
   /** Whose lock the run asked for: not every task could ask Harness. */
@@ -50,7 +52,7 @@ export class RunDocuments {
   }
 
   get snapshot(): Document<Snapshot> {
-    return this.#document('snapshot');
+    return this.#document('snapshot', snapshotSchema);
   }
 
   /** What became of each change, rewritten after every batch. */
@@ -114,14 +116,14 @@ export class RunDocuments {
     return this.#document<unknown>(`images/${index}-state`);
   }
 
-  #document<T>(name: string): Document<T> {
+  #document<T>(name: string, schema: Schema<T> = asWritten()): Document<T> {
     // Names of executions may have characters that keys may not.
     const key = `runs/${encodeURIComponent(this.runId)}/${name}.json`;
     return {
       location: this.#store.locate(key),
-      find: () => getJson<T>(this.#store, key),
+      find: () => getJson(this.#store, key, schema),
       get: async () => {
-        const found = await getJson<T>(this.#store, key);
+        const found = await getJson(this.#store, key, schema);
         if (found === undefined) {
           throw new FactoryError('StoreFailed', `${key} is missing from the object store`, {
             hint: 'Something deleted it while the run was under way. Start the run again.',
@@ -129,7 +131,7 @@ export class RunDocuments {
         }
         return found;
       },
-      put: (value) => putJson(this.#store, key, value),
+      put: (value) => putJson(this.#store, key, schema, value),
     };
   }
 }

@@ -24,7 +24,7 @@ import { SNSClient, SubscribeCommand } from '@aws-sdk/client-sns';
 import { CreateQueueCommand, DeleteMessageCommand, ReceiveMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
 import { S3ObjectStore } from '../../functions/aws/s3-object-store.ts';
 import type { Report } from '../../functions/state/documents.ts';
-import type { Lock } from '../../functions/state/lock.ts';
+import { lockSchema, type Lock } from '../../functions/state/lock.ts';
 import { RunDocuments } from '../../functions/state/run-documents.ts';
 import { getJson } from '../../functions/state/object-store.ts';
 import { type EmbeddedHarnessApi, startHarnessApi } from '../../infra/local/embedded/harness-api/server.ts';
@@ -194,7 +194,7 @@ export async function deploy(images: Readonly<Images>): Promise<Deployment> {
       throw new Error(`nothing started an execution within ${executionMs / 2} ms`);
     },
     report: (runId) => new RunDocuments(store, runId).report.find(),
-    lock: () => getJson<Lock | null>(store, `locks/${harness.accountId}.json`),
+    lock: () => getJson(store, `locks/${harness.accountId}.json`, lockSchema),
     overrides: () => ({ ...harness.state[harness.accountId]?.ci.K8 }),
     async notifications() {
       const { Messages = [] } = await sqs.send(

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { planRecovery, stoppedRunOf } from '../../functions/plan/recovery.ts';
 import type { Plan } from '../../functions/state/documents.ts';
-import { type Lock, takeLock } from '../../functions/state/lock.ts';
+import { lockSchema, takeLock } from '../../functions/state/lock.ts';
 import type { ExecutionEnd } from '../../functions/runtime/runtime.ts';
 import { getJson } from '../../functions/state/object-store.ts';
 import { accountId, planOf, setStage, type Stage } from '../tasks/stage.ts';
@@ -20,7 +20,7 @@ afterEach(() => {
   jest.useRealTimers();
 });
 
-const lockNow = () => getJson<Lock | null>(stage.store, `locks/${accountId}.json`);
+const lockNow = () => getJson(stage.store, `locks/${accountId}.json`, lockSchema);
 const ofStopped = () => stage.runtime.run(stopped);
 
 /** A run that had its lock, and a snapshot unless it had not come to that. */

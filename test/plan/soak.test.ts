@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { digestOf } from '../../functions/oci/spec/digest.ts';
 import { soakingImages } from '../../functions/plan/soak.ts';
 import { getJson, type ObjectStore } from '../../functions/state/object-store.ts';
+import { asWritten } from '../../functions/state/schema.ts';
 
 function memoryStore(): ObjectStore {
   const objects = new Map<string, Uint8Array>();
@@ -16,6 +17,8 @@ function memoryStore(): ObjectStore {
 
 const day = (n: number) => new Date(Date.UTC(2026, 0, n, 12));
 const seen = (image: string, content = image) => ({ image, sourceDigest: digestOf(Buffer.from(content)) });
+
+const documentOf = (store: ObjectStore) => getJson(store, 'first-seen.json', asWritten());
 
 describe('soaking', () => {
   it('lasts the days asked for since an image was first seen, not since it was last', async () => {
@@ -32,8 +35,9 @@ describe('soaking', () => {
     const store = memoryStore();
     expect((await soakingImages(store, [seen('a:1')], 0, day(1))).size).toBe(0);
     expect((await soakingImages(store, [seen('a:1')], 3, day(5))).size).toBe(0);
-    expect(await getJson(store, 'first-seen.json')).toEqual({
-      [`a:1@${seen('a:1').sourceDigest}`]: day(1).toISOString(),
+    expect(await documentOf(store)).toEqual({
+      version: 1,
+      images: { [`a:1@${seen('a:1').sourceDigest}`]: day(1).toISOString() },
     });
   });
 
@@ -49,6 +53,6 @@ describe('soaking', () => {
   it('has not begun for an image that no source has', async () => {
     const store = memoryStore();
     expect((await soakingImages(store, [{ image: 'a:1' }], 3, day(1))).size).toBe(0);
-    expect(await getJson(store, 'first-seen.json')).toBeUndefined();
+    expect(await documentOf(store)).toBeUndefined();
   });
 });

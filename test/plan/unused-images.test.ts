@@ -3,6 +3,7 @@ import type { Digest } from '../../functions/oci/spec/digest.ts';
 import { parseRegistryLocation } from '../../functions/oci/spec/reference.ts';
 import { findUnusedImages } from '../../functions/plan/unused-images.ts';
 import type { FieldChange, Plan, PlannedImage } from '../../functions/state/documents.ts';
+import { readInventory } from '../../functions/state/inventory.ts';
 import type { Image } from '../../infra/local/embedded/registry/storage.ts';
 import { indexOf, storedImage } from '../oci/stored-images.ts';
 import { type Factory, startFactory } from '../tasks/factory.ts';
@@ -60,7 +61,7 @@ async function unused(plan: Partial<Plan> = {}, keepVersions = 1): Promise<strin
     const registry = parseRegistryLocation(factory.registry);
     const whole = { runId: 'now', registry, images: [], kept: [], ...plan } as unknown as Plan;
     const found = await findUnusedImages(whole, keepVersions, [], runtime);
-    const known = await factory.document<Record<string, string>>('inventory.json');
+    const known = await readInventory(factory.store);
     for (const { reference, digest } of found) expect(digest).toBe(known[reference]);
     return found.map(({ reference }) => reference.replace(copyOf(''), ''));
   }, undefined);

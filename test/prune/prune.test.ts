@@ -4,13 +4,15 @@ import type { Digest } from '../../functions/oci/spec/digest.ts';
 import { parseRegistryLocation } from '../../functions/oci/spec/reference.ts';
 import type { Registry } from '../../functions/oci/registry/registry.ts';
 import { prune } from '../../functions/prune/prune.ts';
-import type { Plan, UnusedImage } from '../../functions/state/documents.ts';
+import type { UnusedImage } from '../../functions/state/documents.ts';
+import { readInventory } from '../../functions/state/inventory.ts';
 import { takeLock } from '../../functions/state/lock.ts';
 import type { RepositoryAdministration } from '../../functions/runtime/runtime.ts';
 import type { TaskRun } from '../../functions/task.ts';
 import type { Image } from '../../infra/local/embedded/registry/storage.ts';
 import { indexOf, storedImage } from '../oci/stored-images.ts';
 import { type Factory, startFactory } from '../tasks/factory.ts';
+import { planOf } from '../tasks/stage.ts';
 
 /** The task alone, on the plan and the inventory as the tasks before it leave them. */
 
@@ -63,7 +65,7 @@ async function run(unused: Record<string, Image>, { lock = true, act }: Options 
     if (lock) await takeLock({ runId, action: 'sync' }, (await runtime.harness()).accountId, runtime);
     const documents = runtime.run(runId);
     const registry = parseRegistryLocation(factory.registry);
-    await documents.plan.put({ runId, registry, images: [], unused: copies } as unknown as Plan);
+    await documents.plan.put(planOf({ runId, registry, unused: copies }));
     await act?.(task);
     const result = await prune({ runId }, task).catch((error: unknown) => ({
       deleted: 0,
@@ -72,7 +74,7 @@ async function run(unused: Record<string, Image>, { lock = true, act }: Options 
     const rows = ((await documents.pruned.find()) ?? []).map(({ reference, status, reason }) => {
       return [tagOf(reference), [status, ...(reason === undefined ? [] : [reason])].join(': ')];
     });
-    const left = await factory.document<Record<string, string>>('inventory.json');
+    const left = await readInventory(factory.store);
     return { ...result, rows: Object.fromEntries(rows), inventory: Object.keys(left).map(tagOf) };
   }, undefined);
 }

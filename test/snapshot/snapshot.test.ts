@@ -1,10 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { parseRegistryLocation } from '../../functions/oci/spec/reference.ts';
-import type { FieldChange, KeptField, Plan, Snapshot } from '../../functions/state/documents.ts';
+import type { FieldChange, KeptField, Snapshot } from '../../functions/state/documents.ts';
 import { snapshot } from '../../functions/snapshot/snapshot.ts';
 import { type Factory, startFactory } from '../tasks/factory.ts';
 
 /** The task alone, on documents as the tasks before it leave them. */
+
+import { planOf } from '../tasks/stage.ts';
 
 const runId = 'run-1';
 const k8 = { module: 'ci', infrastructureType: 'K8' } as const;
@@ -41,7 +43,7 @@ async function take(
   return factory.task(async (_, task) => {
     const documents = task.runtime.run(runId);
     const registry = parseRegistryLocation(factory.registry);
-    await documents.plan.put({ action: 'sync', startedAt: '', registry, images: [] } as unknown as Plan);
+    await documents.plan.put(planOf({ registry }));
     await documents.changes.put({ changes, held });
     const result = await snapshot({ runId }, task);
     return { result, snapshot: await documents.snapshot.get(), ...(await documents.changes.get()) };

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { assertKey, getJson, putJson, updateJson } from '../../functions/state/object-store.ts';
+import { asWritten } from '../../functions/state/schema.ts';
 import { FileStore } from '../../infra/local/file-store.ts';
 
 let parent: string;
@@ -171,10 +172,11 @@ describe('an update', () => {
   });
 
   it('of many writers at once loses none', async () => {
+    const counter = asWritten<{ count: number }>();
     const stores = Array.from({ length: 4 }, () => new FileStore(store.folder));
     const add = async (from: FileStore) => {
       for (let i = 0; i < 10; i++)
-        await updateJson<{ count: number }>(from, 'locks/count.json', (now) => ({ count: (now?.count ?? 0) + 1 }));
+        await updateJson(from, 'locks/count.json', counter, (now) => ({ count: (now?.count ?? 0) + 1 }));
     };
     await Promise.all(stores.map(add));
     expect(JSON.parse((await seen('locks/count.json')) ?? '')).toEqual({ count: 40 });
@@ -183,9 +185,10 @@ describe('an update', () => {
   it('of writers in several processes loses none', async () => {
     const script = `
       import { updateJson } from ${JSON.stringify(join(import.meta.dirname, '../../functions/state/object-store.ts'))};
+      import { asWritten } from ${JSON.stringify(join(import.meta.dirname, '../../functions/state/schema.ts'))};
       import { FileStore } from ${JSON.stringify(join(import.meta.dirname, '../../infra/local/file-store.ts'))};
       const store = new FileStore(${JSON.stringify(store.folder)});
-      for (let i = 0; i < 50; i++) await updateJson(store, 'count.json', (now) => ({ count: (now?.count ?? 0) + 1 }));`;
+      for (let i = 0; i < 50; i++) await updateJson(store, 'count.json', asWritten(), (now) => ({ count: (now?.count ?? 0) + 1 }));`;
     const run = () => promisify(execFile)(process.execPath, ['--input-type=module', '--eval', script]);
     await Promise.all([run(), run(), run()]);
     expect(JSON.parse((await seen('count.json')) ?? '')).toEqual({ count: 150 });
@@ -193,7 +196,7 @@ describe('an update', () => {
 
   it('that finds the object damaged names it', async () => {
     await store.update('locks/a.json', () => bytes('{"a":'));
-    await expect(updateJson(store, 'locks/a.json', () => ({}))).rejects.toMatchObject({
+    await expect(updateJson(store, 'locks/a.json', asWritten(), () => ({}))).rejects.toMatchObject({
       name: 'StoreFailed',
       message: 'locks/a.json in the object store is not JSON',
     });
@@ -205,7 +208,7 @@ describe('an update', () => {
         return false;
       }
     }
-    await expect(updateJson(new Busy('/the/place'), 'a', () => ({}))).rejects.toMatchObject({
+    await expect(updateJson(new Busy('/the/place'), 'a', asWritten(), () => ({}))).rejects.toMatchObject({
       name: 'StoreFailed',
       message: expect.stringContaining('/the/place/a was changed'),
     });
@@ -214,15 +217,15 @@ describe('an update', () => {
 
 describe('JSON documents', () => {
   it('come back as they went, and are written for people', async () => {
-    await putJson(store, 'a.json', { b: [1, 'ü'] });
-    expect(await getJson(store, 'a.json')).toEqual({ b: [1, 'ü'] });
+    await putJson(store, 'a.json', asWritten(), { b: [1, 'ü'] });
+    expect(await getJson(store, 'a.json', asWritten())).toEqual({ b: [1, 'ü'] });
     expect(await readFile(join(store.folder, 'a.json'), 'utf8')).toContain('\n  "b"');
-    expect(await getJson(store, 'none.json')).toBeUndefined();
+    expect(await getJson(store, 'none.json', asWritten())).toBeUndefined();
   });
 
   it('that are damaged are named', async () => {
     await store.put('inventory.json', bytes('{"a":'));
-    await expect(getJson(store, 'inventory.json')).rejects.toMatchObject({
+    await expect(getJson(store, 'inventory.json', asWritten())).rejects.toMatchObject({
       name: 'StoreFailed',
       message: 'inventory.json in the object store is not JSON',
     });

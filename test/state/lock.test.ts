@@ -1,5 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import { holdLock, type Lock, type LockOptions, releaseLock, renewLock, takeLock } from '../../functions/state/lock.ts';
+import {
+  holdLock,
+  lockSchema,
+  type Lock,
+  type LockOptions,
+  releaseLock,
+  renewLock,
+  takeLock,
+} from '../../functions/state/lock.ts';
 import { getJson } from '../../functions/state/object-store.ts';
 import { accountId, setStage, type Stage } from '../tasks/stage.ts';
 import { stopClock } from './clock.ts';
@@ -22,7 +30,7 @@ const take = (runId: string, from?: string[], lock?: LockOptions) => {
   if (lock) Object.assign(stage.runtime.lock, lock);
   return takeLock({ runId, action: 'sync', ...(from && { from }) }, accountId, stage.runtime);
 };
-const lockNow = () => getJson<Lock | null>(stage.store, `locks/${accountId}.json`);
+const lockNow = () => getJson(stage.store, `locks/${accountId}.json`, lockSchema);
 const lockOf = (runId: string, since = 0): Lock => ({
   runId,
   action: 'sync',

@@ -60,7 +60,10 @@ describe('BUILD_PUSH_TEMPLATE', () => {
     expect(row).toMatchObject({ status: 'copied', digest: factory.arrived(addon) });
     expect(row?.digest).not.toBe(factory.official(addon));
     // Where prune finds what the factory brought.
-    expect(await factory.document('inventory.json')).toHaveProperty([factory.copyOf(addon)], factory.arrived(addon));
+    expect(await factory.document('inventory.json')).toHaveProperty(
+      ['copies', factory.copyOf(addon)],
+      factory.arrived(addon),
+    );
     expect(statuses(report)['ci K8 addonTag']).toBe('updated');
   });
 

@@ -182,7 +182,7 @@ describe('soak_days', () => {
     expect(held.totals.copied).toBe(k8Images.length);
     expect(factory.overrides()).toEqual({});
     expect(held.config[0]).toMatchObject({ status: 'unchanged', reason: expect.stringMatching(/ soaks until \d{4}-/) });
-    const seen = await factory.document<Record<string, string>>('first-seen.json');
+    const { images: seen } = await factory.document<{ images: object }>('first-seen.json');
     const weekAgo = new Date(Date.now() - 7 * 86_400_000 - 1_000).toISOString();
     const older = Object.fromEntries(Object.keys(seen).map((image) => [image, weekAgo]));
     await factory.store.put('first-seen.json', Buffer.from(JSON.stringify(older)));

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { copy } from '../../functions/copy/copy.ts';
 import type { Report } from '../../functions/state/documents.ts';
-import { type Lock, type LockOptions, renewLock } from '../../functions/state/lock.ts';
+import { lockSchema, type Lock, type LockOptions, renewLock } from '../../functions/state/lock.ts';
 import { updateJson } from '../../functions/state/object-store.ts';
 import { type Factory, type FactoryOptions, startFactory } from './factory.ts';
 
@@ -22,12 +22,12 @@ async function start(options: FactoryOptions = {}): Promise<void> {
 }
 
 async function putLock(lock: Lock | null, accountId = 'embedded'): Promise<void> {
-  await updateJson<Lock | null>(factory.store, `locks/${accountId}.json`, () => lock);
+  await updateJson(factory.store, `locks/${accountId}.json`, lockSchema, () => lock);
 }
 
 async function lockNow(): Promise<Lock | null | undefined> {
   let now: Lock | null | undefined;
-  await updateJson<Lock | null>(factory.store, 'locks/embedded.json', (lock) => void (now = lock));
+  await updateJson(factory.store, 'locks/embedded.json', lockSchema, (lock) => void (now = lock));
   return now;
 }
 

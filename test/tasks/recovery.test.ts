@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { updateConfig } from '../../functions/update-config/update-config.ts';
 import type { Notification, Report } from '../../functions/state/documents.ts';
-import type { Lock } from '../../functions/state/lock.ts';
+import { lockSchema, type Lock } from '../../functions/state/lock.ts';
 import { Patience } from '../../functions/runtime/patience.ts';
 import type { ExecutionEnd } from '../../functions/runtime/runtime.ts';
-import { getJson, updateJson } from '../../functions/state/object-store.ts';
+import { updateJson } from '../../functions/state/object-store.ts';
 import { tasks } from '../../infra/local/tasks.ts';
 import { type Factory, startFactory, statuses } from './factory.ts';
 
@@ -55,11 +55,11 @@ async function stopAt(task: string, start = () => factory.sync({}, { runId: 'sto
 }
 
 const recover = (runId: string, stopped = 'stopped') => factory.run('', { recover_run: stopped }, { runId });
-const reportOf = (runId: string) => getJson<Report>(factory.store, `runs/${runId}/report.json`);
+const reportOf = (runId: string) => factory.document<Report>(`runs/${runId}/report.json`);
 
 async function lockNow(): Promise<Lock | null | undefined> {
   let now: Lock | null | undefined;
-  await updateJson<Lock | null>(factory.store, 'locks/embedded.json', (lock) => void (now = lock));
+  await updateJson(factory.store, 'locks/embedded.json', lockSchema, (lock) => void (now = lock));
   return now;
 }
 
@@ -187,7 +187,7 @@ describe('what is not put back', () => {
 
   it('is a run whose lock another one has taken since', async () => {
     await stopAt('VerifyFunction');
-    await updateJson<Lock>(factory.store, 'locks/embedded.json', (lock) => lock && { ...lock, runId: 'next' });
+    await updateJson(factory.store, 'locks/embedded.json', lockSchema, (lock) => lock && { ...lock, runId: 'next' });
     expect((await recover('recovery-1')).reason).toContain('run next (sync) is at work on this account');
     expect(factory.overrides()).not.toEqual(before);
   });

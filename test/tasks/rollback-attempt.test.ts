@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { rollback } from '../../functions/rollback/rollback.ts';
 import type { ConfigResult, FieldChange, Plan, Writes } from '../../functions/state/documents.ts';
-import { type Lock, releaseLock, takeLock } from '../../functions/state/lock.ts';
+import { lockSchema, releaseLock, takeLock } from '../../functions/state/lock.ts';
 import { Patience } from '../../functions/runtime/patience.ts';
 import { getJson } from '../../functions/state/object-store.ts';
 import { stopClock } from '../state/clock.ts';
@@ -34,7 +34,7 @@ afterEach(async () => {
 });
 
 const later = (ms: number) => jest.setSystemTime(start + ms);
-const lockNow = () => getJson<Lock | null>(stage.store, `locks/${accountId}.json`);
+const lockNow = () => getJson(stage.store, `locks/${accountId}.json`, lockSchema);
 
 interface Switched {
   changes?: FieldChange[];

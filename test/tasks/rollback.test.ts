@@ -1,10 +1,10 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { report } from '../../functions/report/report.ts';
 import { rollback } from '../../functions/rollback/rollback.ts';
-import type { Lock } from '../../functions/state/lock.ts';
+import { lockSchema, type Lock } from '../../functions/state/lock.ts';
 import { Patience } from '../../functions/runtime/patience.ts';
 import { commandLine, stateMachine } from '../../functions/runtime/place.ts';
-import { getJson, updateJson } from '../../functions/state/object-store.ts';
+import { updateJson } from '../../functions/state/object-store.ts';
 import { type Factory, type FactoryOptions, startFactory, statuses } from './factory.ts';
 
 const before = { gitCloneTag: 'harness/drone-git:1.5.0' };
@@ -126,7 +126,7 @@ describe('a rollback while Harness is away', () => {
       if (!key.endsWith('/config.json')) return;
       factory.store.onPut = () => undefined;
       factory.target.storage.deleteTag('mirror/plugins/cache', '1.10.12');
-      await updateJson<Lock>(factory.store, 'locks/embedded.json', (lock) => lock && { ...lock, runId: 'other' });
+      await updateJson(factory.store, 'locks/embedded.json', lockSchema, (lock) => lock && { ...lock, runId: 'other' });
     };
     expect((await factory.sync()).error?.name).toBe('RollbackFailed');
     expect(notes.filter((note) => note.startsWith('rollback:'))).toEqual([]);
@@ -211,7 +211,7 @@ describe('a rollback whose function did not run', () => {
     await start();
     breakAfterSwitch('nothing');
     const { runId } = await factory.sync();
-    await updateJson(factory.store, 'locks/embedded.json', () => ({ runId, ...fresh() }));
+    await updateJson(factory.store, 'locks/embedded.json', lockSchema, () => ({ runId, ...fresh() }));
     expect(await factory.task(rollback, { runId })).toEqual({ status: 'rolled-back' });
     expect(factory.overrides()).toEqual(before);
   });
@@ -229,13 +229,13 @@ describe('the place of a run', () => {
 
 async function lockNow(): Promise<Lock | undefined> {
   let now: Lock | null | undefined;
-  await updateJson<Lock | null>(factory.store, 'locks/embedded.json', (lock) => void (now = lock));
+  await updateJson(factory.store, 'locks/embedded.json', lockSchema, (lock) => void (now = lock));
   return now ?? undefined;
 }
 
 function fresh() {
-  const [now, later] = [0, 30 * 60_000].map((ms) => new Date(Date.now() + ms).toISOString());
-  return { action: 'sync', since: now, renewedAt: now, expiresAt: later };
+  const [now, later] = [new Date().toISOString(), new Date(Date.now() + 30 * 60_000).toISOString()];
+  return { action: 'sync' as const, since: now, renewedAt: now, expiresAt: later };
 }
 
 /** Lets the first attempt of the rollback have been so many minutes ago. */
@@ -258,7 +258,7 @@ it('keeps what the last attempt found, for a report that is written by another f
   await start();
   breakAfterSwitch(reading);
   const { runId } = await factory.sync();
-  expect(await getJson(factory.store, `runs/${runId}/rollback.json`)).toMatchObject({
+  expect(await factory.document(`runs/${runId}/rollback.json`)).toMatchObject({
     written: [{ module: 'ci', infrastructureType: 'K8' }],
     left: expect.arrayContaining([expect.stringContaining('ci K8 addonTag was written, not checked')]),
     reason: expect.stringContaining('cannot read'),

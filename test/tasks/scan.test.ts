@@ -117,7 +117,7 @@ describe('the scan gate', () => {
     expect(totals.failed).toBe(1);
     expect(factory.arrived(addon)).toBe(factory.official(addon));
     // What the factory brought it may delete again.
-    expect(await factory.document('inventory.json')).toHaveProperty([factory.copyOf(addon)]);
+    expect(await factory.document('inventory.json')).toHaveProperty(['copies', factory.copyOf(addon)]);
   });
 
   it('with update-succeeded switches the others, but not its counterpart', async () => {

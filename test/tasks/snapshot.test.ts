@@ -20,6 +20,7 @@ it('the overrides of every scope are stored before the first write, with time, r
   expect(factory.writes()).toHaveLength(2);
   const snapshot = await factory.document<Snapshot>(`runs/${runId}/snapshot.json`);
   expect(snapshot).toEqual({
+    version: 1,
     runId,
     accountId: 'embedded',
     takenAt: expect.any(String),

@@ -19,12 +19,15 @@ afterEach(() => factory.close());
 
 /** All that was seen so far was seen that many days earlier. */
 async function wait(days: number): Promise<void> {
-  const seen = await factory.document<Record<string, string>>('first-seen.json');
+  const { images: seen } = await factory.document<{ images: Record<string, string> }>('first-seen.json');
   const earlier = Object.entries(seen).map(([key, at]) => [
     key,
     new Date(Date.parse(at) - days * 86_400_000).toISOString(),
   ]);
-  await factory.store.put('first-seen.json', Buffer.from(JSON.stringify(Object.fromEntries(earlier))));
+  await factory.store.put(
+    'first-seen.json',
+    Buffer.from(JSON.stringify({ version: 1, images: Object.fromEntries(earlier) })),
+  );
 }
 
 const held = () => factory.target.storage.manifest('mirror/harness/sto-plugin', factory.official(image) ?? '');

@@ -313,7 +313,7 @@ describe('verify', () => {
       built,
       planned('x/failed:1', {
         status: 'failed',
-        error: { name: 'ImageNotFound', message: 'no source has it' } as never,
+        error: { name: 'ImageNotFound', message: 'no source has it', hint: '' },
       }),
       planned('x/unknown:1', { status: 'failed' }),
     ];

@@ -1,0 +1,112 @@
+import { cp, readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import type { Digest } from '../../functions/oci/spec/digest.ts';
+import { soakingImages } from '../../functions/plan/soak.ts';
+import { builtDigest } from '../../functions/state/built-images.ts';
+import { readInventory } from '../../functions/state/inventory.ts';
+import { readRefusedFields, refusedOn } from '../../functions/state/refused-fields.ts';
+import { type Factory, startFactory, statuses } from '../tasks/factory.ts';
+
+/**
+ * A state as release 0.1.0 wrote it. Run `first` switched `cacheS3Tag` to 1.10.12 and was refused `securityTag`, run
+ * `second` switched to 1.10.13, run `third` copied 1.10.14, which soaked. Run `killed` still has the lock.
+ */
+const fixture = join(import.meta.dirname, 'fixtures/0.1.0');
+const written = new Date('2026-11-29T01:08:17Z');
+const lockExpires = '2026-11-29T01:38';
+const expired = '2020-01-01T00:00';
+const versions = ['1.10.12', '1.10.13', '1.10.14'];
+const copies = [
+  ...versions.map((version) => ['plugins/cache', version] as const),
+  ['harness/sto-plugin', 'latest'] as const,
+];
+const choice = { include_fields: ['cacheS3Tag'] };
+const field = { module: 'ci', infrastructureType: 'K8' } as const;
+const cache = (version: string) => `plugins/cache:${version}`;
+const officialDigest = (version: string) => factory.official(cache(version)) as Digest;
+
+let factory: Factory;
+
+beforeEach(async () => {
+  factory = await startFactory();
+  await cp(fixture, factory.store.folder, { recursive: true });
+  // The samples are the same at every start.
+  for (const [repository, tag] of copies) {
+    const [image] = factory.publish([`${repository}:${tag}`]);
+    if (image) factory.target.storage.putImage(`mirror/${repository}`, tag, image);
+  }
+  factory.harness.setDefault('ci', 'K8', 'cacheS3Tag', cache('1.10.14'));
+  Object.assign(factory.harness.state[factory.harness.accountId]?.ci ?? {}, {
+    K8: { cacheS3Tag: factory.copyOf(cache('1.10.13')) },
+  });
+  await rewrite('target.example', factory.target.host);
+  await rewrite('source.example', factory.source.host);
+  await rewrite(lockExpires, expired);
+});
+afterEach(() => factory.close());
+
+/** Replaces a text in every document of the state. */
+async function rewrite(from: string, to: string): Promise<void> {
+  for (const entry of await readdir(factory.store.folder, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue;
+    const path = join(entry.parentPath, entry.name);
+    await writeFile(path, (await readFile(path, 'utf8')).replaceAll(from, to));
+  }
+}
+
+describe('the state of release 0.1.0', () => {
+  it('restores the configuration as it was before a run', async () => {
+    const report = await factory.run('restore', { restore_run: 'second' });
+    expect(report.error).toBeUndefined();
+    expect(factory.overrides()['cacheS3Tag']).toBe(factory.copyOf(cache('1.10.12')));
+  });
+
+  it('is pruned of copies that nothing uses, and keeps those that its last run found', async () => {
+    expect(Object.keys(await readInventory(factory.store))).toHaveLength(4);
+    const unused = factory.copyOf('harness/sto-plugin:latest');
+    const report = await factory.sync({ ...choice, prune: true, keep_versions: 1 });
+    expect(report.unused).toMatchObject([{ reference: unused, status: 'deleted' }]);
+    expect(factory.target.storage.resolve('mirror/harness/sto-plugin', 'latest')).toBeUndefined();
+    expect(factory.target.storage.tags('mirror/plugins/cache')).toEqual(versions);
+    const { copies } = await factory.document<{ copies: object }>('inventory.json');
+    expect(Object.keys(copies).toSorted()).toEqual(versions.map((version) => factory.copyOf(cache(version))));
+  });
+
+  it('counts the days of soaking from the plan that saw an image first', async () => {
+    const image = { image: cache('1.10.14'), sourceDigest: officialDigest('1.10.14') };
+    const soaking = await soakingImages(factory.store, [image], 7, new Date(written.getTime() + 6 * 86_400_000));
+    expect([...soaking]).toEqual([[cache('1.10.14'), '2026-12-06']]);
+  });
+
+  it('remembers refused fields', async () => {
+    const refused = await readRefusedFields(factory.store);
+    expect(refusedOn(refused, { ...field, field: 'securityTag' }, written)).toBe('2026-11-29');
+  });
+
+  it('remembers builds', async () => {
+    const template = 'arn:aws:lambda:eu-west-1:123456789012:function:add-ca';
+    const source = officialDigest('1.10.12');
+    const target = `target.example/mirror/${cache('1.10.12')}`;
+    expect(await builtDigest(factory.store, target, { template, source })).toBe(`sha256:${'b'.repeat(64)}`);
+  });
+
+  it('holds the lock of a run until it expires', async () => {
+    const later = new Date(Date.now() + 3_600_000).toISOString().slice(0, 16);
+    await rewrite(expired, later);
+    expect(await factory.sync(choice)).toMatchObject({
+      status: 'SKIPPED',
+      reason: expect.stringContaining('run killed (sync)'),
+    });
+    await rewrite(later, expired);
+    expect(statuses(await factory.sync(choice))).toEqual({ 'ci K8 cacheS3Tag': 'updated' });
+  });
+
+  it('has plans that a task of this release continues', async () => {
+    await factory.task(async (_, { runtime }) => {
+      const { images, changes } = await runtime.run('second').plan.get();
+      expect(images).toMatchObject([{ image: cache('1.10.13'), digest: officialDigest('1.10.13') }]);
+      expect(changes).toMatchObject([{ field: 'cacheS3Tag', to: factory.copyOf(cache('1.10.13')) }]);
+    }, undefined);
+  });
+});
