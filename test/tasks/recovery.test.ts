@@ -79,7 +79,7 @@ describe('a run whose execution was stopped while Harness was switched', () => {
       runId: 'stopped',
       error: { name: 'RunStopped', message: expect.stringContaining('does not record who; run recovery-1 put') },
     });
-    expect(new Set(Object.values(statuses(report as Report)))).toEqual(new Set(['rolled-back']));
+    expect(new Set(Object.values(statuses(report)))).toEqual(new Set(['rolled-back']));
     expect(notified.map(({ subject }) => subject)).toEqual(['Harness CI images: sync FAILED (RunStopped)']);
     // EventBridge may deliver twice.
     expect(await recover('recovery-2')).toMatchObject({
