@@ -1,4 +1,4 @@
-/** A part of AWS with regions, accounts and host names of its own. */
+/** An AWS partition, with its own regions, accounts and host names. */
 interface Partition {
   /** The second part of its ARNs. */
   readonly id: string;
@@ -33,7 +33,7 @@ export const partitions: readonly Partition[] = [
  */
 export const principalSuffix = 'amazonaws.com';
 
-/** The partition of a region. */
+/** Returns the partition of a region. */
 export function partitionOf(region: string): Partition {
   return partitions.find(({ regions }) => regions.test(region)) ?? standard;
 }

@@ -5,16 +5,17 @@ import type { Descriptor } from '../spec/manifest.ts';
 import type { Repository } from './repository.ts';
 import { brokenConnection, RegistryFailure } from './registry-failure.ts';
 
-/** How often one blob is taken up again before its transfer starts anew. */
+/** Maximum number of resumes before the transfer of a blob starts again. */
 const maxResumes = 8;
-/** Bytes of one connection after which the next one needs no pause. */
+/** Bytes of one connection after which the next needs no pause. */
 const goodPart = 1024 * 1024;
 
 /**
- * Reads a blob from byte `start` to its end. When the connection breaks, stalls or ends early, it goes on where it was with a range
- * request (RFC 9110, 14.2), or, where the registry ignores ranges, by passing over what came before. What it yields is
- * not checked: whoever hashes the bytes notices when the two halves do not belong together.
- * Throws `RegistryFailure` when a pause and a new connection do not help either.
+ * Reads a blob from byte `start` to its end. When the connection breaks, stalls or ends early, resumes with a range request
+ * (RFC 9110, 14.2), or, where the registry ignores ranges, skips the bytes that it has. Does not verify the bytes: the
+ * caller hashes them.
+ *
+ * @throws {RegistryFailure} After the last resume.
  */
 export async function* readBlob(
   repository: Repository,
@@ -32,7 +33,7 @@ export async function* readBlob(
         offset += chunk.length;
         yield chunk;
       }
-      // A body that ends in good order without anything new is all there is; so it is for whoever checks it.
+      // A body that ends in order without a new byte is all there is. The caller verifies it.
       if (offset >= blob.size || offset === startedAt || resumes === maxResumes) return;
       throw brokeOff(repository, blob, offset);
     } catch (error) {
@@ -40,7 +41,7 @@ export async function* readBlob(
       const failure = error instanceof RegistryFailure ? error : brokeOff(repository, blob, offset, error);
       failure.registry ??= repository.registry.name;
       if (!failure.transient || resumes === maxResumes) throw failure;
-      // A connection that brought a good part deserves another at once; one that brought little, a pause.
+      // Reconnect at once after much progress, and after a pause otherwise.
       const ceiling = offset - startedAt >= goodPart ? 0 : Math.min(maxMs, baseMs * 2 ** resumes);
       await sleep(Math.random() * ceiling, undefined, signal && { signal }).catch(() => undefined);
       signal?.throwIfAborted();
@@ -50,7 +51,7 @@ export async function* readBlob(
   }
 }
 
-/** The body's bytes from `offset` on, whichever way the registry answered. */
+/** Returns the bytes from `offset` on, for any of the responses. */
 function bodyFrom(response: Response, offset: number, blob: Descriptor): AsyncIterable<Uint8Array> | [] {
   if (response.status === 416) return [];
   if (response.status === 206) {

@@ -5,17 +5,17 @@ import { RegistryFailure } from './registry-failure.ts';
 import { nextLocation, uploadProgress, type UploadSession } from './upload-session.ts';
 
 /**
- * The limit of time for an answer runs while a chunk is sent, since it is one write to the HTTP client: a registry that
- * stops reading is found out. One that takes fewer bytes than these in a minute counts as such.
+ * Bytes that a registry must accept per minute. A chunk is one write to the HTTP client, so the response timeout runs
+ * while it is sent, and detects a registry that stops reading.
  */
 const slowChunk = 8 * 1024 * 1024;
 
-/** Registries hash or assemble a blob before they answer the request that completes it. */
+/** Timeout in milliseconds: registries hash or assemble a blob before they respond to its last request. */
 const commitTimeoutMs = 300_000;
 
-/** A chunk is held in memory: a registry that wants larger ones gets the blob in one piece. */
+/** Maximum size of a chunk, which is held in memory. A registry that requires larger ones gets the blob in one request. */
 const largestChunk = 64 * 1024 * 1024;
-/** A limit below this is none that a registry means: it would take requests without end. */
+/** Smallest limit that is respected. A lower one would take an endless number of requests. */
 const smallestLimit = 64 * 1024;
 
 export interface Upload {
@@ -28,7 +28,7 @@ export interface Upload {
   signal?: AbortSignal | undefined;
 }
 
-/** How a blob is best sent into a session: as the registry just said, or else as its profile says. */
+/** Chooses the method for a blob: by the limits of the session, or else by the profile. */
 export function wayInto({ registry }: Repository, session: UploadSession, { size }: Descriptor): UploadWay {
   const way = size > chunkLimits(session).max ? 'chunk' : uploadWay(registry.profile, size);
   return way === 'chunk' && chunkBytes({ registry }, session) === undefined ? 'patch' : way;
@@ -53,7 +53,7 @@ export async function sendBlob(upload: Upload): Promise<void> {
 
 const octets = { 'content-type': 'application/octet-stream' };
 
-/** What all requests of an upload share. */
+/** Parameters that all requests of an upload share. */
 type PartOf = Pick<Upload, 'repository' | 'blob' | 'signal'>;
 
 function part({ blob, signal }: PartOf) {
@@ -97,7 +97,7 @@ async function patch(upload: Upload): Promise<URL> {
   return nextLocation(repository, response, session.location);
 }
 
-/** How many bytes a chunk has; `undefined` where a registry wants more than we hold in memory. */
+/** Returns the size of a chunk in bytes; `undefined` where a registry requires more than is held in memory. */
 export function chunkBytes({ registry }: Pick<Repository, 'registry'>, session: UploadSession): number | undefined {
   const { min, max } = chunkLimits(session);
   return min > largestChunk ? undefined : Math.min(max, largestChunk, Math.max(min, registry.profile.chunkBytes));
@@ -114,7 +114,7 @@ async function chunks(upload: Upload): Promise<URL> {
   return location;
 }
 
-/** Sends one chunk, which a broken connection does not lose: it is sent again, or what the registry lacks of it. */
+/** Sends one chunk. After a broken connection, sends the bytes that the registry lacks. */
 export async function sendChunk(upload: PartOf, location: URL, chunk: Buffer, offset: number): Promise<URL> {
   const { repository, signal } = upload;
   const end = offset + chunk.length;
@@ -147,7 +147,7 @@ export async function sendChunk(upload: PartOf, location: URL, chunk: Buffer, of
   return target;
 }
 
-/** The same bytes in pieces of this many; only the last may be shorter. */
+/** Splits a body into chunks of `bytes` bytes; only the last may be shorter. */
 export async function* inChunks(body: AsyncIterable<Uint8Array>, bytes: number): AsyncGenerator<Buffer> {
   let pieces: Uint8Array[] = [];
   let length = 0;

@@ -4,7 +4,7 @@ import type { Descriptor } from '../spec/manifest.ts';
 import type { Repository } from './repository.ts';
 import { isAbsence } from './registry-failure.ts';
 
-/** A blob as a manifest describes it. */
+/** The digest and size of a blob. */
 type Described = Pick<Descriptor, 'digest' | 'size'>;
 
 /**
@@ -60,15 +60,15 @@ async function lookUp(
   return hasSize(response, blob) ? 'whole' : 'of another size';
 }
 
-/** A storage that lost the end of a blob serves what is left. A response without a length, or encoded, does not tell. */
+/** Detects a truncated blob. True for a response without a length, or with an encoding. */
 function hasSize(response: Response, { size }: Described): boolean {
   const length = response.header('content-length');
   return length === undefined || response.header('content-encoding') !== undefined || Number(length) === size;
 }
 
 /**
- * Opens a blob for reading, from byte `offset` on. Answers 206, or 200 with the whole blob where the registry ignores
- * ranges, or 416 when there is nothing behind `offset`. The caller checks what comes.
+ * Opens a blob for reading, from byte `offset` on. Returns 206, or 200 with the whole blob where the registry ignores
+ * ranges, or 416 when there is nothing after `offset`. The caller verifies the bytes.
  */
 export async function openBlob(
   repository: Repository,
@@ -82,7 +82,7 @@ export async function openBlob(
     access: 'pull',
     expect: offset === 0 ? [200] : [200, 206, 416],
     headers: {
-      // Compressed transfer would only cost time: layers are compressed already.
+      // Layers are compressed already.
       'accept-encoding': 'identity',
       ...(offset > 0 && { range: `bytes=${offset}-` }),
     },

@@ -1,47 +1,46 @@
 import { type Clock, wallClock } from './clock.ts';
 
 /**
- * What a request may hold while it waits for another one, and in this order only: an `upload` streams what a `download`
- * brings, and whoever reads a `download` may send what it has as plain `request`s; a `request` holds nothing. Each has
- * slots of its own, so nobody ever waits in a circle, even when source and destination are one host.
+ * A group of requests with its own slots. An `upload` waits for a `download`, a `download` for plain `request`s, and a
+ * `request` for nothing. So no requests wait in a circle, even when source and destination are one host.
  */
 export type Lane = 'upload' | 'download' | 'request';
 
-/** Bodies to and from one registry at once; the transport has connections for all three lanes. */
+/** Maximum number of bodies in flight, each way. The transport has connections for all three lanes. */
 const most = 16;
-/** A plain request waits for the registry more than it works: for each body under way, so many. */
+/** Plain requests per body in flight: they mostly wait for the registry. */
 const requestsPerBody = 2;
 const least = 2;
-/** So many requests in a row without a refusal allow one more at once. */
+/** Successes in a row after which the concurrency rises by one. */
 const successesPerStep = 20;
 
-/** What a registry was asked, and how it took it. */
+/** Counts of requests to a registry and of its responses. */
 export interface HostCounts {
-  /** By method; every try counts, but not redirects and logins. */
+  /** Requests by method, with retries, but without redirects and logins. */
   readonly requests: Readonly<Record<string, number>>;
   readonly retries: number;
-  /** Answers 429. */
+  /** Responses 429. */
   readonly throttles: number;
-  /** How often everything to the host was held back because it named a time. */
+  /** Pauses of all requests because the registry sent a `Retry-After`. */
   readonly pauses: number;
-  /** Blobs that it took from another of its repositories. */
+  /** Blobs mounted from another repository. */
   readonly mounts: number;
-  /** Bodies that may be under way at once, each way, now; of plain requests twice as many. */
+  /** Current maximum of bodies in flight, each way; twice as many plain requests. */
   readonly concurrency: number;
 }
 
-/** A request's place among those under way. */
+/** The slot of a request in flight. */
 export interface Slot {
   succeeded: () => void;
-  /** The registry answered 429; `pauseMs` is how long it wants to be left alone. */
+  /** Records a 429. `pauseMs` is the requested pause, in milliseconds. */
   throttled: (pauseMs: number | undefined) => void;
-  /** Gives the place to the next; may be called more than once. */
+  /** Frees the slot. Idempotent. */
   leave: () => void;
 }
 
 /**
- * How much one registry is asked at once: less when it answers 429, slowly more again when it does not (additive
- * increase, multiplicative decrease, as TCP has it), and nothing while it wants to be left alone.
+ * Limits the concurrent requests to one registry: additive increase, multiplicative decrease on 429, as in TCP. Sends
+ * nothing during a pause that the registry requested.
  */
 export class HostLimits {
   readonly #clock: Clock;
@@ -59,7 +58,7 @@ export class HostLimits {
   #throttles = 0;
   #pauses = 0;
   #mounts = 0;
-  /** Counted to tell an answer to what was sent before the last decrease. */
+  /** Number of decreases, to recognize responses to requests that were sent before the last one. */
   #decreases = 0;
 
   constructor(clock: Clock = wallClock) {
@@ -77,7 +76,7 @@ export class HostLimits {
       this.#lanes[lane].active--;
       this.#admit();
     };
-    // Another answer may prolong the pause meanwhile.
+    // Another response may prolong the pause meanwhile.
     while (this.#clock.now() < this.#notBefore && !signal?.aborted) {
       await this.#clock.sleep(this.#notBefore - this.#clock.now(), signal);
     }
@@ -94,7 +93,7 @@ export class HostLimits {
     };
   }
 
-  /** Tells of each pause, in force or to come: until when, in milliseconds since the epoch. Returns how to stop that. */
+  /** Calls `watcher` with the end of each pause, in milliseconds since the epoch. Returns a function that stops it. */
   watchPauses(watcher: (until: number) => void): () => void {
     this.#watchers.add(watcher);
     watcher(this.#notBefore);
@@ -168,7 +167,7 @@ export class HostLimits {
       this.#notBefore = Math.max(this.#notBefore, this.#clock.now() + pauseMs);
       for (const watcher of this.#watchers) watcher(this.#notBefore);
     }
-    // What was under way together is refused together: that is one refusal.
+    // Requests in flight together are refused together: that counts as one refusal.
     if (sentAfter !== this.#decreases) return;
     this.#decreases++;
     this.#concurrency = Math.max(least, Math.floor(this.#concurrency / 2));

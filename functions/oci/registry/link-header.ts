@@ -15,7 +15,7 @@ export function nextLink(header: string | undefined): string | undefined {
   return undefined;
 }
 
-/** Where the comma after a link's parameters is; commas in quotes are part of a value. */
+/** Returns the position of the comma after the parameters of a link. Commas in quotes are part of a value. */
 function lengthOfParameters(text: string, from: number): number {
   let quoted = false;
   for (let at = from; at < text.length; at++) {

@@ -7,12 +7,12 @@ import type { Repository, RepositoryRequest } from './repository.ts';
 import { RegistryFailure } from './registry-failure.ts';
 
 /**
- * The digest that a tag (or digest) points at, by HEAD: Docker Hub counts manifest GETs as pulls, HEADs not
- * (https://docs.docker.com/docker-hub/usage/pulls/). `undefined` when there is no such manifest.
+ * The digest that a tag (or digest) points at, by HEAD: Docker Hub counts manifest GETs as pulls, but not HEADs
+ * (https://docs.docker.com/docker-hub/usage/pulls/). Returns `undefined` when there is no such manifest.
  *
- * Falls back to GET where HEAD is refused (405: https://github.com/distribution/distribution/issues/1485), not answered,
- * without a digest, or 404 for what is there (https://github.com/nicholas-fedor/watchtower/issues/667). What GET finds then is
- * remembered in the profile. A 404 is checked by GET while no HEAD has succeeded, unless the manifest is `likely` absent.
+ * Falls back to GET where HEAD is refused (405: https://github.com/distribution/distribution/issues/1485), times out, lacks
+ * the digest, or returns 404 for a present manifest (https://github.com/nicholas-fedor/watchtower/issues/667), and records
+ * that in the profile. While no HEAD has succeeded, a 404 is checked by GET, unless the manifest is `likely` absent.
  */
 export async function resolveTag(
   repository: Repository,
@@ -44,13 +44,13 @@ export async function resolveTag(
   return found?.digest;
 }
 
-/** How long a registry may take for its first HEAD, in milliseconds. */
+/** Timeout of the first HEAD, in milliseconds. */
 const trialMs = 10_000;
 
 /** Statuses by which a registry, or a firewall in front of it, refuses HEAD itself. */
 const headRefusals = new Set([400, 403, 405, 501]);
 
-/** The digest, or the status of an answer that GET may explain; 0 when there was none. Throws other failures. */
+/** Returns the digest, or the status of a response that GET may explain; 0 without a response. Throws other failures. */
 async function headOf(
   repository: Repository,
   tagOrDigest: string,
@@ -83,7 +83,7 @@ async function headOf(
   }
 }
 
-/** A manifest, unless there is none: some registries answer 403 then. */
+/** Returns the manifest, or `undefined` when it is missing. Some registries return 403 then. */
 async function ifThere({ registry }: Repository, reading: Promise<Manifest>): Promise<Manifest | undefined> {
   try {
     return await reading;
@@ -95,7 +95,7 @@ async function ifThere({ registry }: Repository, reading: Promise<Manifest>): Pr
   }
 }
 
-/** Reads a manifest and checks it against the digest it was asked for by. Throws `ImageNotFound`, `DigestMismatch`, … */
+/** Reads a manifest and checks it against the requested digest. Throws `ImageNotFound`, `DigestMismatch`, … */
 export function getManifest(repository: Repository, tagOrDigest: string, signal?: AbortSignal): Promise<Manifest> {
   return readManifest(repository, tagOrDigest, `pull manifest ${tagOrDigest} of`, signal);
 }
@@ -123,7 +123,7 @@ async function readManifest(
   return parseManifest(bytes, response.header('content-type'), isDigest(tagOrDigest) ? tagOrDigest : undefined);
 }
 
-/** How much is read of what should be a manifest; `what` is named in the `ManifestInvalid` of one that is larger. */
+/** Limits the size of a manifest. `what` names it in the `ManifestInvalid` of a larger one. */
 export function manifestSize(what: string): ReadLimit {
   return {
     bytes: manifestLimits.bytes,
@@ -136,9 +136,9 @@ export function manifestSize(what: string): ReadLimit {
 }
 
 /**
- * Stores a manifest, byte for byte, under a tag or its digest. Returns the digest that the registry gave it, where it
- * says so, and whether it keeps track of its `subject`; if not, that is the client's work (distribution-spec, "Pushing
- * Manifests with Subject").
+ * Stores a manifest, byte for byte, under a tag or its digest. Returns the digest that the registry reports, if any,
+ * and whether the registry tracks its `subject`. If it does not, the client must (distribution-spec, "Pushing Manifests
+ * with Subject").
  */
 export async function putManifest(
   repository: Repository,
@@ -167,18 +167,18 @@ export async function putManifest(
   };
 }
 
-/** Deletes a manifest and with it every tag that points at it. A manifest that is gone already is fine. */
+/** Deletes a manifest and with it every tag that points at it. Succeeds when the manifest is gone already. */
 export async function deleteManifest(repository: Repository, digest: Digest, signal?: AbortSignal): Promise<void> {
   const response = await repository.request(deletion(digest, signal));
   await response.body.dump();
 }
 
-/** How registries refuse to delete by tag: the specification's statuses, with a code that is not about rights. */
+/** Statuses of a registry that does not delete by tag; none of them concerns permissions. */
 const tagRefusals = new Set([400, 405, 501]);
 
 /**
  * Deletes a tag and leaves its manifest (distribution-spec, "Deleting tags"). Returns `false` where the registry deletes
- * by digest only. A tag that is gone already is fine.
+ * by digest only. Succeeds when the tag is gone already.
  */
 export async function deleteTag(repository: Repository, tag: string, signal?: AbortSignal): Promise<boolean> {
   const { registry } = repository;

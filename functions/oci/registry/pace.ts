@@ -1,11 +1,11 @@
 import { type Clock, wallClock } from './clock.ts';
 
-/** Lets so many through in a second, and as many at once after a pause: a token bucket. */
+/** A token bucket: limits the rate, and allows a burst of one second after a pause. */
 export class Pace {
   readonly #intervalMs: number;
   readonly #burstMs: number;
   readonly #clock: Clock;
-  /** When the bucket is full again, in milliseconds since the epoch. */
+  /** Time at which the bucket is full again, in milliseconds since the epoch. */
   #fullAt = 0;
 
   constructor(perSecond: number, clock: Clock = wallClock) {

@@ -1,40 +1,40 @@
 import { ecrHosts } from './aws-partitions.ts';
 
 /**
- * How one kind of registry differs from the specification's happy path. Where each row comes from stands beside it. What
- * a registry shows at run time corrects its profile for the rest of the run: see `Registry.adapt`.
+ * Behaviour of one kind of registry. Each row cites its source. Responses at run time correct the profile for the rest of
+ * the run: see `Registry.adapt`.
  */
 export interface Profile {
   readonly name: string;
-  /** The host that serves the API, when it is not the one in image names. */
+  /** Host of the API, if it differs from the host in image names. */
   readonly apiHost?: string;
-  /** A blob of up to that many bytes is sent by POST and one PUT, which is the fewest requests. */
+  /** Maximum size of a blob that is sent by POST and a single PUT, in bytes. */
   readonly maxPut: number;
   /**
-   * How a larger one is sent. `patch`: one streamed PATCH, then PUT, as `docker push` does. `chunk`: PATCHes with
+   * Method for larger blobs. `patch`: one streamed PATCH, then PUT, as `docker push` does. `chunk`: PATCHes with
    * `Content-Range`, in the specification's form `0-99`; HTTP's own `bytes 0-99/*` is refused by ACR and others.
    */
   readonly large: 'patch' | 'chunk';
-  /** Bytes of one chunk, unless the registry asks for others (`OCI-Chunk-Min-Length`, `OCI-Chunk-Max-Length`). */
+  /** Size of a chunk in bytes, unless the registry requests another (`OCI-Chunk-Min-Length`, `OCI-Chunk-Max-Length`). */
   readonly chunkBytes: number;
   /**
-   * From when on a blob of one repository can be mounted into another: at once, only after a manifest refers to it, or
-   * never.
+   * Condition under which a blob can be mounted into another repository: none, that a manifest refers to it, or that it
+   * never can.
    */
   readonly mount: 'immediate' | 'after-manifest' | 'never';
-  /** How many manifests a second the registry takes from all of us together; without it, as many as we can send. */
+  /** Manifests per second that the registry accepts from all processes together. Default: no limit. */
   readonly manifestsPerSecond?: number;
-  /** Whether HEAD tells if a blob is there. */
+  /** HEAD reports whether a blob exists. */
   readonly headBlob: boolean;
-  /** Whether HEAD tells what a tag points at. Until it did so once, a 404 is checked by GET where it would matter. */
+  /** HEAD returns the digest of a tag. While `unproven`, a 404 is checked by GET where it matters. */
   readonly headManifest: 'yes' | 'no' | 'unproven';
-  /** A manifest that is missing is answered with 403. */
+  /** The registry returns 403 for a missing manifest. */
   readonly missing403: boolean;
-  /** GETs of manifests count against a limit; HEADs tell what is left of it. */
+  /** GETs of manifests count against a limit. HEADs report the rest of it. */
   readonly countsPulls: boolean;
-  /** Whether an upload's `Range` tells how far it has come. */
+  /** The `Range` of an upload reports its progress correctly. */
   readonly rangeTrusted: boolean;
-  /** DELETE of a tag removes the tag alone, as the specification has it. `false`: it is refused. */
+  /** DELETE of a tag removes only the tag, as specified. `false`: the registry refuses it. */
   readonly deletesTags: boolean;
   /** DELETE of a digest is refused while a tag points at it. */
   readonly tagsFirst: boolean;
@@ -44,10 +44,10 @@ export type UploadWay = 'put' | Profile['large'];
 
 const MiB = 1024 * 1024;
 
-/** GHCR's limit is the lowest that is known; who refuses larger chunks takes these. */
+/** The limit of GHCR, the lowest known. Used after a registry refused larger chunks. */
 const smallestChunk = 4 * MiB;
 
-/** Below every PUT limit that is known of a registry itself; a proxy in front of it may have a lower one. */
+/** Lower than any known PUT limit of a registry. A proxy in front of it may have a lower one. */
 const smallBlob = 8 * MiB;
 
 const standard: Profile = {
@@ -81,7 +81,7 @@ const ecr: Profile = {
   manifestsPerSecond: 8,
 };
 
-/** Software that may run under any name is recognised where its name begins the host's. */
+/** Self-hosted software is recognized by its name at the start of the host name. */
 const hosts: readonly (readonly [RegExp, Profile])[] = [
   [
     /^(?:docker\.io|index\.docker\.io|registry-1\.docker\.io)$/,
@@ -126,7 +126,7 @@ export function uploadWay({ maxPut, large }: Profile, bytes: number): UploadWay 
   return bytes <= maxPut ? 'put' : large;
 }
 
-/** The profile that sends a blob of this size in that way, and smaller ones as before where nothing is known of them. */
+/** Returns the change that sends blobs of this size by `way`, and leaves smaller ones as they are where possible. */
 export function sendingBy(way: UploadWay, bytes: number, { maxPut, chunkBytes }: Profile): Partial<Profile> {
   if (way === 'put') return { maxPut: Infinity };
   // A limit that a small blob met is not one of size.

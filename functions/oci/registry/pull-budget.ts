@@ -1,13 +1,13 @@
-/** What is left of a pull limit: Docker Hub counts each GET of a manifest, and tells with every answer about one. */
+/** The rest of a pull limit. Docker Hub counts each GET of a manifest, and reports the rest in each response. */
 export interface PullBudget {
   readonly limit: number;
   readonly remaining: number;
   readonly windowSeconds: number;
-  /** Whom the registry counts for: an address, or a user's id. */
+  /** The counted client: an address, or the id of a user. */
   readonly source?: string;
 }
 
-/** Below this share of its limit a pull budget is worth telling. */
+/** Share of a pull limit below which the rest is reported. */
 const lowShare = 0.2;
 
 export function isLow({ limit, remaining }: Pick<PullBudget, 'limit' | 'remaining'>): boolean {
@@ -41,18 +41,18 @@ function parseQuota(value: string | undefined): { count: number; windowSeconds: 
   return count === undefined ? undefined : { count: Number(count), windowSeconds: Number(windowSeconds) };
 }
 
-/** Pulls that somebody is about to make. */
+/** A reservation of pulls. */
 export interface Reservation {
-  /** One of them is made. */
+  /** Records one pull. */
   spend: () => void;
-  /** The rest is not needed. */
+  /** Returns the rest. */
   release: () => void;
 }
 
-/** A registry's pull limit as last heard of, and what is promised of it to those who pull at the same time. */
+/** The last known pull limit of a registry, and the reservations of parallel pulls. */
 export class PullLimit {
   #budget: PullBudget | undefined;
-  /** What can still be promised. */
+  /** Pulls that can still be reserved. */
   #free = Infinity;
   #reservations = 0;
 
@@ -68,12 +68,12 @@ export class PullLimit {
     return this.#budget;
   }
 
-  /** Sets pulls aside, if that many are left. Where no limit is known there always are. */
+  /** Reserves pulls if enough are left, or if no limit is known. */
   reserve(pulls: number): Reservation | undefined {
     return pulls === 0 || this.#free >= pulls ? this.overdraw(pulls) : undefined;
   }
 
-  /** Sets pulls aside that the limit may not leave. */
+  /** Reserves pulls even if too few are left. */
   overdraw(pulls: number): Reservation {
     let unspent = pulls;
     let released = false;

@@ -1,7 +1,7 @@
 import type { Purpose } from './purpose.ts';
 
 /**
- * A refusal of a push that no repetition cures, by what the registry says of it. Registries agree neither on the status
+ * A permanent refusal of a push, recognized by the text of the registry. Registries agree neither on the status
  * nor on the code: a moved tag of an immutable repository alone is 400 TAG_INVALID at ECR, 403 DENIED at Docker Hub,
  * 409 at Google's and 412 PRECONDITION at Harbor.
  */
@@ -50,12 +50,12 @@ const knownRefusals: readonly KnownRefusal[] = [
   },
 ];
 
-/** The cure for a refusal whose reason is known by its words; `undefined` for others. */
+/** Returns the cure for a refusal with a known text; `undefined` for others. */
 export function cureOf(said: string, registry: string, purpose: Purpose): string | undefined {
   return knownRefusals.find(({ says }) => says.test(said))?.cure(registry, purpose);
 }
 
-/** Whether a registry says that a tag must stay where it is. */
+/** Returns whether a registry refused to move a tag. */
 export function isImmutable(said: string): boolean {
   return knownRefusals[0]?.says.test(said) ?? false;
 }
@@ -64,7 +64,7 @@ export function missingRepository(registry: string, { repository }: Purpose): st
   return `Create the repository ${repository} at ${registry}, or let the registry create repositories on push.`;
 }
 
-/** How a registry says that it does not accept a manifest of this form. */
+/** Returns whether a registry refused the format of a manifest. */
 export function refusesFormat(status: number, codes: readonly string[], said: string): boolean {
   return (
     status === 415 ||

@@ -5,7 +5,7 @@ import { nextLink } from './link-header.ts';
 import { mediaTypes } from '../spec/media-type.ts';
 import type { Repository, RepositoryRequest } from './repository.ts';
 
-/** Which of the artifacts that refer to an image go along with it. */
+/** Selection of the artifacts that are copied with the image they refer to. */
 export type ReferrersPolicy = 'off' | 'signatures' | 'all';
 
 const signatureTypes = new Set([
@@ -15,7 +15,7 @@ const signatureTypes = new Set([
 
 /** cosign keeps signatures and attestations alike in bundles (cosign, specs/BUNDLE_SPEC.md). */
 const sigstoreBundle = /^application\/vnd\.dev\.sigstore\.bundle(?:\.v[\d.]+)?\+json(?:;|$)/;
-/** What a bundle's annotation says of a signature; one that has no such annotation is taken for one. */
+/** Predicate type of a signature. A bundle without the annotation counts as a signature. */
 const signaturePredicate = 'https://sigstore.dev/cosign/sign/v1';
 
 /**
@@ -24,7 +24,7 @@ const signaturePredicate = 'https://sigstore.dev/cosign/sign/v1';
  */
 export const referrerLimits = { pages: 20, artifacts: 500 };
 
-/** What refers to a manifest. */
+/** The artifacts that refer to a manifest. */
 export interface Referrers {
   readonly artifacts: readonly Descriptor[];
   /** There are more than `referrerLimits` allows. */
@@ -32,7 +32,7 @@ export interface Referrers {
 }
 
 /**
- * Lists what refers to `subject`, by the referrers API or, where there is none, by its fallback tag, whose index `read`
+ * Lists the artifacts that refer to `subject`, by the referrers API or, where there is none, by its fallback tag, whose index `read`
  * gets. Stops at `referrerLimits`.
  */
 export async function listReferrers(

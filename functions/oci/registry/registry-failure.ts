@@ -12,19 +12,19 @@ import type { Purpose } from './purpose.ts';
 import { cureOf, isImmutable, missingRepository, refusesFormat } from './push-refusal.ts';
 import { printable } from '../../text/printable.ts';
 
-/** A registry's refusal, with what a caller needs to decide about another try. */
+/** A failed request to a registry, with the facts that decide on a retry. */
 export class RegistryFailure extends FactoryError {
-  /** HTTP status; 0 when there was no answer. */
+  /** HTTP status; 0 without a response. */
   readonly status: number;
   /** The first error code of the specification (`MANIFEST_UNKNOWN`) that says more than `UNKNOWN`. */
   readonly code: string | undefined;
   /** Every code that the registry gave. */
   readonly codes: readonly string[];
-  /** The registry's own words; empty when it gave none. */
+  /** The text of the registry; may be empty. */
   readonly said: string;
   readonly transient: boolean;
   readonly retryAfterMs: number | undefined;
-  /** The request was repeated as often as is allowed: whoever repeats a larger step must not multiply that. */
+  /** The request was retried as often as allowed. A caller must not multiply that by retries of a larger step. */
   exhausted = false;
   /** The registry whose request failed: `host[:port]`, as in image names. */
   registry: string | undefined;
@@ -52,7 +52,7 @@ export class RegistryFailure extends FactoryError {
     this.retryAfterMs = facts.retryAfterMs;
   }
 
-  /** The same failure with a fact that the registry does not know, and the cure for it. */
+  /** Returns the same failure with an additional fact, and its hint. */
   because(fact: string, hint: string): RegistryFailure {
     const { name, message, cause, status, code, codes, said, transient, retryAfterMs } = this;
     const facts = { hint, cause, status, code, codes, said, transient, retryAfterMs };
@@ -62,7 +62,7 @@ export class RegistryFailure extends FactoryError {
 
 /**
  * Returns whether a registry refused a pull because it lacks what was asked for. Artifactory returns 403 for that
- * (RTFACT-13797), and what nobody may pull is as good as absent.
+ * (RTFACT-13797), and an image that may not be pulled counts as absent.
  */
 export function isAbsence(error: unknown): error is RegistryFailure {
   return error instanceof RegistryFailure && (error.status === 404 || error.status === 403);
@@ -70,9 +70,9 @@ export function isAbsence(error: unknown): error is RegistryFailure {
 
 const errorBodyLimit = 64 * 1024;
 
-/** Who sent an unexpected response, as far as that is not the registry itself. */
+/** The sender of an unexpected response, if it is not the registry itself. */
 export interface Sender {
-  /** Where a redirect or an upload session led to. */
+  /** Target of a redirect or an upload session. */
   party?: string | undefined;
   /** The header that was sent: a response that echoes it is not passed on. */
   authorization?: string | undefined;
@@ -107,13 +107,13 @@ export async function failureOf(
       codes: reason.codes,
       said: text,
       transient: transientStatuses.has(status) && !verdict.final,
-      // A pull limit opens again with its window, and no sooner: asking again meanwhile only adds to the abuse limit.
+      // A pull limit resets at the end of its window. Earlier requests only count against the abuse limit.
       retryAfterMs: parseRetryAfter(response.header('retry-after')) ?? (budget && budget.windowSeconds * 1000),
     },
   );
 }
 
-/** Where a redirect leads that is not followed, without its query. */
+/** Returns the target of a redirect that was not followed, without its query. */
 function redirectOf(response: Response): string | undefined {
   const location = response.status >= 300 && response.status < 400 ? response.header('location') : undefined;
   const url = location === undefined ? null : URL.parse(location);
@@ -131,7 +131,7 @@ export function connectionFailureOf(registry: string, purpose: Purpose, url: URL
   );
 }
 
-/** What a broken connection comes to, with its cause as far as that may be shown; `undefined` for anything else. */
+/** Describes a broken connection, without a cause that may hold secrets; `undefined` for other errors. */
 export function brokenConnection(
   error: unknown,
 ): { text: string; hint: string; transient: boolean; cause: unknown } | undefined {
@@ -145,8 +145,8 @@ export function brokenConnection(
 }
 
 /**
- * Docker Hub has two limits: one of pulls, told in the specification's JSON, and one of requests per minute and address,
- * told in plain text by the proxy in front (https://github.com/docker/hub-feedback/issues/1907).
+ * Docker Hub has two limits: one of pulls, reported in the specified JSON, and one of requests per minute and address,
+ * reported in plain text by the proxy in front (https://github.com/docker/hub-feedback/issues/1907).
  */
 function throttled(registry: string, code: string | undefined, pullLimit: boolean): { name: ErrorName; hint: string } {
   const name = 'RegistryThrottled';
@@ -164,9 +164,9 @@ function throttled(registry: string, code: string | undefined, pullLimit: boolea
 interface Verdict {
   name: ErrorName;
   hint: string;
-  /** A fact that the registry leaves out. */
+  /** A fact that the registry omits. */
   about?: string;
-  /** A repetition cannot succeed, whatever the status says. */
+  /** A retry cannot succeed, whatever the status. */
   final?: boolean;
 }
 
@@ -222,7 +222,7 @@ function classify(registry: string, purpose: Purpose, status: number, reason: Re
   return { name: 'RegistryFailed', hint: `${registry} does not work as it should; try again later.` };
 }
 
-/** As registries with a firewall of their own say it, Azure's for one. */
+/** Matches refusals by the firewall of a registry, such as Azure's. */
 const aboutAddress =
   /\bIP\b.{0,80}\bnot\b.{0,20}\ballowed|\bIP\b.{0,80}(?:allow|white) ?-?list|(?:allow|white) ?-?list.{0,80}\bIP\b/i;
 
@@ -230,7 +230,7 @@ function pageInstead(registry: string): string {
   return `Check that ${registry} is the address of a registry, and exempt it from single sign-on: a login page or captive portal answered in its place.`;
 }
 
-/** What the body says. Reads only the start of it. */
+/** Returns the reason in the start of the body. */
 async function reasonOf(response: Response, authorization: string | undefined): Promise<ReasonText> {
   const secrets = secretsOf(authorization);
   let reason = noReason;
@@ -238,12 +238,12 @@ async function reasonOf(response: Response, authorization: string | undefined): 
     const body = await readStart(response, errorBodyLimit);
     reason = reasonText(body.toString(), response.header('content-type'), secrets);
   } catch {
-    // What the headers say is left.
+    // The headers may still have a reason.
   }
   return reason.text === '' ? reasonOfHeaders(response, secrets) : reason;
 }
 
-/** Without a body, as after a HEAD, the headers may have the reason: of a bearer token (RFC 6750, 3), or of storage. */
+/** Returns the reason in the headers, for a response without a body: of a bearer token (RFC 6750, 3), or of storage. */
 function reasonOfHeaders(response: Response, secrets: readonly string[]): ReasonText {
   const challenges = parseChallenges(response.header('www-authenticate'));
   const { error, error_description } = challenges.find(({ parameters }) => parameters['error'])?.parameters ?? {};
@@ -253,7 +253,7 @@ function reasonOfHeaders(response: Response, secrets: readonly string[]): Reason
     : reasonText(JSON.stringify({ code, message: error_description }), undefined, secrets);
 }
 
-/** What a server could echo of an `Authorization` header: its value, and the password in it. */
+/** Returns the parts of an `Authorization` header that a server could echo: its value, and the password in it. */
 function secretsOf(authorization = ''): string[] {
   const value = authorization.split(' ').at(-1) ?? '';
   const isBasic = /^basic /i.test(authorization);

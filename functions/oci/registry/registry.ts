@@ -22,13 +22,13 @@ export interface RegistryOptions {
   registry: string;
   transport: Transport;
   credentials: CredentialProvider;
-  /** Speak plain HTTP although the registry is not on this machine. */
+  /** Use plain HTTP although the registry is not on this machine. */
   insecure?: boolean;
   trustedTokenHosts?: readonly string[];
   retry?: Partial<RetryPolicy>;
   /** Default: by the host's name. */
   profile?: Profile;
-  /** Told, once each, what the registry showed to be different from its profile. */
+  /** Receives one message for each difference of the registry from its profile. */
   onNote?: ((message: string) => void) | undefined;
 }
 
@@ -38,34 +38,34 @@ const defaultRetry: RetryPolicy = { attempts: 5, baseMs: 500, maxMs: 20_000 };
 
 export interface RegistryRequest extends Purpose {
   method: Request['method'];
-  /** A path below `/v2/`, or an absolute address that the registry gave (an upload session). */
+  /** A path below `/v2/`, or an absolute URL that the registry gave (an upload session). */
   target: string | URL;
   scopes: readonly Scope[];
-  /** Statuses that are answers; every other one is thrown as `RegistryFailure`. */
+  /** Expected statuses. Any other is thrown as `RegistryFailure`. */
   expect: readonly number[];
   headers?: Record<string, string>;
-  /** A stream can be sent once only: such a request is never repeated here. */
+  /** A stream can be sent only once, so the request is not retried. */
   body?: Uint8Array | AsyncIterable<Uint8Array>;
   headersTimeoutMs?: number;
-  /** Not repeated when no answer comes: whoever sends it has another way. */
+  /** Not retried without a response: the caller has an alternative. */
   isTrial?: boolean;
   signal?: AbortSignal | undefined;
 }
 
 export interface ReadLimit {
   bytes: number;
-  /** What is thrown when the answer is larger. */
+  /** Returns the error for a larger response. */
   exceeded: (cause: RangeError) => FactoryError;
 }
 
-/** The longest pause that a registry may ask for, in milliseconds; one that wants more has failed for this run. */
+/** Maximum `Retry-After` that is respected, in milliseconds. A request fails if the registry requests a longer pause. */
 export const longestPauseMs = 120_000;
 const maxRedirects = 5;
-/** Answers that other credentials may turn into success. */
+/** Statuses that other credentials may cure. */
 const refusals = new Set([401, 403]);
 const redirectStatuses = new Set([301, 302, 303, 307, 308]);
 
-/** One registry: sends requests with authentication, redirects and retries. The verbs stand in files of their own. */
+/** One registry. Sends requests with authentication, redirects and retries. */
 export class Registry {
   readonly name: string;
   readonly retryPolicy: RetryPolicy;
@@ -78,7 +78,7 @@ export class Registry {
   #profile: Profile;
   #processes = 0;
   #pace: Pace | undefined;
-  /** How the API's root wants us to log in; asked once. */
+  /** Challenge of the API root, requested once. */
   #rootChallenge: Promise<string | undefined> | undefined;
 
   constructor(options: RegistryOptions) {
@@ -100,12 +100,12 @@ export class Registry {
     });
   }
 
-  /** How this registry behaves, as far as is known by now. */
+  /** The current profile. */
   get profile(): Profile {
     return this.#profile;
   }
 
-  /** Leaves the others of so many processes, which push to this registry at the same time, their part of its pace. */
+  /** Divides the manifest rate limit of this registry between `processes` that push at the same time. */
   shareOf(processes: number): void {
     const { manifestsPerSecond } = this.#profile;
     if (manifestsPerSecond === undefined || processes === this.#processes) return;
@@ -113,12 +113,12 @@ export class Registry {
     this.#pace = new Pace(manifestsPerSecond / processes);
   }
 
-  /** Waits until another manifest may be pushed. */
+  /** Waits until the rate limit permits another manifest. */
   async manifestTurn(signal?: AbortSignal): Promise<void> {
     await this.#pace?.turn(signal);
   }
 
-  /** Corrects the profile for the rest of the run. Does nothing when it says so already. */
+  /** Corrects the profile for the rest of the run. Reports `note` if that changes anything. */
   adapt(change: Partial<Profile>, note?: string): void {
     const adapted = { ...this.#profile, ...change };
     if (isDeepStrictEqual(adapted, this.#profile)) return;
@@ -127,8 +127,8 @@ export class Registry {
   }
 
   /**
-   * Resolves a `Location` or `Link` that this registry sent in answer to `target`. Throws `RegistryFailure` for one that
-   * is no web address, or would give up the registry's own security.
+   * Resolves a `Location` or `Link` of the response to `target`. Throws `RegistryFailure` for one that is not a URL, or less
+   * secure than the registry.
    */
   resolve(location: string, target: string | URL): URL {
     const base = this.#url(target);
@@ -145,14 +145,14 @@ export class Registry {
     });
   }
 
-  /** What is left of the registry's pull limit, as its last answer told; `undefined` where it told of none. */
+  /** The rest of the pull limit, as last reported; `undefined` where the registry reports none. */
   get budget(): PullBudget | undefined {
     return this.pulls.budget;
   }
 
   /**
-   * Sends a request when it is its turn, again where that is safe and promising. The answer to a GET keeps its place
-   * among the registry's downloads until its body is read or dumped. Throws `RegistryFailure`.
+   * Sends a request within the limits of the registry, with retries. The response to a GET keeps its slot until its body
+   * is read or dumped. Throws `RegistryFailure`.
    */
   async request(request: RegistryRequest): Promise<Response> {
     const lane = isStream(request.body) ? 'upload' : request.method === 'GET' ? 'download' : 'request';
@@ -164,7 +164,7 @@ export class Registry {
     });
   }
 
-  /** Like `request`, for an answer that is a document: a connection that breaks while it is read is a failed try too. */
+  /** Like `request`, but reads the body. Retries also when the connection breaks while it is read. */
   async read(request: RegistryRequest, limit: ReadLimit): Promise<{ response: Response; bytes: Buffer }> {
     return this.#repeat(request, 'request', async (slot) => {
       const response = await this.#authorized(request);
@@ -209,7 +209,7 @@ export class Registry {
     } catch (error) {
       if (error instanceof RegistryFailure && error.status === 429) {
         const { retryAfterMs = 0 } = error;
-        // Who wants a longer pause refuses each request by itself: some may still pass, HEADs at Docker Hub for one.
+        // After a longer one, requests are still sent: some may pass, such as HEADs at Docker Hub.
         slot.throttled(retryAfterMs <= longestPauseMs ? retryAfterMs : undefined);
       }
       slot.leave();
@@ -238,7 +238,7 @@ export class Registry {
     }
   }
 
-  /** `again` when other credentials, or a new token, may be let in; else what to throw, unless that is the answer's own. */
+  /** Returns `again` to retry with other credentials or a new token, an error to throw, or `undefined` to use the response. */
   async #retryRefused(request: RegistryRequest, answer: Answer, session: Session): Promise<unknown> {
     const { response, authorization } = answer;
     const { status } = response;
@@ -266,7 +266,7 @@ export class Registry {
     return first;
   }
 
-  /** What a refusal says about logging in; `undefined` when it is none, or does not say. */
+  /** Returns the challenge of a 401, or of the API root if there is none. */
   async #challengeOf(
     response: Response,
     request: RegistryRequest,
@@ -274,13 +274,13 @@ export class Registry {
   ): Promise<string | undefined> {
     const challenge = response.status === 401 ? response.header('www-authenticate') : undefined;
     if (challenge !== undefined || sent !== undefined) return challenge;
-    // Google's registry refused strangers without a word and named its token service at the API's root
+    // Google's registry refused anonymous clients without a challenge, and sent one at the root of the API
     // (https://github.com/containerd/containerd/issues/1318).
     this.#rootChallenge ??= this.#askRoot(request);
     return waitFor(this.#rootChallenge, request.signal);
   }
 
-  /** Without the request's signal: others may wait for the same answer. */
+  /** Requests the root without the signal: others may wait for the same response. */
   async #askRoot({ doing, repository, writes }: RegistryRequest): Promise<string | undefined> {
     const root: RegistryRequest = { method: 'GET', target: '', scopes: [], expect: [], doing, repository, writes };
     try {
@@ -307,7 +307,7 @@ export class Registry {
     throw storage ? storageRefusal(failure, host) : await this.#withheld(failure, request, host);
   }
 
-  /** Adds that credentials were withheld on purpose, if that may be why we were refused. */
+  /** Adds that credentials were withheld, if that may be the reason. */
   async #withheld(failure: RegistryFailure, request: RegistryRequest, host: string): Promise<RegistryFailure> {
     if (!mayNeedCredentials.has(failure.name)) return failure;
     if (host !== this.#origin.host) {
@@ -331,7 +331,7 @@ export class Registry {
   }
 
   /**
-   * Follows redirects by hand: a blob usually lies at a storage host, which must not see our credentials
+   * Follows redirects without forwarding credentials: a blob is usually on a storage host
    * (distribution-spec: clients MUST NOT forward Authorization across hosts).
    */
   async #follow(request: RegistryRequest, from: URL, authorization: string | undefined): Promise<Answer> {
@@ -370,7 +370,7 @@ export class Registry {
         url,
         headers,
         body: request.body,
-        // Redirects and upload sessions are the registry's word.
+        // The registry chose the URL of a redirect or upload session.
         sentBy: this.#origin,
         ...(request.headersTimeoutMs !== undefined && { headersTimeoutMs: request.headersTimeoutMs }),
         signal: request.signal,
@@ -380,7 +380,7 @@ export class Registry {
     }
   }
 
-  /** What to throw for a connection that broke; the signal's own reason when it was the signal that broke it. */
+  /** Returns the error for a broken connection, or the reason of the signal that aborted it. */
   #broken(request: RegistryRequest, url: URL, error: unknown): unknown {
     return request.signal?.aborted ? request.signal.reason : connectionFailureOf(this.name, request, url, error);
   }
@@ -392,19 +392,19 @@ export class Registry {
 
 interface Answer {
   response: Response;
-  /** Who gave it, after redirects. */
+  /** The host that responded, after redirects. */
   host: string;
-  /** The header that the registry was sent. */
+  /** The `Authorization` header that was sent. */
   authorization: string | undefined;
 }
 
-/** Whether a failed request is promising: for a passing fault, and if the registry does not want too long a pause. */
+/** Retries transient failures, unless the registry requests too long a pause. */
 export function judgeFailure(error: unknown): Verdict {
   if (!(error instanceof RegistryFailure) || !error.transient) return { retry: false };
   return { retry: (error.retryAfterMs ?? 0) <= longestPauseMs, afterMs: error.retryAfterMs };
 }
 
-/** A signed address runs out, or dies with the role that signed it; the registry gives a new one. */
+/** Makes the failure transient: a signed URL may have expired, and the registry gives a new one. */
 function storageRefusal(failure: RegistryFailure, host: string): RegistryFailure {
   if (failure.status !== 401 && failure.status !== 403) return failure;
   return new RegistryFailure('RegistryFailed', failure.message, {
@@ -415,7 +415,7 @@ function storageRefusal(failure: RegistryFailure, host: string): RegistryFailure
   });
 }
 
-/** Whether a response should hold what was asked for, and not only say that it is absent. */
+/** Returns whether a response should have the requested content. */
 function isContent({ status }: Response): boolean {
   return status >= 200 && status < 300;
 }

@@ -2,7 +2,7 @@ import type { Response } from '../../http/transport.ts';
 import { repositoryScope, type Scope } from './auth/scope.ts';
 import type { ReadLimit, Registry, RegistryRequest } from './registry.ts';
 
-/** A request to one repository, which adds its name and the scopes of its token. */
+/** A request to one repository, which adds its name and scopes. */
 export interface RepositoryRequest extends Omit<RegistryRequest, 'repository' | 'scopes'> {
   /** A path below the repository (`manifests/1.2.3`), or an absolute URL that the registry gave. */
   target: string | URL;

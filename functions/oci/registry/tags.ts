@@ -9,7 +9,7 @@ import { RegistryFailure } from './registry-failure.ts';
 const pageLimit = 8 * 1024 * 1024;
 const lookupsInFlight = 16;
 
-/** The most tags of one repository that are read. A list that goes on is refused, so that no caller takes a part for the whole. */
+/** Maximum number of tags of one repository. A longer list is refused, so that no caller uses an incomplete one. */
 export const tagLimit = 5_000;
 /** Pages of one list. Registries may return short pages, but not this many. */
 const maxPages = 1_000;

@@ -1,7 +1,7 @@
 import type { UploadWay } from './profile.ts';
 import { RegistryFailure } from './registry-failure.ts';
 
-/** A registry does not take a blob sent this way, and may take it another way. */
+/** Thrown when a registry refuses the method of an upload, but may accept another. */
 export class UploadRefusal extends Error {
   override readonly name = 'UploadRefusal';
   readonly way: UploadWay;
@@ -15,14 +15,14 @@ export class UploadRefusal extends Error {
     this.failure = failure;
   }
 
-  /** `undefined` when the way was not the trouble. */
+  /** Returns `undefined` when the method was not the reason. */
   static of(way: UploadWay, error: unknown): UploadRefusal | undefined {
     const instead = error instanceof RegistryFailure ? otherWay(way, error) : undefined;
     return instead && new UploadRefusal(way, instead, error as RegistryFailure);
   }
 }
 
-/** Refusals of this upload or this user, whichever way the blob is sent. */
+/** Refusals that do not depend on the method. */
 const notTheWay: ReadonlySet<string | undefined> = new Set([
   'BLOB_UPLOAD_UNKNOWN',
   'DENIED',

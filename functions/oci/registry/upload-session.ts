@@ -5,7 +5,7 @@ import type { Repository } from './repository.ts';
 import { RegistryFailure } from './registry-failure.ts';
 
 export interface UploadSession {
-  /** Where the next request of the upload goes. */
+  /** URL of the next request of the upload. */
   location: URL;
   /** Bytes that a chunk must have unless it is the last (distribution-spec, "Pushing a blob in chunks"). */
   minChunkBytes: number | undefined;
@@ -14,9 +14,8 @@ export interface UploadSession {
 }
 
 /**
- * Opens an upload; `mounted` when there is nothing left to send. With `mountFrom`, a repository of the same registry
- * that may hold the blob, asks for a mount first; a registry that has nothing to mount answers with an ordinary session,
- * so asking costs nothing.
+ * Opens an upload session. With `mountFrom`, a repository of the same registry that may hold the blob, requests a mount,
+ * and returns `mounted` if it succeeds. A registry that has nothing to mount opens a session in the same request.
  */
 export async function startUpload(
   repository: Repository,
@@ -67,7 +66,7 @@ async function requestUpload(
   };
 }
 
-/** The session's next address. Registries may change it with every answer, and leave it out when it stays. */
+/** Returns the next URL of the session. Registries may change it in each response, and omit it when it is unchanged. */
 export function nextLocation(repository: Repository, response: Response, target: string | URL): URL {
   const location = response.header('location');
   if (location !== undefined) return repository.resolve(location, target);
@@ -89,8 +88,8 @@ function bytesOf(response: Response, header: string): number | undefined {
 }
 
 /**
- * How far an upload has come, and where it goes on; `undefined` when the registry does not tell. An upload of no bytes
- * and one of a single byte look the same (https://github.com/opencontainers/distribution-spec/issues/359).
+ * Returns the bytes that the registry has received, and the next URL; `undefined` when the registry does not report them.
+ * An upload of no bytes and one of a single byte look the same (https://github.com/opencontainers/distribution-spec/issues/359).
  */
 export async function uploadProgress(
   repository: Repository,
@@ -112,12 +111,12 @@ export async function uploadProgress(
   return { received: Number(last) + 1, location: nextLocation(repository, response, location) };
 }
 
-/** Best effort must not hold anyone up, in milliseconds. */
+/** Timeout of a cancellation, in milliseconds. */
 const cancelTimeoutMs = 5_000;
 
 /**
- * Tells the registry to forget a session. Best effort: users who may only add are not allowed to. Takes no signal, since
- * it is called when work was aborted.
+ * Cancels a session, as far as the user may delete. Takes no signal, since it is called after an abort. Never
+ * throws.
  */
 export async function cancelUpload(repository: Repository, { location }: UploadSession): Promise<void> {
   try {
@@ -133,6 +132,6 @@ export async function cancelUpload(repository: Repository, { location }: UploadS
     });
     await response.body.dump();
   } catch {
-    // Registries clean abandoned sessions up by themselves.
+    // Registries remove abandoned sessions themselves.
   }
 }

@@ -12,22 +12,22 @@ export function isDigest(text: string): text is Digest {
   return pattern.test(text);
 }
 
-/** Throws `ManifestInvalid` for anything but a supported digest: what is not a digest never gets into a path. */
+/** Throws `ManifestInvalid` for anything but a supported digest, so that nothing else gets into a path. */
 export function parseDigest(text: unknown, where: string): Digest {
   if (typeof text === 'string' && isDigest(text)) return text;
-  // A value of another type may be nested without end.
+  // A value of another type may be nested arbitrarily deep.
   const found = typeof text === 'string' ? JSON.stringify(text.slice(0, 120)) : typeof text;
   throw new FactoryError('ManifestInvalid', `${where} is not a sha256 or sha512 digest: ${found}`, {
     hint: 'The registry served something that is not a valid image. Compare with another source registry.',
   });
 }
 
-/** The digest of `bytes`, by the algorithm that `like` names (sha256 without one). */
+/** Returns the digest of `bytes`, by the algorithm of `like`. Default: sha256. */
 export function digestOf(bytes: Uint8Array, like?: Digest): Digest {
   return finishDigest(hasher(like).update(bytes), like);
 }
 
-/** A hash by the algorithm of `like`, to be closed with `finishDigest`. */
+/** Returns a hash by the algorithm of `like`, for `finishDigest`. */
 export function hasher(like?: Digest): Hash {
   return createHash(algorithmOf(like));
 }

@@ -4,10 +4,10 @@ import { type Descriptor, type Manifest, manifestLimits } from './manifest.ts';
 import { isIndexType, isManifestType } from './media-type.ts';
 import { printable } from '../../text/printable.ts';
 
-/** A manifest or blob that an image consists of. `size` is that of the blob in bytes: one of another size is not whole. */
+/** A manifest or blob of an image. `size` is the size of the blob in bytes; a blob of another size is incomplete. */
 export type Piece = { kind: 'manifest'; digest: Digest } | { kind: 'blob'; digest: Digest; size: number };
 
-/** Everything one manifest leads to. */
+/** All content below one manifest. */
 export interface Image {
   readonly root: Manifest;
   /** Each manifest once, children before their parents, the root last: the order in which they can be pushed. */
@@ -19,8 +19,8 @@ export interface Image {
 }
 
 /**
- * Walks from a root manifest to all it refers to, siblings in parallel. `read` gets a manifest by digest. One that it
- * returns as `undefined` is left out, with all below it.
+ * Walks from a root manifest to all it refers to, siblings in parallel. `read` gets a manifest by digest. One for
+ * which it returns `undefined` is left out, with all below it.
  * Throws `ManifestInvalid` when limits are exceeded or descriptors contradict each other, and what `read` throws.
  */
 export async function loadImage(

@@ -1,9 +1,9 @@
 import type { Manifest } from './manifest.ts';
 import { isNondistributable, mediaTypes } from './media-type.ts';
 
-/** What a registry that refuses a manifest may object to, and what can be done although no byte of it may change. */
+/** The likely objection of a registry to a manifest, and a cure that does not change a byte of it. */
 export interface ManifestFormat {
-  /** Names the media types: continues a sentence about the manifest. */
+  /** The media types. Continues a sentence about the manifest. */
   description: string;
   /** One imperative sentence. */
   cure: (registry: string) => string;

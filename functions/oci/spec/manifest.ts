@@ -14,7 +14,7 @@ export interface Descriptor {
   readonly size: number;
   readonly platform?: Platform;
   readonly annotations?: Readonly<Record<string, string>>;
-  /** Where a non-distributable layer may be had instead. */
+  /** URLs of a non-distributable layer. */
   readonly urls?: readonly string[];
   readonly artifactType?: string;
 }
@@ -24,7 +24,7 @@ export function isLeftAtItsUrls({ mediaType, urls = [] }: Pick<Descriptor, 'medi
   return isNondistributable(mediaType) && urls.length > 0;
 }
 
-/** A manifest of any kind: its bytes exactly as served, and what they point at. */
+/** A manifest of any kind: its bytes exactly as served, and the content they refer to. */
 export interface Manifest {
   readonly mediaType: string;
   readonly digest: Digest;
@@ -38,7 +38,7 @@ export interface Manifest {
 
 /**
  * Bounds on what a registry may serve, so that a hostile one cannot exhaust memory. Registries must take manifests of
- * 4 MiB (distribution-spec, "Pushing Manifests"), and none of the big ones takes more.
+ * 4 MiB (distribution-spec, "Pushing Manifests"), and none of the large ones accepts more.
  */
 export const manifestLimits = {
   /** Bytes of one manifest. */
@@ -116,7 +116,7 @@ function kindOf(document: Json, contentType: string | undefined, where: string):
   });
 }
 
-/** A document that passes for two kinds may be read differently by two clients (CVE-2021-41190). */
+/** Refuses a document of two kinds, which two clients may read differently (CVE-2021-41190). */
 function refuseTwoKinds(document: Json, types: readonly unknown[], where: string): void {
   const named = types.filter((type) => typeof type === 'string' && isManifestType(type)) as string[];
   const has = (...members: string[]) => members.some((member) => document[member] !== undefined);

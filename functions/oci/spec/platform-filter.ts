@@ -4,7 +4,7 @@ import { isIndexType } from './media-type.ts';
 import { formatPlatform, type Platform, platformMatches } from './platform.ts';
 import { printable } from '../../text/printable.ts';
 
-/** How buildx marks an attestation with the image it is about. */
+/** Annotation by which buildx links an attestation to its image. */
 const attestationSubject = 'vnd.docker.reference.digest';
 
 /**

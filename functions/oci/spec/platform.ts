@@ -31,7 +31,7 @@ export function formatPlatform({ os, architecture, variant }: Platform): string 
   return variant === undefined ? `${os}/${architecture}` : `${os}/${architecture}/${variant}`;
 }
 
-/** Whether an image for `offered` is wanted. A wish without variant takes every variant, and every `os.version`. */
+/** Returns whether `wanted` includes `offered`. Without a variant it includes every variant and every `os.version`. */
 export function platformMatches(wanted: Platform, offered: Platform): boolean {
   if (wanted.os !== offered.os || wanted.architecture !== offered.architecture) return false;
   return wanted.variant === undefined || variantOf(wanted) === variantOf(offered);
@@ -42,7 +42,7 @@ const impliedVariants: ReadonlyMap<string, string> = new Map([
   ['arm', 'v7'],
 ]);
 
-/** An index may leave out the variant that everybody means (containerd/platforms, `normalizeArch`). */
+/** An index may omit the default variant (containerd/platforms, `normalizeArch`). */
 function variantOf({ architecture, variant }: Platform): string | undefined {
   return variant ?? impliedVariants.get(architecture);
 }

@@ -7,19 +7,19 @@ import { type Digest, isDigest } from './digest.ts';
  * handles values.
  */
 
-/** What a name is wrong about; the caller adds where it stood. */
+/** The error in a name. The caller adds its place. */
 export class ReferenceSyntaxError extends Error {
   override readonly name = 'ReferenceSyntaxError';
 }
 
-const holdsCredentials = 'it holds credentials: those belong into a Docker config.json';
+const holdsCredentials = 'it holds credentials: put them into a Docker config.json';
 const host =
   /^(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?$/;
 const pathComponent = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$/;
 const tagPattern = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/;
-/** Repository names longer than this are refused by registries (distribution/reference `RepositoryNameTotalLengthMax`). */
+/** Maximum length of a repository name at registries (distribution/reference `RepositoryNameTotalLengthMax`). */
 export const maxNameLength = 255;
-/** Of any name with its registry, tag and digest, in characters: longer ones are refused unread. */
+/** Maximum length of a name with registry, tag and digest, in characters. A longer one is refused unread. */
 export const maxTextLength = 1_024;
 
 /** An image as Harness names it: usually without a registry (`harness/ci-addon:1.18.22`). */
@@ -39,13 +39,13 @@ export interface Reference extends ImageName {
 /** A place that holds repositories: `host[:port][/prefix]`. */
 export interface RegistryLocation {
   readonly registry: string;
-  /** Without slashes at its ends; empty for none. */
+  /** Path without slashes at its ends; may be empty. */
   readonly prefix: string;
 }
 
 /**
  * Parses `[host[:port]/]path[:tag][@digest]`. As Docker does, the first component is a registry when it holds a dot or
- * a colon or is `localhost`; unlike Docker, no registry and no `library/` is made up.
+ * a colon or is `localhost`; unlike Docker, it adds neither a registry nor `library/`.
  * Throws `ReferenceSyntaxError`.
  */
 export function parseImageName(text: string): ImageName {
@@ -85,7 +85,7 @@ export function parseRegistryLocation(text: string): RegistryLocation {
   return { registry, prefix: slash === -1 ? '' : parsePath(trimmed.slice(slash + 1)) };
 }
 
-/** The same image, in another place: `<location>/<repository>:<tag>`. */
+/** Returns the same image in another place: `<location>/<repository>:<tag>`. */
 export function relocate(image: ImageName, location: RegistryLocation): Reference {
   const repository = location.prefix ? `${location.prefix}/${image.repository}` : image.repository;
   return { registry: location.registry, repository, tag: image.tag, digest: image.digest };
@@ -107,12 +107,12 @@ export function formatLocation(location: RegistryLocation): string {
   return location.prefix ? `${location.registry}/${location.prefix}` : location.registry;
 }
 
-/** What to ask a registry for: the digest when there is one, because a tag may move. */
+/** Returns the digest, or else the tag: a tag may move. */
 export function tagOrDigest(image: ImageName): string {
   return image.digest ?? image.tag ?? 'latest';
 }
 
-/** Parses what follows an image's name: a tag, or a digest without its "@". Throws `ReferenceSyntaxError`. */
+/** Parses the part after an image's name: a tag, or a digest without its "@". Throws `ReferenceSyntaxError`. */
 export function parseTagOrDigest(text: string): string {
   if (isTag(text) || isDigest(text)) return text;
   throw text.includes(':') ? notADigest(text) : notATag(text);
@@ -134,20 +134,20 @@ export function isRepositoryName(text: string): boolean {
   return text.length <= maxNameLength && text.split('/').every((component) => pathComponent.test(component));
 }
 
-/** Hosts of this machine, which are spoken to over plain HTTP, as Docker does. */
+/** Returns whether a host is this machine. As in Docker, such a registry is reached over plain HTTP. */
 export function isLoopback(registry: string): boolean {
   const name = registry.replace(/:\d+$/, '');
   return name === 'localhost' || name === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(name);
 }
 
-/** Docker Hub under each of its names. */
+/** Returns whether a host is Docker Hub, under any of its names. */
 export function isDockerHub(registry: string): boolean {
   return registry === 'docker.io' || registry === 'index.docker.io' || registry === 'registry-1.docker.io';
 }
 
 /**
- * The same image as Docker Hub names its repositories, which have two parts: `alpine` is `library/alpine`. References to
- * other registries stay as they are.
+ * Returns the reference with the repository name of Docker Hub, which has two parts: `alpine` is `library/alpine`.
+ * References to other registries are returned unchanged.
  */
 export function atDockerHub(reference: Reference): Reference {
   if (!isDockerHub(reference.registry)) return reference;
@@ -159,21 +159,21 @@ export function atDockerHub(reference: Reference): Reference {
     : reference;
 }
 
-/** Tells a registry's host from the first component of a path (distribution/reference, `splitDockerDomain`). */
+/** Distinguishes a registry's host from the first component of a path (distribution/reference, `splitDockerDomain`). */
 export function looksLikeRegistry(component: string): boolean {
   return component === 'localhost' || component.includes('.') || component.includes(':');
 }
 
 function parseHost(text: string): string {
   const match = host.exec(text);
-  // What looks like an address must be one: `256.1.1.1` and `[:]` pass the pattern only.
+  // An address must be valid: `256.1.1.1` and `[:]` pass the pattern only.
   if (!match || !URL.canParse(`http://${text.replace(/:\d+$/, '')}`)) {
     throw new ReferenceSyntaxError(`"${text}" is not a registry host (host[:port])`);
   }
   if (match[1] !== undefined && (Number(match[1]) < 1 || Number(match[1]) > 65535)) {
     throw new ReferenceSyntaxError(`port ${match[1]} is not between 1 and 65535`);
   }
-  // Host names know no case; one spelling keeps comparisons and caches honest.
+  // Host names are case-insensitive. One spelling keeps comparisons and caches correct.
   return text.toLowerCase();
 }
 

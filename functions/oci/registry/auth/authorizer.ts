@@ -16,33 +16,33 @@ type Method = { kind: 'none' } | { kind: 'basic' } | { kind: 'bearer'; realm: UR
 
 interface Token {
   value: string;
-  /** Epoch milliseconds after which it is not used any more. */
+  /** Time after which it is no longer used, in milliseconds since the epoch. */
   expiresAt: number;
 }
 
-/** Token services that run under another host name than their registry, by registry host. */
+/** Token services on another host than their registry, by registry host. */
 const knownTokenHosts: ReadonlyMap<string, string> = new Map([
   ['registry-1.docker.io', 'auth.docker.io'],
   ['registry.gitlab.com', 'gitlab.com'],
 ]);
 
-/** Seconds a token lives when its service does not say (distribution, docs/content/spec/auth/token.md). */
+/** Default lifetime of a token, in seconds (distribution, docs/content/spec/auth/token.md). */
 const defaultTokenLife = 60;
 const tokenBodyLimit = 256 * 1024;
 
 export interface AuthorizerOptions {
   registry: string;
-  /** Where the registry is reached; decides whether a token service may be plain HTTP. */
+  /** Origin of the registry. Decides whether a token service may use plain HTTP. */
   origin: URL;
   provider: CredentialProvider;
   transport: Transport;
-  /** Further hosts that may be shown this registry's credentials when it names them as its token service. */
+  /** Further token services that may receive the credentials of this registry. */
   trustedTokenHosts?: readonly string[];
-  /** Told, once each, which login failed and why. */
+  /** Receives one message for each login that failed, with the reason. */
   onNote?: ((message: string) => void) | undefined;
 }
 
-/** What a request wants to do, and where. */
+/** The access that a request needs. */
 export interface Access {
   readonly repository: string;
   readonly writes: boolean;
@@ -50,17 +50,17 @@ export interface Access {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What a registry answered to a request that it did not let in. */
+/** The response of a registry that refused a login. */
 export interface Refusal {
   status: number;
   challenge: string | undefined;
-  /** Makes an error of it. Reads the body. */
+  /** Reads the body and returns the error. */
   failure: () => Promise<RegistryFailure>;
 }
 
 /**
- * Answers one registry's challenges: anonymous, Basic, and Bearer tokens of the distribution token specification, each
- * fetched once per login and set of scopes however many requests wait for it.
+ * Responds to the challenges of one registry: anonymous, Basic, and Bearer tokens of the distribution token specification.
+ * Fetches one token per login and set of scopes, for all requests that wait for it.
  */
 export class Authorizer {
   readonly logins: Logins;
@@ -78,17 +78,17 @@ export class Authorizer {
     return new Session(this, access);
   }
 
-  /** Whether the registry has asked for anything, as far as is known by now. */
+  /** True after the first challenge. */
   get isAsked(): boolean {
     return this.#method.kind !== 'none';
   }
 
-  /** Whether credentials may be shown to whoever checks them. */
+  /** True if credentials may be sent: to the registry, or to a trusted token service. */
   get mayLogIn(): boolean {
     return this.#method.kind !== 'bearer' || this.#mayReceiveCredentials(this.#method.realm);
   }
 
-  /** The `Authorization` header of a login; `undefined` while nothing is asked for, or when there is nothing to show. */
+  /** Returns the `Authorization` header of a login; `undefined` before a challenge, or without credentials. */
   async header(
     login: KnownLogin | undefined,
     { scopes, signal }: Pick<Access, 'scopes' | 'signal'>,
@@ -99,7 +99,7 @@ export class Authorizer {
     return credentials && 'username' in credentials ? basic(credentials) : undefined;
   }
 
-  /** Learns how the registry wants us to log in. Returns `false` when that is by nothing we know. */
+  /** Reads the authentication method from a challenge. Returns `false` when none is supported. */
   learn(challenge: string | undefined): boolean {
     const offered = parseChallenges(challenge);
     const bearer = offered.find(({ scheme, parameters }) => scheme === 'bearer' && parameters['realm']);
@@ -113,7 +113,7 @@ export class Authorizer {
     return true;
   }
 
-  /** Gets rid of what was refused: the token, unless a parallel request has replaced it already, or the credentials. */
+  /** Discards the refused credentials or token, unless a parallel request has replaced the token already. */
   async renew(login: KnownLogin | undefined, scopes: readonly Scope[], refused: string): Promise<void> {
     if (this.#method.kind !== 'bearer') {
       await login?.renew();
@@ -125,7 +125,7 @@ export class Authorizer {
     if (token && bearerHeader(token) === refused && this.#tokens.get(key) === known) this.#tokens.delete(key);
   }
 
-  /** Tells, once, that a login failed and others are tried. */
+  /** Reports, once, that a login failed and the next is tried. */
   note({ name }: KnownLogin, failure: unknown): void {
     if (this.#told.has(name)) return;
     this.#told.add(name);
@@ -232,7 +232,7 @@ export class Authorizer {
     });
   }
 
-  /** The realm is the registry's word: anything but a web address of at least its own security is refused. */
+  /** Refuses a realm that is not a URL, or less secure than the registry. */
   #checkRealm(realm: string): URL {
     const url = URL.canParse(realm) ? new URL(realm) : undefined;
     const secure =
@@ -243,13 +243,13 @@ export class Authorizer {
     });
   }
 
-  /** The registry's word takes us to its token service, unless the user vouches for that. */
+  /** Marks the registry as the origin that referred us to its token service, unless the user trusts the service. */
   #sentBy(realm: URL): { sentBy?: URL } {
     const { origin, trustedTokenHosts = [] } = this.#options;
     return trustedTokenHosts.includes(realm.host) ? {} : { sentBy: origin };
   }
 
-  /** The token service that credentials were withheld from on purpose; `undefined` when none are configured, or none were withheld. */
+  /** Returns the token service from which configured credentials were withheld, if any. */
   async withheldFrom({ repository, writes }: Access): Promise<string | undefined> {
     const method = this.#method;
     if (method.kind !== 'bearer' || this.mayLogIn) return undefined;
@@ -290,19 +290,19 @@ export class Authorizer {
   }
 }
 
-/** The setting that releases credentials to a token service on another host. */
+/** Returns the hint for credentials that were withheld from a token service on another host. */
 export function trustTokenHost(registry: string, tokenHost: string): string {
   return `List ${tokenHost} in TRUSTED_TOKEN_HOSTS if it is the token service of ${registry}: credentials are not sent to it until then.`;
 }
 
-/** What a server could echo of credentials. */
+/** Returns the parts of credentials that a server could echo. */
 function secretsOf(credentials: Credentials): string[] {
   if ('identityToken' in credentials) return [credentials.identityToken];
   if ('registryToken' in credentials) return [credentials.registryToken];
   return [basic(credentials).replace(/^Basic /, ''), credentials.password];
 }
 
-/** What the token service says. A success without a token may hold anything, and is not repeated. */
+/** Returns the text of the token service. Never quotes a 200 without a token, which may hold anything. */
 function tokenServiceReason(response: Response, body: Buffer, secrets: readonly string[]): ReasonText {
   const reason = reasonText(body.toString(), response.header('content-type'), secrets);
   if (response.status !== 200 || reason.isPage) return reason;
@@ -310,8 +310,8 @@ function tokenServiceReason(response: Response, body: Buffer, secrets: readonly 
 }
 
 /**
- * Logs one request in: by the login that its repository uses, or, when that fails, by the next. Last comes a try without
- * credentials, but not to write, nor after a login that is good and may not do this (403).
+ * Authenticates one request: with the login that its repository uses, or, when that fails, with the next. Tries last
+ * without credentials, except for a write, or when a valid login lacks the permission (403).
  */
 export class Session {
   /** The login of the last header. */
@@ -350,7 +350,7 @@ export class Session {
     }
   }
 
-  /** Whether the request is worth repeating after a refusal: with a new token, or with other credentials. */
+  /** Returns whether to repeat the request after a refusal, with a new token or other credentials. */
   async refused({ status, challenge, failure }: Refusal, sent: string | undefined): Promise<boolean> {
     const learned = challenge !== undefined && this.#authorizer.learn(challenge);
     if (sent === undefined) {
@@ -372,7 +372,7 @@ export class Session {
     return (await this.header()) !== undefined || !this.#wasStranger;
   }
 
-  /** Notes that the registry has let the login in. */
+  /** Records that the registry accepted the login. */
   accepted(): void {
     if (this.#login) this.#login.standing = 'accepted';
   }
@@ -421,14 +421,14 @@ export class Session {
   }
 }
 
-/** A login whose credentials cannot be had, or get no token. */
+/** Thrown for a login whose credentials cannot be read, or get no token. */
 class LoginFailed extends Error {
   constructor(cause: unknown) {
     super('the login failed', { cause });
   }
 }
 
-/** A token service that refused; not one that is out of reach or overloaded. */
+/** Returns whether a token service refused; false when it is unreachable or overloaded. */
 function isRefusal(error: unknown): boolean {
   return error instanceof RegistryFailure && error.name === 'RegistryUnauthorized';
 }
@@ -475,7 +475,7 @@ function basic({ username, password }: { username: string; password: string }): 
 
 interface TokenAnswer {
   value?: string;
-  /** Why there is no token to use. */
+  /** Description of a token that cannot be used. */
   malformed?: string;
   /** Seconds. */
   life?: number;
@@ -498,7 +498,7 @@ function parseTokenAnswer(body: Buffer): TokenAnswer {
   return { value, ...(typeof expires_in === 'number' && expires_in > 0 && { life: expires_in }) };
 }
 
-/** Whether a header can carry it (RFC 9110, 5.5, without blanks). */
+/** Returns whether a header can carry the text (RFC 9110, 5.5, without spaces). */
 function isToken(text: string): boolean {
   return /^[\x21-\x7e]+$/.test(text);
 }

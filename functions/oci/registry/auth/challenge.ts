@@ -7,13 +7,13 @@ export interface Challenge {
 }
 
 const token = "[!#$%&'*+.^_`|~0-9A-Za-z-]+";
-/** A scheme, and perhaps what Negotiate and its like have instead of parameters (`token68`). */
+/** A scheme, optionally with a `token68` instead of parameters, as Negotiate has it. */
 const schemeAt = new RegExp(`\\s*(${token})(?:\\s+[A-Za-z0-9._~+/-]+=*\\s*(?=,|$)|\\s+|\\s*(?=,)|\\s*$)`, 'y');
 /** A list may hold empty elements (RFC 9110, 5.6.1.2). */
 const emptyAt = /[\s,]*/y;
 const parameterAt = new RegExp(`\\s*(${token})\\s*=\\s*(?:"((?:[^"\\\\]|\\\\.)*)"|(${token}))\\s*(?:,|$)`, 'y');
 
-/** Parses every challenge of the header; what cannot be parsed ends the list. */
+/** Parses the challenges of the header, up to the first syntax error. */
 export function parseChallenges(header: string | undefined): Challenge[] {
   const challenges: Challenge[] = [];
   let at = 0;

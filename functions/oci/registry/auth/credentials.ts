@@ -1,23 +1,23 @@
-/** What a registry is shown to let us in. */
+/** Credentials for a registry. */
 export type Credentials =
   | { readonly username: string; readonly password: string }
-  /** An OAuth2 refresh token, as `docker login` stores it for registries that hand one out. */
+  /** An OAuth2 refresh token, as `docker login` stores it for registries that issue one. */
   | { readonly identityToken: string }
-  /** A token that is sent as it is. */
+  /** A bearer token, sent unchanged. */
   | { readonly registryToken: string };
 
 /** One place that may hold credentials: an entry of a `config.json`, a credential helper, the AWS credentials. */
 export interface Login {
   /** Identifies it among the logins of its registry, and names it in messages. Holds nothing secret. */
   readonly name: string;
-  /** Reads the place, each time again: what it holds may have been renewed. `undefined` when it holds none. */
+  /** Reads the credentials, each time from their place: they may have been renewed. `undefined` when there are none. */
   credentials(): Promise<Credentials | undefined>;
 }
 
 export interface CredentialProvider {
   /**
    * The logins for a repository of `registry` (`host[:port]`), in the order in which they are tried.
-   * @param refused the logins of the last call were of no use: what they are read from may have been corrected since
+   * @param refused the registry refused the logins of the last call: their source may have been corrected since
    */
   logins(registry: string, repository: string, refused?: boolean): Promise<readonly Login[]>;
 }

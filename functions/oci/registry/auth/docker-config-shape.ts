@@ -11,7 +11,7 @@ const settings = new Set(
   stackOrchestrator kubernetes currentContext cliPluginsExtraDirs plugins aliases features auditLog`.split(/\s+/),
 );
 
-/** What other documents of credentials are known by. */
+/** Patterns of other documents that hold credentials. */
 const otherShapes: readonly (readonly [is: (key: string, value: unknown) => boolean, shown: string])[] = [
   [(key) => /^\.?docker(?:config(?:json)?|cfg)$/i.test(key), 'a Kubernetes secret around one'],
   [(key) => key === 'apiVersion' || key === 'kind', 'a Kubernetes manifest'],
@@ -19,7 +19,7 @@ const otherShapes: readonly (readonly [is: (key: string, value: unknown) => bool
   [(_, value) => isLogin(value), 'an old .dockercfg, a map of registries: put it below "auths"'],
 ];
 
-/** Names what a document is instead of a Docker `config.json`; `undefined` when it may be one. */
+/** Describes a document that is not a Docker `config.json`; `undefined` when it may be one. */
 export function foreignShapeOf(document: Readonly<Record<string, unknown>>): string | undefined {
   const keys = Object.keys(document);
   const misspelt = keys.find((key) => !members.includes(key) && isNearly(key));
@@ -39,7 +39,7 @@ function isNearly(key: string): boolean {
   return /^(?:auths?|(?:cred(?:ential)?s?)(?:stores?|helpers?))$/i.test(key.replaceAll(/[-_]/g, ''));
 }
 
-/** Names what a text is that is no JSON, without quoting it. */
+/** Describes a text that is not JSON, without quoting it. */
 export function notJson(text: string): string {
   const misplaced = misplacedIn(text.trim());
   if (misplaced !== undefined) return `it is ${misplaced}`;
@@ -48,7 +48,7 @@ export function notJson(text: string): string {
   return 'it is not JSON';
 }
 
-/** The user and password of an `auth`; else a text that says what is wrong with it. */
+/** Returns the user and password of an `auth`, or a text that describes its error. */
 export function decodeAuth(auth: string): { username: string; password: string } | string {
   const misplaced = misplacedIn(auth);
   if (misplaced !== undefined) return `is ${misplaced}`;
@@ -62,7 +62,7 @@ export function decodeAuth(auth: string): { username: string; password: string }
   return { username: decoded.slice(0, colon), password };
 }
 
-/** Tells a placeholder that nothing was put in place of; a password may hold anything else. */
+/** Returns whether a password is a placeholder that was not expanded. */
 export function isUnexpanded(value: string): boolean {
   return /^(?:\$\{[^{}]*\}|\$\([^()]*\)|<\+.*>|\{\{.*\}\})$/.test(value);
 }

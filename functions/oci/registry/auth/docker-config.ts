@@ -137,7 +137,7 @@ function matchingKeys(keys: readonly string[], servers: readonly string[], repos
   return matches.toSorted((a, b) => b.depth - a.depth || a.rank - b.rank);
 }
 
-/** What a key is for: `host`, `host/path`, or as old tools write it, `https://host/v1/`. */
+/** Parses a key: `host`, `host/path`, or the form of old tools, `https://host/v1/`. */
 function placeOf(key: string): { host: string; path: string[]; isUrl: boolean } {
   const place = key.replace(/^https?:\/\//, '');
   const [host = '', ...path] = place.split('/').filter((component) => component !== '');
@@ -185,7 +185,7 @@ async function fromHelper(helper: string, servers: string[], run: HelperRunner):
 
 const helperTimeoutMs = 30_000;
 const helperOutputLimit = 64 * 1024;
-/** How much of the end of a helper's standard error is kept, in characters. */
+/** Length of the end of a helper's standard error that is kept, in characters. */
 const complaintsLimit = 2_000;
 const complaintsMs = 500;
 
@@ -250,7 +250,7 @@ async function runHelper(program: string, server: string): Promise<string> {
   });
 }
 
-/** What a helper writes to standard error is for people. Its standard output, which holds secrets, is never repeated. */
+/** Quotes the standard error of a helper, never its standard output, which holds secrets. */
 function helperFailed(program: string, what: string, complaints = ''): FactoryError {
   const said = printable(withoutSecrets(complaints).replaceAll(/\s+/g, ' '));
   return new FactoryError('CredentialHelperFailed', `${program} gave no credentials: ${what}${said && ` (${said})`}`, {
@@ -258,7 +258,7 @@ function helperFailed(program: string, what: string, complaints = ''): FactoryEr
   });
 }
 
-/** A script that traces itself (`set -x`) writes its secrets to standard error. */
+/** Removes secrets: a script that traces itself (`set -x`) writes them to standard error. */
 function withoutSecrets(text: string): string {
   return text.replaceAll(
     /("?\b\w{0,40}(?:secret|passw(?:or)?d|token|auth)"?\s{0,9}[:=]\s{0,9})(?:"[^"]*"|'[^']*'|\S+)/gi,

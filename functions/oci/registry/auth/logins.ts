@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { keepPassword, keepSecret } from '../../../text/secrets.ts';
 import type { CredentialProvider, Credentials, Login } from './credentials.ts';
 
-/** How long what is known of logins counts, in milliseconds: credentials are renewed, and what was refused corrected. */
+/** Time after which credentials are read again, in milliseconds: they may have been renewed or corrected. */
 const loginLifeMs = 600_000;
 
 function keepCredentials(credentials: Credentials): void {
@@ -10,7 +10,7 @@ function keepCredentials(credentials: Credentials): void {
   else keepSecret(...Object.values(credentials));
 }
 
-/** A login with what is known of it at one registry. */
+/** A login, and its standing at one registry. */
 export class KnownLogin {
   readonly name: string;
   /** `untried` until the registry lets it in or refuses it. One that was ever let in stays `accepted`. */
@@ -85,7 +85,7 @@ export class Course {
     this.#index++;
   }
 
-  /** Whether there is anything to show. A login that cannot be read shows nothing. */
+  /** Returns whether any login has credentials. A login that cannot be read has none. */
   async holdsCredentials(): Promise<boolean> {
     const held = await Promise.all(this.#logins.map((login) => login.credentials().catch(() => undefined)));
     return held.some((credentials) => credentials !== undefined);
@@ -103,7 +103,7 @@ export class Logins {
   readonly #provider: CredentialProvider;
   readonly #known = new Map<string, KnownLogin>();
   readonly #courses = new Map<string, Promise<Course>>();
-  /** A request had to be given up, and no login was ever let in. */
+  /** Set when a request failed before any login was accepted. */
   #refused = false;
 
   constructor(registry: string, provider: CredentialProvider) {
