@@ -66,22 +66,23 @@ async function bring(
   const reference = parseReference(target);
   const { tag } = reference;
   if (tag === undefined || sourceDigest === undefined)
-    throw failed(planned, 'cannot make an image of a digest that is given');
+    throw failed(planned, 'cannot build an image that is pinned to a digest');
   await ensureRepository(reference, runtime);
   const input = { runId: plan.runId, image, source, sourceDigest, target };
   const called = await runtime.template(template).call(`${plan.runId}-build-${image}`, input, signal);
   if (!('output' in called)) return undefined;
   const parsed = answer.safeParse(called.output);
-  if (!parsed.success) throw failed(planned, 'answered no digest');
+  if (!parsed.success) throw failed(planned, 'returned no digest');
   const digest = parsed.data.digest;
   const arrived = await resolveTag(repositoryOf(reference, runtime), tag, signal);
-  if (arrived !== digest) throw failed(planned, `says that it pushed ${digest}; ${target} is ${arrived ?? 'absent'}`);
+  if (arrived !== digest)
+    throw failed(planned, `reported that it pushed ${digest}; ${target} is ${arrived ?? 'absent'}`);
   await recordBuilt(runtime.store, target, { template, source: sourceDigest, built: digest });
   return { status: 'copied', digest, bytesTransferred: 0, bytesSkipped: 0 };
 }
 
 function failed({ image }: PlannedImage, what: string): FactoryError {
   return new FactoryError('TemplateFailed', `${image}: BUILD_PUSH_TEMPLATE ${what}`, {
-    hint: 'docs/templates.md says what it is called with, and what it is to answer.',
+    hint: 'Compare its input and output with docs/templates.md.',
   });
 }

@@ -49,12 +49,12 @@ export function noteCall(state: CopyState, image: string, { notBefore }: Paused)
   state.done = done;
   if (Math.max(state.idleCalls, state.setbacks) < mostIdleCalls) return;
   throw notBefore === undefined
-    ? new FactoryError('RegistryFailed', `${mostIdleCalls} calls brought ${image} no further than ${done} bytes`, {
-        hint: 'Look at the network between the copy function and the registries; more memory gives it more bandwidth, too.',
+    ? new FactoryError('RegistryFailed', `${mostIdleCalls} calls did not copy ${image} beyond ${done} bytes`, {
+        hint: 'Check the network between the copy function and the registries. More memory gives the function more bandwidth, too.',
       })
     : new FactoryError(
         'RegistryThrottled',
-        `a registry put ${image} off ${mostIdleCalls} times, and nothing came in between`,
+        `a registry throttled ${image} ${mostIdleCalls} times without progress in between`,
         {
           hint: 'Log in to it for a higher limit, use another source registry, or run later.',
         },

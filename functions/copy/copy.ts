@@ -235,16 +235,16 @@ async function checkRepair(
   if (missing.length === 0) return;
   throw new FactoryError(
     'ImagesIncomplete',
-    `the registry took it, and ${target} still lacks ${describePieces(missing)}`,
+    `the registry accepted the missing pieces, but ${target} still lacks ${describePieces(missing)}`,
     {
-      hint: "Look at the registry's storage and log. Delete the repository there and collect its garbage: the next sync copies it whole.",
+      hint: "Check the registry's storage and log. Delete the repository there and run its garbage collection: the next sync copies everything again.",
     },
   );
 }
 
 /** Applies the plan's mount setting. The registry object outlives a run, and the setting may change between runs. */
 function adaptMounts(registry: Registry, { mounts }: Plan): void {
-  if (mounts === 'off') registry.adapt({ mount: 'never' }, `${registry.name} mounts no blobs`);
+  if (mounts === 'off') registry.adapt({ mount: 'never' }, `${registry.name} does not mount blobs`);
   else registry.adapt({ mount: profileOf(registry.name).mount }, `${registry.name} mounts blobs again`);
 }
 

@@ -23,7 +23,7 @@ export async function ensureRepository(
     return { fresh: (await runtime.repositories.ensure(registry, repository)) === true };
   } catch (error) {
     if (!(error instanceof FactoryError) || error.name !== 'RegistryForbidden') throw error;
-    runtime.progress({ kind: 'note', message: `${error.message}; the push decides` });
+    runtime.progress({ kind: 'note', message: `${error.message}; trying the push anyway` });
     return { fresh: false, denied: error };
   }
 }

@@ -61,7 +61,7 @@ async function arrived(documents: RunDocuments, image: string, index: number): P
   const result = await document.find();
   if (result) return result.status !== 'failed';
   const error = new FactoryError('StoreFailed', `the result of copying ${image} is missing from the object store`, {
-    hint: 'Something deleted it while the run was under way. Start the run again.',
+    hint: 'Something deleted it during the run. Start the run again.',
   });
   await document.put(failedCopy(error.toJSON()));
   return false;
@@ -78,6 +78,6 @@ function imagesFailed(plan: Plan, failed: ReadonlyMap<string, string>): FactoryE
     return `${names.length} of ${plan.images.length} images ${reason}: ${shown}`;
   });
   return new FactoryError('ImagesFailed', parts.join('; '), {
-    hint: 'Each has its reason in the report. Harness was left as it was; on_partial_failure: update-succeeded would switch the others.',
+    hint: 'See the reason of each image in the report. Harness was not changed; on_partial_failure: update-succeeded would switch the others.',
   });
 }

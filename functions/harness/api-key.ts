@@ -13,8 +13,8 @@ export class ApiKey {
     const found = flawIn(this.#key);
     if (found !== undefined) {
       const allowed = 'a personal access token (pat.…) or service account token (sat.…), without quotes';
-      throw new FactoryError('InvalidConfiguration', `Harness API key: found ${found}, allowed is ${allowed}`, {
-        hint: 'Put the token alone into HARNESS_API_KEY, or into the secret that HARNESS_API_KEY_SECRET names.',
+      throw new FactoryError('InvalidConfiguration', `Harness API key: found ${found}, expected ${allowed}`, {
+        hint: 'Put only the token into HARNESS_API_KEY, or into the secret that HARNESS_API_KEY_SECRET names.',
         problems: [{ path: 'HARNESS_API_KEY', found, allowed }],
       });
     }

@@ -28,7 +28,7 @@ function isLoopback(hostname: string): boolean {
 
 function invalid(found: string): FactoryError {
   const allowed = 'an https URL such as https://app.harness.io, without credentials, query or fragment';
-  return new FactoryError('InvalidConfiguration', `HARNESS_URL: found ${found}, allowed is ${allowed}`, {
+  return new FactoryError('InvalidConfiguration', `HARNESS_URL: found ${found}, expected ${allowed}`, {
     hint: 'Set HARNESS_URL to the address of your Harness; the API key goes into its secret, not into the URL.',
     problems: [{ path: 'HARNESS_URL', found, allowed }],
   });

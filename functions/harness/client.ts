@@ -274,7 +274,7 @@ function judge(error: unknown): Verdict {
 function throwNoAccount(): never {
   const found = 'no account id, and none in the API key';
   const allowed = 'the account id, or a key of the form pat.ACCOUNT.… or sat.ACCOUNT.…';
-  throw new FactoryError('InvalidConfiguration', `HARNESS_ACCOUNT_ID: found ${found}, allowed is ${allowed}`, {
+  throw new FactoryError('InvalidConfiguration', `HARNESS_ACCOUNT_ID: found ${found}, expected ${allowed}`, {
     hint: 'Set HARNESS_ACCOUNT_ID; Harness shows it under Account Settings, Overview.',
     problems: [{ path: 'HARNESS_ACCOUNT_ID', found, allowed }],
   });

@@ -34,7 +34,7 @@ export class TransientFailure extends FactoryError {
   }
 }
 
-const checkUrl = 'Check HARNESS_URL: it is the address of your Harness, such as https://app.harness.io.';
+const checkUrl = 'Check HARNESS_URL: it must be the address of your Harness, such as https://app.harness.io.';
 
 /**
  * Returns the error of a call without an HTTP response. Returns errors that do not come from the network, which are
@@ -43,7 +43,7 @@ const checkUrl = 'Check HARNESS_URL: it is the address of your Harness, such as 
 export function unanswered(call: Call, error: unknown): unknown {
   const where = `cannot ${call.purpose}: ${displayUrl(call.url)}`;
   if (error instanceof DOMException && error.name === 'TimeoutError') {
-    return new TransientFailure(`${where}: no answer within ${call.timeoutMs / 1000} s`, {
+    return new TransientFailure(`${where}: no response within ${call.timeoutMs / 1000} s`, {
       hint: `Try again later. ${checkUrl}`,
     });
   }
@@ -61,7 +61,7 @@ export function unanswered(call: Call, error: unknown): unknown {
   }
   // Leave the cause out: undici keeps the bytes that it could not parse in the error, and they may echo the key.
   if (error instanceof Error && error.name === 'HTTPParserError') {
-    return new FactoryError('HarnessUnexpectedResponse', `${where}: the answer is not HTTP`, { hint: checkUrl });
+    return new FactoryError('HarnessUnexpectedResponse', `${where}: the response is not HTTP`, { hint: checkUrl });
   }
   const code = systemCode(error);
   return code === undefined ? error : new FactoryError('HarnessUnreachable', `${where}: ${code}`, { hint: checkUrl });
@@ -82,7 +82,7 @@ export function refused(
   key: ApiKey,
 ): FactoryError {
   const { status } = response;
-  const where = `cannot ${call.purpose}: ${displayUrl(call.url)} answered ${status}`;
+  const where = `cannot ${call.purpose}: ${displayUrl(call.url)} returned ${status}`;
   const { text, isPage } = reasonText(key.redact(body), response.header('content-type'));
   const said = envelope ? facts(envelope, key) : '';
   const firewall = (status === 401 || status === 403) && aboutAddress(envelope, text);
@@ -156,7 +156,7 @@ export function lacksPermission(permission: string, accountId: string): FactoryE
 
 /** Returns the error of a response that does not match the API's documentation. */
 export function unexpected(call: Call, what: string, hint = checkUrl): FactoryError {
-  const message = `cannot ${call.purpose}: ${displayUrl(call.url)} answered ${what}`;
+  const message = `cannot ${call.purpose}: ${displayUrl(call.url)} returned ${what}`;
   return new FactoryError('HarnessUnexpectedResponse', message, { hint });
 }
 
@@ -185,7 +185,7 @@ function aboutContract(envelope: Envelope | undefined): string | undefined {
   )
     return "Check the account's licence of the module (Account Settings, Subscriptions).";
   if (/feature[ _-]?flag|feature is (?:not|disabled)/i.test(said))
-    return 'Let Harness support enable the feature flag that the message names.';
+    return 'Ask Harness support to enable the feature flag that the message names.';
   return undefined;
 }
 
@@ -215,7 +215,8 @@ function facts({ message, code, correlationId, data, details }: Envelope, key: A
   const reasons = [message, ...details].filter((reason) => reason !== undefined);
   // A cause often repeats the message, or part of it.
   const distinct = reasons.filter((reason, i) => !reasons.slice(0, i).some((before) => before.includes(reason)));
-  const text = distinct.join('; ') || (data === false ? 'data is false, the service did not do it' : undefined);
+  const text =
+    distinct.join('; ') || (data === false ? 'data is false: the service did not carry out the request' : undefined);
   return (text ? `: ${plain(text, key)}` : '') + (origin.length > 0 ? ` (${origin.join(', ')})` : '');
 }
 

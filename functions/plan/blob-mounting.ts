@@ -8,6 +8,6 @@ export async function blobMounting(
 ): Promise<{ mounts?: 'off'; warnings: string[] }> {
   const advice = await runtime.repositories.adviceOnMounts?.(registry);
   if (advice === undefined) return { warnings: [] };
-  const warning = `${registry} mounts no blobs, so layers that images share are sent once for each; to change that for the whole registry: ${advice}`;
+  const warning = `${registry} does not mount blobs, so shared layers are uploaded once per repository. To change that for the whole registry: ${advice}`;
   return { mounts: 'off', warnings: [warning] };
 }

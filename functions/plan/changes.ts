@@ -40,7 +40,7 @@ export function syncChanges(
     const to = formatReference(relocate(image, settings.registry));
     const row = { module, infrastructureType, field };
     if (override !== undefined && isForeign(override, image, settings)) {
-      kept.push({ ...row, value: override, reason: 'points at a registry that is not ours' });
+      kept.push({ ...row, value: override, reason: 'points at another registry' });
     } else if (override === to && settings.heldTags.has(key)) {
       const reason = `${key} was moved; the new one soaks until ${settings.soaking.get(key)}`;
       kept.push({ ...row, value: override, reason });

@@ -64,7 +64,7 @@ function checkResolution(reference: string, url: string, written: readonly strin
     if (pulled !== value) {
       throw misconfigured(
         `through connector ${reference} (${shown}) Harness would pull ${pulled} instead of ${value}`,
-        `Give the connector the address https://${value.slice(0, value.indexOf('/'))}, spelled like this, or name the registry it is for in "registry".`,
+        `Give the connector the address https://${value.slice(0, value.indexOf('/'))}, exactly as written here, or set "registry" to the registry that the connector is for.`,
       );
     }
   }

@@ -71,7 +71,7 @@ export class ImageSource {
     // "Not found" is the least informative reason when another source could not be reached.
     const telling = failures.find(({ name: failure }) => failure !== 'ImageNotFound') ?? failures[0];
     throw new FactoryError(telling?.name ?? 'ImageNotFound', failures.map(({ message }) => message).join('; '), {
-      hint: telling?.hint ?? 'Name a source_registry.',
+      hint: telling?.hint ?? 'Set source_registry to a registry that has the image.',
     });
   }
 
@@ -201,13 +201,13 @@ function absent(reference: Reference, maybeForbidden: boolean): FactoryError {
   if (maybeForbidden) {
     return new FactoryError(
       'RegistryForbidden',
-      `${image} does not exist, or may not be pulled: the answer is the same`,
+      `${image} does not exist, or may not be pulled: the registry's response is the same for both`,
       {
         hint: `Check the tag, and what the user of ${reference.registry} may pull.`,
       },
     );
   }
   return new FactoryError('ImageNotFound', `${image} does not exist`, {
-    hint: 'Check the tag, pin it to one that exists, or name another source_registry.',
+    hint: 'Check the tag, pin one that exists, or set another source_registry.',
   });
 }

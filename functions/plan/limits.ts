@@ -30,8 +30,8 @@ export function checkCopies(waves: readonly (readonly number[])[], template?: st
   const isBuilt = template?.split(':')[2] === 'states';
   const [most, verb, done] = isBuilt ? [mostBuilds, 'build', 'built'] : [mostCopies, 'copy', 'copied'];
   if (copies <= most) return;
-  throw new FactoryError('InvalidInput', `${copies} images are to be ${done}; one run can ${verb} ${most}`, {
-    hint: 'Name fewer extra_images in each of several runs; what is there already does not count.',
+  throw new FactoryError('InvalidInput', `${copies} images must be ${done}; one run can ${verb} at most ${most}`, {
+    hint: 'Split extra_images over several runs. Images that are already at the registry do not count.',
   });
 }
 
@@ -43,9 +43,9 @@ export function checkTargetNames(images: readonly ImageName[], registry: Registr
   const longest = names.find(({ length }) => length - maxNameLength === excess) ?? '';
   throw new FactoryError(
     'InvalidInput',
-    `with the prefix of ${formatLocation(registry)}, ${longest} is longer than the ${maxNameLength} characters that a repository's name may have`,
+    `with the prefix of ${formatLocation(registry)}, ${longest} is longer than ${maxNameLength} characters, the limit for the name of a repository`,
     {
-      hint: `Take ${excess} characters off the prefix of registry (REGISTRY_NAME), or leave the image out.`,
+      hint: `Shorten the prefix of registry (REGISTRY_NAME) by ${excess} characters, or leave the image out.`,
       problems: [
         {
           path: '$.registry',

@@ -109,7 +109,7 @@ async function lockFor(
 
 async function describeDeadRun({ runId, since }: Lock, runtime: Runtime): Promise<string> {
   const undo = (await runtime.run(runId).snapshot.find())
-    ? `; to put back what was before it, ${runtime.place.restore(runId)}`
+    ? `; to restore the configuration before it, ${runtime.place.restore(runId)}`
     : '';
   return `run ${runId}, which had the lock since ${since}, ended without a report${undo}`;
 }
@@ -178,7 +178,7 @@ async function lookForUnused(
   } catch (error) {
     signal?.throwIfAborted();
     if (!(error instanceof FactoryError) || error.name === 'StoreFailed') throw error;
-    return { unused: [], warnings: [...warnings, `unused copies could not be looked for: ${error.message}`] };
+    return { unused: [], warnings: [...warnings, `could not look for unused copies: ${error.message}`] };
   }
 }
 

@@ -14,7 +14,9 @@ export function pullWarnings(sources: readonly Source[]): string[] {
       ? [`${name}: ${budget.remaining} of ${budget.limit} manifest pulls left in ${inWords(budget.windowSeconds)}`]
       : []),
     ...(overdrawnFor.length > 0
-      ? [`${name} has too few manifest pulls left for ${overdrawnFor.join(', ')}, and no other source has the same`]
+      ? [
+          `${name} has too few manifest pulls left for ${overdrawnFor.join(', ')}, and no other source has the same images`,
+        ]
       : []),
   ]);
 }

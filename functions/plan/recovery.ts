@@ -45,18 +45,18 @@ export async function planRecovery(
   };
   const result = { runId, waves: [], maxConcurrency: 1, scan: false, prune: false };
   const skip = async (reason: string): Promise<PlanResult> => {
-    await runtime.run(runId).plan.put({ ...head, skipped: `run ${stopped} is not put back: ${reason}` });
+    await runtime.run(runId).plan.put({ ...head, skipped: `run ${stopped} is not rolled back: ${reason}` });
     return { ...result, route: 'report' };
   };
 
   if (await documents.report.find()) return skip('it has a report');
-  if (planned?.recovers) return skip('it was itself putting back another run');
+  if (planned?.recovers) return skip('it was itself rolling back another run');
   const execution = await runtime.findExecution?.(stopped);
   if (!execution) return skip('there is no such execution');
   if (!over.has(execution.status)) return skip(`its execution is ${execution.status}`);
   const { by } = (await documents.recovery.find()) ?? {};
   const other = by === undefined || by === runId ? undefined : await runtime.findExecution?.(by);
-  if (other?.status === 'RUNNING') return skip(`run ${by} is at work on that`);
+  if (other?.status === 'RUNNING') return skip(`run ${by} is already rolling it back`);
 
   const noted = await documents.lock.find();
   if (noted) {

@@ -121,7 +121,7 @@ function unseenWarnings(unseen: ReadonlyMap<string, FactoryError>): string[] {
   if (!first) return [];
   const [reference, { message }] = first;
   const more = unseen.size > 1 ? ` and ${unseen.size - 1} more` : '';
-  return [`${reference}${more} could not be looked at: ${message}`];
+  return [`${reference}${more} could not be checked: ${message}`];
 }
 
 /** Finds an image by the reference that an override names. When its tag is gone, the inventory may know its digest. */
@@ -144,7 +144,7 @@ async function findHeld(
   if (digest !== undefined)
     return { image: { planned: { ...row, digest, status: 'current' }, repository: target.repository }, missing };
   const error = new FactoryError('ImagesIncomplete', `${reference} is not at the registry, and an override names it`, {
-    hint: 'Reset the field, or bring the version back with sync and "pins".',
+    hint: 'Reset the field, or copy the version again with sync and "pins".',
   }).toJSON();
   return { image: { planned: { ...row, status: 'failed', error }, repository: target.repository }, missing };
 }
@@ -198,7 +198,7 @@ function unmendable(
   const sources = [...new Set(candidates.map(({ registry }) => registry))].join(', ');
   return new FactoryError(
     'ImagesIncomplete',
-    `${target} lacks ${describePieces(missing)}; no source has all of that any more (${sources})`,
+    `${target} lacks ${describePieces(missing)}; no source has all of these pieces (${sources})`,
     {
       hint:
         buildPushTemplate === undefined

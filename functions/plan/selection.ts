@@ -80,7 +80,7 @@ export function selectFields(scopes: readonly ScopeConfiguration[], settings: Se
   }
   for (const [name, pin] of Object.entries(settings.pins)) {
     const tags = pinned.get(name);
-    if (!tags && known.has(name)) warnings.push(`the pin of ${name} holds nothing: no selected field uses that image`);
+    if (!tags && known.has(name)) warnings.push(`the pin of ${name} has no effect: no selected field uses that image`);
     if (tags && isDigest(pin) && new Set([...tags].map(variantOf)).size > 1) throw ambiguousPin(name, pin, [...tags]);
   }
   return { fields, warnings };
@@ -138,8 +138,8 @@ function variantOf(tag = ''): 'prefix' | 'suffix' | 'none' {
 }
 
 function ambiguousPin(name: string, pin: string, tags: readonly (string | undefined)[]): FactoryError {
-  const allowed = `a tag: fields use several variants of this image (${tags.join(', ')}), and a digest is one of them`;
-  return new FactoryError('InvalidInput', `the digest pinned for ${name} cannot stand for all its variants`, {
+  const allowed = `a tag: fields use several variants of this image (${tags.join(', ')}), and a digest identifies only one of them`;
+  return new FactoryError('InvalidInput', `the digest pinned for ${name} cannot replace all its variants`, {
     hint: 'Pin a tag, or leave the fields of the other variants out with exclude_fields.',
     problems: [{ path: `$.pins[${JSON.stringify(name)}]`, found: pin, allowed }],
   });

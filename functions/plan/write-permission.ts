@@ -15,7 +15,7 @@ export async function checkWritePermission(runtime: Runtime, signal?: AbortSigna
     permitted = await harness.isPermitted(permission, signal);
   } catch (error) {
     if (!(error instanceof FactoryError)) throw error;
-    return [`whether the key has ${permission} could not be found out before the switch: ${error.message}`];
+    return [`whether the key has ${permission} could not be checked before the switch: ${error.message}`];
   }
   if (!permitted) throw lacksPermission(permission, harness.accountId);
   return [];

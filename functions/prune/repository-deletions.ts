@@ -45,7 +45,8 @@ export async function repositoryDeletions(
       return { delete: 'nothing', reason: 'its tag points at another image now', isGone: true };
     const others = pointing(digest, remaining);
     if (tag !== undefined && others.length > 0) return { delete: 'tag', tag, others };
-    const holder = others.length > 0 ? `the tag ${others[0]} has the same digest` : 'an image that stays leads to it';
+    const holder =
+      others.length > 0 ? `the tag ${others[0]} has the same digest` : 'an image that is kept refers to it';
     return { delete: 'nothing', reason: holder, isGone: false };
   });
 }

@@ -36,7 +36,7 @@ export async function sendCallback(report: Report, runtime: Runtime): Promise<st
     return undefined;
   } catch (error) {
     const reason = networkFailure(error)?.text ?? (error instanceof Error ? error.message : String(error));
-    return `Harness was not told of the end: ${redacted(reason)}`;
+    return `callback to Harness failed: ${redacted(reason)}`;
   }
 }
 
@@ -66,7 +66,7 @@ async function call(target: string, report: Report, { transport, configuration }
   const answer = (await readStart(response, reasonLimit)).toString();
   const secrets = [token ?? '', ...url.searchParams.values()];
   const { text } = reasonText(answer, response.header('content-type'), secrets);
-  const message = `it answered ${status}${text && `: ${text}`}`;
+  const message = `HTTP ${status}${text && `: ${text}`}`;
   throw refusals.has(status) ? new Refusal(message) : new Error(message);
 }
 

@@ -14,7 +14,7 @@ export async function sendNotification(report: Report, runtime: Runtime): Promis
     return undefined;
   } catch (error) {
     const reason = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-    return `nobody was notified: ${redacted(reason)}`;
+    return `notification failed: ${redacted(reason)}`;
   }
 }
 

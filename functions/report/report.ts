@@ -86,7 +86,7 @@ async function finish(
   const stored = document.warnings?.length ?? 0;
   // Of the actions that hold the lock only sync makes copies.
   const copies = plan?.action === 'sync' ? plan.images : [];
-  await attempt('the copies were not noted for a later prune', () =>
+  await attempt('the copies were not recorded for a later prune', () =>
     changeInventory(runtime.store, (inventory) => {
       copies.forEach(({ target, digest: planned, status, present }, index) => {
         const digest = results[index]?.digest ?? planned;
@@ -97,7 +97,7 @@ async function finish(
       });
     }),
   );
-  await attempt('the looks at the copies were not noted: the next run looks again', () =>
+  await attempt('the checks of the copies were not recorded: the next run repeats them', () =>
     noteLooks(
       runtime.store,
       copies.flatMap(({ target: reference, digest: planned }, index): Look[] => {
@@ -141,7 +141,7 @@ async function finishStopped(
     ...withoutPlan(runId, undefined, {}),
     status: failed ? 'FAILED' : 'SUCCEEDED',
     action: report.action,
-    reason: `run ${stopped}: ${ended}; ${failed ? 'putting it back failed' : outcome}; its report is ${undone.report.location}`,
+    reason: `run ${stopped}: ${ended}; ${failed ? 'the rollback failed' : outcome}; its report is ${undone.report.location}`,
     config: report.config,
     totals: { ...totalsOf([], startedAt) },
     ...(failed && error && { error }),
@@ -219,7 +219,7 @@ function incompleteOf({ images }: Plan): IncompleteImage[] {
 function heldFailures({ images: planned }: Plan, images: readonly ImageResult[]): string[] {
   return images.flatMap(({ status, target, error }, index) =>
     planned[index]?.held && status === 'failed'
-      ? [`Harness uses ${target}: ${error?.message ?? 'it is not whole'}`]
+      ? [`Harness uses ${target}: ${error?.message ?? 'it is incomplete'}`]
       : [],
   );
 }
@@ -364,7 +364,7 @@ function imagesMissing(plan: Plan, images: readonly ImageResult[]): ErrorDocumen
     'ImagesFailed',
     `${missing.length} of ${images.length} images cannot be copied: ${missing.map(({ image }) => image).join(', ')}`,
     {
-      hint: 'Each has its reason in the report.',
+      hint: 'See the reason of each image in the report.',
     },
   ).toJSON();
 }

@@ -25,7 +25,7 @@ export async function tell(report: Report, startedAt: string | undefined, runtim
     if (warning !== undefined) warnings.push(warning);
     await note({ callback: 'done', warnings: [...warnings] });
   } else if (told.callback === 'begun') {
-    warnings.push('Harness may not have been told of the end: the report task ended during the callback');
+    warnings.push('callback to Harness may have failed: the report task ended during it');
     await note({ callback: 'done', warnings: [...warnings] });
   }
   if (runtime.notify && !told.notified) {

@@ -45,9 +45,9 @@ export async function gather(
   if (!parsed.success) {
     throw new FactoryError(
       'TemplateFailed',
-      `GATHER_SCAN_TEMPLATE answered what is no list of verdicts: ${z.prettifyError(parsed.error)}`.slice(0, 1_000),
+      `GATHER_SCAN_TEMPLATE returned no list of verdicts: ${z.prettifyError(parsed.error)}`.slice(0, 1_000),
       {
-        hint: 'docs/templates.md says what it is to answer.',
+        hint: 'Return what docs/templates.md describes.',
       },
     );
   }
@@ -57,8 +57,8 @@ export async function gather(
 
 function resultOf(image: string, row: Row | undefined): ScanResult {
   if (!row) {
-    const error = new FactoryError('TemplateFailed', `GATHER_SCAN_TEMPLATE answered no verdict for ${image}`, {
-      hint: 'It is to answer one for each image that it was called with.',
+    const error = new FactoryError('TemplateFailed', `GATHER_SCAN_TEMPLATE returned no verdict for ${image}`, {
+      hint: 'Return one for each image in the request.',
     });
     return { status: 'failed', error: error.toJSON() };
   }
@@ -68,7 +68,7 @@ function resultOf(image: string, row: Row | undefined): ScanResult {
   if (verdict === 'passed') return { status: 'passed', ...summary };
   const message = `${image} was refused by GATHER_SCAN_TEMPLATE: ${reason.slice(0, reasonLimit)}`;
   const error = new FactoryError('ScanFailed', message, {
-    hint: 'The scanner behind GATHER_SCAN_TEMPLATE says why; pins holds an older version.',
+    hint: 'Look at the scanner behind GATHER_SCAN_TEMPLATE, or hold an older version with pins.',
   });
   const failing = findings?.slice(0, idsInReport).map(({ id }) => id);
   return { status: 'failed', ...summary, ...(failing && { failing }), error: error.toJSON() };

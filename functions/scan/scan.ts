@@ -39,7 +39,7 @@ export async function scan({ runId }: { runId: string }, run: TaskRun): Promise<
   const documents = runtime.run(runId);
   const plan = await runtime.plan(runId);
   const { scan: settings } = plan;
-  if (!settings) throw new RangeError(`run ${runId} waits for no scan`);
+  if (!settings) throw new RangeError(`run ${runId} does not wait for scans`);
   const known = await documents.scans.find();
   const scans = known ?? (await begin(plan, settings, runtime));
   const pending = scans.images.filter(({ result }) => result.status === 'pending');
@@ -74,7 +74,7 @@ async function begin(plan: Plan, { allow }: ScanSettings, runtime: Runtime): Pro
       const arrived = status === 'current' || (copied && copied.status !== 'failed');
       const there = copied?.digest ?? digest;
       if (!arrived || there === undefined) return [];
-      return [{ image, target, digest: there, result: { status: 'pending', detail: 'not looked at yet' } }];
+      return [{ image, target, digest: there, result: { status: 'pending', detail: 'not checked yet' } }];
     }),
   );
   const now = new Date().toISOString();
@@ -92,7 +92,7 @@ async function lookAt(rows: readonly Row[], settings: ScanSettings, run: TaskRun
       // Further findings cannot turn a failure into a pass, so only a pass waits until the findings settle.
       const settling = Math.max(0, ...[...answers.values()].map(settlingMs));
       return result.status === 'passed' && unchangedMs < settling
-        ? { status: 'pending', detail: 'findings may still come in' }
+        ? { status: 'pending', detail: 'more findings may follow' }
         : result;
     });
   });

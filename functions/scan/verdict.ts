@@ -42,8 +42,8 @@ export function judge(
   };
   if (refused.length > 0) {
     const reasons = refused.map(({ digest, id, detail }) => `${digest} is ${id} (${detail})`).join('; ');
-    const error = new FactoryError('ScanFailed', `${image} has no findings to judge it by: ${reasons}`, {
-      hint: 'Have it scanned in another way, leave it out with exclude_fields, or put the state into scan_allow for some time.',
+    const error = new FactoryError('ScanFailed', `${image} has no scan result: ${reasons}`, {
+      hint: 'Scan it by other means, leave it out with exclude_fields, or allow the state for some time with scan_allow.',
     });
     return { status: 'failed', ...summary, error: error.toJSON() };
   }
@@ -76,12 +76,12 @@ function findingsError(image: string, failing: readonly Finding[], { failOn }: P
   const shown = named.join(', ') + (more > 0 ? ` and ${more} more` : '');
   const noun = failing.length === 1 ? 'finding' : 'findings';
   return new FactoryError('ScanFailed', `${image} has ${failing.length} ${noun} of ${failOn} or worse: ${shown}`, {
-    hint: 'Wait for an image without them, or allow them for some time with scan_allow; pins holds an older version.',
+    hint: 'Wait for an image without them, hold an older version with pins, or allow them for some time with scan_allow.',
   }).toJSON();
 }
 
 function nothingToScan(image: string) {
-  return new FactoryError('ScanFailed', `${image} has no platform whose image could be scanned`, {
+  return new FactoryError('ScanFailed', `${image} has no platform that can be scanned`, {
     hint: 'Leave it out with exclude_fields, or run without wait_for_scan.',
   }).toJSON();
 }

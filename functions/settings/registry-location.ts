@@ -13,7 +13,7 @@ export function registryLocation(text: string): RegistryLocation {
   const location = parseRegistryLocation(withoutScheme(text));
   if (looksLikeRegistry(location.registry)) return location;
   throw new ReferenceSyntaxError(
-    `"${location.registry}" is no host of a registry: it has neither a dot nor a port, such as ${location.registry}:443`,
+    `"${location.registry}" is not a registry host: it has neither a dot nor a port, such as ${location.registry}:443`,
   );
 }
 

@@ -76,7 +76,7 @@ export function impossibleScans(
       problems.push({
         path: '$.wait_for_scan',
         found: 'true',
-        allowed: `false: ${registry.registry} is not ECR, whose scans can be waited for, and GATHER_SCAN_TEMPLATE names no other scanner`,
+        allowed: `false: ${registry.registry} is not ECR, and GATHER_SCAN_TEMPLATE names no other scanner`,
       });
     return problems;
   }

@@ -97,10 +97,10 @@ async function faultsOf(
 function incompleteImages(missing: readonly string[], { action }: Plan): FactoryError {
   const more = missing.length - shownPieces;
   const shown = missing.slice(0, shownPieces).join('; ') + (more > 0 ? `; and ${more} more` : '');
-  return new FactoryError('ImagesIncomplete', `Harness could not pull what it was to be switched to: ${shown}`, {
+  return new FactoryError('ImagesIncomplete', `Harness could not pull the images of this switch: ${shown}`, {
     hint:
       action === 'restore'
-        ? 'Harness was left as it was. Bring the old versions back with sync and "pins", or reset to use the images of Harness.'
-        : 'Harness was left as it was. Run sync again: it copies what is missing.',
+        ? 'Harness was not changed. Copy the old versions again with sync and "pins", or run reset to use the images of Harness.'
+        : 'Harness was not changed. Run sync again: it copies what is missing.',
   });
 }

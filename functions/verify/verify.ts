@@ -81,7 +81,7 @@ async function misresolvedImages(values: readonly string[], runtime: Runtime, si
   const { reference, named, connector } = found;
   // Without a Docker connector Harness uses images as written.
   const url = connector?.type === 'DockerRegistry' ? connector.dockerRegistryUrl : undefined;
-  if (url === undefined) return named ? [`connector ${reference} is no connector of a Docker registry any more`] : [];
+  if (url === undefined) return named ? [`connector ${reference} is no longer a Docker registry connector`] : [];
   return values.flatMap((value) => {
     const pulled = resolveImage(value, url);
     return pulled === value
@@ -120,7 +120,7 @@ function absentImages({ images }: Plan): string[] {
     const { status, image, target, digest, error } = planned;
     if (status === 'failed') return [`${image}: ${error?.message ?? 'not found'}`];
     if (isThere(planned)) return [];
-    return [`${target} is not at the registry as ${digest ?? 'built of the image of today'}`];
+    return [`${target} is not at the registry as ${digest ?? 'built from the current image'}`];
   });
 }
 
@@ -181,7 +181,7 @@ async function referencesInUse(
   } catch (error) {
     signal?.throwIfAborted();
     if (!(error instanceof FactoryError)) throw error;
-    const message = `only the modules of this run were looked at: ${error.message}`;
+    const message = `only the modules of this run were checked: ${error.message}`;
     runtime.progress({ kind: 'note', message });
     return inUse;
   }
@@ -216,8 +216,8 @@ function disagreement(name: ErrorName, differences: readonly string[], { action 
   const hint =
     name === 'DriftFound'
       ? action === 'verify'
-        ? 'Run sync to mend it.'
-        : 'Something changed while the run was under way. Run sync again.'
+        ? 'Run sync to repair it.'
+        : 'Something changed during the run. Run sync again.'
       : 'Harness does not show what was written; something else may manage the same fields. See "VerificationFailed" in docs/troubleshooting.md.';
   return new FactoryError(name, `${differences.length} difference${differences.length === 1 ? '' : 's'}: ${shown}`, {
     hint,

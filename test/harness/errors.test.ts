@@ -54,7 +54,7 @@ describe('HarnessUnauthorized', () => {
   it('says that the key is not valid for the account', async () => {
     await expect(client('sat.acct1.id.wrong').overrides(k8)).rejects.toMatchObject({
       name: 'HarnessUnauthorized',
-      message: expect.stringMatching(/answered 401: Invalid token or token expired .*\(INVALID_TOKEN, correlation id /),
+      message: expect.stringMatching(/returned 401: Invalid token or token expired .*\(INVALID_TOKEN, correlation id /),
       hint: expect.stringContaining('account acct1'),
     });
   });
@@ -95,7 +95,7 @@ describe('HarnessRejected', () => {
     const batch = [change, { field: 'addontag', value: 'x:1' }];
     await expect(client().updateConfig(k8, batch)).rejects.toMatchObject({
       name: 'HarnessRejected',
-      message: expect.stringMatching(new RegExp(`answered ${status}: .*correlation id .*fields: addonTag, addontag$`)),
+      message: expect.stringMatching(new RegExp(`returned ${status}: .*correlation id .*fields: addonTag, addontag$`)),
     });
     expect(harness.state['acct1']?.ci.K8).toEqual({});
   });
@@ -231,7 +231,7 @@ describe('HarnessUnexpectedResponse', () => {
       { status: 200, body: '<!doctype html><title>x</title>', headers: { 'content-type': 'text/html' } },
       'HTML page',
     ],
-    ['an error page of a proxy', { status: 403, body: '<html>blocked</html>' }, 'answered 403 with an HTML page'],
+    ['an error page of a proxy', { status: 403, body: '<html>blocked</html>' }, 'returned 403 with an HTML page'],
     ['text', { status: 200, body: 'ok' }, 'without a Harness envelope'],
     ['an empty body', { status: 200 }, 'without a Harness envelope'],
     ['a list', { status: 200, body: [1] }, 'without a Harness envelope'],
@@ -263,7 +263,7 @@ describe('HarnessUnexpectedResponse', () => {
     await expect(client(admin, `${harness.url}/wrong`).overrides(k8)).rejects.toMatchObject({
       name: 'HarnessUnexpectedResponse',
       message: expect.stringContaining(
-        `${harness.url}/wrong/gateway/ci/execution-config/get-customer-config answered 404`,
+        `${harness.url}/wrong/gateway/ci/execution-config/get-customer-config returned 404`,
       ),
     });
   });
@@ -275,7 +275,7 @@ describe('HarnessUnexpectedResponse', () => {
     try {
       await expect(client(admin, `http://127.0.0.1:${port}`).overrides(k8)).rejects.toMatchObject({
         name: 'HarnessUnexpectedResponse',
-        message: expect.stringContaining('the answer is not HTTP'),
+        message: expect.stringContaining('the response is not HTTP'),
       });
     } finally {
       server.close();
@@ -339,7 +339,7 @@ describe('HarnessUnreachable', () => {
     });
     await expect(impatient.overrides(k8)).rejects.toMatchObject({
       name: 'HarnessUnreachable',
-      message: expect.stringContaining('no answer within 0.05 s'),
+      message: expect.stringContaining('no response within 0.05 s'),
     });
   });
 });

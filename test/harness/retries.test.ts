@@ -63,7 +63,7 @@ describe('a read', () => {
     fail(status);
     await expect(client.overrides(k8)).rejects.toMatchObject({
       name: 'HarnessUnreachable',
-      message: expect.stringContaining(`answered ${status}`),
+      message: expect.stringContaining(`returned ${status}`),
     });
     expect(harness.requests).toHaveLength(3);
   });

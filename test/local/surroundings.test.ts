@@ -231,7 +231,7 @@ describe('a store that fails when the run is over', () => {
 
   it.each([
     [/report\.json$/, 'the report was not stored: cannot write it'],
-    [/inventory\.json$/, 'the copies were not noted for a later prune: cannot write it'],
+    [/inventory\.json$/, 'the copies were not recorded for a later prune: cannot write it'],
   ])('changes nothing about its outcome (%s)', async (key, warning) => {
     factory.store.onPut = async (put) => {
       if (!key.test(put)) return;

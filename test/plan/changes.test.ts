@@ -76,7 +76,7 @@ describe('sync', () => {
   ])('keeps its hands off %s', (value) => {
     expect(syncChanges([field('cacheS3Tag', 'plugins/cache:2', value)], [], sync)).toEqual({
       changes: [],
-      kept: [{ ...k8, field: 'cacheS3Tag', value, reason: 'points at a registry that is not ours' }],
+      kept: [{ ...k8, field: 'cacheS3Tag', value, reason: 'points at another registry' }],
     });
   });
 

@@ -19,7 +19,7 @@ describe('the names of repositories at the target', () => {
     expect(() => checkTargetNames(images, long)).toThrow(
       expect.objectContaining({
         name: 'InvalidInput',
-        hint: expect.stringContaining('Take 3 characters off the prefix'),
+        hint: expect.stringContaining('Shorten the prefix of registry (REGISTRY_NAME) by 3 characters'),
         problems: [
           {
             path: '$.registry',

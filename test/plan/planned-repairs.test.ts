@@ -141,7 +141,7 @@ describe('an image that no source can mend', () => {
       missing: [lostBlob],
       error: {
         name: 'ImagesIncomplete',
-        message: `${target('plugins/cache:1')} lacks blob ${lost}; no source has all of that any more (${factory.source.host})`,
+        message: `${target('plugins/cache:1')} lacks blob ${lost}; no source has all of these pieces (${factory.source.host})`,
         hint: 'Restore it at the registry from a backup, or pin a version that a source still has.',
       },
     });
@@ -198,7 +198,7 @@ describe('an image that cannot be looked at', () => {
     for (const version of versions) put(`plugins/cache:${version}`);
     const { warnings } = await plan(versions.map((version) => found(`plugins/cache:${version}`)));
     expect(warnings).toEqual([
-      expect.stringMatching(new RegExp(`^.*/plugins/cache:\\d${more} could not be looked at: .*503`)),
+      expect.stringMatching(new RegExp(`^.*/plugins/cache:\\d${more} could not be checked: .*503`)),
     ]);
     expect(await isDue()).toBe(true);
   });
@@ -267,7 +267,7 @@ describe('a version that an override names and the run does not plan', () => {
         error: {
           name: 'ImagesIncomplete',
           message: `${target(`plugins/gone:${version}`)} is not at the registry, and an override names it`,
-          hint: 'Reset the field, or bring the version back with sync and "pins".',
+          hint: 'Reset the field, or copy the version again with sync and "pins".',
         },
       })),
     );
@@ -284,5 +284,5 @@ it('ends the plan when the factory has a bug', async () => {
   const { warnings } = await plan([found('plugins/cache:1')], {}, (runtime) => {
     runtime.manifests.through = async () => Promise.reject(failure);
   });
-  expect(warnings).toEqual([`${target('plugins/cache:1')} could not be looked at: disk full`]);
+  expect(warnings).toEqual([`${target('plugins/cache:1')} could not be checked: disk full`]);
 });

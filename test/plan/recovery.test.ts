@@ -118,13 +118,13 @@ describe('a run that was stopped', () => {
   it('is left alone when it has a report', async () => {
     await switched();
     await ofStopped().report.put({ status: 'FAILED' } as never);
-    expect(await skipped()).toBe('run stopped is not put back: it has a report');
+    expect(await skipped()).toBe('run stopped is not rolled back: it has a report');
     expect((await lockNow())?.runId).toBe(stopped);
   });
 
   it('is left alone when it was putting back another one', async () => {
     await switched({ plan: { recovers: { runId: 'older', ended: '', verified: false } } });
-    expect(await skipped()).toContain('it was itself putting back another run');
+    expect(await skipped()).toContain('it was itself rolling back another run');
   });
 
   it.each([
@@ -156,7 +156,7 @@ describe('a run that was stopped', () => {
 
     it('is left to the run that does it', async () => {
       executions['first'] = { status: 'RUNNING' };
-      expect(await skipped()).toContain('run first is at work on that');
+      expect(await skipped()).toContain('run first is already rolling it back');
       expect((await lockNow())?.runId).toBe('first');
     });
 

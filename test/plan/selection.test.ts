@@ -161,7 +161,7 @@ describe('pins', () => {
       excludeFields: ['cache*'],
       pins: { 'plugins/cache': '1' },
     });
-    expect(warnings).toEqual(['the pin of plugins/cache holds nothing: no selected field uses that image']);
+    expect(warnings).toEqual(['the pin of plugins/cache has no effect: no selected field uses that image']);
   });
 
   it('are looked up by own names only', () => {

@@ -104,7 +104,7 @@ describe('a prune', () => {
   it('keeps what an image in use leads to', async () => {
     factory.target.putImage(repository, '5', indexOf([one]));
     Object.assign(factory.harness.state[factory.harness.accountId]?.ci ?? {}, { VM: { a: copyOf('5') } });
-    const rows = { 1: 'kept: an image that stays leads to it', 2: 'deleted' };
+    const rows = { 1: 'kept: an image that is kept refers to it', 2: 'deleted' };
     expect(await run({ 1: one, 2: two })).toEqual({ deleted: 1, rows, inventory: ['1'] });
     expect(tags()).toEqual(['1', '5']);
   });

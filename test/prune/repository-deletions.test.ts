@@ -17,7 +17,7 @@ function decide(copies: [string | undefined, Digest][], tags: Record<string, Dig
   );
 }
 
-const leadsOn = { delete: 'nothing', reason: 'an image that stays leads to it', isGone: false };
+const leadsOn = { delete: 'nothing', reason: 'an image that is kept refers to it', isGone: false };
 
 describe('the deletions of a repository', () => {
   it('delete the digest when its tag is the only one', async () => {

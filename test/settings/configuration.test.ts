@@ -202,7 +202,7 @@ describe('problems', () => {
     ['INSECURE_REGISTRIES', 'registry.example.com/x', 'has a path'],
     ['SOURCE_REGISTRY', 'gar,http://x.example', 'it is a URL'],
     ['SOURCE_REGISTRY', 'gar,docker_hub', 'did you mean "dockerhub"?'],
-    ['REGISTRY_NAME', 'fairwinds/x', '"fairwinds" is no host of a registry'],
+    ['REGISTRY_NAME', 'fairwinds/x', '"fairwinds" is not a registry host'],
     ['HARNESS_URL', 'https://app.harness.io/?a=1', 'a query or fragment after'],
   ])('of %s come with the reason of its parser', (name, value, reason) => {
     const [problem] = problemsOf({ HARNESS_API_KEY: 'sat.acct1.id.secret', [name]: value });

@@ -88,8 +88,8 @@ describe('what is to be written', () => {
     factory.target.storage.deleteTag('mirror/plugins/cache', '1');
     expect(await check({ images: [planned()] })).toMatchObject({
       name: 'ImagesIncomplete',
-      message: `Harness could not pull what it was to be switched to: ${target} is not there`,
-      hint: 'Harness was left as it was. Run sync again: it copies what is missing.',
+      message: `Harness could not pull the images of this switch: ${target} is not there`,
+      hint: 'Harness was not changed. Run sync again: it copies what is missing.',
     });
   });
 
@@ -98,7 +98,7 @@ describe('what is to be written', () => {
     const lost = loseLayer();
     expect(await check({ action: 'restore' }, [change(target, undefined)])).toMatchObject({
       message: expect.stringMatching(new RegExp(`${target} lacks blob ${lost}$`)),
-      hint: expect.stringContaining('Bring the old versions back with sync and "pins"'),
+      hint: expect.stringContaining('Copy the old versions again with sync and "pins"'),
     });
     factory.target.storage.deleteTag('mirror/plugins/cache', '1');
     const gone = await check({ action: 'restore' }, [change(target, undefined)]);

@@ -127,12 +127,12 @@ describe('BUILD_PUSH_TEMPLATE', () => {
   });
 
   it.each<[string, RegExp, (call: Call) => unknown]>([
-    ['no digest', /answered no digest/, () => ({})],
-    ['what is no digest', /answered no digest/, () => ({ digest: 'latest' })],
+    ['no digest', /returned no digest/, () => ({})],
+    ['what is no digest', /returned no digest/, () => ({ digest: 'latest' })],
     ['an image that is not there', /is absent/, () => ({ digest: `sha256:${'1'.repeat(64)}` })],
     [
       'another image than there is',
-      /says that it pushed/,
+      /reported that it pushed/,
       (call) => (built(call), { digest: `sha256:${'1'.repeat(64)}` }),
     ],
   ])('that answers %s fails the image, and Harness stays as it was', async (_, message, answer) => {
@@ -177,13 +177,13 @@ describe('BUILD_PUSH_TEMPLATE', () => {
   });
 });
 
-describe('a registry that mounts no blobs', () => {
+describe('a registry that does not mount blobs', () => {
   it('is told of with the cure, and is not asked to', async () => {
     const repositories = { adviceOnMounts: async () => 'aws ecr put-account-setting …' };
     factory = await startFactory({ repositories });
     const report = await factory.sync({ include_windows_rootless: true });
     expect(report.warnings).toContainEqual(
-      expect.stringMatching(/mounts no blobs, .*: aws ecr put-account-setting …$/),
+      expect.stringMatching(/does not mount blobs, .*: aws ecr put-account-setting …$/),
     );
     const mounts = factory.target.requests.filter(({ method, query }) => {
       const from = new URLSearchParams(query).get('from');

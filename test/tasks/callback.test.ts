@@ -29,7 +29,7 @@ const report: Report = {
     bytesSkipped: 0,
     durationMs: 5,
   },
-  error: { name: 'ImagesFailed', message: 'x'.repeat(5_000), hint: 'Each has its reason in the report.' },
+  error: { name: 'ImagesFailed', message: 'x'.repeat(5_000), hint: 'See the reason of each image in the report.' },
 };
 
 describe('the callback', () => {
@@ -124,7 +124,7 @@ describe('the callback', () => {
     status = answer;
     let read = 0;
     const secret = async () => (read++, `${harness}${path}`);
-    expect(await call(secret)).toContain(`it answered ${answer}`);
+    expect(await call(secret)).toContain(`HTTP ${answer}`);
     expect([read, requests.length]).toEqual([readings, made]);
   });
 
@@ -174,7 +174,7 @@ describe('the callback', () => {
       ['"pipeline", an identifier, in the secret', '{"pipeline": "../x", "token": "sat.account.b.c"}', scope],
     ])('starts nothing without %s', async (missing, text, environment) => {
       expect(await call(text, environment)).toBe(
-        `Harness was not told of the end: a pipeline cannot be started without ${missing}`,
+        `callback to Harness failed: a pipeline cannot be started without ${missing}`,
       );
       expect(requests).toEqual([]);
     });
@@ -210,16 +210,14 @@ describe('the callback', () => {
     ['JSON without a URL', '{"token": "a-trigger-token", "more": 1}'],
   ])('goes nowhere when the secret holds %s', async (_, secret) => {
     expect(await call(secret)).toBe(
-      'Harness was not told of the end: the secret that CALLBACK_URL_SECRET names holds no URL at the host of HARNESS_URL',
+      'callback to Harness failed: the secret that CALLBACK_URL_SECRET names holds no URL at the host of HARNESS_URL',
     );
     expect(requests).toEqual([]);
   });
 
   it.each([401, 404, 500, 302])('is a warning when Harness answers %i, which is not tried again', async (answer) => {
     status = answer;
-    expect(await call(`${harness}${path}`)).toBe(
-      `Harness was not told of the end: it answered ${answer}: of the server`,
-    );
+    expect(await call(`${harness}${path}`)).toBe(`callback to Harness failed: HTTP ${answer}: of the server`);
     expect(requests).toHaveLength(1);
   });
 
@@ -227,7 +225,7 @@ describe('the callback', () => {
     const unreadable = async () => {
       throw new Error('cannot read https://vault.example/callback?signature=5f2e');
     };
-    expect(await call(unreadable)).toBe('Harness was not told of the end: cannot read https://vault.example/callback…');
+    expect(await call(unreadable)).toBe('callback to Harness failed: cannot read https://vault.example/callback…');
   });
 });
 
@@ -247,7 +245,7 @@ describe('a run that calls back', () => {
     try {
       const result = await factory.sync({}, { runId: 'run-1' });
       expect(result).toMatchObject({ status: 'SUCCEEDED', totals: { failed: 0 } });
-      expect(result.warnings).toContainEqual(expect.stringMatching(/^Harness was not told of the end: it answered 4/));
+      expect(result.warnings).toContainEqual(expect.stringMatching(/^callback to Harness failed: HTTP 4/));
       expect(await factory.document('runs/run-1/report.json')).toEqual(result);
       expect(next).toMatchObject([{ runId: 'run-2', status: 'SUCCEEDED' }]);
       expect(JSON.stringify(result)).not.toContain('a-trigger-token');

@@ -158,7 +158,7 @@ describe('the report task', () => {
       notify: () => Promise.reject(new TypeError('the topic is gone')),
       record: (document) => void recorded.push(document),
     });
-    expect(returned.warnings).toEqual(['nobody was notified: TypeError: the topic is gone']);
+    expect(returned.warnings).toEqual(['notification failed: TypeError: the topic is gone']);
     expect(stored).toEqual(returned);
     expect(recorded).toEqual([returned]);
   });

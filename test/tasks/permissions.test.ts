@@ -66,11 +66,11 @@ it.each([
   const report = await factory.sync();
   expect(report.status).toBe('SUCCEEDED');
   expect(report.warnings).toContainEqual(
-    expect.stringContaining('whether the key has core_account_edit could not be found out before the switch: '),
+    expect.stringContaining('whether the key has core_account_edit could not be checked before the switch: '),
   );
 });
 
-it('where it could not be found out before, the switch is refused, and nothing has changed', async () => {
+it('a key that could not be checked before the switch is refused at the switch, and nothing changes', async () => {
   await startWith('core_account_view', 'core_connector_view');
   factory.harness.quirks.failNext = [{ count: 9, status: 404, path: '/authz/api/acl' }];
   const report = await factory.sync();

@@ -77,7 +77,7 @@ describe('verify', () => {
     factory.harness.requests.length = 0;
     const report = await factory.run('verify');
     expect(report.status).toBe('FAILED');
-    expect(report.error).toMatchObject({ name: 'DriftFound', hint: 'Run sync to mend it.' });
+    expect(report.error).toMatchObject({ name: 'DriftFound', hint: 'Run sync to repair it.' });
     expect(report.error?.message).toContain(message);
     expect(factory.writes()).toEqual([]);
     expect((await factory.sync()).status).toBe('SUCCEEDED');

@@ -164,7 +164,7 @@ describe('copies that nothing uses', () => {
     factory.harness.quirks.failNext = [{ count: 100, status: 403, path: '/idp/', body: { status: 'ERROR' } }];
     const report = await release('4', { prune: true, keep_versions: 1 });
     expect(report.status).toBe('SUCCEEDED');
-    expect(report.warnings).toEqual([expect.stringContaining('unused copies could not be looked for')]);
+    expect(report.warnings).toEqual([expect.stringContaining('could not look for unused copies')]);
     expect(tags()).toEqual(['1', '2', '3', '4']);
   });
 
@@ -258,7 +258,7 @@ describe('a digest that several images share', () => {
       if (!image) throw new TypeError();
       factory.target.putImage(repository, 'theirs', indexOf([indexOf([image])]));
     });
-    expect(report.unused?.[0]).toMatchObject({ status: 'kept', reason: 'an image that stays leads to it' });
+    expect(report.unused?.[0]).toMatchObject({ status: 'kept', reason: 'an image that is kept refers to it' });
     expect(tags()).toEqual(['1', '2', '3', '4', 'theirs']);
   });
 

@@ -77,7 +77,7 @@ describe('before the first write', () => {
     expect(report.error).toMatchObject({
       name: 'ImagesIncomplete',
       message: expect.stringContaining(`${factory.copyOf(`plugins/cache:${tag}`)} ${words} ${digest}`),
-      hint: 'Harness was left as it was. Run sync again: it copies what is missing.',
+      hint: 'Harness was not changed. Run sync again: it copies what is missing.',
     });
     expect(factory.overrides()).toEqual({});
     expect(factory.writes()).toEqual([]);

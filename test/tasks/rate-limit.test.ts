@@ -82,7 +82,7 @@ describe('an image', () => {
     expect(report.images).toMatchObject([{ source: `${hub.host}/${cache}`, status: 'failed' }]);
     expect(report.images[0]?.error).toMatchObject({ name: 'RegistryThrottled' });
     expect(report.warnings).toContain(
-      `${hub.host} has too few manifest pulls left for ${cache}, and no other source has the same`,
+      `${hub.host} has too few manifest pulls left for ${cache}, and no other source has the same images`,
     );
   });
 

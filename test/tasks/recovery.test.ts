@@ -84,7 +84,7 @@ describe('a run whose execution was stopped while Harness was switched', () => {
     // EventBridge may deliver twice.
     expect(await recover('recovery-2')).toMatchObject({
       status: 'SKIPPED',
-      reason: 'run stopped is not put back: it has a report',
+      reason: 'run stopped is not rolled back: it has a report',
     });
     expect((await factory.sync()).status).toBe('SUCCEEDED');
   });
@@ -196,7 +196,7 @@ describe('what is not put back', () => {
     await stopAt('VerifyFunction');
     await stopAt('RollbackFunction', () => recover('recovery-1'));
     executions.set('recovery-1', { status: 'ABORTED' });
-    expect((await recover('recovery-2', 'recovery-1')).reason).toContain('it was itself putting back another run');
+    expect((await recover('recovery-2', 'recovery-1')).reason).toContain('it was itself rolling back another run');
     // A person may ask for it, though.
     expect((await recover('recovery-3')).status).toBe('SUCCEEDED');
     expect(factory.overrides()).toEqual(before);

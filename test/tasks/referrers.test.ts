@@ -46,7 +46,7 @@ describe('signatures of an image', () => {
     expect(imageStatuses(report)).toEqual({ [cache]: 'copied' });
     expect(statuses(report)).toMatchObject({ 'ci K8 cacheS3Tag': 'updated' });
     expect(report.warnings).toEqual([
-      expect.stringMatching(`^${cache}: ${notation} ${signature.digest} stays behind: .*405`),
+      expect.stringMatching(`^${cache}: ${notation} ${signature.digest} was not copied: .*405`),
     ]);
     expect(report.images[0]).not.toHaveProperty('warnings');
   });

@@ -87,7 +87,7 @@ describe('verify', () => {
     factory.target.requests.length = 0;
     const written = factory.writes().length;
     const report = await factory.run('verify', choice);
-    expect(report.error).toMatchObject({ name: 'DriftFound', hint: 'Run sync to mend it.' });
+    expect(report.error).toMatchObject({ name: 'DriftFound', hint: 'Run sync to repair it.' });
     for (const digest of lost) expect(report.error?.message).toContain(digest);
     expect(report.incomplete).toMatchObject([{ reference: factory.copyOf(image) }]);
     expect(report.incomplete?.[0]?.missing.map(({ digest }) => digest).toSorted()).toEqual(lost.toSorted());
@@ -194,7 +194,7 @@ describe('sync', () => {
     lose(digest);
     cut(digest, factory.source, name);
     const [row] = (await factory.sync(now)).images;
-    expect(row?.error?.message).toContain(`lacks blob ${digest}; no source has all of that`);
+    expect(row?.error?.message).toContain(`lacks blob ${digest}; no source has all of these pieces`);
   });
 
   it('looks again after recheck_days, and spends two requests on an image until then', async () => {
@@ -270,7 +270,7 @@ describe('sync', () => {
     ['lets children be pushed only before their index', { childrenMustExist: true }],
     ['refuses to push an immutable tag again', { immutableTags: {} }],
     ['returns 403 for what is missing', { forbiddenForMissing: true, jfrogVersion: '7.111' }],
-    ['mounts no blobs', { mount: 'no' as const }],
+    ['does not mount blobs', { mount: 'no' as const }],
   ])('mends at a registry that %s', async (_, quirks) => {
     await start({ target: { quirks } });
     await factory.sync(choice);
@@ -367,7 +367,7 @@ describe('sync', () => {
     const report = await factory.sync({ include_fields: ['gitCloneTag'], recheck_days: 0 });
     expect(report).toMatchObject({ status: 'SUCCEEDED', totals: { failed: 1 } });
     expect(report.warnings).toContainEqual(
-      expect.stringMatching(new RegExp(`^Harness uses .*lacks blob ${lost}; no source has all of that`)),
+      expect.stringMatching(new RegExp(`^Harness uses .*lacks blob ${lost}; no source has all of these pieces`)),
     );
     expect(factory.overrides()).toHaveProperty('gitCloneTag');
   });
@@ -397,7 +397,7 @@ describe('sync', () => {
     const report = await factory.sync({ include_fields: ['cache*', 'gitCloneTag'] });
     expect(report).toMatchObject({ status: 'SUCCEEDED', totals: { copied: 1 } });
     expect(report.warnings).toEqual([
-      expect.stringMatching(/^127\.0\.0\.1:\d+\/mirror\/plugins\/cache:1\.10\.12 could not be looked at: .*503/),
+      expect.stringMatching(/^127\.0\.0\.1:\d+\/mirror\/plugins\/cache:1\.10\.12 could not be checked: .*503/),
     ]);
     factory.target.faults.clear();
     expect(imageStatuses(await factory.sync(choice))).toEqual({ [image]: 'repaired' });

@@ -152,7 +152,7 @@ describe('overrides of the user', () => {
     expect(factory.overrides()['gitCloneTag']).toBe(value);
     expect(report.config.find(({ field }) => field === 'gitCloneTag')).toMatchObject({
       status: 'unchanged',
-      reason: 'points at a registry that is not ours',
+      reason: 'points at another registry',
     });
     const reset = await factory.run('reset');
     expect(reset.status).toBe('SUCCEEDED');

@@ -51,7 +51,7 @@ afterEach(() => stage.runtime.close());
 const told = () => stage.documents.told.find();
 const again = (more: Partial<Report> = {}, start: string | undefined = startedAt) =>
   tell({ ...report, ...more }, start, stage.runtime);
-const notCalled = 'Harness was not told of the end: the secret that CALLBACK_URL_SECRET names holds no URL';
+const notCalled = 'callback to Harness failed: the secret that CALLBACK_URL_SECRET names holds no URL';
 const counts = () => [callbacks, notified.length, recorded.length];
 
 describe('the end of a run', () => {
@@ -93,7 +93,7 @@ describe('the end of a run', () => {
     expect(notes.slice(0, 2)).toEqual(['begun', 'done']);
     const known: Told = { startedAt, callback: 'begun', notified: true, recorded: true, warnings: [] };
     await stage.documents.told.put(known);
-    const warnings = ['Harness may not have been told of the end: the report task ended during the callback'];
+    const warnings = ['callback to Harness may have failed: the report task ended during it'];
     for (let n = 0; n < 2; n++) expect(await again()).toEqual(warnings);
     expect(await told()).toEqual({ ...known, callback: 'done', warnings });
     expect(counts()).toEqual([1, 1, 1]);

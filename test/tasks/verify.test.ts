@@ -215,7 +215,7 @@ describe('after a run that wrote nothing', () => {
     expect(error).toEqual({
       name: 'DriftFound',
       message: `1 difference: ${target('x/gone:1')} is not at the registry`,
-      hint: 'Something changed while the run was under way. Run sync again.',
+      hint: 'Something changed during the run. Run sync again.',
     });
   });
 });
@@ -266,7 +266,7 @@ describe('the connector that Harness pulls through', () => {
     expect((await check(one())).error).toBeUndefined();
     for (const each of connectors()) if (each.identifier === 'harnessImage') Object.assign(each, { type: 'Gcr' });
     expect((await check(one())).error?.message).toBe(
-      '1 difference: connector account.harnessImage is no connector of a Docker registry any more',
+      '1 difference: connector account.harnessImage is no longer a Docker registry connector',
     );
   });
 
@@ -322,11 +322,11 @@ describe('verify', () => {
       name: 'DriftFound',
       message: [
         `4 differences: ${target('x/gone:1')} is not at the registry as ${stored('x/gone:1').digest}`,
-        `${target('x/built:1')} is not at the registry as built of the image of today`,
+        `${target('x/built:1')} is not at the registry as built from the current image`,
         'x/failed:1: no source has it',
         'x/unknown:1: not found',
       ].join('; '),
-      hint: 'Run sync to mend it.',
+      hint: 'Run sync to repair it.',
     });
   });
 
@@ -377,7 +377,7 @@ describe('verify', () => {
     factory.harness.quirks.failNext = [{ count: 99, status: 403, path: '/iacm-manager/' }];
     const { error, notes } = await look({ plan: { inUse: [target('x/gone:1')] } });
     expect(error?.message).toBe(`1 difference: ${target('x/gone:1')} is not at the registry`);
-    expect(notes).toEqual([expect.stringMatching(/^only the modules of this run were looked at: /)]);
+    expect(notes).toEqual([expect.stringMatching(/^only the modules of this run were checked: /)]);
   });
 
   it.each<[string, Prepare, string]>([

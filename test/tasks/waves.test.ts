@@ -61,7 +61,7 @@ describe('a plan', () => {
     const report = await factory.sync({ extra_images: names });
     expect(report.error).toMatchObject({ name: 'InvalidInput' });
     expect(report.error?.message).toContain(
-      `${1_000 + k8Images.length} images are to be copied; one run can copy 1000`,
+      `${1_000 + k8Images.length} images must be copied; one run can copy at most 1000`,
     );
     expect(factory.target.storage.repositories()).toEqual([]);
   });

@@ -142,9 +142,9 @@ function sendInSteps({ deadline, layerUploads }: SteppedCopy, record: CopyRecord
 function tooLarge({ blob, destination: { registry, name } }: BlobTransfer, times: number): FactoryError {
   return new FactoryError(
     'RegistryFailed',
-    `blob ${blob.digest} of ${blob.size} bytes did not get through to ${registry.name}/${name} in the time of one call, ${times} times`,
+    `blob ${blob.digest} of ${blob.size} bytes did not reach ${registry.name}/${name} within one call, ${times} times`,
     {
-      hint: 'This registry takes no upload up again. Give the copy function more time or memory, or run the factory where no time is set: the local command.',
+      hint: 'This registry cannot resume uploads. Give the copy function more time or memory, or run the factory where calls have no time limit: the local command.',
     },
   );
 }

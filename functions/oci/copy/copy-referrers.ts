@@ -60,7 +60,7 @@ export async function copyReferrers(copy: ReferrersCopy): Promise<CopiedReferrer
       room -= chosen.length;
       if (truncated || chosen.length < wanted.length) {
         totals.warnings.push(
-          `more artifacts refer to ${subject} than are copied (${referrerLimits.artifacts} of a manifest, ${maxArtifacts} of an image): ${chosen.length} of them go along`,
+          `more artifacts refer to ${subject} than are copied (${referrerLimits.artifacts} of a manifest, ${maxArtifacts} of an image): ${chosen.length} of them are copied`,
         );
       }
       const arrived: Descriptor[] = [];
@@ -100,7 +100,7 @@ export async function copyReferrers(copy: ReferrersCopy): Promise<CopiedReferrer
     } catch (error) {
       signal?.throwIfAborted();
       if (!(error instanceof FactoryError)) throw error;
-      totals.warnings.push(`${what} stays behind: ${error.message}`);
+      totals.warnings.push(`${what} was not copied: ${error.message}`);
     }
   }
 }

@@ -11,7 +11,7 @@ export class Paused extends Error {
   readonly registry: string | undefined;
 
   constructor(notBefore?: number, registry?: string) {
-    super('paused, to go on later');
+    super('paused, to be continued');
     this.notBefore = notBefore;
     this.registry = registry;
   }

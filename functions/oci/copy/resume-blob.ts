@@ -35,7 +35,7 @@ export async function uploadInParts(upload: PartUpload): Promise<'mounted' | 'up
     if (!(error instanceof UploadRefusal)) throw error;
     registry.adapt(
       { rangeTrusted: false },
-      `${registry.name} takes no blob in parts (HTTP ${error.failure.status}): one that is interrupted is sent from its start`,
+      `${registry.name} refused a blob in parts (HTTP ${error.failure.status}): interrupted blobs restart from the beginning`,
     );
     return 'refused';
   }
@@ -117,7 +117,7 @@ async function sendPart(upload: PartUpload, sink: PartSink, part: Buffer, offset
   for (let start = Math.max(offset, sink.received); start < end;) {
     const received = await sink.send(part.subarray(start - offset), start);
     if (received <= start || received > end) {
-      const text = `${destination.registry.name} has ${received} bytes of blob ${blob.digest}, and was sent ${start} to ${end}`;
+      const text = `${destination.registry.name} has ${received} bytes of blob ${blob.digest} after it was sent ${start} to ${end}`;
       const hint = 'Something else writes to the same upload, or the registry lost a part of it. Try again.';
       throw new UploadLost(new RegistryFailure('RegistryFailed', text, { hint, status: 0, transient: false }));
     }

@@ -48,7 +48,7 @@ export async function transferBlob(transfer: BlobTransfer): Promise<'mounted' | 
       way = error.instead;
       registry.adapt(
         sendingBy(way, blob.size, registry.profile),
-        `${registry.name} refused a blob of ${blob.size} bytes sent by ${error.way} (HTTP ${error.failure.status}); from now on it gets such blobs by ${way}`,
+        `${registry.name} refused a blob of ${blob.size} bytes sent by ${error.way} (HTTP ${error.failure.status}); sending such blobs by ${way} from now on`,
       );
     }
   }
@@ -116,8 +116,8 @@ async function stream(
 function stall({ destination: { registry, name }, blob }: BlobTransfer, stallMs: number): RegistryFailure {
   return new RegistryFailure(
     'RegistryUnreachable',
-    `${registry.name} took nothing of blob ${blob.digest} for ${name} within ${stallMs / 1000} s`,
-    { hint: 'Try again; look at proxies and firewalls on the way.', status: 0, transient: true },
+    `${registry.name} accepted no data of blob ${blob.digest} for ${name} within ${stallMs / 1000} s`,
+    { hint: 'Try again; check the proxies and firewalls on the way.', status: 0, transient: true },
   );
 }
 

@@ -31,7 +31,7 @@ export async function* verifiedStream(
 }
 
 export function mismatch(descriptor: Descriptor, got: string): FactoryError {
-  return new FactoryError('DigestMismatch', `blob ${descriptor.digest} came as ${got}`, {
-    hint: 'The source registry, or something between, serves wrong content. Nothing of it was kept.',
+  return new FactoryError('DigestMismatch', `blob ${descriptor.digest} arrived as ${got}`, {
+    hint: 'Try again, or use another source: the source registry, or a proxy on the way, serves wrong content. None of it was kept.',
   });
 }

@@ -173,14 +173,16 @@ describe('what refers to an image', () => {
     expect(count(to, 'GET', /\/referrers\//)).toBe(2);
   });
 
-  it('stays behind by name where the destination refuses subjects, as ECR does; what is tagged goes along', async () => {
+  it('was not copied by name where the destination refuses subjects, as ECR does; what is tagged goes along', async () => {
     to.quirks.rejectSubject = 405;
     from.putImage(name, `${fallbackTag}.sig`, cosign);
     const { warnings } = await run('all');
     expect(arrived()).toEqual([]);
     expect(warnings).toHaveLength(3);
     for (const { digest } of Object.values(artifacts))
-      expect(warnings.find((warning) => warning.includes(`${digest} stays behind`))).toMatch(/HTTP 405 \(UNSUPPORTED/);
+      expect(warnings.find((warning) => warning.includes(`${digest} was not copied`))).toMatch(
+        /HTTP 405 \(UNSUPPORTED/,
+      );
     expect(warnings.find((warning) => warning.includes(spdx))).toContain(sbom.digest);
     expectWhole(to, mirror, cosign);
     expect(to.storage.tags(mirror)).toEqual(['1', `${fallbackTag}.sig`]);
@@ -190,7 +192,7 @@ describe('what refers to an image', () => {
     const gone = new RegExp(`/manifests/${signature.digest}`);
     from.faults.add({ match: { method: 'GET', path: gone, times: 99 }, act: { status: 503 } });
     const { warnings } = await run('all');
-    expect(warnings).toEqual([expect.stringContaining(`${notation} ${signature.digest} stays behind`)]);
+    expect(warnings).toEqual([expect.stringContaining(`${notation} ${signature.digest} was not copied`)]);
     expect(arrived()).toEqual(['childSignature', 'sbom']);
     expect(await known(destination)).toEqual([sbom.digest]);
   });
@@ -216,10 +218,10 @@ describe('what refers to an image', () => {
   it.each([
     ['no JSON', '<html>'],
     ['larger than any index', ' '.repeat(5 * 1024 * 1024)],
-  ])('that the source lists as %s stays behind', async (_, body) => {
+  ])('that the source lists as %s was not copied', async (_, body) => {
     from.faults.add({ match: { path: /\/referrers\// }, act: { status: 200, body } });
     const { warnings } = await run('all');
-    expect(warnings).toEqual([expect.stringContaining(`what refers to ${image.digest} stays behind`)]);
+    expect(warnings).toEqual([expect.stringContaining(`what refers to ${image.digest} was not copied`)]);
     expect(arrived()).toEqual(['childSignature']);
   });
 });

@@ -450,7 +450,7 @@ describe('where no upload can be taken up again', () => {
     to.quirks.noChunked = true;
     await steps('1', { bytes: callBytes });
     expectWhole(to, mirror, image);
-    expect(notes).toEqual([expect.stringContaining('takes no blob in parts (HTTP 400)')]);
+    expect(notes).toEqual([expect.stringContaining('refused a blob in parts (HTTP 400)')]);
     expect(to.uploads.size).toBe(0);
   });
 });
