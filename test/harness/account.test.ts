@@ -3,11 +3,11 @@ import { accountIdFromKey } from '../../functions/harness/account.ts';
 import { HarnessClient } from '../../functions/harness/client.ts';
 
 describe('the account of a key', () => {
-  it.each(['pat', 'sat'])('is the second part of a %s token', (kind) => {
+  it.each(['pat', 'sat'])('reads the account from the second part of a %s token', (kind) => {
     expect(accountIdFromKey(`${kind}.AbC-1_x.token.secret`)).toBe('AbC-1_x');
   });
 
-  it('is found behind blanks and a newline', () => {
+  it('finds the account behind blanks and a newline', () => {
     expect(accountIdFromKey(' sat.acct1.id.secret\n')).toBe('acct1');
   });
 
@@ -19,7 +19,7 @@ describe('the account of a key', () => {
     'pat.acct1.id.',
     'pat.a.b.c.d',
     'pat.a b.c.d',
-  ])('is unknown in %j', (key) => {
+  ])('finds no account in %j', (key) => {
     expect(accountIdFromKey(key)).toBeUndefined();
   });
 });
@@ -31,11 +31,11 @@ describe('the account of a client', () => {
     expect(new HarnessClient({ url, apiKey: 'pat.acct1.id.secret' }).accountId).toBe('acct1');
   });
 
-  it('is the configured one where both are known', () => {
+  it('prefers the configured account where both are known', () => {
     expect(new HarnessClient({ url, apiKey: 'pat.acct1.id.secret', accountId: 'acct2' }).accountId).toBe('acct2');
   });
 
-  it('is asked for when neither says it', () => {
+  it('demands an account when neither key nor setting has one', () => {
     expect(() => new HarnessClient({ url, apiKey: 'opaque-token' })).toThrow(
       expect.objectContaining({
         name: 'InvalidConfiguration',

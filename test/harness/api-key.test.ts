@@ -20,7 +20,7 @@ describe('an API key', () => {
     [`{"a":"${key}","b":"${key}"}`, 'a JSON document'],
     [`${key}\n${key}`, 'blanks, line breaks'],
     ['', 'nothing'],
-  ])('is refused by what it is instead: %j', (text, found) => {
+  ])('refuses text that is no key, with a description of it: %j', (text, found) => {
     let error: unknown;
     try {
       new ApiKey(text);

@@ -26,7 +26,7 @@ describe('the base URL', () => {
     );
   });
 
-  it('is the same when parsed again', () => {
+  it('returns the same base URL when parsed again', () => {
     fc.assert(
       fc.property(origin, fc.array(segment, { maxLength: 3 }), slashes, (host, path, end) => {
         const { href } = parseBaseUrl([host, ...path].join('/') + end);

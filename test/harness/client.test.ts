@@ -108,7 +108,7 @@ describe('reading', () => {
 });
 
 describe('permissions', () => {
-  it('are asked for without a write', async () => {
+  it('asks for a permission without a write', async () => {
     expect(await client.isPermitted('core_account_edit')).toBe(true);
     expect(await client.isPermitted('core_account_delete')).toBe(false);
     expect(harness.requests[0]).toEqual({
@@ -132,7 +132,7 @@ describe('permissions', () => {
     ['no list', { accessControlList: null }],
     ['another permission', { accessControlList: [null, { permission: 'core_account_view', permitted: true }] }],
     ['no verdict', { accessControlList: [{ permission: 'core_account_edit' }] }],
-  ])('are not taken for granted from an answer with %s', async (_, data) => {
+  ])('does not assume a permission after a response with %s', async (_, data) => {
     harness.quirks.failNext.push({ count: 1, status: 200, body: { status: 'SUCCESS', data } });
     await expect(client.isPermitted('core_account_edit')).rejects.toMatchObject({ name: 'HarnessUnexpectedResponse' });
   });

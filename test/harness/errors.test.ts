@@ -160,7 +160,7 @@ describe('the reason of a refusal', () => {
       },
     ],
     ['text of a gateway', { status: 403, body: 'IP 203.0.113.7 not allowed' }],
-  ])('is an IP allowlist, and no role, when it is given in %s', async (_, answer) => {
+  ])('recognizes an IP allowlist, and suggests no role, in %s', async (_, answer) => {
     answers(answer);
     const error = await client()
       .overrides(k8)
@@ -185,7 +185,7 @@ describe('the reason of a refusal', () => {
     });
   });
 
-  it('is told with the causes and the fields that it names', async () => {
+  it('reports the causes and fields that a refusal names', async () => {
     answers({
       status: 400,
       body: {
@@ -208,12 +208,12 @@ describe('the reason of a refusal', () => {
     ],
     ['plain text', { status: 400, body: 'no healthy upstream' }, 'no healthy upstream'],
     ['a page', { status: 503, body: '<html><title>Maintenance</title></html>' }, 'a web page, "Maintenance"'],
-  ])('is told when it has the form of %s', async (_, answer, reason) => {
+  ])('reports a reason in the form of %s', async (_, answer, reason) => {
     answers(answer);
     await expect(client().overrides(k8)).rejects.toMatchObject({ message: expect.stringContaining(reason) });
   });
 
-  it('is a firewall in front of Harness when its page came', async () => {
+  it('suspects a firewall before Harness when a web page arrives', async () => {
     const headers = { 'content-type': 'text/html', 'cf-ray': '8d1f-FRA' };
     answers({ status: 403, body: '<html><title>Attention Required!</title></html>', headers });
     await expect(client().overrides(k8)).rejects.toMatchObject({
@@ -245,7 +245,7 @@ describe('HarnessUnexpectedResponse', () => {
       'redirect to https://sso.example.com/login',
     ],
     ['more than two mebibytes', { status: 200, body: ' '.repeat(2 * 1024 * 1024 + 1) }, 'larger than 2097152 bytes'],
-  ])('is the error for %s', async (_, answer, text) => {
+  ])('reports %s as an unexpected response', async (_, answer, text) => {
     answers(answer);
     await expect(client().overrides(k8)).rejects.toMatchObject({
       name: 'HarnessUnexpectedResponse',
@@ -254,12 +254,12 @@ describe('HarnessUnexpectedResponse', () => {
     });
   });
 
-  it('is the error for default images that are not there', async () => {
+  it('reports missing default images as an unexpected response', async () => {
     answers({ status: 200, body: { status: 'SUCCESS', data: null } });
     await expect(client().defaultConfig(k8)).rejects.toMatchObject({ name: 'HarnessUnexpectedResponse' });
   });
 
-  it('is the error for a path below the wrong base', async () => {
+  it('reports a path below the wrong base as an unexpected response', async () => {
     await expect(client(admin, `${harness.url}/wrong`).overrides(k8)).rejects.toMatchObject({
       name: 'HarnessUnexpectedResponse',
       message: expect.stringContaining(
@@ -268,7 +268,7 @@ describe('HarnessUnexpectedResponse', () => {
     });
   });
 
-  it('is the error for a server that does not speak HTTP', async () => {
+  it('reports a server that does not speak HTTP as an unexpected response', async () => {
     const server = createServer((socket) => socket.end('220 mail.example.com ESMTP\r\n'));
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const { port } = server.address() as AddressInfo;

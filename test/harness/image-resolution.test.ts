@@ -55,7 +55,7 @@ describe('what a pod pulls', () => {
     'oci://reg.example',
     'https:reg.example',
     'https://reg.example:port',
-  ])('is nothing through "%s", which Harness cannot read', (url) => {
+  ])('resolves no image through "%s", which Harness cannot parse', (url) => {
     expect(resolveImage('reg.example/harness/x:1', url)).toBeUndefined();
     expect(connectorRegistry(url)).toBeUndefined();
   });

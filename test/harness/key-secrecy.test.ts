@@ -113,12 +113,12 @@ describe('the API key', () => {
     expect(everythingIn(new ApiKey(key))).not.toContain(secret);
   });
 
-  it('is found by the walk of this test where it does show', () => {
+  it('finds a key in the open (the walk of this test works)', () => {
     const hidden = Object.defineProperty(new Error('x'), 'hidden', { value: { deep: [key] }, enumerable: false });
     expect(everythingIn(new Error('y', { cause: hidden }))).toContain(secret);
   });
 
-  it('is sent in one header and nowhere else', async () => {
+  it('sends the key in one header and nowhere else', async () => {
     let seen = '';
     respond = (request, socket) => {
       seen = request;
@@ -130,13 +130,13 @@ describe('the API key', () => {
   });
 
   it.each(['pat.acct1.id.abc', 'opaque-token'])(
-    'is redacted whole when it has no long secret at its end: %s',
+    'redacts the whole key when it has no long secret at its end: %s',
     (short) => {
       expect(new ApiKey(short).redact(`key ${short} of abc`)).toBe('key *** of abc');
     },
   );
 
-  it('is redacted in any text around it, for any key', () => {
+  it('redacts any key in any text around it', () => {
     const part = fc.stringMatching(/^[A-Za-z0-9]{8,20}$/);
     fc.assert(
       fc.property(part, part, part, fc.string(), fc.string(), (account, token, last, before, after) => {

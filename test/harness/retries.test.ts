@@ -47,19 +47,19 @@ function fail(status: number, count = Infinity, headers: Record<string, string> 
 }
 
 describe('a read', () => {
-  it.each([429, 500, 502, 503, 504])('is repeated after %d', async (status) => {
+  it.each([429, 500, 502, 503, 504])('repeats a read after %d', async (status) => {
     fail(status, 2);
     expect(await client.overrides(k8)).toEqual({});
     expect(harness.requests).toHaveLength(3);
   });
 
-  it('is repeated after a throttling that does not say how long', async () => {
+  it('repeats a read after throttling without Retry-After', async () => {
     harness.quirks.throttle = 2;
     await client.defaultConfig(k8);
     expect(harness.requests).toHaveLength(3);
   });
 
-  it.each([429, 500, 503])('is given up after the last attempt, as unreachable, on %d', async (status) => {
+  it.each([429, 500, 503])('gives a read up after the last attempt, as unreachable, on %d', async (status) => {
     fail(status);
     await expect(client.overrides(k8)).rejects.toMatchObject({
       name: 'HarnessUnreachable',
@@ -68,13 +68,13 @@ describe('a read', () => {
     expect(harness.requests).toHaveLength(3);
   });
 
-  it.each([400, 401, 403, 404])('is not repeated after %d', async (status) => {
+  it.each([400, 401, 403, 404])('does not repeat a read after %d', async (status) => {
     fail(status);
     await expect(client.overrides(k8)).rejects.toThrow();
     expect(harness.requests).toHaveLength(1);
   });
 
-  it('is repeated after a silence', async () => {
+  it('repeats a read after a timeout', async () => {
     harness.quirks.hang = 1;
     const impatient = connect(harness.url, { timeoutMs: { read: 200, write: 200 } });
     expect(await impatient.overrides(k8)).toEqual({});
@@ -83,25 +83,25 @@ describe('a read', () => {
 });
 
 describe('a write', () => {
-  it.each([429, 502, 503, 504])('is repeated after %d, for it sets the same again', async (status) => {
+  it.each([429, 502, 503, 504])('repeats a write after %d, since it sets the same values', async (status) => {
     fail(status, 2);
     await client.updateConfig(k8, [change]);
     expect(harness.requests).toHaveLength(3);
   });
 
-  it.each([429, 503])('is not called rejected when %d stays', async (status) => {
+  it.each([429, 503])('does not call a write rejected when %d stays', async (status) => {
     fail(status);
     await expect(client.updateConfig(k8, [change])).rejects.toMatchObject({ name: 'HarnessUnreachable' });
     expect(harness.requests).toHaveLength(3);
   });
 
-  it.each([400, 500])('is not repeated after %d, which may be an unknown field', async (status) => {
+  it.each([400, 500])('does not repeat a write after %d, which may mean an unknown field', async (status) => {
     fail(status);
     await expect(client.updateConfig(k8, [change])).rejects.toMatchObject({ name: 'HarnessRejected' });
     expect(harness.requests).toHaveLength(1);
   });
 
-  it('is repeated after a broken connection', async () => {
+  it('repeats a write after a broken connection', async () => {
     let connections = 0;
     const server = createServer((socket) => {
       connections++;
@@ -122,7 +122,7 @@ describe('a write', () => {
 });
 
 describe('a pause that the server asks for', () => {
-  it('is kept', async () => {
+  it('waits for the time in Retry-After', async () => {
     fail(429, 1, { 'retry-after': '30' });
     const controller = new AbortController();
     const waiting = client.overrides(k8, controller.signal);
@@ -134,7 +134,7 @@ describe('a pause that the server asks for', () => {
     expect(harness.requests.filter(({ path }) => path.endsWith('get-customer-config'))).toHaveLength(1);
   });
 
-  it('is left to the next run when it is longer than a minute', async () => {
+  it('leaves a pause longer than a minute to the next run', async () => {
     fail(429, 1, { 'retry-after': '3600' });
     await expect(client.overrides(k8)).rejects.toMatchObject({ name: 'HarnessUnreachable', retryAfterMs: 3_600_000 });
     expect(harness.requests).toHaveLength(1);
@@ -142,7 +142,7 @@ describe('a pause that the server asks for', () => {
 });
 
 describe('an aborted signal', () => {
-  it.each(['client', 'call'])('of the %s ends a call that waits for its answer, with the reason', async (whose) => {
+  it.each(['client', 'call'])('ends a pending call with the reason of the aborted signal of the %s', async (whose) => {
     harness.quirks.hang = 1;
     const controller = new AbortController();
     const reason = new Error('interrupted');

@@ -174,7 +174,7 @@ describe('reset', () => {
   const scopes = [scope(overrides, { a: 'plugins/a:2', b: 'plugins/b:2', c: 'plugins/c:2' })];
   const all = fieldFilter({ includeFields: [], excludeFields: [] });
 
-  it('is about overrides, not about differences, and about ours', () => {
+  it('removes exactly the overrides at our registry', () => {
     const { changes, kept } = resetChanges(scopes, { registry, resetScope: 'ours', chosen: all });
     expect(changes).toEqual([
       { ...k8, field: 'a', from: overrides.a, to: null },
@@ -186,12 +186,12 @@ describe('reset', () => {
     ]);
   });
 
-  it('of scope all spares none', () => {
+  it('removes every override with reset_scope all', () => {
     const { changes } = resetChanges(scopes, { registry, resetScope: 'all', chosen: all });
     expect(changes.map(({ field: name }) => name)).toEqual(['a', 'b', 'c', 'gone']);
   });
 
-  it('is limited by globs on the field or its official image', () => {
+  it('resets only the fields that a glob on the field or its official image selects', () => {
     const chosen = fieldFilter({ includeFields: ['plugins/b', 'gone'], excludeFields: [] });
     const { changes, kept } = resetChanges(scopes, { registry, resetScope: 'all', chosen });
     expect(changes.map(({ field: name }) => name)).toEqual(['b', 'gone']);

@@ -14,7 +14,7 @@ describe('the names of repositories at the target', () => {
     expect(() => checkTargetNames([], location(255))).not.toThrow();
   });
 
-  it('of more are refused before anything is asked, with where that is set and how short it must be', () => {
+  it('refuses longer names before any request, with the setting and its limit', () => {
     const long = location(255 - longest + 2);
     expect(() => checkTargetNames(images, long)).toThrow(
       expect.objectContaining({
@@ -34,7 +34,7 @@ describe('the names of repositories at the target', () => {
 
 describe('the copies of a run', () => {
   const wave = (size: number) => Array.from({ length: size }, (_, i) => i);
-  it('are at most 1000, over all waves', () => {
+  it('allows 1000 copies over all waves', () => {
     expect(() => checkCopies([wave(400), wave(600)])).not.toThrow();
     expect(() => checkCopies([wave(400), wave(601)])).toThrow(
       expect.objectContaining({ name: 'InvalidInput', message: expect.stringContaining('1001 images') }),
@@ -42,7 +42,7 @@ describe('the copies of a run', () => {
   });
 
   const stateMachine = 'arn:aws:states:eu-west-1:123456789012:stateMachine:builder';
-  it('are at most 100 when a state machine builds them, and as many as ever when a function does', () => {
+  it('limits builds by a state machine to 100, and builds by a function like copies', () => {
     const lambda = 'arn:aws:lambda:eu-west-1:123456789012:function:builder:live';
     expect(() => checkCopies([wave(100)], stateMachine)).not.toThrow();
     expect(() => checkCopies([wave(1_000)], lambda)).not.toThrow();

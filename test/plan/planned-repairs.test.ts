@@ -91,13 +91,13 @@ describe('an image that is at the registry', () => {
     expect([looked(), await isDue()]).toEqual([expected, !expected]);
   });
 
-  it('is looked at whenever the last look was when Harness may be switched to it', async () => {
+  it('checks an image that Harness may be switched to, no matter when the last check was', async () => {
     await seen(1);
     await plan([found('plugins/cache:1')], { switched: new Set(['plugins/cache:1']) });
     expect(looked()).toBe(true);
   });
 
-  it('is not looked at before it is there, even when Harness is to be switched to it', async () => {
+  it('does not check an image that is not at the registry yet', async () => {
     await plan([found('plugins/cache:1', { status: 'copy' })], { switched: new Set(['plugins/cache:1']) });
     expect(looked()).toBe(false);
   });
@@ -109,7 +109,7 @@ describe('an image that is at the registry', () => {
     expect(await isDue()).toBe(false);
   });
 
-  it('is copied from a source when it lacks something, and looked at again by the next run', async () => {
+  it('plans to copy the missing pieces from a source, and the next run checks the image again', async () => {
     await seen(7);
     lose();
     const broken = found('plugins/cache:1', { status: 'copy', present: true });
@@ -147,7 +147,7 @@ describe('an image that no source can mend', () => {
     });
   });
 
-  it('is built again where a template built it', async () => {
+  it('plans another build of an incomplete image that a template built', async () => {
     const template = 'arn:aws:lambda:eu-west-1:123456789012:function:build';
     await start({ environment: { BUILD_PUSH_TEMPLATE: template } });
     lose();
@@ -167,7 +167,7 @@ describe('an image that no source can mend', () => {
     expect(error?.message).toContain(`${target('plugins/cache:1')} lacks blob ${lost}`);
   });
 
-  it('is copied from the second source when the first fails', async () => {
+  it('copies the missing pieces from the second source when the first fails', async () => {
     put('backup/plugins/cache:1');
     factory.source.faults.add({ match: { path: /^\/v2\/plugins/, times: 99 }, act: { status: 503 } });
     const { status, source } = await mended([factory.source.host, `${factory.source.host}/backup`]);
@@ -193,7 +193,7 @@ describe('an image that cannot be looked at', () => {
     [['1'], ''],
     [['1', '2'], ' and 1 more'],
     [['1', '2', '3'], ' and 2 more'],
-  ])('is one warning, however many there are: %j', async (versions, more) => {
+  ])('warns once about images that cannot be checked, however many there are: %j', async (versions, more) => {
     factory.target.faults.add({ match: { path: /blobs/, times: 99 }, act: { status: 503 } });
     for (const version of versions) put(`plugins/cache:${version}`);
     const { warnings } = await plan(versions.map((version) => found(`plugins/cache:${version}`)));
@@ -205,7 +205,7 @@ describe('an image that cannot be looked at', () => {
 });
 
 describe('a version that an override names and the run does not plan', () => {
-  it('is mended, and left out of the plan when it is whole', async () => {
+  it('repairs an incomplete version that an override names, and leaves a complete one out of the plan', async () => {
     expect(await plan([], { inUse: [target('plugins/cache:1')] })).toEqual({ held: [], warnings: [] });
     expect(await isDue()).toBe(false);
     lose();
@@ -224,7 +224,7 @@ describe('a version that an override names and the run does not plan', () => {
     ]);
   });
 
-  it('is mended at a registry without a prefix', async () => {
+  it('repairs a version at a registry without a prefix', async () => {
     await start({ environment: {}, prefix: '' });
     const name = `${factory.target.host}/plugins/cache:1`;
     factory.target.putImage('plugins/cache', '1', image);
@@ -234,7 +234,7 @@ describe('a version that an override names and the run does not plan', () => {
     expect(held.map(({ planned }) => [planned.image, planned.status])).toEqual([['plugins/cache:1', 'copy']]);
   });
 
-  it('is left alone when the run plans it, or looked below it lately', async () => {
+  it('leaves a version alone that the run plans anyway, or that was checked lately', async () => {
     lose();
     expect(
       (await plan([found('plugins/cache:1', { status: 'failed' })], { inUse: [target('plugins/cache:1')] })).held,
@@ -249,14 +249,14 @@ describe('a version that an override names and the run does not plan', () => {
       () => ({ inUse: [target('plugins/cache:1')], inventory: { [target('plugins/cache:1')]: digest } }),
     ],
     ['that the override names', () => ({ inUse: [`${target('plugins/cache:1')}@${digest}`] })],
-  ])('is brought back under the digest %s when its tag is gone', async (_, settings) => {
+  ])('restores a version under the digest %s when its tag is gone', async (_, settings) => {
     factory.target.storage.deleteManifest(at('plugins/cache'), digest);
     const { held } = await plan([], settings());
     expect(held.map(({ planned }) => planned)).toMatchObject([{ digest, status: 'copy' }]);
     expect(held[0]?.planned.missing?.[0]).toEqual({ kind: 'manifest', digest });
   });
 
-  it('is told when nobody knows what it was', async () => {
+  it('reports a version whose digest is unknown', async () => {
     const { held } = await plan([], { inUse: [target('plugins/gone:2'), target('plugins/gone:1')] });
     expect(held.map(({ planned }) => planned)).toEqual(
       [1, 2].map((version) => ({

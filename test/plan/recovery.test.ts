@@ -55,13 +55,13 @@ describe('the input of a recovery', () => {
     expect(stoppedRunOf(input, stage.runtime)).toBe(run);
   });
 
-  it('is none where runs are no executions', () => {
+  it('ignores recover_run where runs are not executions', () => {
     expect(stoppedRunOf({ recover_run: 'nightly-1' }, setStage().runtime)).toBeUndefined();
   });
 });
 
 describe('a run that was stopped', () => {
-  it('is planned to be put back, under the lock of whoever does it', async () => {
+  it('plans the rollback of a stopped run, under its own lock', async () => {
     await switched({ plan: { action: 'reset', registry: { registry: 'theirs.example', prefix: 'p' } } });
     expect(await recover()).toEqual({
       result: { runId: me, route: 'rollback', waves: [], maxConcurrency: 1, scan: false, prune: false },
@@ -99,7 +99,7 @@ describe('a run that was stopped', () => {
   it.each([
     ['before it had a snapshot', { snapshot: false }, false],
     ['after its switch was verified', {}, true],
-  ])('is only reported when that was %s', async (_, run, verified) => {
+  ])('only reports a run that was stopped %s', async (_, run, verified) => {
     await switched(run);
     if (verified) await ofStopped().verified.put({ at: '' });
     const { result, plan } = await recover();
@@ -108,21 +108,21 @@ describe('a run that was stopped', () => {
     expect((await lockNow())?.runId).toBe(me);
   });
 
-  it('is only reported when it had neither plan nor lock', async () => {
+  it('only reports a stopped run that had neither plan nor lock', async () => {
     const { result, plan } = await recover();
     expect(result.route).toBe('report');
     expect(plan).toMatchObject({ action: 'sync', registry: { registry: 'registry.example', prefix: 'mirror' } });
     expect(await lockNow()).toBeUndefined();
   });
 
-  it('is left alone when it has a report', async () => {
+  it('leaves a run alone that has a report', async () => {
     await switched();
     await ofStopped().report.put({ status: 'FAILED' } as never);
     expect(await skipped()).toBe('run stopped is not rolled back: it has a report');
     expect((await lockNow())?.runId).toBe(stopped);
   });
 
-  it('is left alone when it was putting back another one', async () => {
+  it('leaves a run alone that was rolling back another one', async () => {
     await switched({ plan: { recovers: { runId: 'older', ended: '', verified: false } } });
     expect(await skipped()).toContain('it was itself rolling back another run');
   });
@@ -131,7 +131,7 @@ describe('a run that was stopped', () => {
     ['there is none of its name', undefined, 'there is no such execution'],
     ['it is under way', { status: 'RUNNING' }, 'its execution is RUNNING'],
     ['it waits to be driven again', { status: 'PENDING_REDRIVE' }, 'its execution is PENDING_REDRIVE'],
-  ])('is left alone when %s', async (_, execution, reason) => {
+  ])('leaves a run alone when %s', async (_, execution, reason) => {
     await switched();
     if (execution) executions[stopped] = execution;
     else delete executions[stopped];
@@ -140,7 +140,7 @@ describe('a run that was stopped', () => {
     expect(await ofStopped().recovery.find()).toBeUndefined();
   });
 
-  it('is left alone when another run has its lock', async () => {
+  it('leaves a run alone whose lock another run has', async () => {
     await switched();
     await stage.store.put(`locks/${accountId}.json`, Buffer.from('null'));
     await takeLock({ runId: 'next', action: 'sync' }, accountId, stage.runtime);
@@ -154,14 +154,14 @@ describe('a run that was stopped', () => {
       await recover('first');
     });
 
-    it('is left to the run that does it', async () => {
+    it('leaves a stopped run to the run that is already rolling it back', async () => {
       executions['first'] = { status: 'RUNNING' };
       expect(await skipped()).toContain('run first is already rolling it back');
       expect((await lockNow())?.runId).toBe('first');
     });
 
     it.each([{ status: 'ABORTED' }, undefined])(
-      'is put back by the next one when the first one has ended: %j',
+      'rolls the stopped run back when the earlier recovery has ended: %j',
       async (end) => {
         if (end) executions['first'] = end;
         expect((await recover()).result.route).toBe('rollback');
@@ -170,7 +170,7 @@ describe('a run that was stopped', () => {
       },
     );
 
-    it('is put back by the same run when its task is tried again', async () => {
+    it('continues its own recovery when the task is retried', async () => {
       executions['first'] = { status: 'RUNNING' };
       expect((await recover('first')).result.route).toBe('rollback');
     });

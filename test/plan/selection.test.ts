@@ -33,7 +33,7 @@ const defaults = {
 };
 
 describe('the selection', () => {
-  it('is every field with its official image and its override', () => {
+  it('selects every field with its official image and its override', () => {
     const { fields, warnings } = selectFields(
       [scope({ cacheS3Tag: 'plugins/cache:1' }, { overrides: { cacheS3Tag: 'x/y:1', other: 'z' } })],
       settings,
@@ -125,22 +125,25 @@ describe('pins', () => {
   const pinned = (pins: Record<string, string>, includeWindowsRootless = true) =>
     selectFields([scope(defaults)], { ...settings, includeWindowsRootless, pins });
 
-  it.each(['1.17.0', 'rootless-1.17.0', '1.17.0-rootless'])('of %s leave each field its variant', (pin) => {
-    expect(chosen(pinned({ 'harness/ci-addon': pin, 'harness/drone-git': pin, 'plugins/cache': pin }))).toEqual({
-      addonTag: 'harness/ci-addon:1.17.0',
-      addonTagRootless: 'harness/ci-addon:rootless-1.17.0',
-      liteEngineTagRootless: 'harness/ci-lite-engine:rootless-1.18.22',
-      gitCloneTag: 'harness/drone-git:1.17.0-rootless',
-      cacheS3Tag: 'plugins/cache:1.17.0',
-    });
-  });
+  it.each(['1.17.0', 'rootless-1.17.0', '1.17.0-rootless'])(
+    'keeps the variant of each field with pins of %s',
+    (pin) => {
+      expect(chosen(pinned({ 'harness/ci-addon': pin, 'harness/drone-git': pin, 'plugins/cache': pin }))).toEqual({
+        addonTag: 'harness/ci-addon:1.17.0',
+        addonTagRootless: 'harness/ci-addon:rootless-1.17.0',
+        liteEngineTagRootless: 'harness/ci-lite-engine:rootless-1.18.22',
+        gitCloneTag: 'harness/drone-git:1.17.0-rootless',
+        cacheS3Tag: 'plugins/cache:1.17.0',
+      });
+    },
+  );
 
-  it('of a digest name that image, without the tag that may be another one', () => {
+  it('pins an image by digest without its tag, which may point at another image', () => {
     expect(chosen(pinned({ 'plugins/cache': digest }))['cacheS3Tag']).toBe(`plugins/cache@${digest}`);
     expect(chosen(pinned({ 'harness/ci-addon': digest }, false))['addonTag']).toBe(`harness/ci-addon@${digest}`);
   });
 
-  it('of a digest are refused for an image of which several variants are in use', () => {
+  it('refuses to pin a digest for an image with several variants in use', () => {
     expect(() => pinned({ 'harness/ci-addon': digest })).toThrow(
       expect.objectContaining({
         name: 'InvalidInput',
@@ -155,7 +158,7 @@ describe('pins', () => {
     );
   });
 
-  it('that hold nothing because their field is left out are told', () => {
+  it('warns about pins without effect because their field is left out', () => {
     const { warnings } = selectFields([scope(defaults)], {
       ...settings,
       excludeFields: ['cache*'],
@@ -164,7 +167,7 @@ describe('pins', () => {
     expect(warnings).toEqual(['the pin of plugins/cache has no effect: no selected field uses that image']);
   });
 
-  it('are looked up by own names only', () => {
+  it('looks pins up by own property names only', () => {
     expect(chosen(selectFields([scope({ someTag: 'constructor:1' })], settings))).toEqual({ someTag: 'constructor:1' });
   });
 });
@@ -178,11 +181,11 @@ describe('images that no field names', () => {
     ).map(formatReference);
   };
 
-  it('are the git image without -rootless, for Windows without the feature flag', () => {
+  it('adds the git image without -rootless for Windows without the feature flag', () => {
     expect(unlisted('harness/drone-git:1.7.25-rootless')).toEqual(['harness/drone-git:1.7.25']);
   });
 
-  it('are none without Windows, and none where the tag has no suffix', () => {
+  it('adds no image without Windows, or where the tag has no suffix', () => {
     expect(unlisted('harness/drone-git:1.7.25-rootless', false)).toEqual([]);
     expect(unlisted('harness/drone-git:1.7.25')).toEqual([]);
     expect(unlisted(`harness/drone-git@${digest}`)).toEqual([]);

@@ -31,7 +31,7 @@ describe('soaking', () => {
     expect([...(await soakingImages(store, [seen('a:1'), seen('a:2')], 3, day(4)))]).toEqual([['a:2', '2026-01-06']]);
   });
 
-  it('is noted by runs that do not wait, for those that will', async () => {
+  it('records first sightings even in runs that do not wait, for those that do', async () => {
     const store = memoryStore();
     expect((await soakingImages(store, [seen('a:1')], 0, day(1))).size).toBe(0);
     expect((await soakingImages(store, [seen('a:1')], 3, day(5))).size).toBe(0);

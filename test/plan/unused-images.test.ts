@@ -119,11 +119,11 @@ describe('the tag of a copy whose digest is in use', () => {
     overrides({ a: copyOf('4') });
   });
 
-  it('is unused where the registry deletes tags alone', async () => {
+  it('counts the tag as unused where the registry deletes tags alone', async () => {
     expect(await unused()).toEqual(['1', '2']);
   });
 
-  it('is unused when the plan brings the digest under a tag that does not exist yet', async () => {
+  it('counts the tag as unused when the plan stores the digest under a new tag', async () => {
     overrides({});
     factory.target.storage.deleteTag(repository, '4');
     const images5 = [planned('5', { digest: images['1'].digest as Digest })];
@@ -140,7 +140,7 @@ describe('the tag of a copy whose digest is in use', () => {
     }, undefined);
   });
 
-  it('is none of a copy that is stored under its digest alone', async () => {
+  it('finds no unused tag for a copy that is stored under its digest alone', async () => {
     const byDigest = `${factory.registry}/plugins/cache@${images['1'].digest}`;
     await inventory({ 2: images['2'] }, { [byDigest]: images['1'].digest });
     expect(await unused()).toEqual(['2']);
@@ -153,7 +153,7 @@ describe('the tag of a copy whose digest is in use', () => {
 });
 
 describe('the versions one can go back to', () => {
-  it('are what the last runs that wrote found, and what they wrote', async () => {
+  it('keeps the versions that the last runs found, and those that they wrote', async () => {
     await inventory(images);
     await ran('a', '2026-01-02T00:00:00Z', { a: copyOf('1') }, [copyOf('2')]);
     await ran('b', '2026-01-03T00:00:00Z', { a: copyOf('2') }, [copyOf('3'), null]);
@@ -163,13 +163,13 @@ describe('the versions one can go back to', () => {
     expect(await unused({}, 3)).toEqual([]);
   });
 
-  it('are those of every account that shares the state', async () => {
+  it('keeps the versions of every account that shares the state', async () => {
     await ran('mine', '2026-01-02T00:00:00Z', { a: copyOf('2') });
     await ran('theirs', '2026-01-01T00:00:00Z', { a: copyOf('1') }, [], 'another');
     expect(await unused({}, 1)).toEqual([]);
   });
 
-  it('are known of a run that ended before it wrote down its changes, too', async () => {
+  it('keeps the versions of a run that ended before it stored its changes', async () => {
     await ran('stopped', '2026-01-02T00:00:00Z', { a: copyOf('2') }, undefined);
     expect(await unused({}, 1)).toEqual(['1']);
   });

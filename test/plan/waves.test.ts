@@ -122,7 +122,7 @@ describe('waves', () => {
     );
   });
 
-  it('are at most as many as an image has shared blobs, and one', () => {
+  it('plans at most one wave more than an image has shared blobs', () => {
     fc.assert(
       fc.property(images, (list) => {
         const users = new Map<Digest, number>();
@@ -147,14 +147,14 @@ describe('waves', () => {
   const blob = (n: number, size = 2 ** 20) => ({ digest: digestOf(n), size });
   const image = (repository: string, ...blobs: WaveImage['blobs']) => ({ repository, blobs });
 
-  it('are two where images share bases, whatever the number of bases', () => {
+  it('plans two waves where images share bases, whatever the number of bases', () => {
     const list = Array.from({ length: 30 }, (_, i) => image(`r/${i}`, blob(i % 3, 2 ** 25), blob(100 + i)));
     const { waves, brings } = planWaves(list);
     expect(waves.map((wave) => wave.length)).toEqual([3, 27]);
     expect(Math.max(...(waves[1] ?? []).map((i) => brings[i] ?? 0))).toBe(2 ** 20);
   });
 
-  it('are not more for a layer of a few bytes that all images have', () => {
+  it('plans no further wave for a layer of a few bytes that all images have', () => {
     const empty = blob(99, 32);
     const list = Array.from({ length: 30 }, (_, i) => image(`r/${i}`, empty, blob(i % 3, 2 ** 25), blob(100 + i)));
     const { waves, mounts } = planWaves(list);
@@ -162,7 +162,7 @@ describe('waves', () => {
     for (const i of waves[1] ?? []) expect(mounts[i]).toHaveProperty([empty.digest]);
   });
 
-  it('are two along a chain: one that shares with two others waits for both', () => {
+  it('plans two waves along a chain: an image that shares with two others waits for both', () => {
     const list = [
       image('a', blob(1)),
       image('b', blob(1), blob(2)),
@@ -177,7 +177,7 @@ describe('waves', () => {
     expect(mounts).toEqual([{ [digestOf(1)]: 'b' }, {}, { [digestOf(2)]: 'b', [digestOf(3)]: 'd' }, {}]);
   });
 
-  it('are one where what is shared is at the target already, to mount from at once', () => {
+  it('plans one wave where the target has the shared blobs already', () => {
     const base = blob(1, 2 ** 25);
     const list = [{ ...image('a', base), present: true }, image('b', base), image('c', base, blob(2))];
     const { waves, mounts, brings } = planWaves(list);
@@ -192,7 +192,7 @@ describe('waves', () => {
     expect(mounts).toEqual([{}, {}]);
   });
 
-  it('are one when nothing is shared, and none for no images', () => {
+  it('plans one wave when nothing is shared, and none for no images', () => {
     expect(planWaves([image('a', blob(1, 1)), image('b', blob(2, 2))])).toEqual({
       waves: [[1, 0]],
       mounts: [{}, {}],

@@ -159,23 +159,23 @@ describe('a tag that shares its digest with one that stays', () => {
     `kept: the tag ${other} has the same digest, and ${factory.target.host} does not delete tags alone`;
   beforeEach(() => factory.target.storage.tag(repository, 'theirs', one.digest));
 
-  it('is deleted alone', async () => {
+  it('deletes the tag alone', async () => {
     expect(await run({ 1: one })).toEqual({ deleted: 1, rows: { 1: 'untagged' }, inventory: [] });
     expect(tags()).toEqual(['2', 'theirs']);
   });
 
-  it('is kept where the registry does not delete tags alone', async () => {
+  it('keeps the tag where the registry does not delete tags alone', async () => {
     factory.target.quirks.deleteTag = 'refused';
     expect(await run({ 1: one })).toEqual({ deleted: 0, rows: { 1: shared() }, inventory: ['1'] });
     expect(tags()).toEqual(['1', '2', 'theirs']);
   });
 
-  it('is kept when the registry only claims to have deleted it', async () => {
+  it('keeps the tag when the registry only claims to have deleted it', async () => {
     factory.target.faults.add({ match: { method: 'DELETE' }, act: { status: 202 } });
     expect(await run({ 1: one })).toEqual({ deleted: 0, rows: { 1: shared() }, inventory: ['1'] });
   });
 
-  it('is kept when its manifest cannot be read, which could not be put back', async () => {
+  it('keeps the tag when its manifest cannot be read, since it could not be restored', async () => {
     factory.target.faults.add({ match: { method: 'GET', path: /manifests\//, times: 9 }, act: { status: 404 } });
     expect(await run({ 1: one })).toEqual({ deleted: 0, rows: { 1: shared() }, inventory: ['1'] });
     expect(deletions()).toBe(0);

@@ -9,11 +9,11 @@ const arm64 = manifestOf(imageDocument([blob('arm64')]));
 const attestation = manifestOf(imageDocument([blob('in-toto')]));
 
 describe('what is scanned of an image', () => {
-  it('is the image itself when it is no index', async () => {
+  it('scans the image itself when it is no index', async () => {
     expect(await platformManifests(amd64, reader().read)).toEqual([amd64.digest]);
   });
 
-  it('is each platform of an index once, and no attestation, however it is marked', async () => {
+  it('scans each platform of an index once, and no attestation, however it is marked', async () => {
     const index = manifestOf(
       indexDocument([
         descriptorOf(amd64, platform('linux', 'amd64')),
@@ -28,7 +28,7 @@ describe('what is scanned of an image', () => {
     expect(reads).toEqual([]);
   });
 
-  it('is what an index inside the index leads to', async () => {
+  it('scans the images of a nested index', async () => {
     const inner = manifestOf(indexDocument([descriptorOf(arm64)]));
     const index = manifestOf(indexDocument([descriptorOf(amd64), descriptorOf(inner)]));
     expect(await platformManifests(index, reader(inner).read)).toEqual([amd64.digest, arm64.digest]);

@@ -49,7 +49,7 @@ describe('an image', () => {
     expect(result).toEqual({ status: 'passed', findings: { HIGH: 1, LOW: 1 } });
   });
 
-  it('is judged by the worst of its platforms, each finding counted once', () => {
+  it('judges an image by its worst platform, and counts each finding once', () => {
     const both = answers(scanned(['CVE-1', 'LOW']), scanned(['CVE-1', 'CRITICAL'], ['CVE-2', 'LOW']));
     expect(judge(image, both, settings(), today)).toMatchObject({
       status: 'failed',
@@ -120,7 +120,7 @@ describe('an allowed finding', () => {
     [['plugins/*', 'harness/ci-addon:1.18.*'], 'passed'],
     [['plugins/*'], 'failed'],
     [[], 'failed'],
-  ])('of %j only: %s', (images, status) => {
+  ])('allows a finding of %j only: %s', (images, status) => {
     const allow = both.map((entry) => ({ ...entry, images }));
     expect(judge(image, found, settings({ allow }), today).status).toBe(status);
   });

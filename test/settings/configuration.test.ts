@@ -204,7 +204,7 @@ describe('problems', () => {
     ['SOURCE_REGISTRY', 'gar,docker_hub', 'did you mean "dockerhub"?'],
     ['REGISTRY_NAME', 'fairwinds/x', '"fairwinds" is not a registry host'],
     ['HARNESS_URL', 'https://app.harness.io/?a=1', 'a query or fragment after'],
-  ])('of %s come with the reason of its parser', (name, value, reason) => {
+  ])('adds the reason of the parser to a problem of %s', (name, value, reason) => {
     const [problem] = problemsOf({ HARNESS_API_KEY: 'sat.acct1.id.secret', [name]: value });
     expect(problem).toMatchObject({ path: name, reason: expect.stringContaining(reason) });
   });
@@ -215,12 +215,12 @@ describe('problems', () => {
     ['CALLBACK_URL_SECRET', '${CALLBACK}', 'an unexpanded ${…}'],
     ['HARNESS_URL', '"https://app.harness.io"', 'a value in quotes'],
     ['SCHEDULE', '$(SCHEDULE)', 'an unexpanded $(…)'],
-  ])('of %s say what stands there instead of a value: %j', (name, value, found) => {
+  ])('describes the text in place of a value of %s: %j', (name, value, found) => {
     const environment = { HARNESS_API_KEY: 'sat.acct1.id.secret', [name]: value };
     expect(problemsOf(environment)).toMatchObject([{ path: name, found }]);
   });
 
-  it('are told all at once', () => {
+  it('lists all problems at once', () => {
     const paths = problemsOf({
       HARNESS_API_KEY: ' ',
       HARNESS_URL: 'x',
@@ -230,12 +230,12 @@ describe('problems', () => {
     expect(paths.toSorted()).toEqual(['HARNESS_API_KEY', 'HARNESS_URL', 'MAX_CONCURRENCY', 'REGISTRY_NAME']);
   });
 
-  it('are a key that is missing, unless a secret holds it', () => {
+  it('requires a key unless a secret holds it', () => {
     expect(problemsOf({ HARNESS_API_KEY: '' })).toMatchObject([{ path: 'HARNESS_API_KEY', found: 'nothing' }]);
     expect(problemsOf({ HARNESS_API_KEY: '', HARNESS_API_KEY_SECRET: 'factory/key' })).toEqual([]);
   });
 
-  it('are tags that no mutability leaves out, and a mutability that leaves out none', () => {
+  it('refuses excluded tags without a mutability that excludes, and the reverse', () => {
     const exclude = { ECR_TAG_MUTABILITY_EXCLUDE: 'latest*' };
     expect(problemsOf({ ...exclude, ECR_TAG_MUTABILITY: 'IMMUTABLE' }).map(({ path }) => path)).toEqual([
       'ECR_TAG_MUTABILITY_EXCLUDE',
@@ -247,7 +247,7 @@ describe('problems', () => {
     }
   });
 
-  it('are settings of repositories that nobody creates', () => {
+  it('refuses settings of repositories that nobody creates', () => {
     const off = { ECR_CREATE_REPOSITORIES: 'off' };
     expect(problemsOf(off)).toEqual([]);
     expect(
@@ -257,12 +257,12 @@ describe('problems', () => {
     ).toEqual(['ECR_TAG_MUTABILITY', 'ECR_KEEP_VERSIONS', 'ECR_TAGS']);
   });
 
-  it('are the tokens of a webhook that nobody switched on or off', () => {
+  it('refuses webhook tokens when the webhook is neither on nor off', () => {
     expect(problemsOf({ WEBHOOK_TOKEN_SECRET: 'tokens' }).map(({ path }) => path)).toEqual(['WEBHOOK']);
     expect(problemsOf({ WEBHOOK_TOKEN_SECRET: 'tokens', WEBHOOK: 'off' })).toEqual([]);
   });
 
-  it('are a project without its organization, and a connector of an organization that is not named', () => {
+  it('refuses a project without its organization, and an organization that is not named', () => {
     expect(problemsOf({ PROJECT_ID: 'p' }).map(({ path }) => path)).toEqual(['ORG_ID']);
     expect(problemsOf({ CONTAINER_REGISTRY_CONNECTOR: 'org.x' }).map(({ path }) => path)).toEqual(['ORG_ID']);
     expect(problemsOf({ CONTAINER_REGISTRY_CONNECTOR: 'org.x', ORG_ID: 'o', PROJECT_ID: 'p' })).toEqual([]);

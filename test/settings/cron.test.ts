@@ -55,7 +55,7 @@ describe('a cron expression of EventBridge', () => {
     ['-1 2 * * ? *', 'a negative number'],
     ['? 2 * * ? *', 'any minute'],
     ['0 2 L * L *', 'two last days'],
-  ])('is not %j: %s', (cron) => expect(() => parseCron(cron)).toThrow(TypeError));
+  ])('refuses %j: %s', (cron) => expect(() => parseCron(cron)).toThrow(TypeError));
 
   it('has values, ranges, lists and steps within each field', () => {
     const field = (min: number, max: number) => {
@@ -77,7 +77,7 @@ describe('a time zone', () => {
     expect(parseTimeZone(zone)).toBe(zone),
   );
 
-  it.each(['', 'Berlin', '+02:00', 'Mars/Olympus', 'Europe/Berlin; rm'])('is not %j', (zone) =>
+  it.each(['', 'Berlin', '+02:00', 'Mars/Olympus', 'Europe/Berlin; rm'])('refuses the time zone %j', (zone) =>
     expect(() => parseTimeZone(zone)).toThrow(),
   );
 });

@@ -64,7 +64,7 @@ describe('defaults', () => {
     });
   });
 
-  it('are those of the deployment, where it has some', () => {
+  it('takes the defaults of the deployment, where it has some', () => {
     const deployment = parseConfiguration({
       HARNESS_API_KEY: 'k',
       REGISTRY_NAME: 'other.example',
@@ -265,7 +265,7 @@ describe('every key', () => {
     }
   });
 
-  it('is tried here, for good and for bad', () => {
+  it('has a valid and an invalid example of every key', () => {
     const only = { restore_run: 'good', scan_fail_on: 'good', scan_allow: 'good', scan_deadline_minutes: 'good' };
     for (const key of inputKeys()) {
       if (!Object.hasOwn(only, key)) expect([key, good.some(([name]) => name === key)]).toEqual([key, true]);
@@ -276,7 +276,7 @@ describe('every key', () => {
     );
   });
 
-  it('is refused when it is unknown, also when it is a name that every object has', () => {
+  it('refuses an unknown key, also one that names a property of every object', () => {
     expect(problemsOf({ Registry: 'x' })).toEqual([
       {
         path: '$.Registry',
@@ -317,7 +317,7 @@ describe('the reason of the parser', () => {
     expect(problemsOf({ max_concurrency: 0 })[0]).not.toHaveProperty('reason');
   });
 
-  it('is printed between what was found and what is allowed', () => {
+  it('prints the reason between the value found and the values allowed', () => {
     const [line] = describeProblems(problemsOf({ platforms: ['amd64'] }));
     expect(line).toContain('found "amd64" (it has 1 part, not 2 or 3); allowed: os/architecture[/variant]');
   });
@@ -330,7 +330,7 @@ describe('an input that is no object', () => {
 });
 
 describe('problems', () => {
-  it('are told all at once, the impossible combinations too', () => {
+  it('lists all problems at once, contradictions included', () => {
     const problems = problemsOf({
       nonsense: 1,
       max_concurrency: 0,
@@ -360,7 +360,7 @@ describe('problems', () => {
     [{ pins: { 'user:hunter22@reg.example/x': '1' } }],
     [{ 'https://user:hunter22@reg.example': 1 }],
     [{ registry: 'sat.account.id.hunter22/..' }],
-  ])('of %j do not show the credentials', (input) => {
+  ])('hides the credentials in a problem of %j', (input) => {
     const problems = problemsOf(input);
     expect(problems.length).toBeGreaterThan(0);
     expect(JSON.stringify(problems)).not.toContain('ter22');
@@ -371,7 +371,7 @@ describe('problems', () => {
     expect(problemsOf({ action: 'x'.repeat(500) })[0]?.found.length).toBeLessThan(100);
   });
 
-  it('are counted in the message', () => {
+  it('counts the problems in the message', () => {
     expect(() => parse({ prune: 1 })).toThrow('the execution input has 1 problem');
     expect(() => parse({ prune: 1, action: 1 })).toThrow('the execution input has 2 problems');
   });
@@ -415,7 +415,7 @@ describe('impossible combinations', () => {
 });
 
 describe('any JSON whatever', () => {
-  it('is either taken or refused as InvalidInput with problems', () => {
+  it('accepts any JSON, or refuses it as InvalidInput with problems', () => {
     fc.assert(
       fc.property(fc.jsonValue(), (input) => {
         try {
@@ -467,7 +467,7 @@ describe('waiting for scans', () => {
     ).toEqual({ failOn: 'LOW', allow, deadlineMinutes: 1_440 });
   });
 
-  it('is refused at a registry that does not scan, unless a template does', () => {
+  it('refuses wait_for_scan at a registry that does not scan, unless a template does', () => {
     const problems = problemsOf({ wait_for_scan: true }, parseConfiguration(base));
     expect(problems).toMatchObject([
       { path: '$.wait_for_scan', allowed: expect.stringMatching(/registry\.example is not ECR.*GATHER_SCAN_TEMPLATE/) },

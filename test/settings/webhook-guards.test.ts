@@ -28,7 +28,7 @@ describe('a key that a webhook may not set as it likes', () => {
     ['prune', true, 'false'],
   ];
 
-  it.each(harmful)('is refused beyond what the deployment trusts: %s %j', (key, value, allowed) => {
+  it.each(harmful)('refuses a value beyond what the deployment trusts: %s %j', (key, value, allowed) => {
     expect(refused({ [key]: value })).toEqual([
       {
         path: `$.${key}`,
@@ -38,7 +38,7 @@ describe('a key that a webhook may not set as it likes', () => {
     ]);
   });
 
-  it.each(harmful)('is taken where WEBHOOK_ALLOW lists it, and only then: %s %j', (key, value) => {
+  it.each(harmful)('accepts a value where WEBHOOK_ALLOW lists its key, and only then: %s %j', (key, value) => {
     expect(refused({ [key]: value }, undefined, [key])).toEqual([]);
     const others = guardedKeys.filter((other) => other !== key);
     expect(refused({ [key]: value }, undefined, others)).toHaveLength(1);
@@ -51,7 +51,7 @@ describe('a key that a webhook may not set as it likes', () => {
     { reset_scope: 'ours' },
     { prune: false },
     {},
-  ])('is taken where it asks for no more: %j', (input) => {
+  ])("accepts a guarded key within the deployment's trust: %j", (input) => {
     expect(refused(input)).toEqual([]);
   });
 
@@ -66,11 +66,11 @@ describe('a key that a webhook may not set as it likes', () => {
     ['registry.example', 'registry.example', true],
     ['registry.example', 'registry.example/team', true],
     ['registry.example', 'evil.example', false],
-  ])('with the deployment at %s, the registry %s is taken: %s', (own, registry, taken) => {
+  ])('accepts, with the deployment at %s, the registry %s: %s', (own, registry, taken) => {
     expect(refused({ registry }, own).length === 0).toBe(taken);
   });
 
-  it('is any registry where the deployment has none of its own', () => {
+  it('refuses every registry where the deployment has none of its own', () => {
     const configuration = parseConfiguration({ HARNESS_API_KEY_SECRET: 'key' });
     const input = { registry: 'registry.example/mirror' };
     const settings = parseExecutionInput(input, configuration);
@@ -79,13 +79,13 @@ describe('a key that a webhook may not set as it likes', () => {
 });
 
 describe('other keys', () => {
-  it('are taken when they choose among what is trusted', () => {
+  it('accepts keys that choose among trusted options', () => {
     const input = { action: 'sync', modules: ['ci'], modify_default: false, soak_days: 3, referrers: 'off' };
     expect(refused(input)).toEqual([]);
     expect(refused(undefined as never)).toEqual([]);
   });
 
-  it('are refused when nobody has decided about them, and can be opened by nothing', () => {
+  it('refuses keys that no list mentions, and WEBHOOK_ALLOW opens none of them', () => {
     const configuration = parseConfiguration({ HARNESS_API_KEY_SECRET: 'key', REGISTRY_NAME: 'registry.example' });
     const settings = parseExecutionInput({}, configuration);
     for (const key of ['a_later_key', 'constructor', 'toString'])

@@ -74,12 +74,12 @@ const loseLayer = () => {
 };
 
 describe('what is to be written', () => {
-  it('is not looked up when it is at another registry, or nothing', async () => {
+  it('does not look up images at other registries, or removed overrides', async () => {
     expect(await check({}, [change(null), change('other.example/plugins/cache:1'), change(':odd')])).toBeUndefined();
     expect(factory.target.requests).toEqual([]);
   });
 
-  it('is looked up once, however many fields it is for', async () => {
+  it('looks each image up once, however many fields it is for', async () => {
     expect(await check({ images: [planned()] }, [change(target), change(target)])).toBeUndefined();
     expect(asked(/manifests\/1$/)).toBe(1);
   });
@@ -116,7 +116,7 @@ describe('what is to be written', () => {
     expect(await check({ images: [planned({ held: true })] })).toBeUndefined();
   });
 
-  it('is looked at again by the next sync when it lacked something', async () => {
+  it('marks an incomplete image for a check by the next sync', async () => {
     const { store } = factory;
     const now = new Date(startedAt);
     const beside = { reference: factory.copyOf('plugins/beside:1'), digest: other.digest as Digest };
@@ -143,7 +143,7 @@ describe('what is to be written', () => {
 });
 
 describe('the blobs of an image', () => {
-  it('are not looked up in the minute in which the run copied it', async () => {
+  it('does not look up the blobs of an image in the minute in which the run copied it', async () => {
     loseLayer();
     expect(await check({ images: [planned()] }, undefined, 59_999)).toBeUndefined();
     expect(asked(/blobs/)).toBe(0);
@@ -155,7 +155,7 @@ describe('the blobs of an image', () => {
     ['when it was there before', { status: 'current' }, 0],
     ['when only its referrers were copied', { present: true }, 0],
     ['when a template built it', { ...built, digest: undefined as never }, 0],
-  ])('are looked up %s', async (_situation, more, laterMs) => {
+  ])('looks up the blobs of an image %s', async (_situation, more, laterMs) => {
     const lost = loseLayer();
     expect((await check({ images: [planned(more)] }, undefined, laterMs))?.message).toContain(`lacks blob ${lost}`);
   });

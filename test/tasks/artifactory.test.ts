@@ -7,7 +7,7 @@ let factory: Factory;
 afterEach(() => factory.close());
 
 describe('Artifactory, which answers 403 for what is missing', () => {
-  it('is copied to under any name', async () => {
+  it('copies to an Artifactory under any name', async () => {
     factory = await startFactory({ target: { quirks: profile('artifactory') } });
     const report = await factory.sync({ include_fields: ['cacheS3Tag'] });
     expect(report.error).toBeUndefined();

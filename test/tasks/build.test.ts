@@ -67,7 +67,7 @@ describe('BUILD_PUSH_TEMPLATE', () => {
     expect(statuses(report)['ci K8 addonTag']).toBe('updated');
   });
 
-  it('is not called again, and nothing drifts, until the official image is another one', async () => {
+  it('does not call the template again, and reports no drift, until the official image changes', async () => {
     const calls = await building();
     await factory.sync();
     calls.length = 0;
@@ -79,7 +79,7 @@ describe('BUILD_PUSH_TEMPLATE', () => {
     expect(calls.map(({ input }) => input.image)).toEqual([addon]);
   });
 
-  it('is called again for an image that somebody replaced, or whose record is lost', async () => {
+  it('calls the template again for an image that somebody replaced, or whose record is lost', async () => {
     const calls = await building();
     await factory.sync();
     calls.length = 0;
@@ -89,7 +89,7 @@ describe('BUILD_PUSH_TEMPLATE', () => {
     expect(calls.map(({ input }) => input.image)).toEqual([addon]);
   });
 
-  it('is waited for while it is at work, by one name', async () => {
+  it('waits for a running template, by one execution name', async () => {
     const calls = await building((call, count) => (count < 3 ? undefined : built(call)));
     const { waves } = await factory.task(plan, { runId: 'run-1', input: {} });
     const event = { runId: 'run-1', image: waves[0]?.[0] as number };
@@ -135,7 +135,7 @@ describe('BUILD_PUSH_TEMPLATE', () => {
       /reported that it pushed/,
       (call) => (built(call), { digest: `sha256:${'1'.repeat(64)}` }),
     ],
-  ])('that answers %s fails the image, and Harness stays as it was', async (_, message, answer) => {
+  ])('fails the image, and leaves Harness unchanged, when the template answers %s', async (_, message, answer) => {
     await building(answer);
     const report = await factory.sync();
     expect(report.status).toBe('FAILED');
@@ -143,7 +143,7 @@ describe('BUILD_PUSH_TEMPLATE', () => {
     expect(factory.writes()).toEqual([]);
   });
 
-  it('that pushed an image which is not whole switches nothing', async () => {
+  it('switches nothing when the template pushed an incomplete image', async () => {
     await building((call) => {
       const answer = built(call);
       const { image } = call.input;
@@ -178,7 +178,7 @@ describe('BUILD_PUSH_TEMPLATE', () => {
 });
 
 describe('a registry that does not mount blobs', () => {
-  it('is told of with the cure, and is not asked to', async () => {
+  it('warns about a registry without mounts, with the setting, and requests none', async () => {
     const repositories = { adviceOnMounts: async () => 'aws ecr put-account-setting …' };
     factory = await startFactory({ repositories });
     const report = await factory.sync({ include_windows_rootless: true });

@@ -102,7 +102,7 @@ describe('the callback', () => {
     expect(requests[0]).toMatchObject({ url: path, headers: { 'x-api-key': 'sat.a.b.c' } });
   });
 
-  it('is made again when the secret was corrected or rotated after a refusal', async () => {
+  it('repeats a refused callback when the secret was corrected or rotated', async () => {
     status = 401;
     const secrets = [`${harness}${path}`, `${harness}/gateway/pipeline/rotated`];
     const asked: (string | undefined)[] = [];
@@ -120,7 +120,7 @@ describe('the callback', () => {
   it.each([
     [401, 2, 1],
     [500, 1, 1],
-  ])('is made once when it is answered %i and the secret is the same', async (answer, readings, made) => {
+  ])('sends one callback when the response is %i and the secret is the same', async (answer, readings, made) => {
     status = answer;
     let read = 0;
     const secret = async () => (read++, `${harness}${path}`);
@@ -197,7 +197,7 @@ describe('the callback', () => {
     expect(JSON.stringify(body)).toContain(JSON.stringify(message.replaceAll('<+', '< +')).slice(1, -1));
   });
 
-  it('is not made when nobody asked for it', async () => {
+  it('sends no callback where none is configured', async () => {
     expect(await call()).toBeUndefined();
     expect(requests).toEqual([]);
   });
@@ -215,13 +215,13 @@ describe('the callback', () => {
     expect(requests).toEqual([]);
   });
 
-  it.each([401, 404, 500, 302])('is a warning when Harness answers %i, which is not tried again', async (answer) => {
+  it.each([401, 404, 500, 302])('warns when Harness responds %i, without a retry', async (answer) => {
     status = answer;
     expect(await call(`${harness}${path}`)).toBe(`callback to Harness failed: HTTP ${answer}: of the server`);
     expect(requests).toHaveLength(1);
   });
 
-  it('is a warning when the secret cannot be read, in which nothing secret is', async () => {
+  it('warns when the secret cannot be read, without showing it', async () => {
     const unreadable = async () => {
       throw new Error('cannot read https://vault.example/callback?signature=5f2e');
     };

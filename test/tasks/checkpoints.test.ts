@@ -203,7 +203,7 @@ describe('a registry that wants to be left alone', () => {
   const event = { runId, image: 0 };
   const run = (deadline?: Deadline): TaskRun => ({ runtime, signal: undefined, deadline });
 
-  it('is waited for by the workflow, which no call pays for', async () => {
+  it('lets the workflow wait for a throttled registry, not a running function', async () => {
     await plan();
     throttle(3_600, 99);
     const { status, waitSeconds } = await copy(event, run(inTenMinutes()));

@@ -55,19 +55,19 @@ describe('without CONTAINER_REGISTRY_CONNECTOR, account.harnessImage', () => {
     await expectSwitched([expect.stringContaining('is for 127.0.0.1')]);
   });
 
-  it('that is missing is a warning', async () => {
+  it('warns when account.harnessImage is missing', async () => {
     await startWith([]);
     await expectSwitched([
       expect.stringMatching(/^there is no connector account\.harnessImage: .*the nodes need rights/),
     ]);
   });
 
-  it('of another type is a warning, because Harness then uses images as they are written', async () => {
+  it('warns when account.harnessImage is of another type: Harness then uses images as written', async () => {
     await startWith([{ identifier: 'harnessImage', name: 'x', type: 'Gcp', spec: {} }]);
     await expectSwitched([expect.stringMatching(/^connector account\.harnessImage is of type Gcp: /)]);
   });
 
-  it('that the key may not see is a warning', async () => {
+  it('warns when the key may not see account.harnessImage', async () => {
     const key: KeyGrant = {
       key: 'sat.embedded.sync.secret-sync',
       accountId: 'embedded',
@@ -93,7 +93,7 @@ describe('without CONTAINER_REGISTRY_CONNECTOR, account.harnessImage', () => {
     },
   );
 
-  it('with an address that Harness cannot read ends the run', async () => {
+  it('ends the run when Harness cannot parse the address of account.harnessImage', async () => {
     await startWith([dockerConnector('harnessImage', 'registry.example.com')]);
     await expectRefused(
       'cannot read the address of connector account.harnessImage, "registry.example.com"',
@@ -101,7 +101,7 @@ describe('without CONTAINER_REGISTRY_CONNECTOR, account.harnessImage', () => {
     );
   });
 
-  it('is not asked for when nothing is switched', async () => {
+  it('does not read the connector when nothing is switched', async () => {
     factory = await startFactory();
     await factory.sync(choice);
     factory.harness.requests.length = 0;
@@ -124,7 +124,7 @@ describe('without CONTAINER_REGISTRY_CONNECTOR, account.harnessImage', () => {
 describe('CONTAINER_REGISTRY_CONNECTOR', () => {
   const environment = { CONTAINER_REGISTRY_CONNECTOR: 'account.mirror' };
 
-  it('that the key may not see is a warning as well', async () => {
+  it('warns when the key may not see the configured connector', async () => {
     const key: KeyGrant = {
       key: 'sat.embedded.sync.secret-sync',
       accountId: 'embedded',
@@ -134,7 +134,7 @@ describe('CONTAINER_REGISTRY_CONNECTOR', () => {
     await expectSwitched([expect.stringMatching(/could not be checked: cannot read the connector mirror: /)]);
   });
 
-  it('is the only one that counts', async () => {
+  it('checks only the configured connector', async () => {
     await startWith([dockerConnector('harnessImage', 'https://elsewhere.example')], { environment });
     await expectRefused('connector account.mirror does not exist', 'CONTAINER_REGISTRY_CONNECTOR');
   });

@@ -47,7 +47,7 @@ describe('an image that no source has', () => {
     expect(factory.writes()).toEqual([]);
   });
 
-  it('with update-succeeded holds its field and the counterpart back, and switches the rest', async () => {
+  it('holds back the field of a missing image and its counterpart with update-succeeded, and switches the rest', async () => {
     await startWith({ harness: { defaults: { ci: { K8: missing } } } });
     const report = await factory.sync({ on_partial_failure: 'update-succeeded' });
     expect(report.status).toBe('SUCCEEDED');
@@ -72,14 +72,14 @@ describe('an image that no source has', () => {
 });
 
 describe('the target', () => {
-  it('that cannot be reached ends the run at the plan', async () => {
+  it('ends the run at the plan when the target is unreachable', async () => {
     await startWith();
     const report = await factory.sync({ registry: '127.0.0.1:1/mirror' });
     expect(report.error).toMatchObject({ name: 'RegistryUnreachable' });
     expect(factory.overrides()).toEqual(before);
   });
 
-  it('that refuses a push fails that image, and the switch', async () => {
+  it('fails the image, and the switch, when the target refuses a push', async () => {
     await startWith();
     factory.target.faults.add({
       match: { method: 'PUT', path: /plugins\/cache\/manifests/, times: 100 },
@@ -98,7 +98,7 @@ describe('the target', () => {
     expect(factory.overrides()).toEqual(before);
   });
 
-  it('that loses an image between copy and switch keeps Harness from being switched for good', async () => {
+  it('does not leave Harness switched when the target loses an image between copy and switch', async () => {
     await startWith();
     factory.store.onPut = (key) => {
       if (key.endsWith('/config.json')) factory.target.storage.deleteTag('mirror/plugins/cache', '1.10.12');
@@ -138,7 +138,7 @@ describe('Harness', () => {
     expect([...factory.source.requests, ...factory.target.requests]).toEqual([]);
   });
 
-  it('that fails the second scope gets the first one back as it was', async () => {
+  it('rolls the first scope back when Harness fails the second', async () => {
     await startWith({ harness: { defaults: { idp: { K8: { cookieCutter: 'harness/cookiecutter:1' } } } } });
     factory.publish(['harness/cookiecutter:1']);
     factory.harness.quirks.failNext = [{ count: 100, status: 500, path: '/idp/execution-config/update-config' }];
@@ -149,7 +149,7 @@ describe('Harness', () => {
     expect(statuses(report)).toMatchObject({ 'ci K8 addonTag': 'rolled-back', 'idp K8 cookieCutter': 'rejected' });
   });
 
-  it('that loses the update is given it once more', async () => {
+  it('writes an update again that Harness lost', async () => {
     await startWith();
     factory.harness.quirks.loseWrites = 1;
     const report = await factory.sync();
@@ -159,7 +159,7 @@ describe('Harness', () => {
     expect(factory.overrides()).toMatchObject({ addonTag: factory.copyOf('harness/ci-addon:1.18.22') });
   });
 
-  it('that loses a part of it is given that part once more', async () => {
+  it('writes the lost part of an update again', async () => {
     await startWith();
     let once = true;
     factory.store.onPut = (key) => {
@@ -171,7 +171,7 @@ describe('Harness', () => {
     expect(factory.writes()[1]?.fields).toEqual(['cacheS3Tag']);
   });
 
-  it('that loses it twice is found out, and everything is put back', async () => {
+  it('rolls everything back when Harness loses an update twice', async () => {
     await startWith();
     factory.harness.quirks.loseWrites = 2;
     const report = await factory.sync();
@@ -183,7 +183,7 @@ describe('Harness', () => {
     expect(new Set(Object.values(statuses(report)))).toEqual(new Set(['rolled-back']));
   });
 
-  it('that shows a write late is waited for, and written to once', async () => {
+  it('waits for an update that Harness shows late, and writes it once', async () => {
     await startWith();
     factory.store.onPut = (key) => {
       if (key.endsWith('/config.json')) factory.harness.quirks.oldCopy = { readings: 3, overrides: before };
@@ -192,7 +192,7 @@ describe('Harness', () => {
     expect(factory.writes()).toHaveLength(1);
   });
 
-  it('that shows an old copy during the rollback is put back all the same', async () => {
+  it('rolls back although Harness shows a stale configuration', async () => {
     await startWith();
     factory.store.onPut = (key) => {
       // Four readings of verify, four after its repair, and the first of the rollback.
@@ -203,7 +203,7 @@ describe('Harness', () => {
     expect(factory.overrides()).toEqual({ gitCloneTag: before.gitCloneTag, s3: '' });
   });
 
-  it('that carries out what it did not answer is put back, also where it does not show yet', async () => {
+  it('rolls back an update that Harness carried out without a response, even where it does not show yet', async () => {
     await startWith();
     factory.harness.quirks.failNext = [{ count: 2, status: 503, path: 'ci/execution-config/update-config' }];
     factory.store.onPut = (key) => {
@@ -246,7 +246,7 @@ describe('Harness', () => {
     expect(factory.overrides()).toEqual({ gitCloneTag: before.gitCloneTag, s3: '' });
   });
 
-  it('that cannot be restored either is told field by field', async () => {
+  it('reports each field when Harness cannot be rolled back', async () => {
     await startWith();
     factory.store.onPut = (key) => {
       if (!key.endsWith('/config.json')) return;
@@ -263,7 +263,7 @@ describe('Harness', () => {
     expect(report.error?.hint).toContain(factory.store.locate(`runs/${report.runId}/snapshot.json`));
   });
 
-  it('that answers nothing any more during the rollback is told which fields may differ', async () => {
+  it('reports the fields that may differ when Harness stops responding during the rollback', async () => {
     await startWith();
     factory.store.onPut = (key) => {
       if (!key.endsWith('/config.json')) return;
@@ -308,7 +308,7 @@ describe('a task that the workflow runs again', () => {
 });
 
 describe('fields that Harness shows but does not let one change', () => {
-  it('are reported as rejected; all others are switched', async () => {
+  it('reports refused fields as rejected, and switches all others', async () => {
     await startWith({ harness: { quirks: { nonWritableFields: ['ci/K8/cacheGCSTag', 'ci/K8/securityTag'] } } });
     const report = await factory.sync();
     expect(report.status).toBe('SUCCEEDED');
@@ -323,7 +323,7 @@ describe('fields that Harness shows but does not let one change', () => {
     expect(report.config.find(({ status }) => status === 'rejected')?.reason).toContain('cannot update');
   });
 
-  it('are not tried again the next night, and are no drift', async () => {
+  it('does not retry refused fields the next night, and reports no drift for them', async () => {
     await startWith({ harness: { quirks: { nonWritableFields: ['ci/K8/cacheGCSTag'] } } });
     await factory.sync();
     factory.harness.requests.length = 0;
@@ -337,7 +337,7 @@ describe('fields that Harness shows but does not let one change', () => {
     expect((await factory.run('verify')).status).toBe('SUCCEEDED');
   });
 
-  it('are tried again after 30 days, and do not fail a run in which nothing else changes', async () => {
+  it('retries refused fields after 30 days, without failing a run that changes nothing else', async () => {
     await startWith({ harness: { quirks: { nonWritableFields: ['ci/K8/cacheGCSTag'] } } });
     await factory.sync();
     await factory.store.put('refused-fields.json', Buffer.from('{"ci K8 cacheGCSTag":"2020-01-01T00:00:00.000Z"}'));
@@ -381,7 +381,7 @@ describe('CONTAINER_REGISTRY_CONNECTOR', () => {
       [connector('DockerRegistry', 'https://index.docker.io/v2/', { projectIdentifier: 'p' })],
       'does not exist',
     ],
-  ])('that %s ends the run before anything is copied', async (_, connectors, message) => {
+  ])('ends the run before any copy when the connector %s', async (_, connectors, message) => {
     await startWith({
       environment: { CONTAINER_REGISTRY_CONNECTOR: 'account.mirror' },
       harness: { accounts: { embedded: { connectors } } },
@@ -391,7 +391,7 @@ describe('CONTAINER_REGISTRY_CONNECTOR', () => {
     expect(factory.target.storage.repositories()).toEqual([]);
   });
 
-  it('that is missing does not stand in the way of a reset', async () => {
+  it('resets even though the connector is missing', async () => {
     await startWith({ environment: { CONTAINER_REGISTRY_CONNECTOR: 'account.mirror' } });
     const report = await factory.run('reset', { reset_scope: 'all' });
     expect(report.error).toBeUndefined();
@@ -423,7 +423,7 @@ describe('a repository that may be neither looked for nor created', () => {
     },
   };
 
-  it('is pushed to, when it is there or the registry creates it on push', async () => {
+  it('pushes to a repository that it may not look up, when it exists or is created on push', async () => {
     factory = await startFactory({ repositories });
     expect((await factory.sync()).status).toBe('SUCCEEDED');
     expect(factory.arrived('plugins/cache:1.10.12')).toBe(factory.official('plugins/cache:1.10.12'));

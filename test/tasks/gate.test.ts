@@ -67,7 +67,7 @@ describe('the gate', () => {
     expect(await stage.documents.changes.find()).toBeUndefined();
   });
 
-  it('with update-succeeded holds back what failed, and switches the rest', async () => {
+  it('holds back failed images with update-succeeded, and switches the rest', async () => {
     const plan = { images: kinds, changes: fields('current', 'copied', 'failed') };
     expect(await decide({ ...plan, onPartialFailure: 'update-succeeded' }, { 1: refused })).toEqual({
       route: 'configure',

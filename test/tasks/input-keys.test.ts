@@ -92,7 +92,7 @@ describe('pins', () => {
 });
 
 describe('extra_images', () => {
-  it('are copied, and set no field', async () => {
+  it('copies extra images, and sets no field for them', async () => {
     factory = await startFactory();
     factory.publish(['harness/delegate:25.10.1']);
     const report = await factory.sync({ extra_images: ['harness/delegate:25.10.1'], include_fields: ['cacheS3Tag'] });
@@ -259,7 +259,7 @@ describe('referrers', () => {
     expect(arrived.map(([type]) => type)).toEqual(expected);
   });
 
-  it('that came after the image are found by the next run', async () => {
+  it('copies referrers that appeared after the image in the next run', async () => {
     factory = await startFactory();
     await factory.sync({ include_fields: ['cacheS3Tag'] });
     const digest = attach(signature);

@@ -51,7 +51,7 @@ it('a write that Harness is still carrying out is waited for, then put back', as
   expect(factory.overrides()).toEqual(before);
 });
 
-it('with update-succeeded, an interruption is no partial failure: nothing is switched', async () => {
+it('switches nothing after an interruption, even with update-succeeded', async () => {
   const report = await factory.sync(
     { on_partial_failure: 'update-succeeded', max_concurrency: 1 },
     { signal: interruption.signal, onImageProgress: () => interruption.abort() },

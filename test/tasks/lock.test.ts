@@ -41,7 +41,7 @@ function at(end: string, act: () => unknown): void {
 }
 
 describe('a run that comes while another is at work on the account', () => {
-  it('is skipped with a word on the other, and touches nothing', async () => {
+  it('skips a second run, names the run at work, and touches nothing', async () => {
     await start();
     let second: Report | undefined;
     let requests = 0;
@@ -73,7 +73,7 @@ describe('a run that comes while another is at work on the account', () => {
     ['sync', { modify_default: false }],
     ['reset', {}],
     ['restore', { restore_run: 'earlier' }],
-  ])('is skipped when it would write: %s %j', async (action, input) => {
+  ])('skips a second run that would write: %s %j', async (action, input) => {
     await start();
     await factory.sync({}, { runId: 'earlier' });
     await putLock(theirs);
@@ -136,7 +136,7 @@ describe('with --wait', () => {
 });
 
 describe('the lock', () => {
-  it('is given back whatever the outcome', async () => {
+  it('releases the lock whatever the outcome', async () => {
     await start();
     factory.harness.setDefault('ci', 'K8', 'gcsUploadTag', 'plugins/gcs:9.9.9');
     expect((await factory.sync()).error?.name).toBe('ImagesFailed');
@@ -160,7 +160,7 @@ describe('the lock', () => {
     expect(Date.parse(seen?.expiresAt ?? '') - Date.parse(seen?.renewedAt ?? '')).toBe(30 * 60_000);
   });
 
-  it('of a run that shows no sign of life is taken when it has expired, and the report names the dead run', async () => {
+  it('takes over the expired lock of a dead run, and reports that run', async () => {
     await start();
     await putLock({ ...theirs, expiresAt: minutes(-0.1) });
     const report = await factory.sync();
@@ -193,13 +193,13 @@ describe('the lock', () => {
     if (status === 'SUCCEEDED') expect(seen?.process).toEqual({ table: 'here', pid: 8 });
   });
 
-  it('that a plan task took already is its own when it is tried again', async () => {
+  it('recognizes the lock of its own plan task when that is retried', async () => {
     await start();
     await putLock({ ...theirs, runId: 'again' });
     expect((await factory.sync({}, { runId: 'again' })).status).toBe('SUCCEEDED');
   });
 
-  it('is renewed by the tasks of the run, and not more often than every few minutes', async () => {
+  it('renews the lock in every task, at most once in a few minutes', async () => {
     await start();
     const seen: (Lock | null | undefined)[] = [];
     const stale = (lock: Lock | null | undefined) =>

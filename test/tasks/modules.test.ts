@@ -116,24 +116,27 @@ describe('images without a field', () => {
 });
 
 describe('a batch that Harness refuses', () => {
-  it.each([400, 500] as const)('with %i is narrowed down, one write at a time', async (unknownFieldStatus) => {
-    factory = await startFactory({
-      // With two writers in flight the slower would lose the other's fields.
-      harness: { quirks: { unknownFieldStatus, nonWritableFields: ['ci/K8/cacheS3Tag'], lostUpdateRaceMs: 10 } },
-    });
-    const report = await factory.sync();
-    expect(report.error).toBeUndefined();
-    expect(Object.entries(statuses(report)).filter(([, status]) => status !== 'updated')).toEqual([
-      ['ci K8 cacheS3Tag', 'rejected'],
-    ]);
-    expect(Object.keys(factory.overrides())).not.toContain('cacheS3Tag');
-    expect(Object.keys(factory.overrides())).toHaveLength(5);
-    expect(factory.writes().map(({ fields }) => fields.join(' '))).toEqual([
-      'addonTag liteEngineTag gitCloneTag cacheGCSTag cacheS3Tag securityTag',
-      'addonTag liteEngineTag gitCloneTag cacheGCSTag',
-      'cacheS3Tag securityTag',
-      'cacheS3Tag',
-      'securityTag',
-    ]);
-  });
+  it.each([400, 500] as const)(
+    'narrows a batch down that Harness refuses with %i, one write at a time',
+    async (unknownFieldStatus) => {
+      factory = await startFactory({
+        // With two writers in flight the slower would lose the other's fields.
+        harness: { quirks: { unknownFieldStatus, nonWritableFields: ['ci/K8/cacheS3Tag'], lostUpdateRaceMs: 10 } },
+      });
+      const report = await factory.sync();
+      expect(report.error).toBeUndefined();
+      expect(Object.entries(statuses(report)).filter(([, status]) => status !== 'updated')).toEqual([
+        ['ci K8 cacheS3Tag', 'rejected'],
+      ]);
+      expect(Object.keys(factory.overrides())).not.toContain('cacheS3Tag');
+      expect(Object.keys(factory.overrides())).toHaveLength(5);
+      expect(factory.writes().map(({ fields }) => fields.join(' '))).toEqual([
+        'addonTag liteEngineTag gitCloneTag cacheGCSTag cacheS3Tag securityTag',
+        'addonTag liteEngineTag gitCloneTag cacheGCSTag',
+        'cacheS3Tag securityTag',
+        'cacheS3Tag',
+        'securityTag',
+      ]);
+    },
+  );
 });

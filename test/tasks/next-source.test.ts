@@ -40,7 +40,7 @@ const failures: [string, Act][] = [
 ];
 
 describe('the next source with the same digest', () => {
-  it.each(failures)('is copied from when a manifest of the first %s', async (_, act) => {
+  it.each(failures)('copies from the next source when a manifest of the first %s', async (_, act) => {
     refuse(/\/manifests\/sha256/, act);
     const document = await factory.sync(input());
     expect(document).toMatchObject({
@@ -50,7 +50,7 @@ describe('the next source with the same digest', () => {
     expect(factory.arrived(cache)).toBe(factory.official(cache));
   });
 
-  it.each(failures)('is copied from when a blob of the first %s', async (_, act) => {
+  it.each(failures)('copies from the next source when a blob of the first %s', async (_, act) => {
     refuse(/\/blobs\//, act);
     const document = await factory.sync(input());
     expect(document).toMatchObject({
@@ -60,7 +60,7 @@ describe('the next source with the same digest', () => {
     expect(factory.arrived(cache)).toBe(factory.official(cache));
   });
 
-  it('is copied from when a blob of the first has other bytes', async () => {
+  it('copies from the next source when a blob of the first has other bytes', async () => {
     refuse(/\/blobs\//, 'corrupt', { afterBytes: 10 });
     expect(await factory.sync(input())).toMatchObject({
       status: 'SUCCEEDED',
@@ -68,7 +68,7 @@ describe('the next source with the same digest', () => {
     });
   });
 
-  it('is copied from at once where the first asks for a pause that a function would wait for', async () => {
+  it('moves to the next source at once when the first requires a long pause', async () => {
     refuse(/\/blobs\//, { status: 429, headers: { 'retry-after': '21600' }, body: tooMany });
     await factory.task(plan, { runId: 'run-1', input: input() });
     const copied = await factory.task(
@@ -80,7 +80,7 @@ describe('the next source with the same digest', () => {
     expect(document.images).toMatchObject([{ source: `${other.host}/${cache}` }]);
   });
 
-  it('is not copied from when it has another image under the tag', async () => {
+  it('skips a next source that has another image under the tag', async () => {
     other.storage.deleteTag('plugins/cache', '1.10.12');
     await other.close();
     other = await startRegistry();
@@ -93,7 +93,7 @@ describe('the next source with the same digest', () => {
     expect(document.images[0]?.error?.message).toContain(factory.source.host);
   });
 
-  it('is not asked when it is the target that refuses', async () => {
+  it('does not try the next source when the target refuses', async () => {
     factory.target.faults.add({ match: { method: 'POST', times: 99 }, act: { status: 403 } });
     const document = await factory.sync(input());
     expect(document.images).toMatchObject([{ error: { name: 'RegistryForbidden' } }]);

@@ -60,7 +60,7 @@ async function releases(versions: readonly string[], prepare: () => void | Promi
 const tags = () => factory.target.storage.tags('mirror/plugins/cache');
 
 describe('copies that nothing uses', () => {
-  it('are listed by plan and verify, and left where they are', async () => {
+  it('lists unused copies in plan and verify, and deletes none', async () => {
     for (const version of ['1', '2', '3', '4']) await release(version);
     for (const action of ['plan', 'verify']) {
       const report = await factory.run(action, { ...choice, keep_versions: 1 });
@@ -72,12 +72,12 @@ describe('copies that nothing uses', () => {
     expect(tags()).toEqual(['1', '2', '3', '4']);
   });
 
-  it('are not mentioned by a sync that does not prune', async () => {
+  it('does not mention unused copies in a sync that does not prune', async () => {
     for (const version of ['1', '2', '3', '4']) await release(version);
     expect(await release('5', { keep_versions: 1 })).not.toHaveProperty('unused');
   });
 
-  it('are deleted by prune, except those of the last keep_versions runs that wrote', async () => {
+  it('deletes unused copies, except those of the last keep_versions runs that wrote', async () => {
     for (const version of ['1', '2', '3', '4']) await release(version);
     // Runs that wrote nothing do not count.
     await factory.sync(choice);
@@ -146,7 +146,7 @@ describe('copies that nothing uses', () => {
     expect(factory.target.storage.manifest('mirror/plugins/cache', child)).toBeDefined();
   });
 
-  it('are none of ours when somebody else put them there', async () => {
+  it('keeps images that somebody else pushed', async () => {
     factory.publish([cache('1')]);
     const image = factory.publish([cache('0')])[0];
     if (!image) throw new TypeError();
@@ -159,7 +159,7 @@ describe('copies that nothing uses', () => {
     expect(tags()).toEqual(['0', '3', '4']);
   });
 
-  it('are not looked for with a key that may not see who uses them, and the run goes on', async () => {
+  it('continues without pruning when the key may not read every module', async () => {
     for (const version of ['1', '2', '3']) await release(version);
     factory.harness.quirks.failNext = [{ count: 100, status: 403, path: '/idp/', body: { status: 'ERROR' } }];
     const report = await release('4', { prune: true, keep_versions: 1 });
@@ -168,7 +168,7 @@ describe('copies that nothing uses', () => {
     expect(tags()).toEqual(['1', '2', '3', '4']);
   });
 
-  it('that cannot be deleted are a warning, for the switch is done', async () => {
+  it('warns about copies that cannot be deleted, since the switch is done', async () => {
     for (const version of ['1', '2', '3']) await release(version);
     factory.target.quirks.noDelete = true;
     const report = await release('4', { prune: true, keep_versions: 1 });
@@ -215,7 +215,7 @@ describe('a digest that several images share', () => {
     expect(tags()).toEqual(['1', '2', '3', '5']);
   });
 
-  it('is put back where the registry deletes the manifest with one of its tags', async () => {
+  it('restores a shared digest where the registry deletes the manifest with one of its tags', async () => {
     factory.target.quirks.deleteTag = 'manifest';
     for (const version of ['1', '2', '3']) await release(version);
     republish();
@@ -304,7 +304,7 @@ describe('a repository whose tags cannot be known', () => {
 });
 
 describe('a registry that deletes in its own way', () => {
-  it('is asked for tags first where it refuses a digest that has some', async () => {
+  it('deletes tags first where the registry refuses a tagged digest', async () => {
     factory.target.quirks.tagsFirst = true;
     for (const version of ['1', '2', '3']) await release(version);
     const prunes = () => factory.sync({ ...choice, prune: true, keep_versions: 1 });
@@ -347,7 +347,7 @@ describe('overrides of fields that Harness has no more', () => {
     account().K8 = { goneTag: factory.copyOf('harness/gone:1'), foreignTag: 'registry.corp.example/x:1' };
   });
 
-  it('are told', async () => {
+  it('reports overrides of fields that Harness no longer has', async () => {
     const report = await factory.sync(choice);
     expect(report.config.find(({ field }) => field === 'goneTag')).toMatchObject({
       status: 'unchanged',
@@ -356,7 +356,7 @@ describe('overrides of fields that Harness has no more', () => {
     expect(report.config.find(({ field }) => field === 'foreignTag')).toBeUndefined();
   });
 
-  it('are taken away with prune', async () => {
+  it('removes overrides of fields that Harness no longer has with prune', async () => {
     factory.store.onPut = (key) => {
       // Harness's setter knows fields for longer than its list of images shows them.
       if (key.endsWith('/plan.json')) factory.harness.setDefault('ci', 'K8', 'goneTag', 'harness/gone:1');
@@ -370,7 +370,7 @@ describe('overrides of fields that Harness has no more', () => {
     });
   });
 
-  it('are tried with prune; that Harness refuses it does not undo the switch', async () => {
+  it('keeps the switch when Harness refuses to remove an override', async () => {
     const report = await factory.sync({ ...choice, prune: true });
     expect(report.status).toBe('SUCCEEDED');
     expect(statuses(report)).toEqual({ 'ci K8 cacheS3Tag': 'updated', 'ci K8 goneTag': 'rejected' });

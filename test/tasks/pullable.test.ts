@@ -187,13 +187,13 @@ describe('what this run copied', () => {
       .map(({ path }) => path.replace(/.*\//, ''))
       .toSorted();
 
-  it('is looked up, but for the blobs that the registry confirmed less than a minute ago', async () => {
+  it('looks up copies of this run, without blobs that the registry confirmed within the last minute', async () => {
     expect((await factory.sync(choice)).error).toBeUndefined();
     expect(below().children).not.toEqual([]);
     expect(asked()).toEqual(below().children.toSorted());
   });
 
-  it('is looked up with its blobs when the run began a minute ago and more', async () => {
+  it('looks up copies of this run with their blobs when the run began more than a minute ago', async () => {
     const { runId } = await factory.sync(choice);
     const account = factory.harness.state[factory.harness.accountId];
     if (account) account.ci.K8 = {};

@@ -53,7 +53,7 @@ describe('an image', () => {
     expect(hub.requests.filter(({ path }) => path.includes('/blobs/'))).toEqual([]);
   });
 
-  it('is not asked for at all where nothing is left', async () => {
+  it('sends no request to a source without pulls left', async () => {
     leave(0);
     expect((await run('sync')).status).toBe('SUCCEEDED');
     expect([pulled(hub), pulled(other)]).toEqual([0, pullsOf(cache)]);
@@ -115,19 +115,19 @@ it('images that are planned at once are not promised the same pulls', async () =
 });
 
 describe('a pull limit', () => {
-  it('of which less than a fifth is left is told once', async () => {
+  it('reports once a pull limit of which less than a fifth is left', async () => {
     leave(12 + pullsOf(cache));
     const report = await run('plan', { extra_images: ['harness/sto-plugin:latest'] });
     const left = 12 - pullsOf('harness/sto-plugin:latest');
     expect(report.warnings).toEqual([`${hub.host}: ${left} of 100 manifest pulls left in 6 h`]);
   });
 
-  it('of which a fifth is left is not worth telling', async () => {
+  it('does not report a pull limit of which a fifth is left', async () => {
     leave(20 + pullsOf(cache));
     expect((await run('plan')).warnings).toBeUndefined();
   });
 
-  it('of a source that was not needed is nobody’s business', async () => {
+  it('does not report the pull limit of a source that it did not need', async () => {
     leave(0, other);
     expect((await run('plan')).warnings).toBeUndefined();
   });
@@ -136,7 +136,7 @@ describe('a pull limit', () => {
     [60, '1 min'],
     [90, '90 s'],
     [86_400, '24 h'],
-  ])('of %d seconds is told as %s', async (seconds, words) => {
+  ])('formats a pull limit of %d seconds as %s', async (seconds, words) => {
     hub.quirks.rateLimit = { limit: 100, windowSeconds: seconds, remaining: 10 + pullsOf(cache) };
     expect((await run('plan')).warnings).toEqual([`${hub.host}: 10 of 100 manifest pulls left in ${words}`]);
   });

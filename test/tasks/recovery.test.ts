@@ -64,7 +64,7 @@ async function lockNow(): Promise<Lock | null | undefined> {
 }
 
 describe('a run whose execution was stopped while Harness was switched', () => {
-  it('is put back, its lock is released, and its end is reported once', async () => {
+  it('rolls a stopped run back, releases its lock, and reports its end once', async () => {
     await stopAt('VerifyFunction');
     expect(factory.overrides()).not.toEqual(before);
     expect((await lockNow())?.runId).toBe('stopped');
@@ -92,7 +92,7 @@ describe('a run whose execution was stopped while Harness was switched', () => {
   it.each([
     ['TIMED_OUT', {}, /ran longer than the workflow allows/],
     ['FAILED', { error: 'States.DataLimitExceeded', cause: 'too much' }, /States.DataLimitExceeded: too much/],
-  ])('is put back also when it ended as %s', async (status, more, message) => {
+  ])('rolls back a run that ended as %s as well', async (status, more, message) => {
     executions.set('stopped', { status, ...more });
     await stopAt('VerifyFunction');
     await recover('recovery-1');
@@ -108,7 +108,7 @@ describe('a run whose execution was stopped while Harness was switched', () => {
     expect(factory.overrides()).toEqual(before);
   });
 
-  it('is put back once more after a function that was writing meanwhile', async () => {
+  it('rolls back again after a function that was still writing', async () => {
     await stopAt('VerifyFunction');
     const switched = factory.overrides();
     const key = 'runs/stopped/writes.json';
@@ -130,7 +130,7 @@ describe('a run whose execution was stopped while Harness was switched', () => {
     expect(factory.overrides()).toEqual(before);
   });
 
-  it('is a failed rollback when it cannot be put back, in both reports', async () => {
+  it('reports a failed rollback of a stopped run in both reports', async () => {
     await factory.close();
     factory = await startFactory({ findExecution: async (name) => executions.get(name) });
     await stopAt('VerifyFunction');
@@ -146,7 +146,7 @@ describe('a run whose execution was stopped while Harness was switched', () => {
 });
 
 describe('a run whose execution was stopped before or after that', () => {
-  it('is reported, and its lock released, when it had switched nothing', async () => {
+  it('reports a stopped run that had switched nothing, and releases its lock', async () => {
     await stopAt('CopyFunction');
     expect((await recover('recovery-1')).status).toBe('SUCCEEDED');
     expect(factory.writes()).toEqual([]);
@@ -169,14 +169,14 @@ describe('a run whose execution was stopped before or after that', () => {
     expect(await lockNow()).toBeNull();
   });
 
-  it('is reported even when it had no plan yet', async () => {
+  it('reports a stopped run that had no plan yet', async () => {
     expect((await recover('recovery-1')).status).toBe('SUCCEEDED');
     expect((await reportOf('stopped'))?.error?.name).toBe('RunStopped');
   });
 });
 
 describe('what is not put back', () => {
-  it('is a run that is under way, that nobody knows, or that put another one back', async () => {
+  it('leaves a run alone that is running, unknown, or rolled another one back', async () => {
     await stopAt('VerifyFunction');
     executions.set('stopped', { status: 'RUNNING' });
     expect((await recover('recovery-1')).reason).toContain('its execution is RUNNING');
@@ -185,14 +185,14 @@ describe('what is not put back', () => {
     expect(factory.overrides()).not.toEqual(before);
   });
 
-  it('is a run whose lock another one has taken since', async () => {
+  it('leaves a run alone whose lock another run has taken since', async () => {
     await stopAt('VerifyFunction');
     await updateJson(factory.store, 'locks/embedded.json', lockSchema, (lock) => lock && { ...lock, runId: 'next' });
     expect((await recover('recovery-1')).reason).toContain('run next (sync) is at work on this account');
     expect(factory.overrides()).not.toEqual(before);
   });
 
-  it('is a run that put another one back: whoever stops it wants Harness left as it is', async () => {
+  it('leaves a stopped recovery alone: whoever stopped it wants Harness unchanged', async () => {
     await stopAt('VerifyFunction');
     await stopAt('RollbackFunction', () => recover('recovery-1'));
     executions.set('recovery-1', { status: 'ABORTED' });
@@ -203,7 +203,7 @@ describe('what is not put back', () => {
     expect(await lockNow()).toBeNull();
   });
 
-  it('is what an input without the right asks for', async () => {
+  it('refuses recover_run in the input of a user', async () => {
     await factory.close();
     factory = await startFactory();
     expect((await recover('recovery-1')).error).toMatchObject({ name: 'InvalidInput' });

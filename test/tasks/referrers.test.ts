@@ -39,7 +39,7 @@ describe('signatures of an image', () => {
     expect(imageStatuses(await sync())).toEqual({ [cache]: 'skipped' });
   });
 
-  it('that cannot be copied are a warning that names them: the image is copied and switched to', async () => {
+  it('warns about signatures that cannot be copied, by name, and copies and switches the image', async () => {
     factory.target.quirks.rejectSubject = 405;
     const report = await sync();
     expect(report.status).toBe('SUCCEEDED');
@@ -63,7 +63,7 @@ describe('signatures of an image', () => {
     ).toEqual([]);
   });
 
-  it('are read once, whatever the number of runs', async () => {
+  it('reads each signature once, whatever the number of runs', async () => {
     await sync();
     factory.target.storage.deleteManifest(`mirror/${repository}`, signature.digest);
     factory.source.requests.length = 0;

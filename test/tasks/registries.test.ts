@@ -48,7 +48,7 @@ describe('a report says what registries were asked', () => {
     expect(of(document, factory.source.host)?.requests).toEqual(asked());
   });
 
-  it('with what they refused, which the summary tells', async () => {
+  it('counts refusals of a registry, and shows them in the summary', async () => {
     const slower = { status: 429, headers: { 'retry-after': '1' } };
     factory.source.faults.add({ match: { method: 'GET', path: /\/blobs\// }, act: slower });
     const document = await factory.sync();
@@ -58,7 +58,7 @@ describe('a report says what registries were asked', () => {
     );
   });
 
-  it('with the blobs that it took from another of its repositories', async () => {
+  it('counts blobs mounted from another repository of the registry', async () => {
     const document = await factory.sync();
     const answered = factory.target.requests.filter(({ method, status }) => method === 'POST' && status === 201);
     expect(answered.length).toBeGreaterThan(0);
@@ -66,7 +66,7 @@ describe('a report says what registries were asked', () => {
     expect(of(document, factory.source.host)).toMatchObject({ mounts: 0 });
   });
 
-  it('with what is left of a pull limit, which the summary tells when it is little', async () => {
+  it('records the rest of a pull limit, and shows a small one in the summary', async () => {
     factory.source.quirks.rateLimit = { limit: 100, windowSeconds: 21_600, remaining: 40 };
     const plenty = await factory.sync();
     const { remaining } = factory.source.quirks.rateLimit;

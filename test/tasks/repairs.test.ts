@@ -530,7 +530,7 @@ describe('an image that BUILD_PUSH_TEMPLATE made', () => {
     expect(isWhole()).toBe(true);
   });
 
-  it('is mended where it lacks a layer of the official image', async () => {
+  it('repairs a built image that lacks a layer of the official one', async () => {
     const before = factory.arrived(image);
     lose([...official.blobs.keys()].at(-1) ?? '');
     expect(imageStatuses(await factory.sync(now))).toEqual({ [image]: 'repaired' });

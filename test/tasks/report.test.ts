@@ -118,7 +118,7 @@ describe('the rows of images', () => {
     });
   });
 
-  it('of a plan estimate what would move', async () => {
+  it('estimates the transfer of each image in a plan', async () => {
     const { totals } = await reported({ action: 'plan', images: images.slice(0, 3) });
     expect(totals).toMatchObject({ bytesTransferred: 120, bytesSkipped: 180 });
   });
@@ -136,7 +136,7 @@ describe('the rows of the configuration', () => {
   const field = { module: 'ci', infrastructureType: 'K8', field: 'addonTag' } as const;
   const change = { ...field, from: 'old', to: 'new', image: 'a:1' };
 
-  it('are planned by a plan, and unchanged in a run that did not come so far', async () => {
+  it('shows changes as planned in a plan, and as unchanged in a run that ended early', async () => {
     expect((await reported({ action: 'plan', changes: [change] })).config).toEqual([
       { ...field, from: 'old', to: 'new', status: 'planned' },
     ]);
@@ -162,12 +162,12 @@ describe('the rows of the configuration', () => {
 });
 
 describe('the error', () => {
-  it('is that of the workflow', async () => {
+  it('reports the error of the workflow', async () => {
     const document = await reported({}, { error: caught('ImagesFailed') });
     expect(document).toMatchObject({ status: 'FAILED', error: error('ImagesFailed') });
   });
 
-  it('of a failed rollback goes first, and names what led to it', async () => {
+  it('reports a failed rollback first, with the error that led to it', async () => {
     const document = await reported(
       {},
       { error: caught('VerificationFailed', 'lost'), rollbackError: caught('RollbackFailed', 'stuck') },
@@ -175,7 +175,7 @@ describe('the error', () => {
     expect(document.error).toEqual(error('RollbackFailed', 'stuck (after VerificationFailed: lost)'));
   });
 
-  it('of prune is a warning', async () => {
+  it('reports a failed prune as a warning', async () => {
     const document = await reported({ warnings: ['first'] }, { pruneError: caught('RegistryForbidden', 'no') });
     expect(document).toMatchObject({ status: 'SUCCEEDED', warnings: ['first', 'prune stopped: no'] });
   });
@@ -201,7 +201,7 @@ describe('the error', () => {
 });
 
 describe('the size', () => {
-  it('of what the state machine returns stays below its limit; the whole is in the store', async () => {
+  it('keeps the output of the state machine below its limit, and stores the whole report', async () => {
     // In bytes, not in characters.
     const images = Array.from({ length: 400 }, (_, i) =>
       image(`long-${i}:1`, { status: 'failed', error: error('ImageNotFound', '…'.repeat(250)) }),

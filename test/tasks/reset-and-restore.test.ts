@@ -31,7 +31,7 @@ describe('reset', () => {
     expect(factory.target.requests).toEqual([]);
   });
 
-  it('of one infrastructure type leaves the other alone', async () => {
+  it('resets one infrastructure type, and leaves the other alone', async () => {
     await factory.sync({ infrastructure_type: ['K8', 'VM'] });
     await factory.run('reset', { infrastructure_type: 'VM' });
     expect(factory.overrides('ci', 'VM')).toEqual({});
@@ -65,7 +65,7 @@ describe('reset', () => {
     expect(Object.keys(factory.overrides())).toEqual(['liteEngineTag', 'gitCloneTag', 'cacheGCSTag', 'securityTag']);
   });
 
-  it('that does not stick, and not when it is done once more, is told and undone', async () => {
+  it('reports and undoes a reset that does not show, not even on the second attempt', async () => {
     await factory.sync({ include_fields: ['cacheS3Tag'] });
     const value = factory.overrides();
     factory.harness.quirks.loseWrites = 2;

@@ -174,7 +174,7 @@ describe('a rollback that did not succeed yet', () => {
     expect(patience.giveUp()).toBe(true);
   });
 
-  it('is one when a single field is left', async () => {
+  it('remains pending while a single field is left', async () => {
     await switched({ changes: [addon] });
     stage.harness.quirks.loseWrites = 1;
     await expect(attempt()).rejects.toThrow('1 fields are not put back yet: ci K8 addonTag');
@@ -279,7 +279,7 @@ describe('the time of a rollback', () => {
     ['while Harness is away', 503, 120],
     ['for a key that is unknown', 401, 15],
     ['for a key that is refused', 403, 15],
-  ])('is longest %s (%i): %i minutes from the first attempt', async (_, status, minutes) => {
+  ])('retries %s (%i) for %i minutes from the first attempt', async (_, status, minutes) => {
     await switched();
     fail('execution-config', status, 99);
     await expect(waited(minutes * minute - 1)).rejects.toMatchObject(pending);
@@ -291,14 +291,14 @@ describe('the time of a rollback', () => {
     expect((await stage.documents.rollback.get()).since).toBe(at(0));
   });
 
-  it('is no longer for a refused key than for anything else', async () => {
+  it('waits for a refused key no longer than for any other failure', async () => {
     Object.assign(stage.runtime, { patience: new Patience(5 * minute) });
     await switched();
     fail('execution-config', 401, 99);
     await expect(waited(5 * minute)).rejects.toMatchObject(failed);
   });
 
-  it('is over at once where nobody waits, or somebody gave up', async () => {
+  it('ends at once where nobody waits, or somebody gave up', async () => {
     await switched();
     fail('execution-config', 503, 99);
     patience.begin();
@@ -308,7 +308,7 @@ describe('the time of a rollback', () => {
     await expect(attempt()).rejects.toMatchObject(failed);
   });
 
-  it('is over at once when another run has the lock, whatever failed before', async () => {
+  it('ends at once when another run has the lock, whatever failed before', async () => {
     await switched();
     await releaseLock(runId, stage.runtime);
     await takeLock({ runId: 'other', action: 'sync' }, accountId, stage.runtime);
@@ -356,7 +356,7 @@ describe('a rollback of a run that was stopped', () => {
     expect((await rows()).map(({ status }) => status)).toEqual(['rolled-back', 'rolled-back']);
   });
 
-  it('is not over while a function of that run may still be writing', async () => {
+  it('remains pending while a function of the stopped run may still be writing', async () => {
     await stopped(at(0));
     await expect(attempt()).rejects.toThrow('a function of run stopped may still be writing');
     expect(stage.overrides()).toEqual({ gitCloneTag: 'git:1' });
@@ -374,7 +374,7 @@ describe('a rollback of a run that was stopped', () => {
     await expect(attempt()).rejects.toThrow(/^2 fields are not put back yet: ci K8 addonTag is/);
   });
 
-  it('is over when the run itself is rolled back, whatever it notes of its writes', async () => {
+  it('succeeds when the run itself rolls back, whatever it recorded of its writes', async () => {
     await switched({ writes: { begun: [k8], since: at(0) } });
     expect(await attempt()).toEqual({ status: 'rolled-back' });
   });

@@ -134,7 +134,7 @@ describe('a rollback while Harness is away', () => {
 });
 
 describe('a Harness that can be written, but not read', () => {
-  it('is written all the same, and the error says that this was not checked', async () => {
+  it('writes to a Harness that cannot be read, and the error says that this was not checked', async () => {
     await start();
     breakAfterSwitch(reading);
     const { error } = await factory.sync();
@@ -144,7 +144,7 @@ describe('a Harness that can be written, but not read', () => {
     expect(error?.message).toContain('ci K8 addonTag was written, not checked: it may not be unset');
   });
 
-  it('is checked until that succeeds, and written once', async () => {
+  it('writes once, and checks until Harness can be read', async () => {
     let written = 0;
     await startWaiting((times) => {
       if (times === 1) written = factory.writes().length;
@@ -168,7 +168,7 @@ describe('a Harness that can be written, but not read', () => {
     expect(factory.overrides()).toEqual({ gitCloneTag: theirs });
   });
 
-  it('is not written in a module that the run had not come to', async () => {
+  it('does not write to a module that the run had not reached', async () => {
     await start({ harness: { defaults: { idp: { K8: { cookieCutter: 'harness/cookiecutter:1' } } } } });
     factory.publish(['harness/cookiecutter:1']);
     factory.harness.quirks.failNext = [{ count: 2, status: 503, path: '/ci/execution-config/update-config' }];
@@ -189,7 +189,7 @@ describe('a rollback whose function did not run', () => {
     Cause: '{"name":"VerificationFailed","message":"lost","hint":"-"}',
   };
 
-  it('is a failed rollback too, with what the run wrote, and how to restore', async () => {
+  it('reports a rollback whose function did not run as failed, with the written fields and how to restore', async () => {
     await start();
     const { runId } = await factory.sync();
     const state = { error: verification, rollbackError: crash };

@@ -19,27 +19,27 @@ describe('a run by any name that Step Functions takes', () => {
     expect(await factory.document(report ?? '')).toMatchObject({ runId, status: 'SUCCEEDED' });
   });
 
-  it('is listed by it', async () => {
+  it('lists a run by any valid name', async () => {
     const history = await readHistory(factory.store);
     expect(new Set(history.map(({ runId }) => runId))).toEqual(new Set(names));
     expect(history.filter(({ restorable }) => restorable).map(({ runId }) => runId)).toEqual([names[1]]);
   });
 
-  it('is restored by it', async () => {
+  it('restores a run by any valid name', async () => {
     expect(Object.keys(factory.overrides())).not.toEqual([]);
     const report = await factory.run('restore', { restore_run: names[1] });
     expect(report).toMatchObject({ status: 'SUCCEEDED', action: 'restore' });
     expect(factory.overrides()).toEqual({});
   });
 
-  it('is known to a later one that prunes', async () => {
+  it('finds earlier runs by any valid name when it prunes', async () => {
     const report = await factory.sync({ prune: true });
     expect(report).toMatchObject({ status: 'SUCCEEDED' });
     expect(report.warnings).toBeUndefined();
   });
 
   it.each(['', '.', '..', 'a b', 'a/b', 'a%b', 'a:b', 'a\u0000', '\u{1F600}', 'x'.repeat(81)])(
-    'is by no such name: %j',
+    'refuses the name %j',
     (name) => expect(runIdPattern.test(name)).toBe(false),
   );
 });

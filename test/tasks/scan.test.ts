@@ -120,7 +120,7 @@ describe('the scan gate', () => {
     expect(await factory.document('inventory.json')).toHaveProperty(['copies', factory.copyOf(addon)]);
   });
 
-  it('with update-succeeded switches the others, but not its counterpart', async () => {
+  it('switches the images that passed with update-succeeded, but not the counterpart of one that failed', async () => {
     const { scans } = scanning((repository) => (repository.endsWith('/ci-addon') ? critical : clean));
     factory = await startFactory({ scans });
     await copied({}, { on_partial_failure: 'update-succeeded' });
@@ -368,7 +368,7 @@ describe('GATHER_SCAN_TEMPLATE', () => {
     expect(factory.writes()).toEqual([]);
   });
 
-  it('is asked by the same name while it is at work, and by another about what it leaves pending', async () => {
+  it('calls the template by the same name while it runs, and by a new one about pending images', async () => {
     const calls = await templated((call, count) =>
       count === 1 ? undefined : all(call, count === 2 ? 'pending' : 'passed'),
     );
@@ -398,7 +398,7 @@ describe('GATHER_SCAN_TEMPLATE', () => {
     ['nonsense', 'no list of verdicts', () => ({ images: 'all fine' })],
     ['a verdict of its own making', 'no list of verdicts', (call: Call) => all(call, 'fine')],
     ['too few verdicts', 'no verdict for', () => ({ images: [] })],
-  ])('that answers %s passes nothing', async (_, message, answer) => {
+  ])('passes no image when the template answers %s', async (_, message, answer) => {
     await templated(answer);
     const document = await factory.sync({ wait_for_scan: true });
     expect(document.status).toBe('FAILED');

@@ -15,7 +15,7 @@ describe('an error with a signed address', () => {
   it.each([
     ['an error of ours', new FactoryError('StoreFailed', signed('message'), { hint: signed('hint') })],
     ['any other', new TypeError(signed('message'))],
-  ])('is in the history of Step Functions without the signature: %s', async (_, thrown) => {
+  ])('removes the signature from the history of Step Functions: %s', async (_, thrown) => {
     const failing = handle(async () => {
       throw thrown;
     });
@@ -44,13 +44,13 @@ describe('an error with a signed address', () => {
     });
     afterAll(() => factory.close());
 
-    it('is in its report without the signature, of images too', () => {
+    it('removes the signature from the report and its images', () => {
       expect(report).toMatchObject({ status: 'FAILED', error: { message: expect.stringContaining(shown('task')) } });
       const failed = report.images.filter(({ status }) => status === 'failed');
       expect(failed).toMatchObject([{ error: { message: expect.stringContaining(shown('image')) } }]);
     });
 
-    it('is nowhere in what the run stored, told people and told Harness with it', async () => {
+    it('removes the signature from everything that the run stores or sends to people and Harness', async () => {
       const keys = await factory.store.list('runs/run-1/');
       const stored = await Promise.all(keys.map((key) => factory.document(key)));
       const told = factory.harness.requests.filter(({ path }) => path.includes('/webhook/custom/'));
@@ -60,7 +60,7 @@ describe('an error with a signed address', () => {
       expect(said).not.toContain(signature);
     });
 
-    it('is told by the webhook without it', () => {
+    it('removes the signature from the response of the webhook', () => {
       const { name: error = '', message: cause } = report.error ?? {};
       const status = runStatus('run-1', 'url', { status: 'FAILED', startedAt: new Date(), error, cause });
       expect(status.error?.message).toContain(shown('task'));

@@ -40,7 +40,7 @@ describe('a copy that is one of many processes', () => {
     expect(await shares(onLambda)).toEqual([20]);
   });
 
-  it('is not meant where all copies are of one process', async () => {
+  it('does not divide the pace where one process makes all copies', async () => {
     await planned('run-1', 'cacheS3Tag', { maxConcurrency: 20 });
     expect(await shares((run) => run)).toEqual([]);
   });

@@ -172,7 +172,7 @@ describe('overrides of the user', () => {
     expect(factory.overrides()['gitCloneTag']).toBe(factory.copyOf('harness/drone-git:1.7.25-rootless'));
   });
 
-  it('are left alone when they are made while the images are copied', async () => {
+  it('leaves overrides alone that the user sets during the copies', async () => {
     factory = await startFactory();
     factory.store.onPut = (key) => {
       const account = factory.harness.state[factory.harness.accountId];

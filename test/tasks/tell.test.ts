@@ -55,7 +55,7 @@ const notCalled = 'callback to Harness failed: the secret that CALLBACK_URL_SECR
 const counts = () => [callbacks, notified.length, recorded.length];
 
 describe('the end of a run', () => {
-  it('is told to everyone once, however often the report is written', async () => {
+  it('notifies everyone once, no matter how often the report is written', async () => {
     const warnings = [expect.stringContaining(notCalled)];
     expect(await again()).toEqual(warnings);
     expect(await told()).toEqual({ startedAt, callback: 'done', notified: true, recorded: true, warnings });
@@ -63,26 +63,26 @@ describe('the end of a run', () => {
     expect(counts()).toEqual([1, 1, 1]);
   });
 
-  it('is told again when another run has the name', async () => {
+  it('notifies again when another run has the same name', async () => {
     await again();
     await again({}, '2026-06-01T00:00:00.000Z');
     expect(counts()).toEqual([2, 2, 2]);
     expect(await told()).toMatchObject({ startedAt: '2026-06-01T00:00:00.000Z' });
   });
 
-  it('is told of a run without a start', async () => {
+  it('notifies of a run without a start', async () => {
     for (let n = 0; n < 2; n++) await tell(report, undefined, stage.runtime);
     expect(counts()).toEqual([1, 1, 1]);
   });
 
-  it('is told to those who want to hear of it, without a warning', async () => {
+  it('notifies those who are configured, without a warning', async () => {
     stage = setStage({ record: (numbers) => void recorded.push(numbers) });
     expect(await again()).toEqual([]);
     expect(await told()).toEqual({ startedAt, recorded: true, warnings: [] });
     expect(recorded).toEqual([report]);
   });
 
-  it('is noted before and after the callback, which is made once at most', async () => {
+  it('records the callback before and after it, and sends it at most once', async () => {
     const notes: (Told['callback'] | undefined)[] = [];
     const put = stage.store.put.bind(stage.store);
     stage.store.put = async (key, body) => {
@@ -99,7 +99,7 @@ describe('the end of a run', () => {
     expect(counts()).toEqual([1, 1, 1]);
   });
 
-  it('is told again to people who did not hear of it, and the warning ends with that', async () => {
+  it('notifies people again who were not reached, and then drops the warning', async () => {
     unreachable = 1;
     expect(await again()).toEqual([expect.stringContaining(notCalled), expect.stringContaining('no topic')]);
     expect(await told()).not.toHaveProperty('notified');
@@ -108,19 +108,19 @@ describe('the end of a run', () => {
     expect(counts()).toEqual([1, 1, 1]);
   });
 
-  it('is recorded with all its warnings', async () => {
+  it('records the metrics of a run with all its warnings', async () => {
     await again({ warnings: ['a connector leads elsewhere'] });
     expect(recorded[0]?.warnings).toEqual(['a connector leads elsewhere', expect.stringContaining(notCalled)]);
   });
 
-  it('is recorded with its own warnings where everyone heard of it', async () => {
+  it("records the metrics with the run's own warnings where everyone was reached", async () => {
     stage = setStage({ record: (numbers) => void recorded.push(numbers) });
     const own = { ...report, warnings: ['a connector leads elsewhere'] };
     await tell(own, startedAt, stage.runtime);
     expect(recorded).toEqual([own]);
   });
 
-  it('is told where the state can be neither read nor written', async () => {
+  it('notifies where the state can be neither read nor written', async () => {
     stage.store.get = async () => Promise.reject(new Error('disk'));
     stage.store.put = async () => Promise.reject(new Error('disk'));
     await again();

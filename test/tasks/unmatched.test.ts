@@ -41,7 +41,7 @@ describe('an entry that protects nothing', () => {
     expect(await factory.store.get('first-seen.json')).toBeUndefined();
   });
 
-  it('is a warning with allow_unmatched, and the rest of the input counts', async () => {
+  it('warns with allow_unmatched, and applies the rest of the input', async () => {
     const pins = { 'harness/ci-adon': '1', 'harness/sto-plugin': 'latest' };
     const platforms = ['linux/amd64', 'linux/amd46'];
     const report = await factory.sync({ allow_unmatched: true, include_fields: ['securityTag'], pins, platforms });
@@ -78,17 +78,17 @@ describe('an entry that protects something', () => {
       { exclude_fields: ['us-docker.pkg.dev/gar-prod-setup/harness-public/plugins/*'] },
     ],
     ['a platform of some images only', { platforms: ['linux/amd64', 'linux/arm64'] }],
-  ])('is accepted: %s', async (_, input) => {
+  ])('accepts an entry that protects something: %s', async (_, input) => {
     expect(paths(await factory.run('plan', input))).toBeUndefined();
   });
 
-  it('is accepted for an override whose field Harness dropped', async () => {
+  it('accepts an entry for an override whose field Harness dropped', async () => {
     const state = factory.harness.state[factory.harness.accountId];
     if (state) state.ci.K8 = { goneTag: factory.copyOf('harness/gone:1') };
     expect(paths(await factory.run('plan', { exclude_fields: ['goneTag'] }))).toBeUndefined();
   });
 
-  it('is not an extra image with a version of its own, which no pin holds', async () => {
+  it('refuses a pin of an extra image that has its own version', async () => {
     const input = { pins: { 'harness/delegate': '1' }, extra_images: ['harness/delegate:2'], allow_unmatched: true };
     expect((await factory.run('plan', input)).warnings).toEqual([
       expect.stringContaining('$.pins["harness/delegate"]'),

@@ -226,7 +226,7 @@ describe('the connector that Harness pulls through', () => {
     state().ci.K8 = { a: target('x/a:1') };
   });
 
-  it('is compared with every value written, once each', async () => {
+  it('checks the connector against every written value, once each', async () => {
     pullThrough(factory.harness, 'https://elsewhere.example/');
     state().ci.K8 = { a: target('x/a:1'), b: target('x/a:1') };
     const results = [written('a', target('x/a:1')), written('b', target('x/a:1')), written('c', null, 'reset')];
@@ -234,12 +234,12 @@ describe('the connector that Harness pulls through', () => {
     expect((await check({ results })).error?.message).toBe(`1 difference: ${wrong}`);
   });
 
-  it('that has an address nobody can read pulls nothing', async () => {
+  it('reports that nothing is pulled through an address that cannot be parsed', async () => {
     pullThrough(factory.harness, 'elsewhere');
     expect((await check(one())).error?.message).toContain(`Harness would pull nothing instead of ${target('x/a:1')}`);
   });
 
-  it('is not read for values at other registries, nor without any', async () => {
+  it('does not read the connector for values at other registries, nor without any', async () => {
     state().ci.K8 = { a: 'other.example/x/a:1' };
     await check({ results: [written('a', 'other.example/x/a:1'), written('b', null, 'reset')] });
     expect(asked('/connectors/')).toEqual([]);
@@ -257,7 +257,7 @@ describe('the connector that Harness pulls through', () => {
     expect((await check(one())).error?.name).toMatch(/^Harness/);
   });
 
-  it('that is named must be one of a Docker registry; without one, values are used as they are', async () => {
+  it('demands that a configured connector is a Docker registry; without one, values are used as written', async () => {
     const connectors = () => state().connectors;
     for (const each of connectors()) if (each.identifier === 'harnessImage') Object.assign(each, { type: 'Gcr' });
     expect((await check(one())).error).toBeUndefined();
@@ -270,7 +270,7 @@ describe('the connector that Harness pulls through', () => {
     );
   });
 
-  it('is compared by verify with what is there, kept or about to be changed', async () => {
+  it('checks the connector against current, kept and planned values in verify', async () => {
     pullThrough(factory.harness, 'https://elsewhere.example/');
     for (const name of ['x/a:1', 'x/b:1']) put(name);
     const kept = [

@@ -63,17 +63,17 @@ const present = () => registry.storage.putBlob(name, content);
 describe('a blob that the ledger saw at the destination', () => {
   beforeEach(() => ledger.record(blob.digest, name));
 
-  it('is skipped without a request', async () => {
+  it('skips a blob in the ledger without a request', async () => {
     expect(await copyBlob(to(), blob)).toBe('skipped');
     expect([sent, looks(), events]).toEqual([[], '', [{ kind: 'skipped', bytes: blob.size }]]);
   });
 
-  it('is looked up all the same in a repair, and sent when it is gone, not mounted', async () => {
+  it('looks up a blob in the ledger in a repair, and uploads it without a mount when it is gone', async () => {
     expect(await copyBlob(to({}, { repair: true }), blob)).toBe('uploaded');
     expect([sent, looks()]).toEqual([['none'], 'HEAD GET']);
   });
 
-  it('is skipped in a repair when it is there', async () => {
+  it('skips a blob in a repair when the destination has it', async () => {
     present();
     expect(await copyBlob(to({}, { repair: true }), blob)).toBe('skipped');
     expect([sent, looks()]).toEqual([[], 'HEAD']);
@@ -93,7 +93,7 @@ describe('a look at the destination', () => {
     expect(looks()).toBe(expected);
   });
 
-  it('is spared for a large blob that another repository holds', async () => {
+  it('sends no HEAD for a large blob that another repository holds', async () => {
     ledger.record(blob.digest, 'mirror/other');
     await copyBlob(to(), { ...blob, size: large });
     expect([looks(), sent]).toEqual(['', ['mirror/other']]);
@@ -159,7 +159,7 @@ describe('a blob that the source lacks', () => {
   const notFound = new FactoryError('ImageNotFound', 'not there', { hint: '' });
   const urls = ['https://mcr.example/layer'];
 
-  it('is left at the addresses in its descriptor, and is nothing to mount', async () => {
+  it('leaves a foreign layer at the URLs in its descriptor, and mounts nothing', async () => {
     const layer = { ...blob, mediaType: foreign, urls };
     expect(await copyBlob(to({}, failing(notFound)), layer)).toBe('skipped');
     expect([events, ledger.knows(blob.digest, name)]).toEqual([[{ kind: 'skipped', bytes: blob.size }], false]);
@@ -177,13 +177,13 @@ describe('a blob that the source lacks', () => {
 });
 
 describe('a blob that a manifest misses', () => {
-  it('is sent when the registry lacks it, not mounted', async () => {
+  it('uploads a missing blob without a mount', async () => {
     ledger.record(blob.digest, 'mirror/other');
     await restoreBlob(to(), blob);
     expect([sent, looks()]).toEqual([['none'], 'HEAD']);
   });
 
-  it('is not sent when the registry has it by now', async () => {
+  it('does not upload a blob that the registry has by now', async () => {
     present();
     await restoreBlob(to(), blob);
     expect([sent, looks()]).toEqual([[], 'HEAD']);

@@ -74,7 +74,7 @@ describe('a fault that passes', () => {
     ['a 503 for a manifest', 'to', { match: { method: 'PUT', path: /manifests/ }, act: { status: 503 } }],
   ];
 
-  it.each(faults)('is survived: %s', async (_, whose, fault) => {
+  it.each(faults)('survives %s', async (_, whose, fault) => {
     const registry = whose === 'from' ? from : to;
     registry.faults.add(fault);
     const totals = await copy(source, 'large', destination);
@@ -171,13 +171,13 @@ describe('a fault that stays', () => {
     expect(cancelled.map(({ path }) => path)).toEqual(sessions);
   });
 
-  it('is asked about no more often than allowed, although steps contain steps', async () => {
+  it('repeats a failed request no more often than allowed, although steps contain steps', async () => {
     from.faults.add({ match: { ...blobGet, ...always }, act: { status: 503 } });
     await errorOf(copy(source, 'large', destination));
     expect(count(from, 'GET', /\/blobs\//)).toBeLessThanOrEqual(3 * large.blobs.size);
   });
 
-  it('that wants a pause longer than anyone waits ends the copy', async () => {
+  it('ends the copy when a registry requires a longer pause than anyone waits', async () => {
     from.faults.add({
       match: { ...blobGet, ...always },
       act: { status: 429, headers: { 'retry-after': '999999999' } },
@@ -219,7 +219,7 @@ describe('wrong content', () => {
     expectNothingTagged();
   });
 
-  it('of a manifest is refused before anything is written', async () => {
+  it('refuses a manifest with wrong content before it writes anything', async () => {
     from.faults.add({ match: { method: 'GET', path: /manifests.sha256/, times: 99 }, act: 'corrupt', afterBytes: 30 });
     expect(await errorOf(copy(source, 'index', destination))).toMatchObject({ name: 'DigestMismatch' });
     expect(to.requests).toEqual([]);
@@ -277,7 +277,7 @@ describe('an aborted copy', () => {
 });
 
 describe('a registry that leaves things out', () => {
-  it('is asked by GET for the digest that its HEAD does not tell', async () => {
+  it('reads the digest by GET when HEAD does not return it', async () => {
     from.quirks.noContentDigest = true;
     expect(await resolveTag(source, 'index')).toBe(index.digest);
     await copy(source, 'index', destination);

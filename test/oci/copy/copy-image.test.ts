@@ -62,7 +62,7 @@ describe('a copy', () => {
     ['an artifact of the withdrawn kind', storedImage([Buffer.from('x')], { withdrawn: true })],
     ['a manifest without a type of its own', storedImage([Buffer.from('x')], { untyped: true })],
     ['blobs named by sha512', storedImage([Buffer.from('x'), Buffer.from('y')], { algorithm: 'sha512' })],
-  ])('of %s arrives byte for byte', async (_, image) => {
+  ])('copies %s byte for byte', async (_, image) => {
     from.putImage(name, '1', image);
     await copy(source, '1', destination);
     expect(to.storage.resolve(mirror, '1')).toBe(image.digest);
@@ -188,7 +188,7 @@ describe('blobs that images share', () => {
     expectWhole(to, 'mirror/again', images[0] as (typeof images)[0]);
   });
 
-  it('are not believed to be there because they were expected', async () => {
+  it('does not assume that expected blobs exist', async () => {
     from.putImage(name, '1', single);
     const ledger = new BlobLedger();
     for (const digest of single.blobs.keys()) ledger.expect(digest as never, mirror);
@@ -196,7 +196,7 @@ describe('blobs that images share', () => {
     expectWhole(to, mirror, single);
   });
 
-  it('are mounted from a manifest on only, where a profile says so', async () => {
+  it('mounts shared blobs only once a manifest names them, where the profile says so', async () => {
     Object.assign(to.quirks, profile('ecr'), { createRepositories: true, redirectBlobs: undefined });
     const registry = connect(to.host, { profile: { ...profileOf('1.dkr.ecr.eu-west-1.amazonaws.com') } });
     const ledger = new BlobLedger();
@@ -208,7 +208,7 @@ describe('blobs that images share', () => {
     expectWhole(to, 'mirror/second', single);
   });
 
-  it('that a failing registry never takes end the copy after a bounded number of attempts', async () => {
+  it('ends the copy after a bounded number of attempts when a registry never accepts a blob', async () => {
     from.putImage(name, '1', single);
     to.faults.add({ match: { method: 'POST', times: 999 }, act: { status: 503 } });
     const error = await errorOf(copy(source, '1', destination));
@@ -221,14 +221,14 @@ describe('blobs that images share', () => {
 describe('an immutable tag', () => {
   beforeEach(() => from.putImage(name, '1', single));
 
-  it('that holds the digest already is fine, even if the registry refuses the push', async () => {
+  it('accepts a refused push when the tag holds the digest already', async () => {
     await copy(source, '1', destination);
     to.faults.add({ match: { method: 'PUT', path: /manifests\/1$/ }, act: immutable });
     await copy(source, '1', destination);
     expect(to.faults.hits).toBe(1);
   });
 
-  it('that holds another digest is PushRefused, and stays', async () => {
+  it('fails with PushRefused when an immutable tag holds another digest', async () => {
     to.quirks.immutableTags = {};
     to.putImage(mirror, '1', dockerSingle);
     expect(await errorOf(copy(source, '1', destination))).toMatchObject({
@@ -255,7 +255,7 @@ describe('a layer that may be left at its URLs', () => {
   const type = 'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip';
   const urls = ['https://mcr.example.com/layer'];
 
-  it('is left there when the source does not serve it', async () => {
+  it('leaves a foreign layer at its URLs when the source does not serve it', async () => {
     const image = storedImage([Buffer.from('base'), Buffer.from('own')], { foreign: { type, urls } });
     const [, foreign = ''] = image.blobs.keys();
     from.putImage(name, '1', image);
@@ -267,7 +267,7 @@ describe('a layer that may be left at its URLs', () => {
     expect(to.storage.manifest(mirror, '1')?.bytes.equals(image.bytes)).toBe(true);
   });
 
-  it('is copied when the source serves it', async () => {
+  it('copies a foreign layer when the source serves it', async () => {
     const image = storedImage([Buffer.from('base')], { foreign: { type, urls } });
     from.putImage(name, '1', image);
     await copy(source, '1', destination);
@@ -277,7 +277,7 @@ describe('a layer that may be left at its URLs', () => {
   it.each([
     ['has no URLs', { type, urls: [] }],
     ['is of an ordinary type', { type: 'application/vnd.oci.image.layer.v1.tar', urls }],
-  ])('is missed when it %s', async (_, foreign) => {
+  ])('reports a missing layer when it %s', async (_, foreign) => {
     const image = storedImage([Buffer.from('base')], { foreign });
     from.putImage(name, '1', image);
     from.storage.deleteBlob(name, [...image.blobs.keys()][1] ?? '');

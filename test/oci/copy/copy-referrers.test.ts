@@ -106,21 +106,21 @@ describe('what refers to an image', () => {
     expect([...from.requests, ...to.requests]).toEqual([]);
   });
 
-  it('is copied once', async () => {
+  it('copies each referrer once', async () => {
     const first = await run('all');
     to.requests.length = 0;
     expect([first.bytesTransferred > 0, (await run('all')).bytesTransferred, received(to)]).toEqual([true, 0, 0]);
     expect(to.storage.tags(mirror)).toEqual(['1']);
   });
 
-  it('is read to the last page', async () => {
+  it('reads referrers to the last page', async () => {
     from.quirks.referrersPageSize = 1;
     expect(await known(source)).toEqual([signature.digest, sbom.digest].toSorted());
     await run('all');
     expect(arrived()).toEqual(Object.keys(artifacts));
   });
 
-  it('is tracked by an index under the fallback tag where the destination has no API for it', async () => {
+  it('maintains the fallback tag where the destination has no referrers API', async () => {
     to.quirks.noReferrers = true;
     await run('all');
     await run('all');
@@ -137,7 +137,7 @@ describe('what refers to an image', () => {
     expect(await known(destination)).toEqual([older.digest, signature.digest].toSorted());
   });
 
-  it.each([400, 404, 405, 501])('is found by the fallback tag where the source answers %d', async (status) => {
+  it.each([400, 404, 405, 501])('finds referrers by the fallback tag where the source answers %d', async (status) => {
     const described = [signature, sbom].map((stored, i) => ({
       ...descriptorOf(stored),
       artifactType: [notation, spdx][i],
@@ -148,7 +148,7 @@ describe('what refers to an image', () => {
     expect(arrived()).toEqual(['signature']);
   });
 
-  it('is nothing where there is neither API nor tag', async () => {
+  it('finds no referrers where there is neither API nor tag', async () => {
     from.quirks.noReferrers = true;
     expect(await run('all')).toEqual({ bytesTransferred: 0, bytesSkipped: 0, warnings: [] });
     expect(arrived()).toEqual([]);
@@ -188,7 +188,7 @@ describe('what refers to an image', () => {
     expect(to.storage.tags(mirror)).toEqual(['1', `${fallbackTag}.sig`]);
   });
 
-  it('is not missed for one that the source does not give: the others go along', async () => {
+  it('copies the other referrers when the source does not serve one', async () => {
     const gone = new RegExp(`/manifests/${signature.digest}`);
     from.faults.add({ match: { method: 'GET', path: gone, times: 99 }, act: { status: 503 } });
     const { warnings } = await run('all');
@@ -218,7 +218,7 @@ describe('what refers to an image', () => {
   it.each([
     ['no JSON', '<html>'],
     ['larger than any index', ' '.repeat(5 * 1024 * 1024)],
-  ])('that the source lists as %s was not copied', async (_, body) => {
+  ])('reports that a referrer listed as %s was not copied', async (_, body) => {
     from.faults.add({ match: { path: /\/referrers\// }, act: { status: 200, body } });
     const { warnings } = await run('all');
     expect(warnings).toEqual([expect.stringContaining(`what refers to ${image.digest} was not copied`)]);

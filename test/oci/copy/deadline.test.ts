@@ -16,11 +16,11 @@ describe('a call', () => {
     [300_000, 60_000, 20_000],
     [120_000, 30_000, 10_000],
     [12_000, 3_000, 1_000],
-  ])('of %d ms begins nothing in its last %d ms, and pauses in its last %d', (remaining, stop, pause) => {
+  ])('in a call of %d ms, begins nothing in its last %d ms, and pauses in its last %d', (remaining, stop, pause) => {
     expect(margins(remaining)).toEqual([stop, pause]);
   });
 
-  it('of any length stops before it pauses, and pauses before it is ended', () => {
+  it('stops before it pauses, and pauses before the call ends, whatever its length', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 900_000 }), (remaining) => {
         const { stopAt, pauseAt } = Deadline.in(remaining, clock);

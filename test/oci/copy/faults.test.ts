@@ -54,7 +54,7 @@ describe.each<UploadWay>(['put', 'patch', 'chunk'])('sent by %s, an image', (way
     await expectCopied(row);
   });
 
-  it('that stays corrupt at its source completes no blob', async () => {
+  it('completes no blob of an image that stays corrupt at its source', async () => {
     const faults = [{ match: { ...pull, times: 99 }, act: 'corrupt', afterBytes: 16 * MiB - 1 }] as const;
     const { to, error } = await meet({ side: 'source', fault: 'corruption that stays', way, faults });
     expect(error).toMatchObject({ name: 'DigestMismatch' });

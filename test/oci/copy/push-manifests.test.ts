@@ -33,7 +33,7 @@ const rootPut = { method: 'PUT', path: /\/manifests\/(1|index)$/ };
 const incomplete = { status: 404, body: '{"errors":[{"code":"MANIFEST_BLOB_UNKNOWN","message":"blob unknown"}]}' };
 
 describe('a registry that misses something below a manifest', () => {
-  it('is given what the ledger was wrong about, and no more', async () => {
+  it('uploads the blobs that the ledger was wrong about, and no others', async () => {
     const ledger = new BlobLedger();
     const [, lost = ''] = image.blobs.keys();
     ledger.record(lost as Digest, mirror);
@@ -60,7 +60,7 @@ describe('a registry that misses something below a manifest', () => {
     expect(count(to, 'POST')).toBe(2 * image.blobs.size);
   });
 
-  it('is given the child manifests it lost', async () => {
+  it('pushes the child manifests that the registry lost', async () => {
     const child = index.children[0]?.digest ?? '';
     to.faults.add({ match: { method: 'PUT', path: new RegExp(`manifests/${child}`) }, act: { status: 201 } });
     await copy(source, 'index', destination);
@@ -78,7 +78,7 @@ describe('a registry that misses something below a manifest', () => {
     expect(to.storage.tags(mirror)).toEqual([]);
   });
 
-  it('is not waited for when the copy is aborted', async () => {
+  it('does not wait for the registry when the copy is aborted', async () => {
     const controller = new AbortController();
     const retry = { attempts: 3, baseMs: 100_000_000, maxMs: 0 };
     const refused = to.faults.add({ match: { ...rootPut, times: 99 }, act: incomplete });

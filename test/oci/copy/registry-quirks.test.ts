@@ -63,7 +63,7 @@ describe('the quirks of a registry', () => {
     ...(profileName === 'ecr-public' ? [] : [{ profileName, knownBy: 'nothing but its answers' }]),
   ]);
   it.each(cases)(
-    'of $profileName, known by $knownBy, are coped with, there and back',
+    'copies to and from a registry with the quirks of $profileName, known by $knownBy',
     async ({ profileName, knownBy }) => {
       const quirks = { ...profile(profileName), manifestPutsPerSecond: 1_000 };
       const quirky = await startRegistry({ quirks, repositories: [mirror] });
@@ -91,17 +91,14 @@ describe('the quirks of a registry', () => {
     },
   );
 
-  it.each<ProfileName>(['artifactory', 'ecr-public'])(
-    'of %s are coped with when it is the source',
-    async (profileName) => {
-      Object.assign(from.quirks, profile(profileName));
-      from.putImage(name, '1', index);
-      await copy(source, '1', destination);
-      expectWhole(to, mirror, index);
-    },
-  );
+  it.each<ProfileName>(['artifactory', 'ecr-public'])('copies from %s despite its quirks', async (profileName) => {
+    Object.assign(from.quirks, profile(profileName));
+    from.putImage(name, '1', index);
+    await copy(source, '1', destination);
+    expectWhole(to, mirror, index);
+  });
 
-  it('of Artifact Registry are known by its host: one PUT, no PATCH', async () => {
+  it('recognizes Artifact Registry by its host: one PUT, no PATCH', async () => {
     Object.assign(to.quirks, profile('gar'));
     from.putImage(name, '1', large);
     const registry = connect(to.host, { profile: profileOf('europe-docker.pkg.dev') });
@@ -110,7 +107,7 @@ describe('the quirks of a registry', () => {
     expect(count(to, 'PATCH')).toBe(0);
   });
 
-  it('are known by the host names of the registries', () => {
+  it('recognizes the quirks of registries by their host names', () => {
     const names = [
       ['docker.io', 'docker-hub'],
       ['registry-1.docker.io', 'docker-hub'],
@@ -164,14 +161,14 @@ describe('a registry that names its token service at its root alone', () => {
     }
   });
 
-  it('is taken at its word when it wants no login there', async () => {
+  it('pulls without a login when the registry requires none', async () => {
     from.quirks.silentRefusal = 403;
     expect(await errorOf(resolveTag(source, '1'))).toMatchObject({ name: 'RegistryForbidden' });
     expect(await errorOf(resolveTag(source, '1'))).toMatchObject({ name: 'RegistryForbidden' });
     expect(count(from, 'GET', /^\/v2\/$/)).toBe(1);
   });
 
-  it('is asked again when it could not be asked', async () => {
+  it('asks the root again when it was unreachable', async () => {
     const quiet = await startRegistry({ auth, quirks: { silentRefusal: 403 } });
     try {
       quiet.putImage(name, '1', index);
@@ -189,7 +186,7 @@ describe('Artifactory under any name', () => {
   const notes: string[] = [];
   const there = () => new Repository(connect(to.host, { onNote: (note) => notes.push(note) }), mirror);
 
-  it('is known by its answers: what it forbids is not there, and that is said once', async () => {
+  it('recognizes Artifactory by its responses: 403 means missing, with one note', async () => {
     notes.length = 0;
     Object.assign(to.quirks, profile('artifactory'));
     const repository = there();
@@ -197,7 +194,7 @@ describe('Artifactory under any name', () => {
     expect(notes).toEqual([`${to.host} is Artifactory: what it forbids may just not be there`]);
   });
 
-  it('is not what every registry is that forbids', async () => {
+  it('does not take every registry that responds 403 for Artifactory', async () => {
     notes.length = 0;
     to.quirks.forbiddenForMissing = true;
     expect(await errorOf(resolveTag(there(), '1'))).toMatchObject({ name: 'RegistryForbidden' });

@@ -6,7 +6,7 @@ import { resumableHash } from '../../../functions/oci/copy/resumable-hash.ts';
 const likes = [`sha256:${'0'.repeat(64)}`, `sha512:${'0'.repeat(128)}`] as Digest[];
 
 describe.each(likes)('a hash like %.6s', (like) => {
-  it('that is saved and gone on with anywhere gives the digest of the whole', async () => {
+  it('gives the digest of the whole when a saved hash is resumed anywhere', async () => {
     const pieces = fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 8 });
     await fc.assert(
       fc.asyncProperty(pieces, async (bytes) => {
@@ -22,7 +22,7 @@ describe.each(likes)('a hash like %.6s', (like) => {
     );
   });
 
-  it('is not gone on with from what is no state of one', async () => {
+  it('refuses to resume from text that no hash saved', async () => {
     await expect(resumableHash(like, 'AAAA')).rejects.toThrow();
   });
 });

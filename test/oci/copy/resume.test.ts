@@ -173,7 +173,7 @@ describe('a copy in several calls', () => {
     expectWhole(to, mirror, one);
   });
 
-  it('of a blob by sha512 goes on as well', async () => {
+  it('resumes a blob with a sha512 digest', async () => {
     const strong = storedImage([randomBytes(MiB)], { algorithm: 'sha512' });
     from.putImage(name, 'strong', strong);
     expect((await steps('strong')).calls).toBeGreaterThan(1);
@@ -252,7 +252,7 @@ describe('an upload that is taken up again', () => {
     expect(received(to)).toBe(oneSize);
   });
 
-  it('is of no use when the registry has the blob by now', async () => {
+  it('drops the upload when the registry has the blob by now', async () => {
     const before = await half();
     to.storage.putBlob(mirror, layer);
     to.uploads.clear();
@@ -341,7 +341,7 @@ describe('a checkpoint costs time at most', () => {
     ['has a hash that is none', (_, upload) => void (upload['hash'] = 'AAAA')],
   ];
 
-  it.each(wrong)('that %s', async (_, damage) => {
+  it.each(wrong)('copies everything despite a checkpoint that %s', async (_, damage) => {
     // A registry that would take a manifest whose blobs are not there.
     to.quirks.acceptDangling = true;
     const { checkpoint } = JSON.parse(JSON.stringify(await half())) as { checkpoint: Record<string, unknown> };
@@ -354,7 +354,7 @@ describe('a checkpoint costs time at most', () => {
   });
 
   it.each(wrong.filter(([name]) => name.startsWith('is of another') || name.startsWith('is older')))(
-    'that %s is of no use: nobody is asked about its uploads',
+    'sends no request about the uploads of a checkpoint that %s',
     async (_, damage) => {
       const { checkpoint } = JSON.parse(JSON.stringify(await half())) as { checkpoint: Record<string, unknown> };
       damage(checkpoint, {});
@@ -363,7 +363,7 @@ describe('a checkpoint costs time at most', () => {
     },
   );
 
-  it('that says nothing of a finished blob: it is found where it is', async () => {
+  it('finds a finished blob that the checkpoint does not mention', async () => {
     await call(source, '1', destination(), { bytes: 4 * MiB });
     const before = finished().length;
     expect(before).toBeGreaterThan(0);
@@ -512,7 +512,7 @@ describe('a copy that begins again from nothing', () => {
 });
 
 describe('an abort', () => {
-  it('is none of the pauses: it ends the copy with its own reason', async () => {
+  it('ends the copy with the reason of the abort, not as a pause', async () => {
     const controller = new AbortController();
     const reason = new Error('enough');
     const watch = () => controller.abort(reason);

@@ -60,7 +60,7 @@ describe('a copy to where nothing is yet', () => {
     expect(requests()).toBe(2 * (5 + config) + 1);
   });
 
-  it('of an index with attestations takes no more', async () => {
+  it('sends no further requests for an index with attestations', async () => {
     const platforms = ['amd64', 'arm64', 's390x', 'ppc64le'].map((architecture) => ({ os: 'linux', architecture }));
     const index = sampleImage({ name, tag: '1', platforms, attestations: true, layerBytes: 64 });
     const blobs = new Set(index.children.flatMap(({ blobs }) => [...blobs.keys()]));
@@ -68,7 +68,7 @@ describe('a copy to where nothing is yet', () => {
     expect(requests()).toBe(2 * blobs.size + index.children.length + 1);
   });
 
-  it('of 24 blobs in 8 manifests and an index takes 57', async () => {
+  it('copies 24 blobs in 8 manifests and an index with 57 requests', async () => {
     const children = Array.from({ length: 8 }, (_, i) =>
       storedImage([Buffer.from(`a${i}`), Buffer.from(`b${i}`), ...(i === 0 ? [] : [Buffer.from(`c${i}`)])]),
     );
