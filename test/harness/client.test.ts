@@ -208,7 +208,7 @@ describe('connectors', () => {
     expect(await client.connector({ identifier: 'mirror' })).toBeUndefined();
   });
 
-  it('knows a connector of another type by its type alone', async () => {
+  it('reads only the type of a connector of another type', async () => {
     account().connectors = [{ identifier: 'gh', name: 'GitHub', type: 'Github', spec: { url: 'https://github.com' } }];
     expect(await client.connector({ identifier: 'gh' })).toEqual({ identifier: 'gh', name: 'GitHub', type: 'Github' });
   });

@@ -51,7 +51,7 @@ function answers(answer: Omit<CannedAnswer, 'count'>): void {
 }
 
 describe('HarnessUnauthorized', () => {
-  it('says that the key is not valid for the account', async () => {
+  it('reports that the key is not valid for the account', async () => {
     await expect(client('sat.acct1.id.wrong').overrides(k8)).rejects.toMatchObject({
       name: 'HarnessUnauthorized',
       message: expect.stringMatching(/returned 401: Invalid token or token expired .*\(INVALID_TOKEN, correlation id /),
@@ -80,7 +80,7 @@ describe('HarnessForbidden', () => {
     });
   });
 
-  it('knows the permission when the answer does not say it', async () => {
+  it('names the permission when the response does not', async () => {
     answers({ status: 403 });
     await expect(client().overrides(k8)).rejects.toMatchObject({
       name: 'HarnessForbidden',
@@ -115,7 +115,7 @@ describe('HarnessRejected', () => {
     await client().resetConfig(k8, ['addonTag']);
   });
 
-  it('does not take data: false for a success', async () => {
+  it('treats data: false as a failure', async () => {
     harness.quirks.writesAnswerFalse = ['idp'];
     const idp: ConfigScope = { module: 'idp', infrastructureType: 'K8' };
     await expect(client().updateConfig(idp, [{ field: 'cookieCutter', value: 'x:1' }])).rejects.toMatchObject({
@@ -124,7 +124,7 @@ describe('HarnessRejected', () => {
     });
   });
 
-  it.each(['FAILURE', 'ERROR'])('does not take status %s for a success under 200', async (status) => {
+  it.each(['FAILURE', 'ERROR'])('treats status %s under 200 as a failure', async (status) => {
     answers({ status: 200, body: { status, message: 'no such thing', data: {} } });
     await expect(client().overrides(k8)).rejects.toMatchObject({
       name: 'HarnessRejected',
@@ -284,7 +284,7 @@ describe('HarnessUnexpectedResponse', () => {
 });
 
 describe('HarnessUnreachable', () => {
-  it('says which URL refused the connection, without its query', async () => {
+  it('names the URL that refused the connection, without its query', async () => {
     const gone = await startHarnessApi();
     await gone.close();
     const error = await client(admin, gone.url)
@@ -296,7 +296,7 @@ describe('HarnessUnreachable', () => {
     });
   });
 
-  it('says when the port does not speak TLS', async () => {
+  it('reports a port that does not speak TLS', async () => {
     await expect(client(admin, harness.url.replace('http:', 'https:')).overrides(k8)).rejects.toMatchObject({
       name: 'HarnessUnreachable',
       message: expect.stringContaining('TLS'),
@@ -328,7 +328,7 @@ describe('HarnessUnreachable', () => {
     expect(asked).toBe(1);
   });
 
-  it('gives up on a server that never answers', async () => {
+  it('times out on a server that never responds', async () => {
     harness.quirks.hang = 1;
     const impatient = new HarnessClient({
       url: harness.url,

@@ -44,7 +44,7 @@ describe('what a pod pulls', () => {
     ['harness/x:1', 'http://user@reg.example/a//?b#c', 'reg.example/a/harness/x:1'],
     ['[::1]:5000/harness/x:1', 'http://[::1]:5000', '[::1]:5000/harness/x:1'],
     ['harness/x@sha256:1', 'https://reg.example', 'reg.example/harness/x@sha256:1'],
-  ])('for %s through %s is %s', (image, url, pulled) => {
+  ])('resolves %s through %s to %s', (image, url, pulled) => {
     expect(resolveImage(image, url)).toBe(pulled);
   });
 

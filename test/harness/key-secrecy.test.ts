@@ -108,7 +108,7 @@ describe('the API key', () => {
     expect(everythingIn(error)).not.toContain(secret);
   });
 
-  it('does not show in the client, inspected or serialised', () => {
+  it('hides the key in the client, inspected or serialised', () => {
     expect(everythingIn(client)).not.toContain(secret);
     expect(everythingIn(new ApiKey(key))).not.toContain(secret);
   });

@@ -42,7 +42,7 @@ describe('a client whose key is refused', () => {
     expect(refusals).toEqual([wrong]);
   });
 
-  it('asks once for a key, and calls once, when there is no other', async () => {
+  it('reads the key again once, and calls once, when there is no other', async () => {
     const client = clientOf(wrong, () => wrong);
     await expect(client.overrides(scope)).rejects.toMatchObject({ name: 'HarnessUnauthorized' });
     expect(refusals).toEqual([wrong]);
@@ -61,7 +61,7 @@ describe('a client whose key is refused', () => {
     expect(harness.requests).toHaveLength(1);
   });
 
-  it('tells of the refusal when the secret cannot be read', async () => {
+  it('reports the refusal when the secret cannot be read', async () => {
     const client = clientOf(wrong, () => {
       throw new Error('throttled');
     });
@@ -75,7 +75,7 @@ describe('a client whose key is refused', () => {
     expect(refusals).toEqual([viewer]);
   });
 
-  it('asks for a permission again with the key that is stored now', async () => {
+  it('checks the permission again with the key that is stored now', async () => {
     expect(await clientOf(viewer, () => right).isPermitted('core_account_edit')).toBe(true);
     expect(await clientOf(viewer, () => viewer).isPermitted('core_account_edit')).toBe(false);
   });

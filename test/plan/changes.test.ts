@@ -51,7 +51,7 @@ describe('sync', () => {
     expect(kept).toEqual([]);
   });
 
-  it('has nothing to write where the field is right already', () => {
+  it('writes nothing where the field already points at its copy', () => {
     const value = ours('plugins/cache:2');
     expect(syncChanges([field('cacheS3Tag', 'plugins/cache:2', value)], [], sync)).toEqual({
       changes: [],
@@ -59,7 +59,7 @@ describe('sync', () => {
     });
   });
 
-  it('does not take 1.1 for 1.10', () => {
+  it('distinguishes tag 1.1 from 1.10', () => {
     const { changes } = syncChanges([field('cacheS3Tag', 'plugins/cache:1.1', ours('plugins/cache:1.10'))], [], sync);
     expect(changes).toHaveLength(1);
   });
@@ -80,7 +80,7 @@ describe('sync', () => {
     });
   });
 
-  it('waits for an image that soaks, and says until when; a field that has it already is no news', () => {
+  it('holds a soaking image back until its day, and leaves a field alone that already names it', () => {
     const soaking = new Map([['plugins/cache:2', '2026-02-01']]);
     const fields = [
       field('cacheS3Tag', 'plugins/cache:2', ours('plugins/cache:1')),
@@ -100,7 +100,7 @@ describe('sync', () => {
     });
   });
 
-  it('says of a field that has the tag already when the tag has moved, and that it waits', () => {
+  it('explains that a field waits for a moved tag', () => {
     const value = ours('plugins/cache:latest');
     const held = {
       soaking: new Map([['plugins/cache:latest', '2026-02-01']]),
@@ -138,7 +138,7 @@ describe('sync', () => {
     ]);
   });
 
-  it('tells of our overrides for fields that Harness has no more, and prune takes them away', () => {
+  it('reports our overrides of fields that Harness no longer has; prune removes them', () => {
     const scopes = [
       scope(
         { gone: ours('a/b:1'), foreign: 'x.example/a:1', cacheS3Tag: ours('plugins/cache:1') },
@@ -155,7 +155,7 @@ describe('sync', () => {
     });
   });
 
-  it('leaves an override alone that exclude_fields names, also when Harness has the field no more', () => {
+  it('keeps an override that exclude_fields names, even when Harness no longer has the field', () => {
     const scopes = [scope({ gone: ours('a/b:1'), goneToo: ours('a/c:1') })];
     const { changes, kept } = syncChanges([], scopes, { ...sync, prune: true, excludeFields: ['gone'] });
     expect(changes.map(({ field: name }) => name)).toEqual(['goneToo']);
@@ -200,7 +200,7 @@ describe('reset', () => {
     );
   });
 
-  it('has nothing to do without overrides', () => {
+  it('resets nothing without overrides', () => {
     expect(resetChanges([scope({}, { a: 'x:1' })], { registry, resetScope: 'all', chosen: all })).toEqual({
       changes: [],
       kept: [],

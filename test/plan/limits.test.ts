@@ -8,7 +8,7 @@ const longest = 'harness/ci-addon'.length;
 const location = (length: number) => ({ registry: 'registry.acme.com:5000', prefix: 'p'.repeat(length) });
 
 describe('the names of repositories at the target', () => {
-  it('may have 255 characters with the prefix', () => {
+  it('allows repository names of 255 characters including the prefix', () => {
     expect(() => checkTargetNames(images, location(255 - longest - 1))).not.toThrow();
     expect(() => checkTargetNames(images, { registry: 'registry.acme.com', prefix: '' })).not.toThrow();
     expect(() => checkTargetNames([], location(255))).not.toThrow();
@@ -47,11 +47,14 @@ describe('the copies of a run', () => {
     expect(() => checkCopies([wave(100)], stateMachine)).not.toThrow();
     expect(() => checkCopies([wave(1_000)], lambda)).not.toThrow();
     expect(() => checkCopies([wave(60), wave(41)], stateMachine)).toThrow(
-      expect.objectContaining({ name: 'InvalidInput', message: expect.stringMatching(/101 images .* can build 100$/) }),
+      expect.objectContaining({
+        name: 'InvalidInput',
+        message: expect.stringMatching(/101 images .* can build at most 100$/),
+      }),
     );
   });
 
-  it('fit into the history of an execution when every build takes as long as it may', () => {
+  it('keeps the longest possible builds within the history of an execution', () => {
     let looks = 0;
     for (let elapsed = 0; elapsed <= deadlineMs; elapsed += pauseMs(elapsed)) looks += 1;
     // Events of an inline Map's item with its task, choice and end; and of one more choice, pause and task.

@@ -102,7 +102,7 @@ describe('an image that is at the registry', () => {
     expect(looked()).toBe(false);
   });
 
-  it('stays as it is planned when it is whole', async () => {
+  it('leaves a complete image as planned', async () => {
     const whole = found('plugins/cache:1');
     expect(await plan([whole])).toEqual({ held: [], warnings: [] });
     expect(whole).toEqual(found('plugins/cache:1'));
@@ -133,7 +133,7 @@ describe('an image that no source can mend', () => {
     return { ...broken.planned, thrown: error };
   };
 
-  it('fails with what it lacks, and which sources were asked', async () => {
+  it('fails an image that no source can repair, with the missing pieces and the sources tried', async () => {
     factory.source.storage.deleteBlob('plugins/cache', lost);
     const { status, missing, error } = await mended([factory.source.host, `${factory.source.host}/other`]);
     expect({ status, missing, error }).toMatchObject({
@@ -159,7 +159,7 @@ describe('an image that no source can mend', () => {
     ['a source does not know it', 404, 'ImagesIncomplete'],
     ['a source does not let it be read', 403, 'ImagesIncomplete'],
     ['a source fails', 503, 'RegistryFailed'],
-  ])('tells the reason when %s (HTTP %d: %s)', async (_, status, name) => {
+  ])('reports the reason when %s (HTTP %d: %s)', async (_, status, name) => {
     for (const key of await factory.store.list('manifests/')) await factory.store.put(key, Buffer.from('damaged'));
     factory.source.faults.add({ match: { times: 99 }, act: { status } });
     const { error } = await mended();

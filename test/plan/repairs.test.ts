@@ -29,7 +29,7 @@ const isThere = ({ repository, digest }: Place) => {
   return storage.blob(repository, digest) !== undefined || storage.manifest(repository, digest) !== undefined;
 };
 
-it('whatever is lost below the tags, verify names it all, and sync brings it all back under the same digests', async () => {
+it('lists every loss below the tags in verify, and restores all of it in sync under the same digests', async () => {
   const all = pieces();
   const digests = k8Images.map((image) => factory.arrived(image));
   const { storage } = factory.target;

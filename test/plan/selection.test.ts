@@ -78,7 +78,7 @@ describe('the selection', () => {
     ['Harness/x:1', '"Harness" is not a path component'],
     ['harness/../x:1', '".." is not a path component'],
     ['harness/x@sha256:1', '"sha256:1" is not a digest'],
-  ])('leaves a default alone that is no image name (%s), and says why', (value, reason) => {
+  ])('ignores a default that is no image name (%s), with a warning', (value, reason) => {
     const { fields, warnings } = selectFields([scope({ someTag: value, other: 'harness/x:1' })], settings);
     expect(fields.map(({ field }) => field)).toEqual(['other']);
     const start = `ci K8 someTag: Harness's default ${JSON.stringify(value)} is not an image name (${reason}`;
@@ -116,7 +116,7 @@ describe('globs', () => {
     );
   });
 
-  it('can name a field that Harness has no more', () => {
+  it('accepts a glob on a field that Harness no longer has', () => {
     expect(fieldFilter({ includeFields: ['gone*'], excludeFields: [] })('goneTag', undefined)).toBe(true);
   });
 });

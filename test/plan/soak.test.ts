@@ -21,7 +21,7 @@ const seen = (image: string, content = image) => ({ image, sourceDigest: digestO
 const documentOf = (store: ObjectStore) => getJson(store, 'first-seen.json', asWritten());
 
 describe('soaking', () => {
-  it('lasts the days asked for since an image was first seen, not since it was last', async () => {
+  it('counts the days since an image was first seen, not last', async () => {
     const store = memoryStore();
     expect([...(await soakingImages(store, [seen('a:1')], 3, day(1)))]).toEqual([['a:1', '2026-01-04']]);
     expect([...(await soakingImages(store, [seen('a:1'), seen('a:2')], 3, day(3)))]).toEqual([
@@ -41,7 +41,7 @@ describe('soaking', () => {
     });
   });
 
-  it('begins anew for a tag that moved, and goes on for one that moved back', async () => {
+  it('starts over for a tag that moved, and continues for one that moved back', async () => {
     const store = memoryStore();
     await soakingImages(store, [seen('a:latest', 'old')], 3, day(1));
     expect([...(await soakingImages(store, [seen('a:latest', 'new')], 3, day(10)))]).toEqual([
@@ -50,7 +50,7 @@ describe('soaking', () => {
     expect((await soakingImages(store, [seen('a:latest', 'old')], 3, day(11))).size).toBe(0);
   });
 
-  it('has not begun for an image that no source has', async () => {
+  it('does not start the clock for an image that no source has', async () => {
     const store = memoryStore();
     expect((await soakingImages(store, [{ image: 'a:1' }], 3, day(1))).size).toBe(0);
     expect(await documentOf(store)).toBeUndefined();

@@ -68,16 +68,16 @@ async function unused(plan: Partial<Plan> = {}, keepVersions = 1): Promise<strin
 }
 
 describe('copies are unused', () => {
-  it('when nothing names them', async () => {
+  it('finds copies that nothing names', async () => {
     expect(await unused()).toEqual(['1', '2']);
   });
 
-  it('only when the factory made them, at the registry of the plan', async () => {
+  it('finds only copies of the factory at the registry of the plan', async () => {
     await inventory({ 1: images['1'] }, { 'other.example/mirror/plugins/cache:9': images['4'].digest });
     expect(await unused()).toEqual(['1']);
   });
 
-  it('without a request where there are none', async () => {
+  it('sends no request when there are no candidates', async () => {
     await inventory({});
     factory.target.requests.length = 0;
     overrides({ a: copyOf('1') });
@@ -85,7 +85,7 @@ describe('copies are unused', () => {
     expect(factory.target.requests).toEqual([]);
   });
 
-  it('when one of many is left', async () => {
+  it('finds the one unused copy among many', async () => {
     await inventory({ 1: images['1'] });
     expect(await unused()).toEqual(['1']);
   });

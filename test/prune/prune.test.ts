@@ -216,7 +216,7 @@ describe('a registry with an API of its own', () => {
     expect(factory.target.requests.filter(({ path }) => path.includes('tags/list'))).toEqual([]);
   });
 
-  it('keeps what it refuses to delete, and says why', async () => {
+  it('keeps what the registry refuses to delete, with the reason', async () => {
     refusals.set(one.digest, 'an index refers to it');
     const rows = { 1: 'kept: an index refers to it', 2: 'deleted' };
     expect(await run({ 1: one, 2: two })).toEqual({ deleted: 1, rows, inventory: ['1'] });

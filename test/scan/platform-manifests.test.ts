@@ -34,7 +34,7 @@ describe('what is scanned of an image', () => {
     expect(await platformManifests(index, reader(inner).read)).toEqual([amd64.digest, arm64.digest]);
   });
 
-  it('has an end, also with indexes inside indexes without one', async () => {
+  it('terminates on nested indexes without end', async () => {
     const endless = manifestOf(indexDocument([{ mediaType: mediaTypes.ociIndex, digest: amd64.digest, size: 1 }]));
     await expect(platformManifests(endless, async () => endless)).rejects.toMatchObject({ name: 'ManifestInvalid' });
   });

@@ -95,7 +95,7 @@ describe('an allowed finding', () => {
     { id: 'CVE-2', until: '2027-01-01' },
   ];
 
-  it('does not fail an image, up to and with its last day, and is told', () => {
+  it('allows a finding until the end of its last day, and shows it', () => {
     expect(judge(image, found, settings({ allow: both }), today)).toEqual({
       status: 'passed',
       findings: { CRITICAL: 2 },
@@ -125,7 +125,7 @@ describe('an allowed finding', () => {
     expect(judge(image, found, settings({ allow }), today).status).toBe(status);
   });
 
-  it('may be a state in which nothing was scanned, by its name', () => {
+  it('allows a state in which nothing was scanned, by its name', () => {
     const unsupported = answers(scanned(), { state: 'unscannable', id: 'UNSUPPORTED_IMAGE', detail: 'Windows' });
     const allow = [{ id: 'UNSUPPORTED_IMAGE', until: '2026-12-31' }];
     expect(judge(image, unsupported, settings({ allow }), today)).toMatchObject({

@@ -20,9 +20,9 @@ describe('a cron expression of EventBridge', () => {
     '0 6 LW * ? *',
     '0 6 3W JAN,JUL ? *',
     '*/15 0,12 1-15/2 1-6,9 ? 2026/2',
-  ])('may be %s', (cron) => expect(parseCron(cron)).toBe(cron));
+  ])('accepts %s', (cron) => expect(parseCron(cron)).toBe(cron));
 
-  it('may stand in cron(), in any case and with any blanks', () => {
+  it('accepts cron() around it, in any case and with any blanks', () => {
     expect(parseCron(' cron(0  2 ? * mon-fri *) ')).toBe('0 2 ? * MON-FRI *');
   });
 
@@ -57,7 +57,7 @@ describe('a cron expression of EventBridge', () => {
     ['0 2 L * L *', 'two last days'],
   ])('refuses %j: %s', (cron) => expect(() => parseCron(cron)).toThrow(TypeError));
 
-  it('has values, ranges, lists and steps within each field', () => {
+  it('accepts values, ranges, lists and steps within each field', () => {
     const field = (min: number, max: number) => {
       const value = fc.integer({ min, max });
       const item = fc.oneof(
@@ -73,7 +73,7 @@ describe('a cron expression of EventBridge', () => {
 });
 
 describe('a time zone', () => {
-  it.each(['UTC', 'Europe/Berlin', 'America/Argentina/Buenos_Aires', 'Etc/GMT+5'])('may be %s', (zone) =>
+  it.each(['UTC', 'Europe/Berlin', 'America/Argentina/Buenos_Aires', 'Etc/GMT+5'])('accepts the time zone %s', (zone) =>
     expect(parseTimeZone(zone)).toBe(zone),
   );
 

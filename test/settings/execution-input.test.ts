@@ -307,7 +307,7 @@ describe('the reason of the parser', () => {
     ['pins', { 'harness/ci:1': '1' }, '$.pins["harness/ci:1"]', /it has a tag or a digest/],
     ['platforms', ['amd64'], '$.platforms[0]', /it has 1 part, not 2 or 3/],
     ['platforms', ['linux/AMD64'], '$.platforms[0]', /"AMD64" is not lower-case/],
-  ])('for %s %j is part of the problem', (key, value, path, reason) => {
+  ])("adds the parser's reason to the problem of %s %j", (key, value, path, reason) => {
     expect(problemsOf({ [key]: value })).toMatchObject([{ path, reason: expect.stringMatching(reason) }]);
   });
 
@@ -449,7 +449,7 @@ describe('waiting for scans', () => {
   const base = { HARNESS_API_KEY: 'k', REGISTRY_NAME: 'registry.example' };
   const arn = 'arn:aws:lambda:eu-west-1:123456789012:function:x';
 
-  it('takes half an hour and what is critical, unless it is told otherwise', () => {
+  it('fails on CRITICAL and waits half an hour by default', () => {
     expect(parse({ registry: ecr, wait_for_scan: true }).scan).toEqual({
       failOn: 'CRITICAL',
       allow: [],

@@ -93,7 +93,7 @@ describe('what is to be written', () => {
     });
   });
 
-  it('must be there, whatever its digest, when a restore brings it back', async () => {
+  it('requires an image that a restore writes back, whatever its digest', async () => {
     expect(await check({ action: 'restore' }, [change(target, undefined)])).toBeUndefined();
     const lost = loseLayer();
     expect(await check({ action: 'restore' }, [change(target, undefined)])).toMatchObject({

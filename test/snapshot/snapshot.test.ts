@@ -74,7 +74,7 @@ describe('a snapshot', () => {
     expect((await take(changes, overrides)).result).toEqual({ updates: 3, resets: 1 });
   });
 
-  it('leaves alone what somebody changed since the plan, and says so beside what was held back before', async () => {
+  it('leaves fields alone that somebody changed since the plan, and lists them beside those held back before', async () => {
     const before: KeptField = { ...k8, field: 'z', value: 'x/z:1', reason: 'soaks' };
     const changes = [
       change(k8, 'set', null, 'x/a:2'),

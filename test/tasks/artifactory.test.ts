@@ -15,7 +15,7 @@ describe('Artifactory, which answers 403 for what is missing', () => {
     expect(factory.arrived(cache)).toBe(factory.official(cache));
   });
 
-  it('as a source says that it may forbid what is not found', async () => {
+  it('explains that a source may answer 403 for a missing image', async () => {
     factory = await startFactory({ source: { quirks: profile('artifactory') } });
     const [repository = '', tag = ''] = cache.split(':');
     factory.source.storage.deleteTag(repository, tag);

@@ -44,7 +44,7 @@ function built({ input: { image, sourceDigest } }: Call): { digest: string } {
 }
 
 describe('BUILD_PUSH_TEMPLATE', () => {
-  it('brings each image in the place of copying it, and Harness is switched to what it made', async () => {
+  it('builds each image instead of copying it, and switches Harness to the result', async () => {
     const calls = await building();
     const report = await factory.sync();
     expect(report.status).toBe('SUCCEEDED');
@@ -107,17 +107,17 @@ describe('BUILD_PUSH_TEMPLATE', () => {
     expect(waitSeconds).toBeLessThanOrEqual(300);
   });
 
-  it('by a state machine is refused for more images than one execution can look after', async () => {
+  it('refuses more builds by a state machine than one execution can hold', async () => {
     const stateMachine = 'arn:aws:states:eu-west-1:123456789012:stateMachine:add-our-ca';
     const calls = await building(built, { BUILD_PUSH_TEMPLATE: stateMachine });
     const names = Array.from({ length: 100 }, (_, i) => `acme/many:${i}`);
     names.forEach((_, i) => factory.source.storage.putImage('acme/many', `${i}`, storedImage([Buffer.from('small')])));
     const { error } = await factory.sync({ extra_images: names });
-    expect(error).toMatchObject({ name: 'InvalidInput', message: expect.stringContaining('can build 100') });
+    expect(error).toMatchObject({ name: 'InvalidInput', message: expect.stringContaining('can build at most 100') });
     expect(calls).toEqual([]);
   });
 
-  it('has two hours for an image', async () => {
+  it('allows two hours for a build', async () => {
     await building(() => undefined);
     await factory.task(plan, { runId: 'run-1', input: {} });
     const startedAt = new Date(Date.now() - 121 * 60_000).toISOString();
@@ -155,13 +155,13 @@ describe('BUILD_PUSH_TEMPLATE', () => {
     expect(factory.writes()).toEqual([]);
   });
 
-  it('cannot bring an image that is pinned by its digest', async () => {
+  it('refuses to build an image that is pinned by digest', async () => {
     await building();
     const report = await factory.sync({ pins: { 'plugins/cache': factory.official('plugins/cache:1.10.12') } });
     expect(report.images.find(({ image }) => image.startsWith('plugins/cache'))?.error?.name).toBe('TemplateFailed');
   });
 
-  it('has its images scanned, as they are at the registry', async () => {
+  it('waits for the scan of built images at the registry', async () => {
     const asked: unknown[] = [];
     await building(
       (call) => {

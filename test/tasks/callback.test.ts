@@ -78,7 +78,7 @@ describe('the callback', () => {
     }
   };
 
-  it('tells a trigger of Harness how the run ended', async () => {
+  it('reports the end of a run to a trigger of Harness', async () => {
     expect(await call(`${harness}${path}`)).toBeUndefined();
     expect(requests).toEqual([
       {
@@ -97,7 +97,7 @@ describe('the callback', () => {
     expect(requests[0]?.headers).not.toHaveProperty('x-api-key');
   });
 
-  it('shows the API key that the secret brings along, for accounts that demand one', async () => {
+  it('sends the API key from the secret, for accounts that require one', async () => {
     expect(await call(JSON.stringify({ url: `${harness}${path}`, token: 'sat.a.b.c' }))).toBeUndefined();
     expect(requests[0]).toMatchObject({ url: path, headers: { 'x-api-key': 'sat.a.b.c' } });
   });
@@ -162,7 +162,7 @@ describe('the callback', () => {
       expect(variables()).toEqual({ runId: 'run-1', status: 'SUCCEEDED', error: 'none' });
     });
 
-    it('asks in the account that the deployment names', async () => {
+    it('starts the pipeline in the account of the deployment', async () => {
       expect(await call(secret, { ...scope, HARNESS_ACCOUNT_ID: 'another' })).toBeUndefined();
       expect(requests[0]?.url).toContain('?accountIdentifier=another&');
     });
@@ -187,7 +187,7 @@ describe('the callback', () => {
       () => JSON.stringify({ pipeline: 'p', token: 'sat.account.b.c' }),
       { ORG_ID: 'default', PROJECT_ID: 'platform' },
     ],
-  ])('lets nothing that a registry said be an expression in %s, or break its YAML', async (_, secret, environment) => {
+  ])('neutralizes text of registries in %s: no expression, no broken YAML', async (_, secret, environment) => {
     const message = 'it said <+secrets.getValue("key")>\u0085\u007f\uffff é \u{1F600} <<+a>';
     const error = { name: 'PushRefused', message, hint: '' };
     expect(await call(secret(), environment, { ...report, error })).toBeUndefined();

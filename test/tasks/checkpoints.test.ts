@@ -101,7 +101,7 @@ describe('a sync whose image needs several calls', () => {
     return { size, bytesTransferred };
   };
 
-  it('goes on from call to call by the loop of the workflow, and counts every byte once', async () => {
+  it('continues over several calls of the workflow, and counts every byte once', async () => {
     const sizes: number[] = [];
     factory.store.onPut = async (key) => {
       if (key === stateKey) sizes.push((await factory.store.get(key))?.length ?? 0);
@@ -152,18 +152,18 @@ describe('a sync whose image needs several calls', () => {
     expect(new Set(processes).size).toBeGreaterThan(2);
   });
 
-  it('has failed, and says why, when five calls in a row bring nothing', async () => {
+  it('fails with a reason after five calls in a row without progress', async () => {
     const outcome = await sync(() => clock.deadline(-MiB));
     expect(answers.map(({ status }) => status)).toEqual([...Array<string>(4).fill('continue'), 'failed']);
     const report = await factory.document<Report>(`runs/${runId}/report.json`);
     expect(outcome.status).toBe('FAILED');
     expect(report.images[0]?.error).toMatchObject({ name: 'RegistryFailed' });
-    expect(report.images[0]?.error?.message).toContain('5 calls brought');
+    expect(report.images[0]?.error?.message).toContain('5 calls did not copy');
     expect(factory.writes()).toEqual([]);
   });
 });
 
-it('a copy whose time is up among the referrers goes on with them, and counts what was moved', async () => {
+it('continues with the referrers after a deadline, and counts every byte once', async () => {
   const content = randomBytes(MiB);
   [sample] = factory.publish([image], { revision: 1 }) as [Image];
   const signature = artifact('application/vnd.acme.report', content, sample);
@@ -215,7 +215,7 @@ describe('a registry that wants to be left alone', () => {
     expect(await copy(event, run(inTenMinutes()))).toEqual({ status: 'copied', waitSeconds: 0 });
   });
 
-  it('for too long has failed where nobody can wait', async () => {
+  it('fails when a registry requires a pause that nobody can wait for', async () => {
     await plan();
     throttle(3_600, 99);
     expect(await copy(event, run())).toEqual({ status: 'failed', waitSeconds: 0 });
@@ -244,7 +244,7 @@ describe('a task', () => {
     expect(left).toBeLessThanOrEqual(840_000);
   });
 
-  it('in a process of its own has all the time', async () => {
+  it('has no deadline in a process of its own', async () => {
     expect(await report({}, context({}))).toBeUndefined();
   });
 });

@@ -38,19 +38,19 @@ async function expectRefused(message: string, hint: string): Promise<void> {
 }
 
 describe('without CONTAINER_REGISTRY_CONNECTOR, account.harnessImage', () => {
-  it('for our registry is in order', async () => {
+  it('accepts a connector for our registry', async () => {
     factory = await startFactory();
     await expectSwitched();
   });
 
-  it('for Docker Hub, as it comes, is a warning: the nodes need rights of their own', async () => {
+  it('warns about the default Docker Hub connector: the nodes need their own pull rights', async () => {
     await startWith([dockerConnector('harnessImage', 'https://index.docker.io/v2/')]);
     await expectSwitched([
       `connector account.harnessImage is for docker.io: Harness uses the images as written, but the nodes need rights of their own to pull from ${factory.target.host}`,
     ]);
   });
 
-  it('for a host that is part of our registry’s is a warning too', async () => {
+  it("warns about a connector for a host that is only part of our registry's name", async () => {
     await startWith([dockerConnector('harnessImage', 'http://127.0.0.1')]);
     await expectSwitched([expect.stringContaining('is for 127.0.0.1')]);
   });
@@ -82,7 +82,7 @@ describe('without CONTAINER_REGISTRY_CONNECTOR, account.harnessImage', () => {
   });
 
   it.each(['https://us-docker.pkg.dev/gar-prod-setup/harness-public', 'http://127.0.0.1:1/v2/'])(
-    'at %s would make Harness pull something else, and ends the run before anything is copied',
+    'ends the run before any copy when a connector at %s would make Harness pull something else',
     async (url) => {
       await startWith([dockerConnector('harnessImage', url)]);
       const copy = factory.copyOf('plugins/cache:1.10.12');
@@ -109,7 +109,7 @@ describe('without CONTAINER_REGISTRY_CONNECTOR, account.harnessImage', () => {
     expect(factory.harness.requests.filter(({ path }) => path.includes('/connectors/'))).toEqual([]);
   });
 
-  it('does not keep a restore from giving back what was the user’s own', async () => {
+  it("lets a restore write the user's own images back despite a wrong connector", async () => {
     factory = await startFactory();
     const account = factory.harness.state[factory.harness.accountId];
     if (account) account.ci.K8 = { cacheS3Tag: 'plugins/cache:1' };

@@ -29,7 +29,7 @@ async function startWith(options: FactoryOptions = {}): Promise<void> {
 describe('an image that no source has', () => {
   const missing = { ...k8, addonTag: 'harness/ci-addon:9.9.9' };
 
-  it('aborts the switch, and the report says which', async () => {
+  it('aborts the switch when no source has an image, and reports which one', async () => {
     await startWith({ harness: { defaults: { ci: { K8: missing } } } });
     const report = await factory.sync();
     expect(report.status).toBe('FAILED');
@@ -110,7 +110,7 @@ describe('the target', () => {
     expect(new Set(Object.values(statuses(report)))).toEqual(new Set(['rolled-back']));
   });
 
-  it('has its repositories made by the administration, and a refusal of that fails the image', async () => {
+  it('creates repositories through the administration, and fails the image when that is refused', async () => {
     const made: string[] = [];
     await startWith({
       target: { quirks: { createRepositories: false } },
@@ -130,7 +130,7 @@ describe('the target', () => {
 });
 
 describe('Harness', () => {
-  it('refuses a wrong key before any registry is asked', async () => {
+  it('rejects a wrong key before it reaches any registry', async () => {
     await startWith({ environment: { HARNESS_API_KEY: 'sat.embedded.other.wrong-secret' } });
     const report = await factory.sync();
     expect(report.error?.name).toBe('HarnessUnauthorized');
@@ -293,7 +293,7 @@ describe('a task that the workflow runs again', () => {
     expect(await factory.document(key)).toEqual(results);
   });
 
-  it('has nothing to do for an image that its first try brought', async () => {
+  it('copies nothing again when a task is retried after it copied the image', async () => {
     await startWith();
     const { runId } = await factory.sync();
     factory.target.requests.length = 0;
@@ -301,7 +301,7 @@ describe('a task that the workflow runs again', () => {
     expect(factory.target.requests).toEqual([]);
   });
 
-  it('has nothing to roll back without a snapshot', async () => {
+  it('rolls nothing back without a snapshot', async () => {
     await startWith();
     expect(await factory.task(rollback, { runId: 'never' })).toEqual({ status: 'nothing-to-do' });
   });

@@ -50,7 +50,7 @@ describe('the gate', () => {
     ['a single change', { changes: fields('current') }, 'configure'],
     ['nothing to change', { changes: [] }, 'verify'],
     ['a run that does not modify the account', { changes: fields('current'), modifyDefault: false }, 'verify'],
-  ])('goes on where it must with %s', async (_, plan, route) => {
+  ])('continues where the policy allows it: %s', async (_, plan, route) => {
     expect((await decide({ images: kinds.slice(0, 1), ...plan })).route).toBe(route);
   });
 
@@ -148,7 +148,7 @@ describe('the gate of a run that waits for scans', () => {
     );
   });
 
-  it('says of an image that could not be copied just that', async () => {
+  it('reports a failed copy as a failed copy, not as a failed scan', async () => {
     await scanned({ 'vulnerable:1': 'failed', 'failed:1': 'passed' });
     const images = [image('failed:1', 'failed'), image('vulnerable:1', 'current')];
     await expect(decide({ images, changes: fields('failed', 'vulnerable'), scan })).rejects.toThrow(
@@ -163,7 +163,7 @@ describe('the gate of a run that waits for scans', () => {
     expect(await decide({ changes: [change('goneTag', null)], scan })).toMatchObject({ changes: ['goneTag'] });
   });
 
-  it('does not look at scans when none are waited for', async () => {
+  it('does not read scans when the run waits for none', async () => {
     await scanned({ 'current:1': 'failed' });
     expect((await decide({ images: kinds.slice(0, 1), changes: fields('current') })).route).toBe('configure');
   });

@@ -22,7 +22,7 @@ describe('modules and infrastructure_type', () => {
     expect(factory.writes().map(({ infra }) => infra)).toEqual(['ci VM', 'ci K8', 'iacm-manager K8', 'idp K8']);
   });
 
-  it('leaves Kubernetes alone when only VM is asked for', async () => {
+  it('leaves Kubernetes alone with infrastructure_type VM', async () => {
     factory = await startFactory();
     await factory.sync({ infrastructure_type: 'VM' });
     expect(factory.overrides('ci', 'K8')).toEqual({});
@@ -65,7 +65,7 @@ describe('pins', () => {
     });
   });
 
-  it('may be a digest', async () => {
+  it('accepts a digest as a pin', async () => {
     factory = await startFactory();
     const digest = factory.official('plugins/cache:1.10.12') as string;
     const report = await factory.sync({ include_fields: ['cache*'], pins: { 'plugins/cache': digest } });
@@ -101,7 +101,7 @@ describe('extra_images', () => {
     expect(Object.keys(factory.overrides())).toEqual(['cacheS3Tag']);
   });
 
-  it('may come from a host of their own', async () => {
+  it('copies extra images from a host of their own', async () => {
     factory = await startFactory({ environment: { SOURCE_REGISTRY: 'source.invalid' } });
     const report = await factory.run('plan', {
       exclude_fields: ['*'],

@@ -61,7 +61,7 @@ it('switches nothing after an interruption, even with update-succeeded', async (
 });
 
 describe('the run after an interrupted one', () => {
-  it('goes on with what is there and ends well', async () => {
+  it('finds the copies of an interrupted run, and succeeds', async () => {
     await factory.sync(
       { max_concurrency: 1 },
       { signal: interruption.signal, onImageProgress: () => interruption.abort() },

@@ -82,7 +82,7 @@ describe('a run that comes while another is at work on the account', () => {
     expect(await lockNow()).toEqual(theirs);
   });
 
-  it('goes on when it only looks, and takes no lock', async () => {
+  it('lets a run that only reads proceed without a lock', async () => {
     await start();
     await factory.sync();
     expect(await lockNow()).toBeNull();
@@ -91,7 +91,7 @@ describe('a run that comes while another is at work on the account', () => {
     expect(await lockNow()).toEqual(theirs);
   });
 
-  it('goes on when the other is at work on another account', async () => {
+  it('lets a run on another account proceed', async () => {
     await start();
     await putLock(theirs, 'another-account');
     expect((await factory.sync()).status).toBe('SUCCEEDED');
@@ -151,7 +151,7 @@ describe('the lock', () => {
     expect(await lockNow()).toBeNull();
   });
 
-  it('says whose it is, since when and until when', async () => {
+  it('shows who holds the lock, since when and until when', async () => {
     await start();
     let seen: Lock | null | undefined;
     at('/snapshot.json', async () => (seen = await lockNow()));

@@ -22,7 +22,7 @@ async function startWith(quirks: NonNullable<FactoryOptions['harness']>['quirks'
 }
 
 describe('iacm and idp', () => {
-  it('have configurations of their own: the same field may be at another version than ci shows', async () => {
+  it('reads the configuration of each module, whose versions may differ', async () => {
     await startWith({ dataNull: true });
     const report = await factory.sync({ modules: ['ci', 'idp'] });
     expect(report.error).toBeUndefined();
@@ -56,7 +56,7 @@ describe('iacm and idp', () => {
     expect(factory.overrides('ci')).toEqual({});
   });
 
-  it('an idp that answers data: false under status 200 has not done it', async () => {
+  it('treats data: false under status 200 of idp as a failure', async () => {
     await startWith({ writesAnswerFalse: ['idp'] });
     const report = await factory.sync({ modules: ['ci', 'idp'] });
     expect(report.error).toMatchObject({ name: 'HarnessRejected', message: expect.stringContaining('data is false') });
@@ -107,7 +107,7 @@ describe('images without a field', () => {
     expect(drift.error?.message).toContain(`${factory.copyOf('harness/delegate:25.10.1')} is not at the registry`);
   });
 
-  it('one that has failed keeps the switch from happening like any other', async () => {
+  it('prevents the switch when an image without a field fails', async () => {
     factory = await startFactory();
     const report = await factory.sync({ extra_images: ['harness/absent:1'], include_fields: ['cacheS3Tag'] });
     expect(report.error?.name).toBe('ImagesFailed');

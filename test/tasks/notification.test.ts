@@ -45,7 +45,7 @@ const report: Report = {
 const textOf = (change: Partial<Report>) => notificationOf({ ...report, ...change }, 's3://state/report.json').text;
 
 describe('the notification of a run', () => {
-  it('says what was copied and switched, and where the report is', () => {
+  it('lists what was copied and switched, and the location of the report', () => {
     expect(notificationOf(report, 's3://state/runs/run-1/report.json')).toEqual({
       subject: 'Harness CI images: sync SUCCEEDED',
       text: `sync SUCCEEDED
@@ -78,7 +78,7 @@ Report: s3://state/runs/run-1/report.json`,
     expect(text.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Cf}]/u);
   });
 
-  it('says what failed, what to do about it, and what became of Harness', () => {
+  it('reports the failure, the hint, and the state of Harness', () => {
     const { subject, text, attributes } = notificationOf(
       {
         ...report,
@@ -99,14 +99,14 @@ Report: s3://state/runs/run-1/report.json`,
     expect(text).toContain('Warnings:\n  a tag moved');
   });
 
-  it('says why there was nothing to do', () => {
+  it('reports the reason of a skipped run', () => {
     const nothing = { status: 'SKIPPED', reason: 'another run is under way', images: [], config: [] } as const;
     expect(textOf({ ...nothing, images: [], config: [] })).toBe(
       'sync SKIPPED: another run is under way\n\nRun: run-1\nReport: s3://state/report.json',
     );
   });
 
-  it('says what a plan would do', () => {
+  it('lists what a plan would do', () => {
     const images = [image('a:1', 'planned'), image('b:1', 'planned')];
     const totals = { ...report.totals, copied: 0, repaired: 0, skipped: 0 };
     expect(textOf({ action: 'plan', images, totals })).toContain('2 images: 2 to be copied (3 MB)');

@@ -13,7 +13,7 @@ async function startWith(...permissions: Permission[]): Promise<void> {
 
 const asked = () => factory.harness.requests.filter(({ path }) => path.endsWith('/authz/api/acl'));
 
-it('a key that may only view the account is enough for plan and verify', async () => {
+it('plans and verifies with a key that may only view the account', async () => {
   await startWith('core_account_view');
   expect((await factory.run('plan')).status).toBe('SUCCEEDED');
   const verified = await factory.run('verify');

@@ -8,7 +8,7 @@ beforeEach(async () => {
 afterEach(() => factory.close());
 
 describe('plan', () => {
-  it('tells what sync does, and writes neither to Harness nor to a registry', async () => {
+  it('shows what sync would do, and writes neither to Harness nor to a registry', async () => {
     const plan = await factory.run('plan', { infrastructure_type: ['K8', 'VM'] });
     expect(plan.status).toBe('SUCCEEDED');
     expect(new Set(Object.values(statuses(plan)))).toEqual(new Set(['planned']));
@@ -23,7 +23,7 @@ describe('plan', () => {
     expect(plan.config.map(({ status: _, ...row }) => row)).toEqual(sync.config.map(({ status: _, ...row }) => row));
   });
 
-  it('has no switch to tell of with modify_default: false', async () => {
+  it('plans no switch with modify_default: false', async () => {
     const plan = await factory.run('plan', { modify_default: false });
     expect(new Set(Object.values(statuses(plan)))).toEqual(new Set(['unchanged']));
   });
@@ -95,13 +95,13 @@ describe('verify', () => {
     );
   });
 
-  it('says that it could not see the connector, and agrees all the same', async () => {
+  it('notes that the connector is not visible, and agrees all the same', async () => {
     await factory.sync();
     factory.harness.quirks.failNext = [{ count: 1, status: 403, path: '/connectors/' }];
     expect((await factory.run('verify')).status).toBe('SUCCEEDED');
   });
 
-  it('lists every difference, and says how many', async () => {
+  it('lists and counts every difference', async () => {
     const report = await factory.run('verify');
     // Six fields, five images.
     expect(report.error?.message).toMatch(/^11 differences: /);

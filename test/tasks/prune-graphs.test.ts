@@ -71,7 +71,7 @@ beforeAll(async () => {
 afterAll(() => factory.close());
 
 describe('a prune of any repository', () => {
-  it('leaves everything in use, and everything that others tagged, whole', async () => {
+  it('keeps everything complete that is in use or that others tagged', async () => {
     const leaves = async (each: Case) => void (await check(each));
     await fc.assert(fc.asyncProperty(cases, leaves), { numRuns: 60 });
   });

@@ -115,14 +115,14 @@ describe('before the first write', () => {
     expect(factory.writes()).toEqual([]);
   });
 
-  it('a registry that does not answer ends the run as well', async () => {
+  it('ends the run when the registry does not respond', async () => {
     await copied();
     factory.target.faults.add({ match: { method: 'HEAD', path: /blobs/, times: 100 }, act: { status: 503 } });
     expect((await factory.sync(choice)).error?.name).toBe('RegistryFailed');
     expect(factory.writes()).toEqual([]);
   });
 
-  it('where HEAD of a blob is refused, the beginning of its download tells', async () => {
+  it('checks a blob by the start of its download where HEAD is refused', async () => {
     await copied();
     factory.target.faults.add({ match: { method: 'HEAD', path: /blobs/, times: 1000 }, act: { status: 403 } });
     const [blob = ''] = below().blobs;
@@ -168,7 +168,7 @@ describe('before the first write', () => {
     expect(factory.overrides()).toHaveProperty('cacheS3Tag');
   });
 
-  it('what a restore brings back is looked at too', async () => {
+  it('checks the images that a restore writes back', async () => {
     const { runId } = await factory.sync(choice);
     await factory.run('reset');
     const { runId: resetRun } = await factory.sync(choice);

@@ -100,7 +100,7 @@ describe('a run whose execution was stopped while Harness was switched', () => {
     expect((await reportOf('stopped'))?.error?.message).toMatch(message);
   });
 
-  it('writes nothing any more, though a function of it is still at work', async () => {
+  it('writes nothing more, although a function of it is still running', async () => {
     await stopAt('UpdateConfigFunction');
     await recover('recovery-1');
     await expect(factory.task(updateConfig, { runId: 'stopped' })).rejects.toMatchObject({ name: 'LockLost' });
@@ -157,7 +157,7 @@ describe('a run whose execution was stopped before or after that', () => {
     });
   });
 
-  it('keeps a switch that was verified, and is a success that says so', async () => {
+  it('keeps a verified switch, and reports that as a success', async () => {
     await stopAt('ReportFunction');
     const switched = factory.overrides();
     await recover('recovery-1');

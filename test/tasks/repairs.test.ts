@@ -279,7 +279,7 @@ describe('sync', () => {
     expect(isWhole()).toBe(true);
   });
 
-  it('mends where HEAD of a blob is refused: a download that begins says what is there', async () => {
+  it('repairs where HEAD of a blob is refused, by the start of its download', async () => {
     await factory.sync(choice);
     factory.target.faults.add({ match: { method: 'HEAD', path: /blobs/, times: 1000 }, act: { status: 403 } });
     const bytes = lose(below().blobs[0] ?? '');
@@ -350,7 +350,7 @@ describe('sync', () => {
     expect(Object.keys(imageStatuses(await factory.sync(other)))).not.toContain(image);
   });
 
-  it('brings back a used version whose tag is gone, by the digest that it copied', async () => {
+  it('restores a used version whose tag is gone, by its recorded digest', async () => {
     await factory.sync(choice);
     const before = factory.arrived(image) ?? '';
     factory.target.storage.deleteManifest(repository, before);
@@ -372,7 +372,7 @@ describe('sync', () => {
     expect(factory.overrides()).toHaveProperty('gitCloneTag');
   });
 
-  it('does not tell of a broken version that the run switches away from', async () => {
+  it('does not report a broken version that the run replaces', async () => {
     await factory.sync(choice);
     const lost = below().blobs[0] ?? '';
     lose(lost);
@@ -403,7 +403,7 @@ describe('sync', () => {
     expect(imageStatuses(await factory.sync(choice))).toEqual({ [image]: 'repaired' });
   });
 
-  it('fails an image that no source has any more: ImagesIncomplete, with what is missing', async () => {
+  it('fails an image that no source has with ImagesIncomplete, and lists the missing pieces', async () => {
     await factory.sync(choice);
     const lost = below().blobs[0] ?? '';
     lose(lost);
@@ -436,7 +436,7 @@ describe('sync', () => {
     expect(isWhole()).toBe(true);
   });
 
-  it('says which source could not be asked, and what is missing', async () => {
+  it('names the unreachable source and the missing pieces', async () => {
     await factory.sync(choice);
     const lost = below().blobs[0] ?? '';
     lose(lost);
@@ -446,7 +446,7 @@ describe('sync', () => {
     expect(row?.error?.message).toMatch(new RegExp(`lacks blob ${lost}, which could not be copied again: .*503`));
   });
 
-  it('does not call a registry mended that takes a blob and does not keep it', async () => {
+  it('does not report a repair that the registry accepted but did not keep', async () => {
     await factory.sync(choice);
     const lost = below().blobs[0] ?? '';
     lose(lost);
@@ -464,7 +464,7 @@ describe('sync', () => {
     expect(await factory.store.get('inventory.json')).toBeUndefined();
   });
 
-  it('goes on with a repair in the next call', async () => {
+  it('continues a repair in the next call', async () => {
     await factory.sync(choice);
     lose(...below().blobs);
     const { waves } = await factory.task(plan, { runId: 'run-1', input: now });
@@ -518,7 +518,7 @@ describe('an image that BUILD_PUSH_TEMPLATE made', () => {
     await factory.sync(choice);
   });
 
-  it('fails when it lacks what no source has, and the hint says how to build it again', async () => {
+  it('fails a built image with pieces that no source has, and the hint explains how to build it again', async () => {
     lose(below().blobs.at(-1) ?? '');
     const [row] = (await factory.sync(now)).images;
     expect(row?.error).toMatchObject({

@@ -86,7 +86,7 @@ describe('the rows of images', () => {
     return reported({ images });
   }
 
-  it('tell what became of each', async () => {
+  it('shows the outcome of each image', async () => {
     const { images: rows } = await afterCopies();
     expect(rows.map(({ image: name, status }) => `${name} ${status}`)).toEqual([
       'a:1 skipped',
@@ -145,7 +145,7 @@ describe('the rows of the configuration', () => {
     ]);
   });
 
-  it('tell why a field was kept or held back', async () => {
+  it('shows why a field was kept or held back', async () => {
     await runtime.run('run').changes.put({ changes: [], held: [{ ...field, value: 'old', reason: 'not copied' }] });
     const kept = [{ ...field, field: 'gitCloneTag', value: null, reason: 'soaks' }];
     expect((await reported({ changes: [change], kept })).config).toEqual([
@@ -180,7 +180,7 @@ describe('the error', () => {
     expect(document).toMatchObject({ status: 'SUCCEEDED', warnings: ['first', 'prune stopped: no'] });
   });
 
-  it('before there was a plan stands alone, with the action that was asked for', async () => {
+  it('reports an error before the plan alone, with the requested action', async () => {
     const state = { error: caught('InvalidInput'), input: { action: 'reset' } };
     const document = await report({ runId: 'early', state }, { runtime, signal: undefined });
     expect(document).toMatchObject({
@@ -216,7 +216,7 @@ describe('the size', () => {
 });
 
 describe('a skipped run', () => {
-  it('has a reason', async () => {
+  it('states the reason of a skipped run', async () => {
     expect(await reported({ skipped: 'not confirmed' })).toMatchObject({ status: 'SKIPPED', reason: 'not confirmed' });
   });
 });

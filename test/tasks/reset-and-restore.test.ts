@@ -38,7 +38,7 @@ describe('reset', () => {
     expect(Object.keys(factory.overrides()).length).toBeGreaterThan(0);
   });
 
-  it('has nothing to do when nothing is overridden', async () => {
+  it('resets nothing when nothing is overridden', async () => {
     const report = await factory.run('reset');
     expect(report).toMatchObject({ status: 'SUCCEEDED', config: [] });
     expect(factory.writes()).toEqual([]);
@@ -53,13 +53,13 @@ describe('reset', () => {
     expect(factory.overrides()).toEqual({});
   });
 
-  it('does not take a longer prefix for ours', async () => {
+  it('distinguishes our prefix from a longer one', async () => {
     account().ci.K8 = { gitCloneTag: `${factory.registry}-of-others/harness/drone-git:1` };
     await factory.run('reset');
     expect(factory.overrides()).toHaveProperty('gitCloneTag');
   });
 
-  it('can be limited to some fields, and to some images', async () => {
+  it('resets only selected fields or images', async () => {
     await factory.sync();
     await factory.run('reset', { include_fields: ['plugins/*', 'addonTag'], exclude_fields: ['cacheGCSTag'] });
     expect(Object.keys(factory.overrides())).toEqual(['liteEngineTag', 'gitCloneTag', 'cacheGCSTag', 'securityTag']);
@@ -97,7 +97,7 @@ describe('restore', () => {
     });
   });
 
-  it('can itself be taken back', async () => {
+  it('restores the state before a restore', async () => {
     const { runId } = await factory.sync();
     const synced = factory.overrides();
     const restored = await factory.run('restore', { restore_run: runId });
@@ -115,7 +115,7 @@ describe('restore', () => {
     expect(factory.overrides()).toMatchObject({ gitCloneTag: ':TeethyTiger' });
   });
 
-  it('refuses a snapshot whose image is not at the registry any more', async () => {
+  it('refuses a snapshot whose image is no longer at the registry', async () => {
     await factory.sync({ include_fields: ['cacheS3Tag'] });
     const { runId } = await factory.run('reset');
     factory.target.storage.deleteTag('mirror/plugins/cache', '1.10.12');

@@ -89,7 +89,7 @@ describe('a rollback', () => {
     ]);
   });
 
-  it('has nothing to do before there is a snapshot', async () => {
+  it('rolls nothing back without a snapshot', async () => {
     expect(await attempt()).toEqual({ status: 'nothing-to-do' });
     expect(patience.giveUp()).toBe(false);
   });
@@ -119,7 +119,7 @@ describe('a rollback', () => {
     expect((await lockNow())?.renewedAt).toBe(at(6 * minute));
   });
 
-  it('tells a value of the run, which it undoes, from one of somebody else', async () => {
+  it('restores a value of the run, and keeps one of somebody else', async () => {
     await switched({ rows: [], changes: [addon, git] });
     stage.overrides()['gitCloneTag'] = 'theirs:9';
     await attempt();
@@ -141,7 +141,7 @@ describe('a rollback', () => {
     expect(stage.requests().filter((request) => request.startsWith('reads'))).toHaveLength(4);
   });
 
-  it('can be given up only while it is under way', async () => {
+  it('accepts the end of patience only during a rollback', async () => {
     await switched();
     fail(reads, 503, 9);
     await expect(attempt()).rejects.toMatchObject(pending);
@@ -152,7 +152,7 @@ describe('a rollback', () => {
 });
 
 describe('a rollback that did not succeed yet', () => {
-  it('says what is left, until when it is tried again, and holds the lock until then', async () => {
+  it('reports the remaining fields and the time limit, and holds the lock until then', async () => {
     await switched();
     stage.harness.quirks.loseWrites = 2;
     const difference = `ci K8 addonTag is ${addon.to}, not unset; ci K8 gitCloneTag is ${git.to}, not git:1`;
@@ -218,7 +218,7 @@ describe('a rollback that did not succeed yet', () => {
     expect(stage.overrides()).toEqual({ gitCloneTag: 'git:1' });
   });
 
-  it('knows which scopes were written when one was not', async () => {
+  it('records which scopes were written when one was not', async () => {
     await switched({ changes: [addon, vmAddon], writes: { begun: [k8, vm] } });
     fail(`ci/execution-config/reset-config`, 503, 1);
     await expect(attempt()).rejects.toMatchObject(pending);

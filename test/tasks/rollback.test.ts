@@ -52,7 +52,7 @@ async function startWaiting(act: (times: number) => void, options: FactoryOption
 }
 
 describe('a rollback while Harness is away', () => {
-  it('waits, says so and until when, and puts everything back when Harness answers again', async () => {
+  it('waits while Harness is away, with a note of the limit, and rolls back when it responds again', async () => {
     await startWaiting((times) => {
       if (times === 3) factory.harness.quirks.failNext = [];
     });
@@ -207,7 +207,7 @@ describe('a rollback whose function did not run', () => {
     expect(cause).toContain(`\nNext: ${error?.hint}\nReport: ${factory.store.locate(`runs/${runId}/report.json`)}`);
   });
 
-  it('may be called again after it has succeeded', async () => {
+  it('succeeds again when it is repeated after a success', async () => {
     await start();
     breakAfterSwitch('nothing');
     const { runId } = await factory.sync();

@@ -85,7 +85,7 @@ describe('the scan gate', () => {
     expect(images.find(({ image }) => image === 'harness/delegate:1')).not.toHaveProperty('scan');
   });
 
-  it('asks again only about those that wait', async () => {
+  it('requests only pending scans again', async () => {
     let waiting = true;
     const { scans, looks } = scanning((repository) =>
       waiting && repository.endsWith('/ci-addon') ? { state: 'pending', detail: 'PENDING' } : clean,
@@ -209,7 +209,7 @@ describe('the scan gate', () => {
       expect(await outcome()).toEqual(new Set(['passed']));
     });
 
-    it('counts the time anew when more comes in, a severity changes, or the scan goes on', async () => {
+    it('starts the time over when findings are added, a severity changes, or the scan continues', async () => {
       const answers: ScanAnswer[] = [
         so(),
         so(['CVE-1', 'LOW']),
@@ -243,7 +243,7 @@ describe('the scan gate', () => {
     expect(looks).toEqual([]);
   });
 
-  it('has what is out of date renewed by the first look that gets an answer, and by no other', async () => {
+  it('renews outdated scans in the first look that gets a response, and in no other', async () => {
     const renewals: Set<unknown>[] = [];
     const { scans } = scanning((repository, _, options) => {
       if (!repository.endsWith('/ci-addon')) return clean;
@@ -303,7 +303,7 @@ describe('the scan gate', () => {
 });
 
 describe('the gate', () => {
-  it('takes a copy without any result for failed, and says so', async () => {
+  it('treats a copy without a result as failed, and reports it', async () => {
     factory = await startFactory();
     await factory.task(plan, { runId, input: { on_partial_failure: 'update-succeeded' } });
     const { images } = await factory.document<Plan>(`runs/${runId}/plan.json`);
@@ -381,7 +381,7 @@ describe('GATHER_SCAN_TEMPLATE', () => {
     expect(third).not.toBe(first);
   });
 
-  it('may be at work for longer than one look takes', async () => {
+  it('waits for a scanner that runs longer than one look', async () => {
     const template = (): Template => ({
       call: (_name, _input, signal) =>
         new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason as Error))),

@@ -32,7 +32,7 @@ it('the overrides of every scope are stored before the first write, with time, r
   expect(Date.parse(snapshot.takenAt)).toBeGreaterThanOrEqual(start);
 });
 
-it('what was written is read back at once, then with growing pauses of 30 s in all', async () => {
+it('reads the configuration back at once, then with growing pauses of 30 s in all', async () => {
   factory = await startFactory();
   let pauses: readonly number[] = [];
   await factory.task(async (_, { runtime }) => {

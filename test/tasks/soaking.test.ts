@@ -90,7 +90,7 @@ it('an image that soaks is in use: prune leaves it', async () => {
   expect(factory.arrived(image)).toBe(before);
 });
 
-it('signatures that come in the meantime are brought', async () => {
+it('copies signatures that appear while an image soaks', async () => {
   await factory.sync(soak);
   const [subject] = factory.publish([image], { revision: 1 });
   const signature = artifact('application/vnd.dev.cosign.artifact.sig.v1+json', Buffer.from('signed'), subject);
@@ -101,7 +101,7 @@ it('signatures that come in the meantime are brought', async () => {
   expect(factory.arrived(image)).toBe(before);
 });
 
-it('without soak_days the tag moves at once', async () => {
+it('moves the tag at once without soak_days', async () => {
   await factory.sync(choice);
   expect(factory.arrived(image)).toBe(factory.official(image));
 });

@@ -88,7 +88,7 @@ describe('a second sync', () => {
   it.each([
     ['what Harness uses', true],
     ['what it only copied', false],
-  ])('writes nothing and asks for %s once at either side, by HEAD', async (_, modify_default) => {
+  ])('writes nothing, and requests %s once at either side, by HEAD', async (_, modify_default) => {
     factory = await startFactory();
     await factory.sync({ modify_default });
     for (const { requests } of [factory.harness, factory.source, factory.target]) requests.length = 0;
@@ -196,7 +196,7 @@ describe('modify_default: false', () => {
     expect(new Set(Object.values(statuses(report)))).toEqual(new Set(['unchanged']));
   });
 
-  it('may be the default of the deployment', async () => {
+  it('takes modify_default: false from the deployment', async () => {
     factory = await startFactory({ environment: { MODIFY_DEFAULT: 'false' } });
     await factory.sync();
     expect(factory.writes()).toEqual([]);

@@ -29,7 +29,7 @@ async function start(options: FactoryOptions = {}): Promise<void> {
 const again = (runId: string) => factory.task(report, { runId, state: {} });
 
 describe('a report that is tried again', () => {
-  it('tells people, machines and Harness once, and keeps its warnings', async () => {
+  it('notifies people, machines and Harness once, and keeps its warnings', async () => {
     await start();
     const { runId, warnings } = await factory.sync();
     const second = await again(runId);
@@ -52,7 +52,7 @@ describe('a report that is tried again', () => {
     expect(tries).toBe(2);
   });
 
-  it('makes no second callback when the first try ended in the middle of it, and says so', async () => {
+  it('sends no second callback when the first attempt ended during it, and warns', async () => {
     await start();
     const { runId } = await factory.sync();
     const key = `runs/${runId}/told.json`;
@@ -64,7 +64,7 @@ describe('a report that is tried again', () => {
     expect(callbacks).toBe(1);
   });
 
-  it('tells of another run that has the name of an old one', async () => {
+  it('notifies of another run that has the name of an old one', async () => {
     await start();
     for (let n = 1; n <= 2; n++) {
       await factory.sync({}, { runId: 'nightly' });

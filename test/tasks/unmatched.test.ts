@@ -57,7 +57,7 @@ describe('an entry that protects nothing', () => {
     expect(paths(await factory.run(action, { pins: { 'harness/typo': '1' } }))).toEqual(['$.pins["harness/typo"]']);
   });
 
-  it('does not keep a reset from giving Harness its images back, unless it selects what is reset', async () => {
+  it('lets a reset proceed, unless the entry selects what is reset', async () => {
     await factory.sync({ include_fields: ['cacheS3Tag'] });
     expect(paths(await factory.run('reset', { include_fields: ['cacheS4Tag'] }))).toEqual(['$.include_fields[0]']);
     expect((await factory.run('reset', { pins: { 'harness/typo': '1' } })).status).toBe('SUCCEEDED');

@@ -138,7 +138,7 @@ describe('after a switch', () => {
     expect(asked('/execution-config/')).toHaveLength(1);
   });
 
-  it('does not expect what Harness rejected', async () => {
+  it('ignores fields that Harness rejected', async () => {
     pullThrough(factory.harness, 'https://elsewhere.example');
     expect((await check({ results: [written('a', target('x/a:1'), 'rejected')] })).error).toBeUndefined();
   });
@@ -151,7 +151,7 @@ describe('after a switch', () => {
     expect(state().ci.K8).toHaveProperty('cacheS3Tag', target('x/a:1'));
   });
 
-  it('fails when that does not help either, and says what Harness shows', async () => {
+  it('fails when a second write does not help either, and reports the values of Harness', async () => {
     state().ci.K8 = { cacheS3Tag: 'other/a:1' };
     factory.harness.quirks.loseWrites = 9;
     expect((await check({ results: [written('cacheS3Tag', target('x/a:1'))] })).error).toMatchObject({
@@ -201,7 +201,7 @@ describe('after a switch', () => {
 });
 
 describe('after a run that wrote nothing', () => {
-  it('asks Harness for nothing', async () => {
+  it('sends Harness no request after a run that wrote nothing', async () => {
     expect(
       (await check({ plan: { modifyDefault: false }, changes: [change('a', null, target('x/a:1'))] })).error,
     ).toBeUndefined();
@@ -245,7 +245,7 @@ describe('the connector that Harness pulls through', () => {
     expect(asked('/connectors/')).toEqual([]);
   });
 
-  it('may be hidden from the key: that is a note', async () => {
+  it('notes that the connector is hidden from the key', async () => {
     factory.harness.quirks.failNext = [{ count: 1, status: 403, path: '/connectors/' }];
     const { error, notes } = await check(one());
     expect(error).toBeUndefined();
@@ -299,7 +299,7 @@ describe('verify', () => {
     expect(await verified()).toBeUndefined();
   });
 
-  it('agrees on images that are there, whole', async () => {
+  it('agrees on complete images', async () => {
     const images = [put('x/a:1'), { ...put('x/b:1'), status: 'copy', present: true } satisfies PlannedImage];
     expect(await message({ plan: { images } })).toBeUndefined();
     expect(await seenWhole()).toEqual(images.map((image) => image.target));
@@ -367,13 +367,13 @@ describe('verify', () => {
     );
   });
 
-  it('has no result when the registry cannot be asked', async () => {
+  it('fails without a result when the registry is unreachable', async () => {
     const images = [put('x/a:1')];
     factory.target.faults.add({ match: { path: /blobs/, times: 99 }, act: { status: 503 } });
     expect((await look({ plan: { images } })).error?.name).toBe('RegistryFailed');
   });
 
-  it('looks below what the run alone knows to be used when a module cannot be read, and says so', async () => {
+  it('checks only the images that the run knows when a module cannot be read, with a note', async () => {
     factory.harness.quirks.failNext = [{ count: 99, status: 403, path: '/iacm-manager/' }];
     const { error, notes } = await look({ plan: { inUse: [target('x/gone:1')] } });
     expect(error?.message).toBe(`1 difference: ${target('x/gone:1')} is not at the registry`);

@@ -29,7 +29,7 @@ function held(): number {
 }
 
 describe('images that are copied each by a process of its own', () => {
-  it('move every shared blob once, also where those that bring blobs share some', async () => {
+  it('uploads every shared blob once, even where the images that upload them share some', async () => {
     // Each shares a layer with the next, in a circle of an odd number: two waves are not enough.
     factory = await startFactory();
     const sharing = Array.from({ length: 5 }, (_, i) => `acme/image-${i}:1`);
@@ -66,7 +66,7 @@ describe('a plan', () => {
     expect(factory.target.storage.repositories()).toEqual([]);
   });
 
-  it('refuses a prefix that makes names too long, before any registry is asked', async () => {
+  it('refuses a prefix that makes names too long before any request to a registry', async () => {
     factory = await startFactory({ prefix: 'p'.repeat(240) });
     const report = await factory.run('plan');
     expect(report.error).toMatchObject({ name: 'InvalidInput', problems: [{ path: '$.registry' }] });

@@ -42,7 +42,7 @@ describe('the ledger of blobs', () => {
     expect(most).toBe(2);
   });
 
-  it('lets a waiting copy find what the first one brought', async () => {
+  it('lets a waiting copy find the blob of the first one', async () => {
     const ledger = new BlobLedger();
     const found: (string | undefined)[] = [];
     const copyTo = (repository: string) =>

@@ -30,7 +30,7 @@ afterAll(async () => {
   await Promise.all([from.close(), to.close()]);
 });
 
-it('a chunk that a registry wants larger than usual has more time for it', async () => {
+it('allows more time for a chunk that a registry requires to be large', async () => {
   to.quirks.minChunkBytes = 20 * MiB;
   const image = storedImage([Buffer.alloc(21 * MiB, 'large')]);
   from.putImage(name, '1', image);

@@ -195,7 +195,7 @@ describe('wrong content', () => {
     ['of the right size', 0],
     ['that is too short', -1],
     ['that is too long', 1],
-  ])('%s never reaches the destination as a whole, by PUT or PATCH', async (_, more) => {
+  ])('never completes %s at the destination, by PUT or PATCH', async (_, more) => {
     for (const size of [3 * MiB, 9 * MiB]) {
       const image = storedImage([Buffer.alloc(size, 'right')]);
       const [, digest = ''] = image.blobs.keys();
@@ -269,7 +269,7 @@ describe('an aborted copy', () => {
     expect((await holding).message).toBe('first');
   });
 
-  it('does not begin', async () => {
+  it('does not start after an abort', async () => {
     const aborted = AbortSignal.abort(new Error('before'));
     expect((await errorOf(copy(source, 'large', destination, { signal: aborted }))).message).toBe('before');
     expect(to.requests).toEqual([]);

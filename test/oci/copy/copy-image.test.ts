@@ -69,7 +69,7 @@ describe('a copy', () => {
     expectWhole(to, mirror, image);
   });
 
-  it('tells truly how many bytes moved, also while it runs', async () => {
+  it('reports the transferred bytes exactly, also while it runs', async () => {
     from.putImage(name, '1', index);
     const events: CopyProgress[] = [];
     const totals = await copy(source, '1', destination, { onProgress: (event) => events.push(event) });
@@ -85,7 +85,7 @@ describe('a copy', () => {
     expectWhole(to, mirror, index);
   });
 
-  it('needs no more requests than the specification asks for', async () => {
+  it('needs no more requests than the specification requires', async () => {
     from.putImage(name, '1', single);
     await copy(source, '1', destination);
     const blobs = single.blobs.size;
@@ -98,7 +98,7 @@ describe('a copy', () => {
     ]);
   });
 
-  it('pushes nothing that is there already', async () => {
+  it('pushes nothing that the destination already has', async () => {
     from.putImage(name, '1', index);
     await copy(source, '1', destination);
     to.requests.length = 0;
@@ -108,7 +108,7 @@ describe('a copy', () => {
     expect(totals.bytesSkipped).toBeGreaterThan(layerBytes);
   });
 
-  it('brings only what a half-copied image lacks', async () => {
+  it('copies only what a partly copied image lacks', async () => {
     from.putImage(name, '1', single);
     const [digest = '', content = Buffer.alloc(0)] = [...single.blobs][1] ?? [];
     to.storage.putBlob(mirror, content, digest);
@@ -128,7 +128,7 @@ describe('a copy', () => {
     expect(to.requests.at(-1)).toBe(puts.at(-1));
   });
 
-  it('filtered by platform is whole, with the attestation about what is left', async () => {
+  it('copies a filtered index completely, with the attestation about the platforms left out', async () => {
     from.putImage(name, '1', index);
     const root = filterPlatforms(await getManifest(source, '1'), [parsePlatform('linux/arm64')]);
     const image = await loadImage(root, (digest) => getManifest(source, digest));
@@ -138,7 +138,7 @@ describe('a copy', () => {
     expectWhole(to, mirror, index.children[1] as typeof index);
   });
 
-  it('can be listed and deleted afterwards', async () => {
+  it('leaves an image that can be listed and deleted', async () => {
     from.putImage(name, '1', single);
     to.quirks.maxPageSize = 1;
     await copy(source, '1', destination);

@@ -158,7 +158,7 @@ describe('what refers to an image', () => {
     ['off', []],
     ['signatures', ['sig']],
     ['all', ['att', 'sbom', 'sig']],
-  ])('by the tags of cosign goes along by the policy "%s"', async (policy, expected) => {
+  ])(`copies cosign's tagged signatures with the policy "%s"`, async (policy, expected) => {
     for (const suffix of ['sig', 'att', 'sbom', 'other']) from.putImage(name, `${fallbackTag}.${suffix}`, cosign);
     await run(policy);
     const tags = to.storage.tags(mirror).filter((tag) => tag.startsWith(`${fallbackTag}.`));

@@ -45,14 +45,14 @@ describe('a registry that misses something below a manifest', () => {
     expect(count(to, 'PUT', /manifests/)).toBe(2);
   });
 
-  it('though it has everything, is asked again, and sent nothing twice', async () => {
+  it('retries a registry that has everything but reports a gap, and sends nothing twice', async () => {
     to.faults.add({ match: { ...rootPut, times: 2 }, act: incomplete });
     await copy(source, '1', destination);
     expectWhole(to, mirror, image);
     expect([count(to, 'POST'), count(to, 'PUT', /manifests/)]).toEqual([image.blobs.size, 3]);
   });
 
-  it('and does not tell which blobs it has is sent them all again', async () => {
+  it('sends all blobs again when the registry does not name the missing ones', async () => {
     const profile = { ...profileOf('registry.acme.com'), headBlob: false };
     to.faults.add({ match: rootPut, act: incomplete });
     await copy(source, '1', new Repository(connect(to.host, { profile }), mirror));

@@ -146,7 +146,7 @@ describe('a registry that names its token service at its root alone', () => {
   const auth = { kind: 'bearer', users: { ada: 's3cret' } } as const;
   const credentials = always({ username: 'ada', password: 's3cret' });
 
-  it.each<401 | 403>([403, 401])('and refuses strangers with %d is asked there, once', async (silentRefusal) => {
+  it.each<401 | 403>([403, 401])('asks the root for the token service, once, after %d', async (silentRefusal) => {
     const quiet = await startRegistry({ auth, quirks: { silentRefusal } });
     try {
       quiet.putImage(name, '1', index);

@@ -65,7 +65,7 @@ describe('a repair', () => {
     expect(received(to, /\/blobs\//)).toBe(lostBytes);
   });
 
-  it('does not take a repository that was just made for an empty one', async () => {
+  it('does not assume that a repository created just now is empty', async () => {
     const totals = await copy(source, '1', destination('registry.example.com'), { repair: true, fresh: true });
     expect(totals.bytesTransferred).toBe(lostBytes);
   });

@@ -115,7 +115,7 @@ describe('a copy in several calls', () => {
     expect(offsets.length).toBeGreaterThan(1);
   });
 
-  it('tells how far it is by what the destination has acknowledged', async () => {
+  it('reports progress by the bytes that the destination acknowledged', async () => {
     const result = await half();
     expect(result.bytesTransferred).toBe(received(to));
     expect(open(result).offset).toBe(uploadOf(result).size);
@@ -138,7 +138,7 @@ describe('a copy in several calls', () => {
     expect(copied.bytesTransferred + copied.bytesSkipped).toBe(oneSize);
   });
 
-  it('begins nothing after its time, and goes on with what was begun', async () => {
+  it('starts nothing after its time, and finishes what it started', async () => {
     const there = destination();
     const first = await call(source, '1', there, { bytes: callBytes });
     const second = await call(source, '1', there, { bytes: callBytes, checkpoint: first.checkpoint });
@@ -147,7 +147,7 @@ describe('a copy in several calls', () => {
     expect(second.checkpoint.open.map(([blob]) => blob)).toEqual(begun);
   });
 
-  it('goes on first with what was begun, whatever its size', async () => {
+  it('continues interrupted blobs first, whatever their size', async () => {
     const there = destination();
     const { checkpoint } = await call(source, '1', there, { bytes: callBytes });
     const digest = digestOf(layers[2] as Buffer);
@@ -164,7 +164,7 @@ describe('a copy in several calls', () => {
     expect(next.checkpoint.open.map(([index]) => index)).toContain(blob);
   });
 
-  it('ends when all blobs are there, although nothing may begin any more', async () => {
+  it('ends when all blobs are there, although nothing more may start', async () => {
     const clock = new ByteClock();
     const deadline = new Deadline(clock.now() + 1_000, clock.now() + 1e9, clock);
     const watch = () => clock.pass(100 * MiB);
@@ -181,7 +181,7 @@ describe('a copy in several calls', () => {
     expect(received(to)).toBe([...strong.blobs.values()].reduce((sum, { length }) => sum + length, 0));
   });
 
-  it('takes parts as large as the registry asks for', async () => {
+  it('sends parts of the size that the registry requires', async () => {
     Object.assign(to.quirks, { minChunkBytes: 100 * KiB, maxChunkBytes: 200 * KiB, announceMaxChunk: true });
     await steps('one');
     expectWhole(to, mirror, one);
@@ -200,14 +200,14 @@ describe('an upload that is taken up again', () => {
     return done;
   };
 
-  it('begins anew where the registry forgot it', async () => {
+  it('starts over where the registry forgot the upload', async () => {
     const before = await half();
     to.uploads.clear();
     await rest(before);
     expect(received(to)).toBe(oneSize + open(before).offset);
   });
 
-  it('begins anew where the registry has less than it acknowledged', async () => {
+  it('starts over where the registry has less than it acknowledged', async () => {
     const before = await half();
     const upload = to.uploads.begin(mirror);
     await upload.append(pieces(layer.subarray(0, part)));
@@ -226,26 +226,26 @@ describe('an upload that is taken up again', () => {
     expect(received(to)).toBe(oneSize - more);
   });
 
-  it('only ends where the registry has all', async () => {
+  it('only completes the upload where the registry has all bytes', async () => {
     const before = await half();
     await uploadOf(before).append(pieces(layer.subarray(open(before).offset)));
     await rest(before);
     expect(received(to)).toBe(oneSize - (MiB - open(before).offset));
   });
 
-  it('begins anew where what the registry has is something else', async () => {
+  it('starts over where the registry has other bytes', async () => {
     const before = await half();
     await uploadOf(before).append(pieces(Buffer.alloc(2 * part)));
     await rest(before);
   });
 
-  it('begins anew where the registry claims more than there is', async () => {
+  it('starts over where the registry claims more bytes than the blob has', async () => {
     const before = await half();
     await uploadOf(before).append(pieces(Buffer.alloc(2 * MiB)));
     await rest(before);
   });
 
-  it('waits out a registry that answers 503 for a while', async () => {
+  it('waits for a registry that responds 503 for a while', async () => {
     const before = await half();
     to.faults.add({ match: { method: 'GET', path: /uploads/ }, act: { status: 503 } });
     await rest(before);
@@ -262,7 +262,7 @@ describe('an upload that is taken up again', () => {
     expect(copied.bytesTransferred + copied.bytesSkipped).toBe(oneSize);
   });
 
-  it('counts nothing twice where the registry takes no parts any more', async () => {
+  it('counts nothing twice where the registry no longer accepts parts', async () => {
     const before = await half();
     await rest(before, destination({ rangeTrusted: false }));
   });
@@ -393,7 +393,7 @@ describe('a checkpoint', () => {
     await guarded.close();
   });
 
-  it('has at most 64 KiB, however many blobs and uploads there are', () => {
+  it('keeps a checkpoint below 64 KiB, however many blobs and uploads there are', () => {
     const blobs = Array.from({ length: 20_000 }, (_, i) => {
       return { mediaType: 'application/octet-stream', digest: digestOf(Buffer.from(String(i))), size: 1_000 };
     });
@@ -446,7 +446,7 @@ describe('where no upload can be taken up again', () => {
     expect(String(failure['hint'])).toContain('local command');
   });
 
-  it('a registry that refuses parts gets the blob in one piece, and that is told once', async () => {
+  it('sends the blob in one piece to a registry that refuses parts, with one note', async () => {
     to.quirks.noChunked = true;
     await steps('1', { bytes: callBytes });
     expectWhole(to, mirror, image);
@@ -481,14 +481,14 @@ describe('a registry that wants to be left alone', () => {
     expectWhole(to, mirror, one);
   });
 
-  it('for longer than a checkpoint lasts has failed', async () => {
+  it('fails when a registry requires a pause longer than the lifetime of a checkpoint', async () => {
     throttle(13 * 3_600);
     expect(await errorOf(half(destination(), { deadline: soon(600_000) }))).toMatchObject({
       name: 'RegistryThrottled',
     });
   });
 
-  it('for longer than any request waits has failed where there is no deadline', async () => {
+  it('fails when a registry requires a longer pause than any request waits, without a deadline', async () => {
     throttle(3_600);
     expect(await errorOf(copy(source, 'one', destination()))).toMatchObject({ name: 'RegistryThrottled' });
   });

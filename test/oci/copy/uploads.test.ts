@@ -83,7 +83,7 @@ describe('a copy to where nothing is yet', () => {
     expect(count(to, 'PATCH')).toBe(0);
   });
 
-  it('needs no further look at the tag, unless the registry does not confirm its digest', async () => {
+  it('does not look up the tag again, unless the registry does not confirm its digest', async () => {
     expect(await send(destination())).toMatchObject({ confirmed: true });
     to.quirks.noContentDigest = true;
     expect(await send(destination(), later)).toMatchObject({ confirmed: false });
@@ -115,7 +115,7 @@ describe('a copy to a repository in use', () => {
     expect([count(to, 'HEAD'), count(to, 'POST'), received(to)]).toEqual([image.blobs.size, 0, 0]);
   });
 
-  it('asks for no look where a mount will be granted', async () => {
+  it('sends no HEAD where a mount will be granted', async () => {
     const ledger = new BlobLedger();
     await send(new Repository(destination().registry, 'mirror/first'), image, { ledger });
     to.requests.length = 0;
@@ -123,13 +123,13 @@ describe('a copy to a repository in use', () => {
     expect([count(to, 'HEAD'), count(to, 'POST')]).toEqual([0, image.blobs.size]);
   });
 
-  it('asks for no look that the registry does not answer', async () => {
+  it('sends no HEAD that the registry does not support', async () => {
     to.quirks.blobHeadUnauthorized = true;
     await send(destination({ headBlob: false, mount: 'never' }), image, {});
     expect(count(to, 'HEAD')).toBe(0);
   });
 
-  it('asks no registry for mounts that grants none, but whether it shows what another repository holds', async () => {
+  it('requests no mounts from a registry that grants none, except to see what another repository holds', async () => {
     Object.assign(to.quirks, { mount: 'no', sharedBlobs: true });
     const ledger = new BlobLedger();
     const never = destination({ mount: 'never' });
@@ -146,7 +146,7 @@ describe('what a registry does not take is sent in another way, at once and from
     const there = destination();
     await send(there);
     expect(taken('PATCH')).toEqual([13 * MiB, 12 * MiB]);
-    expect(notes).toEqual([expect.stringMatching(/by put \(HTTP 413\).*by patch$/)]);
+    expect(notes).toEqual([expect.stringMatching(/by put \(HTTP 413\).*by patch from now on$/)]);
     to.requests.length = 0;
     await send(there, later);
     expect(to.requests.filter(({ status }) => status >= 400)).toEqual([]);
@@ -167,7 +167,7 @@ describe('what a registry does not take is sent in another way, at once and from
     to.faults.add({ match: { method: 'PATCH', times: 2 }, act: { status } });
     await send(destination({ maxPut: 8 * MiB }));
     expect(taken('PATCH')).toEqual([...Array<number>(6).fill(4 * MiB), MiB]);
-    expect(notes).toEqual([expect.stringMatching(/by patch .*by chunk$/)]);
+    expect(notes).toEqual([expect.stringMatching(/by patch .*by chunk from now on$/)]);
   });
 
   it('chunks, at Artifact Registry (400): PUT', async () => {
@@ -190,7 +190,7 @@ describe('what a registry does not take is sent in another way, at once and from
     expect(Math.max(...taken('PATCH'))).toBe(4 * MiB);
   });
 
-  it('what it takes in no way at all is its refusal, after one try of each', async () => {
+  it('reports a refusal by every method, after one attempt of each', async () => {
     from.putImage(name, '1', later);
     for (const method of ['PUT', 'PATCH']) {
       to.faults.add({ match: { method, path: /blobs/, times: 99 }, act: { status: 413 } });
@@ -212,7 +212,7 @@ describe('what a registry does not take is sent in another way, at once and from
 });
 
 describe('an upload in chunks', () => {
-  it('has the sizes that the registry asks for', async () => {
+  it('sends chunks of the sizes that the registry requires', async () => {
     Object.assign(to.quirks, { minChunkBytes: 5 * MiB, maxChunkBytes: 6 * MiB, announceMaxChunk: true });
     await send(destination({ chunkBytes: 4 * MiB }));
     expect(taken('PATCH')).toEqual([5 * MiB, 5 * MiB, 5 * MiB, 5 * MiB, 3 * MiB, 2 * MiB]);
@@ -234,13 +234,13 @@ describe('an upload in chunks', () => {
     expect(taken('PATCH')).toEqual([MiB]);
   });
 
-  it('says where each chunk belongs, as the specification has it', async () => {
+  it('states the position of each chunk as the specification requires', async () => {
     await send(destination({ maxPut: MiB, large: 'chunk', chunkBytes: 4 * MiB }), later);
     const ranges = to.requests.filter(({ method }) => method === 'PATCH').map((r) => r.headers['content-range']);
     expect(ranges).toEqual([`0-${4 * MiB - 1}`, `${4 * MiB}-${8 * MiB - 1}`, `${8 * MiB}-${11 * MiB - 1}`]);
   });
 
-  it('goes on where the registry stands when a connection breaks in the middle of a chunk', async () => {
+  it("continues at the registry's position when a connection breaks within a chunk", async () => {
     to.faults.add({ match: { method: 'PATCH', skip: 1 }, act: 'reset', afterBytes: MiB });
     const { bytesTransferred } = await send(destination({ maxPut: MiB, large: 'chunk', chunkBytes: 4 * MiB }), later);
     expect(to.faults.hits).toBe(1);
@@ -249,7 +249,7 @@ describe('an upload in chunks', () => {
     expect(count(to, 'GET', /uploads/)).toBe(1);
   });
 
-  it('begins anew, in one piece, where a registry does not say where it stands', async () => {
+  it('starts over, in one piece, where a registry does not report its position', async () => {
     to.faults.add({ match: { method: 'PATCH', skip: 1 }, act: 'reset', afterBytes: MiB });
     to.faults.add({ match: { method: 'GET', path: /uploads/ }, act: { status: 405 } });
     await send(destination({ maxPut: MiB, large: 'chunk', chunkBytes: 4 * MiB }), later);
@@ -257,7 +257,7 @@ describe('an upload in chunks', () => {
     expect(taken('PUT')).toContain(11 * MiB);
   });
 
-  it('begins anew, in one piece, where a registry does not tell truly how far it is', async () => {
+  it('starts over, in one piece, where a registry reports a wrong position', async () => {
     to.quirks.frozenRange = true;
     to.faults.add({ match: { method: 'PATCH', skip: 1 }, act: 'reset', afterBytes: MiB });
     await send(destination({ maxPut: MiB, large: 'chunk', chunkBytes: 4 * MiB, rangeTrusted: false }), later);

@@ -41,7 +41,7 @@ describe('the verified stream', () => {
     );
   });
 
-  it('never lets a whole blob out whose digest is wrong, however the pieces are cut', async () => {
+  it('never completes a blob whose digest is wrong, however it is cut into chunks', async () => {
     await fc.assert(
       fc.asyncProperty(chunks, async (pieces) => {
         const content = Buffer.concat(pieces);
