@@ -12,7 +12,7 @@ import { HarnessCiImageFactoryStack } from './stack.ts';
 // By hand, because what is wrong must leave nothing to deploy.
 const app = new App({ autoSynth: false });
 const settingNames: readonly string[] = [...settings, 'schedule', 'scheduleTimeZone', 'webhook', 'webhookTokenSecret'];
-/** What `cdk` keeps in cdk.context.json for itself; all else of its own has a colon. */
+/** Keys that `cdk` itself keeps in cdk.context.json. Its other keys contain a colon. */
 const namesOfCdk = new Set(['acknowledged-issue-numbers', 'cli-telemetry']);
 
 /** Settings may come as context, too: `-c registryName=…` says the same as REGISTRY_NAME, and counts for more. */

@@ -9,7 +9,7 @@ import { settingProblems } from './checked-settings.ts';
 import type { HarnessCiImageFactoryProps } from './harness-ci-image-factory-props.ts';
 import { environmentOf, settingOf } from './settings.ts';
 
-/** Throws `InvalidConfiguration` with every problem of the props at once: wrong values, and what does not go together. */
+/** Throws `InvalidConfiguration` with all problems of the props: invalid values and invalid combinations. */
 export function assertProps(scope: Construct, props: HarnessCiImageFactoryProps): void {
   const problems = [
     ...environmentProblems(scope, props),
@@ -23,12 +23,12 @@ export function assertProps(scope: Construct, props: HarnessCiImageFactoryProps)
   const error = new FactoryError('InvalidConfiguration', `the props of ${scope.node.path} have ${count}`, {
     hint: 'Correct the props; HarnessCiImageFactoryProps describes them all.',
   });
-  // CDK shows nothing of an error but its message.
+  // CDK shows only the message of an error.
   error.message = [error.message, ...describeProblems(problems)].join('\n');
   throw error;
 }
 
-/** What is wrong with the environment that the functions would get. */
+/** Returns the problems of the environment that the functions would have. */
 function environmentProblems(scope: Construct, props: HarnessCiImageFactoryProps): Problem[] {
   const { schedule = '', scheduleTimeZone = '', webhook } = props;
   const environment = {
@@ -47,11 +47,11 @@ function propOf(variable: string): string {
   return variable === 'WEBHOOK_ALLOW' ? 'webhook.allow' : settingOf(variable);
 }
 
-/** What a text in an environment does not show. */
+/** Returns the problems that an environment variable cannot show. */
 function valueProblems({ registryName, ecrTags = {} }: HarnessCiImageFactoryProps): Problem[] {
   const problems: Problem[] = [];
   if (Token.isUnresolved(registryName))
-    // The policies depend on what it says.
+    // The policies depend on its value.
     problems.push({ path: 'registryName', found: 'a token', allowed: 'a name that is known at synthesis' });
   for (const [key, value] of Object.entries(ecrTags))
     if (/[=,]/.test(key) || value.includes(','))
@@ -68,7 +68,7 @@ function templateProblems(props: HarnessCiImageFactoryProps): Problem[] {
     .map((path) => ({
       path,
       found: 'an Express workflow',
-      allowed: 'a Standard one, whose executions can be looked at',
+      allowed: 'a Standard workflow, whose executions can be read',
     }));
 }
 

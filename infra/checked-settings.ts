@@ -6,13 +6,13 @@ import { render } from '../functions/settings/problems.ts';
 import { withoutScheme } from '../functions/settings/registry-location.ts';
 
 /**
- * What is wrong with settings, each by its environment variable: what the functions would refuse when they start, and what
- * does not go together. What is known at deployment only passes. `account` is the stack's.
+ * Returns the problems of settings by environment variable: values that the functions would refuse at their start, and
+ * invalid combinations. Values that are known only at deployment pass. `account` is the account of the stack.
  */
 export function settingProblems(environment: Environment, account: string): Problem[] {
   const problems = configurationProblems(environment);
   const wrong = new Set(problems.map(({ path }) => path));
-  // Where images go, nobody knows then.
+  // Without a valid target registry the ECR settings cannot be checked.
   if (wrong.has('REGISTRY_NAME')) return [...problems];
   return [...problems, ...ecrProblems(environment, account).filter(({ path }) => !wrong.has(path))];
 }
@@ -51,7 +51,7 @@ function ecrProblems(environment: Environment, account: string): Problem[] {
   return problems;
 }
 
-/** Of a registry `host[:port][/prefix]`, when it is ECR. */
+/** Returns the account of a registry `host[:port][/prefix]` if it is ECR. */
 function ecrAccount(location: string): string | undefined {
   return parseEcrHost(withoutScheme(location.trim()).replace(/\/.*$/, ''))?.accountId;
 }

@@ -9,9 +9,8 @@ import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import type { TagMutability } from '../functions/settings/configuration.ts';
 import type { Template } from './template.ts';
-import type { WebhookOptions } from './webhook.ts';
 
-/** What the factory does. */
+/** Settings of the factory's runs. */
 interface FactorySettings {
   /**
    * Base URL of Harness, with or without `/gateway`.
@@ -34,16 +33,16 @@ interface FactorySettings {
    */
   readonly projectId?: string | undefined;
   /**
-   * The secret that holds the Harness API key: as text, or as a key/value pair.
+   * The secret that holds the Harness API key, as text or as a key/value pair.
    *
-   * **WARNING**: the key of a secret that was imported by name or ARN is not known here. Unless it is AWS's own, its
-   * policy must let the functions decrypt, or import the secret with `encryptionKey`.
+   * **WARNING**: CDK does not know the KMS key of a secret that was imported by name or ARN. For a customer managed key,
+   * import the secret with `encryptionKey`, or let the key's policy allow the functions to decrypt.
    * @default - the secret named `harness-ci-image-factory/api-key`
    */
   readonly harnessApiKeySecret?: ISecret | undefined;
   /**
-   * Where images are stored, `host[:port][/prefix]`. In ECR the functions may use the repositories below the prefix
-   * and no others; without a prefix, every repository of that registry.
+   * The registry that stores the copies, `host[:port][/prefix]`. In ECR the functions may use only repositories below
+   * the prefix; without a prefix, every repository of the registry.
    * @default - the ECR registry of the stack's account and region
    */
   readonly registryName?: string | undefined;
@@ -58,102 +57,124 @@ interface FactorySettings {
    */
   readonly insecureRegistries?: readonly string[] | undefined;
   /**
-   * Hosts other than the registries themselves that may be sent registry credentials, as `host[:port]`.
+   * Token hosts that may receive registry credentials beside the registries themselves, as `host[:port]`.
    * @default - none
    */
   readonly trustedTokenHosts?: readonly string[] | undefined;
   /**
-   * Hosts in a private network that a public registry may send us to, such as its storage behind a private endpoint. In
-   * a VPC, name the port where it is not 443: the functions' security group lets them connect to those that are named.
+   * Private hosts that a public registry may redirect to, such as its storage behind a private endpoint. In a VPC, add
+   * a port other than 443: the functions' security group allows only the ports that are listed.
    * @default - none
    */
   readonly trustedPrivateHosts?: readonly string[] | undefined;
   /**
-   * Where official images come from, tried in this order.
+   * The source registries of official images, in the order in which they are tried.
    * @default - Google Artifact Registry, then ECR Public, then Docker Hub
    */
   readonly sourceRegistry?: readonly string[] | undefined;
   /**
-   * The Harness connector that must exist and resolve to the registry before Harness is switched.
+   * The Harness connector that must exist and point to the registry before a switch.
    * @default - `account.harnessImage`
    */
   readonly containerRegistryConnector?: string | undefined;
   /**
-   * Whether an execution switches Harness to the copies, unless its input says otherwise.
+   * Switches Harness to the copies. An execution's input can override this.
    * @default true
    */
   readonly modifyDefault?: boolean | undefined;
   /**
-   * How many images are copied at once, 1 to 40, unless an execution's input says otherwise.
+   * The number of images that are copied in parallel, 1 to 40. An execution's input can override this.
    * @default 5
    */
   readonly maxConcurrency?: number | undefined;
   /**
-   * Judges images in the place of the registry, for executions that wait for scans: a Standard state machine or a
-   * function, as docs/templates.md describes it.
+   * A Standard state machine or a function that returns scan results in place of the registry, for executions that wait
+   * for scans. See docs/templates.md.
    * @default - the scans of ECR
    */
   readonly gatherScanTemplate?: Template | undefined;
   /**
-   * Brings images in the place of copying them: a Standard state machine or a function, as docs/templates.md describes
-   * it.
+   * A Standard state machine or a function that provides images in place of a copy. See docs/templates.md.
    * @default - images are copied
    */
   readonly buildPushTemplate?: Template | undefined;
 }
 
-/** How the functions use ECR, and what the repositories are like that they make there; docs/ecr.md has more. */
+/** Access to ECR, and the settings of repositories that the functions create there. See docs/ecr.md. */
 interface EcrProps {
   /**
-   * The ARN of a role of the account that `registryName`, or one of `sourceRegistry`, names. The functions ask ECR as
-   * that role for whatever is in its account; in the registry of `registryName` they may then do nothing as themselves.
+   * The ARN of a role in the account of `registryName`, or of one of `sourceRegistry`. The functions assume it for the
+   * ECR registry of that account. For the registry of `registryName`, their own roles then have no permissions.
    *
-   * **WARNING**: it must trust the roles of the functions, and be allowed what they would be.
-   * @default - the functions ask ECR as themselves
+   * **WARNING**: the role must trust the roles of the functions, and have the permissions that they would have.
+   * @default - the functions use their own roles
    */
   readonly ecrRoleArn?: string | undefined;
   /**
-   * Whether the functions create missing repositories. Without, they have no right to: create the repositories yourself,
-   * or let a repository creation template of the registry have them created on push.
+   * Creates missing repositories. If false, the functions lack the permission: create the repositories yourself, or
+   * define a repository creation template, with which ECR creates them on push.
    * @default true
    */
   readonly ecrCreateRepositories?: boolean | undefined;
   /**
-   * Whether a tag may be moved to another image.
+   * The tag mutability of created repositories.
    * @default 'MUTABLE'
    */
   readonly ecrTagMutability?: TagMutability | undefined;
   /**
-   * Up to five tags that `ecrTagMutability` leaves out when it ends with `_WITH_EXCLUSION`; `*` stands for any characters.
+   * Up to five tags that `ecrTagMutability` excludes if it ends with `_WITH_EXCLUSION`. `*` matches any characters.
    *
    * @example ['latest*']
    * @default - none
    */
   readonly ecrTagMutabilityExclude?: readonly string[] | undefined;
   /**
-   * The key or alias that encrypts the repositories: of their account and region.
+   * The KMS key or alias that encrypts the repositories, in their account and region.
    *
-   * **WARNING**: the policy of a key that does not leave it to its account's policies must let `copy` use it.
-   * @default - ECR's own encryption
+   * **WARNING**: if the key's policy does not delegate to IAM, it must allow the role of `copy`.
+   * @default - the default encryption of ECR
    */
   readonly ecrKmsKey?: IKey | undefined;
   /**
-   * Tags of a repository, 5 to 1000, beyond which ECR expires the oldest.
-   * @default - none expires
+   * The number of tags that a repository keeps, 5 to 1000. ECR expires older ones.
+   * @default - ECR expires none
    */
   readonly ecrKeepVersions?: number | undefined;
   /**
-   * Tags of the repositories, for cost allocation.
+   * Resource tags of the repositories, for cost allocation.
    * @default - none
    */
   readonly ecrTags?: Readonly<Record<string, string>> | undefined;
 }
 
-/** When the factory works, and whom it tells. */
+/** Settings of the webhook. */
+export interface WebhookOptions {
+  /**
+   * The secret that holds the bearer tokens, as `{"current": …, "previous": …}`, or one token as text.
+   * @default - a new secret with a generated token
+   */
+  readonly tokenSecret?: ISecret | undefined;
+  /**
+   * The number of requests that are served in parallel. Further requests get HTTP 429. Lambda reserves them from the
+   * account's concurrency, of which 100 must remain.
+   * @default 5
+   */
+  readonly reservedConcurrency?: number | undefined;
+  /**
+   * Keys of an execution input that the webhook accepts with any value: `extra_images`, `pins`, `platforms`, `prune`,
+   * `registry`, `reset_scope`, `source_registry`.
+   *
+   * **WARNING**: each lets the holder of a token exceed the limits of the deployment. See docs/triggers.md.
+   * @default - none
+   */
+  readonly allow?: readonly string[] | undefined;
+}
+
+/** Triggers of runs, and receivers of their results. */
 interface TriggerProps {
   /**
-   * When the workflow is started, as the six fields of an EventBridge cron expression; or `off`.
-   * @default '0 2 * * ? *' - daily at two
+   * The schedule of runs, as the six fields of an EventBridge cron expression, or `off`.
+   * @default '0 2 * * ? *' - daily at 02:00
    */
   readonly schedule?: string | undefined;
   /**
@@ -162,44 +183,44 @@ interface TriggerProps {
    */
   readonly scheduleTimeZone?: string | undefined;
   /**
-   * A public address, guarded by a token, for Harness pipelines to start runs and ask for their outcome.
+   * A public URL, protected by a token, with which Harness pipelines start runs and read their status.
    * @default - none
    */
   readonly webhook?: WebhookOptions | undefined;
   /**
-   * The secret that holds whom to tell in Harness how each run ended: the URL of a custom webhook trigger, as text or as
-   * `{"url": …, "token": …}` with an API key for accounts that demand one, or a pipeline, as `{"pipeline": …, "token": …}`.
-   * @default - nobody is told
+   * The secret that holds the callback to Harness at the end of each run: the URL of a custom webhook trigger, as text or
+   * as `{"url": …, "token": …}` with an API key if the account requires one, or `{"pipeline": …, "token": …}`.
+   * @default - no callback
    */
   readonly callbackUrlSecret?: ISecret | undefined;
 }
 
-/** Where the functions run, and how they reach what they need. */
+/** The network of the functions. */
 export interface NetworkProps {
   /**
    * The VPC of the functions.
    *
-   * **WARNING**: they must reach Harness and the source registries from there, by a NAT gateway or by `proxy`.
-   * @default - none: Lambda's own network, which reaches the internet
+   * **WARNING**: the functions need access to Harness and the source registries, by a NAT gateway or `proxy`.
+   * @default - none: Lambda's own network, with access to the internet
    */
   readonly vpc?: IVpc | undefined;
   /**
-   * The subnets of the functions, and of the endpoints that `createVpcEndpoints` makes.
+   * The subnets of the functions, and of the endpoints of `createVpcEndpoints`.
    * @default - the private subnets of `vpc`
    */
   readonly vpcSubnets?: SubnetSelection | undefined;
   /**
    * The security groups of the functions.
-   * @default - a new one, which lets them connect to the ports of the registries, of Harness and of the proxy
+   * @default - a new group that allows connections to the ports of the registries, Harness and the proxy
    */
   readonly securityGroups?: readonly ISecurityGroup[] | undefined;
   /**
-   * Whether to make the endpoints through which the functions reach AWS without the internet: S3 (a gateway, free of
-   * charge), Secrets Manager, SNS, Step Functions, STS, the two of ECR when images go to or come from ECR of this region,
-   * and Lambda when a template is a function.
+   * Creates the VPC endpoints with which the functions reach AWS without the internet: S3 (a gateway, free of charge),
+   * Secrets Manager, SNS, Step Functions, STS, ECR (two) if a registry is ECR in this region, and Lambda if a template
+   * is a function.
    *
-   * **WARNING**: their DNS names, and the route to S3, hold for everything in the VPC. Leave this off where the VPC has
-   * such endpoints; each is charged by the hour in every zone.
+   * **WARNING**: their DNS names and the route to S3 apply to the whole VPC. Leave this off if the VPC has such
+   * endpoints. AWS charges each interface endpoint per hour and zone.
    * @default false
    */
   readonly createVpcEndpoints?: boolean | undefined;
@@ -209,18 +230,19 @@ export interface NetworkProps {
    */
   readonly proxy?: ProxyProps | undefined;
   /**
-   * Layers of the functions, for the certificates that `registryCerts` and `extraCaCerts` name.
+   * Lambda layers of the functions, with the certificates of `registryCerts` and `extraCaCerts`.
    * @default - none
    */
   readonly layers?: readonly ILayerVersion[] | undefined;
   /**
-   * Folder of CA and client certificates of registries, laid out as Docker's `certs.d`, in one of `layers`: below `/opt`.
+   * A folder of CA and client certificates of registries, in the layout of Docker's `certs.d`. A path below `/opt`, in
+   * one of `layers`.
    * @default - none
    */
   readonly registryCerts?: string | undefined;
   /**
-   * File of CA certificates in PEM that every TLS connection of the functions trusts beside the public ones, in one of
-   * `layers`: below `/opt`. For a proxy that opens TLS, and for a Harness of one's own.
+   * A PEM file of CA certificates that all TLS connections of the functions trust beside the public CAs. A path below
+   * `/opt`, in one of `layers`. For a proxy that inspects TLS, or your own Harness.
    * @default - none
    */
   readonly extraCaCerts?: string | undefined;
@@ -228,64 +250,64 @@ export interface NetworkProps {
 
 interface ProxyProps {
   /**
-   * Such as `http://proxy.example:3128`.
+   * The URL of the proxy, such as `http://proxy.example:3128`.
    *
-   * **WARNING**: whoever may see the functions' configuration sees it. Let a proxy know the functions by their address
-   * rather than by a password.
+   * **WARNING**: it is visible in the functions' configuration. Let the proxy identify the functions by their address,
+   * not by a password.
    */
   readonly url: string;
   /**
-   * Hosts to connect to without it, in the words of `NO_PROXY`: `host[:port]`, `.domain`, address or range.
-   * @default - none; with `createVpcEndpoints`, what AWS serves in the stack's region
+   * Hosts that bypass the proxy, in the syntax of `NO_PROXY`: `host[:port]`, `.domain`, IP address or CIDR range.
+   * @default - none; with `createVpcEndpoints`, the AWS endpoints of the stack's region
    */
   readonly bypass?: readonly string[] | undefined;
 }
 
-/** What the factory's resources are like, and how it tells of itself. */
+/** Settings of the factory's resources, alarms and logs. */
 interface OperationsProps {
   /**
-   * The key of what is stored: bucket, topic, logs, dead letters, executions, and the token of the webhook.
+   * The KMS key of the bucket, topic, logs, dead letters, executions and webhook token.
    *
-   * **WARNING**: the policy of a key that was imported cannot be changed from here. It must let CloudWatch Logs, their
-   * delivery and CloudWatch alarms use the key; docs/deployment.md has the statements.
-   * @default - a new key for the topic, because alarms cannot be delivered with AWS's own; AWS's own keys for the rest
+   * **WARNING**: CDK cannot change the policy of an imported key. It must allow CloudWatch Logs, log delivery and
+   * CloudWatch alarms to use the key; docs/deployment.md has the statements.
+   * @default - a new key for the topic, because alarms cannot use an AWS managed key; AWS managed keys for the rest
    */
   readonly encryptionKey?: IKey | undefined;
   /**
-   * The bucket for plans, snapshots and reports; it should be private, versioned and TLS-only.
-   * @default - a new bucket, which keeps runs for 90 days
+   * The bucket of plans, snapshots and reports. It must be private, versioned and TLS-only.
+   * @default - a new bucket that keeps runs for 90 days
    */
   readonly bucket?: IBucket | undefined;
   /**
-   * Where the outcome of each run and the alarms are published.
+   * The topic that receives the result of each run and the alarms.
    *
-   * **WARNING**: a topic that was imported must itself let CloudWatch alarms publish. Import one that is encrypted with
-   * `Topic.fromTopicAttributes(…, { topicArn, keyArn })`: by its ARN alone, nothing lets the functions use its key.
-   * @default - a new topic; subscribe to it
+   * **WARNING**: the policy of an imported topic must allow CloudWatch alarms to publish. Import an encrypted topic with
+   * `Topic.fromTopicAttributes(…, { topicArn, keyArn })`, so that the functions may use its key.
+   * @default - a new topic
    */
   readonly topic?: ITopic | undefined;
   /**
-   * How long there may be no sync that succeeded before an alarm is raised: whole hours, 1 to 168.
-   * @default - 36 hours where `schedule` is for every day; else there is no such alarm
+   * The time without a successful sync after which an alarm is raised: whole hours, 1 to 168.
+   * @default - 36 hours if `schedule` runs every day, else no such alarm
    */
   readonly overdueAfter?: Duration | undefined;
   /**
-   * How long logs are kept.
+   * The retention of logs.
    * @default RetentionDays.THREE_MONTHS
    */
   readonly logRetention?: RetentionDays | undefined;
   /**
-   * What becomes of the new bucket when it is taken out of the stack. A snapshot in it may still be needed.
+   * The removal policy of the new bucket. A snapshot in it may still be needed after the stack is deleted.
    * @default RemovalPolicy.RETAIN
    */
   readonly removalPolicy?: RemovalPolicy | undefined;
   /**
-   * The boundary of every role.
+   * The permissions boundary of every role.
    * @default - none
    */
   readonly permissionsBoundary?: IManagedPolicy | undefined;
 }
 
-/** Every prop may be left out. */
+/** All props are optional. */
 export interface HarnessCiImageFactoryProps
   extends FactorySettings, EcrProps, TriggerProps, NetworkProps, OperationsProps {}

@@ -40,12 +40,12 @@ import { lambdaInvoke, placeholderOf, readWorkflowDefinition, tasksOf } from './
 
 export type * from './harness-ci-image-factory-props.ts';
 
-/** Of the secret that holds the Harness API key, when the deployment names no other. */
+/** The default name of the secret that holds the Harness API key. */
 export const defaultApiKeySecretName = 'harness-ci-image-factory/api-key';
 
 /**
- * Keeps the Harness CI images in a registry of one's own current, and points Harness at them: the workflow, its
- * functions and triggers, the bucket for their state, and what tells how it fares.
+ * Keeps the Harness CI images in your own registry current, and points Harness at them. Creates the workflow, its
+ * functions and triggers, the bucket for their state, alarms and a dashboard.
  *
  * @example
  * const factory = new HarnessCiImageFactory(this, 'ImageFactory', {
@@ -54,24 +54,24 @@ export const defaultApiKeySecretName = 'harness-ci-image-factory/api-key';
  * factory.topic.addSubscription(new EmailSubscription('platform@example.com'));
  */
 export class HarnessCiImageFactory extends Construct implements IConnectable {
-  /** Plans, snapshots and reports, by run. */
+  /** Holds plans, snapshots and reports by run. */
   readonly bucket: IBucket;
-  /** Outcomes and alarms. */
+  /** Receives the results of runs, and alarms. */
   readonly topic: ITopic;
-  /** One per task of the workflow, by the name of the task's folder. */
+  /** The function of each task of the workflow, by the name of the task's folder. */
   readonly functions: ReadonlyMap<string, TaskFunction>;
   readonly stateMachine: StateMachine;
-  /** `undefined` when it is off. */
+  /** `undefined` if `schedule` is `off`. */
   readonly schedule: RunSchedule | undefined;
-  /** `undefined` when there is none. */
+  /** `undefined` without `webhook`. */
   readonly webhook: Webhook | undefined;
   readonly alarms: Alarms;
-  /** The security groups of the functions; none outside a VPC. */
+  /** The security groups of the functions. Empty without a VPC. */
   readonly connections: Connections;
   /** The dimension of the factory's metrics. */
   readonly #service: string;
 
-  /** Throws `InvalidConfiguration` with every problem of the props at once. */
+  /** @throws {FactoryError} `InvalidConfiguration` with all problems of the props. */
   constructor(scope: Construct, id: string, props: HarnessCiImageFactoryProps = {}) {
     super(scope, id);
     assertProps(this, props);
@@ -133,8 +133,8 @@ export class HarnessCiImageFactory extends Construct implements IConnectable {
       },
     });
     for (const { handler } of this.functions.values()) handler.grantInvokeLatestVersion(this.stateMachine);
-    acceptFinding(this.stateMachine, 'SF1', 'Step Functions keeps every event for 90 days; the log is for errors.');
-    acceptWildcard(this.stateMachine, '*', 'Log delivery and X-Ray know no resources.');
+    acceptFinding(this.stateMachine, 'SF1', 'Step Functions keeps every event for 90 days. The log holds errors.');
+    acceptWildcard(this.stateMachine, '*', 'The actions of log delivery and X-Ray support no resources.');
 
     const { stateMachine, topic } = this;
     const { schedule: cron, scheduleTimeZone: timeZone } = props;
@@ -153,12 +153,12 @@ export class HarnessCiImageFactory extends Construct implements IConnectable {
     this.#addViews();
   }
 
-  /** Lets somebody start runs. */
+  /** Grants the permission to start runs. */
   grantStartExecution(grantee: IGrantable): Grant {
     return this.stateMachine.grantStartExecution(grantee);
   }
 
-  /** Runs that succeeded: of every action, and those that were skipped too. `SyncsSucceeded` tells the syncs among them. */
+  /** Successful runs of every action, skipped runs included. `SyncsSucceeded` counts only syncs. */
   metricRunsSucceeded(options?: MetricOptions): IMetric {
     return this.stateMachine.metricSucceeded({ statistic: 'Sum', ...options });
   }
@@ -184,22 +184,22 @@ export class HarnessCiImageFactory extends Construct implements IConnectable {
     return this.metric('BytesTransferred', options);
   }
 
-  /** Milliseconds from the plan to the report. */
+  /** The time from the plan to the report, in milliseconds. */
   metricRunDuration(options?: MetricOptions): IMetric {
     return this.metric('RunDuration', options);
   }
 
-  /** Answers 429 of registries. */
+  /** HTTP 429 responses of registries. */
   metricThrottles(options?: MetricOptions): IMetric {
     return this.metric('Throttles', options);
   }
 
-  /** Fields that Harness did not show as they should be. */
+  /** Fields whose value in Harness was not the expected one. */
   metricDriftFound(options?: MetricOptions): IMetric {
     return this.metric('DriftFound', options);
   }
 
-  /** The function of a task, which may do what the task needs and nothing else. */
+  /** Adds the function of a task, with the permissions that the task needs. */
   #addFunction(
     task: string,
     common: FunctionSettings,
@@ -236,7 +236,7 @@ export class HarnessCiImageFactory extends Construct implements IConnectable {
     return added;
   }
 
-  /** An ARN of the workflow by its name: its functions come before it. */
+  /** Returns an ARN of the workflow from its name, because its functions are created before it. */
   #arnOf(resource: 'stateMachine' | 'execution', suffix = ''): string {
     const arnFormat = ArnFormat.COLON_RESOURCE_NAME;
     return Stack.of(this).formatArn({
@@ -257,7 +257,7 @@ export class HarnessCiImageFactory extends Construct implements IConnectable {
   }
 }
 
-/** Whether a schedule is for every day. */
+/** Returns true if the schedule runs every day. */
 function isDaily(cron = '0 2 * * ? *'): boolean {
   return cron !== 'off' && /^\S+ \S+ [*?] \* [*?] \*$/.test(parseCron(cron));
 }

@@ -19,7 +19,7 @@ import { withoutScheme } from '../functions/settings/registry-location.ts';
 import { acceptWildcard } from './accepted-finding.ts';
 import type { HarnessCiImageFactoryProps } from './harness-ci-image-factory-props.ts';
 
-/** Where functions run in a VPC. */
+/** The VPC, subnets and security groups of the functions. */
 export interface FunctionNetwork {
   readonly vpc: IVpc;
   readonly vpcSubnets?: SubnetSelection;
@@ -59,7 +59,7 @@ function ports(props: HarnessCiImageFactoryProps): Set<number> {
   return new Set([443, ...known.map((address) => portOf(new URL(address))), ...trustedPrivateHosts.flatMap(namedPort)]);
 }
 
-/** What an IPv6 address ends with is no port. */
+/** Returns the port of a host. The end of an IPv6 address is not a port. */
 function namedPort(host: string): number[] {
   const [, port] = /:(\d+)$/.exec(host) ?? [];
   return port === undefined || isIPv6(host) ? [] : [Number(port)];
@@ -96,7 +96,7 @@ export function addVpcEndpoints(
     new InterfaceVpcEndpoint(scope, `${name}Endpoint`, { vpc, service, subnets, securityGroups: [group] });
 }
 
-/** Whether a registry `host[:port][/prefix]` is ECR of the region; of what is known at deployment only, whether it may be. */
+/** Returns true if a registry `host[:port][/prefix]` is, or at deployment may be, ECR in this region. */
 function isEcrOf(region: string, name: string): boolean {
   if (Token.isUnresolved(name)) return name.includes('.dkr.ecr.');
   const registry = parseEcrHost(withoutScheme(name).replace(/\/.*$/, ''));

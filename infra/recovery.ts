@@ -6,7 +6,7 @@ import type { IStateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import { servicePrincipal } from './service-principal.ts';
 
-/** How the input of an execution begins that puts another one back. */
+/** The start of an execution input that restores an interrupted run. */
 const recoveryInput = '{"recover_run"';
 
 /**

@@ -13,28 +13,28 @@ import { servicePrincipal } from './service-principal.ts';
 export interface RunScheduleProps {
   readonly stateMachine: IStateMachine;
   /**
-   * When, as the six fields of an EventBridge cron expression.
-   * @default '0 2 * * ? *' - daily at two
+   * The six fields of an EventBridge cron expression.
+   * @default '0 2 * * ? *' - daily at 02:00
    */
   readonly cron?: string | undefined;
   /**
-   * The time zone of `cron`, with its summer time, by its name in the IANA database.
+   * The time zone of `cron`, as its name in the IANA database. Follows daylight saving time.
    * @default 'UTC'
    */
   readonly timeZone?: string | undefined;
   /**
-   * The key of the dead letters.
-   * @default - SQS's own
+   * The KMS key of the dead-letter queue.
+   * @default - the key of SQS
    */
   readonly encryptionKey?: IKey | undefined;
 }
 
 /**
- * Starts the workflow regularly with the deployment's defaults. EventBridge Scheduler delivers at least once; a second
- * start finds the lock of the Harness account taken, or nothing left to do.
+ * Starts the workflow on a schedule with the deployment's defaults. EventBridge Scheduler delivers at least once. A
+ * second start finds the lock of the Harness account held, or no work left.
  */
 export class RunSchedule extends Construct {
-  /** Starts that failed for an hour. */
+  /** Receives starts that failed for an hour. */
   readonly deadLetterQueue: Queue;
 
   constructor(scope: Construct, id: string, props: RunScheduleProps) {
@@ -48,10 +48,10 @@ export class RunSchedule extends Construct {
       retentionPeriod: Duration.days(14),
     });
     acceptFinding(this.deadLetterQueue, 'SQS3', 'It is the dead-letter queue.');
-    // CDK's own would be shared with other schedules of the state machine, and not know the key.
+    // CDK's default role is shared with other schedules of the state machine, and may not use the key.
     const role = new Role(this, 'Role', {
       assumedBy: servicePrincipal('scheduler', {
-        // As the user guide has it, against the confused deputy: for schedules of this account alone.
+        // Against a confused deputy, as the user guide recommends: only for schedules of this account.
         conditions: { StringEquals: { 'aws:SourceAccount': Stack.of(this).account } },
       }),
     });

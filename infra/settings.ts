@@ -3,7 +3,7 @@ import type { HarnessCiImageFactoryProps } from './harness-ci-image-factory-prop
 import { keyName } from './registry-permissions.ts';
 import { arnOf, type Template } from './template.ts';
 
-/** The props that every function gets as an environment variable. */
+/** The props that every function has as an environment variable. */
 export const settings = [
   'harnessUrl',
   'harnessAccountId',
@@ -42,7 +42,7 @@ export function settingOf(variable: string): string {
   return variable.toLowerCase().replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }
 
-/** The settings as the functions read them. What is not set is left out. */
+/** Returns the settings as environment variables of the functions, without those that are not set. */
 export function environmentOf(props: HarnessCiImageFactoryProps): Record<string, string> {
   const environment: Record<string, string> = {};
   const { ecrKmsKey, ecrTags = {}, ecrCreateRepositories } = props;
@@ -66,7 +66,7 @@ function textOf(value: string | number | boolean | readonly string[] | ISecret |
   return 'join' in value ? value.join(',') : arnOf(value);
 }
 
-/** What GetSecretValue takes: an ARN, without its suffix when that is not known; of a secret known by name, the name. */
+/** Returns the id for GetSecretValue: the full ARN, the name, or an ARN without its suffix. */
 export function secretId({ secretFullArn, secretArn, secretName, env, stack }: ISecret | Secret): string {
   return secretFullArn ?? (env.account === stack.account ? secretName : secretArn);
 }

@@ -3,7 +3,7 @@ import type { Construct } from 'constructs';
 import { parseEcrHost } from '../functions/aws/ecr.ts';
 import { registryLocation } from '../functions/settings/registry-location.ts';
 
-/** Where images go. */
+/** The registry that stores the copies. */
 export interface TargetRegistry {
   /** `host[:port][/prefix]` */
   name: string;
@@ -14,7 +14,7 @@ export interface TargetRegistry {
 export interface EcrTarget {
   accountId: string;
   region: string;
-  /** What the repositories are called in policies. */
+  /** The ARN pattern of the repositories in policies. */
   repositoriesArn: string;
 }
 

@@ -10,11 +10,11 @@ import { allowNetworkInterfaces, type FunctionNetwork } from './network.ts';
 import { servicePrincipal } from './service-principal.ts';
 import { taskNeeds } from './task-needs.ts';
 
-/** What the functions of one factory have in common. */
+/** Settings that all functions of a factory share. */
 export interface FunctionSettings {
   readonly environment: Readonly<Record<string, string>>;
   readonly logRetention: RetentionDays;
-  /** Of the logs. */
+  /** The encryption key of the logs. */
   readonly encryptionKey?: IKey | undefined;
   readonly network?: FunctionNetwork | undefined;
   readonly layers?: readonly ILayerVersion[] | undefined;

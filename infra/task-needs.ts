@@ -1,4 +1,4 @@
-/** What the function of a task may use, beside its own log, the state of runs, and its writes to `runs/`. */
+/** The permissions of a task's function, beside its log, the state of runs, and its writes to `runs/`. */
 export interface TaskNeeds {
   /** Memory in MiB; CPU comes with it. Default 512. */
   memory?: number;
@@ -8,7 +8,7 @@ export interface TaskNeeds {
   registryCredentials?: boolean;
   /** ECR actions on the target's repositories. Default none. */
   ecr?: readonly string[];
-  /** What goes with `ecr` and knows no resources. Default none. */
+  /** ECR actions that support no resources. Default: none. */
   ecrRegistry?: readonly string[];
   /** ECR actions on the repositories that images come from; the token that goes with them is added. Default none. */
   ecrSource?: readonly string[];
@@ -53,7 +53,7 @@ const push = [
   'ecr:UploadLayerPart',
 ] as const;
 
-/** What creates missing repositories. */
+/** The actions that create missing repositories. */
 export const createRepository = [
   'ecr:CreateRepository',
   'ecr:DescribeRepositories',

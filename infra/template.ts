@@ -5,7 +5,7 @@ import { type IStateMachine, StateMachine } from 'aws-cdk-lib/aws-stepfunctions'
 import type { Construct } from 'constructs';
 import { acceptWildcard } from './accepted-finding.ts';
 
-/** What does a step of a run in the factory's place (docs/templates.md). */
+/** A state machine or function that replaces a step of a run (docs/templates.md). */
 export type Template = IStateMachine | IFunction;
 
 /** The template behind an ARN that `parseConfiguration` accepted: of one of the two kinds. */

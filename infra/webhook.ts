@@ -6,42 +6,22 @@ import { type ISecret, Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import type { StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import { acceptFinding, acceptWildcard } from './accepted-finding.ts';
+import type { WebhookOptions } from './harness-ci-image-factory-props.ts';
 import { allowToRead } from './secret-access.ts';
 import { secretId } from './settings.ts';
 import { type FunctionSettings, TaskFunction } from './task-function.ts';
-
-export interface WebhookOptions {
-  /**
-   * The secret that holds the bearer tokens, as `{"current": …, "previous": …}` or one as text.
-   * @default - a new secret with a generated token
-   */
-  readonly tokenSecret?: ISecret | undefined;
-  /**
-   * How many requests are served at once; others get status 429. Lambda sets them aside from the account's quota, of
-   * which 100 must remain.
-   * @default 5
-   */
-  readonly reservedConcurrency?: number | undefined;
-  /**
-   * Keys of an execution input that the webhook takes whatever they say: `extra_images`, `pins`, `platforms`, `prune`,
-   * `registry`, `reset_scope`, `source_registry`.
-   *
-   * **WARNING**: each lets the holder of a token go beyond what the deployment trusts; docs/triggers.md says how far.
-   * @default - none
-   */
-  readonly allow?: readonly string[] | undefined;
-}
 
 export interface WebhookProps extends WebhookOptions, FunctionSettings {
   readonly stateMachine: StateMachine;
 }
 
 /**
- * A public address at which whoever has the token starts runs and asks for their outcome.
- * **Warning**: whoever has the token may switch, reset and restore Harness within what the deployment trusts.
+ * A public URL that starts runs and returns their status for requests with a valid token.
+ *
+ * **WARNING**: a token permits to switch, reset and restore Harness, within the limits of the deployment.
  */
 export class Webhook extends Construct {
-  /** Where runs are started: `https://…/runs` */
+  /** The URL that starts runs: `https://…/runs` */
   readonly url: string;
   readonly tokenSecret: ISecret | Secret;
   readonly function: TaskFunction;
@@ -89,7 +69,7 @@ export class Webhook extends Construct {
         excludePunctuation: true,
       },
     });
-    acceptFinding(secret, 'SMG4', 'The other end, in Harness, is changed by hand: docs/triggers.md says how.');
+    acceptFinding(secret, 'SMG4', 'The token must also be changed in Harness, by hand: see docs/triggers.md.');
     return secret;
   }
 }

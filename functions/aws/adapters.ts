@@ -6,7 +6,7 @@ import { EcrRepositories, type RepositorySettings } from './ecr-repositories.ts'
 import { EcrScans } from './ecr-scans.ts';
 import { Template } from './template.ts';
 
-/** The settings of a deployment that AWS's adapters go by. */
+/** The settings of a deployment that the AWS adapters read. */
 interface AdapterSettings {
   ecrRoleArn: string | undefined;
   /** Set by the construct for each function. */
@@ -19,7 +19,7 @@ interface AdapterSettings {
   ecrTags: Record<string, string>;
 }
 
-/** What a runtime needs of AWS for its registries and templates, wherever it runs. */
+/** Returns the AWS adapters of a runtime, on Lambda and locally: registry credentials, repositories, scans, templates. */
 export function awsAdapters(settings: AdapterSettings) {
   const repositories: RepositorySettings = {
     create: settings.ecrCreateRepositories,

@@ -1,7 +1,7 @@
 import { AssumeRoleCommand, GetCallerIdentityCommand, STSClient, type STSClientConfig } from '@aws-sdk/client-sts';
 import { clientConfig } from './client-config.ts';
 
-/** What the SDK keeps until shortly before it expires, and then asks for again. */
+/** Credentials that the SDK caches and renews shortly before they expire. */
 interface TemporaryCredentials {
   accessKeyId: string;
   secretAccessKey: string;

@@ -122,7 +122,7 @@ class RegistryLayerUploads implements LayerUploads {
   }
 }
 
-/** What an upload from the start heals: one that ECR forgot, or whose bytes are not the layer's. */
+/** Errors after which the upload starts again: ECR lost the upload, or its bytes are not those of the layer. */
 const heals = [
   EmptyUploadException,
   InvalidLayerException,

@@ -7,10 +7,10 @@ import type { CredentialProvider, Credentials, Login } from '../oci/registry/aut
 import { partitionOf } from '../oci/registry/aws-partitions.ts';
 import { clientConfig } from './client-config.ts';
 
-/** The API of ECR Public is in this region only (https://docs.aws.amazon.com/general/latest/gr/ecr-public.html). */
+/** The only region of ECR Public's API (https://docs.aws.amazon.com/general/latest/gr/ecr-public.html). */
 const region = 'us-east-1';
 
-/** How long a login may take that a pull can do without, in milliseconds. Outside AWS, looking for credentials takes time. */
+/** The time limit of a login in milliseconds. Pulls work without it, and outside AWS the search for credentials is slow. */
 const patienceMs = 5_000;
 
 export function isEcrPublic(registry: string): boolean {
@@ -18,8 +18,8 @@ export function isEcrPublic(registry: string): boolean {
 }
 
 /**
- * Logs pulls from ECR Public in, which then count for the account and not for the address. Without AWS credentials, or
- * without the right to get a token, it holds nothing, and the pulls go on as anyone's.
+ * Logs in to ECR Public, so that pulls count against the quota of the account and not of the IP address. Without AWS
+ * credentials, or without the permission to get a token, pulls are anonymous.
  */
 export class EcrPublicCredentials implements CredentialProvider {
   readonly #config: ECRClientConfig;

@@ -30,7 +30,7 @@ export interface RepositorySettings {
   tags?: Readonly<Record<string, string>> | undefined;
 }
 
-/** What OCI's own protocol cannot do in ECR: make repositories and delete images. Leaves other registries alone. */
+/** Creates repositories and deletes images in ECR, which the OCI protocol cannot do there. Ignores other registries. */
 export class EcrRepositories {
   readonly #clients: EcrClients;
   readonly #settings: RepositorySettings;
@@ -124,7 +124,7 @@ export class EcrRepositories {
     }
   }
 
-  /** What to do so that blobs can be mounted from repository to repository; `undefined` where they can, or who knows. */
+  /** Returns how to enable cross-repository mounts, or `undefined` when they are enabled or the setting is unknown. */
   async adviceOnMounts(host: string): Promise<string | undefined> {
     const registry = parseEcrHost(host);
     if (!registry) return undefined;

@@ -41,7 +41,7 @@ export class EcrScans {
   }
 }
 
-/** What the states mean (https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-scanning-troubleshooting.html). */
+/** The meanings of the states (https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-scanning-troubleshooting.html). */
 const unscannable: Partial<Record<ScanStatus, string>> = {
   FAILED: 'the scan failed',
   UNSUPPORTED_IMAGE: 'the scanner does not know its operating system, or its kind of image',
@@ -147,7 +147,7 @@ class RegistryScans implements ImageScans {
     }
   }
 
-  /** Of the caller's own registry, which need not be this one. Empty when it may not be known. */
+  /** The scan settings of the caller's registry, which may be another one. Empty without permission to read them. */
   async #configuration(signal?: AbortSignal): Promise<Partial<GetRegistryScanningConfigurationResponse>> {
     try {
       const command = new GetRegistryScanningConfigurationCommand({});
@@ -226,7 +226,7 @@ function isOlder(time: Date | undefined, ms: number): boolean {
   return time !== undefined && time.getTime() < Date.now() - ms;
 }
 
-/** What a state other than the successful ones means. */
+/** Describes a state other than success. */
 function answerWithout(status: ScanStatus | undefined, description: string): ScanAnswer {
   const meaning = status && own(unscannable, status);
   // PENDING and IN_PROGRESS; findings that are unavailable may still come, and a state of tomorrow is not judged.

@@ -8,7 +8,7 @@ import { clientConfig } from './client-config.ts';
 import { awsReason } from './failure-reason.ts';
 import { own } from '../text/own.ts';
 
-/** A private ECR registry, as its host name tells. */
+/** The parts of a private ECR registry's host name. */
 export interface EcrHost {
   accountId: string;
   region: string;
@@ -16,7 +16,7 @@ export interface EcrHost {
   dualStack: boolean;
 }
 
-/** `undefined` for a host that is no private ECR registry. */
+/** Parses the host of a private ECR registry. Returns `undefined` for other hosts. */
 export function parseEcrHost(host: string): EcrHost | undefined {
   for (const form of ecrHosts) {
     const { accountId, region, fips, dualStack } = form.exec(host.toLowerCase())?.groups ?? {};
@@ -26,15 +26,15 @@ export function parseEcrHost(host: string): EcrHost | undefined {
 }
 
 export interface EcrConfig extends ECRClientConfig {
-  /** Assumed for registries of the role's own account; others are asked as ourselves. */
+  /** The role to assume for registries of the role's account. Other registries see the caller's own identity. */
   roleArn?: string | undefined;
-  /** Narrows what may be done as that role. */
+  /** Restricts the permissions of that role. */
   sessionPolicy?: string | undefined;
-  /** Of the service that hands out the role's credentials, for tests. */
+  /** Client settings of STS, which issues the role's credentials. For tests. */
   sts?: STSClientConfig;
 }
 
-/** One client per endpoint and identity, made when first needed. */
+/** Creates one client per endpoint and identity, on first use. */
 export class EcrClients {
   readonly #config: ECRClientConfig;
   readonly #sts: STSClientConfig | undefined;
@@ -73,7 +73,7 @@ export class EcrClients {
     return client;
   }
 
-  /** Whether a registry is of the account as which it is asked: some calls name no registry, and are about that account's. */
+  /** Returns true when the registry belongs to the caller's account. Some calls name no registry and use the caller's. */
   async areOf({ accountId }: EcrHost): Promise<boolean> {
     return accountId === this.#roleAccount || accountId === (await callerAccount(this.#sts));
   }
@@ -86,15 +86,15 @@ interface Token {
   expiresAt: number;
 }
 
-/** A copy may take an hour with one token; they are valid for 12. */
+/** A copy may use one token for an hour. Tokens are valid for 12 hours. */
 const renewBeforeExpiryMs = 3_600_000;
 
-/** Passwords for ECR registries out of IAM: one request per registry and half day, however many callers. */
+/** Gets passwords for ECR registries with IAM. Sends one request per registry and 11 hours, for all callers. */
 export class EcrCredentials implements CredentialProvider {
   readonly #clients: EcrClients;
   readonly #tokens = new Map<string, { token: Promise<Token>; renewAt: number }>();
 
-  /** `config` (endpoint, credentials) is for tests; on AWS the role of the function counts, or `roleArn`. */
+  /** `config` (endpoint, credentials) is for tests. On AWS the identity is the function's role, or `roleArn`. */
   constructor(config: EcrConfig = {}) {
     this.#clients = new EcrClients(config);
   }
@@ -104,7 +104,7 @@ export class EcrCredentials implements CredentialProvider {
   }
 
   /**
-   * The credentials for `host`, or `undefined` when it is no private ECR registry.
+   * Returns the credentials for `host`, or `undefined` when it is not a private ECR registry.
    * Throws `RegistryForbidden`, `RegistryUnauthorized`, `RegistryThrottled`, `RegistryUnreachable`, `RegistryFailed`.
    */
   async credentials(host: string): Promise<{ username: string; password: string } | undefined> {
@@ -141,7 +141,7 @@ export class EcrCredentials implements CredentialProvider {
   }
 }
 
-/** Error codes of AWS as users of a registry know them. STS has some of its own. */
+/** Error names of the product by AWS error code, those of STS included. */
 const names: Record<string, ErrorName> = {
   AccessDenied: 'RegistryForbidden',
   AccessDeniedException: 'RegistryForbidden',
@@ -156,7 +156,7 @@ const names: Record<string, ErrorName> = {
   UnrecognizedClientException: 'RegistryUnauthorized',
 };
 
-/** An error of the SDK in the words of a registry's user; `permission` is what the call needs, `toAllow` how to give it. */
+/** Converts an SDK error. `permission` is the IAM action that the call needs, `toAllow` the hint to grant it. */
 export function ecrFailure(
   action: string,
   permission: string,

@@ -7,7 +7,7 @@ import {
 } from '@aws-sdk/client-sfn';
 import { clientConfig } from './client-config.ts';
 
-/** An execution as `DescribeExecution` tells of it; `output` is JSON. */
+/** An execution, as `DescribeExecution` returns it. `output` is JSON. */
 export interface Execution {
   status: ExecutionStatus;
   startedAt: Date;
@@ -27,7 +27,7 @@ export class Executions {
     this.#client = client;
   }
 
-  /** Returns whether it was started: `false` when there is, or in the last 90 days was, one of this name. */
+  /** Starts an execution. Returns `false` when the name exists, or existed in the last 90 days. */
   async start(name: string, input: string): Promise<boolean> {
     try {
       await this.#client.send(new StartExecutionCommand({ stateMachineArn: this.#stateMachineArn, name, input }));
@@ -38,7 +38,7 @@ export class Executions {
     }
   }
 
-  /** `undefined` when there is none of this name. */
+  /** Returns the execution of this name, or `undefined`. */
   async find(name: string): Promise<Execution | undefined> {
     const executionArn = `${this.#stateMachineArn.replace(':stateMachine:', ':execution:')}:${name}`;
     try {

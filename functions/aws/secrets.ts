@@ -15,7 +15,7 @@ export interface ReadSecretOptions {
   restMs?: number;
 }
 
-/** What this sandbox knows of a secret. */
+/** The cached state of a secret. */
 interface KnownSecret {
   value: Promise<string>;
   /** The reading that takes the place of `value`; all who ask for one meanwhile share it. */
@@ -114,7 +114,7 @@ function unwrap(secret: string): string {
   return typeof chosen === 'string' ? chosen.trim() : secret;
 }
 
-/** Where the secret is looked for. */
+/** Returns the region that the secret is read from. */
 async function regionOf(nameOrArn: string, { config }: SecretsManagerClient): Promise<string> {
   const [arn, , , region] = nameOrArn.split(':');
   return arn === 'arn' && region ? region : config.region();

@@ -4,7 +4,7 @@ import { writeMetrics } from './metrics.ts';
 import type { RuntimeParts } from '../runtime/runtime.ts';
 import type { Environment } from '../settings/configuration.ts';
 
-/** How the report task tells of a run on Lambda: people by a topic, CloudWatch by its log. */
+/** Announces the result of a run on Lambda: to people by a topic, to CloudWatch by the log. */
 export function announcements(environment: Environment): Pick<RuntimeParts, 'notify' | 'record'> {
   const topicArn = environment['NOTIFICATION_TOPIC_ARN'];
   const topic = topicArn ? new NotificationTopic(topicArn) : undefined;

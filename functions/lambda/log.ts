@@ -6,22 +6,22 @@ import type { ProgressEvent } from '../runtime/runtime.ts';
 import type { TaskContext } from '../task.ts';
 import { printable } from '../text/printable.ts';
 
-/** Who writes down how the calls of tasks go. */
+/** Logs the calls of tasks. */
 export interface CallLog {
   started(event: unknown, context: TaskContext): void;
   finished(result: unknown): void;
   failed(error: FactoryError): void;
 }
 
-/** Characters of a value in a log line. */
+/** The maximum length of a value in a log line, in characters. */
 const valueLimit = 100_000;
 
-/** Of an error that nobody foresaw. */
+/** The maximum number of stack frames of an unexpected error. */
 const framesLimit = 10;
 
 /**
- * The log of a function: JSON lines, each with the task and the run. Saved queries read them (infra/operations). A sandbox
- * works on one call at a time, so one log is enough.
+ * Writes the log of a function: JSON lines, each with the task and the run. Saved queries read them (infra/operations).
+ * A sandbox handles one call at a time, so one log suffices.
  */
 export class LambdaLog implements CallLog {
   readonly #logger = new Logger({
@@ -49,7 +49,7 @@ export class LambdaLog implements CallLog {
     } else if (event.kind === 'note') this.#logger.info(event.message);
   }
 
-  /** What is worth a look in a run's report. */
+  /** Logs the registries, warnings and the error of a run's report. */
   reported({ registries = [], warnings = [], error }: Report): void {
     for (const { host, ...counts } of registries) this.#logger.info(`asked ${host}`, { registry: host, ...counts });
     for (const warning of warnings) this.#logger.warn(warning);

@@ -3,7 +3,7 @@ import type { Report } from '../state/documents.ts';
 
 type Measurement = readonly [unit: (typeof MetricUnit)[keyof typeof MetricUnit], value: number];
 
-/** What a run did, by the names of its metrics. */
+/** Returns the metrics of a run by name. */
 export function measurementsOf(report: Report): Record<string, Measurement> {
   const { status, action, totals, registries = [], config, error } = report;
   const sum = (key: 'retries' | 'throttles' | 'mounts') =>

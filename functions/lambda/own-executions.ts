@@ -2,7 +2,7 @@ import { Executions } from '../aws/executions.ts';
 import type { RuntimeParts } from '../runtime/runtime.ts';
 import type { Environment } from '../settings/configuration.ts';
 
-/** How the plan task looks up executions of the workflow that it is part of. */
+/** Looks up executions of the workflow for its plan task. */
 export function ownExecutions(environment: Environment): Pick<RuntimeParts, 'findExecution'> {
   const stateMachineArn = environment['STATE_MACHINE_ARN'];
   if (!stateMachineArn) return {};

@@ -10,14 +10,14 @@ import { readSecret } from '../aws/secrets.ts';
 import { Patience } from '../runtime/patience.ts';
 import { stateMachine } from '../runtime/place.ts';
 
-/** Where a task runs. */
+/** The environment that a task runs in. */
 export interface Host {
   /** Absent where progress is watched. */
   log?: CallLog;
   startRuntime(): Promise<Runtime>;
 }
 
-/** What only one task needs on Lambda, so that the bundles of the others go without it. */
+/** The parts that only one task needs on Lambda. The bundles of other tasks do not contain them. */
 export type LambdaParts = () => Promise<Partial<RuntimeParts>>;
 
 let runtime: Runtime | undefined;
@@ -27,7 +27,7 @@ export function lambdaHost(parts?: LambdaParts): Host {
   return { log, startRuntime: async () => (runtime ??= createRuntime(process.env, await parts?.())) };
 }
 
-/** What the tasks work with on Lambda: secrets from Secrets Manager, documents in S3, ECR by the function's role. */
+/** Creates the runtime of the tasks on Lambda: secrets from Secrets Manager, documents in S3, ECR by the function's role. */
 function createRuntime(environment: Environment, parts: Partial<RuntimeParts> = {}): Runtime {
   const configuration = parseConfiguration(environment);
   const bucket = environment['STATE_BUCKET'];

@@ -3,11 +3,11 @@ import { render } from '../settings/problems.ts';
 import { parseJson } from '../text/json.ts';
 import { decodeText, TextError } from '../text/plain-text.ts';
 
-/** What somebody asks for in one request, however often the request comes. */
+/** The content of a request, the same for each redelivery. */
 export interface Delivery {
   /** The execution input. */
   input: unknown;
-  /** The same whenever this comes again, and different when another run is meant; `undefined` when not said. */
+  /** Identifies the delivery: redeliveries have the same id, other runs another one. `undefined` without an id. */
   id: string | undefined;
 }
 

@@ -7,14 +7,14 @@ import { answer, logLine, refuse, type WebhookParts, type WebhookRequest, type W
 
 let parts: WebhookParts | undefined;
 
-/** The handler of the webhook's Function URL. */
+/** Handles requests to the webhook's Function URL. */
 export async function handler(request: WebhookRequest): Promise<WebhookResponse> {
   try {
     return await answer(request, (parts ??= partsOf(process.env)));
   } catch (error) {
-    // Not thrown: Lambda would answer 502, and count what a later request may well get done.
+    // Not thrown: Lambda would respond 502 and count an error, although a later request may succeed.
     console.error(logLine('ERROR', 'failed', { error: FactoryError.from(error) }));
-    return refuse(500, 'InternalError', 'the webhook failed; its log says why');
+    return refuse(500, 'InternalError', 'the webhook failed; see its log');
   }
 }
 

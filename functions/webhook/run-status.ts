@@ -1,16 +1,16 @@
 import type { Execution } from '../aws/executions.ts';
 import type { Report } from '../state/documents.ts';
 
-/** How a run is doing, for whoever polls. */
+/** The status of a run, for clients that poll. */
 export interface RunStatus {
   runId: string;
   status: 'RUNNING' | Report['status'];
-  /** Where to ask again. */
+  /** The URL of this status. */
   url: string;
   startedAt?: string;
   endedAt?: string;
   action?: Report['action'];
-  /** One sentence for people. */
+  /** A summary in one sentence. */
   summary?: string;
   totals?: Report['totals'];
   error?: { name: string; message: string };
@@ -31,7 +31,7 @@ export function runStatus(runId: string, url: string, execution: Execution): Run
   return { ...run, status: report.status, action, summary: summaryOf(report), totals };
 }
 
-/** The workflow fails with the report's error; an execution that was stopped or ran out of time, with words of its own. */
+/** Returns the report's error, or describes an execution that was stopped or timed out. */
 function errorOf({ status, error, cause }: Execution): { name: string; message: string } {
   return {
     name: error || 'RunStopped',

@@ -3,8 +3,8 @@ import type { Execution, Executions } from '../aws/executions.ts';
 import type { Delivery } from './delivery.ts';
 
 /**
- * Deliveries without an id that are alike and no further apart than this start one run, in milliseconds. Long enough for
- * the retries of an HTTP step; short enough for somebody who asks again after a failed run, or the next day.
+ * Equal deliveries without an id start one run within this time, in milliseconds. Long enough for the retries of an HTTP
+ * step, short enough for a new request after a failed run.
  */
 const sameWithinMs = 10 * 60_000;
 
@@ -13,18 +13,18 @@ export type ExecutionsByName = Pick<Executions, 'start' | 'find'>;
 export interface StartedRun {
   /** The name of the execution. */
   runId: string;
-  /** Given when it was not started just now. */
+  /** The execution, if an earlier delivery started it. */
   execution: Execution | undefined;
 }
 
 /**
- * Starts the run of a delivery unless the delivery came before. Step Functions decides: it has one execution of a name,
- * whichever of two requests is first.
+ * Starts the run of a delivery, unless an earlier delivery started it. Step Functions allows one execution per name, so
+ * of two concurrent requests one starts it.
  */
 export async function startOnce(delivery: Delivery, executions: ExecutionsByName, now: number): Promise<StartedRun> {
   const window = Math.floor(now / sameWithinMs);
   if (delivery.id === undefined) {
-    // The one before may have come a moment ago, on the other side of the window's edge.
+    // The previous delivery may belong to the previous window.
     const runId = executionName(delivery, window - 1);
     const execution = await executions.find(runId);
     if (execution && now - execution.startedAt.getTime() < sameWithinMs) return { runId, execution };

@@ -2,26 +2,26 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { FactoryError } from '../errors.ts';
 import { keepSecret } from '../text/secrets.ts';
 
-/** What a header can carry: RFC 6750, section 2.1. What Harness masks in its probes (`<<<…>>>`) is no token. */
+/** The token syntax of RFC 6750, section 2.1. The masked tokens of Harness's probes (`<<<…>>>`) do not match. */
 const syntax = '[A-Za-z0-9._~+/-]{1,512}=*';
 const bearer = new RegExp(`^Bearer +(${syntax})$`, 'i');
 
-/** Shorter ones could be guessed: the address is public. */
+/** The minimum length of a token. The URL is public, so shorter tokens could be guessed. */
 const shortest = 16;
 const good = new RegExp(`^(?=.{${shortest}})${syntax}$`);
 
-/** How long tokens are kept, in milliseconds, and how long a token that is none of them does not make us look again. */
+/** Tokens are cached for `keptMs`. An unknown token reads the secret again, at most once per `calmMs`. In milliseconds. */
 const keptMs = 60_000;
 const calmMs = 5_000;
 
-/** The token of an `Authorization` header; `undefined` when there is none. */
+/** Returns the token of an `Authorization` header, or `undefined`. */
 export function bearerToken(header: string | undefined): string | undefined {
   return bearer.exec(header ?? '')?.[1];
 }
 
 /**
- * The tokens that are good at the moment. While they are rotated, these are two: the secret holds them as
- * `{"current": …, "previous": …}`, or one alone as text.
+ * The valid tokens: one, or two during a rotation. The secret holds them as `{"current": …, "previous": …}`, or one as
+ * text.
  */
 export class Tokens {
   readonly #read: () => Promise<string>;
@@ -29,7 +29,7 @@ export class Tokens {
   #digests: Buffer[] = [];
   #readAt = -Infinity;
 
-  /** @param read what the secret holds at the moment */
+  /** @param read returns the current content of the secret */
   constructor(read: () => Promise<string>, now: () => number = Date.now) {
     this.#read = read;
     this.#now = now;
@@ -38,7 +38,7 @@ export class Tokens {
   /** Throws `InvalidConfiguration` when the secret cannot be read, or holds no token. */
   async accept(token: string): Promise<boolean> {
     const known = this.#age() < keptMs && this.#isKnown(token);
-    // One that was stored a moment ago must do; guesses must not make us read at every one.
+    // A new token must work at once, and guesses must not read the secret each time.
     if (!known && this.#age() >= calmMs) await this.#refresh();
     return known || this.#isKnown(token);
   }
@@ -47,7 +47,7 @@ export class Tokens {
     return this.#now() - this.#readAt;
   }
 
-  /** Takes the same time whatever the token: digests are of one length, and all of them are compared. */
+  /** Compares in constant time: all digests have one length, and each of them is compared. */
   #isKnown(token: string): boolean {
     const given = sha256(token);
     return this.#digests.filter((digest) => timingSafeEqual(digest, given)).length > 0;
@@ -64,7 +64,7 @@ export class Tokens {
 function parseTokens(secret: string): string[] {
   const tokens = Object.entries(fieldsOf(secret)).filter(([, token]) => token !== undefined && token !== '');
   const bad = tokens.filter(([, token]) => typeof token !== 'string' || !good.test(token)).map(([name]) => name);
-  // One that no header can match would be refused for ever, without a word.
+  // No header can match a token of another syntax, so report it here.
   if (tokens.length > 0 && bad.length === 0) return tokens.map(([, token]) => token as string);
   const found = bad.length === 0 ? 'no token' : `no usable ${bad.join(' and ')} token`;
   throw new FactoryError('InvalidConfiguration', `the secret of the webhook holds ${found}`, {

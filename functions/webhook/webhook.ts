@@ -7,7 +7,7 @@ import { runStatus } from './run-status.ts';
 import { type ExecutionsByName, startOnce } from './start-once.ts';
 import { bearerToken, type Tokens } from './tokens.ts';
 
-/** What is used of a Function URL's request (payload format 2.0, where names of headers are in lower case). */
+/** The used part of a Function URL's request (payload format 2.0, with header names in lower case). */
 export interface WebhookRequest {
   rawPath: string;
   headers: Readonly<Record<string, string | undefined>>;
@@ -29,25 +29,25 @@ export interface WebhookParts {
   now?: () => number;
 }
 
-/** Of a request's body, in bytes: an input that pins every image has a tenth of it. */
+/** The maximum size of a request body in bytes. An input that pins every image has a tenth of it. */
 const bodyLimit = 64 * 1024;
 
 /**
- * `POST /runs` starts a run, `GET /runs/{id}` tells how one is doing. Whatever is wrong with the request is an answer;
- * throws when AWS or the deployment fails.
+ * Serves `POST /runs`, which starts a run, and `GET /runs/{id}`, which returns its status. Responds 4xx to an invalid
+ * request; throws when AWS or the deployment fails.
  */
 export async function answer(request: WebhookRequest, parts: WebhookParts): Promise<WebhookResponse> {
   const { rawPath, headers, requestContext } = request;
-  // First, so that a probe costs nothing, and nobody without a token learns what there is.
+  // Checked first: a probe costs nothing, and reveals nothing without a token.
   const token = bearerToken(headers['authorization']);
   if (token === undefined || !(await parts.tokens.accept(token))) {
     return refuse(401, 'Unauthorized', 'no valid bearer token', { 'www-authenticate': 'Bearer' });
   }
   const [, runs, runId, ...more] = rawPath.replace(/\/$/, '').split('/');
-  if (runs !== 'runs' || more.length > 0) return refuse(404, 'NotFound', 'there are POST /runs and GET /runs/{id}');
+  if (runs !== 'runs' || more.length > 0) return refuse(404, 'NotFound', 'the paths are POST /runs and GET /runs/{id}');
   const method = runId === undefined ? 'POST' : 'GET';
   if (requestContext.http.method !== method) {
-    return refuse(405, 'MethodNotAllowed', `this takes ${method}`, { allow: method });
+    return refuse(405, 'MethodNotAllowed', `use ${method}`, { allow: method });
   }
   const url = (id: string) => `https://${requestContext.domainName}/runs/${encodeURIComponent(id)}`;
   return runId === undefined ? startRun(request, parts, url) : showRun(decoded(runId), parts, url);
@@ -59,7 +59,7 @@ async function startRun(
   url: (runId: string) => string,
 ): Promise<WebhookResponse> {
   const bytes = Buffer.from(body, isBase64Encoded ? 'base64' : 'utf8');
-  if (bytes.length > bodyLimit) return refuse(413, 'PayloadTooLarge', `the body has more than ${bodyLimit} bytes`);
+  if (bytes.length > bodyLimit) return refuse(413, 'PayloadTooLarge', `the body is larger than ${bodyLimit} bytes`);
   if (bytes.length > 0 && !/^application\/json *(?:;|$)/i.test(headers['content-type'] ?? '')) {
     return refuse(415, 'UnsupportedMediaType', 'the content-type of a body must be application/json');
   }
@@ -81,8 +81,8 @@ async function startRun(
 
 function untrusted(problems: Problem[]): FactoryError {
   const keys = problems.map(({ path }) => path.slice('$.'.length)).join(', ');
-  return new FactoryError('InvalidInput', `the deployment does not take ${keys} from a webhook as asked`, {
-    hint: 'Leave the keys out, or list them in WEBHOOK_ALLOW when you deploy; docs/triggers.md says what that trusts.',
+  return new FactoryError('InvalidInput', `the webhook of this deployment refuses these values of ${keys}`, {
+    hint: 'Remove the keys, or list them in WEBHOOK_ALLOW when you deploy. docs/triggers.md describes the risk of each.',
     problems,
   });
 }
@@ -93,11 +93,11 @@ async function showRun(
   url: (runId: string) => string,
 ): Promise<WebhookResponse> {
   const execution = runIdPattern.test(runId) ? await executions.find(runId) : undefined;
-  if (!execution) return refuse(404, 'NotFound', 'there is no run of this id');
+  if (!execution) return refuse(404, 'NotFound', 'no run has this id');
   return json(200, runStatus(runId, url(runId), execution));
 }
 
-/** No run id has a `%`: what was decoded on the way, or cannot be, stays as it is. */
+/** Decodes a path segment. Run ids contain no `%`, so a segment that cannot be decoded stays as it is. */
 function decoded(segment: string): string {
   try {
     return decodeURIComponent(segment);
@@ -106,7 +106,7 @@ function decoded(segment: string): string {
   }
 }
 
-/** An answer that is not about a run. */
+/** Returns an error response. */
 export function refuse(
   statusCode: number,
   name: string,
@@ -116,7 +116,7 @@ export function refuse(
   return json(statusCode, { error: { name, message } }, headers);
 }
 
-/** A line as functions/lambda/log.ts writes them, whose Logger is too large for the budget of this bundle. */
+/** Returns a log line in the format of functions/lambda/log.ts, whose Logger would enlarge this bundle. */
 export function logLine(level: 'INFO' | 'ERROR', message: string, details: object): string {
   const service = process.env['POWERTOOLS_SERVICE_NAME'];
   return JSON.stringify({ level, message, timestamp: new Date().toISOString(), service, task: 'webhook', ...details });

@@ -20,15 +20,15 @@ export interface AlarmsProps {
   readonly service: string;
   readonly stateMachine: IStateMachine;
   readonly topic: ITopic;
-  /** Of the alarm that no sync succeeded for so long; absent where runs are not regular. */
+  /** Raises an alarm when no sync succeeded for this time. Absent if runs are not regular. */
   readonly overdueAfter?: Duration | undefined;
-  /** Where starts that failed end up. */
+  /** Receives failed starts. */
   readonly deadLetterQueue?: IQueue | undefined;
   /** The function behind the webhook's address. */
   readonly webhook?: IFunction | undefined;
 }
 
-/** What somebody should hear of, each told to the topic when it comes and when it goes. */
+/** Creates the alarms. Each publishes to the topic when it is raised and when it clears. */
 export class Alarms extends Construct {
   readonly all: Alarm[] = [];
   readonly #topic: ITopic;
@@ -38,31 +38,30 @@ export class Alarms extends Construct {
     const { service, stateMachine, topic, overdueAfter, deadLetterQueue, webhook } = props;
     this.#topic = topic;
 
-    // Three, because an expression over metrics of which one never had a datapoint may have none either.
+    // Three alarms, because an expression over metrics has no datapoint while one of them never had any.
     const often = { period: Duration.minutes(5), statistic: Stats.SUM };
     this.#add('RunFailed', {
-      alarmDescription: 'A run of Harness CI Image Factory failed. Its report says why, and what became of Harness.',
+      alarmDescription: 'A run of Harness CI Image Factory failed. Its report has the reason and the state of Harness.',
       metric: stateMachine.metricFailed(often),
       ...oneOrMore,
     });
     this.#add('RunTimedOut', {
-      alarmDescription:
-        'A run of Harness CI Image Factory took longer than the workflow allows. Another one puts back what it switched.',
+      alarmDescription: 'A run of Harness CI Image Factory timed out. A recovery run restores what it switched.',
       metric: stateMachine.metricTimedOut(often),
       ...oneOrMore,
     });
     this.#add('RunStopped', {
-      alarmDescription: 'A run of Harness CI Image Factory was stopped. Another one puts back what it switched.',
+      alarmDescription: 'A run of Harness CI Image Factory was stopped. A recovery run restores what it switched.',
       metric: stateMachine.metricAborted(often),
       ...oneOrMore,
     });
     if (overdueAfter) {
-      // Hours are the finest periods that may reach back further than a day: PutMetricAlarm, "Period".
+      // One hour is the shortest period that may look back more than a day: PutMetricAlarm, "Period".
       const period = Duration.hours(1);
       this.#add('NoSyncSucceeded', {
         alarmDescription: `No sync of Harness CI Image Factory succeeded in ${overdueAfter.toHours()} hours.`,
-        // Hours without a run have no datapoint. Where some are missing CloudWatch looks back further than it is told,
-        // and would find the run before: "How alarm state is evaluated when data is missing",
+        // Hours without a run have no datapoint. If some are missing, CloudWatch looks back further than configured,
+        // and would find the previous run: "How alarm state is evaluated when data is missing",
         // https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
         metric: new MathExpression({
           expression: 'FILL(syncs, 0)',
@@ -72,21 +71,21 @@ export class Alarms extends Construct {
         threshold: 1,
         comparisonOperator: ComparisonOperator.LESS_THAN_THRESHOLD,
         evaluationPeriods: overdueAfter.toHours(),
-        // A metric that never had a datapoint cannot be relied on to be filled.
+        // FILL may not fill a metric that never had a datapoint.
         treatMissingData: TreatMissingData.BREACHING,
       });
     }
     if (deadLetterQueue) {
       this.#add('StartFailed', {
-        alarmDescription: 'The schedule could not start Harness CI Image Factory: see its dead-letter queue.',
+        alarmDescription: 'The schedule could not start Harness CI Image Factory. See its dead-letter queue.',
         metric: deadLetterQueue.metricApproximateNumberOfMessagesVisible({ period: Duration.minutes(5) }),
         ...oneOrMore,
       });
     }
     if (webhook) {
       this.#add('WebhookFailed', {
-        alarmDescription: 'The webhook of Harness CI Image Factory answered 5xx: see the log of its function.',
-        // Not Errors: the function answers 500 where it fails. Whoever has no token gets 401, which is no 5xx.
+        alarmDescription: 'The webhook of Harness CI Image Factory returned HTTP 5xx. See the log of its function.',
+        // Not Errors: the function responds 500 when it fails. Requests without a token get 401.
         // https://docs.aws.amazon.com/lambda/latest/dg/urls-monitoring.html
         metric: webhook.metric('Url5xxCount', often),
         ...oneOrMore,

@@ -4,35 +4,35 @@ import { Metric, type MetricOptions, Stats } from 'aws-cdk-lib/aws-cloudwatch';
 /** The namespace of the metrics that the report task writes. */
 export const metricsNamespace = 'HarnessCiImageFactory';
 
-/** What the report task writes of every run, with the dimension `service`, and how a period of it is summed up. */
+/** The metrics that the report task writes for each run, with the dimension `service`, and their statistic. */
 export const factoryMetrics = {
   /** Images copied. */
   ImagesCopied: Stats.SUM,
-  /** Images that were at the target, lacked something, and were copied again where they did. */
+  /** Incomplete images at the target whose missing parts were copied. */
   ImagesRepaired: Stats.SUM,
-  /** Images that were at the target already. */
+  /** Images that the target already had. */
   ImagesSkipped: Stats.SUM,
   /** Images that could not be copied. */
   ImagesFailed: Stats.SUM,
-  /** Bytes moved to the target. */
+  /** Bytes uploaded to the target. */
   BytesTransferred: Stats.SUM,
-  /** Blobs that the target took from another of its repositories. */
+  /** Blobs that the target mounted from another repository. */
   BlobsMounted: Stats.SUM,
-  /** Requests to registries that were sent again. */
+  /** Retried requests to registries. */
   Retries: Stats.SUM,
-  /** Answers 429 of registries. */
+  /** HTTP 429 responses of registries. */
   Throttles: Stats.SUM,
-  /** Milliseconds from the plan to the report. */
+  /** The time from the plan to the report, in milliseconds. */
   RunDuration: Stats.MAXIMUM,
-  /** Fields that Harness did not show as they should be. */
+  /** Fields whose value in Harness was not the expected one. */
   DriftFound: Stats.SUM,
-  /** Runs of the action `sync` that succeeded. One that was skipped did not. */
+  /** Successful runs of the action `sync`, without skipped runs. */
   SyncsSucceeded: Stats.SUM,
 } as const;
 
 export type FactoryMetric = keyof typeof factoryMetrics;
 
-/** A metric of one factory. Period, unless told otherwise: an hour, which is finer than runs come. */
+/** Returns a metric of one factory. Default period: one hour. */
 export function factoryMetric(service: string, metricName: FactoryMetric, options: MetricOptions = {}): Metric {
   return new Metric({
     namespace: metricsNamespace,

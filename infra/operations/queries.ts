@@ -4,11 +4,11 @@ import { Construct } from 'constructs';
 export interface QueriesProps {
   /** The folder of the queries in the console. */
   readonly folder: string;
-  /** Of every function. */
+  /** The log groups of all functions. */
   readonly logGroups: readonly ILogGroup[];
 }
 
-/** Saved queries of CloudWatch Logs Insights, over the lines that functions/lambda/log.ts writes. */
+/** Saves queries for CloudWatch Logs Insights over the lines that functions/lambda/log.ts writes. */
 export class Queries extends Construct {
   constructor(scope: Construct, id: string, { folder, logGroups }: QueriesProps) {
     super(scope, id);
@@ -26,7 +26,7 @@ export class Queries extends Construct {
 interface Query {
   title: string;
   lines: string[];
-  /** It asks for `{{runId}}`. */
+  /** Has the parameter `{{runId}}`. */
   ofRun?: boolean;
 }
 

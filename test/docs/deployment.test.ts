@@ -7,7 +7,10 @@ const page = read('docs/deployment.md');
 const matches = (text: string, pattern: RegExp) => [...text.matchAll(pattern)].map(([, name = '']) => name);
 
 describe('the page of the deployment', () => {
-  const props = read('infra/harness-ci-image-factory-props.ts').replace(/^interface ProxyProps \{[\s\S]*?^\}/m, '');
+  const props = read('infra/harness-ci-image-factory-props.ts').replace(
+    /^(?:export )?interface (?:ProxyProps|WebhookOptions) \{[\s\S]*?^\}/gm,
+    '',
+  );
 
   it.each(matches(props, /^ {2}readonly (\w+)\?:/gm))('tells of the prop %s', (prop) => {
     expect(page).toContain(`\`${prop}\``);

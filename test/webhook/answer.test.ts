@@ -152,7 +152,7 @@ describe('a request', () => {
   it('learns of the keys that are not trusted, and how to open them', async () => {
     const { body } = await send({ body: '{"prune":true,"source_registry":"evil.example"}' });
     expect(body['error']).toMatchObject({
-      message: 'the deployment does not take prune, source_registry from a webhook as asked',
+      message: 'the webhook of this deployment refuses these values of prune, source_registry',
       hint: expect.stringContaining('WEBHOOK_ALLOW'),
       problems: [{ path: '$.prune' }, { path: '$.source_registry' }],
     });

@@ -51,7 +51,7 @@ import { request, token } from './request.ts';
     const { statusCode, body } = await handler(request());
     expect(statusCode).toBe(500);
     expect(JSON.parse(body)).toEqual({
-      error: { name: 'InternalError', message: 'the webhook failed; its log says why' },
+      error: { name: 'InternalError', message: 'the webhook failed; see its log' },
     });
     expect(JSON.parse(String(error.mock.calls[0]?.[0]))).toMatchObject({
       level: 'ERROR',
