@@ -10,8 +10,7 @@ import { profileOf } from '../oci/registry/profile.ts';
 import { parseReference, type Reference } from '../oci/spec/reference.ts';
 import type { Registry } from '../oci/registry/registry.ts';
 import { manifestReader, readImage, repositoryOf } from '../images/images.ts';
-import { renewLock } from '../state/lock.ts';
-import { sumCounts, takeCounts } from '../runtime/registry-counts.ts';
+import { sumCounts } from '../runtime/registry-counts.ts';
 import { isFailureOf, sourceNote } from '../images/source-failure.ts';
 import type { CopyResult, Plan, PlannedImage } from '../state/documents.ts';
 import { describePieces, type Root, unrepaired, Wholeness } from '../images/wholeness.ts';
@@ -60,7 +59,7 @@ export async function copy(event: CopyEvent, run: TaskRun): Promise<CopyTaskResu
 async function copyOnce(event: CopyEvent, run: TaskRun): Promise<CopyTaskResult> {
   const { runtime, deadline } = run;
   const documents = runtime.run(event.runId);
-  await renewLock(event.runId, runtime);
+  await runtime.lock.renew(event.runId);
   const plan = await runtime.plan(event.runId);
   const planned = plan.images[event.image];
   if (!planned) throw new RangeError(`the plan of run ${event.runId} has no image ${event.image}`);
@@ -79,11 +78,11 @@ async function copyOnce(event: CopyEvent, run: TaskRun): Promise<CopyTaskResult>
       ? attempt(plan, planned, state, run)
       : build(template, plan, event.image, planned, run);
   const result = known && known.status !== 'failed' ? known : await attempted();
-  const registries = sumCounts([...(known?.registries ?? state.registries), ...takeCounts(runtime)]);
+  const registries = sumCounts([...(known?.registries ?? state.registries), ...runtime.takeCounts()]);
   if (result instanceof Paused) {
     await stateDocument.put({ ...state, registries });
     const waitSeconds = Math.ceil(Math.max(0, (result.notBefore ?? 0) - (deadline?.now() ?? Date.now())) / 1_000);
-    await renewLock(event.runId, runtime, waitSeconds);
+    await runtime.lock.renew(event.runId, waitSeconds);
     if (waitSeconds > 0) runtime.progress({ kind: 'wait', subject: image, seconds: waitSeconds });
     return { status: 'continue', waitSeconds };
   }

@@ -62,7 +62,7 @@ export async function writeOverrides(
     signal?.throwIfAborted();
     const values = fields.flatMap(({ field, to }) => (to === null ? [] : [{ field, value: to }]));
     const unset = fields.flatMap(({ field, to }) => (to === null ? [field] : []));
-    await writing(runId, scope, runtime, async () => {
+    await writing(runtime.run(runId), runtime.lock, scope, async () => {
       await harness.updateConfig(scope, values);
       await harness.resetConfig(scope, unset);
     });

@@ -36,7 +36,7 @@ export async function applyChanges(
     signal?.throwIfAborted();
     const [scope] = batch;
     if (!scope) continue;
-    await writing(runId, scope, runtime, async () => {
+    await writing(documents, runtime.lock, scope, async () => {
       const outcome: Outcome = { written: [], refusals: [] };
       try {
         await writeAccepted(unitsOf(batch), write, outcome);

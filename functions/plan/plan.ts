@@ -5,8 +5,7 @@ import { formatReference, type ImageName } from '../oci/spec/reference.ts';
 import type { FieldChange, Plan } from '../state/documents.ts';
 import { readInventory } from '../state/inventory.ts';
 import { isOurs } from '../overrides/override.ts';
-import { describeLock, type Lock, type LockOutcome, takeLock } from '../state/lock.ts';
-import { takeCounts } from '../runtime/registry-counts.ts';
+import { describeLock, type Lock, type LockOutcome } from '../state/lock.ts';
 import { readRefusedFields, refusedOn } from '../state/refused-fields.ts';
 import { checkCopies, checkTargetNames } from './limits.ts';
 import { findUnusedImages } from './unused-images.ts';
@@ -82,7 +81,7 @@ export async function plan({ runId, input }: PlanEvent, { runtime, signal }: Tas
   if (settings.action === 'plan' || settings.action === 'verify' || settings.prune) {
     Object.assign(document, await lookForUnused(document, settings.keepVersions, scopes, runtime, signal));
   }
-  document.registries = takeCounts(runtime);
+  document.registries = runtime.takeCounts();
   const documents = runtime.run(runId);
   await documents.plan.put(document);
   await documents.changes.put({ changes, held: [] });
@@ -104,7 +103,7 @@ async function lockFor(
   signal?: AbortSignal,
 ): Promise<LockOutcome> {
   if (action === 'plan' || action === 'verify') return {};
-  return takeLock({ runId, action }, (await runtime.harness()).accountId, runtime, signal);
+  return runtime.lock.take({ runId, action }, (await runtime.harness()).accountId, signal);
 }
 
 async function describeDeadRun({ runId, since }: Lock, runtime: Runtime): Promise<string> {

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import type { Plan, StoppedRun } from '../state/documents.ts';
-import { describeLock, takeLock } from '../state/lock.ts';
+import { describeLock } from '../state/lock.ts';
 import type { ExecutionEnd, Runtime } from '../runtime/runtime.ts';
 import { runIdPattern } from '../settings/execution-input.ts';
 import type { PlanResult } from './plan.ts';
@@ -61,7 +61,7 @@ export async function planRecovery(
   const noted = await documents.lock.find();
   if (noted) {
     const from = [stopped, ...(by === undefined ? [] : [by])];
-    const { holder } = await takeLock({ runId, action: head.action, from }, noted.accountId, runtime);
+    const { holder } = await runtime.lock.take({ runId, action: head.action, from }, noted.accountId);
     if (holder) return skip(describeLock(holder));
   }
   await documents.recovery.put({ by: runId });

@@ -7,7 +7,6 @@ import { parseImageName } from '../oci/spec/reference.ts';
 import { readTags } from '../oci/registry/tags.ts';
 import { imagesNamed, manifestOf, namesOf, plannedImages, protectedDigests } from '../images/images-in-use.ts';
 import { changeInventory, readInventory } from '../state/inventory.ts';
-import { holdLock } from '../state/lock.ts';
 import type { UnusedImage } from '../state/documents.ts';
 import type { TaskRun } from '../task.ts';
 import { overridesInUse } from '../overrides/overrides-in-use.ts';
@@ -30,7 +29,7 @@ export async function prune({ runId }: { runId: string }, { runtime, signal }: T
   const rows: UnusedImage[] = [];
   const byRepository = Map.groupBy(unused, ({ reference }) => parseImageName(reference).repository);
   for (const [name, copies] of byRepository) {
-    await holdLock(runId, runtime);
+    await runtime.lock.hold(runId);
     const repository = new Repository(runtime.registry(plan.registry.registry), name);
     const decisions = await decide(repository, copies, inUse.get(name)?.all ?? new Set(), runtime, signal);
     for (const { copy, deletion } of decisions) {

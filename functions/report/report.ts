@@ -14,7 +14,6 @@ import type {
 import { redacted } from '../http/redact.ts';
 import { changeInventory } from '../state/inventory.ts';
 import { type Look, noteLooks } from '../state/looks.ts';
-import { releaseLock } from '../state/lock.ts';
 import { sumCounts } from '../runtime/registry-counts.ts';
 import { mayDiffer, rollbackFailed } from '../overrides/rollback-failed.ts';
 import type { RunDocuments } from '../state/run-documents.ts';
@@ -108,7 +107,7 @@ async function finish(
       new Date(),
     ),
   );
-  await attempt('the lock was not released, and expires by itself', () => releaseLock(runId, runtime));
+  await attempt('the lock was not released, and expires by itself', () => runtime.lock.release(runId));
   for (const warning of await tell(document, plan?.startedAt, runtime)) warn(warning);
   if ((document.warnings?.length ?? 0) > stored)
     await attempt('the report was not stored again', () => documents.report.put(document));
@@ -135,7 +134,7 @@ async function finishStopped(
     : { Error: 'RunStopped', Cause: stopDocument(ended, outcome) };
   const error = await errorOf({ ...state, ...(end && { error: end }) }, undone, runtime, own);
   const report = await finish(stopped, error, verified ? { warnings: [`${ended}; ${outcome}`] } : {}, runtime);
-  await releaseLock(runId, runtime);
+  await runtime.lock.release(runId);
   const failed = state.rollbackError !== undefined;
   const document: Report = {
     ...withoutPlan(runId, undefined, {}),

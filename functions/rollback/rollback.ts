@@ -3,7 +3,6 @@ import { type ConfigScope, isSameScope } from '../harness/scope.ts';
 import { compareOverrides, describeDifference, waitForAgreement, writeOverrides } from '../overrides/agreement.ts';
 import { isSameField } from '../overrides/apply-changes.ts';
 import type { ConfigResult, FieldChange, RollbackState, Snapshot } from '../state/documents.ts';
-import { renewLock } from '../state/lock.ts';
 import { isWriting } from '../state/writes.ts';
 import type { TaskRun } from '../task.ts';
 import { mayDiffer, rollbackFailed } from '../overrides/rollback-failed.ts';
@@ -36,14 +35,14 @@ export async function rollback({ runId }: { runId: string }, run: TaskRun): Prom
   const snapshot = await undone.snapshot.find();
   if (!snapshot) return { status: 'nothing-to-do' };
   patience.begin();
-  await renewLock(runId, runtime);
+  await runtime.lock.renew(runId);
   const results = (await undone.config.find()) ?? [];
   const changes = await changesBegun(undone, results);
   const known = await own.rollback.find();
   const earlier = known && known.since >= snapshot.takenAt ? known : undefined;
   const attempt = await putBack(runId, changes, results, snapshot, earlier?.written ?? [], run);
   const isDone = attempt.left.length === 0;
-  const isDisturbed = isDone && recovers !== undefined && (await isWriting(undone.runId, runtime));
+  const isDisturbed = isDone && recovers !== undefined && (await isWriting(undone));
   if (isDisturbed) attempt.reason = `a function of run ${undone.runId} may still be writing`;
   if (isDone && !isDisturbed) {
     await undone.config.put(
@@ -60,7 +59,7 @@ export async function rollback({ runId }: { runId: string }, run: TaskRun): Prom
     patience.end();
     throw rollbackFailed(undone, attempt, runtime, attempt.cause);
   }
-  await renewLock(runId, runtime, pauseSeconds);
+  await runtime.lock.renew(runId, pauseSeconds);
   const end = new Date(until).toISOString();
   const why = reason || left.join('; ');
   const { giveUp = '' } = runtime.place;

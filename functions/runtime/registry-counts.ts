@@ -1,29 +1,29 @@
 import type { Registry } from '../oci/registry/registry.ts';
-import type { Runtime } from './runtime.ts';
 import type { RegistryCounts } from '../state/documents.ts';
 
 type Counts = Omit<RegistryCounts, 'host' | 'pulls'>;
 
 const none: Counts = { requests: {}, retries: 0, throttles: 0, pauses: 0, mounts: 0 };
-const taken = new WeakMap<Registry, Counts>();
 
-/**
- * What this process asked of each registry since it was last asked that, so that every request is told once, however
- * many tasks run at the same time.
- */
-export function takeCounts(runtime: Runtime): RegistryCounts[] {
-  return [...runtime.registries].flatMap((registry) => {
-    const { requests, retries, throttles, pauses, mounts } = registry.limits.counts();
-    const now: Counts = { requests: { ...requests }, retries, throttles, pauses, mounts };
-    const since = combine(now, taken.get(registry) ?? none, -1);
-    taken.set(registry, now);
-    const { budget } = registry;
-    const pulls = budget && { pulls: { limit: budget.limit, remaining: budget.remaining } };
-    return Object.keys(since.requests).length > 0 ? [{ host: registry.name, ...since, ...pulls }] : [];
-  });
+/** Counts requests by registry, each once, however many tasks run at the same time. */
+export class RegistryCounter {
+  readonly #taken = new Map<Registry, Counts>();
+
+  /** Returns the counts of each registry since the last call. */
+  take(registries: Iterable<Registry>): RegistryCounts[] {
+    return [...registries].flatMap((registry) => {
+      const { requests, retries, throttles, pauses, mounts } = registry.limits.counts();
+      const now: Counts = { requests: { ...requests }, retries, throttles, pauses, mounts };
+      const since = combine(now, this.#taken.get(registry) ?? none, -1);
+      this.#taken.set(registry, now);
+      const { budget } = registry;
+      const pulls = budget && { pulls: { limit: budget.limit, remaining: budget.remaining } };
+      return Object.keys(since.requests).length > 0 ? [{ host: registry.name, ...since, ...pulls }] : [];
+    });
+  }
 }
 
-/** Sums by host; of pulls, the fewest that were left. */
+/** Sums counts by host, with the fewest remaining pulls. */
 export function sumCounts(counts: readonly RegistryCounts[]): RegistryCounts[] {
   const byHost = new Map<string, RegistryCounts>();
   for (const count of counts) {

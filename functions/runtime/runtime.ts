@@ -7,11 +7,12 @@ import type { Digest } from '../oci/spec/digest.ts';
 import type { ImageScans } from '../oci/registry/image-scans.ts';
 import type { LayerUploads } from '../oci/copy/part-sink.ts';
 import { Registry, type RetryPolicy } from '../oci/registry/registry.ts';
-import type { Notification, Plan, Report } from '../state/documents.ts';
-import type { LockOptions } from '../state/lock.ts';
+import type { Notification, Plan, RegistryCounts, Report } from '../state/documents.ts';
+import { AccountLock, type LockOptions } from '../state/lock.ts';
 import { ManifestCache } from '../state/manifest-cache.ts';
 import { commandLine, type Place } from './place.ts';
 import { RunDocuments } from '../state/run-documents.ts';
+import { RegistryCounter } from './registry-counts.ts';
 import { Patience } from './patience.ts';
 import type { Configuration } from '../settings/configuration.ts';
 import type { ObjectStore } from '../state/object-store.ts';
@@ -102,7 +103,7 @@ export class Runtime {
   readonly repositories: RepositoryAdministration;
   readonly manifests: ManifestCache;
   readonly readBackPausesMs: readonly number[];
-  readonly lock: LockOptions;
+  readonly lock: AccountLock;
   readonly place: Place;
   readonly patience: Patience;
   readonly findExecution: RuntimeParts['findExecution'];
@@ -111,6 +112,7 @@ export class Runtime {
   readonly transport: Transport;
   readonly #parts: RuntimeParts;
   readonly #registries = new Map<string, Registry>();
+  readonly #counter = new RegistryCounter();
   #ledgers: { runId: string; byRegistry: Map<string, BlobLedger> } = { runId: '', byRegistry: new Map() };
   #plan: Plan | undefined;
   #harness: Promise<HarnessClient> | undefined;
@@ -126,7 +128,7 @@ export class Runtime {
     this.repositories = parts.repositories;
     this.manifests = new ManifestCache(parts.store);
     this.readBackPausesMs = parts.readBackPausesMs ?? defaultReadBackPausesMs;
-    this.lock = parts.lock ?? {};
+    this.lock = new AccountLock(parts.store, parts.lock ?? {}, (message) => this.progress({ kind: 'note', message }));
     this.place = parts.place ?? commandLine();
     this.patience = parts.patience ?? new Patience(0);
     this.findExecution = parts.findExecution;
@@ -185,9 +187,9 @@ export class Runtime {
     return template;
   }
 
-  /** Those that were asked for. */
-  get registries(): Iterable<Registry> {
-    return this.#registries.values();
+  /** Returns the counts of each registry since the last call. */
+  takeCounts(): RegistryCounts[] {
+    return this.#counter.take(this.#registries.values());
   }
 
   /** The plan of a run, for its copies: each needs one row of it, and nothing changes it meanwhile. Read once. */

@@ -9,7 +9,6 @@ import { parseReference } from '../oci/spec/reference.ts';
 import { RegistryFailure } from '../oci/registry/registry-failure.ts';
 import type { Plan, ScanResult, Scans } from '../state/documents.ts';
 import { repositoryOf } from '../images/images.ts';
-import { renewLock } from '../state/lock.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { ScanSettings } from '../settings/scan-settings.ts';
 import type { TaskRun } from '../task.ts';
@@ -57,7 +56,7 @@ export async function scan({ runId }: { runId: string }, run: TaskRun): Promise<
   // Scans take minutes: poll soon at first, and less often the longer they take.
   const pauseSeconds = Math.min(300, Math.max(shortestPauseSeconds, elapsedMs / 5_000));
   const waitSeconds = done ? 0 : Math.ceil(Math.min(leftMs / 1_000, pauseSeconds));
-  await renewLock(runId, runtime, waitSeconds);
+  await runtime.lock.renew(runId, waitSeconds);
   if (!done) runtime.progress({ kind: 'wait', subject: `the scan of ${waiting.length} images`, seconds: waitSeconds });
   return { status: done ? 'done' : 'continue', waitSeconds };
 }

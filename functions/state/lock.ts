@@ -1,28 +1,25 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as z from 'zod';
 import { FactoryError } from '../errors.ts';
-import type { Runtime } from '../runtime/runtime.ts';
 import { type Action, actions } from '../settings/execution-input.ts';
-import { updateJson } from './object-store.ts';
+import { type ObjectStore, updateJson } from './object-store.ts';
+import { RunDocuments } from './run-documents.ts';
 import { nullable, versioned } from './schema.ts';
 import { printable } from '../text/printable.ts';
 
-/**
- * Of the runs on one Harness account one at a time may write: Harness locks nothing, and a run undoes what it did on the
- * ground of what it saw. The lock is a document in the object store, written conditionally; `null` when it is free.
- */
+/** The lock of one account, as stored: a document that is written conditionally, `null` when the lock is free. */
 export interface Lock {
   runId: string;
   action: Action;
   since: string;
   renewedAt: string;
-  /** From then on anybody may take it: the run is dead. */
+  /** The time from which any run may take the lock, because this one is dead. */
   expiresAt: string;
-  /** Of a run that is one process. */
+  /** The process of a run that is one process. */
   process?: ProcessIdentity;
 }
 
-/** A process, and where its number means something: a host, or a container with a process table of its own. */
+/** A process, and the process table that its number belongs to: that of a host or of a container. */
 interface ProcessIdentity {
   table: string;
   pid: number;
@@ -43,115 +40,139 @@ export const lockSchema = nullable(
 );
 
 export interface LockOptions {
-  /** How long to wait for a run that has the lock, in milliseconds. Default: not at all. */
+  /** The time to wait for a run that holds the lock, in milliseconds. Default: 0. */
   waitMs?: number;
-  /** How often to ask while waiting, in milliseconds. Default: every second. */
+  /** The pause between attempts while waiting, in milliseconds. Default: 1,000. */
   pollMs?: number;
-  /** Given when a run is one process: the lock of one that was killed is taken at once. */
+  /** The process of this run, where a run is one process: the lock of a process that was killed is taken at once. */
   process?: { identity: ProcessIdentity; isGone: (other: ProcessIdentity) => boolean };
 }
 
-/** A run that shows no sign of life for so long is dead. A task that is still at work renews, and Lambda ends one after 15. */
+/** A run that does not renew its lock for this long is dead: tasks at work renew it, and Lambda ends a task after 15 minutes. */
 const lifeMs = 30 * 60_000;
-/** Nor is a lock written more often than that. */
+/** The shortest time between two renewals. */
 export const renewalMs = 5 * 60_000;
 
-/** What came of asking for the lock. */
+/** A run that takes the lock. */
+interface Taker {
+  runId: string;
+  action: Action;
+  /** Runs that are over: their lock is taken at once. */
+  from?: readonly string[];
+}
+
+/** The result of an attempt to take the lock. */
 export interface LockOutcome {
-  /** The run that has it; absent when it is ours. */
+  /** The run that holds the lock; absent when this run does. */
   holder?: Lock;
-  /** The dead run that it was taken from. */
+  /** The dead run that the lock was taken from. */
   dead?: Lock;
 }
 
 /**
- * Takes the lock of the account, or tells which run has it. A task that is tried again finds it to be its own. The lock of
- * the runs `from`, which are over, is taken at once.
+ * The locks of accounts. One lock lets one run at a time write to a Harness account, because Harness locks nothing and a
+ * run undoes its writes from what it read before.
  */
-export async function takeLock(
-  run: { runId: string; action: Action; from?: readonly string[] },
-  accountId: string,
-  runtime: Runtime,
-  signal?: AbortSignal,
-): Promise<LockOutcome> {
-  // Noted first: releasing what was not taken does no harm.
-  await runtime.run(run.runId).lock.put({ accountId });
-  // Survives mutation: nobody feels a millisecond more in a second.
-  const { waitMs = 0, pollMs = 1_000 } = runtime.lock;
-  for (let waited = 0; ; waited += pollMs) {
-    const outcome = await tryToTake(run, accountId, runtime);
-    if (!outcome.holder || waited >= waitMs) return outcome;
-    if (waited === 0) runtime.progress({ kind: 'note', message: `${describeLock(outcome.holder)}: waiting for it` });
-    await sleep(pollMs, undefined, signal && { signal });
+export class AccountLock {
+  readonly #store: ObjectStore;
+  readonly #options: LockOptions;
+  readonly #onNote: (message: string) => void;
+
+  constructor(store: ObjectStore, options: LockOptions, onNote: (message: string) => void) {
+    this.#store = store;
+    this.#options = options;
+    this.#onNote = onNote;
   }
-}
 
-async function tryToTake(
-  { runId, action, from = [] }: { runId: string; action: Action; from?: readonly string[] },
-  accountId: string,
-  { store, lock: { process } }: Runtime,
-): Promise<LockOutcome> {
-  let outcome: LockOutcome = {};
-  await updateJson(store, keyOf(accountId), lockSchema, (lock) => {
-    const now = Date.now();
-    const ours = lock?.runId === runId;
-    const over = lock && from.includes(lock.runId);
-    const gone = lock?.process !== undefined && process?.isGone(lock.process) === true;
-    const held = lock && !ours && !over && !gone && Date.parse(lock.expiresAt) > now;
-    outcome = held ? { holder: lock } : lock && !ours ? { dead: lock } : {};
-    if (held) return undefined;
-    const since = ours ? lock.since : new Date(now).toISOString();
-    return { runId, action, since, ...term(now), ...(process && { process: process.identity }) };
-  });
-  return outcome;
-}
+  /**
+   * Takes the lock of the account, or returns the run that holds it. A task that is retried finds its own lock. The lock
+   * of the runs `from`, which are over, is taken at once.
+   */
+  async take(run: Taker, accountId: string, signal?: AbortSignal): Promise<LockOutcome> {
+    // Recorded first: releasing a lock that was not taken does nothing.
+    await this.#record(run.runId).put({ accountId });
+    // Survives mutation: nobody notices one millisecond more in a second.
+    const { waitMs = 0, pollMs = 1_000 } = this.#options;
+    for (let waited = 0; ; waited += pollMs) {
+      const outcome = await this.#tryToTake(run, accountId);
+      if (!outcome.holder || waited >= waitMs) return outcome;
+      if (waited === 0) this.#onNote(`${describeLock(outcome.holder)}: waiting for it`);
+      await sleep(pollMs, undefined, signal && { signal });
+    }
+  }
 
-/**
- * Shows that the run is alive, and goes on to be for `waitSeconds` in which nothing of it may be at work. Does nothing
- * for a run without a lock.
- */
-export async function renewLock(runId: string, runtime: Runtime, waitSeconds = 0): Promise<void> {
-  await renew(runId, runtime, waitSeconds);
-}
+  /**
+   * Renews the lock, and extends it by `waitSeconds` when the workflow is about to pause. Does nothing for a run without
+   * a lock.
+   */
+  async renew(runId: string, waitSeconds = 0): Promise<void> {
+    await this.#renew(runId, waitSeconds);
+  }
 
-/** Before each write to Harness. Throws `LockLost` when another run has taken the lock, or this one never had it. */
-export async function holdLock(runId: string, runtime: Runtime): Promise<void> {
-  const { accountId, lock } = await renew(runId, runtime, 0);
-  if (lock?.runId === runId) return;
-  throw new FactoryError(
-    'LockLost',
-    lock
-      ? `this run no longer has the lock of account ${accountId}: ${describeLock(lock)}`
-      : `this run does not have the lock of account ${accountId}`,
-    { hint: `It showed no sign of life for ${lifeMs / 60_000} minutes, as when a machine sleeps. Start it again.` },
-  );
-}
+  /**
+   * Renews the lock before a write to Harness.
+   *
+   * @throws {FactoryError} `LockLost` when another run has taken the lock, or this run never had it.
+   */
+  async hold(runId: string): Promise<void> {
+    const { accountId, lock } = await this.#renew(runId, 0);
+    if (lock?.runId === runId) return;
+    throw new FactoryError(
+      'LockLost',
+      lock
+        ? `this run no longer has the lock of account ${accountId}: ${describeLock(lock)}`
+        : `this run does not have the lock of account ${accountId}`,
+      { hint: `It showed no sign of life for ${lifeMs / 60_000} minutes, as when a machine sleeps. Start it again.` },
+    );
+  }
 
-async function renew(runId: string, runtime: Runtime, waitSeconds: number) {
-  const noted = await runtime.run(runId).lock.find();
-  let found: Lock | null | undefined;
-  if (noted) {
-    await updateJson(runtime.store, keyOf(noted.accountId), lockSchema, (lock) => {
-      found = lock;
+  /** Releases the lock. Does nothing for a run without one. */
+  async release(runId: string): Promise<void> {
+    const recorded = await this.#record(runId).find();
+    if (!recorded) return;
+    await updateJson(this.#store, keyOf(recorded.accountId), lockSchema, (lock) =>
+      lock?.runId === runId ? null : undefined,
+    );
+  }
+
+  #record(runId: string): RunDocuments['lock'] {
+    return new RunDocuments(this.#store, runId).lock;
+  }
+
+  async #tryToTake({ runId, action, from = [] }: Taker, accountId: string): Promise<LockOutcome> {
+    const { process } = this.#options;
+    let outcome: LockOutcome = {};
+    await updateJson(this.#store, keyOf(accountId), lockSchema, (lock) => {
       const now = Date.now();
-      if (lock?.runId !== runId || (waitSeconds === 0 && Date.parse(lock.renewedAt) + renewalMs > now))
-        return undefined;
-      const { renewedAt, expiresAt } = term(now, waitSeconds);
-      // Another task of the run may have to wait for longer.
-      const latest = Math.max(Date.parse(expiresAt), Date.parse(lock.expiresAt));
-      return { ...lock, renewedAt, expiresAt: new Date(latest).toISOString() };
+      const ours = lock?.runId === runId;
+      const over = lock && from.includes(lock.runId);
+      const gone = lock?.process !== undefined && process?.isGone(lock.process) === true;
+      const held = lock && !ours && !over && !gone && Date.parse(lock.expiresAt) > now;
+      outcome = held ? { holder: lock } : lock && !ours ? { dead: lock } : {};
+      if (held) return undefined;
+      const since = ours ? lock.since : new Date(now).toISOString();
+      return { runId, action, since, ...term(now), ...(process && { process: process.identity }) };
     });
+    return outcome;
   }
-  return { accountId: noted?.accountId, lock: found };
-}
 
-/** Gives the lock back; does nothing when the run has none. */
-export async function releaseLock(runId: string, runtime: Runtime): Promise<void> {
-  const noted = await runtime.run(runId).lock.find();
-  if (!noted) return;
-  await updateJson(runtime.store, keyOf(noted.accountId), lockSchema, (lock) =>
-    lock?.runId === runId ? null : undefined,
-  );
+  async #renew(runId: string, waitSeconds: number) {
+    const recorded = await this.#record(runId).find();
+    let found: Lock | null | undefined;
+    if (recorded) {
+      await updateJson(this.#store, keyOf(recorded.accountId), lockSchema, (lock) => {
+        found = lock;
+        const now = Date.now();
+        if (lock?.runId !== runId || (waitSeconds === 0 && Date.parse(lock.renewedAt) + renewalMs > now))
+          return undefined;
+        const { renewedAt, expiresAt } = term(now, waitSeconds);
+        // Another task of the run may have to wait longer.
+        const latest = Math.max(Date.parse(expiresAt), Date.parse(lock.expiresAt));
+        return { ...lock, renewedAt, expiresAt: new Date(latest).toISOString() };
+      });
+    }
+    return { accountId: recorded?.accountId, lock: found };
+  }
 }
 
 export function describeLock({ runId, action, since, expiresAt }: Lock): string {

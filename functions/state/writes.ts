@@ -1,27 +1,29 @@
 import { type ConfigScope, isSameScope } from '../harness/scope.ts';
-import type { Runtime } from '../runtime/runtime.ts';
-import { holdLock } from './lock.ts';
+import type { AccountLock } from './lock.ts';
+import type { RunDocuments } from './run-documents.ts';
 
-/** The longest that a function lives. A note that is older was left by one that was killed. */
+/** The longest life of a function. An older record was left by a function that was killed. */
 const longestMs = 15 * 60_000;
 
 /**
- * Writes to Harness, in `work`, while the run holds the lock. The note comes first and the lock second: whoever takes the
- * lock over afterwards finds the note, and whoever took it before is found here. Throws `LockLost`.
+ * Runs `work`, which writes to Harness, while the run holds the lock. The write is recorded first and the lock checked
+ * second: a run that takes the lock afterwards finds the record, and a run that took it before is found here.
+ *
+ * @throws {FactoryError} `LockLost` when another run has taken the lock.
  */
 export async function writing<T>(
-  runId: string,
+  documents: RunDocuments,
+  lock: AccountLock,
   { module, infrastructureType }: ConfigScope,
-  runtime: Runtime,
   work: () => Promise<T>,
 ): Promise<T> {
-  const document = runtime.run(runId).writes;
+  const document = documents.writes;
   const scope = { module, infrastructureType };
   const { begun: before } = (await document.find()) ?? { begun: [] };
   const begun = before.some((known) => isSameScope(known, scope)) ? before : [...before, scope];
   await document.put({ begun, since: new Date().toISOString() });
   try {
-    await holdLock(runId, runtime);
+    await lock.hold(documents.runId);
     return await work();
   } finally {
     await document.put({ begun });
@@ -29,7 +31,7 @@ export async function writing<T>(
 }
 
 /** Returns whether a function of a run that was stopped may still be writing to Harness. */
-export async function isWriting(runId: string, runtime: Runtime): Promise<boolean> {
-  const { since } = (await runtime.run(runId).writes.find()) ?? {};
+export async function isWriting(documents: RunDocuments): Promise<boolean> {
+  const { since } = (await documents.writes.find()) ?? {};
   return since !== undefined && Date.parse(since) + longestMs > Date.now();
 }

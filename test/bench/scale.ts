@@ -16,7 +16,6 @@ import { planCopies, planImages } from '../../functions/plan/images.ts';
 import { planWaves } from '../../functions/plan/waves.ts';
 import { report } from '../../functions/report/report.ts';
 import type { Plan, RegistryCounts, Report } from '../../functions/state/documents.ts';
-import { takeCounts } from '../../functions/runtime/registry-counts.ts';
 import { Runtime } from '../../functions/runtime/runtime.ts';
 import { parseConfiguration } from '../../functions/settings/configuration.ts';
 import { type Registry, startRegistry } from '../../infra/local/embedded/registry/server.ts';
@@ -82,7 +81,7 @@ export async function simulate(images: number): Promise<Scale> {
     const planner = startRuntime();
     const { found, warnings } = await planImages(names, settings, planner);
     const { waves, images: planned } = planCopies(found);
-    counts.push(...takeCounts(planner));
+    counts.push(...planner.takeCounts());
     const { registry, referrers } = settings;
     const plan: Plan = {
       runId,
@@ -126,7 +125,7 @@ export async function simulate(images: number): Promise<Scale> {
       wallMs,
       planMs: timeToPlan(loaded, names),
       requests: { source: sum(requestsOf(source.host, counts)), target: sum(requestsOf(target.host, counts)) },
-      requestsUnchanged: sum(takeCounts(unchanged).flatMap(({ requests }) => Object.values(requests))),
+      requestsUnchanged: sum(unchanged.takeCounts().flatMap(({ requests }) => Object.values(requests))),
       overhead: received / bytesHeld(target),
       stateBytes: JSON.stringify({ run: { runId, route: 'copy', waves, maxConcurrency: 40, prune: false }, copies })
         .length,

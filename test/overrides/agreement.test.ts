@@ -5,7 +5,6 @@ import {
   waitForAgreement,
   writeOverrides,
 } from '../../functions/overrides/agreement.ts';
-import { takeLock } from '../../functions/state/lock.ts';
 import { accountId, change, type HarnessStage, runId, setHarnessStage } from '../tasks/stage.ts';
 
 let stage: HarnessStage;
@@ -68,7 +67,7 @@ describe('overrides', () => {
   });
 
   it('are written scope by scope, values and removals apart', async () => {
-    await takeLock({ runId, action: 'sync' }, accountId, stage.runtime);
+    await stage.runtime.lock.take({ runId, action: 'sync' }, accountId);
     Object.assign(stage.overrides(), { gitCloneTag: 'old', cacheS3Tag: 'theirs' });
     const run = { runtime: stage.runtime, signal: undefined };
     const more = change('addonTag', '3', { infrastructureType: 'VM' });
@@ -81,7 +80,7 @@ describe('overrides', () => {
   it('are not written without the lock, nor after an interruption', async () => {
     const run = { runtime: stage.runtime, signal: undefined };
     await expect(writeOverrides(runId, wanted, run)).rejects.toMatchObject({ name: 'LockLost' });
-    await takeLock({ runId, action: 'sync' }, accountId, stage.runtime);
+    await stage.runtime.lock.take({ runId, action: 'sync' }, accountId);
     const interrupted = { ...run, signal: AbortSignal.abort() };
     await expect(writeOverrides(runId, wanted, interrupted)).rejects.toThrow('aborted');
     expect(stage.requests()).toEqual([]);

@@ -2,7 +2,6 @@ import { beforeEach, describe, expect, it } from '@jest/globals';
 import { type ErrorName, FactoryError } from '../../functions/errors.ts';
 import { applyChanges } from '../../functions/overrides/apply-changes.ts';
 import type { ConfigResult, FieldChange } from '../../functions/state/documents.ts';
-import { takeLock } from '../../functions/state/lock.ts';
 import { noteRefusedFields, readRefusedFields } from '../../functions/state/refused-fields.ts';
 import type { Action } from '../../functions/settings/execution-input.ts';
 import { accountId, change, planOf, runId, setStage, type Stage } from '../tasks/stage.ts';
@@ -29,7 +28,7 @@ interface Options {
 async function apply(changes: FieldChange[], { kind = 'updated', action = 'sync', signal }: Options = {}) {
   await stage.documents.plan.put(planOf({ action }));
   await stage.documents.changes.put({ changes, held: [] });
-  await takeLock({ runId, action }, accountId, stage.runtime);
+  await stage.runtime.lock.take({ runId, action }, accountId);
   await applyChanges(runId, kind, { runtime: stage.runtime, signal }, async (scope, batch) => {
     const values = batch.map(({ field, to }) => `${field}=${to}`);
     sent.push(`${scope.module} ${scope.infrastructureType}: ${values.join(' ')}`);
@@ -104,7 +103,7 @@ describe('changes', () => {
   });
 
   it('are made only by the run that has the lock', async () => {
-    await takeLock({ runId: 'other', action: 'sync' }, accountId, stage.runtime);
+    await stage.runtime.lock.take({ runId: 'other', action: 'sync' }, accountId);
     await expect(apply([change('a', '1')])).rejects.toMatchObject({ name: 'LockLost' });
     expect(sent).toEqual([]);
   });

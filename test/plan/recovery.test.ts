@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { planRecovery, stoppedRunOf } from '../../functions/plan/recovery.ts';
 import type { Plan } from '../../functions/state/documents.ts';
-import { lockSchema, takeLock } from '../../functions/state/lock.ts';
+import { lockSchema } from '../../functions/state/lock.ts';
 import type { ExecutionEnd } from '../../functions/runtime/runtime.ts';
 import { getJson } from '../../functions/state/object-store.ts';
 import { accountId, planOf, setStage, type Stage } from '../tasks/stage.ts';
@@ -25,7 +25,7 @@ const ofStopped = () => stage.runtime.run(stopped);
 
 /** A run that had its lock, and a snapshot unless it had not come to that. */
 async function switched({ plan = {}, snapshot = true }: { plan?: Partial<Plan>; snapshot?: boolean } = {}) {
-  await takeLock({ runId: stopped, action: 'sync' }, accountId, stage.runtime);
+  await stage.runtime.lock.take({ runId: stopped, action: 'sync' }, accountId);
   await ofStopped().plan.put(planOf({ runId: stopped, ...plan }));
   if (snapshot) await ofStopped().snapshot.put({ runId: stopped, accountId, takenAt: '', scopes: [] });
 }
@@ -143,7 +143,7 @@ describe('a run that was stopped', () => {
   it('leaves a run alone whose lock another run has', async () => {
     await switched();
     await stage.store.put(`locks/${accountId}.json`, Buffer.from('null'));
-    await takeLock({ runId: 'next', action: 'sync' }, accountId, stage.runtime);
+    await stage.runtime.lock.take({ runId: 'next', action: 'sync' }, accountId);
     expect(await skipped()).toContain('run next (sync) is at work on this account');
     expect(await ofStopped().recovery.find()).toBeUndefined();
   });

@@ -6,7 +6,6 @@ import type { Registry } from '../../functions/oci/registry/registry.ts';
 import { prune } from '../../functions/prune/prune.ts';
 import type { UnusedImage } from '../../functions/state/documents.ts';
 import { readInventory } from '../../functions/state/inventory.ts';
-import { takeLock } from '../../functions/state/lock.ts';
 import type { RepositoryAdministration } from '../../functions/runtime/runtime.ts';
 import type { TaskRun } from '../../functions/task.ts';
 import type { Image } from '../../infra/local/embedded/registry/storage.ts';
@@ -62,7 +61,7 @@ async function run(unused: Record<string, Image>, { lock = true, act }: Options 
   await factory.store.put('inventory.json', Buffer.from(JSON.stringify(Object.fromEntries(known))));
   return factory.task(async (_, task) => {
     const { runtime } = task;
-    if (lock) await takeLock({ runId, action: 'sync' }, (await runtime.harness()).accountId, runtime);
+    if (lock) await runtime.lock.take({ runId, action: 'sync' }, (await runtime.harness()).accountId);
     const documents = runtime.run(runId);
     const registry = parseRegistryLocation(factory.registry);
     await documents.plan.put(planOf({ runId, registry, unused: copies }));

@@ -1,13 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import {
-  holdLock,
-  lockSchema,
-  type Lock,
-  type LockOptions,
-  releaseLock,
-  renewLock,
-  takeLock,
-} from '../../functions/state/lock.ts';
+import { AccountLock, lockSchema, type Lock, type LockOptions } from '../../functions/state/lock.ts';
 import { getJson } from '../../functions/state/object-store.ts';
 import { accountId, setStage, type Stage } from '../tasks/stage.ts';
 import { stopClock } from './clock.ts';
@@ -26,9 +18,10 @@ afterEach(() => {
   jest.useRealTimers();
 });
 
+const locks = (options: LockOptions = {}) =>
+  new AccountLock(stage.store, options, (message) => stage.notes.push(message));
 const take = (runId: string, from?: string[], lock?: LockOptions) => {
-  if (lock) Object.assign(stage.runtime.lock, lock);
-  return takeLock({ runId, action: 'sync', ...(from && { from }) }, accountId, stage.runtime);
+  return locks(lock).take({ runId, action: 'sync', ...(from && { from }) }, accountId);
 };
 const lockNow = () => getJson(stage.store, `locks/${accountId}.json`, lockSchema);
 const lockOf = (runId: string, since = 0): Lock => ({
@@ -48,7 +41,7 @@ describe('the lock of an account', () => {
 
   it('is free for everybody when it was given back', async () => {
     await take('first');
-    await releaseLock('first', stage.runtime);
+    await locks().release('first');
     expect(await lockNow()).toBeNull();
     expect(await take('second')).toEqual({});
     expect(await lockNow()).toEqual(lockOf('second'));
@@ -87,7 +80,7 @@ describe('the lock of an account', () => {
 
   it('is another one for each account', async () => {
     await take('mine');
-    expect(await takeLock({ runId: 'other', action: 'reset' }, 'another', stage.runtime)).toEqual({});
+    expect(await locks().take({ runId: 'other', action: 'reset' }, 'another')).toEqual({});
   });
 
   describe('of a run that is one process', () => {
@@ -150,11 +143,10 @@ describe('a run that waits for the lock', () => {
   it('does not look again before the pause is over, which an interruption ends', async () => {
     const hour = 60 * minute;
     await take('first');
-    Object.assign(stage.runtime.lock, { waitMs: hour, pollMs: hour });
     const interruption = new AbortController();
     const looks = watchLooks();
     const run = { runId: 'second', action: 'sync' } as const;
-    const waiting = takeLock(run, accountId, stage.runtime, interruption.signal);
+    const waiting = locks({ waitMs: hour, pollMs: hour }).take(run, accountId, interruption.signal);
     setTimeout(() => interruption.abort(), 50);
     await expect(waiting).rejects.toMatchObject({ name: 'AbortError' });
     expect(looks()).toBe(1);
@@ -173,25 +165,25 @@ describe('a run that shows that it is alive', () => {
     [5 * minute - 1, 0],
     [5 * minute, 5 * minute],
   ])('renews its lock every five minutes, not more often: after %i ms', async (age, renewed) => {
-    for (const renew of [renewLock, holdLock]) {
+    for (const renew of ['renew', 'hold'] as const) {
       later(0);
       await take('mine');
       later(age);
-      await renew('mine', stage.runtime);
+      await locks()[renew]('mine');
       expect(await lockNow()).toEqual({ ...lockOf('mine', renewed), since: at(0) });
-      await releaseLock('mine', stage.runtime);
+      await locks().release('mine');
     }
   });
 
   it('keeps its lock for a pause to come, also when a shorter one follows', async () => {
     await take('mine');
-    await renewLock('mine', stage.runtime, 3_600);
+    await locks().renew('mine', 3_600);
     expect(await lockNow()).toEqual({ ...lockOf('mine'), expiresAt: at(60 * minute + life) });
     later(minute);
-    await renewLock('mine', stage.runtime, 60);
+    await locks().renew('mine', 60);
     expect(await lockNow()).toEqual({ ...lockOf('mine'), renewedAt: at(minute), expiresAt: at(60 * minute + life) });
     later(60 * minute);
-    await renewLock('mine', stage.runtime, 60);
+    await locks().renew('mine', 60);
     expect(await lockNow()).toMatchObject({ expiresAt: at(61 * minute + life) });
   });
 
@@ -200,9 +192,9 @@ describe('a run that shows that it is alive', () => {
     await take('second');
     later(10 * minute);
     for (const runId of ['second', 'never']) {
-      await renewLock(runId, stage.runtime);
-      await renewLock(runId, stage.runtime, 60);
-      await releaseLock(runId, stage.runtime);
+      await locks().renew(runId);
+      await locks().renew(runId, 60);
+      await locks().release(runId);
     }
     expect(await lockNow()).toEqual(lockOf('first'));
   });
@@ -214,18 +206,18 @@ describe('a run without the lock', () => {
   it('that another one has taken learns who has it', async () => {
     await take('first');
     await take('second');
-    await expect(holdLock('second', stage.runtime)).rejects.toMatchObject({
+    await expect(locks().hold('second')).rejects.toMatchObject({
       name: 'LockLost',
       message: `this run no longer has the lock of account ${accountId}: run first (sync) is at work on this account since ${at(0)}; its lock expires at ${at(life)} unless renewed`,
       hint,
     });
-    await expect(holdLock('first', stage.runtime)).resolves.toBeUndefined();
+    await expect(locks().hold('first')).resolves.toBeUndefined();
   });
 
   it('that nobody has learns that it has none', async () => {
     await take('mine');
-    await releaseLock('mine', stage.runtime);
-    await expect(holdLock('mine', stage.runtime)).rejects.toMatchObject({
+    await locks().release('mine');
+    await expect(locks().hold('mine')).rejects.toMatchObject({
       name: 'LockLost',
       message: `this run does not have the lock of account ${accountId}`,
       hint,

@@ -1,5 +1,4 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import { takeLock } from '../../functions/state/lock.ts';
 import { isWriting, writing } from '../../functions/state/writes.ts';
 import { accountId, change, runId, setStage, type Stage } from '../tasks/stage.ts';
 import { stopClock } from './clock.ts';
@@ -10,7 +9,7 @@ let stage: Stage;
 beforeEach(async () => {
   stopClock(start);
   stage = setStage();
-  await takeLock({ runId, action: 'sync' }, accountId, stage.runtime);
+  await stage.runtime.lock.take({ runId, action: 'sync' }, accountId);
 });
 afterEach(() => {
   jest.useRealTimers();
@@ -20,13 +19,13 @@ const k8 = { module: 'ci', infrastructureType: 'K8' } as const;
 const vm = { module: 'ci', infrastructureType: 'VM' } as const;
 const notes = () => stage.documents.writes.find();
 const write = (scope: typeof k8 | typeof vm, work: () => Promise<unknown> = async () => undefined) =>
-  writing(runId, scope, stage.runtime, work);
+  writing(stage.documents, stage.runtime.lock, scope, work);
 
 describe('a write', () => {
   it('is noted before it is sent, and its scope afterwards too, once', async () => {
     const during: unknown[] = [];
     const look = async () => void during.push(await notes());
-    await writing(runId, change('addonTag', '1'), stage.runtime, look);
+    await writing(stage.documents, stage.runtime.lock, change('addonTag', '1'), look);
     expect(await notes()).toEqual({ begun: [k8] });
     await write(vm, look);
     await write(k8, look);
@@ -48,10 +47,10 @@ describe('a write', () => {
 
   it('is not sent without the lock, and may be nothing all the same', async () => {
     let sent = false;
-    const late = writing('late', k8, stage.runtime, async () => void (sent = true));
+    const late = writing(stage.runtime.run('late'), stage.runtime.lock, k8, async () => void (sent = true));
     await expect(late).rejects.toMatchObject({ name: 'LockLost' });
     expect(sent).toBe(false);
-    expect(await isWriting('late', stage.runtime)).toBe(false);
+    expect(await isWriting(stage.runtime.run('late'))).toBe(false);
   });
 
   it.each([
@@ -62,13 +61,13 @@ describe('a write', () => {
     let writes: boolean | undefined;
     await write(k8, async () => {
       jest.setSystemTime(start + age);
-      writes = await isWriting(runId, stage.runtime);
+      writes = await isWriting(stage.documents);
     });
     expect(writes).toBe(expected);
-    expect(await isWriting(runId, stage.runtime)).toBe(false);
+    expect(await isWriting(stage.documents)).toBe(false);
   });
 
   it('is not under way in a run that never wrote', async () => {
-    expect(await isWriting('never', stage.runtime)).toBe(false);
+    expect(await isWriting(stage.runtime.run('never'))).toBe(false);
   });
 });

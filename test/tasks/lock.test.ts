@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { copy } from '../../functions/copy/copy.ts';
 import type { Report } from '../../functions/state/documents.ts';
-import { lockSchema, type Lock, type LockOptions, renewLock } from '../../functions/state/lock.ts';
+import { lockSchema, type Lock, type LockOptions } from '../../functions/state/lock.ts';
 import { updateJson } from '../../functions/state/object-store.ts';
 import { type Factory, type FactoryOptions, startFactory } from './factory.ts';
 
@@ -222,8 +222,8 @@ describe('the lock', () => {
     await start();
     await factory.sync({}, { runId: 'pausing' });
     await putLock({ ...theirs, runId: 'pausing' });
-    await factory.task((_, { runtime }) => renewLock('pausing', runtime, 6 * 3_600), {});
-    await factory.task((_, { runtime }) => renewLock('pausing', runtime, 60), {});
+    await factory.task((_, { runtime }) => runtime.lock.renew('pausing', 6 * 3_600), {});
+    await factory.task((_, { runtime }) => runtime.lock.renew('pausing', 60), {});
     expect(Date.parse((await lockNow())?.expiresAt ?? '')).toBeGreaterThan(Date.parse(minutes(6 * 60 + 25)));
   });
 });

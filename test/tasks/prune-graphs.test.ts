@@ -5,7 +5,6 @@ import { parseImageName, parseRegistryLocation } from '../../functions/oci/spec/
 import { findUnusedImages } from '../../functions/plan/unused-images.ts';
 import { prune } from '../../functions/prune/prune.ts';
 import type { Plan, PlannedImage, UnusedImage } from '../../functions/state/documents.ts';
-import { releaseLock, takeLock } from '../../functions/state/lock.ts';
 import type { Quirks } from '../../infra/local/embedded/registry/quirks.ts';
 import type { Image } from '../../infra/local/embedded/registry/storage.ts';
 import { artifact, indexOf, storedImage } from '../oci/stored-images.ts';
@@ -224,13 +223,13 @@ async function run(plan: Plan): Promise<UnusedImage[]> {
   return factory.task(async (_, task) => {
     const { runtime } = task;
     const { accountId } = await runtime.harness();
-    await takeLock({ runId, action: 'sync' }, accountId, runtime);
+    await runtime.lock.take({ runId, action: 'sync' }, accountId);
     plan.unused = await findUnusedImages(plan, 1, [], runtime);
     const documents = runtime.run(runId);
     await documents.plan.put(plan);
     await prune({ runId }, task);
     await runtime.store.put(`runs/${runId}/report.json`, Buffer.from('{}'));
-    await releaseLock(runId, runtime);
+    await runtime.lock.release(runId);
     return (await documents.pruned.find()) ?? [];
   }, undefined);
 }

@@ -1,7 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Images } from '../../infra/local/embedded/harness-api/state.ts';
 import { prune } from '../../functions/prune/prune.ts';
-import { takeLock } from '../../functions/state/lock.ts';
 import type { Digest } from '../../functions/oci/spec/digest.ts';
 import type { Plan, Report } from '../../functions/state/documents.ts';
 import { indexOf } from '../oci/stored-images.ts';
@@ -313,7 +312,7 @@ describe('a registry that deletes in its own way', () => {
     await factory.task(async (_, run) => {
       run.runtime.registry(factory.target.host).adapt({ tagsFirst: true }, '');
       const { accountId } = await run.runtime.harness();
-      await takeLock({ runId, action: 'sync' }, accountId, run.runtime);
+      await run.runtime.lock.take({ runId, action: 'sync' }, accountId);
       await prune({ runId }, run);
     }, undefined);
     expect(tags()).toEqual(['2', '3']);

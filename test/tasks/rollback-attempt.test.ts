@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { rollback } from '../../functions/rollback/rollback.ts';
 import type { ConfigResult, FieldChange, Plan, Writes } from '../../functions/state/documents.ts';
-import { lockSchema, releaseLock, takeLock } from '../../functions/state/lock.ts';
+import { lockSchema } from '../../functions/state/lock.ts';
 import { Patience } from '../../functions/runtime/patience.ts';
 import { getJson } from '../../functions/state/object-store.ts';
 import { stopClock } from '../state/clock.ts';
@@ -48,7 +48,7 @@ const updated = ({ image: _, ...row }: FieldChange): ConfigResult => ({ ...row, 
 /** A run that switched fields of `ci K8`, where `gitCloneTag` was overridden before. */
 async function switched({ changes = [addon, git], rows = changes.map(updated), writes, plan }: Switched = {}) {
   const { documents, runtime } = stage;
-  await takeLock({ runId, action: 'sync' }, accountId, runtime);
+  await runtime.lock.take({ runId, action: 'sync' }, accountId);
   await documents.plan.put(planOf({ changes, ...plan }));
   await documents.changes.put({ changes, held: [] });
   const scopes = [
@@ -310,8 +310,8 @@ describe('the time of a rollback', () => {
 
   it('ends at once when another run has the lock, whatever failed before', async () => {
     await switched();
-    await releaseLock(runId, stage.runtime);
-    await takeLock({ runId: 'other', action: 'sync' }, accountId, stage.runtime);
+    await stage.runtime.lock.release(runId);
+    await stage.runtime.lock.take({ runId: 'other', action: 'sync' }, accountId);
     fail(reads, 503, 1);
     await expect(attempt()).rejects.toMatchObject({
       ...failed,

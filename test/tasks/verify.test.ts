@@ -3,7 +3,6 @@ import { type ErrorDocument, FactoryError } from '../../functions/errors.ts';
 import type { Digest } from '../../functions/oci/spec/digest.ts';
 import { parseRegistryLocation } from '../../functions/oci/spec/reference.ts';
 import type { ConfigResult, FieldChange, Plan, PlannedImage } from '../../functions/state/documents.ts';
-import { takeLock } from '../../functions/state/lock.ts';
 import type { TaskRun } from '../../functions/task.ts';
 import { verify } from '../../functions/verify/verify.ts';
 import type { Image } from '../../infra/local/embedded/registry/storage.ts';
@@ -76,7 +75,7 @@ async function check({ plan, changes = [], results }: Documents, prepare?: Prepa
   return factory.task(async (_, task) => {
     const { runtime } = task;
     const { accountId } = await runtime.harness();
-    await takeLock({ runId, action: 'sync' }, accountId, runtime);
+    await runtime.lock.take({ runId, action: 'sync' }, accountId);
     const documents = runtime.run(runId);
     await documents.plan.put({
       runId,
