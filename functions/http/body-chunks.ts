@@ -78,8 +78,8 @@ function joined(chunks: readonly Uint8Array[]): readonly Uint8Array[] {
 
 function tooSlow(bytes: number, ms: number): NetworkError {
   return new NetworkError('UND_ERR_BODY_TIMEOUT', {
-    text: `the answer stalled: ${bytes} bytes in ${Math.round(ms / 1000)} s`,
-    hint: 'Try again; the server or the network is slow.',
+    text: `the response stalled: ${bytes} bytes in ${Math.round(ms / 1000)} s`,
+    hint: 'Try again. The server or the network is slow.',
     transient: true,
   });
 }

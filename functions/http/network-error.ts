@@ -25,18 +25,18 @@ const unknownCa: ReadonlySet<string> = new Set([
 const invalidChain = { text: 'TLS certificate of an unknown CA', hint: nameTheCa, transient: false };
 const handshakeRefused = {
   text: 'TLS handshake refused by the server',
-  hint: 'It may want a client certificate: put client.cert and client.key for it into REGISTRY_CERTS.',
+  hint: 'If it requires a client certificate, put client.cert and client.key into REGISTRY_CERTS.',
   transient: false,
 };
 const clientCertificateRefused = {
   text: 'TLS client certificate refused by the server',
-  hint: 'Check client.cert and client.key for it in REGISTRY_CERTS.',
+  hint: 'Check client.cert and client.key in REGISTRY_CERTS.',
   transient: false,
 };
 
 const clientCertificateExpired = {
   text: 'TLS client certificate refused by the server, because it has expired',
-  hint: 'Renew client.cert for it in REGISTRY_CERTS.',
+  hint: 'Renew client.cert in REGISTRY_CERTS.',
   transient: false,
 };
 
@@ -64,16 +64,16 @@ const failures: Record<string, Omit<NetworkFailure, 'code'>> = {
   },
   ECONNRESET: {
     text: 'connection reset by the server',
-    hint: 'Try again; look at proxies and firewalls on the way.',
+    hint: 'Try again. Check the proxies and firewalls on the way.',
     transient: true,
   },
   EPIPE: {
     text: 'connection closed by the server while sending',
-    hint: 'Try again; look at proxies and firewalls on the way.',
+    hint: 'Try again. Check the proxies and firewalls on the way.',
     transient: true,
   },
   ENOTFOUND: { text: 'host name not found', hint: 'Check the spelling of the host name, and DNS.', transient: false },
-  EAI_AGAIN: { text: 'DNS did not answer', hint: 'Check the DNS resolver of this machine.', transient: true },
+  EAI_AGAIN: { text: 'DNS did not respond', hint: 'Check the DNS resolver of this machine.', transient: true },
   EHOSTUNREACH: { text: 'no route to the host', hint: 'Check the network, VPN and firewall.', transient: true },
   ENETUNREACH: { text: 'network unreachable', hint: 'Check the network, VPN and firewall.', transient: true },
   ETIMEDOUT: { text: 'connection timed out', hint: 'Check the network, VPN and firewall.', transient: true },
@@ -83,18 +83,18 @@ const failures: Record<string, Omit<NetworkFailure, 'code'>> = {
     transient: true,
   },
   UND_ERR_HEADERS_TIMEOUT: {
-    text: 'no answer in time',
-    hint: 'Try again; the server may be overloaded.',
+    text: 'no response within the time limit',
+    hint: 'Try again. The server may be overloaded.',
     transient: true,
   },
   UND_ERR_BODY_TIMEOUT: {
-    text: 'the answer stalled',
-    hint: 'Try again; the server or the network is slow.',
+    text: 'the response stalled',
+    hint: 'Try again. The server or the network is slow.',
     transient: true,
   },
   UND_ERR_RES_CONTENT_LENGTH_MISMATCH: {
     text: 'the response is shorter or longer than its headers say',
-    hint: 'Try again; look at proxies and firewalls on the way.',
+    hint: 'Try again. Check the proxies and firewalls on the way.',
     transient: true,
   },
   UND_ERR_HEADERS_OVERFLOW: {
@@ -104,7 +104,7 @@ const failures: Record<string, Omit<NetworkFailure, 'code'>> = {
   },
   UND_ERR_SOCKET: {
     text: 'connection broken',
-    hint: 'Try again; look at proxies and firewalls on the way.',
+    hint: 'Try again. Check the proxies and firewalls on the way.',
     transient: true,
   },
   DEPTH_ZERO_SELF_SIGNED_CERT: {
@@ -127,7 +127,7 @@ const failures: Record<string, Omit<NetworkFailure, 'code'>> = {
   ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED: clientCertificateExpired,
   CERT_HAS_EXPIRED: {
     text: 'expired TLS certificate',
-    hint: 'Renew the certificate of the server, or of its CA; and check the clock of this machine.',
+    hint: 'Renew the certificate of the server or of its CA, and check the clock of this machine.',
     transient: false,
   },
   CERT_NOT_YET_VALID: {

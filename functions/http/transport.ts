@@ -240,12 +240,12 @@ function allowed(found: readonly LookupAddress[], sender: Reach): [LookupAddress
     'ERR_ADDRESS_REFUSED',
     everRefused
       ? {
-          text: `${refused.join(', ')} is no address of a registry`,
-          hint: 'Metadata services, multicast and hidden IPv4 addresses are never connected to.',
+          text: `${refused.join(', ')} is never a registry address`,
+          hint: 'Use another address. The factory never connects to metadata services, multicast or hidden IPv4 addresses.',
         }
       : {
-          text: `we must not be sent to ${refused.join(', ')} by a registry at a ${sender} address`,
-          hint: 'A registry must not send us deeper into a network than it is itself. If that is meant, list the host in TRUSTED_PRIVATE_HOSTS.',
+          text: `a registry at a ${sender} address referred us to ${refused.join(', ')}, which is more private`,
+          hint: 'If this is intended, list the host in TRUSTED_PRIVATE_HOSTS.',
         },
   );
 }
@@ -278,12 +278,16 @@ function forwardingHeaders(url: URL, { authorization }: Proxy): Record<string, s
   return { host: url.host, ...(authorization !== undefined && { 'proxy-authorization': authorization }) };
 }
 
-const noHeaders = { text: 'no answer in time', hint: 'Try again; the server may be overloaded.', transient: true };
+const noHeaders = {
+  text: 'no response within the time limit',
+  hint: 'Try again. The server may be overloaded.',
+  transient: true,
+};
 const destroyed = { text: 'the run has ended', hint: 'Start it again.' };
 
 function slowDocument(ms: number) {
-  const hint = 'Try again; the server or the network is slow.';
-  return { text: `the answer was not complete within ${ms / 1000} s`, hint, transient: true };
+  const hint = 'Try again. The server or the network is slow.';
+  return { text: `the response was not complete within ${ms / 1000} s`, hint, transient: true };
 }
 
 type LookupCallback = Parameters<LookupFunction>[2];
@@ -320,7 +324,7 @@ export async function readBody(response: Response, limit: number): Promise<Buffe
   for await (const chunk of response.body as AsyncIterable<Buffer>) {
     length += chunk.length;
     // Leaving the loop destroys the body and its connection.
-    if (length > limit) throw new RangeError(`the answer is larger than ${limit} bytes`);
+    if (length > limit) throw new RangeError(`the response is larger than ${limit} bytes`);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks, length);

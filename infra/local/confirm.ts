@@ -13,7 +13,7 @@ import { describeChanges } from './summary.ts';
 export async function confirmOnTerminal(plan: Plan, signal: AbortSignal): Promise<boolean> {
   const copies = plan.images.filter(({ status }) => status === 'copy');
   const repairs = copies.filter(({ missing }) => missing).length;
-  const repaired = repairs > 0 ? ` (${repairs} of them only where they lack something)` : '';
+  const repaired = repairs > 0 ? ` (${repairs} of them are repairs)` : '';
   const first = copies.length > 0 ? `${copies.length} images will be copied${repaired}; then ` : '';
   process.stderr.write(
     `\n${first}${plan.changes.length} fields of Harness will be switched:\n${describeChanges(plan.changes)}\n`,
@@ -24,7 +24,7 @@ export async function confirmOnTerminal(plan: Plan, signal: AbortSignal): Promis
   try {
     // A closed terminal counts as no. Older Node.js versions would wait forever.
     const closed = once(terminal, 'close', { signal }).then(() => '');
-    const answer = await Promise.race([terminal.question('Go on? [y/N] ', { signal }), closed]);
+    const answer = await Promise.race([terminal.question('Continue? [y/N] ', { signal }), closed]);
     return /^y(?:es)?$/i.test(answer.trim());
   } catch (error) {
     // Interrupting the question, or ending the input (Ctrl-D), counts as no.

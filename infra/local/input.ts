@@ -27,9 +27,7 @@ export async function readInput(
   }
   const asked = (input as Record<string, unknown>)['action'];
   if (asked !== undefined && asked !== action) {
-    const problems = [
-      { path: '$.action', found: render(asked), allowed: `"${action}", or nothing: the command says it` },
-    ];
+    const problems = [{ path: '$.action', found: render(asked), allowed: `"${action}", or no action` }];
     throw new FactoryError('InvalidInput', 'the input asks for another action than the command', {
       hint: 'Use the command of that name.',
       problems,

@@ -73,13 +73,13 @@ function withoutCause({ cause: _, ...report }: Report & { cause?: string }): Rep
 
 /** The notes at the start of steps. Copies have their own progress. */
 const announcements: Readonly<Record<string, string>> = {
-  PlanFunction: 'asking Harness and the registries what there is',
-  ScanFunction: 'looking at the scans',
+  PlanFunction: 'reading the Harness configuration and the registries',
+  ScanFunction: 'checking scan results',
   UpdateConfigFunction: 'switching Harness',
   ResetConfigFunction: 'resetting Harness',
   VerifyFunction: 'verifying',
-  PruneFunction: 'deleting what nothing uses',
-  RollbackFunction: 'putting Harness back as it was',
+  PruneFunction: 'deleting unused copies',
+  RollbackFunction: 'rolling back Harness',
 };
 
 /** Sorts by time, and is a valid execution name. */

@@ -5,7 +5,7 @@ import { inParallel } from '../../functions/async/in-parallel.ts';
 const tick = () => new Promise(setImmediate);
 
 describe('work in parallel', () => {
-  it('is done for every item, and never for more at once than allowed', async () => {
+  it('handles every item, and never more at once than the limit', async () => {
     await fc.assert(
       fc.asyncProperty(fc.integer({ min: 1, max: 5 }), fc.integer({ min: 0, max: 12 }), async (limit, count) => {
         const done: number[] = [];
@@ -27,7 +27,7 @@ describe('work in parallel', () => {
     );
   });
 
-  it('throws the first failure, when the others have been told and have ended', async () => {
+  it('throws the first failure after the others were aborted and have ended', async () => {
     const ended: string[] = [];
     const work = inParallel(['fails', 'waits', 'never begins'], 2, undefined, async (item, signal) => {
       if (item === 'fails') throw new Error('first');
@@ -40,7 +40,7 @@ describe('work in parallel', () => {
     expect(ended).toEqual(['waits']);
   });
 
-  it('is ended by the signal from outside, with its reason', async () => {
+  it('ends by the outer signal with its reason', async () => {
     const controller = new AbortController();
     const work = inParallel([1, 2], 1, controller.signal, async (_, signal) => {
       controller.abort(new Error('outside'));

@@ -2,14 +2,14 @@ import { describe, expect, it } from '@jest/globals';
 import { waitFor } from '../../functions/async/wait-for.ts';
 
 describe('waiting for shared work', () => {
-  it('gives its result or its failure, with and without a signal', async () => {
+  it('returns its result or throws its failure, with and without a signal', async () => {
     const { signal } = new AbortController();
     expect(await waitFor(Promise.resolve(1), signal)).toBe(1);
     expect(await waitFor(Promise.resolve(2))).toBe(2);
     await expect(waitFor(Promise.reject(new Error('broken')), signal)).rejects.toThrow('broken');
   });
 
-  it('ends by the signal of one waiter; the work and the others go on', async () => {
+  it('ends for one waiter by its signal, while the work and the other waiters continue', async () => {
     const controller = new AbortController();
     const shared = Promise.withResolvers<string>();
     const impatient = waitFor(shared.promise, controller.signal);

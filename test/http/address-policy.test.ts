@@ -48,7 +48,7 @@ describe('an address', () => {
     return ':ffff'.repeat(groups);
   }
 
-  it.each(ranges)('is %s from %s to %s, and public beside that', (reach, first, last, ...outside) => {
+  it.each(ranges)('counts as %s from %s to %s, and as public beside that range', (reach, first, last, ...outside) => {
     expect([first, last].map(reachOfAddress)).toEqual([reach, reach]);
     expect(outside.map(reachOfAddress)).toEqual(outside.map(() => 'public'));
     if (!first.includes(':')) {
@@ -71,7 +71,7 @@ describe('an address', () => {
     ['fd20:ce::254', 'fd20:ce::253', 'fd20:ce::255'],
     ['fd00:42::42', 'fd00:42::41', 'fd00:42::43'],
     ['fe80::a9fe:a9fe', 'fe80::a9fe:a9fd', 'fe80::a9fe:a9ff'],
-  ])('of a metadata service is nobody’s: %s; those beside it are private', (address, ...beside) => {
+  ])('belongs to nobody if it is the metadata service %s; its neighbours are private', (address, ...beside) => {
     expect(reachOfAddress(address)).toBeUndefined();
     expect(beside.map(reachOfAddress)).toEqual(['private', 'private']);
   });
@@ -81,15 +81,15 @@ describe('an address', () => {
     ['public', '2606:4700::1'],
     ['public', '64:ff9b::808:808'],
     ['private', '64:ff9b::a00:1'],
-  ])('is %s: %s', (reach, address) => {
+  ])('counts as %s: %s', (reach, address) => {
     expect(reachOfAddress(address)).toBe(reach);
   });
 
-  it.each(['', 'localhost', '10.0.0', '10.0.0.1:80', '[::1]'])('is not %p', (text) => {
+  it.each(['', 'localhost', '10.0.0', '10.0.0.1:80', '[::1]'])('cannot be %p', (text) => {
     expect(() => reachOfAddress(text)).toThrow(new TypeError(`${text} is not an IP address`));
   });
 
-  it('is judged alike where NAT64 carries it, and nowhere where it hides as IPv6', () => {
+  it('keeps its class in NAT64 form, and belongs to nobody when hidden in IPv6', () => {
     fc.assert(
       fc.property(fc.ipV4(), (ip) => {
         const reach = reachOfAddress(ip);
@@ -104,8 +104,8 @@ describe('an address', () => {
   });
 });
 
-describe('who sends us', () => {
-  it('may send us outwards and sideways, never inwards', () => {
+describe('a sender', () => {
+  it('refers us to addresses as public as its own or more public', () => {
     const addresses: [Reach, string][] = [
       ['public', '8.8.8.8'],
       ['private', '10.0.0.1'],
@@ -122,7 +122,7 @@ describe('who sends us', () => {
     });
   });
 
-  it('never sends us to a metadata service', () => {
+  it('never refers us to a metadata service', () => {
     for (const sender of senders) {
       for (const address of ['169.254.169.254', 'fd00:ec2::254', '169.254.170.2', '::ffff:127.0.0.1', 'fd00:42::42']) {
         expect([address, mayReach(address, sender)]).toEqual([address, false]);
@@ -130,7 +130,7 @@ describe('who sends us', () => {
     }
   });
 
-  it('may, when public, send us to public addresses alone', () => {
+  it('refers us to public addresses only if it is public', () => {
     fc.assert(
       fc.property(fc.oneof(fc.ipV4(), fc.ipV6()), (ip) => {
         expect(mayReach(ip, 'public')).toBe(reachOfAddress(ip) === 'public');
@@ -138,13 +138,13 @@ describe('who sends us', () => {
     );
   });
 
-  it('is public as soon as one of its addresses is', () => {
+  it('counts as public if one of its addresses is public', () => {
     expect(reachOfHost(['10.0.0.1', '8.8.8.8', '127.0.0.1'])).toBe('public');
     expect(reachOfHost(['127.0.0.1', '10.0.0.1'])).toBe('private');
     expect(reachOfHost(['127.0.0.1', '::1'])).toBe('loopback');
   });
 
-  it('is public when it is at no address, or at a forbidden one', () => {
+  it('counts as public without an address or at a forbidden one', () => {
     expect([reachOfHost([]), reachOfHost(['169.254.169.254']), outermost([])]).toEqual(['public', 'public', 'public']);
   });
 });

@@ -106,25 +106,25 @@ const closing: (() => unknown)[] = [];
     return networkFailure(error) ?? error;
   }
 
-  it('is trusted by the CA in its folder', async () => {
+  it('verifies by the CA in its folder', async () => {
     const port = await serve();
     expect(await get(port, certsFolder({ [`registry.test:${port}/ca.crt`]: ours.cert }))).toBe('nobody');
   });
 
-  it('is trusted by a CA whose file begins with a byte order mark', async () => {
+  it('verifies by a CA whose file begins with a byte order mark', async () => {
     const port = await serve();
     const cert = Buffer.concat([Buffer.from('\ufeff'), Buffer.from(ours.cert)]);
     expect(await get(port, certsFolder({ [`registry.test:${port}/ca.crt`]: cert }))).toBe('nobody');
   });
 
-  it('is trusted by any of several CAs', async () => {
+  it('verifies by any of several CAs', async () => {
     const port = await serve();
     const at = `registry.test:${port}`;
     const certs = certsFolder({ [`${at}/a.crt`]: foreign.cert, [`${at}/b.crt`]: ours.cert });
     expect(await get(port, certs)).toBe('nobody');
   });
 
-  it('is not trusted by another CA, nor by the CA of another host', async () => {
+  it('fails verification by another CA and by the CA of another host', async () => {
     const port = await serve();
     const unknown = { text: 'TLS certificate of an unknown CA', hint: expect.stringContaining('REGISTRY_CERTS') };
     for (const certs of [
@@ -136,7 +136,7 @@ const closing: (() => unknown)[] = [];
     }
   });
 
-  it('is not trusted under another name', async () => {
+  it('fails verification under another name', async () => {
     const port = await serve({}, ours.issue('elsewhere.test'));
     const certs = certsFolder({ [`registry.test:${port}/ca.crt`]: ours.cert });
     expect(await failureOf(get(port, certs))).toMatchObject({
@@ -144,14 +144,14 @@ const closing: (() => unknown)[] = [];
     });
   });
 
-  it.each<SecureVersion>(['TLSv1.2', 'TLSv1.3'])('is shown our client certificate, by %s', async (version) => {
+  it.each<SecureVersion>(['TLSv1.2', 'TLSv1.3'])('receives our client certificate over %s', async (version) => {
     const port = await serve({ requestCert: true, ca: ours.cert, maxVersion: version });
     const at = `registry.test:${port}`;
     const files = { [`${at}/ca.crt`]: ours.cert, [`${at}/client.cert`]: ada.cert, [`${at}/client.key`]: ada.key };
     expect(await get(port, certsFolder(files))).toBe('ada');
   });
 
-  it('is known, and knows us, through a proxy too', async () => {
+  it('verifies, and receives our client certificate, through a proxy', async () => {
     const port = await serve({ requestCert: true, ca: ours.cert });
     const proxy = await startConnectProxy();
     closing.push(() => proxy.close());
@@ -164,7 +164,7 @@ const closing: (() => unknown)[] = [];
   it.each<[string, string, boolean]>([
     ['gets none', 'TLS handshake refused by the server', false],
     ['gets one of another CA', 'TLS client certificate refused by the server', true],
-  ])('that wants a client certificate and %s says so', async (_, message, mallory) => {
+  ])('reports a required client certificate: it %s', async (_, message, mallory) => {
     // By openssl, because Node's server cuts the connection without a word. With TLS 1.3 the word comes too late.
     const port = await serveByOpenssl('-Verify', '1', '-verify_return_error', '-tls1_2');
     const at = `registry.test:${port}`;
@@ -213,13 +213,13 @@ const closing: (() => unknown)[] = [];
       (at) => ({ [`${at}/client.cert`]: ada.cert, [`${at}/client.key`]: server.key }),
       /\/client\.key \(it is not the key of .*client\.cert\)/,
     ],
-  ])('is not connected to with %s, and the file is named', async (_, files, message) => {
+  ])('gets no connection with %s, and the error names the file', async (_, files, message) => {
     const port = await serve();
     const failure = await failureOf(get(port, certsFolder(files(`registry.test:${port}`))));
     expect(failure).toMatchObject({ code: 'ERR_CERTIFICATES', text: expect.stringMatching(message), transient: false });
   });
 
-  it('is not connected to when the folder of all certificates is missing', async () => {
+  it('gets no connection when the folder of all certificates is missing', async () => {
     expect(await failureOf(get(1, join(folder, 'nowhere')))).toMatchObject({
       code: 'ERR_CERTIFICATES',
       text: expect.stringContaining('nowhere (ENOENT)'),
@@ -239,7 +239,7 @@ const closing: (() => unknown)[] = [];
   it.each([
     ['cannot be read', 'absent.pem', /absent\.pem cannot be read \(ENOENT\)/],
     ['holds no certificate', 'text.pem', /text\.pem is not a certificate in PEM/],
-  ])('has the file in NODE_EXTRA_CA_CERTS named when it %s', async (_, file, hint) => {
+  ])('fails with the name of the file in NODE_EXTRA_CA_CERTS when it %s', async (_, file, hint) => {
     const port = await serve();
     const path = join(certsFolder({ 'text.pem': 'hello' }), file);
     const before = process.env['NODE_EXTRA_CA_CERTS'];
@@ -255,7 +255,7 @@ const closing: (() => unknown)[] = [];
     ).toBeUndefined();
   });
 
-  it('is trusted by NODE_EXTRA_CA_CERTS too, whatever its folder adds', async () => {
+  it('verifies by NODE_EXTRA_CA_CERTS, whatever its folder adds', async () => {
     const port = await serve({}, ours.issue('localhost'));
     const certs = certsFolder({ 'extra.pem': ours.cert, [`localhost:${port}/ca.crt`]: foreign.cert });
     const transport = pathToFileURL(join(import.meta.dirname, '../../functions/http/transport.ts')).href;

@@ -81,7 +81,7 @@ describe.each(Object.entries(closings))('a peer that %s', (_, behaviour) => {
     expect(peer.connections).toBeLessThanOrEqual(20);
   });
 
-  it('as a registry is asked as often as retries allow, after pauses that grow', async () => {
+  it('receives as many requests as retries allow from the registry client, with growing pauses', async () => {
     const peer = await start(behaviour);
     const environment = { HTTPS_PROXY: `http://${peer.host}` };
     const registry = new Registry({
@@ -97,7 +97,7 @@ describe.each(Object.entries(closings))('a peer that %s', (_, behaviour) => {
     expect(peer.connections).toBeLessThanOrEqual(3);
   });
 
-  it('as Harness is asked as often as retries allow', async () => {
+  it('receives as many requests as retries allow from the Harness client', async () => {
     const peer = await start(behaviour);
     const client = new HarnessClient({
       url: `http://${peer.host}`,
@@ -111,7 +111,7 @@ describe.each(Object.entries(closings))('a peer that %s', (_, behaviour) => {
     expect(peer.connections).toBeLessThanOrEqual(3);
   });
 
-  it('as AWS is asked as often as retries allow', async () => {
+  it('receives as many requests as retries allow from the AWS client', async () => {
     const peer = await start(behaviour);
     const s3 = new S3Client({
       ...clientConfig(),
@@ -131,7 +131,7 @@ describe('a tunnel', () => {
     ['never answers', () => undefined],
     ['sends its headers byte by byte', (socket) => drip(socket, 'HTTP/1.1 200 OK\r\nx: yyyyyyyyyyyyyyyyyyyyyyyyyyy')],
     ['opens it to a target that never answers', (socket) => void socket.once('data', () => socket.write(tunnelOpened))],
-  ])('through a proxy that %s ends with its time limit', async (_, behaviour) => {
+  ])('ends at its time limit through a proxy that %s', async (_, behaviour) => {
     const peer = await start(behaviour);
     const transport = connect({ environment: { HTTPS_PROXY: `http://${peer.host}` }, connectMs: 50 });
     const failure = await failureOf(transport.request({ method: 'GET', url: new URL('https://r.example/') }));
@@ -140,7 +140,7 @@ describe('a tunnel', () => {
     expect(peer.connections).toBe(1);
   });
 
-  it('that the target closes during the handshake fails with one connection', async () => {
+  it('fails with one connection when the target closes it during the handshake', async () => {
     const peer = await start((socket) => {
       socket.once('data', () => {
         socket.write(tunnelOpened);
@@ -153,7 +153,7 @@ describe('a tunnel', () => {
     expect(peer.connections).toBe(1);
   });
 
-  it('that is being opened ends with the transport', async () => {
+  it('stops opening when the transport is destroyed', async () => {
     const asked = Promise.withResolvers<void>();
     const peer = await start((socket) => void socket.once('data', () => asked.resolve()));
     const transport = connect({ environment: { HTTPS_PROXY: `http://${peer.host}` } });
@@ -165,7 +165,7 @@ describe('a tunnel', () => {
     closing.length = 0;
   });
 
-  it('is opened on a connection of its own for each of two requests at once', async () => {
+  it('uses a separate connection for each of two concurrent requests', async () => {
     const peer = await start((socket) => void socket.once('data', () => socket.end('HTTP/1.1 403 No\r\n\r\n')));
     const transport = connect({ environment: { HTTPS_PROXY: `http://${peer.host}` } });
     const get = () =>

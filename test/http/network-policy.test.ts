@@ -82,20 +82,20 @@ describe('a registry', () => {
     ['8.8.8.8', ['here.test', 'private.test', '127.0.0.1', '192.168.0.1', '[::ffff:127.0.0.1]', '[fe80::1]']],
     ['private.test', ['here.test', '127.0.0.1', 'metadata.test', '169.254.169.254']],
     ['127.0.0.1', ['metadata.test', '169.254.169.254', '[fd00:ec2::254]', '[::ffff:169.254.169.254]']],
-  ])('at %s may not send us to %j', async (registry, targets) => {
+  ])('at %s cannot refer us to %j', async (registry, targets) => {
     const get = client();
     for (const target of targets)
       expect([target, await get(target, registry)]).toEqual([target, 'ERR_ADDRESS_REFUSED']);
     expect(requests).toBe(0);
   });
 
-  it('on this machine may send us to this machine', async () => {
+  it('refers us to this machine if it is on this machine', async () => {
     const get = client();
     expect(await get('here.test', '127.0.0.1')).toBe('hello');
     expect(await get('127.0.0.1', 'here.test')).toBe('hello');
   });
 
-  it('that the user has named may be anywhere but where no registry lives', async () => {
+  it('may have any address that is not forbidden if the user named it', async () => {
     const get = client();
     expect([await get('here.test'), await get('here.test', 'here.test')]).toEqual(['hello', 'hello']);
     expect([await get('metadata.test'), await get('169.254.169.254')]).toEqual([
@@ -104,12 +104,12 @@ describe('a registry', () => {
     ]);
   });
 
-  it('is connected to at those of its addresses alone that it may have', async () => {
+  it('receives connections at its permitted addresses only', async () => {
     names['mixed.test'] = [[metadata, here]];
     expect(await client()('mixed.test')).toBe('hello');
   });
 
-  it('stays public when its name is then resolved to an address inside (DNS rebinding)', async () => {
+  it('stays public when its name later resolves to a private address (DNS rebinding)', async () => {
     names['rebinding.test'] = [[publicOne], [here]];
     const get = client();
     // What it is, is asked before we are sent elsewhere; afterwards it is connected to, at its address inside.
@@ -118,25 +118,25 @@ describe('a registry', () => {
     expect(await get('here.test', 'rebinding.test')).toBe('ERR_ADDRESS_REFUSED');
   });
 
-  it('is public when but one of its addresses is', async () => {
+  it('counts as public if one of its addresses is public', async () => {
     names['both.test'] = [[here, publicOne]];
     expect(await client()('here.test', 'both.test')).toBe('ERR_ADDRESS_REFUSED');
   });
 
-  it('sends us to the address that was checked, for the name is resolved once', async () => {
+  it('receives connections at the checked address because the name is resolved once', async () => {
     names['target.test'] = [[here], [metadata]];
     expect(await client()('target.test', '127.0.0.1')).toBe('hello');
     expect(lookups).toEqual(['target.test']);
   });
 
-  it('may not use a connection that another may have', async () => {
+  it('cannot use a connection that only another sender may use', async () => {
     const get = client();
     expect(await get('here.test')).toBe('hello');
     expect(await get('here.test', 'public.test')).toBe('ERR_ADDRESS_REFUSED');
     expect(requests).toBe(1);
   });
 
-  it('may send us to the hosts that the user trusts, yet to no metadata service', async () => {
+  it('refers us to hosts that the user trusts, but never to a metadata service', async () => {
     const get = client({ trustedPrivateHosts: ['here.test', '127.0.0.0/8', 'metadata.test'] });
     expect(await get('here.test', 'public.test')).toBe('hello');
     expect(await get('127.0.0.1', 'public.test')).toBe('hello');
@@ -145,14 +145,14 @@ describe('a registry', () => {
 });
 
 describe('a refused address', () => {
-  it('is named in the failure, with the cure', async () => {
+  it('appears in the failure with a hint', async () => {
     const transport = new Transport({ environment: {} });
     transports.push(transport);
     const sent = { method: 'GET', url: new URL('http://10.0.0.1/'), sentBy: new URL('https://8.8.8.8') } as const;
     const error = await transport.request(sent).catch((thrown: unknown) => thrown);
     expect(networkFailure(error)).toEqual({
       code: 'ERR_ADDRESS_REFUSED',
-      text: 'we must not be sent to 10.0.0.1 by a registry at a public address',
+      text: 'a registry at a public address referred us to 10.0.0.1, which is more private',
       hint: expect.stringContaining('TRUSTED_PRIVATE_HOSTS'),
       transient: false,
     });

@@ -56,20 +56,20 @@ describe('the proxy for a URL', () => {
   const environment = { HTTPS_PROXY: 'http://secure:1', http_proxy: 'plain:2', no_proxy: 'a.example 10.0.0.0/8' };
   const proxy = (url: string) => proxyFor(new URL(url), environment)?.url.host;
 
-  it('goes by the scheme', () => {
+  it('depends on the scheme', () => {
     expect([proxy('https://r.example'), proxy('http://r.example')]).toEqual(['secure:1', 'plain:2']);
     expect(proxyFor(new URL('https://r.example'), { HTTP_PROXY: 'plain:2' })).toBeUndefined();
   });
 
-  it.each(['https://a.example', 'http://x.a.example:5000', 'http://10.9.9.9:5000'])('is none for %s', (url) => {
+  it.each(['https://a.example', 'http://x.a.example:5000', 'http://10.9.9.9:5000'])('does not exist for %s', (url) => {
     expect(proxy(url)).toBeUndefined();
   });
 
-  it.each(['http://127.0.0.1:5000', 'http://localhost:5000', 'http://[::1]:5000'])('is never asked for %s', (url) => {
+  it.each(['http://127.0.0.1:5000', 'http://localhost:5000', 'http://[::1]:5000'])('never applies to %s', (url) => {
     expect(proxy(url)).toBeUndefined();
   });
 
-  it('takes user and password out of the address', () => {
+  it('has no user and password in its address', () => {
     const found = proxyFor(new URL('https://r.example'), { https_proxy: 'http://ada:p%40ss@proxy:3128' });
     expect(found?.url.href).toBe('http://proxy:3128/');
     expect(found?.authorization).toBe(`Basic ${Buffer.from('ada:p@ss').toString('base64')}`);
@@ -79,7 +79,7 @@ describe('the proxy for a URL', () => {
     ['socks5://ada:horse@proxy:1', 'proxies of the kind socks5 are not supported'],
     ['http://ada:horse@', 'cannot be read as a URL'],
     ['http://ada:%E0horse@proxy:1', 'a "%" that is not written as %25'],
-  ])('that cannot be used is refused with the reason, without its password: %s', async (value, reason) => {
+  ])('fails with the reason and without its password if invalid: %s', async (value, reason) => {
     const { error, failure } = await failureOf(client({ environment: { HTTPS_PROXY: value } })('https://r.example'));
     expect(failure).toMatchObject({ code: 'ERR_INVALID_PROXY', text: expect.stringMatching(/^HTTPS_PROXY is not/) });
     expect(failure?.text).toContain(reason);
@@ -88,7 +88,7 @@ describe('the proxy for a URL', () => {
 });
 
 describe('behind a proxy', () => {
-  it('a plain request is sent to it whole', async () => {
+  it('sends a plain request to the proxy with its whole URL', async () => {
     const [port, proxy] = [await serve(), await startProxy()];
     const get = client({ environment: { HTTP_PROXY: `http://ada:horse@127.0.0.1:${proxy.port}` } });
     expect(await get(`http://r.example:${port}/x`)).toBe('hello');
@@ -98,7 +98,7 @@ describe('behind a proxy', () => {
     ]);
   });
 
-  it('TLS goes through a tunnel', async () => {
+  it('sends TLS through a tunnel', async () => {
     const [port, proxy] = [await serve(), await startProxy()];
     const get = client({ environment: { HTTPS_PROXY: proxy.url } });
     // The server speaks no TLS, which shows that TLS was spoken to it and not to the proxy.
@@ -109,7 +109,7 @@ describe('behind a proxy', () => {
     expect(proxy.seen).toMatchObject([{ method: 'CONNECT', target: `r.example:${port}` }]);
   });
 
-  it('this machine is reached directly', async () => {
+  it('connects to this machine directly', async () => {
     const [port, proxy] = [await serve(), await startProxy()];
     const get = client({ environment: { HTTP_PROXY: proxy.url } });
     expect(await get(`http://127.0.0.1:${port}/`)).toBe('hello');
@@ -120,15 +120,18 @@ describe('behind a proxy', () => {
     ['http', 407],
     ['https', 407],
     ['https', 403],
-  ])('its refusal of %s is told from the server’s, without its password: %d', async (scheme, status) => {
-    const proxy = await startProxy(status);
-    const address = `http://ada:horse@127.0.0.1:${proxy.port}`;
-    const get = client({ environment: { HTTP_PROXY: address, HTTPS_PROXY: address } });
-    const { error, failure } = await failureOf(get(`${scheme}://r.example/`));
-    expect(failure).toMatchObject({ code: 'ERR_PROXY_REFUSED', text: expect.stringContaining(String(status)) });
-    const shown = String((error as Error).stack) + JSON.stringify([error, failure]);
-    for (const secret of ['horse', Buffer.from('ada:horse').toString('base64')]) expect(shown).not.toContain(secret);
-  });
+  ])(
+    'distinguishes a refusal of %s by the proxy from one by the server, without its password: %d',
+    async (scheme, status) => {
+      const proxy = await startProxy(status);
+      const address = `http://ada:horse@127.0.0.1:${proxy.port}`;
+      const get = client({ environment: { HTTP_PROXY: address, HTTPS_PROXY: address } });
+      const { error, failure } = await failureOf(get(`${scheme}://r.example/`));
+      expect(failure).toMatchObject({ code: 'ERR_PROXY_REFUSED', text: expect.stringContaining(String(status)) });
+      const shown = String((error as Error).stack) + JSON.stringify([error, failure]);
+      for (const secret of ['horse', Buffer.from('ada:horse').toString('base64')]) expect(shown).not.toContain(secret);
+    },
+  );
 
   /** Refuses everything in its own words, as a corporate proxy does. */
   async function startWordyProxy(status: string, headers: string[], body: string): Promise<number> {
@@ -181,7 +184,7 @@ describe('behind a proxy', () => {
     },
   );
 
-  it.each(['http', 'https'])('one that cannot be reached for %s is named with its variable', async (scheme) => {
+  it.each(['http', 'https'])('names an unreachable proxy for %s with its variable', async (scheme) => {
     const proxy = await startProxy();
     await proxy.close();
     const variable = `${scheme.toUpperCase()}_PROXY`;
@@ -193,7 +196,7 @@ describe('behind a proxy', () => {
     });
   });
 
-  it('a response that it may have written itself names it, and stays a response', async () => {
+  it('names the proxy in a response that the proxy may have generated', async () => {
     const port = await startWordyProxy('502 Bad Gateway', ['Content-Type: text/plain'], 'upstream');
     const transport = new Transport({ environment: { HTTP_PROXY: `http://127.0.0.1:${port}` } });
     closing.push(() => transport.destroy());
@@ -202,7 +205,7 @@ describe('behind a proxy', () => {
     await response.body.dump();
   });
 
-  it('a registry is public, and may not send us to an address inside', async () => {
+  it('treats a registry as public, so that it cannot refer us to a private address', async () => {
     const [port, proxy] = [await serve(), await startProxy()];
     const get = client({ environment: { HTTP_PROXY: proxy.url } });
     const registry = 'http://r.example';

@@ -35,11 +35,11 @@ describe('the reasons in a body', () => {
     ['a problem (RFC 9457)', { title: 'Quota', detail: '10 of 10 used', status: 403 }, '403: Quota: 10 of 10 used'],
     ['Spring', { status: 404, error: 'Not Found', path: '/v2' }, 'Not Found'],
     ['JSON of an unknown form', { ok: false }, '{"ok":false}'],
-  ])('of %s are told', (_, body, told) => {
+  ])('include those of %s', (_, body, told) => {
     expect(json(body)).toBe(told);
   });
 
-  it('of storage are read from its XML', () => {
+  it('come from the XML of storage hosts', () => {
     const body =
       '<?xml version="1.0"?><Error><Code>AccessDenied</Code><Message>Request has expired</Message><Expires>1</Expires></Error>';
     expect(reasonText(body, 'application/xml')).toMatchObject({
@@ -48,14 +48,14 @@ describe('the reasons in a body', () => {
     });
   });
 
-  it('of a web page are its title', () => {
+  it('consist of the title for a web page', () => {
     const page = '<html><head><title>\n 502 Bad &#71;ateway </title></head><body><h1>Hello</h1></body></html>';
     expect(reasonText(page, 'text/html')).toEqual({ text: 'a web page, "502 Bad Gateway"', codes: [], isPage: true });
     expect(reasonText('', 'text/html').text).toBe('a web page');
     expect(reasonText('busy', 'text/html').text).toBe('busy');
   });
 
-  it('do not hold what was sent', () => {
+  it('exclude the secrets that were sent', () => {
     const body = JSON.stringify({
       errors: [{ code: 'c0ffee-token', message: 'token c0ffee-token', detail: ['c0ffee-token'] }],
     });
@@ -64,7 +64,7 @@ describe('the reasons in a body', () => {
     expect(reasonText('{"message":"\\u00630ffee-token"}', undefined, ['c0ffee-token']).text).toBe('[redacted]');
   });
 
-  it('are one bounded line of visible characters, whatever is sent', () => {
+  it('form one bounded line of visible characters for any body', () => {
     const body = fc.oneof(
       fc.string({ unit: 'binary', maxLength: 2_000 }),
       fc.json(),

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { redacted } from '../../functions/http/redact.ts';
 
-describe('what may be shown in logs', () => {
+describe('redaction', () => {
   it.each([
     ['https://x.example/blob?X-Amz-Signature=5f2e&Expires=9', 'https://x.example/blob…'],
     ['sent to https://ada:horse@reg.example/v2/, in vain', 'sent to https://reg.example/v2/,… in vain'],

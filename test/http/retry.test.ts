@@ -14,7 +14,7 @@ function failing(times: number): (n: number) => Promise<number> {
 }
 
 describe('retry', () => {
-  it('gives the first success', async () => {
+  it('returns the first success', async () => {
     expect(await retry(failing(0), options)).toBe(1);
     expect(await retry(failing(2), options)).toBe(3);
   });
@@ -30,11 +30,11 @@ describe('retry', () => {
     );
   });
 
-  it('stops at once when the judge says so', async () => {
+  it('stops immediately when the verdict is not to retry', async () => {
     await expect(retry(failing(1), { ...options, judge: () => ({ retry: false }) })).rejects.toThrow('failure 1');
   });
 
-  it('tells of each pause: within the ceiling, and after what the server asked for', async () => {
+  it('reports each pause, which respects the maximum and the time that the server named', async () => {
     const pauses: [number, number][] = [];
     await retry(failing(4), {
       ...options,
@@ -91,11 +91,11 @@ describe('Retry-After', () => {
     ['Thu, 01 Jan 2026 00:00:30 GMT', 30_000],
     // RFC 850's form, which recipients must still read.
     ['Thursday, 01-Jan-26 00:00:05 GMT', 5_000],
-  ])('%j is understood', (header, ms) => {
+  ])('parses %j', (header, ms) => {
     expect(parseRetryAfter(header, now)).toBe(ms);
   });
 
-  it('of the past means now', () => {
+  it('means now for a time in the past', () => {
     expect(parseRetryAfter('Wed, 31 Dec 2025 23:59:00 GMT', now)).toBe(0);
   });
 
@@ -106,7 +106,7 @@ describe('Retry-After', () => {
     },
   );
 
-  it('never gives anything but a time from now on', () => {
+  it('never returns a time in the past', () => {
     fc.assert(
       fc.property(fc.string(), (header) => {
         const ms = parseRetryAfter(header, now);

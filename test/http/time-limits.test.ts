@@ -66,17 +66,17 @@ describe('the headers of a response', () => {
     expect(await codeOf(sent)).toBe('UND_ERR_HEADERS_TIMEOUT');
   });
 
-  it('end with 100 when nobody asked for it', async () => {
+  it('fail for an unrequested status 100', async () => {
     const peer = await start('', 'HTTP/1.1 100 Continue\r\n\r\n', 10);
     expect(await codeOf(get(transport({}), peer))).toBe('UND_ERR_SOCKET');
   });
 
-  it('must come in time, byte by byte or not', async () => {
+  it('must arrive in time, even byte by byte', async () => {
     const peer = await start('HTTP/1.1 200 OK\r\nx: ', 'y', 10);
     expect(await codeOf(get(transport({ headersMs: 200 }), peer))).toBe('UND_ERR_HEADERS_TIMEOUT');
   });
 
-  it('that are too large are named', async () => {
+  it('fail by name when they are too large', async () => {
     const peer = await start(`HTTP/1.1 200 OK\r\nx: ${'y'.repeat(20_000)}\r\n\r\n`, '', 1_000);
     const client = transport({});
     expect(await codeOf(get(client, peer))).toBe('UND_ERR_HEADERS_OVERFLOW');
@@ -89,19 +89,19 @@ describe('the headers of a response', () => {
 });
 
 describe('a document', () => {
-  it('that comes byte by byte fails when its time is up', async () => {
+  it('fails at its time limit when it arrives byte by byte', async () => {
     const client = transport({ bodyIdleMs: 50 });
     const response = await get(client, await start(endless, 'x', 5));
     expect(await codeOf(readBody(response, 1_000_000))).toBe('UND_ERR_BODY_TIMEOUT');
   });
 
-  it('that nobody wants to read ends as well', async () => {
+  it('ends at its time limit when it is dumped', async () => {
     const response = await get(transport({ bodyIdleMs: 50 }), await start(endless, 'x', 5));
     await response.body.dump();
     expect(response.body.destroyed).toBe(true);
   });
 
-  it('that nobody looks at frees its connection, and does not end the process', async () => {
+  it('frees its connection without a reader, and does not end the process', async () => {
     const response = await get(transport({ bodyIdleMs: 50 }), await start(endless, 'x', 5));
     await new Promise((resolve) => response.body.once('close', resolve));
     expect(response.body.errored).toMatchObject({ code: 'UND_ERR_BODY_TIMEOUT' });
@@ -109,19 +109,19 @@ describe('a document', () => {
 });
 
 describe('a blob', () => {
-  it('that is too slow fails', async () => {
+  it('fails when it is too slow', async () => {
     const response = await get(transport({ bodyIdleMs: 100 }), await start(endless, 'x', 5));
     await expect(drain(response)).rejects.toMatchObject({ code: 'UND_ERR_BODY_TIMEOUT' });
   });
 
-  it('that is fast enough takes longer than a document may', async () => {
+  it('may take longer than a document if it is fast enough', async () => {
     // 20 KiB/s, for more than four times the longest silence.
     const size = 8_192;
     const peer = await start(`HTTP/1.1 200 OK\r\ncontent-length: ${size}\r\n\r\n`, Buffer.alloc(102), 5);
     expect(await drain(await get(transport({ bodyIdleMs: 50 }), peer))).toBe(size);
   });
 
-  it('may wait for its reader as long as that takes', async () => {
+  it('waits for its reader without a limit', async () => {
     const peer = await start('HTTP/1.1 200 OK\r\ncontent-length: 20000\r\n\r\n', 'x'.repeat(5_000), 5);
     const response = await get(transport({ bodyIdleMs: 100 }), peer);
     let length = 0;
@@ -132,7 +132,7 @@ describe('a blob', () => {
     expect(length).toBe(20_000);
   });
 
-  it('that is too slow is resumed a bounded number of times', async () => {
+  it('resumes a bounded number of times when it is too slow', async () => {
     const content = Buffer.alloc(100_000);
     const digest = `sha256:${createHash('sha256').update(content).digest('hex')}` as Digest;
     const peer = await start(endless, 'x', 5);
@@ -157,7 +157,7 @@ async function drain(response: Response): Promise<number> {
   return length;
 }
 
-it('names a failure of TLS that it has no words for', () => {
+it('names an unknown failure of TLS by its code', () => {
   const error = Object.assign(new Error('x'), { code: 'ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION' });
   expect(networkFailure(error)).toMatchObject({ text: 'TLS failed (ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION)' });
 });

@@ -68,7 +68,7 @@ describe('the transport', () => {
     await response.body.dump();
   });
 
-  it('sends what follows an answer at once on the same connection', async () => {
+  it('reuses the connection for a request that immediately follows a response', async () => {
     let connections = 0;
     const server = createServer((_, response) => response.end());
     server.on('connection', () => connections++);
@@ -91,7 +91,7 @@ describe('the transport', () => {
     await expect(readBody(await get(url), 99_999)).rejects.toThrow(RangeError);
   });
 
-  it('fails an upload that yields other than it declared', async () => {
+  it('fails an upload whose length differs from the declared one', async () => {
     const url = await serve((request, response) => request.resume().on('end', () => response.end()));
     const send = (body: AsyncIterable<Uint8Array>) =>
       transport.request({ method: 'PUT', url, headers: { 'content-length': '10' }, body });
@@ -113,19 +113,19 @@ async function* pieces(...sizes: number[]): AsyncGenerator<Uint8Array> {
 }
 
 describe('a network failure', () => {
-  it('is recognised when nothing listens', async () => {
+  it('has a description when nothing listens', async () => {
     const url = await serve(() => undefined);
     const [server] = servers.splice(0);
     server?.close();
     expect(networkFailure(await failureOf(get(url)))).toMatchObject({ code: 'ECONNREFUSED', transient: true });
   });
 
-  it('is recognised when the server cuts the connection', async () => {
+  it('has a description when the server cuts the connection', async () => {
     const url = await serve((request) => request.socket.destroy());
     expect(networkFailure(await failureOf(get(url)))).toMatchObject({ transient: true });
   });
 
-  it('is recognised when a body breaks off', async () => {
+  it('has a description when a body breaks off', async () => {
     const url = await serve((request, response) => {
       response.writeHead(200, { 'content-length': '10' }).write('12345', () => request.socket.resetAndDestroy());
     });
@@ -133,7 +133,7 @@ describe('a network failure', () => {
     expect(networkFailure(await failureOf(readBody(response, 100)))).toMatchObject({ transient: true });
   });
 
-  it('is recognised when the server does not speak TLS', async () => {
+  it('has a description when the server does not speak TLS', async () => {
     const url = await serve((_, response) => response.end());
     url.protocol = 'https:';
     expect(networkFailure(await failureOf(get(url)))).toMatchObject({
@@ -142,13 +142,13 @@ describe('a network failure', () => {
     });
   });
 
-  it('is recognised when the host has no address', async () => {
+  it('has a description when the host has no address', async () => {
     const failure = networkFailure(await failureOf(get(new URL('http://no-such-host.invalid/'))));
     // Without a resolver at hand, as in a sandbox, the answer is EAI_AGAIN.
     expect(['ENOTFOUND', 'EAI_AGAIN']).toContain(failure?.code);
   });
 
-  it('is looked for below, in causes and in the errors of several addresses, but not for ever', () => {
+  it('has a description in causes and in the errors of several addresses, to a limited depth', () => {
     const refused = Object.assign(new Error('refused'), { code: 'ECONNREFUSED' });
     expect(networkFailure(new Error('outer', { cause: refused }))?.code).toBe('ECONNREFUSED');
     expect(networkFailure(new AggregateError([refused, refused]))?.code).toBe('ECONNREFUSED');

@@ -101,7 +101,7 @@ describe('the other commands', () => {
     expect((await setting.factory(['verify'])).code).toBe(0);
   });
 
-  it('reset gives Harness its own images back, and says when there is nothing to reset', async () => {
+  it('reset switches Harness back to its own images, and reports when there is nothing to reset', async () => {
     await setting.factory(['sync']);
     const first = await setting.factory(['reset']);
     expect(first.stdout).toMatch(/SUCCEEDED \(5 fields reset\)/);
@@ -111,7 +111,7 @@ describe('the other commands', () => {
     expect(second.stdout).toMatch(/SUCCEEDED \(nothing to reset\)/);
   });
 
-  it('restore puts back what was before a run, which history lists', async () => {
+  it('restore restores the configuration from before a run, which history lists', async () => {
     const { runId } = documentOf(await setting.factory(['sync', '--json']));
     const listed = await setting.factory(['history']);
     const fields = 'addonTag, liteEngineTag, cacheGCSTag and 2 more';
@@ -132,13 +132,13 @@ describe('the other commands', () => {
     expect(setting.overrides()).toEqual({});
   });
 
-  it('keeps its state where --state says', async () => {
+  it('keep their state in the folder of --state', async () => {
     await setting.factory(['sync', '--state', 'here']);
     expect((await setting.factory(['history', '--state', 'here', '--json'])).stdout).toContain('"action": "sync"');
     expect((await setting.factory(['history'])).stdout).toBe('No runs yet.\n');
   });
 
-  it('answers --help and --version', async () => {
+  it('print --help and --version', async () => {
     const help = await setting.factory(['--help']);
     expect(help.code).toBe(0);
     for (const command of ['sync', 'plan', 'verify', 'reset', 'restore', 'history'])
@@ -150,7 +150,7 @@ describe('the other commands', () => {
 describe('text from outside', () => {
   const hostile = 'evil.example/x\u001b]52;c;cHduZWQ=\u0007\u009b2K\u202e\nWarning: forged:1';
 
-  it('drives no terminal, whether it is a field, a value, or the type of a connector', async () => {
+  it('cannot control a terminal as a field, a value or the type of a connector', async () => {
     setting.harness.setDefault('ci', 'K8', 'x\u001b[2J\u202ey', 'harness/ci-addon:1.18.22');
     setting.overrides()['addonTag'] = hostile;
     for (const connector of setting.harness.state[setting.harness.accountId]?.connectors ?? [])
@@ -163,7 +163,7 @@ describe('text from outside', () => {
     }
   });
 
-  it('is put back unchanged', async () => {
+  it('returns to Harness unchanged', async () => {
     setting.overrides()['addonTag'] = hostile;
     const stdin = JSON.stringify({ reset_scope: 'all' });
     const reset = documentOf(await setting.factory(['reset', '--json', '--input', '-'], { stdin }));
@@ -174,7 +174,7 @@ describe('text from outside', () => {
   });
 });
 
-describe('a run while another is at work on the account', () => {
+describe('a run while another holds the lock of the account', () => {
   /** Starts a sync that does not end by itself; resolves to its process when it has begun to copy. */
   async function startEndless(): Promise<{ pid: number; ended: Promise<CommandResult> }> {
     setting.target.faults.add({ match: { method: 'PUT', path: /\/manifests\//, times: 1 }, act: 'stall' });
@@ -185,7 +185,7 @@ describe('a run while another is at work on the account', () => {
     return { pid, ended: ended as Promise<CommandResult> };
   }
 
-  it('is skipped with exit code 0 and a word on the other', async () => {
+  it('ends as skipped with exit code 0 and names the other run', async () => {
     const { pid, ended } = await startEndless();
     const { code, stdout } = await setting.factory(['sync']);
     process.kill(pid, 'SIGINT');
@@ -196,7 +196,7 @@ describe('a run while another is at work on the account', () => {
     );
   });
 
-  it('waits for its end with --wait, says so, and goes on then', async () => {
+  it('waits with --wait, reports that, and continues after the other run', async () => {
     const { pid, ended } = await startEndless();
     const { code, stdout, stderr } = await setting.factory(['sync', '--wait', '5'], {
       when: {
@@ -224,7 +224,7 @@ describe('a run while another is at work on the account', () => {
     expect(code).toBe(1);
   });
 
-  it('goes on at once when the other was killed, and history tells of that one', async () => {
+  it('continues immediately when the other was killed, and history lists the killed run', async () => {
     const { pid, ended } = await startEndless();
     process.kill(pid, 'SIGKILL');
     await ended;
@@ -318,12 +318,12 @@ it('takes a registry that was pasted as an address', async () => {
   expect(setting.overrides()).toEqual({ addonTag: `${setting.target.host}/pasted/harness/ci-addon:1.18.22` });
 });
 
-describe('a run that fails exits with 1, says what failed and what to do, and leaves Harness as it was', () => {
+describe('a failed run exits with 1, reports the failure with a hint, and leaves Harness unchanged', () => {
   afterEach(() => {
     expect(setting.overrides()).toEqual({});
   });
 
-  it('with a wrong key, which is not printed', async () => {
+  it('fails for a wrong key without printing it', async () => {
     const wrong = 'sat.embedded.wrong.topsecret';
     const { code, stdout, stderr } = await setting.factory(['sync'], { environment: { HARNESS_API_KEY: wrong } });
     expect(code).toBe(1);
@@ -332,7 +332,7 @@ describe('a run that fails exits with 1, says what failed and what to do, and le
     expect(stdout + stderr).not.toContain('topsecret');
   });
 
-  it('with a Harness that cannot be reached', async () => {
+  it('fails for an unreachable Harness', async () => {
     const { code, stdout } = await setting.factory(['sync'], {
       environment: { HARNESS_URL: 'https://harness.invalid' },
     });
@@ -341,7 +341,7 @@ describe('a run that fails exits with 1, says what failed and what to do, and le
     expect(stdout).toContain('harness.invalid');
   });
 
-  it('with an image that no source has', async () => {
+  it('fails for an image that no source has', async () => {
     setting.harness.setDefault('ci', 'K8', 'gcsUploadTag', 'plugins/gcs:9.9.9');
     const { code, stdout } = await setting.factory(['sync']);
     expect(code).toBe(1);
@@ -349,7 +349,7 @@ describe('a run that fails exits with 1, says what failed and what to do, and le
     expect(stdout).toContain(`${setting.source.host}/plugins/gcs:9.9.9 does not exist`);
   });
 
-  it('with a registry that refuses the push', async () => {
+  it('fails for a registry that refuses the push', async () => {
     setting.target.quirks.createRepositories = false;
     const { code, stdout } = await setting.factory(['sync']);
     expect(code).toBe(1);
@@ -357,7 +357,7 @@ describe('a run that fails exits with 1, says what failed and what to do, and le
     expect(stdout).toContain('NAME_UNKNOWN');
   });
 
-  it('when it is interrupted while it copies', async () => {
+  it('fails when it is interrupted during a copy', async () => {
     setting.target.faults.add({ match: { method: 'PUT', path: /\/manifests\//, times: 100 }, act: 'stall' });
     const { code, stdout, stderr } = await setting.factory(['sync'], {
       when: { printed: /copying/, act: (pid) => process.kill(pid, 'SIGINT') },
@@ -367,7 +367,7 @@ describe('a run that fails exits with 1, says what failed and what to do, and le
     expect(code).toBe(1);
   });
 
-  it('is not put back for ever: interrupted twice, it ends with a report of what is left, and how to restore', async () => {
+  it('gives up the rollback after a second interruption, and reports what is left and how to restore it', async () => {
     // The plan and the snapshot read the overrides, nobody after them.
     const path = 'get-customer-config';
     setting.harness.quirks.failNext = [

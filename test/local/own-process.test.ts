@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { expect, it } from '@jest/globals';
 import { ownProcess } from '../../infra/local/own-process.ts';
 
-it('a process is gone when it has ended, and its number means something here', async () => {
+it('reports that a process has ended only for its own process table', async () => {
   const { identity, isGone } = ownProcess;
   expect(identity.pid).toBe(process.pid);
   expect(isGone(identity)).toBe(false);

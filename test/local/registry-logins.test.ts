@@ -61,7 +61,7 @@ describe('registry logins of a local run', () => {
     expect(notes).toEqual([]);
   });
 
-  it('come from the file when that of DOCKER_AUTH_CONFIG is refused, which a note says', async () => {
+  it('come from the file when that of DOCKER_AUTH_CONFIG is refused, with a note', async () => {
     const notes = await lookUp(
       (host) => ({ auths: { [`${host}/mirror`]: entry('ada', 'old') } }),
       (host) => ({ auths: { [host]: entry('ada', 'horse') } }),
@@ -69,7 +69,7 @@ describe('registry logins of a local run', () => {
     expect(notes).toEqual([expect.stringMatching(/"127\.0\.0\.1:\d+\/mirror" in DOCKER_AUTH_CONFIG failed/)]);
   });
 
-  it('are no longer those of a helper that is not installed', async () => {
+  it('ignore a helper that is not installed', async () => {
     const notes = await lookUp(
       () => ({ credsStore: 'desktop.exe' }),
       (host) => ({ auths: { [host]: entry('ada', 'horse') } }),

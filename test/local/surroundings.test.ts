@@ -24,7 +24,7 @@ describe('the command', () => {
   };
 
   describe('the report folder', () => {
-    it('is refused before anything starts when it cannot be made', async () => {
+    it('fails before anything starts when it cannot be created', async () => {
       await writeFile(join(setting.folder, 'file'), '');
       const { code, stderr } = await setting.factory(['sync', '--out', 'file/reports']);
       expect(stderr).toContain('InvalidInput: cannot write reports to file/reports: not a directory (ENOTDIR)');
@@ -33,7 +33,7 @@ describe('the command', () => {
       untouched();
     });
 
-    it('is only a warning when it cannot be written after a good run', async () => {
+    it('causes only a warning when it cannot be written after a successful run', async () => {
       // A folder in the place of the file, which the look before the run does not see.
       await mkdir(join(setting.folder, 'reports/report.json'), { recursive: true });
       const { code, stdout } = await setting.factory(['sync', '--json', '--out', 'reports']);
@@ -58,7 +58,7 @@ describe('the command', () => {
       },
     );
 
-    it('has to be named by a user without a home, who can do without one otherwise', async () => {
+    it('must be named by a user without a home, who needs a home for nothing else', async () => {
       const environment = { HOME: '', XDG_CACHE_HOME: '' };
       expect(await setting.factory(['--help'], { environment })).toMatchObject({ code: 0, stderr: '' });
       const without = await setting.factory(['plan'], { environment });
@@ -100,7 +100,7 @@ describe('the command', () => {
     expect(asked).toContain('ECONNREFUSED');
   });
 
-  describe('output that nobody takes', () => {
+  describe('output without a reader', () => {
     const switched = () => expect(Object.keys(setting.overrides())).toHaveLength(5);
 
     it.each([['stdout'], ['stderr'], ['stdout', 'stderr']] as ('stdout' | 'stderr')[][])(
@@ -195,7 +195,7 @@ print(seen.decode())`;
       ['not UTF-8', Buffer.from('{"pins": "\u00e9"}', 'latin1')],
       ['empty', Buffer.from('\n')],
       ['larger than 1 MiB', Buffer.alloc(1024 * 1024 + 1, ' ')],
-    ])('is refused when it is %s', async (what, bytes) => {
+    ])('fails when it is %s', async (what, bytes) => {
       await writeFile(join(setting.folder, 'input.json'), bytes);
       const { code, stderr } = await setting.factory(['plan', '--input', 'input.json']);
       expect(stderr).toContain(`InvalidInput: input.json is ${what}`);
@@ -210,13 +210,13 @@ print(seen.decode())`;
       return ['--import', `data:text/javascript,Object.defineProperty(process,"versions",${versions})`];
     };
 
-    it.each(['20.20.2', '22.14.0'])('of version %s is told in one line to be too old', async (version) => {
+    it.each(['20.20.2', '22.14.0'])('fails in one line if its version is %s', async (version) => {
       const { code, stdout, stderr } = await setting.factory(['plan'], { nodeOptions: pretending(version) });
       expect([code, stdout]).toEqual([2, '']);
       expect(stderr).toBe(`factory needs Node.js 22.15 or newer; this is Node.js ${version} (${process.execPath})\n`);
     });
 
-    it.each(['22.15.0', '100.0.0'])('of version %s is new enough', async (version) => {
+    it.each(['22.15.0', '100.0.0'])('runs the command if its version is %s', async (version) => {
       expect(await setting.factory(['--version'], { nodeOptions: pretending(version) })).toMatchObject({ code: 0 });
     });
   });
@@ -245,7 +245,7 @@ describe('a store that fails when the run is over', () => {
     expect(factory.overrides()).toHaveProperty('addonTag', factory.copyOf('harness/ci-addon:1.18.22'));
   });
 
-  it('has its failure told, not a bug, when there is no report at all', async () => {
+  it('appears as the failure, and not as a bug, when there is no report', async () => {
     factory.store.onPut = (put) => {
       if (put.endsWith('plan.json')) throw new FactoryError('StoreFailed', 'cannot write it', { hint: 'Free space.' });
     };

@@ -41,7 +41,7 @@ describe('a glob', () => {
     expect(matches(glob, name)).toBe(expected);
   });
 
-  it.each(['{a', 'a}', '[a', 'a]', '+(a)', 'a|b', '\\', 'a'.repeat(257)])('is not %s', (text) => {
+  it.each(['{a', 'a}', '[a', 'a]', '+(a)', 'a|b', '\\', 'a'.repeat(257)])('rejects %s', (text) => {
     expect(isGlob(text)).toBe(false);
     expect(() => globMatcher([text])).toThrow(TypeError);
   });
@@ -88,7 +88,7 @@ describe('a filter of ECR', () => {
     ['ab*ba', 'aba', false],
     ['a', 'a', true],
     ['a', 'ab', false],
-  ])('%s is like %s: %s', (pattern, text, expected) => {
+  ])('%s matches %s: %s', (pattern, text, expected) => {
     expect(isLike(text, pattern)).toBe(expected);
   });
 });

@@ -94,7 +94,7 @@ it.each(Object.entries(parsers))('%s takes a time that grows no faster than the 
   expect(slow.map(([name]) => name)).toEqual([]);
 });
 
-it('tells a pattern that takes too long from one that does not', () => {
+it('detects a pattern that takes too long', () => {
   const text = hostile['slashes'] ?? String;
   // Shorter, for it takes a time that grows with the square.
   expect(growsTooFast((of) => /\/+$/.exec(of), text, 1, longest / 2)).toBe(true);

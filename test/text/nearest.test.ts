@@ -17,7 +17,7 @@ it.each([
   expect(nearest(name, names)).toEqual(found);
 });
 
-it('the nearest comes first, and no more than asked for', () => {
+it('lists the nearest name first, up to the limit', () => {
   expect(
     nearest('plugins/cache', ['plugins/caches3', 'plugins/cache1', 'plugins/cached2', 'plugins/cache'], 2),
   ).toEqual(['plugins/cache', 'plugins/cache1']);

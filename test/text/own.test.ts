@@ -21,12 +21,12 @@ describe.each(names)('%s', (name) => {
   const scope = { module: 'ci', infrastructureType: 'K8' } as const;
   const settings = { includeWindowsRootless: false, includeFields: [], excludeFields: [], pins: {} };
 
-  it('is found where it is, and nowhere else', () => {
+  it('belongs to the record that has it, and to no other', () => {
     expect(own({}, name)).toBeUndefined();
     expect(own(record(name, 'x'), name)).toBe('x');
   });
 
-  it('is a field of Harness like any other', () => {
+  it('works as a field of Harness', () => {
     const defaults = parseImages(record(name, 'harness/ci-addon:1')) ?? {};
     const without = selectFields([{ ...scope, defaults, overrides: {} }], settings);
     expect(without.fields).toMatchObject([{ field: name, override: undefined }]);
@@ -35,7 +35,7 @@ describe.each(names)('%s', (name) => {
     expect(overridden.fields).toMatchObject([{ field: name, override: 'r.example/harness/ci-addon:1' }]);
   });
 
-  it('is a field that Harness may refuse', async () => {
+  it('works as a field that Harness refuses', async () => {
     const store = new MemoryStore();
     const field = { ...scope, field: name };
     const now = new Date('2026-01-01');
@@ -44,7 +44,7 @@ describe.each(names)('%s', (name) => {
     expect(refusedOn(await readRefusedFields(store), field, now)).toBe('2026-01-01');
   });
 
-  it('is a severity of a scanner', () => {
+  it('works as a severity of a scanner', () => {
     expect(
       Object.entries(
         countsOf([
@@ -55,13 +55,13 @@ describe.each(names)('%s', (name) => {
     ).toEqual([[name, 2]]);
   });
 
-  it('is a parameter of a challenge, and gives none that is not there', () => {
+  it('works as a parameter of a challenge, and adds none that is absent', () => {
     const [challenge] = parseChallenges(`Bearer ${name}="x"`);
     expect(Object.entries(challenge?.parameters ?? {})).toEqual([[name.toLowerCase(), 'x']]);
     expect(challenge?.parameters['constructor']).toBe(name === 'constructor' ? 'x' : undefined);
   });
 
-  it('is a host of a config.json', async () => {
+  it('works as a host of a config.json', async () => {
     const auth = Buffer.from('ada:horse').toString('base64');
     const credentials = dockerConfigCredentials(JSON.stringify({ auths: record(name.toLowerCase(), { auth }) }), 'x');
     expect(await credentials.logins('r.example', 'a')).toEqual([]);
@@ -71,7 +71,7 @@ describe.each(names)('%s', (name) => {
     expect(await helpers.logins(name, 'a')).toEqual([]);
   });
 
-  it('is an annotation, and an architecture without a variant', () => {
+  it('works as an annotation, and as an architecture without a variant', () => {
     const digest = `sha256:${'0'.repeat(64)}`;
     const manifests = [{ mediaType: 'x', digest, size: 1, annotations: record(name, 'x') }];
     const [child] = parseManifest(new TextEncoder().encode(JSON.stringify({ manifests })), undefined).manifests;

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { decodeText, misplacedIn, TextError } from '../../functions/text/plain-text.ts';
 
 describe('the text of a file', () => {
-  it('is UTF-8, and loses its byte order mark only', () => {
+  it('decodes as UTF-8 without its byte order mark', () => {
     fc.assert(
       fc.property(
         fc.string({ unit: 'grapheme' }).filter((text) => !/^\ufeff|\0/.test(text)),
@@ -20,7 +20,7 @@ describe('the text of a file', () => {
     ['UTF-16 of the other byte order', Buffer.from('\ufeff{}', 'utf16le').swap16(), 'UTF-16, not UTF-8'],
     ['UTF-16 without a mark', Buffer.from('{}', 'utf16le'), 'UTF-16, not UTF-8'],
     ['Latin-1', Buffer.from('größe', 'latin1'), 'not UTF-8'],
-  ])('is refused by name when it is %s', (_, bytes, what) => {
+  ])('fails with its encoding when it is %s', (_, bytes, what) => {
     expect(() => decodeText(bytes)).toThrow(new TextError(what));
   });
 });
@@ -37,7 +37,7 @@ describe('a value', () => {
     ['{{ harness.key }}', 'an unexpanded {{…}}'],
     ['$KEY', 'an unexpanded $NAME'],
     ['%KEY%', 'an unexpanded %NAME%'],
-  ])('%s is not one, but %s', (value, what) => {
+  ])('%s counts as %s', (value, what) => {
     expect(misplacedIn(value)).toBe(what);
   });
 

@@ -7,7 +7,7 @@ const dangerous = /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/u;
 const anyText = fc.string({ unit: 'binary', maxLength: 1_000 });
 
 describe('printable text', () => {
-  it('is one line within its limit, without characters that control, hide or reorder', () => {
+  it('consists of one line within its limit, without characters that control, hide or reorder', () => {
     fc.assert(
       fc.property(anyText, fc.integer({ min: 1, max: 400 }), (text, limit) => {
         expect(printable(text, limit)).not.toMatch(dangerous);
@@ -40,7 +40,7 @@ describe('printable text', () => {
 });
 
 describe('printable JSON', () => {
-  it('holds no such character but line breaks, and reads back as the same value', () => {
+  it('contains no unprintable character except line breaks, and parses to the same value', () => {
     fc.assert(
       fc.property(fc.dictionary(anyText, anyText), (value) => {
         const json = printableJson(value);
@@ -51,7 +51,7 @@ describe('printable JSON', () => {
   });
 });
 
-it('an error is printable, with its hint and its problems', () => {
+it('makes an error printable with its hint and its problems', () => {
   const bad = 'a\u001b[1Ab\u202ec';
   const problems = [{ path: bad, found: bad, allowed: bad }];
   const error = new FactoryError('InvalidInput', bad, { hint: bad, problems });

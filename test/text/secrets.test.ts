@@ -32,7 +32,7 @@ const secretText = fc.string({
 });
 
 describe.each(Object.entries(echoes))('a secret that is echoed %s', (_, echo) => {
-  it('is hidden', () => {
+  it('disappears from text', () => {
     fc.assert(
       fc.property(secretText, (secret) => {
         keepSecret(secret);
@@ -42,7 +42,7 @@ describe.each(Object.entries(echoes))('a secret that is echoed %s', (_, echo) =>
     );
   });
 
-  it('is in no error', () => {
+  it('appears in no error', () => {
     const secret = 'corr"ect hörse & <battery>/staple';
     keepSecret(secret);
     const said = echo(secret);
@@ -60,14 +60,14 @@ describe.each(Object.entries(echoes))('a secret that is echoed %s', (_, echo) =>
 describe('a password', () => {
   beforeEach(() => keepPassword('ada', 'tr0ub4dor'));
 
-  it('is hidden alone, in the URL of a login, and as a header carries it', () => {
+  it('disappears alone, in the URL of a login, and in the form of a header', () => {
     const header = Buffer.from('ada:tr0ub4dor').toString('base64');
     expect(withoutSecrets('tr0ub4dor')).toBe('***');
     expect(withoutSecrets('https://ada:tr0ub4dor@r.example')).toBe('https://ada:***@r.example');
     expect(withoutSecrets(`Authorization: Basic ${header}`)).not.toContain(header.replaceAll('=', ''));
   });
 
-  it('is hidden where the parser finds it, however the body spells it', () => {
+  it('disappears from the reasons in a body, however the body escapes it', () => {
     const spelt = 'tr0ub4dor'
       .split('')
       .map((letter) => `\\u00${letter.charCodeAt(0).toString(16)}`)
@@ -76,24 +76,24 @@ describe('a password', () => {
     expect(text).toBe('DENIED: not ***');
   });
 
-  it('is hidden before a text is cut', () => {
+  it('disappears before a text is cut', () => {
     const { text } = reasonText(JSON.stringify({ message: `${'x'.repeat(295)} tr0ub4dor` }), 'application/json');
     expect(text).not.toContain('tr0');
   });
 
-  it('of few letters is hidden as a word, and not within others', () => {
+  it('disappears as a word only if it has few letters', () => {
     keepPassword('bob', 'horse');
     expect(withoutSecrets('the horse of seahorse and horses (horse)')).toBe('the *** of seahorse and horses (***)');
   });
 
-  it('of very few letters is hidden with its user only', () => {
+  it('disappears only together with its user if it has very few letters', () => {
     keepPassword('eve', 'pw');
     expect(withoutSecrets('pw')).toBe('pw');
     expect(withoutSecrets(Buffer.from('eve:pw').toString('base64'))).toBe('***');
   });
 });
 
-it('keeps the newest tokens, and credentials however many tokens come', () => {
+it('keeps the newest tokens, and keeps credentials after any number of tokens', () => {
   keepSecret('long-lived-credential');
   for (let n = 0; n < 2_000; n++) keepToken(`token-number-${n}.`);
   expect(withoutSecrets('token-number-1999. long-lived-credential')).toBe('*** ***');
