@@ -8,27 +8,33 @@ import { startDelayProxy } from './delay-proxy.ts';
 import { measure } from './measure.ts';
 import { engineAlone, floor, ours } from './ours.ts';
 import { type Job, type Peer, peers } from './peers.ts';
-import { type CountedRequest, type RegistryProcess, startRegistry } from './registry.ts';
+import { type CountedRequest, portOf, type RegistryProcess, startRegistry } from './registry.ts';
 import type { Measurement, Row } from './rows.ts';
+import { createTls, type Tls, trusting } from './tls.ts';
 import { type BenchImage, prepare, type WorkloadName, workloads } from './workloads.ts';
 
 export interface BenchOptions {
   workloads: readonly WorkloadName[];
   /** Added round trip times to every server, in milliseconds. */
   rtts: readonly number[];
-  /** Measurements of each kind, of which the median counts. */
+  /** Measurements of each kind. The median counts. */
   repeat: number;
-  /** Families of peers; default: all that are there. */
+  /** Families of peers; default: all that are on PATH. */
   peers?: readonly string[] | undefined;
   /** Factor on the size of layers, default 1. */
   scale?: number;
+  /** Plain HTTP instead of TLS. */
+  plain?: boolean;
+  /** Host name of the registries over TLS; default: the name of this machine, or `registry.test`. */
+  host?: string | undefined;
   signal?: AbortSignal | undefined;
   onProgress?: (line: string) => void;
 }
 
 export interface BenchResult {
   rows: Row[];
-  /** What was measured, with versions. */
+  scheme: Job['scheme'];
+  /** Names and versions of the tools measured. */
   legend: string[];
   missing: string[];
 }
@@ -41,9 +47,10 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
     const chosen = (family: string) => options.peers?.includes(family) ?? true;
     const wanted = [ours(), engineAlone(folder), floor(folder), ...peers].filter(({ family }) => chosen(family));
     const present = wanted.filter((peer) => peer.available());
-    // Asked first: a tool that cannot even say its version is better known before than after an hour.
+    const tls = options.plain ? undefined : await createTls(join(folder, 'tls'), options.host);
+    // First, so that a broken tool fails now and not after an hour.
     const descriptions = await Promise.all(present.map(describe));
-    await warmUp(folder, present, signal);
+    await warmUp({ folder, tls }, present, signal);
     const rows: Row[] = [];
     for (const workload of options.workloads) {
       onProgress?.(`${workload}: ${workloads[workload].about}`);
@@ -54,10 +61,10 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
       );
       for (const rttMs of options.rtts) {
         const runs = contenders.map((peer) => ({ peer, outcomes: [] as Outcome[] }));
-        // All peers once, then all again: what else the machine does meets every one of them.
+        // All peers once, then all again, so that other load on the machine affects each of them.
         for (let round = 1; round <= repeat; round++) {
           for (const { peer, outcomes } of runs) {
-            const outcome = await attempt({ folder, store, workload, images, rttMs, peer }, signal);
+            const outcome = await attempt({ folder, tls, store, workload, images, rttMs, peer }, signal);
             outcomes.push(outcome);
             onProgress?.(`  ${rttMs} ms, round ${round}, ${peer.name}: ${inWords(outcome)}`);
           }
@@ -71,6 +78,7 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
     }
     return {
       rows,
+      scheme: tls ? 'https' : 'http',
       legend: descriptions.filter((_, i) => rows.some(({ peer }) => peer === present[i]?.name)),
       missing: [...new Set(wanted.filter((peer) => !present.includes(peer)).map(({ family }) => family))],
     };
@@ -79,20 +87,26 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
   }
 }
 
-/** Programs are measured as they are after their first run: read from the disk, and ours with its code compiled. */
-async function warmUp(folder: string, contenders: readonly Peer[], signal?: AbortSignal): Promise<void> {
+/** Runs every program once, so that it is in the disk cache, and ours has its code compiled. */
+async function warmUp(
+  { folder, tls }: Pick<Setting, 'folder' | 'tls'>,
+  contenders: readonly Peer[],
+  signal?: AbortSignal,
+): Promise<void> {
   const store = join(folder, 'source');
   const workload = 'W3';
   const images = await prepare(workloads[workload], store, 0.01, signal);
   for (const peer of contenders) {
     if (peer.only?.includes(workload) ?? true)
-      await attempt({ folder, store, workload, images, rttMs: 0, peer }, signal);
+      await attempt({ folder, tls, store, workload, images, rttMs: 0, peer }, signal);
   }
   await rm(store, { recursive: true });
 }
 
 interface Setting {
   folder: string;
+  /** Absent: plain HTTP. */
+  tls: Tls | undefined;
   /** Data of the source registry. */
   store: string;
   workload: WorkloadName;
@@ -112,9 +126,9 @@ async function attempt(setting: Setting, signal?: AbortSignal): Promise<Outcome>
   }
 }
 
-/** One measurement, with registries, a Harness, a home and an address that nobody has seen before. */
+/** Measures once, with new registries, a new Harness API, a new home and new ports. */
 async function measureOnce(setting: Setting, signal?: AbortSignal): Promise<Measurement> {
-  const { folder, store, images, peer, rttMs } = setting;
+  const { folder, tls, store, images, peer, rttMs } = setting;
   const unchanged = 'unchanged' in workloads[setting.workload];
   const home = join(folder, 'home');
   const data = join(folder, 'target');
@@ -123,25 +137,30 @@ async function measureOnce(setting: Setting, signal?: AbortSignal): Promise<Meas
   cleanup.defer(() => rm(data, { recursive: true, force: true }));
   await mkdir(home);
   if (unchanged) await cp(store, data, { recursive: true });
-  const source = cleanup.use(await startRegistry(store));
-  const target = cleanup.use(await startRegistry(data));
+  const source = cleanup.use(await startRegistry(store, tls));
+  const target = cleanup.use(await startRegistry(data, tls));
   const harness = cleanup.use(await startHarnessApi({ defaults: { ci: { K8: officialImages(images), VM: {} } } }));
   const seen = async (host: string) => (rttMs === 0 ? host : cleanup.use(await startDelayProxy(host, rttMs)).host);
+  const named = (host: string) => (tls ? `${tls.name}:${portOf(host)}` : host);
   const job: Job = {
     images,
     home,
-    source: await seen(source.host),
-    target: await seen(target.host),
+    scheme: tls ? 'https' : 'http',
+    source: named(await seen(source.host)),
+    target: named(await seen(target.host)),
     harness: { url: `http://${await seen(new URL(harness.url).host)}`, apiKey: harness.apiKey },
   };
-  const command = await peer.command(job);
+  const { argv, environment } = await peer.command(job);
+  const command = { argv, environment: { ...environment, ...(tls && trusting(tls)) } };
   if (unchanged) {
     await measure(command, home, signal);
     await Promise.all([source.settle(), target.settle()]);
     source.requests.length = 0;
     target.requests.length = 0;
+    source.protocols.clear();
+    target.protocols.clear();
   }
-  // What the contender before has left to be written must not slow this one down.
+  // Writes that the contender before left must not slow this one down.
   await promisify(execFile)('sync');
   const usage = await measure(command, home, signal);
   await checkArrival(target, images);
@@ -149,16 +168,17 @@ async function measureOnce(setting: Setting, signal?: AbortSignal): Promise<Meas
   return {
     ...usage,
     requests: { source: source.requests.length, target: target.requests.length },
+    protocols: [...source.protocols.union(target.protocols)].toSorted(),
     bytesMoved: source.requests.filter(isBlobPull).reduce((sum, { bytes }) => sum + bytes, 0),
   };
 }
 
-/** Harness names the images of the workload as its own, a field for each. */
+/** Returns the images of the workload as Harness's defaults, a field for each. */
 function officialImages(images: readonly BenchImage[]): Record<string, string> {
   return Object.fromEntries(images.map(({ repository, tag }, i) => [`image${i}Tag`, `${repository}:${tag}`]));
 }
 
-/** Fast is nothing without whole. */
+/** Throws unless the target has every manifest: a fast copy must be complete. */
 async function checkArrival(target: RegistryProcess, images: readonly BenchImage[]): Promise<void> {
   for (const { repository, tag, digests } of images) {
     for (const [i, digest] of digests.entries()) {

@@ -3,10 +3,10 @@ import { connect, createServer, type Socket } from 'node:net';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { DelayProxySettings } from './delay-proxy.ts';
 
-/** What may be under way in one direction of a connection: 6 GiB/s at 10 ms, so that only time is added. */
+/** Bytes held back in one direction of a connection: 6 GiB/s at 10 ms, so that only time is added. */
 const bytesUnderWay = 64 * 1024 * 1024;
 
-/** The handshake is not delayed, which is in favour of clients that open many connections. */
+/** Does not delay the handshake, which favours clients that open many connections. */
 const { target, delayMs } = workerData as DelayProxySettings;
 const [host = '', port = ''] = target.split(':');
 const server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
@@ -14,14 +14,14 @@ const server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => 
   delay(client, upstream);
   delay(upstream, client);
 });
-server.listen(0, '127.0.0.1');
+server.listen(0, host);
 await once(server, 'listening');
 const address = server.address();
 if (address === null || typeof address === 'string') throw new TypeError('no port');
 // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread has no origin
 parentPort?.postMessage(address.port);
 
-/** Hands on what `from` sends, in order, each piece `delayMs` after it came; a `null` piece is the end. */
+/** Forwards each piece from `from` to `to` after `delayMs`, in order. A `null` piece is the end. */
 function delay(from: Socket, to: Socket): void {
   const line: { due: number; piece: Buffer | null }[] = [];
   let length = 0;

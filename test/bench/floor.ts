@@ -6,9 +6,8 @@ import { acceptedManifests } from '../../functions/oci/spec/media-type.ts';
 import type { Job } from './peers.ts';
 
 /**
- * The least that Node.js and undici take for a sync of an image of one platform: ask Harness, copy, and know that the
- * bytes are right, switch Harness, and see that it is. No retries, no limits, no mounts, no checks but the digest. What
- * our sync takes beyond this is ours to save.
+ * The least time of Node.js and undici for a sync of an image of one platform: read Harness, copy, verify the digest,
+ * switch Harness, and read it again. No retries, limits, mounts or other checks. Our sync can save at most the rest.
  */
 interface Descriptor {
   digest: string;
@@ -17,7 +16,10 @@ interface Descriptor {
 
 const job = JSON.parse(await readFile(process.argv[2] ?? '', 'utf8')) as Omit<Job, 'home'>;
 const settings = { connections: 16, pipelining: 1 };
-const [source, target] = [job.source, job.target].map((host) => new Pool(`http://${host}`, settings)) as [Pool, Pool];
+const [source, target] = [job.source, job.target].map((host) => new Pool(`${job.scheme}://${host}`, settings)) as [
+  Pool,
+  Pool,
+];
 
 const harness = new Pool(job.harness.url, settings);
 const account = accountIdFromKey(job.harness.apiKey);
@@ -59,7 +61,7 @@ async function copyBlob(at: string, { digest, size }: Descriptor): Promise<void>
     source.request({ method: 'GET', path: `${at}/blobs/${digest}` }),
   ]);
   await session.body.dump();
-  const { pathname, search } = new URL(String(session.headers['location']), `http://${job.target}`);
+  const { pathname, search } = new URL(String(session.headers['location']), `${job.scheme}://${job.target}`);
   const hash = createHash('sha256');
   const hashed = async function* () {
     for await (const chunk of body as AsyncIterable<Buffer>) {

@@ -13,6 +13,8 @@ interface Options {
   repeat: number;
   peers?: string[];
   scale: number;
+  plain?: true;
+  host?: string;
   json?: string;
 }
 
@@ -21,7 +23,7 @@ const families = [...new Set(['ours', 'engine', 'floor', ...peers.map(({ family 
 
 const program = new Command('bench')
   .description(
-    `Copies images between two ${registry} processes with the factory and with every peer that is on PATH, side by side.`,
+    `Copies images between two ${registry} processes over TLS, with the factory and with every peer on PATH, side by side.`,
   )
   .addOption(
     new Option('--workloads <names>', `some of ${workloadNames.join(',')}`)
@@ -31,14 +33,21 @@ const program = new Command('bench')
   .addOption(
     new Option('--rtt <ms>', 'added round trip times').default([0, 20]).argParser((text) => list(text).map(positive)),
   )
-  .addOption(new Option('--repeat <n>', 'measurements of which the median counts').default(3).argParser(count))
+  .addOption(new Option('--repeat <n>', 'measurements of each kind; the median counts').default(3).argParser(count))
   .addOption(
-    new Option('--peers <names>', `some of ${families.join(',')}; default all that are there`).argParser((text) =>
+    new Option('--peers <names>', `some of ${families.join(',')}; default: all on PATH`).argParser((text) =>
       chosen(text, families),
     ),
   )
-  .addOption(new Option('--scale <factor>', 'makes layers smaller, for a quick trial').default(1).argParser(positive))
-  .option('--json <file>', 'also writes the numbers there')
+  .addOption(
+    new Option('--scale <factor>', 'factor on the size of layers, for a quick trial').default(1).argParser(positive),
+  )
+  .option('--plain', 'plain HTTP instead of TLS')
+  .option(
+    '--host <name>',
+    'a name that resolves to a loopback address, for TLS; default: the name of this machine, or registry.test',
+  )
+  .option('--json <file>', 'also write the numbers to this file')
   .addHelpText('after', installation)
   .parse();
 
@@ -57,6 +66,8 @@ try {
     repeat: options.repeat,
     peers: options.peers,
     scale: options.scale,
+    plain: options.plain ?? false,
+    host: options.host,
     signal: interruption.signal,
     onProgress: (line) => process.stderr.write(`${line}\n`),
   });
@@ -65,7 +76,7 @@ try {
   if (result.rows.some(({ failure }) => failure !== undefined)) process.exitCode = 1;
 } catch (error) {
   if (!interruption.signal.aborted) throw error;
-  process.stderr.write('Interrupted: everything that was started has ended.\n');
+  process.stderr.write('Interrupted. All processes that the benchmark started have ended.\n');
   process.exitCode = 1;
 }
 
@@ -79,18 +90,18 @@ function list(text: string): string[] {
 function chosen<T extends string>(text: string, known: readonly T[]): T[] {
   const names = list(text);
   const unknown = names.filter((name) => !(known as readonly string[]).includes(name));
-  if (unknown.length > 0 || names.length === 0) throw new InvalidArgumentError(`Known are ${known.join(', ')}.`);
+  if (unknown.length > 0 || names.length === 0) throw new InvalidArgumentError(`Expected some of ${known.join(', ')}.`);
   return names as T[];
 }
 
 function positive(text: string): number {
   const number = Number(text);
   if (Number.isFinite(number) && number >= 0 && text.trim() !== '') return number;
-  throw new InvalidArgumentError('A number is wanted.');
+  throw new InvalidArgumentError('Expected a number.');
 }
 
 function count(text: string): number {
   const number = positive(text);
   if (Number.isInteger(number) && number > 0 && number <= 99) return number;
-  throw new InvalidArgumentError('A whole number from 1 to 99 is wanted.');
+  throw new InvalidArgumentError('Expected a whole number from 1 to 99.');
 }

@@ -6,26 +6,28 @@ import { available } from '../real-parts.ts';
 import type { Command } from './measure.ts';
 import { type BenchImage, namespace, type WorkloadName } from './workloads.ts';
 
-/** What a peer is asked to do: bring these images from one registry to the other, under the same names. */
+/** A peer's task: copy these images from one registry to the other, under the same names. */
 export interface Job {
   images: readonly BenchImage[];
+  /** Without TLS the registries speak plain HTTP. */
+  scheme: 'http' | 'https';
   /** `host:port` of the registries, as the peer sees them. */
   source: string;
   target: string;
-  /** A folder of its own, empty at first, for configuration and caches. */
+  /** A new, empty folder for configuration and caches. */
   home: string;
-  /** For those that ask Harness what there is. */
+  /** For peers that request the list of images from Harness. */
   harness: { url: string; apiKey: string };
 }
 
 /** One way to do the job. */
 export interface Peer {
   name: string;
-  /** By what it is chosen; several ways may be one peer's. */
+  /** The name to choose it by. One peer may have several ways. */
   family: string;
-  /** Said of the peer below the table. */
+  /** Printed below the table. */
   note?: string;
-  /** Whether it differs from the family's first way only when there are several images. */
+  /** Set if it differs from the family's first way only when there are several images. */
   forMany?: true;
   /** The workloads it can do; default all. */
   only?: readonly WorkloadName[];
@@ -34,9 +36,9 @@ export interface Peer {
   command(job: Job): Promise<Command>;
 }
 
-/** How to get the peers. */
+/** Instructions to install the peers. */
 export const installation = `
-The peers are looked for on PATH; those that are missing are left out, and named. To get them:
+Peers that are not on PATH are left out and named. To install them:
   apt-get install docker-registry skopeo
   go install github.com/google/go-containerregistry/cmd/crane@v0.20.7
   go install github.com/regclient/regclient/cmd/regctl@v0.11.7
@@ -45,11 +47,16 @@ The peers are looked for on PATH; those that are missing are left out, and named
 
 /** The peers as their users run them. */
 export const peers: readonly Peer[] = [
-  ...eachImage('crane', () => ['crane', 'copy', '--insecure']),
-  ...eachImage('oras', () => ['oras', 'copy', '--no-tty', '--from-plain-http', '--to-plain-http']),
-  ...eachImage('regctl', ({ source, target }) => [
+  ...eachImage('crane', ({ scheme }) => ['crane', 'copy', ...(scheme === 'http' ? ['--insecure'] : [])]),
+  ...eachImage('oras', ({ scheme }) => [
+    'oras',
+    'copy',
+    '--no-tty',
+    ...(scheme === 'http' ? ['--from-plain-http', '--to-plain-http'] : []),
+  ]),
+  ...eachImage('regctl', ({ scheme, source, target }) => [
     'regctl',
-    ...[source, target].flatMap((host) => ['--host', `reg=${host},tls=disabled`]),
+    ...[source, target].flatMap((host) => ['--host', `reg=${host},tls=${tlsOf(scheme)}`]),
     'image',
     'copy',
   ]),
@@ -57,10 +64,10 @@ export const peers: readonly Peer[] = [
     name: 'regsync',
     note: 'parallel 4',
     ...commandOf('regsync'),
-    async command({ images, source, target, home }) {
+    async command({ scheme, images, source, target, home }) {
       const configuration = {
         version: 1,
-        creds: [source, target].map((registry) => ({ registry, tls: 'disabled' })),
+        creds: [source, target].map((registry) => ({ registry, tls: tlsOf(scheme) })),
         defaults: { parallel: 4 },
         sync: images.map((image) => ({ source: at(source, image), target: at(target, image), type: 'image' })),
       };
@@ -70,15 +77,20 @@ export const peers: readonly Peer[] = [
   {
     name: 'skopeo sync',
     ...commandOf('skopeo'),
-    // Run by root, it keeps what it knows of blobs in the system's folder, by host and port: both are new each time.
-    async command({ images, source, target, home }) {
+    // Run by root, it keeps its blob cache in the system's folder, by host and port. The port is new each time.
+    async command({ scheme, images, source, target, home }) {
       const tags = Object.fromEntries(images.map(({ repository, tag }) => [repository, [tag]]));
-      const list = await json(home, { [source]: { 'tls-verify': false, images: tags } });
-      const options = ['--all', '--src', 'yaml', '--dest', 'docker', '--dest-tls-verify=false'];
+      const list = await json(home, { [source]: { 'tls-verify': scheme === 'https', images: tags } });
+      const options = ['--all', '--src', 'yaml', '--dest', 'docker', `--dest-tls-verify=${scheme === 'https'}`];
       return { argv: ['skopeo', '--insecure-policy', 'sync', ...options, list, `${target}/${namespace}`] };
     },
   },
 ];
+
+/** `regctl` and `regsync` name it so. */
+function tlsOf(scheme: Job['scheme']): string {
+  return scheme === 'https' ? 'enabled' : 'disabled';
+}
 
 /** A tool that copies one image per process: one after the other, and eight at a time. */
 function eachImage(program: string, copy: (job: Job) => string[]): Peer[] {
@@ -111,7 +123,7 @@ function at(registry: string, { repository, tag }: BenchImage): string {
   return `${registry}/${repository}:${tag}`;
 }
 
-/** YAML takes JSON. */
+/** Writes a configuration as JSON, which is YAML. */
 async function json(home: string, content: object): Promise<string> {
   const file = join(home, 'images.yml');
   await writeFile(file, JSON.stringify(content));

@@ -1,26 +1,30 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Agent, fetch } from 'undici';
 import { acceptedManifests } from '../../functions/oci/spec/media-type.ts';
+import type { Tls } from './tls.ts';
 
-/** A request that a client made, by the registry's own log. */
+/** A request of a measured client, from the registry's log. */
 export interface CountedRequest {
   method: string;
-  /** With its query. */
+  /** Path and query. */
   target: string;
   status: number;
-  /** Of the answer's body. */
+  /** Size of the response's body. */
   bytes: number;
 }
 
 export interface RegistryProcess extends AsyncDisposable {
-  /** `127.0.0.1:PORT` */
+  /** `ADDRESS:PORT` */
   host: string;
-  /** Every request but the bench's own, in the order of their answers. */
+  /** The clients' requests without the bench's own, in the order of the responses. */
   requests: CountedRequest[];
-  /** Resolves when every request answered so far is in `requests`. */
+  /** Protocols of the clients' requests, such as `HTTP/2.0`. */
+  protocols: Set<string>;
+  /** Resolves when `requests` and `protocols` have every request with a response so far. */
   settle(): Promise<void>;
   /** Digest of a manifest, or `undefined` when there is none. */
   digestOf(repository: string, tagOrDigest: string): Promise<string | undefined>;
@@ -28,21 +32,29 @@ export interface RegistryProcess extends AsyncDisposable {
 
 export const program = 'docker-registry';
 
-/** By this name the bench's own requests are told from those that are measured. */
+/** Marks the bench's own requests, which are not counted. */
 const userAgent = 'bench';
 const patienceMs = 10_000;
 
-/** Starts a `docker-registry` on `data`, which is made when it is missing and stays when the registry is gone. */
-export async function startRegistry(data: string): Promise<RegistryProcess> {
+/** Starts a `docker-registry` on the folder `data`, which is created if it is missing, and kept. Speaks plain HTTP without `tls`. */
+export async function startRegistry(data: string, tls?: Tls): Promise<RegistryProcess> {
   const configuration = `${data}.yml`;
-  await writeFile(configuration, JSON.stringify(configurationOf(data)));
-  const server = spawn(program, ['serve', configuration], { stdio: ['ignore', 'ignore', 'pipe'] });
+  await writeFile(configuration, JSON.stringify(configurationOf(data, tls)));
+  const server = spawn(program, ['serve', configuration], { stdio: ['ignore', 'pipe', 'pipe'] });
   const ended = once(server, 'close');
   const listening = Promise.withResolvers<string>();
   const requests: CountedRequest[] = [];
+  const protocols = new Set<string>();
+  // The bench's own requests in each of the two logs.
   let own = 0;
+  let ownAccess = 0;
+  createInterface(server.stdout).on('line', (line) => {
+    const [, protocol, client] = / (HTTP\/[\d.]+)" \d+ \d+ "[^"]*" "([^"]*)"$/.exec(line) ?? [];
+    if (client === userAgent) ownAccess++;
+    else if (protocol !== undefined) protocols.add(protocol);
+  });
   createInterface(server.stderr).on('line', (line) => {
-    const [, address] = /listening on (127\.0\.0\.1:\d+)/.exec(line) ?? [];
+    const [, address] = /listening on (127\.[\d.]+:\d+)/.exec(line) ?? [];
     if (address !== undefined) listening.resolve(address);
     if (!line.includes('"response completed')) return;
     const entry = JSON.parse(line) as Record<string, unknown>;
@@ -55,11 +67,15 @@ export async function startRegistry(data: string): Promise<RegistryProcess> {
   );
   const host = await Promise.race([listening.promise, failed]);
   failed.catch(() => undefined);
+  const ca = tls && (await readFile(tls.ca));
+  const dispatcher = new Agent({ connect: { ...(ca && { ca }) } });
+  const origin = tls ? `https://${tls.name}:${portOf(host)}` : `http://${host}`;
   let asked = 0;
   const ask = (path: string, method: string) => {
     asked++;
-    return fetch(`http://${host}/v2/${path}`, {
+    return fetch(`${origin}/v2/${path}`, {
       method,
+      dispatcher,
       headers: { 'user-agent': userAgent, accept: acceptedManifests },
       signal: AbortSignal.timeout(patienceMs),
     });
@@ -67,11 +83,12 @@ export async function startRegistry(data: string): Promise<RegistryProcess> {
   return {
     host,
     requests,
+    protocols,
     async settle() {
       await (await ask('', 'GET')).body?.cancel();
-      // Whoever asked before has been logged when the last question has.
-      for (const end = Date.now() + patienceMs; own < asked; await sleep(1)) {
-        if (Date.now() > end) throw new Error(`${program} does not log what it answers`);
+      // Earlier requests are in the log when the last one is.
+      for (const end = Date.now() + patienceMs; Math.min(own, ownAccess) < asked; await sleep(1)) {
+        if (Date.now() > end) throw new Error(`${program} does not log its responses`);
       }
     },
     async digestOf(repository, tagOrDigest) {
@@ -79,23 +96,31 @@ export async function startRegistry(data: string): Promise<RegistryProcess> {
       return status === 200 ? (headers.get('docker-content-digest') ?? undefined) : undefined;
     },
     async [Symbol.asyncDispose]() {
+      await dispatcher.destroy();
       server.kill('SIGKILL');
       await ended;
     },
   };
 }
 
-/** The settings of Debian's package, without its login; YAML takes JSON. */
-function configurationOf(data: string): object {
+export function portOf(host: string): string {
+  return host.slice(host.lastIndexOf(':') + 1);
+}
+
+/** The settings of Debian's package without its login, as JSON, which is YAML. */
+function configurationOf(data: string, tls?: Tls): object {
   return {
     version: 0.1,
-    log: { level: 'info', formatter: 'json', accesslog: { disabled: true } },
+    log: { level: 'info', formatter: 'json', accesslog: { disabled: false } },
     storage: {
       cache: { blobdescriptor: 'inmemory' },
       filesystem: { rootdirectory: data },
       delete: { enabled: true },
     },
-    http: { addr: '127.0.0.1:0' },
+    http: {
+      addr: `${tls?.address ?? '127.0.0.1'}:0`,
+      ...(tls && { tls: { certificate: tls.certificate, key: tls.key } }),
+    },
   };
 }
 

@@ -3,11 +3,13 @@ import type { WorkloadName } from './workloads.ts';
 
 export interface Measurement extends Usage {
   requests: { source: number; target: number };
-  /** Of blobs, as the source sent them. */
+  /** Blob bytes that the source sent. */
   bytesMoved: number;
+  /** Protocols that the client used with the registries, such as `HTTP/1.1`. */
+  protocols: readonly string[];
 }
 
-/** One line of the table: the measurement of median wall time, or why one of them failed. */
+/** One line of the table: the measurement of median wall time, or the reason of a failure. */
 export interface Row {
   workload: WorkloadName;
   rttMs: number;
@@ -20,13 +22,9 @@ export interface Row {
 
 const own = new Set(['ours', 'engine', 'floor']);
 
-/** The fastest of the others (of some families) at the same work, by wall time in milliseconds. */
-export function bestPeer(
-  rows: readonly Row[],
-  { workload, rttMs }: Row,
-  among?: readonly string[],
-): number | undefined {
-  const others = rows.filter(({ family }) => among?.includes(family) ?? !own.has(family));
+/** Returns the wall time of the fastest peer at the same work, in milliseconds. */
+export function bestPeer(rows: readonly Row[], { workload, rttMs }: Row): number | undefined {
+  const others = rows.filter(({ family }) => !own.has(family));
   const walls = others
     .filter((row) => row.workload === workload && row.rttMs === rttMs)
     .flatMap(({ measurement }) => measurement?.wallMs ?? []);

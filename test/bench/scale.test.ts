@@ -17,16 +17,16 @@ describe('with the number of images', () => {
   it.each<[string, (scale: Scale) => number]>([
     ['requests to the source', ({ requests }) => requests.source],
     ['requests to the target', ({ requests }) => requests.target],
-    ['the state of the workflow', ({ stateBytes }) => stateBytes],
-    ['the events of the execution', ({ historyEvents }) => historyEvents],
-    ['the plan', ({ planBytes }) => planBytes],
-    ['the report', ({ reportBytes }) => reportBytes],
-  ])('%s: in proportion, or less', (_, measure) => {
+    ['bytes of the state of the workflow', ({ stateBytes }) => stateBytes],
+    ['events of the execution', ({ historyEvents }) => historyEvents],
+    ['bytes of the plan', ({ planBytes }) => planBytes],
+    ['bytes of the report', ({ reportBytes }) => reportBytes],
+  ])('%s grow no faster than the images', (_, measure) => {
     expect(measure(small)).toBeGreaterThan(0);
     expect(grows(measure)).toBeLessThanOrEqual(1.05);
   });
 
-  it('the waves stay three, and every blob crosses once', () => {
+  it('a run of any size has three waves, and moves every blob once', () => {
     for (const { waves, overhead } of [small, large]) {
       expect(waves).toHaveLength(3);
       expect(overhead).toBeGreaterThanOrEqual(1);
@@ -34,16 +34,16 @@ describe('with the number of images', () => {
     }
   });
 
-  it('a run that finds nothing changed costs two requests for each', () => {
+  it('a run that finds nothing changed sends two requests per image', () => {
     expect([small.requestsUnchanged, large.requestsUnchanged]).toEqual([2 * few, 2 * many]);
   });
 
-  it('a checkpoint grows by two bits for each blob of the image, as base64, and stays below 64 KiB', () => {
+  it('a checkpoint grows by two bits per blob, in base64, and stays below 64 KiB', () => {
     expect(checkpointBytes(20_000) - checkpointBytes(10_000)).toBeLessThan(10_000 * (2 / 6) * 1.02);
     expect(checkpointBytes(20_000)).toBeLessThan(64 * 1024);
   });
 
-  it('the table has a line for each', () => {
+  it('the table of scale has a line for each number of images', () => {
     const table = scaleTable([small, large]).split('\n\n')[0] ?? '';
     const [head, rule, ...lines] = table.split('\n').map((line) => line.split('|').map((cell) => cell.trim()));
     expect(rule).toHaveLength(head?.length ?? 0);

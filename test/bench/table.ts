@@ -5,12 +5,12 @@ import { verdicts } from './gates.ts';
 import { bestPeer, type Row } from './rows.ts';
 import { workloads } from './workloads.ts';
 
-const head = 'Workload,RTT,Tool,Wall,CPU,Peak RSS,Req source,Req target,Moved,Wall / best peer'.split(',');
-/** From here on the columns hold numbers, which stand to the right. */
-const firstNumber = 3;
+const head = 'Workload,RTT,Tool,Protocol,Wall,CPU,Peak RSS,Req source,Req target,Moved,Wall / best peer'.split(',');
+/** The first column of numbers, which are aligned to the right. */
+const firstNumber = 4;
 
-/** The result for a person: one table, and below it what the columns and rows mean. */
-export function tableOf({ rows, legend, missing }: BenchResult): string {
+/** Renders the result as a table, with the meaning of its columns and rows below it. */
+export function tableOf({ rows, scheme, legend, missing }: BenchResult): string {
   const lines = rows.map((row) => cellsOf(row, bestPeer(rows, row)));
   const widths = head.map((_, column) => Math.max(...[head, ...lines].map((line) => line[column]?.length ?? 0)));
   const aligned = [head, ...lines].map((line) =>
@@ -21,11 +21,12 @@ export function tableOf({ rows, legend, missing }: BenchResult): string {
   return [
     table(titles, body, body.length),
     '',
-    ...verdicts(rows),
+    ...verdicts(rows, scheme),
     '',
     ...used.map((workload) => `${workload}: ${workloads[workload].about}.`),
-    'Wall s, CPU s over all processes, peak RSS of the largest; the run of median wall time. Moved: blob bytes that the',
-    'source sent. RTT ms added to every server, Harness too. Ratios hold within this table only.',
+    `The registries speak ${scheme === 'https' ? 'TLS' : 'plain HTTP'}. Wall s, CPU s over all processes, peak RSS of the largest; the run of median`,
+    'wall time. Moved: blob bytes that the source sent. RTT ms added to every server, Harness too. Ratios hold within',
+    'this table only.',
     ...legend,
     ...rows.flatMap(({ workload, rttMs, peer, failure }) =>
       failure === undefined ? [] : [`failed: ${workload}, ${rttMs} ms, ${peer}: ${failure}`],
@@ -38,9 +39,10 @@ export function tableOf({ rows, legend, missing }: BenchResult): string {
 function cellsOf({ workload, rttMs, peer, measurement }: Row, best: number | undefined): string[] {
   const name = [workload, String(rttMs), peer];
   if (!measurement) return [...name, 'failed', ...head.slice(name.length + 1).map(() => '')];
-  const { wallMs, cpuMs, peakBytes, requests, bytesMoved } = measurement;
+  const { wallMs, cpuMs, peakBytes, requests, bytesMoved, protocols } = measurement;
   return [
     ...name,
+    protocols.join(' '),
     seconds(wallMs),
     seconds(cpuMs),
     prettyBytes(peakBytes, { binary: true, maximumFractionDigits: 0 }),
