@@ -35,7 +35,7 @@ async function recover(runId = me) {
   return { result, plan: await stage.runtime.run(runId).plan.get() };
 }
 
-/** What is reported of a run that is not put back. */
+/** Plans a recovery that is skipped, and returns its reason. */
 const skipped = async () => {
   const { result, plan } = await recover();
   expect(result.route).toBe('report');

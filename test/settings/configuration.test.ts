@@ -118,7 +118,7 @@ const good: [string, string, Partial<Configuration>][] = [
   ['WEBHOOK_ALLOW', 'prune, pins', { webhookAllow: ['prune', 'pins'] }],
 ];
 
-/** What else must be set with a variable. */
+/** Other variables that a variable requires. */
 const needs: Record<string, Environment> = {
   PROJECT_ID: { ORG_ID: 'o' },
   WEBHOOK_TOKEN_SECRET: { WEBHOOK: 'on' },

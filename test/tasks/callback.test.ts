@@ -57,7 +57,7 @@ describe('the callback', () => {
     status = 200;
   });
 
-  /** What the report gets to hear when the secret holds this. */
+  /** Reports a run with this secret, and returns the warning of the callback. */
   const call = async (
     secret?: string | ((refused?: string) => Promise<string>),
     environment: Record<string, string> = {},

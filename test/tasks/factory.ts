@@ -34,7 +34,7 @@ export const vm: Readonly<Images> = {
   gitCloneTag: 'harness/drone-git:1.7.25',
   cacheS3Tag: 'plugins/cache:1.10.12',
 };
-/** What a plain sync of K8 copies: without the rootless fields, and each image once. */
+/** The images of a plain sync of K8: without the rootless fields, and each image once. */
 export const k8Images = ['addonTag', 'liteEngineTag', 'gitCloneTag', 'cacheS3Tag', 'securityTag'].map(
   (field) => k8[field] as string,
 );

@@ -17,7 +17,7 @@ import {
 let factory: Factory;
 afterEach(() => factory.close());
 
-/** What the account overrode before: a run that fails must leave exactly this. */
+/** The overrides before the run. A failed run must leave exactly these. */
 const before = { gitCloneTag: 'harness/drone-git:1.5.0', s3: '' };
 
 async function startWith(options: FactoryOptions = {}): Promise<void> {

@@ -50,7 +50,7 @@ describe('the notification of a run', () => {
       subject: 'Harness CI images: sync SUCCEEDED',
       text: `sync SUCCEEDED
 
-2 images: 1 copied (3 MB), 1 there already
+2 images: 1 copied (3 MB), 1 already there
 
 Copied:
   a:1

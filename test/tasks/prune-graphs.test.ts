@@ -14,7 +14,7 @@ import { type Factory, startFactory } from './factory.ts';
 const repositories = ['one', 'two'];
 
 interface Case {
-  /** What each manifest is: an image, an index of earlier ones, or an artifact that refers to an earlier one. */
+  /** The kind of each manifest: an image, an index of earlier ones, or an artifact that refers to an earlier one. */
   manifests: { kind: 'image' | 'index' | 'artifact'; of: number[] }[];
   tags: { repository: number; tag: string; to: number; ours: boolean; stale: number | undefined; use: Use }[];
   /** Manifests that are used by digest: by an override, or by an image of the plan whose tag does not exist yet. */

@@ -21,7 +21,7 @@ async function copied(): Promise<void> {
   factory.target.requests.length = 0;
 }
 
-/** What somebody does to the registry between the plan and the switch. */
+/** Damages the registry between the plan and the switch. */
 function afterPlan(damage: () => unknown): void {
   factory.store.onPut = (key) => void (key.endsWith('/plan.json') && damage());
 }

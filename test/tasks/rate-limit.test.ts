@@ -28,7 +28,7 @@ function leave(remaining: number, registry = hub): void {
 /** Takes the image away from the second source. */
 const remove = () => other.storage.deleteRepository('plugins/cache');
 
-/** How many manifests were read. */
+/** Counts the manifests that were read. */
 const pulled = (registry: Registry) =>
   registry.requests.filter(({ method, path }) => method === 'GET' && path.includes('/manifests/')).length;
 

@@ -14,7 +14,7 @@ afterEach(() => factory.close());
 
 const of = ({ registries = [] }: Report, host: string) => registries.find((counts) => counts.host === host);
 
-/** What the source was asked, by its own log: only plans and copies ask it. */
+/** The requests in the source's own log. Only plans and copies send any. */
 function asked(): Record<string, number> {
   const methods = factory.source.requests.map(({ method }) => method).toSorted();
   return Object.fromEntries(

@@ -3,7 +3,7 @@ import { runIdPattern } from '../../functions/settings/execution-input.ts';
 import { readHistory } from '../../infra/local/history.ts';
 import { type Factory, startFactory } from './factory.ts';
 
-/** What Step Functions takes as the name of an execution. */
+/** Names that Step Functions accepts for an execution. */
 const names = ['release-1.2', '-hotfix+retry=2', "_(grün)!'@é", '日'.repeat(20)];
 
 describe('a run by any name that Step Functions takes', () => {

@@ -15,7 +15,7 @@ export interface Stage {
   runtime: Runtime;
   store: MemoryStore;
   documents: RunDocuments;
-  /** What the task said meanwhile. */
+  /** The notes of the task. */
   notes: string[];
 }
 

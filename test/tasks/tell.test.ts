@@ -26,7 +26,7 @@ let stage: Stage;
 let callbacks: number;
 let notified: Notification[];
 let recorded: Report[];
-/** How many notifications fail. */
+/** The number of notifications that fail. */
 let unreachable: number;
 beforeEach(() => {
   callbacks = 0;

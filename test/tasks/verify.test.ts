@@ -59,11 +59,11 @@ const state = () => {
 interface Documents {
   plan?: Partial<Plan>;
   changes?: FieldChange[];
-  /** Of a run that wrote. */
+  /** Results of a run that wrote. */
   results?: ConfigResult[];
 }
 
-/** What a test does to the runtime before it is used. */
+/** A change to the runtime before the test uses it. */
 type Prepare = (runtime: TaskRun['runtime']) => Promise<void>;
 
 interface Outcome {

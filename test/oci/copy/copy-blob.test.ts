@@ -9,7 +9,7 @@ import { type Registry as EmbeddedRegistry, startRegistry } from '../../../infra
 import { connect, disconnect, errorOf } from '../connect.ts';
 import { Repository } from '../../../functions/oci/registry/repository.ts';
 
-/** How one blob gets to the destination, without the sending itself. */
+/** Tests of the choices before a transfer: ledger, HEAD, mount or upload. */
 
 const name = 'mirror/cache';
 const content = Buffer.from('a layer');
@@ -18,7 +18,7 @@ const blob: Descriptor = {
   digest: digestOf(content),
   size: content.length,
 };
-/** From this size on, a look costs little beside an upload. */
+/** Size from which a HEAD request costs little beside an upload. */
 const large = 64 * 1024 * 1024;
 const foreign = 'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip';
 

@@ -32,7 +32,7 @@ const soon = { bodyIdleMs: 500, headersMs: 2_000 };
 export interface FaultCase {
   side: 'source' | 'destination';
   fault: string;
-  /** How the largest blob is sent. */
+  /** The method that sends the largest blob. */
   way: UploadWay;
   /** The faults, in the order of their turn. */
   faults?: readonly Fault[];

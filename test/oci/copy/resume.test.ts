@@ -63,7 +63,7 @@ async function half(there = destination(), options: Partial<CallOptions> = {}): 
   return result;
 }
 
-/** What a call has left of the layer. */
+/** Returns the open upload of the layer after a call. */
 function open({ checkpoint }: Half): OpenUpload {
   const [, upload] = checkpoint.open[0] ?? [];
   if (!upload) throw new Error('nothing is open');
