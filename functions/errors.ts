@@ -2,9 +2,9 @@ import { redacted } from './http/redact.ts';
 import { printable } from './text/printable.ts';
 
 /**
- * The one error family. A `FactoryError` carries what a user needs: a stable name (the workflow matches on it, the
- * documentation lists it), a message with the facts, and a hint that says what to do. Nothing secret goes into one, so
- * that logs, reports, notifications and the history of Step Functions can show it as it is.
+ * The names of all errors. A `FactoryError` has a stable name (the workflow matches it, the documentation lists it), a
+ * message with the facts, and a hint with the next step. It contains nothing secret, so that logs, reports,
+ * notifications and the history of Step Functions can show it unchanged.
  */
 
 export const errorNames = [
@@ -48,17 +48,17 @@ export const errorNames = [
 
 export type ErrorName = (typeof errorNames)[number];
 
-/** One of the things wrong with an input: where it is, what was found there, and what is allowed. */
+/** A problem in an input: its place, the value found, and the values allowed. */
 export interface Problem {
   /** JSON path (`$.pins["harness/ci-addon"]`) or the name of an environment variable. */
   path: string;
   found: string;
   allowed: string;
-  /** The parser's own words on what is wrong, where it has any. */
+  /** The parser's own message, where it has one. */
   reason?: string;
 }
 
-/** How an error is written into reports and passed through the workflow. */
+/** An error as reports and the workflow contain it. */
 export interface ErrorDocument {
   name: string;
   message: string;
@@ -67,13 +67,13 @@ export interface ErrorDocument {
 }
 
 export interface FactoryErrorOptions {
-  /** What the reader should do about it: one sentence. */
+  /** The next step for the reader: one sentence in the imperative. */
   hint: string;
   problems?: Problem[];
   cause?: unknown;
 }
 
-/** Characters of a message: some list every image or field with its reason. */
+/** The longest message, in characters: some list every image or field with its reason. */
 const textLimit = 1_000_000;
 
 export class FactoryError extends Error {
@@ -82,7 +82,7 @@ export class FactoryError extends Error {
   readonly problems: Problem[] | undefined;
 
   constructor(name: ErrorName, message: string, options: FactoryErrorOptions) {
-    // What others threw or answered is repeated in messages.
+    // Messages repeat text from registries and services.
     super(shown(message), options.cause === undefined ? undefined : { cause: options.cause });
     this.name = name;
     this.hint = shown(options.hint);
@@ -103,7 +103,7 @@ export class FactoryError extends Error {
     };
   }
 
-  /** Any thrown value as a `FactoryError`: a bug of ours becomes `UnexpectedError` and keeps its message. */
+  /** Converts any thrown value. A bug in the factory becomes `UnexpectedError` and keeps its message. */
   static from(thrown: unknown): FactoryError {
     if (thrown instanceof FactoryError) return thrown;
     const message = thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown);

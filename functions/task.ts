@@ -1,18 +1,18 @@
 import type { Deadline } from './oci/copy/deadline.ts';
 import type { Runtime } from './runtime/runtime.ts';
 
-/** The part of Lambda's context that tasks use, and what an engine in one process passes in its place. */
+/** The part of Lambda's context that tasks use. An engine in one process passes the same object. */
 export interface TaskContext {
-  /** Given by an engine that runs tasks in its own process; on Lambda each function makes its own. */
+  /** The runtime of an engine in one process. On Lambda, each function creates its own. */
   runtime?: Runtime;
   signal?: AbortSignal;
-  /** Lambda's own: how long until the task is ended from outside. */
+  /** Lambda's function that returns the time until it ends the task, in milliseconds. */
   getRemainingTimeInMillis?(): number;
 }
 
 export interface TaskRun {
   runtime: Runtime;
   signal: AbortSignal | undefined;
-  /** By when the task returns; absent where nobody ends it. */
+  /** The time by which the task must return; absent where nothing ends it. */
   deadline?: Deadline | undefined;
 }

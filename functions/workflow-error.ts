@@ -7,7 +7,7 @@ import { type ErrorDocument, type ErrorName, errorNames, FactoryError } from './
 const taskMessageLimit = 4_000;
 const problemsLimit = 8_000;
 
-/** The error that the workflow sees: matched by name, its message the whole document as JSON. */
+/** The error that the workflow receives. Its name is matched, and its message is the whole document as JSON. */
 export class TaskError extends Error {
   constructor(error: FactoryError) {
     super(JSON.stringify(bounded(error.toJSON())), { cause: error });
@@ -24,18 +24,18 @@ function bounded({ message, problems, ...document }: ErrorDocument): ErrorDocume
   return { ...document, message: more > 0 ? `${text}; ${more} of them are not shown` : text, problems: shown };
 }
 
-/** What a Catch puts into the state: the error's name, and for a Lambda its outcome as JSON. */
+/** The state that a Catch writes: the error's name, and for a Lambda function its result as JSON. */
 export interface WorkflowError {
   Error: string;
   Cause?: string;
 }
 
-/** Characters of what a crashed function may say. */
+/** The longest message of a crashed function, in characters. */
 const serviceMessageLimit = 2_000;
 
 /**
- * The error behind a Catch. Tasks of ours fail with a whole error document as their message; a function that was killed,
- * or that Lambda did not run, with a text of the service's.
+ * Returns the error behind a Catch. Tasks fail with a whole error document as their message. For a function that was
+ * killed, or that Lambda did not run, the message comes from the service.
  */
 export function parseErrorCause({ Error: name, Cause: cause = '' }: WorkflowError): ErrorDocument {
   const lambda = asObject(cause);
@@ -56,12 +56,12 @@ export function parseErrorCause({ Error: name, Cause: cause = '' }: WorkflowErro
 
 interface Kind {
   name: ErrorName;
-  /** Explains what the service said; empty where there is nothing to explain. */
+  /** The explanation of the service's message; empty where none is needed. */
   what: string;
   hint: string;
 }
 
-/** Names of the service, with those of the most exact kind first. */
+/** Errors of the service, the most specific first. */
 const kinds: readonly (Kind & { is: (name: string, message: string) => boolean })[] = [
   {
     is: (name) => name === 'Lambda.TooManyRequestsException',
@@ -102,7 +102,7 @@ const unforeseen: Kind = {
   hint: 'Read the history of the execution and the log of its last function. Please report it with the run id.',
 };
 
-/** An error of a task of ours, of which the workflow kept the name only. */
+/** Describes an error of a task of which the workflow kept only the name. */
 function ofOurs(name: ErrorName): Kind {
   return { name, what: '', hint: 'Read the log of the function; docs/troubleshooting.md explains the name.' };
 }

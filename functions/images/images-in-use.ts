@@ -27,13 +27,13 @@ export interface UsedImage {
   reference: Reference;
   /** The digest that the image has, or will have when it has arrived. */
   digest?: Digest | undefined;
-  /** Where the image comes from: its manifests may not have arrived. */
+  /** The source of the image, for manifests that have not arrived yet. */
   source?: Reference | undefined;
 }
 
 /**
  * Returns the images of a plan, and of the plans of runs that have not ended: accounts that share the state run at the same
- * time. What BUILD_PUSH_TEMPLATE built has a digest that only the result of the copy holds.
+ * time. The digest of an image that BUILD_PUSH_TEMPLATE built is in the result of the copy.
  */
 export async function plannedImages(plan: Omit<Plan, 'unused'>, runtime: Runtime): Promise<UsedImage[]> {
   const keys = await runtime.store.list('runs/');

@@ -7,12 +7,12 @@ import { Repository } from '../oci/registry/repository.ts';
 import type { Reference } from '../oci/spec/reference.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 
-/** A repository by reference. */
+/** Returns the repository of a reference. */
 export function repositoryOf(reference: Reference, runtime: Runtime): Repository {
   return new Repository(runtime.registry(reference.registry), reference.repository);
 }
 
-/** An image whose root is known, its manifests read through the cache. */
+/** Reads an image from its root manifest, through the cache. */
 export function readImage(
   root: Manifest,
   repository: Repository,
@@ -22,7 +22,7 @@ export function readImage(
   return loadImage(root, (digest) => runtime.manifests.through(digest, () => getManifest(repository, digest, signal)));
 }
 
-/** Reads manifests that a run can do without: through the cache, and while the registry's pull limit leaves some. */
+/** Returns a reader of optional manifests, which uses the cache and respects the registry's pull limit. */
 export function manifestReader(
   repository: Repository,
   runtime: Runtime,

@@ -9,7 +9,7 @@ import { isAbsence } from '../oci/registry/registry-failure.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { PlannedImage } from '../state/documents.ts';
 
-/** A manifest that is at a registry, whatever is below it. */
+/** A manifest at a registry, complete or not. */
 export interface Root {
   repository: Repository;
   digest: Digest;
@@ -28,8 +28,8 @@ export class Wholeness {
   }
 
   /**
-   * Returns the manifests and blobs below a root that its repository lacks. What is below a manifest that is neither at
-   * the repository nor in the cache is unknown, and not listed. `only` leaves one kind of piece out of the look.
+   * Returns the manifests and blobs below a root that its repository lacks. Pieces below a manifest that is neither at
+   * the repository nor in the cache are unknown, and not listed. `only` restricts the check to one kind of piece.
    */
   async missing(
     { repository, digest: root }: Root,
@@ -50,7 +50,7 @@ export class Wholeness {
     const { manifests, blobs } = manifest ? await loadImage(manifest, read) : { manifests: [], blobs: [] };
     const pieces: Piece[] = [
       ...manifests.flatMap(({ digest }) => (digest === root ? [] : { kind: 'manifest' as const, digest })),
-      // Windows base layers may be left at the addresses in their descriptors: their absence is no fault.
+      // Windows base layers may stay at the URLs in their descriptors, so they are not missing.
       ...blobs.flatMap((blob) =>
         isLeftAtItsUrls(blob) ? [] : { kind: 'blob' as const, digest: blob.digest, size: blob.size },
       ),
@@ -89,7 +89,7 @@ export class Wholeness {
   }
 }
 
-/** How many pieces of an image a message names. */
+/** The number of pieces that a message names. */
 const shownPieces = 8;
 
 /** Names the pieces that an image lacks: `blob sha256:…, manifest sha256:…`. */
@@ -113,7 +113,7 @@ async function isServed(repository: Repository, digest: Digest, signal?: AbortSi
   return (await resolveTag(repository, digest, signal)) === digest;
 }
 
-/** A manifest whose bytes were damaged in storage is as good as missing: it is replaced by a push of the right ones. */
+/** Returns whether a manifest was damaged in storage. It counts as missing, and a push replaces it. */
 function isCorrupt(error: unknown): boolean {
   return error instanceof FactoryError && error.name === 'DigestMismatch';
 }

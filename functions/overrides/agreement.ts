@@ -5,18 +5,18 @@ import type { TaskRun } from '../task.ts';
 import { own } from '../text/own.ts';
 import { writing } from '../state/writes.ts';
 
-/** What a field ought to be. */
+/** A field with the value that it should have. */
 interface Wanted extends ConfigScope {
   field: string;
   to: string | null;
 }
 
-/** A field that is something else. */
+/** A field that has another value. */
 export interface Difference extends Wanted {
   now: string | null;
 }
 
-/** Reads the overrides back, at once and then with growing pauses, until they are as wanted; returns what is left. */
+/** Reads the overrides back with growing pauses until they agree with `wanted`. Returns the remaining differences. */
 export async function waitForAgreement(
   wanted: readonly Wanted[],
   runtime: Runtime,
@@ -31,7 +31,7 @@ export async function waitForAgreement(
   return differences;
 }
 
-/** Compares once. */
+/** Reads the overrides once and returns the differences. */
 export async function compareOverrides(
   wanted: readonly Wanted[],
   runtime: Runtime,
@@ -49,7 +49,7 @@ export async function compareOverrides(
   return differences;
 }
 
-/** Writes fields as they ought to be, scope by scope and never two at once. Throws `LockLost` when another run may write. */
+/** Writes fields one scope after the other. Throws `LockLost` when another run has taken the lock. */
 export async function writeOverrides(
   runId: string,
   wanted: readonly Wanted[],
@@ -58,7 +58,7 @@ export async function writeOverrides(
   const harness = await runtime.harness();
   for (const { module, infrastructureType, fields } of byScope(wanted)) {
     const scope = { module, infrastructureType };
-    // Between the requests only: one that is cut may still be carried out.
+    // Only between requests: Harness may still carry out a request that is aborted.
     signal?.throwIfAborted();
     const values = fields.flatMap(({ field, to }) => (to === null ? [] : [{ field, value: to }]));
     const unset = fields.flatMap(({ field, to }) => (to === null ? [field] : []));

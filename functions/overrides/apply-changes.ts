@@ -10,12 +10,12 @@ import { writing } from '../state/writes.ts';
 export type Write = (scope: ConfigScope, changes: readonly FieldChange[]) => Promise<void>;
 
 /**
- * Applies the run's changes of one kind, scope by scope and never two at once: Harness keeps all of an account's fields
- * in one document without a lock, so parallel writers lose each other's work. What was done is recorded after each
- * scope, and not done again when the task is retried.
+ * Applies the run's changes of one kind, one scope after the other: Harness keeps all fields of an account in one
+ * document without a lock, so parallel writers lose each other's writes. Results are recorded after each scope, and a
+ * retried task does not repeat them.
  *
- * Harness refuses a whole batch for one field that it does not let one change. Such fields are found by halving and
- * reported as `rejected`; a scope of which everything is refused, without a history of that, fails with `HarnessRejected`.
+ * Harness refuses a whole batch for one field that cannot be changed. Such fields are found by halving the batch and
+ * reported as `rejected`. A scope whose every field is refused for the first time fails with `HarnessRejected`.
  */
 export async function applyChanges(
   runId: string,
@@ -32,7 +32,7 @@ export async function applyChanges(
   );
   const scopes = Map.groupBy(wanted, ({ module, infrastructureType }) => `${module} ${infrastructureType}`);
   for (const batch of scopes.values()) {
-    // Between the batches only: a request that is cut may still be carried out, after the rollback has looked.
+    // Only between batches: Harness may carry out an aborted request after the rollback has read the fields.
     signal?.throwIfAborted();
     const [scope] = batch;
     if (!scope) continue;
@@ -40,7 +40,7 @@ export async function applyChanges(
       const outcome: Outcome = { written: [], refusals: [] };
       try {
         await writeAccepted(unitsOf(batch), write, outcome);
-        // Taking away overrides of fields that are gone is tidying, not what a sync is for.
+        // Removing overrides of fields that no longer exist is optional in a sync.
         if (!(action === 'sync' && kind === 'reset')) await failWhenAllRefused(batch, outcome.refusals, runtime);
         await noteRefusedFields(
           runtime.store,
@@ -48,7 +48,7 @@ export async function applyChanges(
           new Date(),
         );
       } finally {
-        // After a failure too: the rollback has to know what may have been written.
+        // After a failure too: the rollback must know which fields may have been written.
         results.push(...rowsOf(batch, outcome, kind));
         await documents.config.put(results);
       }
@@ -71,15 +71,15 @@ interface Refusal {
 }
 
 interface Outcome {
-  /** Stored by Harness, or sent without an answer: it may still be carried out. */
+  /** Changes that Harness stored, or may still store because it sent no response. */
   written: FieldChange[];
   refusals: Refusal[];
 }
 
-/** Answers that say that nothing was stored. */
+/** Errors after which nothing was stored. */
 const refusing: ReadonlySet<string> = new Set(['HarnessRejected', 'HarnessForbidden', 'HarnessUnauthorized']);
 
-/** Writes all that Harness accepts, in as few requests as may be; `outcome` tells how far that went. */
+/** Writes all changes that Harness accepts, in as few requests as possible. Adds to `outcome` during the writes. */
 async function writeAccepted(units: readonly FieldChange[][], write: Write, outcome: Outcome): Promise<void> {
   const [[first] = []] = units;
   if (!first) return;
@@ -101,7 +101,7 @@ async function writeAccepted(units: readonly FieldChange[][], write: Write, outc
   }
 }
 
-/** What is written together or not at all: single changes, and pairs. */
+/** Divides changes into units that are written together: single changes and pairs. */
 function unitsOf(batch: readonly FieldChange[]): FieldChange[][] {
   const units: FieldChange[][] = [];
   for (const change of batch) {

@@ -1,19 +1,19 @@
 import type { Connector, ConnectorRef } from '../harness/connector.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 
-/** Harness takes its own images through this connector, unless a stage names another one. */
+/** The connector through which Harness pulls its images, unless a stage names another one. */
 const harnessImage = 'account.harnessImage';
 
 export interface ImageConnector {
-  /** As users write it: `account.harnessImage`. */
+  /** The reference in a user's notation: `account.harnessImage`. */
   reference: string;
-  /** Whether CONTAINER_REGISTRY_CONNECTOR says so. */
+  /** True when CONTAINER_REGISTRY_CONNECTOR names it. */
   named: boolean;
-  /** Absent when there is none. */
+  /** The connector; absent when it does not exist. */
   connector?: Connector;
 }
 
-/** The connector that Harness takes images through: CONTAINER_REGISTRY_CONNECTOR or, without one, `account.harnessImage`. */
+/** Reads the connector of images: CONTAINER_REGISTRY_CONNECTOR, by default `account.harnessImage`. */
 export async function readImageConnector(runtime: Runtime, signal?: AbortSignal): Promise<ImageConnector> {
   const { connector: named, orgId, projectId } = runtime.configuration;
   const reference = named ?? harnessImage;
@@ -22,7 +22,7 @@ export async function readImageConnector(runtime: Runtime, signal?: AbortSignal)
   return { reference, named: named !== undefined, ...(connector && { connector }) };
 }
 
-/** `account.x` and `org.x` say where a connector lives; a bare name lives in the project, where one is configured. */
+/** Resolves `account.x` and `org.x` to their scope, and a bare name to the configured project. */
 function scoped(reference: string, orgId: string | undefined, projectId: string | undefined): ConnectorRef {
   const [first = '', ...rest] = reference.split('.');
   if (first === 'account' && rest.length > 0) return { identifier: rest.join('.') };

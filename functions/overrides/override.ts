@@ -1,7 +1,7 @@
 import { type ImageName, isInside, parseImageName, type RegistryLocation } from '../oci/spec/reference.ts';
 import { officialLocations } from '../settings/official-sources.ts';
 
-/** The image an override names; `undefined` when it names none, for Harness stores any text. */
+/** Returns the image that an override names; `undefined` when it names none, because Harness stores any text. */
 export function parseOverride(value: string): ImageName | undefined {
   try {
     return parseImageName(value);
@@ -10,15 +10,15 @@ export function parseOverride(value: string): ImageName | undefined {
   }
 }
 
-/** Whether an override names an image at our registry. */
+/** Returns whether an override names an image at our registry. */
 export function isOurs(value: string, registry: RegistryLocation): boolean {
   const image = parseOverride(value);
   return image !== undefined && isInside(image, registry);
 }
 
 /**
- * Whether the user pointed a field somewhere: at what is neither at our registry nor one of Harness's own images. Those
- * are known by place and namespace, because Docker Hub holds everyone's images.
+ * Returns whether a user set the override: it names neither a copy at our registry nor an official Harness image.
+ * Official images are recognized by location and namespace, because Docker Hub holds everyone's images.
  */
 export function isForeign(
   value: string,

@@ -1,7 +1,7 @@
 import { type ConfigScope, harnessModules, infrastructureTypes, isSameScope } from '../harness/scope.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 
-/** Overrides of all scopes, not only of those this run is about: another module may use the same copy. */
+/** Reads the overrides of all scopes, because another module than the run's may use the same copy. */
 export async function overridesInUse(
   scopes: readonly (ConfigScope & { overrides: Record<string, string> })[],
   runtime: Runtime,

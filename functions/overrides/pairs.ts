@@ -6,13 +6,13 @@ const pairs = [
   ['addonTagRootless', 'liteEngineTagRootless'],
 ];
 
-/** Whether the two changes have to be made together or not at all. */
+/** Returns whether two changes must be made together or not at all. */
 export function areCounterparts(a: FieldChange, b: FieldChange): boolean {
   const sameScope = a.module === b.module && a.infrastructureType === b.infrastructureType;
   return sameScope && a.field !== b.field && pairs.some((pair) => pair.includes(a.field) && pair.includes(b.field));
 }
 
-/** Divides changes into those that may be made, and those held back for a reason of their own or their counterpart's. */
+/** Divides changes into those to make and those to hold back, for their own reason or for their counterpart's. */
 export function holdBack(
   changes: readonly FieldChange[],
   reasonFor: (change: FieldChange) => string | undefined,

@@ -4,8 +4,8 @@ import type { RunDocuments } from '../state/run-documents.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 
 /**
- * The error of a rollback that could not be done: which fields hold which value, and how to restore them in the place
- * where the run was. `run` is the run whose snapshot is put back.
+ * Returns the error of a failed rollback: the fields with their values, and the command that restores them. `run` is the
+ * run whose snapshot is written back.
  */
 export function rollbackFailed(
   run: RunDocuments,
@@ -29,7 +29,7 @@ export function rollbackFailed(
 
 const unchecked = 'was written, not checked';
 
-/** What can be said of a field whose value is not known. */
+/** Describes a field whose value is unknown. */
 export function mayDiffer(
   { module, infrastructureType, field, to }: Omit<FieldChange, 'image'>,
   before: string | null,

@@ -1,4 +1,4 @@
-/** How long rollbacks wait for a Harness that is away. */
+/** The patience of rollbacks while Harness is unavailable. */
 export class Patience {
   readonly limitMs: number;
   readonly #giveUp = new AbortController();
@@ -8,12 +8,12 @@ export class Patience {
     this.limitMs = limitMs;
   }
 
-  /** Aborted when somebody gave up. Ends reads and pauses, never a write. */
+  /** Aborted when the user gives up. Ends reads and pauses, never a write. */
   get signal(): AbortSignal {
     return this.#giveUp.signal;
   }
 
-  /** A rollback is under way. */
+  /** Marks the start of a rollback. */
   begin(): void {
     this.#waiting = true;
   }
@@ -22,7 +22,7 @@ export class Patience {
     this.#waiting = false;
   }
 
-  /** Ends the rollback that is under way after its next failure. Returns whether there is one that was not given up yet. */
+  /** Ends the current rollback after its next failure. Returns `false` when there is none, or it was given up before. */
   giveUp(): boolean {
     const waits = this.#waiting && !this.signal.aborted;
     if (waits) this.#giveUp.abort();

@@ -1,10 +1,10 @@
-/** Where runs take place, as far as a hint must say it. Each text is a clause in the imperative, without a full stop. */
+/** The place of runs, as hints describe it. Each text is a clause in the imperative, without a full stop. */
 export interface Place {
-  /** Says how to put back what was before a run. */
+  /** Returns the clause that restores the configuration from before a run. */
   restore(runId: string): string;
-  /** Says how to find past runs. */
+  /** The clause that finds past runs. */
   findRuns: string;
-  /** Says how to end a rollback that waits, where somebody watches it. */
+  /** The clause that ends a waiting rollback, where a person watches it. */
   giveUp?: string;
 }
 
@@ -16,7 +16,7 @@ export const stateMachine: Place = {
     'list the executions of the state machine; runs that changed Harness have runs/ID/snapshot.json in its bucket',
 };
 
-/** Anywhere else, a run is a process. `options` lead the command to the state that the run used. */
+/** Anywhere else, a run is a process. `options` point the command to the state that the run used. */
 export function commandLine(options: readonly string[] = []): Place {
   const command = (...words: string[]) => `run "${['factory', ...words, ...options.map(quoted)].join(' ')}"`;
   return {
@@ -26,7 +26,7 @@ export function commandLine(options: readonly string[] = []): Place {
   };
 }
 
-/** A word as a POSIX shell reads it. */
+/** Quotes an argument for a POSIX shell. */
 function quoted(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
 }

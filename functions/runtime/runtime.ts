@@ -17,20 +17,20 @@ import { Patience } from './patience.ts';
 import type { Configuration } from '../settings/configuration.ts';
 import type { ObjectStore } from '../state/object-store.ts';
 
-/** What happens during a run, for whoever shows it. */
+/** An event of a run, for display. */
 export type ProgressEvent =
   | { kind: 'image-started'; image: string; bytes: number }
   | { kind: 'image-progress'; image: string; bytes: number }
   | { kind: 'image-finished'; image: string; status: 'copied' | 'repaired' | 'skipped' | 'failed'; message?: string }
-  /** Nothing is asked of a registry, or done for an image, for so many seconds: the registry wants it so. */
+  /** A pause of `seconds` that a registry requested, for all of its requests or for one image. */
   | { kind: 'wait'; subject: string; seconds: number }
   | { kind: 'note'; message: string };
 
-/** Registries that need more than the OCI API: repositories made by hand, images deleted by another call. */
+/** Operations of registries that the OCI API lacks: creating repositories, deleting images by another call. */
 export interface RepositoryAdministration {
-  /** Makes the repository when its registry does not do so by itself. Returns whether it did: then nothing is in it. */
+  /** Creates the repository where a push does not. Returns `true` when it was created, and is empty. */
   ensure(registry: string, repository: string): Promise<boolean | undefined>;
-  /** What a person can do so that the registry mounts blobs; `undefined` when it does, or nothing is known. */
+  /** Returns advice on how to let the registry mount blobs; `undefined` when it does, or when this is unknown. */
   adviceOnMounts?(registry: string): Promise<string | undefined>;
   /** Reads the tags of a repository with their digests; `undefined` when the OCI API has to do it. */
   tags?(registry: string, repository: string): Promise<ReadonlyMap<string, Digest> | undefined>;
@@ -45,16 +45,16 @@ export interface RepositoryAdministration {
   ): Promise<ReadonlyMap<string, string> | false>;
 }
 
-/** A state machine or function of the customer's, which stands in for a stage of ours. */
+/** A state machine or function of the user, which replaces a stage of the workflow. */
 export interface Template {
   /**
-   * Calls it under a name that is this call's own: a call that is made again goes on waiting for the first one's answer.
-   * Throws `TemplateFailed`, and `RegistryThrottled` or `RegistryUnreachable` when it could not be asked.
+   * Calls the template. `name` identifies the call: a repeated call waits for the output of the first one. Throws
+   * `TemplateFailed`, and `RegistryThrottled` or `RegistryUnreachable` when the call could not be made.
    */
   call(name: string, input: unknown, signal?: AbortSignal): Promise<{ running: true } | { output: unknown }>;
 }
 
-/** How an execution of the state machine is doing, or how it ended. */
+/** The status of an execution of the state machine. */
 export interface ExecutionEnd {
   status: string;
   error?: string | undefined;
@@ -64,39 +64,39 @@ export interface ExecutionEnd {
 export interface RuntimeParts {
   configuration: Configuration;
   store: ObjectStore;
-  /** Called when Harness is first needed, and with a key that was refused: then it returns what is stored now. */
+  /** Returns the API key. `refused` is a key that Harness refused: then the stored key is read again. */
   harnessApiKey: (refused?: string) => Promise<string>;
   credentials: CredentialProvider;
   repositories: RepositoryAdministration;
-  /** How blobs are sent in parts to registries that have a way of their own. */
+  /** Returns the upload protocol of registries that have their own. */
   layerUploads?: (registry: string) => LayerUploads | undefined;
   /** Registries that scan the images they hold. */
   scans?: (registry: string) => ImageScans | undefined;
-  /** What an ARN in the configuration names. */
+  /** Returns the template that an ARN in the configuration names. */
   template?: (arn: string) => Template;
   onProgress?: (event: ProgressEvent) => void;
   retry?: Partial<RetryPolicy>;
   /** Pauses between readings of a configuration that does not show yet what was written, in milliseconds. */
   readBackPausesMs?: readonly number[];
   lock?: LockOptions;
-  /** Where runs take place. Default: a command line. */
+  /** The place of runs. Default: a command line. */
   place?: Place;
-  /** How long a rollback waits for a Harness that is away. Default: not at all. */
+  /** The time that a rollback waits while Harness is unavailable. Default: 0. */
   patience?: Patience;
-  /** Looks up an execution of the state machine. Absent where runs are no executions. */
+  /** Looks up an execution of the state machine. Absent where runs are not executions. */
   findExecution?: (runId: string) => Promise<ExecutionEnd | undefined>;
-  /** Reads the secret that names whom to tell when a run ends. */
+  /** Reads the secret with the callback that is sent when a run ends. */
   callbackTarget?: ((refused?: string) => Promise<string>) | undefined;
-  /** Tells people how a run ended. */
+  /** Notifies people of the end of a run. */
   notify?: ((notification: Notification) => Promise<void>) | undefined;
-  /** Keeps the numbers of a run where curves are drawn of them. */
+  /** Records the metrics of a run. */
   record?: (report: Report) => void;
 }
 
-/** 30 s in all: Harness may serve an old copy for a while. */
+/** 30 seconds in all, because Harness may serve an old copy for a while. */
 const defaultReadBackPausesMs = [500, 1_000, 2_000, 4_000, 8_000, 14_500];
 
-/** What the tasks work with: the same on Lambda and in one process; only the parts differ. */
+/** The dependencies of tasks. They differ only in their parts between Lambda and a single process. */
 export class Runtime {
   readonly configuration: Configuration;
   readonly store: ObjectStore;
@@ -116,7 +116,7 @@ export class Runtime {
   #ledgers: { runId: string; byRegistry: Map<string, BlobLedger> } = { runId: '', byRegistry: new Map() };
   #plan: Plan | undefined;
   #harness: Promise<HarnessClient> | undefined;
-  /** A key that was of no use: one that is stored since may even be of another account. */
+  /** A refused key. The key that replaces it may belong to another account. */
   #refusedKey: string | undefined;
 
   constructor(parts: RuntimeParts) {
@@ -142,7 +142,7 @@ export class Runtime {
 
   harness(): Promise<HarnessClient> {
     this.#harness ??= this.#connectHarness().catch((error: unknown) => {
-      // Not kept: a function that stays warm would fail for ever after one failed reading of the key.
+      // Not kept: a warm function would fail on every call after one failure to read the key.
       this.#harness = undefined;
       throw error;
     });
@@ -163,7 +163,7 @@ export class Runtime {
       });
       let told = 0;
       registry.limits.watchPauses((until) => {
-        // What was under way together is refused together, each a moment later.
+        // Concurrent requests are throttled together, each a moment later.
         if (until < told + 1_000) return;
         told = until;
         this.progress({ kind: 'wait', subject: name, seconds: Math.ceil((until - Date.now()) / 1_000) });
@@ -192,13 +192,13 @@ export class Runtime {
     return this.#counter.take(this.#registries.values());
   }
 
-  /** The plan of a run, for its copies: each needs one row of it, and nothing changes it meanwhile. Read once. */
+  /** Returns the plan of a run to its copies. It is read once, because nothing changes it during the copies. */
   async plan(runId: string): Promise<Plan> {
     if (this.#plan?.runId !== runId) this.#plan = await this.run(runId).plan.get();
     return this.#plan;
   }
 
-  /** What a run knows of the blobs at a registry. Forgotten with the run: registries clean up in between. */
+  /** Returns the blobs that a run knows at a registry. They are forgotten with the run, because registries delete blobs. */
   ledger(runId: string, registry: string): BlobLedger {
     if (this.#ledgers.runId !== runId) this.#ledgers = { runId, byRegistry: new Map() };
     let ledger = this.#ledgers.byRegistry.get(registry);
@@ -221,7 +221,7 @@ export class Runtime {
   async #connectHarness(): Promise<HarnessClient> {
     const { harnessUrl, harnessAccountId } = this.configuration;
     const apiKey = await this.#parts.harnessApiKey(this.#refusedKey);
-    // Until there is a client, the key is not known to be one.
+    // The key counts as refused until the client accepts it.
     this.#refusedKey = apiKey;
     const client = new HarnessClient({
       url: harnessUrl,

@@ -20,7 +20,7 @@ const schema = versioned<BuiltImage>({
   cure: 'Delete it. The next sync builds the image again.',
 });
 
-/** Returns the digest of the build, or `undefined` when the target was built from another image, by another template, or never. */
+/** Returns the digest of the build; `undefined` when `template` never built the target from `source`. */
 export async function builtDigest(
   store: ObjectStore,
   target: string,

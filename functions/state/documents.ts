@@ -7,48 +7,48 @@ import type { Action } from '../settings/execution-input.ts';
 import type { ScanSettings } from '../settings/scan-settings.ts';
 import type { Piece } from '../oci/spec/image.ts';
 
-/** What the tasks of one run write into the object store and read from there. */
+/** The documents that the tasks of one run write into the object store and read from it. */
 
-/** An image that a run deals with, as the plan found it. */
+/** An image of a run, as the plan found it. */
 export interface PlannedImage {
   /** As Harness names it, after pins: `harness/ci-addon:1.18.22`. */
   image: string;
-  /** Where it comes from; absent when no source has it. */
+  /** The source; absent when no source has the image. */
   source?: string;
-  /** Where a copy goes on when that place fails, in order. Each may have another digest. */
+  /** Sources that a copy tries in order when the first one fails. Each may have another digest. */
   otherSources?: string[];
   target: string;
-  /** Of the official manifest. */
+  /** The digest of the official manifest. */
   sourceDigest?: Digest;
-  /** Of the manifest that belongs at the target; differs from the source's when platforms are left out. */
+  /** The digest of the manifest for the target. It differs from the source's when platforms are left out. */
   digest?: Digest;
-  /** `current`: the target has it. `copy`: it is to be copied. `failed`: it cannot be. */
+  /** `current`: the target has the image. `copy`: the run copies it. `failed`: the run cannot copy it. */
   status: 'current' | 'copy' | 'failed';
-  /** With `copy`: the image itself is there, and only what refers to it is looked for. */
+  /** Set with `copy` when the target has the image, and the run looks for its referrers only. */
   present?: true;
-  /** The image is there under its digest and lacks these pieces. With `copy` they are copied again. */
+  /** Pieces that the image lacks at the target. With `copy`, the run copies them again. */
   missing?: readonly Piece[];
-  /** An override names the image, and the run switches nothing to it: its failure is a warning. */
+  /** Set when an override names the image and the run switches nothing to it: a failure is a warning. */
   held?: true;
-  /** Bytes of all its blobs, and of those that no other image of this run brings; known when it is to be copied. */
+  /** Bytes of all blobs, and of the blobs that no other image of this run has. Known with `copy`. */
   size?: number;
   uniqueSize?: number;
-  /** Blobs that another image of the run brings, by the repository they can be mounted from. */
+  /** Blobs that another image of the run copies: digest → the repository to mount it from. */
   mounts?: Record<Digest, string>;
   error?: ErrorDocument;
 }
 
-/** A field of a configuration, what it is now and what it shall be. `null` stands for "no override". */
+/** A change of one field of a configuration. `null` stands for "no override". */
 export interface FieldChange extends ConfigScope {
   field: string;
   from: string | null;
-  /** What is written; `null` removes the override. */
+  /** The value to write; `null` removes the override. */
   to: string | null;
-  /** The key of the image that must be at the target first. */
+  /** The image that must be at the target first. */
   image?: string;
 }
 
-/** A field that stays as it is, and why when that is not obvious. */
+/** A field that is not changed, with the reason where it is not obvious. */
 export interface KeptField extends ConfigScope {
   field: string;
   value: string | null;
@@ -66,9 +66,9 @@ export interface Plan {
   referrers: ReferrersPolicy;
   /** `off` when the registry is set to mount no blobs. */
   mounts?: 'off';
-  /** Images copied at once, at most. */
+  /** The largest number of images copied at the same time. */
   maxConcurrency?: number;
-  /** With it, only images that pass their scan are switched to. */
+  /** When set, the run switches only to images that pass their scan. */
   scan?: ScanSettings | undefined;
   prune: boolean;
   images: PlannedImage[];
@@ -76,35 +76,35 @@ export interface Plan {
   kept: KeptField[];
   /** References at our registry that overrides named when the run began. */
   inUse?: string[];
-  /** Copies at the registry that nothing uses any more. */
+  /** Copies at the registry that nothing uses any longer. */
   unused: UnusedImage[];
   warnings: string[];
-  /** What planning asked of registries. */
+  /** Requests of the plan to registries. */
   registries?: RegistryCounts[];
-  /** Why the run ends here without doing anything. */
+  /** The reason, when the run ends after the plan without doing anything. */
   skipped?: string;
-  /** The run that this one puts back, and reports. */
+  /** The stopped run that this run rolls back and reports. */
   recovers?: StoppedRun;
 }
 
-/** What a registry was asked, and how it took it. */
+/** Requests to one registry, and its limits. */
 export interface RegistryCounts {
   /** `host[:port]`, as in image names. */
   host: string;
-  /** By method; every try counts. */
+  /** Method → number of requests, retries included. */
   requests: Record<string, number>;
   retries: number;
-  /** Answers 429. */
+  /** Responses with status 429. */
   throttles: number;
-  /** How often everything to the registry was held back because it asked for that. */
+  /** Number of pauses that the registry requested and that held back every request. */
   pauses: number;
-  /** Blobs that the registry took from another of its repositories. */
+  /** Blobs that the registry mounted from another of its repositories. */
   mounts: number;
-  /** Of a registry with a pull limit (Docker Hub): the limit, and how many pulls were left at the least. */
+  /** The pull limit of a registry that has one (Docker Hub), and the fewest pulls that remained. */
   pulls?: { limit: number; remaining: number };
 }
 
-/** An image at the registry that is not whole. */
+/** An image at the registry that lacks pieces. */
 export interface IncompleteImage {
   reference: string;
   missing: readonly Piece[];
@@ -114,60 +114,60 @@ export interface IncompleteImage {
 export interface UnusedImage {
   reference: string;
   digest: Digest;
-  /** What `prune` did: deleted the image, deleted its tag alone, or left both. Absent when nothing was to be deleted. */
+  /** The outcome of `prune`: it deleted the image, deleted the tag alone, or kept both. Absent without `prune`. */
   status?: 'deleted' | 'untagged' | 'kept';
-  /** Why it was kept. */
+  /** The reason for keeping the copy. */
   reason?: string;
 }
 
-/** How the copy of one image ended. */
+/** The result of copying one image. */
 export interface CopyResult {
   status: 'copied' | 'repaired' | 'skipped' | 'failed';
-  /** Of an image that BUILD_PUSH_TEMPLATE brought: what it is at the target. */
+  /** The digest at the target of an image that BUILD_PUSH_TEMPLATE built. */
   digest?: Digest;
-  /** Where it came from, when that is not where the plan had it from. */
+  /** The source, when it is not the one in the plan. */
   source?: string;
   bytesTransferred: number;
   bytesSkipped: number;
   error?: ErrorDocument;
-  /** What refers to the image and could not be copied. */
+  /** Referrers of the image that could not be copied. */
   warnings?: string[];
-  /** What was asked of registries meanwhile. */
+  /** Requests of the copy to registries. */
   registries?: RegistryCounts[];
 }
 
-/** What the scans of an image mean for it. */
+/** The verdict on the scans of one image. */
 export interface ScanResult {
   status: 'passed' | 'failed' | 'pending';
-  /** How many findings there are of each severity. */
+  /** Severity → number of findings. */
   findings?: Record<string, number>;
-  /** Ids of those that fail it, the worst first, and of those that are allowed for a time; as many as are of use. */
+  /** The first ids of findings that fail the image, the worst first, and of findings that are allowed for a time. */
   failing?: string[];
   allowed?: string[];
-  /** With `pending`: what is waited for. */
+  /** The missing result, with `pending`. */
   detail?: string;
-  /** With `failed`. */
+  /** The error, with `failed`. */
   error?: ErrorDocument;
 }
 
-/** How far the scans have come. */
+/** The progress of the scans. */
 export interface Scans {
   startedAt: string;
-  /** Every image that is to be switched to and is at the registry. */
+  /** Every image at the registry that the run would switch to. */
   images: {
     image: string;
     target: string;
     digest: Digest;
     result: ScanResult;
-    /** A hash of what the registry said last, and since when it has said just that; absent before the first look. */
+    /** A hash of the registry's last response, and the time since which it is the same. Absent before the first check. */
     seen?: { answers: string; since: string };
   }[];
-  /** Answers of GATHER_SCAN_TEMPLATE so far. */
+  /** Number of responses of GATHER_SCAN_TEMPLATE so far. */
   calls: number;
   warnings: string[];
 }
 
-/** The overrides of every scope that a run is about to write, as they were before. */
+/** The overrides of every scope that a run is about to write, as they were before the run. */
 export interface Snapshot {
   runId: string;
   accountId: string;
@@ -175,48 +175,48 @@ export interface Snapshot {
   scopes: (ConfigScope & { overrides: Record<string, string> })[];
 }
 
-/** The writes of a run to Harness, noted before they are sent. */
+/** The writes of a run to Harness, recorded before they are sent. */
 export interface Writes {
   /** The scopes that the run may have written. */
   begun: ConfigScope[];
-  /** Present while a write is under way: it may still be carried out. */
+  /** The start of a write in progress, which Harness may still carry out. */
   since?: string;
 }
 
-/** How far the last attempt of a rollback came. */
+/** The progress of a rollback after its last attempt. */
 export interface RollbackState {
-  /** When the first attempt began. */
+  /** The start of the first attempt. */
   since: string;
   /** Scopes whose old values Harness accepted. */
   written: ConfigScope[];
-  /** The fields that are not known to be as before, each with the value that it holds, if known. */
+  /** Fields that may differ from before the run, each with its current value, if known. */
   left: string[];
-  /** Why the attempt failed. */
+  /** The reason for the failure of the attempt. */
   reason: string;
 }
 
-/** Who heard of the end of a run, so that a report that is tried again tells nobody twice. */
+/** Deliveries of the report of a run, so that a retried report repeats none. */
 export interface Told {
-  /** The start of the run that this is about: names of executions are free again after 90 days. */
+  /** The start of the run. Names of executions can be reused after 90 days. */
   startedAt: string | undefined;
-  /** `begun`: the callback may have been made. */
+  /** `begun`: the callback may have been sent. */
   callback?: 'begun' | 'done';
   notified?: true;
   recorded?: true;
-  /** Who did not hear of it, and why. */
+  /** Failed deliveries, each with its reason. */
   warnings: string[];
 }
 
-/** A run that was stopped, of which another one puts back what it switched. */
+/** A run that was stopped, whose changes another run rolls back. */
 export interface StoppedRun {
   runId: string;
-  /** How its execution ended, in a clause. */
+  /** The end of its execution, as a clause. */
   ended: string;
-  /** Its switch was verified before: it is kept. */
+  /** True when the switch was verified before the stop: then it is kept. */
   verified: boolean;
 }
 
-/** What is done with one field, as reports show it. */
+/** The outcome of one field in a report. */
 export interface ConfigResult extends ConfigScope {
   field: string;
   from: string | null;
@@ -233,17 +233,17 @@ export interface ImageResult {
   status: 'copied' | 'repaired' | 'skipped' | 'failed' | 'planned';
   bytesTransferred: number;
   bytesSkipped: number;
-  /** With wait_for_scan, of images that were to be switched to. */
+  /** The verdict of wait_for_scan on an image that the run would switch to. */
   scan?: Pick<ScanResult, 'status' | 'findings' | 'failing' | 'allowed'>;
   error?: ErrorDocument;
 }
 
-/** What people are told of a run. */
+/** A message to people about a run. */
 export interface Notification {
-  /** Of an e-mail. */
+  /** The subject of an e-mail. */
   subject: string;
   text: string;
-  /** What subscriptions can filter by. */
+  /** Attributes that subscriptions can filter by. */
   attributes: Readonly<Record<string, string>>;
 }
 
@@ -257,7 +257,7 @@ export interface Report {
   totals: {
     images: number;
     copied: number;
-    /** Images that were there and lacked something, which was copied again. */
+    /** Images at the target whose missing pieces were copied again. */
     repaired: number;
     skipped: number;
     failed: number;
@@ -265,14 +265,14 @@ export interface Report {
     bytesSkipped: number;
     durationMs: number;
   };
-  /** Why a run was skipped. */
+  /** The reason for a skipped run. */
   reason?: string;
-  /** Copies that nothing uses any more; deleted ones after a prune. */
+  /** Copies that nothing uses any longer, with the outcome of a prune. */
   unused?: UnusedImage[];
-  /** Images that lacked something when they were looked at, with every piece. */
+  /** Images that lacked pieces when they were checked, with every missing piece. */
   incomplete?: IncompleteImage[];
   warnings?: string[];
-  /** What planning and copying asked of each registry. */
+  /** Requests of the plan and of the copies to each registry. */
   registries?: RegistryCounts[];
   error?: ErrorDocument;
 }

@@ -44,11 +44,11 @@ export interface LockOptions {
   waitMs?: number;
   /** The pause between attempts while waiting, in milliseconds. Default: 1,000. */
   pollMs?: number;
-  /** The process of this run, where a run is one process: the lock of a process that was killed is taken at once. */
+  /** The process of this run, where a run is one process. The lock of a killed process is taken at once. */
   process?: { identity: ProcessIdentity; isGone: (other: ProcessIdentity) => boolean };
 }
 
-/** A run that does not renew its lock for this long is dead: tasks at work renew it, and Lambda ends a task after 15 minutes. */
+/** The life of a lock that is not renewed. Tasks renew it, and Lambda ends a task after 15 minutes. */
 const lifeMs = 30 * 60_000;
 /** The shortest time between two renewals. */
 export const renewalMs = 5 * 60_000;

@@ -5,25 +5,25 @@ import { asWritten } from './schema.ts';
 
 const key = 'looks/images.json';
 const dayMs = 86_400_000;
-/** An older look decides nothing, since `recheck_days` takes no more. It is dropped, which bounds the document. */
+/** Older checks are dropped: `recheck_days` is never larger. This bounds the document. */
 const memoryDays = 90;
 
 const schema = z.object({
   version: z.literal(1),
-  /** By reference: the digest under it, and the day (UTC) on which everything below that was at the registry. */
+  /** Reference → its digest, and the day (UTC) on which everything below the digest was at the registry. */
   images: z.record(z.string(), z.object({ digest: z.string(), day: z.iso.date() })),
 });
 
 type Document = z.output<typeof schema>;
 
-/** The outcome of a look at everything below an image. */
+/** The result of a check of everything below an image. */
 export interface Look {
   reference: string;
   digest: Digest;
   whole: boolean;
 }
 
-/** The days on which images were last seen whole. */
+/** The days on which images were last found complete. */
 export class Looks {
   readonly #images: Document['images'];
 
@@ -44,10 +44,10 @@ export class Looks {
   }
 }
 
-/** A document of another version counts as none: then everything is looked at again. */
+/** Reads the checks. A document of another version counts as none: then every image is checked again. */
 export async function readLooks(store: ObjectStore): Promise<Looks> {
   let stored: unknown;
-  // What is updated is read by an update: stores may keep it apart from what is put.
+  // Read by an update, because stores may keep updated objects apart from put ones.
   await updateJson(store, key, asWritten<unknown>(), (value) => {
     stored = value;
     return undefined;
@@ -56,8 +56,8 @@ export async function readLooks(store: ObjectStore): Promise<Looks> {
 }
 
 /**
- * Notes looks. One that found something missing removes what earlier ones noted, so that the next sync looks again and
- * mends. Runs without a lock note looks too, hence the conditional write.
+ * Records checks. A check that found something missing removes the record of the image, so that the next sync checks it
+ * again and repairs it. Runs without a lock record checks too, hence the conditional write.
  */
 export async function noteLooks(store: ObjectStore, looks: readonly Look[], now: Date): Promise<void> {
   if (looks.length === 0) return;

@@ -4,8 +4,8 @@ import { type ObjectStore, putJson } from './object-store.ts';
 import { asWritten } from './schema.ts';
 
 /**
- * Manifests by digest, kept between tasks and runs: what the plan read, no copy reads again (Docker Hub counts every
- * manifest GET as a pull), and a digest never changes its meaning.
+ * A cache of manifests by digest, kept between tasks and runs. A copy does not read again what the plan has read, because
+ * Docker Hub counts every manifest GET as a pull.
  */
 export class ManifestCache {
   readonly #store: ObjectStore;
@@ -15,7 +15,7 @@ export class ManifestCache {
     this.#store = store;
   }
 
-  /** The manifest of that digest, got by `fetch` when it is not known yet, or stored as something else. */
+  /** Returns the manifest of a digest from the cache, or from `fetch` when the cache does not have it. */
   async through(digest: Digest, fetch: () => Promise<Manifest>): Promise<Manifest> {
     const known = await this.find(digest);
     if (known) return known;
@@ -46,7 +46,7 @@ export class ManifestCache {
       this.#read.set(digest, manifest);
       return manifest;
     } catch {
-      // Damaged. It is only a cache: the registry has the true one, which takes its place.
+      // Damaged: the manifest from the registry replaces it.
       return undefined;
     }
   }

@@ -18,7 +18,7 @@ import type {
   Writes,
 } from './documents.ts';
 
-/** The ids of the runs that have one of the documents `names`, of the keys of a store. */
+/** Returns the ids of the runs that have one of the documents `names`, from the keys of a store. */
 export function runsAmong(keys: Iterable<string>, names: readonly string[]): string[] {
   const paths = [...keys].map((key) => key.split('/'));
   const found = paths.filter(
@@ -41,12 +41,12 @@ export class RunDocuments {
     return this.#document('plan', planSchema);
   }
 
-  /** The changes that are really made, and what is held back, once it is known which images arrived. */
+  /** The changes to make and the fields held back, given the images that arrived. */
   get changes(): Document<{ changes: FieldChange[]; held: KeptField[] }> {
     return this.#document('changes', changesSchema);
   }
 
-  /** Whose lock the run asked for: not every task could ask Harness. */
+  /** The account whose lock the run requested. Not every task can ask Harness for it. */
   get lock(): Document<{ accountId: string }> {
     return this.#document('lock');
   }
@@ -55,7 +55,7 @@ export class RunDocuments {
     return this.#document('snapshot', snapshotSchema);
   }
 
-  /** What became of each change, rewritten after every batch. */
+  /** The outcome of each change, rewritten after every batch. */
   get config(): Document<ConfigResult[]> {
     return this.#document('config');
   }
@@ -64,7 +64,7 @@ export class RunDocuments {
     return this.#document('writes');
   }
 
-  /** Written when the switch was verified: from then on it is kept. */
+  /** Written when the switch was verified. It is not rolled back afterwards. */
   get verified(): Document<{ at: string }> {
     return this.#document('verified');
   }
@@ -73,17 +73,17 @@ export class RunDocuments {
     return this.#document('rollback');
   }
 
-  /** The latest run that put this one back after it was stopped. */
+  /** The latest run that rolled this run back after it was stopped. */
   get recovery(): Document<{ by: string }> {
     return this.#document('recovery');
   }
 
-  /** Who heard of the end. */
+  /** Deliveries of the report. */
   get told(): Document<Told> {
     return this.#document('told');
   }
 
-  /** What is known of the scans, rewritten by every look at them. */
+  /** The progress of the scans, rewritten by every check. */
   get scans(): Document<Scans> {
     return this.#document('scans');
   }
@@ -92,7 +92,7 @@ export class RunDocuments {
     return this.#document('pruned');
   }
 
-  /** The images that `verify` found not to be whole. */
+  /** Images that `verify` found incomplete. */
   get incomplete(): Document<IncompleteImage[]> {
     return this.#document('incomplete');
   }
@@ -101,17 +101,17 @@ export class RunDocuments {
     return this.#document('report');
   }
 
-  /** The result of copying the plan's image of that index. */
+  /** The result of copying the image at `index` in the plan. */
   copyResult(index: number): Document<CopyResult> {
     return this.#document<CopyResult>(`images/${index}`);
   }
 
-  /** Since when BUILD_PUSH_TEMPLATE is at work on that image. */
+  /** The start of the build of that image by BUILD_PUSH_TEMPLATE. */
   build(index: number): Document<{ startedAt: string }> {
     return this.#document(`images/${index}-build`);
   }
 
-  /** What one call of that copy leaves to the next: a hint, to be checked by whoever reads it. */
+  /** The state that one call of that copy leaves to the next. It is a hint: check it after reading. */
   copyState(index: number): Document<unknown> {
     return this.#document<unknown>(`images/${index}-state`);
   }
@@ -137,11 +137,11 @@ export class RunDocuments {
 }
 
 export interface Document<T> {
-  /** For people: a path, or an address. */
+  /** The path or address of the document, for messages. */
   readonly location: string;
-  /** `undefined` when it was not written. */
+  /** Returns `undefined` when the document was not written. */
   find(): Promise<T | undefined>;
-  /** Throws `StoreFailed` when it was not written. */
+  /** Throws `StoreFailed` when the document was not written. */
   get(): Promise<T>;
   put(value: T): Promise<void>;
 }

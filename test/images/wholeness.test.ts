@@ -56,14 +56,14 @@ async function missingLater(damage: () => unknown, only?: Piece['kind']): Promis
 }
 
 describe('the pieces that a repository lacks', () => {
-  it('are none of a whole image, each piece of which is looked up once by HEAD', async () => {
+  it('finds no missing piece of a complete image, and looks up each piece once by HEAD', async () => {
     expect(await missing()).toEqual([]);
     expect(await missing()).toEqual([]);
     expect([count(registry, 'HEAD', /\/manifests\//), count(registry, 'HEAD', /\/blobs\//)]).toEqual([2, blobs.length]);
     expect(count(registry, 'GET')).toBe(3);
   });
 
-  it('are looked up in each repository', async () => {
+  it('looks up pieces in each repository', async () => {
     registry.putImage('mirror/other', '1', image);
     registry.storage.deleteBlob('mirror/other', last[0]);
     expect(await missing()).toEqual([]);
@@ -71,7 +71,7 @@ describe('the pieces that a repository lacks', () => {
     expect(await wholeness.missing({ repository: other, digest: root })).toEqual([lastBlob]);
   });
 
-  it('are named, manifests and blobs', async () => {
+  it('names missing manifests and blobs', async () => {
     const damage = () => {
       registry.storage.deleteManifest(name, arm.digest);
       registry.storage.deleteBlob(name, last[0]);
@@ -89,30 +89,30 @@ describe('the pieces that a repository lacks', () => {
     }
   });
 
-  it('include a manifest that the registry serves under another digest', async () => {
+  it('counts a manifest as missing that the registry serves under another digest', async () => {
     const headers = { 'docker-content-digest': amd.digest };
     const damage = () =>
       registry.faults.add({ match: { method: 'HEAD', path: new RegExp(arm.digest) }, act: { status: 200, headers } });
     expect(await missingLater(damage)).toEqual([child(arm)]);
   });
 
-  it('include a platform that nobody can read, but not what would be below it', async () => {
+  it('counts an unreadable platform as missing, but not the pieces below it', async () => {
     registry.storage.deleteManifest(name, arm.digest);
     registry.storage.deleteBlob(name, last[0]);
     expect(await missing()).toEqual([child(arm)]);
   });
 
-  it('include a platform whose manifest was damaged in storage', async () => {
+  it('counts a platform as missing whose manifest was damaged in storage', async () => {
     registry.storage.putManifest(name, arm.mediaType, Buffer.from('{}'), arm.digest);
     expect(await missing()).toEqual([child(arm)]);
   });
 
-  it('are the root alone where even that cannot be read', async () => {
+  it('counts only the root as missing when it cannot be read', async () => {
     registry.storage.deleteManifest(name, root);
     expect(await missing()).toEqual([child(image)]);
   });
 
-  it('are not known of a registry that fails', async () => {
+  it('throws when the registry fails', async () => {
     registry.faults.add({ match: { method: 'GET', times: 9 }, act: { status: 503 } });
     await expect(missing()).rejects.toMatchObject({ name: 'RegistryFailed' });
   });
@@ -122,7 +122,7 @@ describe('the pieces that a repository lacks', () => {
     ['not a layer that is left at its own addresses', { type, urls: ['https://mcr.example/layer'] }, 0],
     ['a layer of that type without addresses', { type, urls: [] }, 1],
     ['an ordinary layer with addresses', { type: 'application/vnd.oci.image.layer.v1.tar', urls: ['https://x'] }, 1],
-  ])('are %s', async (_, foreign, expected) => {
+  ])('lists foreign layers: %s', async (_, foreign, expected) => {
     const windows = storedImage([Buffer.from('windows')], { foreign });
     registry.putImage(name, '2', windows);
     registry.storage.deleteBlob(name, [...windows.blobs.keys()].at(-1) ?? '');
@@ -131,7 +131,7 @@ describe('the pieces that a repository lacks', () => {
 });
 
 describe('a source', () => {
-  it('serves pieces when it has all of them, which asks for no right to push', async () => {
+  it('serves pieces when it has all of them, and needs no right to push', async () => {
     expect(await wholeness.serves(repository, [child(arm), lastBlob])).toBe(true);
     expect(await wholeness.serves(repository, [child(arm), lastBlob])).toBe(true);
     expect(registry.requests.map(({ method }) => method).toSorted()).toEqual(['GET', 'HEAD']);
@@ -140,7 +140,7 @@ describe('a source', () => {
   it.each([
     ['a blob', () => registry.storage.deleteBlob(name, last[0])],
     ['a manifest', () => registry.storage.deleteManifest(name, arm.digest)],
-  ])('does not when it lacks %s', async (_, damage) => {
+  ])('does not serve pieces when it lacks %s', async (_, damage) => {
     damage();
     expect(await wholeness.serves(repository, [child(amd), child(arm), lastBlob])).toBe(false);
   });
@@ -159,7 +159,7 @@ describe('a message about missing pieces', () => {
     expect(describePieces(pieces(11))).toBe(`${eight} and 3 more`);
   });
 
-  it('says what was lost when it could not be copied again, and keeps the name and the hint of the failure', () => {
+  it('names the pieces that could not be copied again, and keeps the name and the hint of the failure', () => {
     const failure = new FactoryError('RegistryThrottled', 'HTTP 429', { hint: 'Wait.' });
     expect(unrepaired({ target: 'reg.example/a:1', missing: [child(arm)] }, failure)).toMatchObject({
       name: 'RegistryThrottled',

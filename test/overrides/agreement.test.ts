@@ -14,7 +14,7 @@ beforeEach(async () => {
 afterEach(() => stage.close());
 
 describe('overrides', () => {
-  it('are compared field by field, each scope being read once', async () => {
+  it('compares overrides field by field, and reads each scope once', async () => {
     Object.assign(stage.overrides(), { addonTag: 'as-wanted', gitCloneTag: 'theirs' });
     Object.assign(stage.overrides('ci', 'VM'), { gitCloneTag: 'as-wanted' });
     const wanted = [
@@ -34,25 +34,25 @@ describe('overrides', () => {
 
   const wanted = [change('addonTag', 'new')];
 
-  it('that agree at once are read once', async () => {
+  it('reads overrides that agree only once', async () => {
     stage.overrides()['addonTag'] = 'new';
     expect(await waitForAgreement(wanted, stage.runtime)).toEqual([]);
     expect(stage.requests()).toHaveLength(1);
   });
 
-  it('that show a write late are read until they do', async () => {
+  it('reads overrides until they show a write', async () => {
     stage.overrides()['addonTag'] = 'new';
     stage.harness.quirks.oldCopy = { readings: 1, overrides: {} };
     expect(await waitForAgreement(wanted, stage.runtime)).toEqual([]);
     expect(stage.requests()).toHaveLength(2);
   });
 
-  it('that never agree are what is left after the last pause', async () => {
+  it('returns overrides that still differ after the last pause', async () => {
     expect(await waitForAgreement(wanted, stage.runtime)).toEqual([{ ...wanted[0], now: null }]);
     expect(stage.requests()).toHaveLength(3);
   });
 
-  it('are not read again before the pause is over, which an interruption ends', async () => {
+  it('reads overrides again only after the pause, which an interruption ends', async () => {
     const hour = 3_600_000;
     const patient = await setHarnessStage({ readBackPausesMs: [hour] });
     try {
@@ -66,7 +66,7 @@ describe('overrides', () => {
     }
   });
 
-  it('are written scope by scope, values and removals apart', async () => {
+  it('writes overrides scope by scope, values and removals apart', async () => {
     await stage.runtime.lock.take({ runId, action: 'sync' }, accountId);
     Object.assign(stage.overrides(), { gitCloneTag: 'old', cacheS3Tag: 'theirs' });
     const run = { runtime: stage.runtime, signal: undefined };
@@ -77,7 +77,7 @@ describe('overrides', () => {
     expect(stage.overrides('ci', 'VM')).toEqual({ addonTag: '3' });
   });
 
-  it('are not written without the lock, nor after an interruption', async () => {
+  it('writes no overrides without the lock or after an interruption', async () => {
     const run = { runtime: stage.runtime, signal: undefined };
     await expect(writeOverrides(runId, wanted, run)).rejects.toMatchObject({ name: 'LockLost' });
     await stage.runtime.lock.take({ runId, action: 'sync' }, accountId);

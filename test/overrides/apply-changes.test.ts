@@ -51,7 +51,7 @@ async function remembered(): Promise<string[]> {
 }
 
 describe('changes', () => {
-  it('are written scope by scope, and recorded without what only planning needs', async () => {
+  it('writes changes scope by scope, and records them without the keys of the plan', async () => {
     await apply([
       change('a', '1', { image: 'harness/a:1', from: '0' }),
       change('a', '2', { infrastructureType: 'VM' }),
@@ -81,7 +81,7 @@ describe('changes', () => {
     expect(await recorded()).toEqual(rows);
   });
 
-  it('that were made before are not made again, those of like names are', async () => {
+  it('skips changes that were made before, not those of the same field name in another scope', async () => {
     const row = (field: string): ConfigResult => ({ ...change(field, '1'), status: 'updated' });
     await stage.documents.config.put([row('a'), row('b')]);
     await apply([
@@ -95,14 +95,14 @@ describe('changes', () => {
     expect(await stage.documents.config.get()).toHaveLength(5);
   });
 
-  it('are not begun after an interruption, which waits for a write that is under way', async () => {
+  it('begins no write after an interruption, and finishes the current one', async () => {
     const signal = AbortSignal.abort();
     await expect(apply([change('a', '1')], { signal })).rejects.toThrow('aborted');
     expect(sent).toEqual([]);
     expect(await stage.documents.writes.find()).toBeUndefined();
   });
 
-  it('are made only by the run that has the lock', async () => {
+  it('writes changes only while the run has the lock', async () => {
     await stage.runtime.lock.take({ runId: 'other', action: 'sync' }, accountId);
     await expect(apply([change('a', '1')])).rejects.toMatchObject({ name: 'LockLost' });
     expect(sent).toEqual([]);
@@ -110,7 +110,7 @@ describe('changes', () => {
 });
 
 describe('a batch that Harness refuses', () => {
-  it('is halved until the refused fields are found, which are remembered', async () => {
+  it('halves a refused batch until the refused fields are found, and remembers them', async () => {
     answers = { d: says('HarnessRejected', 'no field d') };
     await apply(['a', 'b', 'c', 'd', 'e'].map((field) => change(field, '1')));
     expect(sent).toEqual([
@@ -136,7 +136,7 @@ describe('a batch that Harness refuses', () => {
     expect(await recorded()).toEqual({ a: 'rejected: no field a', b: 'updated', c: 'rejected: c is locked' });
   });
 
-  it('is never cut between two fields that belong together', async () => {
+  it('never divides a batch between two fields that belong together', async () => {
     answers = { liteEngineTag: says('HarnessRejected') };
     await apply(['a', 'addonTag', 'b', 'liteEngineTag'].map((field) => change(field, '1')));
     expect(sent).toEqual([
@@ -156,14 +156,14 @@ describe('a batch that Harness refuses', () => {
     ['of a sync', both, {}],
     ['of a restore', both, { action: 'restore' }],
     ['of a reset', gone, { kind: 'reset', action: 'reset' }],
-  ])('as a whole is a failure %s, and nothing is remembered', async (_, changes, options) => {
+  ])('fails when a batch is wholly refused %s, and remembers nothing', async (_, changes, options) => {
     answers = { a: says('HarnessRejected', 'no field a'), b: says('HarnessRejected', 'no field b') };
     await expect(apply(changes, options)).rejects.toMatchObject({ name: 'HarnessRejected', message: 'no field a' });
     expect(await recorded()).toEqual({ a: 'rejected: no field a', b: 'rejected: no field b' });
     expect(await remembered()).toEqual([]);
   });
 
-  it('as a whole is none where a sync takes away overrides of fields that are gone', async () => {
+  it('accepts that Harness refuses every removal of fields that no longer exist', async () => {
     answers = { a: says('HarnessRejected'), b: says('HarnessRejected') };
     await apply(gone, { kind: 'reset' });
     expect(await remembered()).toEqual(['ci K8 a', 'ci K8 b']);
@@ -172,7 +172,7 @@ describe('a batch that Harness refuses', () => {
   it.each([
     ['all', ['a', 'b'], true],
     ['some', ['a'], false],
-  ])('as a whole is no news when it refused %s of it before', async (_, before, passes) => {
+  ])('accepts a wholly refused batch only if all fields were refused before, here %s', async (_, before, passes) => {
     const known = both.filter(({ field }) => before.includes(field));
     await noteRefusedFields(stage.store, known, new Date('2020-01-01'));
     answers = { a: says('HarnessRejected'), b: says('HarnessRejected') };
@@ -189,14 +189,14 @@ describe('a write that fails', () => {
     ['that nobody foresaw', new TypeError('a bug'), { a: 'updated', b: 'updated', c: 'updated' }],
     ['that Harness forbids', says('HarnessForbidden'), {}],
     ['that Harness does not know the sender of', says('HarnessUnauthorized'), {}],
-  ])('%s ends the task, and is recorded for the rollback as it may be', async (_, error, rows) => {
+  ])('%s ends the task, and is recorded for the rollback', async (_, error, rows) => {
     answers = { b: error };
     await expect(apply([...three, change('z', '1', { module: 'idp' })])).rejects.toBe(error);
     expect(sent).toEqual(['ci K8: a=1 b=1 c=1']);
     expect(await recorded()).toEqual(rows);
   });
 
-  it('after a part of the batch was accepted leaves that part recorded, and the rest not', async () => {
+  it('records the accepted part of a batch when the rest fails', async () => {
     answers = { a: says('HarnessRejected', 'no field a'), d: says('HarnessForbidden') };
     await expect(apply([...three, change('d', '1')])).rejects.toMatchObject({ name: 'HarnessForbidden' });
     expect(await recorded()).toEqual({ a: 'rejected: no field a', b: 'updated' });

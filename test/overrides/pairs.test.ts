@@ -21,7 +21,7 @@ describe('addon and lite engine', () => {
     ['addonTag', 'liteEngineTag'],
     ['liteEngineTag', 'addonTag'],
     ['addonTagRootless', 'liteEngineTagRootless'],
-  ])('%s is held back with %s', (broken, other) => {
+  ])('holds %s back with %s', (broken, other) => {
     const { changes, held } = holdBack([change('gitCloneTag'), change(other), change(broken)], failed(broken));
     expect(changes.map(({ field }) => field)).toEqual(['gitCloneTag']);
     expect(held).toEqual([
@@ -36,7 +36,7 @@ describe('addon and lite engine', () => {
     ]);
   });
 
-  it('are pairs within one scope, and not with the rootless ones', () => {
+  it('pairs addon and lite engine within one scope, apart from the rootless ones', () => {
     expect(areCounterparts(change('addonTag'), change('liteEngineTag'))).toBe(true);
     expect(areCounterparts(change('addonTag'), change('addonTag'))).toBe(false);
     expect(areCounterparts(change('addonTag'), change('liteEngineTagRootless'))).toBe(false);
@@ -44,13 +44,13 @@ describe('addon and lite engine', () => {
     expect(areCounterparts(change('gitCloneTag'), change('addonTag'))).toBe(false);
   });
 
-  it('each keep a reason of their own', () => {
+  it('keeps the own reason of each field of a pair', () => {
     const { held } = holdBack([change('addonTag'), change('liteEngineTag')], ({ field }) => `because of ${field}`);
     expect(held.map(({ reason }) => reason)).toEqual(['because of addonTag', 'because of liteEngineTag']);
   });
 });
 
-it('nothing is held back without a reason, and the changes stay in order', () => {
+it('holds nothing back without a reason, and keeps the order of changes', () => {
   const changes = ['b', 'a', 'addonTag'].map((field) => change(field));
   expect(holdBack(changes, () => undefined)).toEqual({ changes, held: [] });
 });

@@ -12,7 +12,7 @@ describe('a field whose value is not known', () => {
     [mayDiffer(change('addonTag', null), null), 'ci K8 addonTag may not be unset: the run wrote no override'],
     [mayDiffer(field, 'addon:1', true), 'ci K8 addonTag was written, not checked: it may not be addon:1'],
     [mayDiffer(field, null, true), 'ci K8 addonTag was written, not checked: it may not be unset'],
-  ])('is described by what it should be: %s', (text, expected) => {
+  ])('describes a field by the value that it should have: %s', (text, expected) => {
     expect(text).toBe(expected);
   });
 });
@@ -27,7 +27,7 @@ describe('a rollback that failed', () => {
     ['nothing that could be read', [unknown], 'these fields could not be put back (Harness is away): '],
     ['old values that were all written', [unchecked], 'the old values of these fields were written, not checked ('],
     ['some that were written', [unchecked, unknown], 'these fields could not be put back (Harness is away): '],
-  ])('says what is left of it: %s', (_, left, beginning) => {
+  ])('names the fields that are left: %s', (_, left, beginning) => {
     const { message } = messageOf(left);
     expect(message.startsWith(beginning)).toBe(true);
     expect(message.endsWith(`: ${left.join('; ')}`)).toBe(true);
@@ -37,11 +37,11 @@ describe('a rollback that failed', () => {
     expect(messageOf([unknown], '').message).toBe(`these fields could not be put back: ${unknown}`);
   });
 
-  it('says so when nothing is left, and it may not last', () => {
+  it('reports fields that were put back but may have changed since', () => {
     expect(messageOf([]).message).toBe('every field was put back, but may have changed since (Harness is away)');
   });
 
-  it('tells how to restore in the place of the run, and keeps the cause', () => {
+  it('hints at the command that restores in the place of the run, and keeps the cause', () => {
     const cause = new Error('ECONNREFUSED');
     const error = rollbackFailed(documents, { left: [unknown], reason: '' }, runtime, cause);
     expect(error).toMatchObject({ name: 'RollbackFailed', cause });

@@ -1,7 +1,7 @@
 import { expect, it } from '@jest/globals';
 import { Patience } from '../../functions/runtime/patience.ts';
 
-it('a rollback can be given up once, and only while it waits', () => {
+it('gives a rollback up once, and only while it waits', () => {
   const patience = new Patience(60_000);
   expect(patience.limitMs).toBe(60_000);
   expect([patience.giveUp(), patience.signal.aborted]).toEqual([false, false]);

@@ -62,7 +62,7 @@ describe('the state of release 0.1.0', () => {
     expect(factory.overrides()['cacheS3Tag']).toBe(factory.copyOf(cache('1.10.12')));
   });
 
-  it('is pruned of copies that nothing uses, and keeps those that its last run found', async () => {
+  it('prunes copies of release 0.1.0 that nothing uses, and keeps those that its last run found', async () => {
     expect(Object.keys(await readInventory(factory.store))).toHaveLength(4);
     const unused = factory.copyOf('harness/sto-plugin:latest');
     const report = await factory.sync({ ...choice, prune: true, keep_versions: 1 });
@@ -102,7 +102,7 @@ describe('the state of release 0.1.0', () => {
     expect(statuses(await factory.sync(choice))).toEqual({ 'ci K8 cacheS3Tag': 'updated' });
   });
 
-  it('has plans that a task of this release continues', async () => {
+  it('continues plans of release 0.1.0', async () => {
     await factory.task(async (_, { runtime }) => {
       const { images, changes } = await runtime.run('second').plan.get();
       expect(images).toMatchObject([{ image: cache('1.10.13'), digest: officialDigest('1.10.13') }]);

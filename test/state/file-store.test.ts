@@ -22,9 +22,12 @@ afterEach(async () => {
 const bytes = (text: string) => new TextEncoder().encode(text);
 
 describe('keys', () => {
-  it.each(['a', 'runs/2026-01-01T00_00/plan.json', 'manifests/sha256-ab.json', 'a..b/c...d'])('%s is one', (key) => {
-    expect(() => assertKey(key)).not.toThrow();
-  });
+  it.each(['a', 'runs/2026-01-01T00_00/plan.json', 'manifests/sha256-ab.json', 'a..b/c...d'])(
+    'accepts the key %s',
+    (key) => {
+      expect(() => assertKey(key)).not.toThrow();
+    },
+  );
 
   it.each([
     '',
@@ -43,7 +46,7 @@ describe('keys', () => {
     'a\u0000',
     'ä',
     'a:b',
-  ])('%j is none, and is a bug of the caller', async (key) => {
+  ])('refuses the key %j as a bug of the caller', async (key) => {
     expect(() => assertKey(key)).toThrow(TypeError);
     await expect(store.get(key)).rejects.toThrow('unsafe object key');
     await expect(store.put(key, bytes('x'))).rejects.toThrow('unsafe object key');
@@ -51,7 +54,7 @@ describe('keys', () => {
 });
 
 describe('a file store', () => {
-  it('returns what was put, and undefined for what was not', async () => {
+  it('returns what was put, and undefined for a missing object', async () => {
     await store.put('runs/a/plan.json', bytes('one'));
     await store.put('runs/a/plan.json', bytes('two'));
     expect(Buffer.from((await store.get('runs/a/plan.json')) ?? []).toString()).toBe('two');
@@ -67,7 +70,7 @@ describe('a file store', () => {
     expect(await store.list('nothing/')).toEqual([]);
   });
 
-  it('is readable by its owner only', async () => {
+  it('creates files that only their owner can read', async () => {
     await store.put('runs/a/plan.json', bytes('x'));
     const modes = await Promise.all(
       ['', 'runs', 'runs/a', 'runs/a/plan.json'].map(
@@ -159,7 +162,7 @@ describe('an update', () => {
     expect(await seen('a')).toBe('20');
   });
 
-  it('writes nothing under the name of a version that was replaced and cleared away while it was held up', async () => {
+  it('writes nothing under the name of a version that was replaced and deleted during a pause of the writer', async () => {
     await store.update('a', () => bytes('1'));
     const late = await store.update('a', () => {
       mkdirSync(join(store.folder, 'a/18'));
@@ -171,7 +174,7 @@ describe('an update', () => {
     expect(await seen('a')).toBe('theirs');
   });
 
-  it('of many writers at once loses none', async () => {
+  it('loses no update of many writers at once', async () => {
     const counter = asWritten<{ count: number }>();
     const stores = Array.from({ length: 4 }, () => new FileStore(store.folder));
     const add = async (from: FileStore) => {
@@ -182,7 +185,7 @@ describe('an update', () => {
     expect(JSON.parse((await seen('locks/count.json')) ?? '')).toEqual({ count: 40 });
   });
 
-  it('of writers in several processes loses none', async () => {
+  it('loses no update of writers in several processes', async () => {
     const script = `
       import { updateJson } from ${JSON.stringify(join(import.meta.dirname, '../../functions/state/object-store.ts'))};
       import { asWritten } from ${JSON.stringify(join(import.meta.dirname, '../../functions/state/schema.ts'))};
@@ -194,7 +197,7 @@ describe('an update', () => {
     expect(JSON.parse((await seen('count.json')) ?? '')).toEqual({ count: 150 });
   });
 
-  it('that finds the object damaged names it', async () => {
+  it('names a damaged object that it should update', async () => {
     await store.update('locks/a.json', () => bytes('{"a":'));
     await expect(updateJson(store, 'locks/a.json', asWritten(), () => ({}))).rejects.toMatchObject({
       name: 'StoreFailed',
@@ -202,7 +205,7 @@ describe('an update', () => {
     });
   });
 
-  it('that is overtaken for ever gives up, and says where', async () => {
+  it('gives up an update that other writers always overtake, and names the object', async () => {
     class Busy extends FileStore {
       override async update() {
         return false;
@@ -216,14 +219,14 @@ describe('an update', () => {
 });
 
 describe('JSON documents', () => {
-  it('come back as they went, and are written for people', async () => {
+  it('reads a JSON document back unchanged, and indents it for people', async () => {
     await putJson(store, 'a.json', asWritten(), { b: [1, 'ü'] });
     expect(await getJson(store, 'a.json', asWritten())).toEqual({ b: [1, 'ü'] });
     expect(await readFile(join(store.folder, 'a.json'), 'utf8')).toContain('\n  "b"');
     expect(await getJson(store, 'none.json', asWritten())).toBeUndefined();
   });
 
-  it('that are damaged are named', async () => {
+  it('names a damaged JSON document', async () => {
     await store.put('inventory.json', bytes('{"a":'));
     await expect(getJson(store, 'inventory.json', asWritten())).rejects.toMatchObject({
       name: 'StoreFailed',

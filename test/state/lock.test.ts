@@ -34,12 +34,12 @@ const lockOf = (runId: string, since = 0): Lock => ({
 const later = (ms: number) => jest.setSystemTime(start + ms);
 
 describe('the lock of an account', () => {
-  it('is taken for half an hour when it is free', async () => {
+  it('takes a free lock for half an hour', async () => {
     expect(await take('mine')).toEqual({});
     expect(await lockNow()).toEqual(lockOf('mine'));
   });
 
-  it('is free for everybody when it was given back', async () => {
+  it('lets any run take a released lock', async () => {
     await take('first');
     await locks().release('first');
     expect(await lockNow()).toBeNull();
@@ -47,13 +47,13 @@ describe('the lock of an account', () => {
     expect(await lockNow()).toEqual(lockOf('second'));
   });
 
-  it('is not taken from a run that has it, whose lock is returned', async () => {
+  it('returns the lock of the run that holds it', async () => {
     await take('first');
     expect(await take('second')).toEqual({ holder: lockOf('first') });
     expect(await lockNow()).toEqual(lockOf('first'));
   });
 
-  it('stays with a run that takes it again, since when it had it', async () => {
+  it('lets a run take its own lock again, and keeps the time since which it has it', async () => {
     await take('mine');
     later(minute);
     expect(await take('mine')).toEqual({});
@@ -63,7 +63,7 @@ describe('the lock of an account', () => {
   it.each([
     [life - 1, false],
     [life, true],
-  ])('is taken from a run that is dead: %i ms after its last sign of life: %s', async (age, taken) => {
+  ])('takes the lock of a dead run: %i ms after its last renewal: %s', async (age, taken) => {
     await take('first');
     later(age);
     const first = lockOf('first');
@@ -71,14 +71,14 @@ describe('the lock of an account', () => {
     expect(await lockNow()).toEqual(taken ? lockOf('second', age) : first);
   });
 
-  it('is taken at once from a run that is known to be over', async () => {
+  it('takes the lock of a run that is known to be over at once', async () => {
     await take('stopped');
     expect(await take('next', ['unknown'])).toHaveProperty('holder');
     expect(await take('next', ['unknown', 'stopped'])).toEqual({ dead: lockOf('stopped') });
     expect(await lockNow()).toEqual(lockOf('next'));
   });
 
-  it('is another one for each account', async () => {
+  it('keeps a lock for each account', async () => {
     await take('mine');
     expect(await locks().take({ runId: 'other', action: 'reset' }, 'another')).toEqual({});
   });
@@ -87,21 +87,21 @@ describe('the lock of an account', () => {
     const identity = { table: 'here', pid: 8 };
     const options = (gone: boolean): LockOptions => ({ process: { identity, isGone: () => gone } });
 
-    it('says which', async () => {
+    it('records the process of a run', async () => {
       await take('mine', [], options(false));
       expect(await lockNow()).toEqual({ ...lockOf('mine'), process: identity });
     });
 
     it.each([
-      ['is taken at once when the process is gone', options(true), 'dead'],
-      ['is not while it lives', options(false), 'holder'],
-      ['is not where processes cannot be seen', { process: undefined as never }, 'holder'],
+      ['takes the lock of a process that is gone at once', options(true), 'dead'],
+      ['leaves the lock of a process that lives', options(false), 'holder'],
+      ['leaves the lock of a process where processes cannot be seen', { process: undefined as never }, 'holder'],
     ])('%s', async (_, taker, outcome) => {
       await take('first', [], options(false));
       expect(await take('second', [], taker)).toHaveProperty(outcome, { ...lockOf('first'), process: identity });
     });
 
-    it('does not end the run of another kind', async () => {
+    it('leaves the lock of a run that is not one process', async () => {
       await take('first');
       expect(await take('second', [], options(true))).toHaveProperty('holder');
     });
@@ -121,14 +121,14 @@ describe('a run that waits for the lock', () => {
     return () => looks;
   }
 
-  it('is told at once without leave to wait', async () => {
+  it('returns the holder at once when it may not wait', async () => {
     await take('first');
     const looks = watchLooks();
     await take('second');
     expect([looks(), stage.notes]).toEqual([1, []]);
   });
 
-  it('says once that it waits and for whom, and takes the lock as soon as it is given back', async () => {
+  it('reports once which run it waits for, and takes the lock as soon as it is released', async () => {
     await take('first');
     const looks = watchLooks(async () => {
       if (looks() === 5) await stage.store.put(`locks/${accountId}.json`, Buffer.from('null'));
@@ -140,7 +140,7 @@ describe('a run that waits for the lock', () => {
     ]);
   });
 
-  it('does not look again before the pause is over, which an interruption ends', async () => {
+  it('checks the lock again only after the pause, which an interruption ends', async () => {
     const hour = 60 * minute;
     await take('first');
     const interruption = new AbortController();
@@ -152,7 +152,7 @@ describe('a run that waits for the lock', () => {
     expect(looks()).toBe(1);
   });
 
-  it('looks a last time when its time is over', async () => {
+  it('checks the lock a last time when its time is over', async () => {
     await take('first');
     const looks = watchLooks();
     expect(await take('second', [], { waitMs: 4, pollMs: 2 })).toHaveProperty('holder');
@@ -175,7 +175,7 @@ describe('a run that shows that it is alive', () => {
     }
   });
 
-  it('keeps its lock for a pause to come, also when a shorter one follows', async () => {
+  it('extends its lock for a pause, also when a shorter one follows', async () => {
     await take('mine');
     await locks().renew('mine', 3_600);
     expect(await lockNow()).toEqual({ ...lockOf('mine'), expiresAt: at(60 * minute + life) });
@@ -187,7 +187,7 @@ describe('a run that shows that it is alive', () => {
     expect(await lockNow()).toMatchObject({ expiresAt: at(61 * minute + life) });
   });
 
-  it('does nothing to the lock of another run, or without having asked for one', async () => {
+  it('leaves the lock of another run', async () => {
     await take('first');
     await take('second');
     later(10 * minute);
@@ -203,7 +203,7 @@ describe('a run that shows that it is alive', () => {
 describe('a run without the lock', () => {
   const hint = 'It showed no sign of life for 30 minutes, as when a machine sleeps. Start it again.';
 
-  it('that another one has taken learns who has it', async () => {
+  it('fails with LockLost, and names the run that has the lock', async () => {
     await take('first');
     await take('second');
     await expect(locks().hold('second')).rejects.toMatchObject({
@@ -214,7 +214,7 @@ describe('a run without the lock', () => {
     await expect(locks().hold('first')).resolves.toBeUndefined();
   });
 
-  it('that nobody has learns that it has none', async () => {
+  it('fails with LockLost when no run has the lock', async () => {
     await take('mine');
     await locks().release('mine');
     await expect(locks().hold('mine')).rejects.toMatchObject({

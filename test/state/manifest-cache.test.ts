@@ -17,7 +17,7 @@ describe('the manifest cache', () => {
     throw new TypeError('fetched again');
   };
 
-  it('fetches a manifest once, for later processes too, and gives its bytes back unchanged', async () => {
+  it('fetches a manifest once, for later processes too, and returns its bytes unchanged', async () => {
     const store = new MemoryStore();
     const made = manifest('a');
     let fetched = 0;
@@ -38,7 +38,7 @@ describe('the manifest cache', () => {
     ['another manifest', (other: Uint8Array) => other],
     ['half a file', (other: Uint8Array) => other.slice(0, 40)],
     ['nothing', () => new Uint8Array()],
-  ])('fetches anew when the store holds %s, and mends it', async (_, damage) => {
+  ])('fetches a manifest again when the store holds %s, and replaces that', async (_, damage) => {
     const store = new MemoryStore();
     const [right, wrong] = [manifest('right'), manifest('wrong')];
     await new ManifestCache(store).put(wrong);
@@ -58,7 +58,7 @@ describe('the manifest cache', () => {
 });
 
 describe('the inventory', () => {
-  it('begins empty, and is written only when it changed', async () => {
+  it('writes the inventory only when it changed', async () => {
     const store = new MemoryStore();
     const { digest } = manifest('a');
     expect(await readInventory(store)).toEqual({});

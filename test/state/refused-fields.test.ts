@@ -4,7 +4,7 @@ import { MemoryStore } from './memory-store.ts';
 
 const field = { module: 'ci', infrastructureType: 'VM', field: 'slsaVerificationTag' } as const;
 
-it('a refusal is remembered for 30 days, and known for ever', async () => {
+it('holds a refused field back for 30 days, and remembers the refusal for ever', async () => {
   const store = new MemoryStore();
   await noteRefusedFields(store, [], new Date());
   expect(store.objects.size).toBe(0);

@@ -66,7 +66,7 @@ describe.each(kinds)('%s', (name, read, cure) => {
 });
 
 describe('a stored document', () => {
-  it('has a version', async () => {
+  it('stores a version with each document', async () => {
     await run().plan.put(planOf());
     await changeInventory(store, (copies) => (copies['reg.example/a:1'] = digest));
     const stored = (key: string): unknown => JSON.parse(Buffer.from(store.objects.get(key) ?? []).toString());
@@ -74,7 +74,7 @@ describe('a stored document', () => {
     expect(stored('inventory.json')).toEqual({ version: 1, copies: { 'reg.example/a:1': digest } });
   });
 
-  it('is returned without its version, with keys that its schema does not name', async () => {
+  it('returns a document without its version, with keys that its schema does not name', async () => {
     await write('runs/run-1/plan.json', { version: 1, ...planOf(), later: true });
     expect(await run().plan.get()).toEqual({ ...planOf(), later: true });
   });
@@ -86,7 +86,7 @@ describe('a stored document', () => {
     });
   });
 
-  it('is null for a lock that nobody has', async () => {
+  it('reads null for a free lock', async () => {
     await write('locks/account.json', null);
     expect(await getJson(store, 'locks/account.json', lockSchema)).toBeNull();
   });

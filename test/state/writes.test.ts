@@ -22,7 +22,7 @@ const write = (scope: typeof k8 | typeof vm, work: () => Promise<unknown> = asyn
   writing(stage.documents, stage.runtime.lock, scope, work);
 
 describe('a write', () => {
-  it('is noted before it is sent, and its scope afterwards too, once', async () => {
+  it('records a write before it is sent, and its scope once afterwards', async () => {
     const during: unknown[] = [];
     const look = async () => void during.push(await notes());
     await writing(stage.documents, stage.runtime.lock, change('addonTag', '1'), look);
@@ -38,14 +38,14 @@ describe('a write', () => {
     expect(await notes()).toEqual({ begun: [k8, vm] });
   });
 
-  it('returns what it returned, and what it threw', async () => {
+  it('returns the result of the write, or throws its error', async () => {
     expect(await write(k8, async () => 7)).toBe(7);
     const error = new Error('refused');
     await expect(write(k8, async () => Promise.reject(error))).rejects.toBe(error);
     expect(await notes()).toEqual({ begun: [k8] });
   });
 
-  it('is not sent without the lock, and may be nothing all the same', async () => {
+  it('sends no write without the lock', async () => {
     let sent = false;
     const late = writing(stage.runtime.run('late'), stage.runtime.lock, k8, async () => void (sent = true));
     await expect(late).rejects.toMatchObject({ name: 'LockLost' });
@@ -57,7 +57,7 @@ describe('a write', () => {
     ['while it is under way', 0, true],
     ['as long as its function may live', 15 * minute - 1, true],
     ['not after that', 15 * minute, false],
-  ])('may be carried out %s', async (_, age, expected) => {
+  ])('expects a write to be carried out %s', async (_, age, expected) => {
     let writes: boolean | undefined;
     await write(k8, async () => {
       jest.setSystemTime(start + age);
@@ -67,7 +67,7 @@ describe('a write', () => {
     expect(await isWriting(stage.documents)).toBe(false);
   });
 
-  it('is not under way in a run that never wrote', async () => {
+  it('finds no write in progress in a run that never wrote', async () => {
     expect(await isWriting(stage.runtime.run('never'))).toBe(false);
   });
 });
