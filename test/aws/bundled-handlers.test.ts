@@ -86,7 +86,7 @@ const missing = parts.filter((part) => !available(part));
       return Messages.map(({ Body = '' }) => JSON.parse(Body) as Record<string, unknown>);
     }
 
-    /** What a function wrote into its log about a run. */
+    /** Returns the log lines of a function about a run. */
     const linesOf = (task: string, runId: string): Line[] =>
       (functions.get(task)?.log() ?? '')
         .split('\n')
@@ -94,19 +94,19 @@ const missing = parts.filter((part) => !available(part));
         .map((line) => JSON.parse(line) as Line)
         .filter((line) => line['runId'] === runId);
 
-    it('keep to their budgets', () => {
+    it('keeps every bundle within its budget', () => {
       expect([...deployment.bundles.keys()]).toEqual(expect.arrayContaining(Object.keys(budgets.byTask)));
       const tooLarge = [...deployment.bundles].filter(([task, { bytes }]) => bytes > budgets.of(task));
       expect(tooLarge.map(([task, { bytes }]) => [task, bytes])).toEqual([]);
     });
 
-    describe('in a sync from the official registry to ECR', () => {
+    describe('a sync from the official registry to ECR', () => {
       let outcome: WorkflowOutcome;
       beforeAll(async () => {
         outcome = await runBundledWorkflow(functions, {}, 'run-1');
       }, 90_000);
 
-      it('copy every image, and point Harness at the copies', () => {
+      it('copies every image, and points Harness at the copies', () => {
         expect(outcome).toMatchObject({
           status: 'SUCCEEDED',
           output: {
@@ -122,7 +122,7 @@ const missing = parts.filter((part) => !available(part));
         });
       });
 
-      it('make the repositories, with their scans', async () => {
+      it('creates the repositories with scan on push', async () => {
         const ecr = new ECRClient(deployment.moto.config);
         const { repositories = [] } = await ecr.send(new DescribeRepositoriesCommand({}));
         ecr.destroy();
@@ -138,13 +138,13 @@ const missing = parts.filter((part) => !available(part));
         );
       });
 
-      it('reach the registries by the proxy, with the CA of the layer', () => {
+      it('reaches the registries through the proxy, with the CA of the layer', () => {
         expect(new Set(deployment.proxy.seen.map(({ target }) => target))).toEqual(
           new Set([`${sourceHost}:443`, `${targetHost}:443`]),
         );
       });
 
-      it('leave the report in the bucket, which is as the template has it', async () => {
+      it('stores the report in the bucket that the template describes', async () => {
         const { bucket: Bucket } = deployment;
         const report: Report = await new RunDocuments(new S3ObjectStore(Bucket, s3), 'run-1').report.get();
         expect(report).toEqual(outcome.output);
@@ -153,7 +153,7 @@ const missing = parts.filter((part) => !available(part));
         expect(encryption.ServerSideEncryptionConfiguration?.Rules).toHaveLength(1);
       });
 
-      it('tell the topic', async () => {
+      it('notifies the topic', async () => {
         expect(await notifications()).toEqual([
           expect.objectContaining({
             Subject: 'Harness CI images: sync SUCCEEDED',
@@ -166,7 +166,7 @@ const missing = parts.filter((part) => !available(part));
         ]);
       });
 
-      it('write into their logs what was done, by task and run', () => {
+      it('logs results by task and run', () => {
         expect(linesOf('plan', 'run-1').at(-1)).toMatchObject({ task: 'plan', message: 'finished', outcome: 'copy' });
         const copies = linesOf('copy', 'run-1').filter(({ message }) => message === 'finished');
         expect(copies.map(({ image, outcome: how }) => `${String(image)} ${String(how)}`).toSorted()).toEqual(
@@ -177,7 +177,7 @@ const missing = parts.filter((part) => !available(part));
         for (const lambda of functions.values()) expect(lambda.log()).not.toContain(deployment.harness.apiKey);
       });
 
-      it('write the metrics', () => {
+      it('writes the metrics of the run', () => {
         const metrics = linesOf('report', 'run-1').find((line) => '_aws' in line);
         expect(metrics).toMatchObject({ ImagesCopied: 2, ImagesFailed: 0, RunsSucceeded: 1, DriftFound: 0 });
         expect(metrics?.['_aws']).toMatchObject({
@@ -186,7 +186,7 @@ const missing = parts.filter((part) => !available(part));
       });
     });
 
-    describe('as the webhook', () => {
+    describe('the webhook', () => {
       let token: string;
       beforeAll(async () => {
         const SecretId = deployment.functions.get('webhook')?.environment['WEBHOOK_TOKEN_SECRET'];
@@ -202,7 +202,7 @@ const missing = parts.filter((part) => !available(part));
         return { status: statusCode, run: JSON.parse(body) as RunStatus };
       };
 
-      it('start one run for whoever has the token that the deployment made, and tell how it is doing', async () => {
+      it('starts one run for a request with the generated token, and returns its status', async () => {
         const body = '{"action":"plan"}';
         expect((await ask(undefined, { body })).status).toBe(401);
         const started = await ask(`Bearer ${token}`, { body });
@@ -220,7 +220,7 @@ const missing = parts.filter((part) => !available(part));
       }, 30_000);
     });
 
-    it('tell of a run that failed why it did, and what to do, whatever its name and input', async () => {
+    it('reports error and hint of a failed run, whatever its name and input', async () => {
       const runId = 'run+2=(é)';
       const outcome = await runBundledWorkflow(functions, 'sync', runId);
       expect(outcome).toMatchObject({ status: 'FAILED', error: 'InvalidInput' });

@@ -9,7 +9,7 @@ import { lambdaInvoke, readWorkflowDefinition } from '../../infra/workflow-defin
 import { account, type MotoServer, region } from './moto-server.ts';
 import type { CloudFormationTemplate } from './synthesize-bundled.ts';
 
-/** What moto's CloudFormation makes as the template says. Of the rest it makes nothing that functions could use. */
+/** Resource types that moto's CloudFormation creates as the template describes them, and that functions use. */
 const types = new Set(['AWS::KMS::Key', 'AWS::S3::Bucket', 'AWS::SNS::Topic']);
 
 /**

@@ -11,10 +11,10 @@ import type { LambdaFunctionOptions } from './lambda-function.ts';
 import { account, type MotoServer, region, startMotoServer } from './moto-server.ts';
 import { type BundledFunction, type CloudFormationTemplate, synthesizeBundled } from './synthesize-bundled.ts';
 
-/** What must be on PATH for it. */
+/** Programs that must be on PATH. */
 export const parts = ['moto_server', command, 'openssl'];
 
-/** Where Harness publishes, and where the copies go. */
+/** The source and the target of the copies. */
 export const sourceHost = 'us-docker.pkg.dev';
 export const sourcePrefix = 'gar-prod-setup/harness-public';
 export const targetHost = `${account}.dkr.ecr.${region}.amazonaws.com`;

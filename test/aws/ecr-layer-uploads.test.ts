@@ -128,7 +128,7 @@ describe('an upload to ECR that is taken up again', () => {
     await rest(result?.checkpoint);
   });
 
-  it('is told by ECR where it stands when that has one part more', async () => {
+  it('resumes at the offset of ECR when ECR has one more part', async () => {
     const { checkpoint } = await half();
     for (const [index, open] of checkpoint.open) {
       const upload = api.uploads.get(open.at);
@@ -151,7 +151,7 @@ describe('an upload to ECR that is taken up again', () => {
     await rest(checkpoint);
   });
 
-  it('is of no use when the layer is there by now', async () => {
+  it('skips the rest of an upload when the layer exists', async () => {
     const { checkpoint } = await half();
     for (const [digest, content] of image.blobs) to.storage.putBlob(mirror, content, digest);
     const taken = api.received();
@@ -173,7 +173,7 @@ describe('an upload to ECR that is taken up again', () => {
 });
 
 describe('an answer of ECR', () => {
-  it('that the layer exists is success', async () => {
+  it('treats a layer that exists as success', async () => {
     api.fault = (called) => {
       // Another copy was faster, by a moment.
       if (called === 'CompleteLayerUpload')
@@ -212,14 +212,14 @@ describe('an answer of ECR', () => {
     if (expected === 'RegistryForbidden') expect(failure['hint']).toContain(`ecr:${operation}`);
   });
 
-  it('that never says anything but "anew" is believed at last', async () => {
+  it('fails when ECR refuses the layer of every new upload', async () => {
     api.fault = (called) => (called === 'CompleteLayerUpload' ? answer('InvalidLayerException') : undefined);
     expect(await errorOf(half({ bytes: 100 * MiB, checkpoint: (await half()).checkpoint }))).toMatchObject({
       name: 'RegistryFailed',
     });
   });
 
-  it('is waited for only until the call is to end', async () => {
+  it('stops an upload to ECR when its signal aborts', async () => {
     const controller = new AbortController();
     const reason = new Error('enough');
     api.fault = (called) => {

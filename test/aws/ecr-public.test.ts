@@ -15,7 +15,7 @@ async function credentialsFrom(answer: Answer) {
 const token = Buffer.from('AWS:p').toString('base64');
 
 describe('a login to ECR Public', () => {
-  it('is what AWS gives for the credentials of the environment', async () => {
+  it('exchanges the AWS credentials of the environment for a login to ECR Public', async () => {
     const { aws, held } = await credentialsFrom({
       status: 200,
       body: { authorizationData: { authorizationToken: token, expiresAt: 1 } },
@@ -42,7 +42,7 @@ describe('a login to ECR Public', () => {
     expect(await login?.credentials()).toBeUndefined();
   });
 
-  it('is for no other registry', async () => {
+  it('returns no login to ECR Public for other registries', async () => {
     for (const registry of ['docker.io', 'public.ecr.aws.example', '123456789012.dkr.ecr.us-east-1.amazonaws.com'])
       expect(await new EcrPublicCredentials().logins(registry)).toEqual([]);
   });

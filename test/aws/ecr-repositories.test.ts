@@ -43,7 +43,7 @@ const key = `arn:aws:kms:${region}:${account}:key/1234abcd-12ab-34cd-56ef-123456
     tags: { team: 'platform', cost: '' },
   };
 
-  it('is made as the deployment wants it', async () => {
+  it('creates a repository with the settings of the deployment', async () => {
     expect(await new EcrRepositories(moto.config, settings).ensure(host, 'all/of-it')).toBe(true);
     const made = await described('all/of-it');
     expect(made).toMatchObject({
@@ -67,7 +67,7 @@ const key = `arn:aws:kms:${region}:${account}:key/1234abcd-12ab-34cd-56ef-123456
     });
   });
 
-  it('has nothing that was not asked for', async () => {
+  it('creates a repository without optional settings', async () => {
     expect(await new EcrRepositories(moto.config).ensure(host, 'plain')).toBe(true);
     expect(await described('plain')).toMatchObject({
       imageTagMutability: 'MUTABLE',
@@ -76,14 +76,14 @@ const key = `arn:aws:kms:${region}:${account}:key/1234abcd-12ab-34cd-56ef-123456
     await expect(lifecycleOf('plain')).rejects.toThrow('Lifecycle policy does not exist');
   });
 
-  it('by somebody else keeps its own settings, and is not taken for empty', async () => {
+  it('keeps the settings of an existing repository, and does not take it for empty', async () => {
     await client.send(new CreateRepositoryCommand({ repositoryName: 'theirs' }));
     expect(await new EcrRepositories(moto.config, settings).ensure(host, 'theirs')).toBe(false);
     expect(await described('theirs')).toMatchObject({ imageTagMutability: 'MUTABLE' });
     await expect(lifecycleOf('theirs')).rejects.toThrow('Lifecycle policy does not exist');
   });
 
-  it('in another account and region is made by the role of that account', async () => {
+  it('creates a repository in another account and region with the role of that account', async () => {
     const other = '999999999999';
     const there = `${other}.dkr.ecr.us-west-2.amazonaws.com`;
     const config = { ...moto.config, roleArn: `arn:aws:iam::${other}:role/factory`, sts: moto.config };
@@ -116,7 +116,7 @@ const ok: Answer = { status: 200, body: {} };
 const refusal = (name: string): Answer => ({ status: 400, body: { __type: name, message: 'no' } });
 
 describe('a lifecycle rule', () => {
-  it('that may not be set leaves no repository that never gets it', async () => {
+  it('creates no repository when its lifecycle rule is denied', async () => {
     const { config, calls } = await scripted((operation) =>
       refusal(operation === 'DescribeRepositories' ? 'RepositoryNotFoundException' : 'AccessDeniedException'),
     );
@@ -127,7 +127,7 @@ describe('a lifecycle rule', () => {
     expect(calls.map(({ operation }) => operation)).not.toContain('CreateRepository');
   });
 
-  it('is set although ECR is busy for some requests after the repository was made', async () => {
+  it('retries the lifecycle rule of a new repository while ECR is busy', async () => {
     let made = false;
     let busy = 4;
     const { config, calls } = await scripted((operation) => {
@@ -142,7 +142,7 @@ describe('a lifecycle rule', () => {
     expect(busy).toBe(-1);
   });
 
-  it('that cannot be set on the repository that was made is an error', async () => {
+  it('fails when the lifecycle rule of a new repository cannot be set', async () => {
     const { config } = await scripted((operation) =>
       operation === 'CreateRepository' ? ok : refusal('RepositoryNotFoundException'),
     );
@@ -155,13 +155,13 @@ describe('a lifecycle rule', () => {
 describe('a repository', () => {
   const denied = refusal('AccessDeniedException');
 
-  it('is created by a role that may not look for it', async () => {
+  it('creates a repository without the permission to describe it', async () => {
     const { config, calls } = await scripted((operation) => (operation === 'CreateRepository' ? ok : denied));
     expect(await new EcrRepositories(config).ensure(host, 'r')).toBe(true);
     expect(calls.map(({ operation }) => operation)).toEqual(['DescribeRepositories', 'CreateRepository']);
   });
 
-  it('that a role may not look for keeps its lifecycle rule when it turns out to be there', async () => {
+  it('keeps the lifecycle rule of an existing repository that the role may not describe', async () => {
     const { config, calls } = await scripted((operation) =>
       operation === 'CreateRepository' ? refusal('RepositoryAlreadyExistsException') : denied,
     );
@@ -169,7 +169,7 @@ describe('a repository', () => {
     expect(calls.map(({ operation }) => operation)).not.toContain('PutLifecyclePolicy');
   });
 
-  it('that may be neither looked for nor created is RegistryForbidden', async () => {
+  it('throws RegistryForbidden when a repository may be neither described nor created', async () => {
     const { config } = await scripted(() => denied);
     await expect(new EcrRepositories(config).ensure(host, 'r')).rejects.toMatchObject({
       name: 'RegistryForbidden',
@@ -177,7 +177,7 @@ describe('a repository', () => {
     });
   });
 
-  it('is left to others, without a request, where none is to be created', async () => {
+  it('sends no request when repositories are not to be created', async () => {
     const { config, calls } = await scripted(() => ok);
     expect(await new EcrRepositories(config, { create: false }).ensure(host, 'r')).toBe(false);
     expect(calls).toEqual([]);
@@ -219,7 +219,7 @@ describe('a role', () => {
     return { aws, ecr: new EcrCredentials({ ...aws.config, roleArn, sts: sts.config, ...more }) };
   };
 
-  it('is not assumed for registries of other accounts', async () => {
+  it('does not assume the role for registries of other accounts', async () => {
     const sts = await scriptedSts(() => ({ status: 403, code: 'AccessDenied' }));
     const { aws, ecr } = await ecrAs(sts);
     expect(await ecr.credentials(host)).toEqual({ username: 'AWS', password: 'p' });
@@ -239,7 +239,7 @@ describe('a role', () => {
     },
   );
 
-  it('is assumed on Lambda in a session narrowed to what the function was deployed with', async () => {
+  it('restricts the role session on Lambda to the session policy of the function', async () => {
     const sts = await scriptedSts(() => ({ status: 403, code: 'AccessDenied' }));
     const environment = jest.replaceProperty(process, 'env', {
       HARNESS_API_KEY: 'pat.account.id.key',
@@ -291,13 +291,13 @@ describe('advice on mounts', () => {
     expect(sts.calls).toMatchObject([{ Action: 'GetCallerIdentity' }]);
   });
 
-  it('is not given about a registry of another account than the one that was asked about', async () => {
+  it('gives no advice on mounts for a registry of another account', async () => {
     const { config } = await scripted(() => setting('DISABLED'));
     const sts = await scriptedSts(() => ({ account: '111111111111' }));
     expect(await new EcrRepositories({ ...config, sts: sts.config }).adviceOnMounts(host)).toBeUndefined();
   });
 
-  it('is given about the registry of the role that is assumed, which needs no question whose it is', async () => {
+  it('gives advice on mounts for the registry of the assumed role without asking for the account', async () => {
     const { config } = await scripted(() => setting('DISABLED'));
     const sts = await scriptedSts(() => ({ sessionOf: 'ASIAROLE' }));
     const roleArn = `arn:aws:iam::${account}:role/factory`;

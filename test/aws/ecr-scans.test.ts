@@ -23,7 +23,7 @@ const digest = `sha256:${'1'.repeat(64)}` as Digest;
     await moto?.close();
   });
 
-  it('are begun for an image that nothing has scanned, and then read', async () => {
+  it('starts a scan of an image without one, then reads it', async () => {
     const repositoryName = 'mirror/harness/ci-addon';
     await client.send(new CreateRepositoryCommand({ repositoryName }));
     const layers = [{ digest: `sha256:${createHash('sha256').update('layer').digest('hex')}` }];
@@ -43,7 +43,7 @@ const digest = `sha256:${'1'.repeat(64)}` as Digest;
     await expect(scans.look('absent', digest)).rejects.toMatchObject({ name: 'RegistryFailed' });
   });
 
-  it('are of ECR only', () => {
+  it('returns scans only for ECR', () => {
     expect(new EcrScans(moto.config).of('registry.example')).toBeUndefined();
   });
 });
@@ -234,7 +234,7 @@ describe('the scans of ECR as a test scripts it', () => {
     const scan = (GetRegistryScanningConfiguration: Answer, StartImageScan: Answer) =>
       looking({ DescribeImageScanFindings: none, GetRegistryScanningConfiguration, StartImageScan });
 
-    it('are begun where scanning is basic', async () => {
+    it('starts a scan when scanning is basic', async () => {
       const { look, calls } = await scan(configured('BASIC'), ok({}));
       expect(await look()).toMatchObject({ state: 'pending' });
       expect(calls.at(-1)).toEqual({

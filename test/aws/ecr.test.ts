@@ -212,7 +212,7 @@ describe('ECR as a test scripts it', () => {
     expect(calls).toEqual([]);
   });
 
-  it('does not remember a failure', async () => {
+  it('requests a token again after a failure', async () => {
     let asked = 0;
     const { config } = await script(() => (++asked === 1 ? refusal('ThrottlingException') : token('p', 12)));
     const ecr = new EcrCredentials(config);
@@ -263,7 +263,7 @@ describe('ECR as a test scripts it', () => {
     expect(calls.map((call) => call.operation)).toEqual(['DescribeRepositories']);
   });
 
-  it('is content when another copy created the repository first', async () => {
+  it('accepts a repository that another copy created first', async () => {
     const { config, calls } = await script((operation) =>
       refusal(
         operation === 'DescribeRepositories' ? 'RepositoryNotFoundException' : 'RepositoryAlreadyExistsException',

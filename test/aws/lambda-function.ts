@@ -18,7 +18,7 @@ export interface LambdaFunctionOptions {
   runtimeClient?: readonly string[];
 }
 
-/** What a handler threw, as Lambda tells it. */
+/** An error of a handler, in the form of Lambda. */
 interface InvocationError {
   errorType: string;
   errorMessage: string;
@@ -31,9 +31,9 @@ export interface Sandbox {
   initMs: number;
   /** Throws an error with the name and message of what the handler threw. */
   invoke(event: unknown): Promise<unknown>;
-  /** What was written to the log so far. */
+  /** The log so far. */
   log(): string;
-  /** Whether the process has ended. */
+  /** True once the process has ended. */
   hasEnded(): boolean;
   close(): Promise<void>;
 }

@@ -56,7 +56,7 @@ import { account, type MotoServer, region, startMotoServer } from './moto-server
     ]);
   });
 
-  it('that is gone is an error', async () => {
+  it('fails when the topic does not exist', async () => {
     const topic = new NotificationTopic(`${topicArn}-gone`, sns);
     await expect(topic.publish({ subject: 'well', text: 'done', attributes: {} })).rejects.toThrow(/not exist/);
   });

@@ -1,6 +1,6 @@
 import { startScriptedApi } from './scripted-api.ts';
 
-/** What an AWS JSON API answers to one request. Errors carry their name in `__type`. */
+/** The response of an AWS JSON API to one request. Errors have their name in `__type`. */
 export interface Answer {
   status: number;
   body: object;

@@ -75,7 +75,7 @@ import { startScriptedAws } from './scripted-aws.ts';
     expect(await readSecret(Name, { client })).toBe('rotated');
   });
 
-  it('does not remember a failure', async () => {
+  it('reads a secret again after a failure', async () => {
     await expect(readSecret('factory/later', { client })).rejects.toMatchObject({ name: 'InvalidConfiguration' });
     await client.send(new CreateSecretCommand({ Name: 'factory/later', SecretString: 'here now' }));
     expect(await readSecret('factory/later', { client })).toBe('here now');
@@ -134,7 +134,7 @@ describe('a secret that was refused', () => {
     await aws.close();
   });
 
-  it('is read again, and the new value kept', async () => {
+  it('reads a refused secret again, and caches the new value', async () => {
     stored = 'right';
     expect(await readSecret(name, { client })).toBe('wrong');
     expect(await readSecret(name, { client, refused: 'wrong' })).toBe('right');
@@ -142,21 +142,21 @@ describe('a secret that was refused', () => {
     expect(readings).toBe(2);
   });
 
-  it('is not read again by who was refused with a value that was replaced since', async () => {
+  it('does not read a secret again whose refused value was already replaced', async () => {
     stored = 'right';
     await readSecret(name, { client, refused: 'wrong' });
     expect(await readSecret(name, { client, refused: 'wrong' })).toBe('right');
     expect(readings).toBe(2);
   });
 
-  it('is read once for all who are refused at the same time', async () => {
+  it('reads a secret once for concurrent refusals', async () => {
     stored = 'right';
     const values = await Promise.all(Array.from({ length: 40 }, () => readSecret(name, { client, refused: 'wrong' })));
     expect(new Set(values)).toEqual(new Set(['right']));
     expect(readings).toBe(2);
   });
 
-  it('is not read more often than once in a time, however often it is refused', async () => {
+  it('limits how often a refused secret is read', async () => {
     const restMs = 50;
     const began = Date.now();
     for (let refusal = 0; refusal < 4; refusal++)

@@ -6,7 +6,7 @@ import type { HarnessCiImageFactoryProps } from '../../infra/harness-ci-image-fa
 
 /** A function as it is deployed. */
 export interface BundledFunction {
-  /** What Lambda unpacks: `index.mjs` is in it. */
+  /** The folder that Lambda unpacks, with `index.mjs`. */
   folder: string;
   bytes: number;
   memoryMiB: number;

@@ -35,7 +35,7 @@ const values = (change: Partial<Report>) =>
   );
 
 describe('the metrics of a run', () => {
-  it('are what its report says', () => {
+  it('takes the metrics of a run from its report', () => {
     expect(values({})).toEqual({
       ImagesCopied: 1,
       ImagesRepaired: 7,
@@ -67,7 +67,7 @@ describe('the metrics of a run', () => {
       expect(values({ status })).toMatchObject({ SyncsSucceeded: 0 });
   });
 
-  it('do not count what a plan would move as moved', () => {
+  it('does not count the copies of a plan as copied', () => {
     expect(values({ action: 'plan' })).toMatchObject({ BytesTransferred: 0, BytesSkipped: 0 });
   });
 
@@ -80,7 +80,7 @@ describe('the metrics of a run', () => {
     expect(values({ action: 'plan', config })).toMatchObject({ DriftFound: 0 });
   });
 
-  it('are those that the dashboard draws', () => {
+  it('writes the metrics that the dashboard shows', () => {
     expect(Object.keys(measurementsOf(report))).toEqual(expect.arrayContaining(Object.keys(factoryMetrics)));
   });
 });
@@ -95,7 +95,7 @@ describe('the line that CloudWatch takes them from', () => {
     delete process.env['POWERTOOLS_SERVICE_NAME'];
   });
 
-  it('has every value, with the dimension service, and the run', async () => {
+  it('writes one log line with all metrics, the dimension service and the run', async () => {
     const [line, ...more] = await logLines(() => writeMetrics(report));
     expect(more).toEqual([]);
     expect(line).toMatchObject({ service: 'factory-1', runId: 'run-1', ...values({}) });

@@ -55,7 +55,7 @@ describe('the construct', () => {
     ]);
   });
 
-  it('does not say what goes with a registry whose name is wrong', () => {
+  it('reports no ECR problems for a registry with an invalid name', () => {
     const [, ...problems] = problemsOf(() => ({ registryName: 'http://registry.example', ecrKeepVersions: 40 }));
     expect(problems).toEqual([expect.stringContaining('  registryName: ')]);
   });

@@ -12,7 +12,7 @@ const notByTheFunction = ' if {"Null":{"lambda:SourceFunctionArn":"true"}}';
 
 const ecrIn = (region: string) => `123456789012.dkr.ecr.${region}.amazonaws.com/mirror`;
 
-describe('without a VPC', () => {
+describe('functions without a VPC', () => {
   const { template, functions, permissions } = embed();
 
   it('there are no networks, proxies or certificates', () => {
@@ -25,7 +25,7 @@ describe('without a VPC', () => {
   });
 });
 
-describe('in a VPC', () => {
+describe('functions in a VPC', () => {
   const made = embed(everything);
   const { template, functions, permissions, factory } = made;
 

@@ -56,7 +56,7 @@ describe('notifications', () => {
     });
   });
 
-  it('are the business of the report alone', () => {
+  it('lets only the report task send notifications', () => {
     const told = [...functions].filter(([, { Environment }]) => 'NOTIFICATION_TOPIC_ARN' in Environment.Variables);
     expect(told.map(([task]) => task)).toEqual(['report']);
     expect(functions.get('report')?.Environment.Variables['NOTIFICATION_TOPIC_ARN']).toEqual(topic);
@@ -122,7 +122,7 @@ describe('alarms', () => {
     });
   });
 
-  it('do not tell of requests to the webhook that are refused', () => {
+  it('raises no alarm for refused requests to the webhook', () => {
     expect(JSON.stringify(template.findResources('AWS::CloudWatch::Alarm'))).not.toMatch(/Url4xxCount|UrlRequestCount/);
   });
 
@@ -169,7 +169,7 @@ describe('saved queries', () => {
       Properties as { Name: string; QueryString: string; LogGroupNames: unknown[]; Parameters?: { Name: string }[] },
   );
 
-  it('are in a folder, and look into the logs of every function, the webhook too', () => {
+  it('saves queries in a folder, over the logs of every function and the webhook', () => {
     expect(found.map(({ Name }) => Name.replace(/^.*\//, '')).toSorted()).toEqual([
       'errors of a run',
       'slowest copies',

@@ -55,7 +55,7 @@ describe.each(['cn-north-1', 'us-gov-west-1', 'eusc-de-east-1', 'us-iso-east-1']
   const template = Template.fromStack(stack);
   const policies = textOf(template.findResources('AWS::IAM::Policy'));
 
-  it('has ARNs of its partition alone', () => {
+  it('writes only ARNs of the partition', () => {
     const found = new Set(
       [...JSON.stringify(template.toJSON()).matchAll(/arn:(aws[a-z-]*):/g)].map(([, name]) => name),
     );
@@ -87,6 +87,6 @@ describe.each(['cn-north-1', 'us-gov-west-1', 'eusc-de-east-1', 'us-iso-east-1']
   }
 });
 
-it('has no two partitions of one name', () => {
+it('names every partition once', () => {
   expect(new Set(partitions.map(({ id }) => id)).size).toBe(partitions.length);
 });

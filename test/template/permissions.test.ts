@@ -24,7 +24,7 @@ const pull = ['BatchCheckLayerAvailability', 'BatchGetImage', 'GetDownloadUrlFor
 const create = ['CreateRepository', 'DescribeRepositories', 'PutLifecyclePolicy', 'TagResource'];
 const push = ['CompleteLayerUpload', 'InitiateLayerUpload', 'PutImage', 'UploadLayerPart'];
 
-/** What every task may do. */
+/** The permissions of every task. */
 const own = [
   'logs:CreateLogStream <log>',
   'logs:PutLogEvents <log>',
@@ -34,7 +34,7 @@ const own = [
   'xray:PutTraceSegments *',
 ];
 
-/** What each task may do beside that when the target is ECR. */
+/** Further permissions of each task when the target is ECR. */
 const beside: Record<string, string[]> = {
   plan: [
     ...read(apiKey),

@@ -21,7 +21,7 @@ it.each(Object.entries(stacks))('the template, %s, holds no null, which CloudFor
   expect(JSON.stringify(template.toJSON())).not.toMatch(/[:[,]null[,\]}]/);
 });
 
-it('is judged by rules that do find what is wrong', () => {
+it('checks with rules that find a wrong stack', () => {
   const { stack } = embed();
   new Bucket(stack, 'Careless');
   const found = new AwsSolutionsChecks().validateScope(stack).violations.map(({ ruleName }) => ruleName);
@@ -57,7 +57,7 @@ it('is judged by rules that do find what is wrong', () => {
     expect(found.get(name) ?? []).toEqual([]);
   });
 
-  it('does find what is wrong', () => {
+  it('finds a wrong template with cfn-lint', () => {
     expect(found.get('wrong')).toEqual([expect.stringMatching(/^E3002 /)]);
   });
 });

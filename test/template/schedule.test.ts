@@ -81,7 +81,7 @@ describe('the schedule', () => {
     ]);
   });
 
-  it('is trusted as the Scheduler of this account alone', () => {
+  it('trusts only the Scheduler of this account', () => {
     nightly.template.hasResourceProperties('AWS::IAM::Role', {
       AssumeRolePolicyDocument: {
         Statement: [
@@ -117,7 +117,7 @@ describe('the schedule', () => {
 });
 
 describe('the schedule of the stack', () => {
-  it('is on unless it is told otherwise', () => {
+  it('creates the schedule by default', () => {
     const { template } = synthesize();
     template.hasResourceProperties('AWS::Scheduler::Schedule', {
       ScheduleExpression: 'cron(0 2 * * ? *)',

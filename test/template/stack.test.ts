@@ -9,7 +9,7 @@ const root = new URL('../../', import.meta.url);
 const registry = '<AWS::AccountId>.dkr.ecr.<AWS::Region>.<AWS::URLSuffix>';
 
 describe('the workflow definition', () => {
-  it('is valid Amazon States Language', () => {
+  it('validates as Amazon States Language', () => {
     expect(validateDefinition(JSON.parse(readWorkflowDefinition()) as object)).toMatchObject({
       isValid: true,
       errors: [],

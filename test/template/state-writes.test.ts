@@ -94,12 +94,12 @@ describe('what tasks may do in the state bucket', () => {
     );
   };
 
-  it('is all that they do read and write', () => {
+  it('grants every read and write of these runs', () => {
     expect(refused(writes, writable)).toEqual([]);
     expect(refused(reads, readable)).toEqual([]);
   });
 
-  it('is read and written by each of them in these runs, but for the scans that the registry here does not offer', () => {
+  it('covers the reads and writes of every task except the scan', () => {
     const all = Object.keys(tasks).flatMap((name) => tasksOf(`\${${name}}`));
     expect(new Set([...writes.keys(), 'scan'])).toEqual(new Set(all));
     expect(new Set([...reads.keys(), 'scan'])).toEqual(new Set(all));

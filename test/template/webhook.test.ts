@@ -18,7 +18,7 @@ function webhookOf(settings: Record<string, string> = {}) {
 }
 
 describe('the webhook', () => {
-  it('is off unless it is switched on', () => {
+  it('creates no webhook by default', () => {
     const { template } = synthesize({ WEBHOOK: 'off', WEBHOOK_TOKEN_SECRET: 'tokens' });
     template.resourceCountIs('AWS::Lambda::Url', 0);
     expect(JSON.stringify(template)).not.toContain('WEBHOOK');
@@ -29,7 +29,7 @@ describe('the webhook', () => {
   const machine = Object.keys(made.template.findResources('AWS::StepFunctions::StateMachine'))[0];
   const secretId = Object.keys(made.template.findResources('AWS::SecretsManager::Secret'))[0];
 
-  it('has an address of its own, at which the function itself asks for the token', () => {
+  it('creates a function URL whose function checks the token', () => {
     made.template.hasResourceProperties('AWS::Lambda::Url', {
       AuthType: 'NONE',
       TargetFunctionArn: { 'Fn::GetAtt': [made.id, 'Arn'] },
@@ -50,7 +50,7 @@ describe('the webhook', () => {
     );
   });
 
-  it('is open to everybody by that address, and in no other way', () => {
+  it('allows public invocation through the function URL only', () => {
     const permissions = Object.values(made.template.findResources('AWS::Lambda::Permission'));
     const common = { FunctionName: { 'Fn::GetAtt': [made.id, 'Arn'] }, Principal: '*' };
     expect(permissions.map(({ Properties }) => Properties as object)).toEqual([
@@ -79,7 +79,7 @@ describe('the webhook', () => {
     ]);
   });
 
-  it('is the only one to read its tokens', () => {
+  it('lets only the webhook read its tokens', () => {
     const readers = Object.values(made.template.findResources('AWS::IAM::Policy')).filter((policy) =>
       JSON.stringify(policy).includes(`"${secretId}"`),
     );

@@ -50,7 +50,7 @@ const kilobytes = (n: number) => n * 1024;
 const ofLength = (length: number) => '{}'.padEnd(length);
 
 describe('a request', () => {
-  it('for a run starts one, says where it is and logs it', async () => {
+  it('starts a run, returns its URL and logs it', async () => {
     const { status, headers, body } = await send({ body: '{"action":"plan"}' });
     const [name] = executions.keys();
     expect(status).toBe(202);
@@ -64,7 +64,7 @@ describe('a request', () => {
     expect(JSON.parse(String(logged))).toMatchObject({ level: 'INFO', message: 'run started', runId: name });
   });
 
-  it('that comes again gets the run of the first one, with its status', async () => {
+  it('returns the run of the first request to a repeated one', async () => {
     const delivery = { body: '{}', headers: { 'idempotency-key': 'k' } };
     const first = await send(delivery);
     const [execution] = executions.values();
@@ -83,12 +83,12 @@ describe('a request', () => {
     expect([...executions.values()].map(({ input }) => input)).toEqual(['{"action":"plan"}']);
   });
 
-  it('for what is below a run finds nothing, though there is the run', async () => {
+  it('responds 404 to a path below a run', async () => {
     const { runId } = (await send()).body;
     expect((await send({ method: 'GET', path: `/runs/${String(runId)}/log` })).status).toBe(404);
   });
 
-  it('for the status of a run gets it', async () => {
+  it('returns the status of a run', async () => {
     const { runId, url } = (await send()).body;
     const { status, body } = await send({ method: 'GET', path: `/runs/${String(runId)}` });
     expect([status, body]).toEqual([200, { runId, url, status: 'RUNNING', startedAt: expect.any(String) }]);
@@ -144,7 +144,7 @@ describe('a request', () => {
     expect((await send({ method, path })).headers).toMatchObject({ allow });
   });
 
-  it('with a name that no run has is not looked for', async () => {
+  it('does not look up an id that no run can have', async () => {
     expect((await send({ method: 'GET', path: '/runs/a%2Fb' })).status).toBe(404);
     expect(lookups).toBe(0);
   });
@@ -158,7 +158,7 @@ describe('a request', () => {
     });
   });
 
-  it('does not hide a failure of the deployment, or of ours', async () => {
+  it('throws a failure of the deployment or of the webhook', async () => {
     const broken = { ...parts, tokens: new Tokens(async () => '{}') };
     await expect(answer(request(), broken)).rejects.toMatchObject({ name: 'InvalidConfiguration' });
     const bug = { ...parts, configuration: undefined as never };

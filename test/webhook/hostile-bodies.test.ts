@@ -56,7 +56,7 @@ describe('a body', () => {
     ['no JSON', '{"action":'],
     ['slashes', `{"registry":"a${'/'.repeat(60_000)}a"}`],
     ['many unknown keys', `{${Array.from({ length: 5_000 }, (_, n) => `"k${n}":1`).join()}}`],
-  ])('of %s is refused', async (_, body) => {
+  ])('refuses a body of %s', async (_, body) => {
     const { status, body: text } = await post(body);
     expect([status, JSON.parse(text)]).toMatchObject([400, { error: { name: 'InvalidInput' } }]);
   });
@@ -69,11 +69,11 @@ describe('a body', () => {
     expect((await post(bytes.toString('base64'), { base64: true })).status).toBe(400);
   });
 
-  it('that is not the Base64 it is said to be is refused, or taken for nothing', async () => {
+  it('refuses a body that is not valid Base64, or takes it for empty', async () => {
     expect([202, 400]).toContain((await post('%%%{}', { base64: true })).status);
   });
 
-  it('of a notification with odd members starts one run or is refused', async () => {
+  it('starts one run for a notification with odd members, or refuses it', async () => {
     for (const event of [
       '{}',
       '[]',
@@ -84,7 +84,7 @@ describe('a body', () => {
       expect([202, 400]).toContain((await post(`{"eventData":${event}}`)).status);
   });
 
-  it('is answered without a failure of ours, whatever it is', async () => {
+  it('responds to any JSON body without a 5xx', async () => {
     const keys = fc.constantFrom(...inputKeys(), '__proto__', 'constructor', 'toString', 'eventData', '');
     const { value } = fc.letrec<{ value: unknown }>((tie) => ({
       value: fc.oneof(
@@ -118,7 +118,7 @@ describe('a body', () => {
     );
   });
 
-  it('is answered without a failure of ours, whatever bytes it has', async () => {
+  it('responds to any bytes without a 5xx', async () => {
     await fc.assert(
       fc.asyncProperty(fc.uint8Array({ maxLength: 300 }), async (bytes) => {
         const { status } = await post(Buffer.from(bytes).toString('base64'), { base64: true });

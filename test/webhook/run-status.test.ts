@@ -29,7 +29,7 @@ const report: Report = {
 };
 const reason = 'run r1 (sync) is at work on this account';
 
-/** What is told of an execution that Step Functions describes so. */
+/** Returns the status of an execution that Step Functions describes so. */
 async function told(description: object) {
   const aws = await startScriptedAws(() => ({ status: 200, body: { startDate: 1_000, ...description } }));
   const client = new SFNClient(aws.config);
@@ -53,11 +53,11 @@ describe('the status of a run', () => {
   const run = { runId: 'run-1', url: 'https://x/runs/run-1', startedAt: '1970-01-01T00:16:40.000Z' };
   const over = { ...run, endedAt: '1970-01-01T00:33:20.000Z' };
 
-  it.each(['RUNNING', 'PENDING_REDRIVE'])('is RUNNING while the execution is %s', async (status) => {
+  it.each(['RUNNING', 'PENDING_REDRIVE'])('returns RUNNING while the execution is %s', async (status) => {
     expect(await told({ status })).toEqual({ ...run, status: 'RUNNING' });
   });
 
-  it('has the sums of the report', async () => {
+  it('returns the totals of the report', async () => {
     expect(await told({ status: 'SUCCEEDED', stopDate: 2_000, output: JSON.stringify(report) })).toEqual({
       ...over,
       status: 'SUCCEEDED',
@@ -75,7 +75,7 @@ describe('the status of a run', () => {
     });
   });
 
-  it('has the error of a run that failed', async () => {
+  it('returns the error of a failed run', async () => {
     expect(await told({ status: 'FAILED', stopDate: 2_000, error: 'DriftFound', cause: '2 differences' })).toEqual({
       ...over,
       status: 'FAILED',
@@ -86,7 +86,7 @@ describe('the status of a run', () => {
   it.each([
     [{ status: 'TIMED_OUT', error: 'States.Timeout' }, 'States.Timeout', 'the execution ended as TIMED_OUT'],
     [{ status: 'ABORTED' }, 'RunStopped', 'the execution ended as ABORTED'],
-  ])('is FAILED for %j', async (description, name, message) => {
+  ])('returns FAILED for %j', async (description, name, message) => {
     expect(await told(description)).toMatchObject({ status: 'FAILED', error: { name, message } });
   });
 });

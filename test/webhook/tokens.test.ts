@@ -25,7 +25,7 @@ describe('the token of a header', () => {
     [`Bearer ${current}`, current],
     [`bearer   ${current}`, current],
     ['Bearer abc.def-ghi_jkl~mno+pqr/stu==', 'abc.def-ghi_jkl~mno+pqr/stu=='],
-  ])('is found in %j', (header, token) => expect(bearerToken(header)).toBe(token));
+  ])('finds a token in %j', (header, token) => expect(bearerToken(header)).toBe(token));
 
   it.each([
     undefined,
@@ -42,7 +42,7 @@ describe('the token of a header', () => {
     '<<<webhook_token>>>',
     'Bearer <+secrets.getValue("webhook_token")>',
     `Bearer ${current}\n`,
-  ])('is not found in %j', (header) => expect(bearerToken(header)).toBeUndefined());
+  ])('finds no token in %j', (header) => expect(bearerToken(header)).toBeUndefined());
 });
 
 describe('tokens', () => {
@@ -51,7 +51,7 @@ describe('tokens', () => {
     ['the current one alone', JSON.stringify({ current })],
     ['the current and the previous one', both],
     ['an emptied previous one', JSON.stringify({ current, previous: '' })],
-  ])('are accepted from a secret that holds %s', async (_, secret) => {
+  ])('accepts the tokens of a secret that holds %s', async (_, secret) => {
     const { accept } = scene(secret);
     expect(await accept(current)).toBe(true);
   });
@@ -101,7 +101,7 @@ describe('tokens', () => {
     });
   });
 
-  it('are found in a header whatever they are made of', async () => {
+  it('finds every valid token in a header', async () => {
     const unit = fc.constantFrom('A', 'Z', 'a', 'z', '0', '9', '-', '.', '_', '~', '+', '/');
     const tokens = fc.tuple(fc.string({ unit, minLength: 16, maxLength: 512 }), fc.constantFrom('', '=', '=='));
     await fc.assert(
@@ -116,7 +116,7 @@ describe('tokens', () => {
     await expect(scene('{}').accept(current)).rejects.toThrow('the secret of the webhook holds no token');
   });
 
-  it('are shown nowhere once they are known', async () => {
+  it('redacts known tokens', async () => {
     await scene(JSON.stringify({ current: 'shown-nowhere-0123456789' })).accept('');
     expect(redacted('Harness sent shown-nowhere-0123456789')).not.toContain('0123456789');
   });

@@ -150,7 +150,7 @@ type Answer = Omit<RunStatus, 'error'> & { error?: { name: string; problems?: { 
       ['prune', { prune: true }],
     ];
 
-    it.each(beyond)('is refused for %s: %j', async (key, input) => {
+    it.each(beyond)('refuses input beyond the trusted %s: %j', async (key, input) => {
       const { status, body } = await post(input);
       expect(status).toBe(400);
       expect(body.error).toMatchObject({
@@ -163,14 +163,14 @@ type Answer = Omit<RunStatus, 'error'> & { error?: { name: string; problems?: { 
       expect(await executions()).toEqual([]);
     });
 
-    it.each(beyond)('is taken for %s where WEBHOOK_ALLOW lists it: %j', async (key, input) => {
+    it.each(beyond)('accepts input beyond the trusted %s if WEBHOOK_ALLOW lists it: %j', async (key, input) => {
       const allowing = { ...configuration, webhookAllow: [key as GuardedKey] };
       expect((await send({ body: JSON.stringify(input) }, { configuration: allowing })).status).toBe(202);
       const others = { ...configuration, webhookAllow: guardedKeys.filter((other) => other !== key) };
       expect((await send({ body: JSON.stringify(input) }, { configuration: others })).status).toBe(400);
     });
 
-    it('is refused with every problem at once, and what opens one key opens no other', async () => {
+    it('refuses input with all its problems, and opens only the keys of WEBHOOK_ALLOW', async () => {
       const { body } = await post({
         prune: true,
         registry: 'evil.example',
@@ -226,7 +226,7 @@ type Answer = Omit<RunStatus, 'error'> & { error?: { name: string; problems?: { 
       expect(await executions()).toHaveLength(1);
     });
 
-    it('as another event of the same pipeline starts no second run', async () => {
+    it('starts no second run for another event of the same pipeline', async () => {
       for (const eventType of ['PipelineSuccess', 'PipelineEnd'])
         await send({ body: notification({ eventType, endTs: Date.now() }) });
       expect(await executions()).toHaveLength(1);
