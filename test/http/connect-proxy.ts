@@ -5,13 +5,13 @@ import { type AddressInfo, connect, type Socket } from 'node:net';
 export interface ConnectProxy {
   url: string;
   port: number;
-  /** What it was asked, in order. */
+  /** The requests that it received, in order. */
   seen: { method: string; target: string; headers: IncomingHttpHeaders }[];
   close(): Promise<void>;
 }
 
 /**
- * A proxy on loopback that takes every name for this machine, or answers everything with one status. `ports` are where
+ * A proxy on loopback that takes every name for this machine, or responds to everything with one status. `ports` are where
  * the servers of some names listen, whatever port is asked for.
  */
 export async function startConnectProxy(

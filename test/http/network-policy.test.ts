@@ -14,7 +14,7 @@ const metadata: LookupAddress = { address: '169.254.169.254', family: 4 };
 let server: Server;
 let port: number;
 let requests = 0;
-/** What each name resolves to, one answer after the other; the last one stays. */
+/** The addresses of each name, one result per lookup; the last one repeats. */
 let names: Record<string, LookupAddress[][]>;
 let lookups: string[];
 const transports: Transport[] = [];

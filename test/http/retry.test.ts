@@ -5,7 +5,7 @@ import { parseRetryAfter, retry, type RetryOptions } from '../../functions/http/
 const options: RetryOptions = { attempts: 3, baseMs: 0, maxMs: 0, judge: () => ({ retry: true }) };
 const longAgo = { retry: true, afterMs: 3_600_000 };
 
-/** Fails as often as told, then gives the number of the attempt. */
+/** Fails a number of times, then returns the number of the attempt. */
 function failing(times: number): (n: number) => Promise<number> {
   return async (n) => {
     if (n <= times) throw new Error(`failure ${n}`);

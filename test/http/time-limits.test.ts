@@ -17,7 +17,7 @@ afterEach(async () => {
   for (const close of closing.splice(0).toReversed()) await close();
 });
 
-/** A server that answers each request with `head`, and then sends `piece` every `everyMs`, without end. */
+/** A server that responds to each request with `head`, and then sends `piece` every `everyMs`, without end. */
 async function start(head: string, piece: string | Buffer, everyMs: number): Promise<TcpPeer> {
   const peer = await startTcpPeer((socket: Socket) => {
     socket.once('data', () => {

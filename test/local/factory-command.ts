@@ -8,7 +8,7 @@ import { startRegistry } from '../../infra/local/embedded/registry/server.ts';
 import { pushSamples } from '../../infra/local/embedded/sample-images.ts';
 import { pullThrough } from '../tasks/factory.ts';
 
-/** What a command printed, and how it ended. */
+/** The output and the exit code of a command. */
 export interface CommandResult {
   code: number | null;
   stdout: string;
@@ -18,11 +18,11 @@ export interface CommandResult {
 export interface CommandOptions {
   stdin?: string;
   environment?: Record<string, string>;
-  /** Given to the command before its own file. */
+  /** Options of Node.js, passed before the command's file. */
   nodeOptions?: readonly string[];
-  /** Where standard output goes instead of into the result: the number of an open file. */
+  /** The descriptor of an open file that receives standard output instead of the result. */
   stdout?: number;
-  /** Whose reader is gone from the start. */
+  /** Streams without a reader. */
   unread?: readonly ('stdout' | 'stderr')[];
   /** Gets the running process's id once it has printed something on standard error that matches. */
   when?: { printed: RegExp; act: (pid: number) => void };

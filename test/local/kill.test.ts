@@ -29,7 +29,7 @@ function randomFrom(start: number): () => number {
   };
 }
 
-/** What a target has to tell: how many requests it has had, and uploads that became a blob, as `repository digest`. */
+/** The counters of a target: its requests, and the uploads that became a blob, as `repository digest`. */
 interface Target {
   host: string;
   requests: () => number;

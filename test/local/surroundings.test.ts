@@ -10,7 +10,7 @@ import { available } from '../real-parts.ts';
 import { type Factory, startFactory } from '../tasks/factory.ts';
 import { command, startSetting } from './factory-command.ts';
 
-/** What happens around a run. */
+/** The surroundings of a run: its folders, streams and Node.js version. */
 describe('the command', () => {
   let setting: Awaited<ReturnType<typeof startSetting>>;
   beforeEach(async () => {

@@ -74,7 +74,7 @@ function timeOf(parse: (text: string) => unknown, text: string, repetitions: num
 /** Below this, in milliseconds, a time is that of the clock and the collector; a quadratic parser is far above. */
 const noise = 5;
 
-/** Whether four times the text takes much more than four times the time. */
+/** Tests whether four times the text takes much more than four times the time. */
 function growsTooFast(
   parse: (text: string) => unknown,
   text: (length: number) => string,

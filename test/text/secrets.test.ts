@@ -4,7 +4,7 @@ import { FactoryError } from '../../functions/errors.ts';
 import { reasonText } from '../../functions/http/reason-text.ts';
 import { keepPassword, keepSecret, keepToken, withoutSecrets } from '../../functions/text/secrets.ts';
 
-/** What a server could make of a secret that it echoes. */
+/** The forms in which a server could echo a secret. */
 const echoes: Record<string, (secret: string) => string> = {
   'as it is': (secret) => secret,
   'in JSON': (secret) => JSON.stringify({ error: secret }),
