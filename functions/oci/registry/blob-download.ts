@@ -59,7 +59,7 @@ function bodyFrom(response: Response, offset: number, blob: Descriptor): AsyncIt
     if (Number(first) !== offset || (total !== '*' && Number(total) !== blob.size)) {
       throw new RegistryFailure(
         'RegistryFailed',
-        `the registry answered bytes ${offset}- of blob ${blob.digest} with another range`,
+        `the registry returned another range than bytes ${offset}- of blob ${blob.digest}`,
         {
           hint: 'The registry, or a cache on the way to it, does not handle range requests. Try again, or use another source registry.',
           status: response.status,

@@ -38,7 +38,7 @@ export async function resolveTag(
   if (found || outcome === 405 || outcome === 501) {
     registry.adapt(
       { headManifest: 'no', headBlob: false },
-      `${registry.name} does not answer HEAD as it should: manifests are looked up by GET`,
+      `${registry.name} does not support HEAD of manifests: they are looked up by GET`,
     );
   }
   return found?.digest;
@@ -129,7 +129,7 @@ export function manifestSize(what: string): ReadLimit {
     bytes: manifestLimits.bytes,
     exceeded: (cause) =>
       new FactoryError('ManifestInvalid', `${what} is larger than 4 MiB`, {
-        hint: 'No registry has to accept manifests above 4 MiB; this one is broken or hostile.',
+        hint: 'Use another source registry: no registry must accept manifests above 4 MiB, so this one is broken or hostile.',
         cause,
       }),
   };

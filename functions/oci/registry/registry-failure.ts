@@ -138,7 +138,7 @@ export function brokenConnection(
   if (isNativeError(error) && error.name === 'HTTPParserError') {
     const hint = 'Check the host and port, and whether the server speaks HTTP or HTTPS there.';
     // undici keeps the bytes it could not parse in the error, and they may echo our credentials.
-    return { text: 'the answer is not HTTP', hint, transient: false, cause: undefined };
+    return { text: 'the response is not HTTP', hint, transient: false, cause: undefined };
   }
   const failure = networkFailure(error);
   return failure && { ...failure, cause: error };
@@ -219,7 +219,7 @@ function classify(registry: string, purpose: Purpose, status: number, reason: Re
   if (status >= 400 && status < 500) {
     return { name: 'RegistryFailed', hint: `See the reason above; ${registry} refuses to serve ${repository}.` };
   }
-  return { name: 'RegistryFailed', hint: `${registry} does not work as it should; try again later.` };
+  return { name: 'RegistryFailed', hint: `Try again later: ${registry} does not work as specified.` };
 }
 
 /** Matches refusals by the firewall of a registry, such as Azure's. */

@@ -327,7 +327,7 @@ export class Registry {
   #observe(response: Response): void {
     this.pulls.learn(response);
     if (response.header('x-jfrog-version') === undefined) return;
-    this.adapt({ missing403: true }, `${this.name} is Artifactory: what it forbids may just not be there`);
+    this.adapt({ missing403: true }, `${this.name} is Artifactory: its 403 may mean that the image is missing`);
   }
 
   /**
@@ -356,7 +356,7 @@ export class Registry {
       'RegistryFailed',
       `could not ${request.doing} ${this.name}/${request.repository}: more than ${maxRedirects} redirects, the last from ${printable(displayUrl(last))}`,
       {
-        hint: `Check the external address in the settings of ${this.name}, and exempt it from single sign-on: we are sent in circles.`,
+        hint: `Check the external address in the settings of ${this.name}, and exempt it from single sign-on: its redirects form a loop.`,
         status: 0,
         transient: false,
       },

@@ -88,7 +88,7 @@ function parsePage(bytes: Buffer, unreadable: (cause: unknown) => Error): string
 
 function tooManyTags({ registry, name }: Repository, limit: number): RegistryFailure {
   return new RegistryFailure('RegistryFailed', `${registry.name}/${name} has more than ${limit} tags`, {
-    hint: 'Delete tags that nobody uses, or give the factory a prefix of its own.',
+    hint: 'Delete unused tags, or give the factory its own prefix.',
     status: 200,
     transient: false,
   });
@@ -96,7 +96,7 @@ function tooManyTags({ registry, name }: Repository, limit: number): RegistryFai
 
 function unreadableList({ registry, name }: Repository, cause: unknown): RegistryFailure {
   return new RegistryFailure('RegistryFailed', `the list of tags of ${registry.name}/${name} cannot be read`, {
-    hint: `${registry.name} does not work as it should; try again later.`,
+    hint: `Try again later: ${registry.name} does not work as specified.`,
     status: 200,
     transient: false,
     cause,

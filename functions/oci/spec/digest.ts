@@ -18,7 +18,7 @@ export function parseDigest(text: unknown, where: string): Digest {
   // A value of another type may be nested arbitrarily deep.
   const found = typeof text === 'string' ? JSON.stringify(text.slice(0, 120)) : typeof text;
   throw new FactoryError('ManifestInvalid', `${where} is not a sha256 or sha512 digest: ${found}`, {
-    hint: 'The registry served something that is not a valid image. Compare with another source registry.',
+    hint: 'Compare with another source registry: this one served an invalid image.',
   });
 }
 

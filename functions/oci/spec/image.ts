@@ -84,13 +84,13 @@ export async function loadImage(
 
   function tooMuch(what: string): FactoryError {
     return new FactoryError('ManifestInvalid', `image ${root.digest} has ${what}`, {
-      hint: 'No real image is that large; the source registry is broken or hostile.',
+      hint: 'Use another source registry: no real image is that large, so this one is broken or hostile.',
     });
   }
 
   function contradiction(what: string): FactoryError {
     return new FactoryError('ManifestInvalid', what, {
-      hint: 'The image contradicts itself. Compare with another source registry.',
+      hint: 'Compare with another source registry: the image contradicts itself.',
     });
   }
 }

@@ -45,6 +45,6 @@ function leadsOn(mediaType: string): boolean {
 
 function endless(): FactoryError {
   return new FactoryError('ManifestInvalid', `the indexes of a repository lead to more than ${visitLimit} manifests`, {
-    hint: 'Delete images that nobody uses, or give the factory a prefix of its own.',
+    hint: 'Delete unused images, or give the factory its own prefix.',
   });
 }

@@ -59,8 +59,8 @@ export function parseManifest(bytes: Uint8Array, contentType: string | undefined
   const digest = digestOf(bytes, expected);
   const where = `manifest ${digest}`;
   if (expected !== undefined && digest !== expected) {
-    throw new FactoryError('DigestMismatch', `asked for manifest ${expected}, was given bytes of ${digest}`, {
-      hint: 'The registry or something between serves wrong content. Nothing was written.',
+    throw new FactoryError('DigestMismatch', `requested manifest ${expected}, but received ${digest}`, {
+      hint: 'The registry, or a proxy in front of it, serves wrong content. Nothing was written.',
     });
   }
   const document = documentOf(bytes, where);
@@ -168,7 +168,7 @@ function isText(entry: [string, unknown]): entry is [string, string] {
   return typeof entry[1] === 'string';
 }
 
-const notAnImage = 'The registry served something that is not a valid image. Compare with another source registry.';
+const notAnImage = 'Compare with another source registry: this one served an invalid image.';
 
 function invalid(message: string, cause?: unknown, hint = notAnImage): FactoryError {
   return new FactoryError('ManifestInvalid', message, { hint, cause });

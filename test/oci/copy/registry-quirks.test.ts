@@ -191,7 +191,7 @@ describe('Artifactory under any name', () => {
     Object.assign(to.quirks, profile('artifactory'));
     const repository = there();
     expect([await resolveTag(repository, '1'), await resolveTag(repository, '2')]).toEqual([undefined, undefined]);
-    expect(notes).toEqual([`${to.host} is Artifactory: what it forbids may just not be there`]);
+    expect(notes).toEqual([`${to.host} is Artifactory: its 403 may mean that the image is missing`]);
   });
 
   it('does not take every registry that responds 403 for Artifactory', async () => {

@@ -9,7 +9,7 @@ import { Repository } from '../../../functions/oci/registry/repository.ts';
 const wrong: Credentials = { username: 'ada', password: 'wr0ng-s3cret' };
 
 describe('a registry without authentication', () => {
-  it('is shown no credentials', async () => {
+  it('gets no credentials', async () => {
     const registry = await start({ kind: 'none' });
     expect(await resolveTag(repository(registry.host, ada), '1')).toBe(image.digest);
     expect(registry.requests.map(({ headers }) => headers['authorization'])).toEqual([undefined]);
@@ -17,7 +17,7 @@ describe('a registry without authentication', () => {
 });
 
 describe('Basic authentication', () => {
-  it('is done after the first challenge, and from then on at once', async () => {
+  it('sends credentials after the first challenge, and then in each request', async () => {
     const registry = await start({ kind: 'basic', users });
     const source = repository(registry.host, ada);
     await resolveTag(source, '1');
@@ -29,19 +29,19 @@ describe('Basic authentication', () => {
     ]);
   });
 
-  it('lets anyone pull where the registry does', async () => {
+  it('pulls anonymously where the registry permits it', async () => {
     const registry = await start({ kind: 'basic', users, anonymousPull: true });
     expect(await resolveTag(repository(registry.host), '1')).toBe(image.digest);
   });
 
-  it.each([undefined, wrong])('with %p ends as RegistryUnauthorized after one more try', async (credentials) => {
+  it.each([undefined, wrong])('throws RegistryUnauthorized after one retry with %p', async (credentials) => {
     const registry = await start({ kind: 'basic', users });
     const error = await errorOf(getManifest(repository(registry.host, credentials), '1'));
     expect(error).toMatchObject({ name: 'RegistryUnauthorized', status: 401, message: expect.stringContaining(name) });
     expect(registry.requests).toHaveLength(credentials ? 2 : 1);
   });
 
-  it('asks the provider again when its credentials have run out', async () => {
+  it('reads the credentials again after they expired', async () => {
     const registry = await start({ kind: 'basic', users });
     const answers = [wrong, ada];
     const provider = reading(async () => answers.shift() ?? ada);
@@ -50,7 +50,7 @@ describe('Basic authentication', () => {
     expect(await resolveTag(source, '1')).toBe(image.digest);
   });
 
-  it('is done although another scheme is offered that we do not know', async () => {
+  it('ignores an unknown scheme beside Basic', async () => {
     const registry = await start({ kind: 'basic', users });
     const challenge = { 'www-authenticate': 'Negotiate YWJj==, Basic realm="r"' };
     registry.faults.add({ act: { status: 401, headers: challenge } });
@@ -93,7 +93,7 @@ describe('Bearer authentication', () => {
     expect(registry.tokens.requests).toHaveLength(1);
   });
 
-  it('renews a token that the registry does not take any more, once for many requests', async () => {
+  it('renews a token that the registry no longer accepts, once for many requests', async () => {
     const registry = await bearer();
     const source = repository(registry.host, ada);
     await resolveTag(source, '1');
@@ -102,7 +102,7 @@ describe('Bearer authentication', () => {
     expect(registry.tokens.requests).toHaveLength(2);
   });
 
-  it('renews a token before it runs out', async () => {
+  it('renews a token before it expires', async () => {
     const registry = await bearer({ tokenSeconds: 1e-9 });
     const source = repository(registry.host, ada);
     // It is over when the registry looks at it, unless both fall into one millisecond.
@@ -146,7 +146,7 @@ describe('Bearer authentication', () => {
     ]);
   });
 
-  it('sends a registry token as it is', async () => {
+  it('sends a registry token unchanged', async () => {
     const registry = await bearer();
     const error = await errorOf(resolveTag(repository(registry.host, { registryToken: 'made-up-s3cret' }), '1'));
     expect(error.name).toBe('RegistryUnauthorized');
@@ -173,7 +173,7 @@ describe('Bearer authentication', () => {
     },
   );
 
-  it('ends as RegistryUnauthorized when the token is not for this', async () => {
+  it('throws RegistryUnauthorized when the token lacks the scope', async () => {
     const registry = await bearer({ allows: (_, { name: repo }) => repo !== name });
     expect(await errorOf(resolveTag(repository(registry.host, ada), '1'))).toMatchObject({
       name: 'RegistryUnauthorized',
@@ -181,7 +181,7 @@ describe('Bearer authentication', () => {
     });
   });
 
-  it('asks the provider again, in the same request, when the credentials have run out', async () => {
+  it('reads expired credentials again, in the same request', async () => {
     const current = { ada: 'first' };
     const registry = await bearer({ users: current });
     let asked = 0;
@@ -198,7 +198,7 @@ describe('Bearer authentication', () => {
     expect(registry.tokens.requests.map(({ status }) => status)).toEqual([200, 401, 200]);
   });
 
-  it('asks a provider again that failed', async () => {
+  it('reads the credentials again after a failure', async () => {
     const registry = await bearer();
     let asked = 0;
     const provider = reading(async () => {
@@ -210,7 +210,7 @@ describe('Bearer authentication', () => {
     expect(await resolveTag(source, '1')).toBe(image.digest);
   });
 
-  it('asks again when the token service is busy, and says so when it stays so', async () => {
+  it('retries when the token service is overloaded, and reports it in the end', async () => {
     const registry = await bearer();
     registry.faults.add({ match: { path: /^\/token/, times: 2 }, act: { status: 503 } });
     expect(await resolveTag(repository(registry.host, ada), '1')).toBe(image.digest);
@@ -251,9 +251,9 @@ describe('Bearer authentication', () => {
     ],
     ['a page', 200, '<html><title>Sign in</title></html>', 'HTTP 200: a web page, "Sign in"'],
     ['nothing known', 200, { access: 'c0ffee' }, 'HTTP 200: a response without a token'],
-    ['an overload', 503, 'no healthy upstream', 'answered HTTP 503 (no healthy upstream)'],
+    ['an overload', 503, 'no healthy upstream', 'returned HTTP 503 (no healthy upstream)'],
     ['an echo', 401, { details: 'not horse-of-ada' }, 'HTTP 401: not [redacted]'],
-  ])('is refused in the words of the token service, which are those of %s', async (_, status, body, said) => {
+  ])('quotes the text of the token service for %s', async (_, status, body, said) => {
     const registry = await bearer();
     const text = typeof body === 'string' ? body : JSON.stringify(body);
     registry.faults.add({ match: { path: /^\/token/, times: 99 }, act: { status, body: text } });
@@ -275,7 +275,7 @@ describe('Bearer authentication', () => {
     expect(await errorOf(resolveTag(repository(registry.host, ada), '1'))).toMatchObject({ name: errorName });
   });
 
-  it('lets one who waits for a shared token go, and serves the others', async () => {
+  it('lets one request abort while it waits for a shared token, and serves the others', async () => {
     const registry = await bearer();
     const source = repository(registry.host, ada);
     registry.quirks.latencyMs = 20;

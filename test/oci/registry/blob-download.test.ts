@@ -32,7 +32,7 @@ describe('reading a blob', () => {
     ['a connection that is reset', 'reset'],
     ['a connection that is closed', 'finish-early'],
     ['a body that is cut short in good order', 'truncate'],
-  ])('goes on behind %s, moving no byte twice', async (_, act) => {
+  ])('resumes after %s, and transfers no byte twice', async (_, act) => {
     registry.faults.add({ match: gets, act, afterBytes: 2 * MiB });
     expect((await read()).equals(content)).toBe(true);
     expect(registry.requests).toHaveLength(2);
@@ -42,13 +42,13 @@ describe('reading a blob', () => {
     expect(again).toMatchObject({ status: 206, bytesOut: content.length - start });
   });
 
-  it('goes on again and again while each connection brings something', async () => {
+  it('resumes as long as each connection makes progress', async () => {
     registry.faults.add({ match: { ...gets, times: 3 }, act: 'reset', afterBytes: MiB });
     expect((await read()).equals(content)).toBe(true);
     expect(registry.faults.hits).toBe(3);
   });
 
-  it('passes over what it has where the registry ignores ranges', async () => {
+  it('skips the bytes that it has where the registry ignores ranges', async () => {
     registry.quirks.noRange = true;
     registry.faults.add({ match: gets, act: 'reset', afterBytes: 2 * MiB });
     expect((await read()).equals(content)).toBe(true);
@@ -63,7 +63,7 @@ describe('reading a blob', () => {
     expect(registry.requests.length).toBeLessThanOrEqual(9);
   });
 
-  it('stops when it is told to, with the reason it was given', async () => {
+  it('stops on abort, with the reason of the signal', async () => {
     const stop = new AbortController();
     registry.faults.add({ match: gets, act: 'stall', afterBytes: MiB });
     const reading = read(stop.signal);

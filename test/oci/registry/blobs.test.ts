@@ -85,14 +85,14 @@ describe('a look at a blob', () => {
     expect([await opensBlob(repository, blob), methods()]).toEqual([found, 'GET']);
   });
 
-  it('asks for no HEAD where the registry is known to refuse it', async () => {
+  it('sends no HEAD where the registry is known to refuse it', async () => {
     stage('whole', 'true');
     const profile = { ...repository.registry.profile, headBlob: false };
     const refusing = new Repository(connect(registry.host, { profile }), name);
     expect([await hasBlob(refusing, blob), await servesBlob(refusing, blob), methods()]).toEqual([false, true, 'GET']);
   });
 
-  it('finds a blob whose length the registry does not tell', async () => {
+  it('finds a blob whose length the registry does not report', async () => {
     const server = createServer((request, response) => {
       response.writeHead(200).flushHeaders();
       response.end(request.method === 'GET' ? content : undefined);

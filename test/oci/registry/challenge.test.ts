@@ -32,7 +32,7 @@ describe('the challenges of a 401', () => {
         },
       ],
     ],
-  ])('%j are read', (header, expected) => {
+  ])('parses %j', (header, expected) => {
     expect(parseChallenges(header)).toEqual(expected);
   });
 
@@ -43,7 +43,7 @@ describe('the challenges of a 401', () => {
     },
   );
 
-  it('are read from whatever a server may write, as any number of parts comes out', () => {
+  it('parses any challenges that a server may send', () => {
     const name = fc.stringMatching(/^[a-z]{1,8}$/);
     const value = fc.string({ unit: 'grapheme-ascii' });
     const space = fc.constantFrom('', ' ', '\t', '  ');
@@ -65,7 +65,7 @@ describe('the challenges of a 401', () => {
     );
   });
 
-  it('of garbage neither throw nor hang', () => {
+  it('neither throws nor hangs on garbage', () => {
     const garbage = fc.stringMatching(/^[aB=",\\ \t;/]{0,300}$/);
     fc.assert(fc.property(garbage, (header) => expect(Array.isArray(parseChallenges(header))).toBe(true)));
     for (const piece of [' ', 'a', 'a ', 'a=', '"', 'a="', '\\"', ',', ' ,', '=', 'a=a,', 'a=a ']) {

@@ -71,7 +71,7 @@ describe('"auths" of a Docker config', () => {
     }
   });
 
-  it('that hold no user and password are reported without their content', async () => {
+  it('reports "auths" without a user and password, without their content', async () => {
     const error = await credentials({ auths: { 'r.io': { auth: base64('s3cret') } } }, 'r.io').catch((e: unknown) => e);
     expect(error).toMatchObject({ name: 'InvalidConfiguration', message: expect.stringContaining('r.io') });
     expect(everything(error)).not.toMatch(/s3cret|czNjcmV0/);
@@ -198,15 +198,15 @@ describe('a credential helper', () => {
 
   const ask = (name: string, registry = 'r.io') => credentials({ credHelpers: { [registry]: name } }, registry);
 
-  it('is told the server and gives user and password', async () => {
+  it('receives the server and returns user and password', async () => {
     expect(await ask('good')).toEqual({ username: 'ada', password: 'for r.io' });
   });
 
-  it('that gives the user <token> gives an identity token', async () => {
+  it('returns an identity token for the user <token>', async () => {
     expect(await ask('token')).toEqual({ identityToken: 'refresh' });
   });
 
-  it('is not shown the secrets of the factory, and is shown what it may need', async () => {
+  it('gets the variables that it may need, but no secrets of the factory', async () => {
     const secrets = { HARNESS_API_KEY: 'pat.a.b.Kept-Secret', harness_other: 'x', DOCKER_AUTH_CONFIG: '{}' };
     const copies = { COPIED_KEY: 'key=pat.a.b.Kept-Secret' };
     const needed = { HTTPS_PROXY: 'http://proxy:1', AWS_PROFILE: 'prod' };
@@ -231,12 +231,12 @@ describe('a credential helper', () => {
     expect(await ask('daemon')).toEqual({ username: 'ada', password: 'of a daemon' });
   });
 
-  it('that knows nothing is no failure', async () => {
+  it('can have no credentials without a failure', async () => {
     expect(await ask('none')).toBeUndefined();
     expect(await ask('empty')).toBeUndefined();
   });
 
-  it('is asked for Docker Hub by each of its names', async () => {
+  it('is called with each name of Docker Hub', async () => {
     expect(await credentials({ credsStore: 'hub' }, hub)).toEqual({ username: 'ada', password: 'hub' });
   });
 
@@ -249,7 +249,7 @@ describe('a credential helper', () => {
     ['killed', 'ended by SIGKILL'],
     ['absent', 'not on the PATH'],
     ['inert', 'EACCES'],
-  ])('that %s is reported by name, with what it says to people and without its output', async (name, why) => {
+  ])('reports a helper that %s by name, with its standard error and without its output', async (name, why) => {
     const error = await ask(name).catch((e: unknown) => e);
     expect(error).toMatchObject({
       name: 'CredentialHelperFailed',
@@ -282,7 +282,7 @@ describe('the keys of "auths"', () => {
     return found.map(({ name }) => name.replace(/^"(.*)" in config.json$/, '$1'));
   };
 
-  it('are tried from the longest path that holds the repository to the registry itself', async () => {
+  it('tries keys from the longest matching path to the registry itself', async () => {
     const keys = ['r.io', 'r.io/team-b', 'r.io/mirror', 'r.io/mirror/harness', 'r.io/mirror/harness/ci-addon', 'q.io'];
     expect(await order(keys, 'r.io', 'mirror/harness/ci-addon')).toEqual([
       'r.io/mirror/harness/ci-addon',
@@ -298,7 +298,7 @@ describe('the keys of "auths"', () => {
     ['r.io/team/app', 'team/application'],
     ['r.io/app', 'team/app'],
     ['r.io:5000/team', 'team/app'],
-  ])('are for whole components of a path: %s is not for %s', async (key, repository) => {
+  ])('matches whole components of a path: %s does not match %s', async (key, repository) => {
     expect(await order([key], 'r.io', repository)).toEqual([]);
   });
 
@@ -307,7 +307,7 @@ describe('the keys of "auths"', () => {
     expect(await order(keys, 'r.io', 'team/app')).toEqual(['r.io/team/', 'r.io/v1/', 'https://r.io/v2/']);
   });
 
-  it('that are URLs are for the whole host, after all others', async () => {
+  it('uses URL keys for the whole host, after all others', async () => {
     const keys = ['https://r.io/team-b', 'https://r.io/team', 'r.io'];
     expect(await order(keys, 'r.io', 'team/app')).toEqual(['https://r.io/team', 'r.io', 'https://r.io/team-b']);
   });
@@ -323,7 +323,7 @@ describe('the keys of "auths"', () => {
     }
   });
 
-  it('that name a path go before a helper, which goes before the key of the registry', async () => {
+  it('prefers keys with a path to a helper, and a helper to the key of the registry', async () => {
     const config = {
       auths: { 'r.io': ada, 'r.io/team': ada },
       credHelpers: { 'r.io': 'named' },

@@ -74,7 +74,7 @@ describe('a refusal', () => {
     }
   });
 
-  it('of a push to a repository that is missing says how to get one', async () => {
+  it('says how to create a missing repository', async () => {
     answer(404, spec('NAME_UNKNOWN', 'no such repository'));
     expect((await push())['hint']).toContain(`Create the repository ${name}`);
   });
@@ -89,7 +89,7 @@ describe('a refusal', () => {
     ['null', 'null', ' (null)'],
     ['codes that are none', '{"errors":[{"code":7,"message":{}}]}', ' (7)'],
     ['too much', 'x'.repeat(100_000), ` (${'x'.repeat(299)}…)`],
-  ])('in %s is told as well as it can be', async (_, body, said) => {
+  ])('quotes the reason in %s', async (_, body, said) => {
     answer(403, body);
     expect((await pull()).message).toBe(`could not pull manifest 1 of ${registry.host}/${name}: HTTP 403${said}`);
   });
@@ -106,13 +106,13 @@ describe('a refusal', () => {
     ],
     [{ 'x-ms-error-code': 'AuthenticationFailed' }, ' (AuthenticationFailed)'],
     [{ 'www-authenticate': 'Negotiate' }, ''],
-  ])('without a body is told by its headers: %j', async (headers, said) => {
+  ])('takes the reason from the headers without a body: %j', async (headers, said) => {
     answer(403, '', headers);
     const { message } = await errorOf(resolveTag(repository, '1'));
     expect(message).toBe(`could not look up manifest 1 of ${registry.host}/${name}: HTTP 403${said}`);
   });
 
-  it('tells when to come back', async () => {
+  it('reports the Retry-After', async () => {
     answer(429, '', { 'retry-after': '3600' });
     expect(await pull()).toMatchObject({ retryAfterMs: 3_600_000, transient: true });
   });
@@ -145,7 +145,7 @@ const immutable: [string, number, unknown][] = [
 ];
 
 describe('a push that is refused', () => {
-  it.each(immutable)('by the immutable tags of %s says how to go on, and is not repeated', async (_, status, body) => {
+  it.each(immutable)('gives the cure for the immutable tags of %s, and is not retried', async (_, status, body) => {
     registry.requests.length = 0;
     answer(status, body);
     expect(await push()).toMatchObject({
@@ -168,7 +168,7 @@ describe('a push that is refused', () => {
     ],
     ['a size', 413, 'Request Entity Too Large', /limit for request bodies/],
     ['maintenance', 403, 'the system is in read only mode', /accepts pushes again/],
-  ])('for %s says what to do about it', async (_, status, message, hint) => {
+  ])('gives the cure for %s', async (_, status, message, hint) => {
     answer(status, { errors: [{ code: 'DENIED', message }] });
     expect(await push()).toMatchObject({ name: 'PushRefused', hint: expect.stringMatching(hint) });
   });
@@ -185,7 +185,7 @@ describe('a push that is refused', () => {
     ['a subject', { subject }, 'with a subject', /"referrers": "off"/],
     ['OCI', {}, 'application/vnd.oci.image.manifest.v1+json', /accepts OCI images/],
     ['Docker', { mediaType: dockerType }, dockerType, /Docker's image format/],
-  ])('for its format names the media types of %s and the cure, and is not repeated', async (_, change, type, hint) => {
+  ])('names the media types of %s and the cure, and is not retried', async (_, change, type, hint) => {
     registry.requests.length = 0;
     answer(500, refusal);
     const odd = manifestOf({ ...imageDocument(), ...change });
@@ -197,7 +197,7 @@ describe('a push that is refused', () => {
   });
 });
 
-it('a refusal that is about an address names the firewall, not the user', async () => {
+it('names the firewall, not the user, in the refusal of an address', async () => {
   answer(403, { errors: [{ code: 'DENIED', message: "client with IP '203.0.113.7' is not allowed access." }] });
   expect(await pull()).toMatchObject({
     name: 'RegistryForbidden',
@@ -214,7 +214,7 @@ describe('a web page in place of the registry', () => {
     ['a push', push],
     ['a look at a tag', () => errorOf(resolveTag(repository, '1'))],
     ['a look at a blob', () => errorOf(hasBlob(repository, blob))],
-  ])('is no success of %s', async (_, work) => {
+  ])('fails %s', async (_, work) => {
     answer(200, page, html);
     expect(await work()).toMatchObject({
       name: 'RegistryFailed',
@@ -224,24 +224,24 @@ describe('a web page in place of the registry', () => {
     });
   });
 
-  it('is told with its title', async () => {
+  it('quotes the title of the page', async () => {
     answer(200, page, html);
     expect((await pull()).message).toContain('HTTP 200 (a web page, "Sign in & go on")');
   });
 
-  it('is recognised without its media type', async () => {
+  it('recognizes a page without its media type', async () => {
     answer(200, page);
     expect(await pull()).toMatchObject({ message: expect.stringContaining('is not JSON, but a web page, "Sign in') });
   });
 
-  it('to which a push is redirected is named', async () => {
+  it('names the page to which a push is redirected', async () => {
     answer(302, '', { location: 'https://login.example.com/authorize?state=s3cret' });
     const { message } = await push();
     expect(message).toContain('HTTP 302 to https://login.example.com/authorize');
     expect(message).not.toContain('s3cret');
   });
 
-  it('from a firewall keeps the name of a refusal', async () => {
+  it('reports a page from a firewall as a refusal', async () => {
     answer(403, '<html><title>Blocked</title></html>', html);
     expect(await pull()).toMatchObject({
       name: 'RegistryForbidden',
@@ -250,13 +250,13 @@ describe('a web page in place of the registry', () => {
     });
   });
 
-  it('is no page when the registry vouches for its digest', async () => {
+  it('accepts HTML content with the digest of the registry', async () => {
     answer(200, '', { ...html, 'docker-content-digest': manifest.digest });
     expect(await resolveTag(repository, '1')).toBe(manifest.digest);
   });
 });
 
-describe('an answer that is none of the specification', () => {
+describe('a response that violates the specification', () => {
   it.each([301, 302, 307])('%d without a Location is RegistryFailed', async (status) => {
     answer(status);
     expect(await pull()).toMatchObject({ name: 'RegistryFailed', status });
@@ -277,7 +277,7 @@ describe('an answer that is none of the specification', () => {
     });
   });
 
-  it('of tags that are none leaves them out', async () => {
+  it('leaves out invalid tags of a list', async () => {
     answer(200, { tags: ['1', '../x', 7, null, 'a b', '\u001b[2J', '2'] });
     expect(await listTags(repository)).toEqual(['1', '2']);
     registry.faults.clear();
@@ -285,7 +285,7 @@ describe('an answer that is none of the specification', () => {
     expect(await listTags(repository)).toEqual([]);
   });
 
-  it('of more tags than are read is RegistryFailed, so that no part is taken for the whole', async () => {
+  it('refuses a list of too many tags as RegistryFailed', async () => {
     answer(200, { tags: ['1', '2', '3'] });
     expect(await errorOf(listTags(repository, undefined, 2))).toMatchObject({
       name: 'RegistryFailed',
@@ -296,7 +296,7 @@ describe('an answer that is none of the specification', () => {
     expect(await listTags(repository, undefined, 2)).toEqual(['1', '2']);
   });
 
-  it('that pages for ever ends', async () => {
+  it('stops reading endless pages', async () => {
     registry.requests.length = 0;
     registry.faults.add({
       match: { times: 5_000 },
@@ -308,7 +308,7 @@ describe('an answer that is none of the specification', () => {
 });
 
 describe('a registry out of reach', () => {
-  it('is RegistryUnreachable, with what was tried and where', async () => {
+  it('throws RegistryUnreachable, with the request and the host', async () => {
     const closed = createServer().listen(0, '127.0.0.1');
     await once(closed, 'listening');
     const host = `127.0.0.1:${(closed.address() as AddressInfo).port}`;
@@ -318,7 +318,7 @@ describe('a registry out of reach', () => {
     expect(error.message).toBe(`could not look up manifest 1 of ${host}/${name}: connection refused (http://${host}/)`);
   });
 
-  it('by name is RegistryUnreachable', async () => {
+  it('throws RegistryUnreachable for an unknown host name', async () => {
     const client = connect('no-such-host.invalid');
     expect(await errorOf(resolveTag(new Repository(client, name), '1'))).toMatchObject({
       name: 'RegistryUnreachable',
@@ -326,7 +326,7 @@ describe('a registry out of reach', () => {
     });
   });
 
-  it('in the middle of a document is RegistryUnreachable, after the attempts allowed', async () => {
+  it('throws RegistryUnreachable in the middle of a document, after all attempts', async () => {
     registry.requests.length = 0;
     registry.storage.putManifest(name, manifest.mediaType, Buffer.from(manifest.bytes), manifest.digest);
     registry.faults.add({ match: { method: 'GET', times: 99 }, act: 'reset', afterBytes: 20 });
@@ -358,7 +358,7 @@ describe('credentials that a server echoes', () => {
     ['a manifest', (request) => http(200, request)],
   ];
 
-  it.each(echoes)('in %s stay out of the error', async (_, echo) => {
+  it.each(echoes)('removes echoed credentials in %s from the error', async (_, echo) => {
     const server = createServer((socket) =>
       socket
         .on('error', () => undefined)

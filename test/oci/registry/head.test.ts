@@ -39,15 +39,15 @@ describe('a manifest', () => {
     ['400', { status: 400 }],
     ['200 without a digest', { status: 200 }],
     ['nothing, and closes the connection', 'reset'],
-  ])('is looked up by GET, and from then on at once, where HEAD answers %s', async (_, act) => {
+  ])('looks up a manifest by GET, from then on at once, where HEAD returns %s', async (_, act) => {
     headAnswers(act);
     expect(await resolveTag(repository, '1')).toBe(image.digest);
     expect(await resolveTag(repository, '1')).toBe(image.digest);
     expect([count(registry, 'HEAD'), count(registry, 'GET', /\/manifests\//)]).toEqual([1, 2]);
-    expect(notes).toEqual([expect.stringContaining('does not answer HEAD as it should')]);
+    expect(notes).toEqual([expect.stringContaining('does not support HEAD of manifests')]);
   });
 
-  it('is believed to be absent without a second look once HEAD has worked', async () => {
+  it('trusts a 404 once HEAD has worked', async () => {
     expect(await resolveTag(repository, 'absent')).toBeUndefined();
     expect(await resolveTag(repository, '1')).toBe(image.digest);
     expect(await resolveTag(repository, 'absent')).toBeUndefined();
@@ -55,18 +55,18 @@ describe('a manifest', () => {
     expect(notes).toEqual([]);
   });
 
-  it('that is likely absent is not looked up twice', async () => {
+  it('looks up a likely absent manifest once', async () => {
     expect(await resolveTag(repository, 'absent', undefined, 'likely')).toBeUndefined();
     expect([count(registry, 'HEAD'), count(registry, 'GET', /\/manifests\//)]).toEqual([1, 0]);
   });
 
-  it('is looked up by HEAD again after an overload, of which nothing is remembered', async () => {
+  it('uses HEAD again after an overload', async () => {
     headAnswers({ status: 503 }, 2);
     expect(await resolveTag(repository, '1')).toBe(image.digest);
     expect([count(registry, 'HEAD'), count(registry, 'GET', /\/manifests\//)]).toEqual([3, 0]);
   });
 
-  it('that may not be read is refused with the reason, which only GET tells', async () => {
+  it('reports the reason of a refusal, which only GET returns', async () => {
     const body = JSON.stringify({ errors: [{ code: 'DENIED', message: 'not for you' }] });
     registry.faults.add({ match: { times: 99 }, act: { status: 403, body } });
     expect(await errorOf(resolveTag(repository, '1'))).toMatchObject({
@@ -75,7 +75,7 @@ describe('a manifest', () => {
     });
   });
 
-  it('is pulled from Docker Hub only when HEAD is refused, for each pull counts', async () => {
+  it('pulls from Docker Hub only when HEAD is refused, since each pull counts', async () => {
     const hub = { ...repository.registry.profile, countsPulls: true };
     repository = new Repository(connect(registry.host, { profile: hub }), name);
     headAnswers('reset', 2);
@@ -85,14 +85,14 @@ describe('a manifest', () => {
 });
 
 describe('a blob', () => {
-  it.each([400, 405, 501])('is looked up by the beginning of a download where HEAD answers %s', async (status) => {
+  it.each([400, 405, 501])('looks up a blob by a download where HEAD returns %s', async (status) => {
     headAnswers({ status });
     expect(await hasBlob(repository, blob)).toBe(false);
     expect(await servesBlob(repository, blob)).toBe(true);
     expect(await servesBlob(repository, absentBlob)).toBe(false);
   });
 
-  it.each([405, 501])('is no longer looked up by HEAD after %s', async (status) => {
+  it.each([405, 501])('looks up no blob by HEAD after %s', async (status) => {
     headAnswers({ status });
     for (let i = 0; i < 3; i++) await servesBlob(repository, blob);
     expect(count(registry, 'HEAD')).toBe(1);

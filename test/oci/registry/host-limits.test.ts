@@ -71,7 +71,7 @@ async function refuse(pauseMs?: number): Promise<void> {
 const concurrency = () => limits.counts().concurrency;
 
 describe('requests to one host', () => {
-  it('are at most 16 at once; the others wait', async () => {
+  it('admits 16 requests at once', async () => {
     await ask(20);
     expect(slots).toHaveLength(16);
     slots[0]?.leave();
@@ -79,7 +79,7 @@ describe('requests to one host', () => {
     expect(slots).toHaveLength(17);
   });
 
-  it('are served in the order they came', async () => {
+  it('serves requests in order', async () => {
     await ask(16);
     const order: number[] = [];
     const waiting = [1, 2, 3].map(async (n) => {
@@ -100,7 +100,7 @@ describe('requests to one host', () => {
     expect(slots).toHaveLength(17);
   });
 
-  it('that are aborted while they wait leave the queue, with the reason of the signal', async () => {
+  it('removes an aborted request from the queue, with the reason of the signal', async () => {
     await ask(16);
     const aborted = new AbortController();
     const waiting = errorOf(limits.enter('download', 'GET', aborted.signal));
@@ -113,14 +113,14 @@ describe('requests to one host', () => {
     expect(slots).toHaveLength(17);
   });
 
-  it('that are aborted before they come take no slot', async () => {
+  it('gives no slot to a request that was aborted before', async () => {
     const reason = new Error('enough');
     expect(await errorOf(limits.enter('download', 'GET', AbortSignal.abort(reason)))).toBe(reason);
     await ask(16);
     expect(slots).toHaveLength(16);
   });
 
-  it('that are aborted in the moment they are let in give the slot to the next', async () => {
+  it('passes the slot on when a request is aborted as it is admitted', async () => {
     await ask(16);
     const aborted = new AbortController();
     const waiting = errorOf(limits.enter('download', 'GET', aborted.signal));
@@ -152,8 +152,8 @@ describe('streams', () => {
   });
 });
 
-describe('an answer 429', () => {
-  it('halves what is asked at once, down to 2', async () => {
+describe('a response 429', () => {
+  it('halves the concurrency, down to 2', async () => {
     const seen: number[] = [];
     for (let i = 0; i < 5; i++) {
       await refuse();
@@ -162,13 +162,13 @@ describe('an answer 429', () => {
     expect(seen).toEqual([8, 4, 2, 2, 2]);
   });
 
-  it('counts once for all that was under way together', async () => {
+  it('counts once for all requests in flight together', async () => {
     await ask(16);
     for (const slot of slots) slot.throttled(undefined);
     expect(limits.counts()).toMatchObject({ throttles: 16, concurrency: 8 });
   });
 
-  it('lets nobody in until fewer than half are under way', async () => {
+  it('admits no request until fewer than half are in flight', async () => {
     await ask(20);
     slots[0]?.throttled(undefined);
     for (const slot of slots.slice(0, 8)) slot.leave();
@@ -179,7 +179,7 @@ describe('an answer 429', () => {
     expect(slots).toHaveLength(17);
   });
 
-  it('is forgiven step by step, one for 20 successes, up to 16', async () => {
+  it('raises the concurrency by one per 20 successes, up to 16', async () => {
     await refuse();
     await succeed(19);
     expect(concurrency()).toBe(8);
@@ -189,7 +189,7 @@ describe('an answer 429', () => {
     expect(concurrency()).toBe(16);
   });
 
-  it('makes the successes before it count for nothing', async () => {
+  it('resets the count of successes', async () => {
     await refuse();
     await succeed(19);
     await refuse();
@@ -207,8 +207,8 @@ describe('an answer 429', () => {
   });
 });
 
-describe('a pause that the host asks for', () => {
-  it('holds back everything to it, and no longer', async () => {
+describe('a pause that the host requests', () => {
+  it('delays every request to the host until it ends', async () => {
     await refuse(5_000);
     await ask(1);
     await ask(1, 'upload');
@@ -219,7 +219,7 @@ describe('a pause that the host asks for', () => {
     expect(slots).toHaveLength(3);
   });
 
-  it('is as long as the longest that was asked for', async () => {
+  it('lasts as long as the longest requested pause', async () => {
     await ask(3);
     slots[0]?.throttled(5_000);
     slots[1]?.throttled(1_000);
@@ -245,7 +245,7 @@ describe('a pause that the host asks for', () => {
   });
 });
 
-it('what happened is counted, in a copy', async () => {
+it('counts requests, in a copy', async () => {
   const before = limits.counts();
   await succeed(2);
   await refuse(1_000);

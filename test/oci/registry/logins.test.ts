@@ -39,7 +39,7 @@ const locked = async () => {
 };
 
 describe('several logins for a registry', () => {
-  it('are tried until one is let in, which is then kept', async () => {
+  it('tries logins until one is accepted, and keeps it', async () => {
     const registry = await start({ kind: 'basic', users });
     const { source, notes } = logIn(registry, { old: eve, empty: undefined, new: ada });
     expect(await resolveTag(source, '1')).toBe(image.digest);
@@ -47,18 +47,18 @@ describe('several logins for a registry', () => {
     registry.requests.length = 0;
     expect(await resolveTag(source, '1')).toBe(image.digest);
     expect(registry.requests.map(({ status }) => status)).toEqual([200]);
-    expect(notes).toEqual([expect.stringMatching(/old failed, going on without it .*HTTP 401/)]);
+    expect(notes).toEqual([expect.stringMatching(/old failed, continuing without it .*HTTP 401/)]);
     expect(notes.join()).not.toContain('s3cret');
   });
 
-  it('are tried when the first may not do it (403)', async () => {
+  it('tries the next login after a 403', async () => {
     const registry = await start({ kind: 'basic', users, allows: (user) => user === 'bob' });
     const { source, notes } = logIn(registry, { narrow: ada, wide: bob });
     expect(await resolveTag(source, '1')).toBe(image.digest);
-    expect(notes).toEqual([expect.stringMatching(/narrow failed, going on without it .*HTTP 403/)]);
+    expect(notes).toEqual([expect.stringMatching(/narrow failed, continuing without it .*HTTP 403/)]);
   });
 
-  it('are tried when the token service refuses the first, or gives it a token for nothing', async () => {
+  it('tries the next login when the token service refuses the first, or issues it a useless token', async () => {
     const registry = await bearer({ users, allows: (user) => user === 'bob' });
     const { source } = logIn(registry, { wrong: eve, narrow: ada, right: bob });
     expect(await resolveTag(source, '1')).toBe(image.digest);
@@ -72,10 +72,10 @@ describe('several logins for a registry', () => {
     const registry = await start(auth);
     const { source, notes } = logIn(registry, { helper: locked, file: ada });
     expect(await resolveTag(source, '1')).toBe(image.digest);
-    expect(notes).toEqual([expect.stringContaining('helper failed, going on without it (the keychain is locked)')]);
+    expect(notes).toEqual([expect.stringContaining('helper failed, continuing without it (the keychain is locked)')]);
   });
 
-  it('may read by one and write by another', async () => {
+  it('can read with one login and write with another', async () => {
     const registry = await start({
       kind: 'basic',
       users,
@@ -89,7 +89,7 @@ describe('several logins for a registry', () => {
     expect(registry.requests.map(({ status }) => status)).toEqual([200, 201]);
   });
 
-  it('that were never let in come last at other repositories', async () => {
+  it('tries never accepted logins last at other repositories', async () => {
     const registry = await start({ kind: 'basic', users });
     const { source } = logIn(registry, { old: eve, new: ada });
     await resolveTag(source, '1');
@@ -98,18 +98,18 @@ describe('several logins for a registry', () => {
     expect(registry.requests.map(({ status }) => status)).toEqual([404]);
   });
 
-  it('are followed by no login at all where anyone may pull', async () => {
+  it('tries an anonymous pull last', async () => {
     const registry = await bearer({ users, anonymousPull: true });
     const { source, notes } = logIn(registry, { old: eve });
     expect(await resolveTag(source, '1')).toBe(image.digest);
-    expect(notes).toEqual([expect.stringContaining('old failed, going on without it')]);
+    expect(notes).toEqual([expect.stringContaining('old failed, continuing without it')]);
     expect(await errorOf(putManifest(source, '2', manifest))).toMatchObject({ name: 'RegistryUnauthorized' });
     expect(registry.tokens.requests.filter(({ scopes }) => scopes.join().includes('push'))).toEqual([
       expect.objectContaining({ user: 'eve', status: 401 }),
     ]);
   });
 
-  it('that are all refused end with what the first was told, and begin anew', async () => {
+  it('reports the refusal of the first login when all are refused, and starts again with it', async () => {
     const registry = await start({ kind: 'basic', users, allows: (user) => user === 'bob' });
     let first = ada;
     const { source } = logIn(registry, { first: async () => first, second: eve });
@@ -120,7 +120,7 @@ describe('several logins for a registry', () => {
     expect((await getManifest(source, '1')).digest).toBe(image.digest);
   });
 
-  it('end with the failure of a login that was let in before', async () => {
+  it('reports the failure of a login that was accepted before', async () => {
     const registry = await start({
       kind: 'basic',
       users,
@@ -131,7 +131,7 @@ describe('several logins for a registry', () => {
     expect(await errorOf(putManifest(source, '2', manifest))).toMatchObject({ name: 'RegistryForbidden', status: 403 });
   });
 
-  it('share one refusal among requests that come together', async () => {
+  it('shares one refusal among concurrent requests', async () => {
     const registry = await start({ kind: 'basic', users });
     const { source, notes } = logIn(registry, { old: eve, new: ada });
     await Promise.all(Array.from({ length: 24 }, async () => resolveTag(source, '1')));

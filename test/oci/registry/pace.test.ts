@@ -33,17 +33,17 @@ async function timesOf(pace: Pace, clock: SleepingClock, turns: number): Promise
 }
 
 describe('a pace', () => {
-  it('lets a second of it through at once, and then no more than it is', async () => {
+  it('admits a burst of one second, then the rate', async () => {
     const clock = new SleepingClock();
     expect(await timesOf(new Pace(4, clock), clock, 8)).toEqual([0, 0, 0, 0, 250, 500, 750, 1000]);
   });
 
-  it('of less than one a second has no burst', async () => {
+  it('has no burst at a rate of less than one per second', async () => {
     const clock = new SleepingClock();
     expect(await timesOf(new Pace(0.2, clock), clock, 3)).toEqual([0, 5_000, 10_000]);
   });
 
-  it('recovers while nothing comes', async () => {
+  it('refills while idle', async () => {
     const clock = new SleepingClock();
     const pace = new Pace(2, clock);
     await timesOf(pace, clock, 4);
@@ -51,7 +51,7 @@ describe('a pace', () => {
     expect(await timesOf(pace, clock, 3)).toEqual([0, 0, 500]);
   });
 
-  it('gives each of those that come together a turn of its own', async () => {
+  it('gives concurrent callers separate turns', async () => {
     const clock = new SleepingClock();
     const pace = new Pace(2, clock);
     const start = clock.now();
@@ -66,15 +66,15 @@ describe('a pace', () => {
   });
 });
 
-describe('a registry with a pace', () => {
+describe('a registry with a rate limit for manifests', () => {
   afterEach(disconnect);
 
-  it('is ECR', () => {
+  it('limits manifests at ECR only', () => {
     expect(profileOf('123456789012.dkr.ecr.eu-west-1.amazonaws.com').manifestsPerSecond).toBe(8);
     expect(profileOf('registry.example').manifestsPerSecond).toBeUndefined();
   });
 
-  it('is sent as many manifests as this process has a share of', async () => {
+  it('gets the share of manifests of this process', async () => {
     const target = await startRegistry();
     try {
       const profile = { ...profileOf(target.host), manifestsPerSecond: 8 };

@@ -42,7 +42,7 @@ function throttle(times: number, retryAfter?: string, path = /manifests/): void 
 }
 
 describe('a registry that answers 429', () => {
-  it('is asked again, and less at once', async () => {
+  it('gets a retry, and fewer requests at once', async () => {
     throttle(2, '0');
     expect(await resolveTag(repository, '1')).toBe(image.digest);
     expect(limits()).toEqual({ requests: { HEAD: 3 }, retries: 2, throttles: 2, pauses: 0, mounts: 0, concurrency: 4 });
@@ -51,7 +51,7 @@ describe('a registry that answers 429', () => {
   it.each([
     ['in seconds', () => '60'],
     ['as a date', () => new Date(Date.now() + 60_000).toUTCString()],
-  ])('is asked nothing at all before its Retry-After, %s', async (_, retryAfter) => {
+  ])('gets no request before its Retry-After, %s', async (_, retryAfter) => {
     throttle(1, retryAfter());
     const stop = new AbortController();
     const first = errorOf(resolveTag(repository, '1', stop.signal));
@@ -68,20 +68,20 @@ describe('a registry that answers 429', () => {
     expect(host.requests).toHaveLength(1);
   });
 
-  it('and wants a pause longer than anyone waits holds nobody else back', async () => {
+  it('does not delay other requests by too long a Retry-After', async () => {
     throttle(1, '7200');
     expect(await errorOf(resolveTag(repository, '1'))).toMatchObject({ retryAfterMs: 7_200_000 });
     expect(await resolveTag(repository, '1')).toBe(image.digest);
     expect(limits()).toMatchObject({ retries: 0, throttles: 1, pauses: 0 });
   });
 
-  it('is not asked less by any other failure', async () => {
+  it('keeps the concurrency after any other failure', async () => {
     host.faults.add({ match: { times: 2 }, act: { status: 503 } });
     await resolveTag(repository, '1');
     expect(limits()).toMatchObject({ retries: 2, throttles: 0, concurrency: 16 });
   });
 
-  it('does not keep an image from being copied whole', async () => {
+  it('still gets a complete copy of an image', async () => {
     const index = sampleImage({ name, tag: '2', attestations: true, layerBytes: 2048 });
     host.putImage(name, '2', index);
     for (const registry of [host, other]) {
@@ -95,11 +95,11 @@ describe('a registry that answers 429', () => {
   });
 });
 
-describe('the places of downloads', () => {
+describe('download slots', () => {
   const digest = digestOf(layer);
   const size = layer.length;
 
-  it('are taken until the body is read, dumped or given up', async () => {
+  it('stay taken until the body is read, dumped or destroyed', async () => {
     const open = () => openBlob(repository, digest, 0);
     const bodies = await Promise.all(Array.from({ length: 16 }, async () => (await open()).body));
     const [read, dumped, givenUp] = bodies;
@@ -121,7 +121,7 @@ describe('the places of downloads', () => {
     await Promise.all(bodies.slice(3).map((body) => body.dump()));
   });
 
-  it('and of uploads never wait in a circle when both are one registry', async () => {
+  it('never deadlock with uploads to the same registry', async () => {
     host.quirks.mount = 'no';
     const layers = (n: number) => Array.from({ length: 16 }, (_, i) => Buffer.alloc(100_000, `${n}/${i}`));
     const images = [1, 2, 3, 4, 5].map((n) => storedImage(layers(n)));
@@ -136,11 +136,11 @@ describe('the places of downloads', () => {
   });
 });
 
-describe('what Docker Hub tells of its pull limit', () => {
+describe('the pull limit of Docker Hub', () => {
   const told = (headers: Record<string, string>) => parsePullBudget({ header: (key) => headers[key] });
   const budget = { limit: 100, remaining: 76, windowSeconds: 21_600 };
 
-  it('is read', () => {
+  it('parses the headers of the pull limit', () => {
     const headers = { 'ratelimit-limit': '100;w=21600', 'ratelimit-remaining': '76;w=21600' };
     expect(told(headers)).toEqual(budget);
     expect(told({ ...headers, 'docker-ratelimit-source': '203.0.113.7' })).toEqual({
@@ -160,11 +160,11 @@ describe('what Docker Hub tells of its pull limit', () => {
     [{ 'ratelimit-limit': '1e2;w=21600', 'ratelimit-remaining': '76;w=21600' }],
     [{ 'ratelimit-limit': '99999999999;w=21600', 'ratelimit-remaining': '76;w=21600' }],
     [{ 'ratelimit-limit': '100;w=21600, 200;w=60', 'ratelimit-remaining': '76;w=21600' }],
-  ])('is nothing when it is %j', (headers) => {
+  ])('ignores the headers %j', (headers) => {
     expect(told(headers)).toBeUndefined();
   });
 
-  it('is never more than makes sense, whatever is sent', () => {
+  it('stays within sensible bounds, whatever the headers', () => {
     const number = fc.oneof(fc.nat(), fc.integer(), fc.string());
     const quota = fc.oneof(
       fc.string(),
@@ -186,7 +186,7 @@ describe('what Docker Hub tells of its pull limit', () => {
     );
   });
 
-  it('is known after a HEAD, which costs nothing, and counted down by each GET', async () => {
+  it('reads the pull limit from a HEAD, which costs nothing, and counts down with each GET', async () => {
     Object.assign(host.quirks, profile('docker-hub'));
     const { registry } = repository;
     expect(registry.budget).toBeUndefined();
@@ -197,14 +197,14 @@ describe('what Docker Hub tells of its pull limit', () => {
     expect(registry.budget?.remaining).toBe(98);
   });
 
-  it('is known of a refusal too', async () => {
+  it('reads the pull limit from a refusal too', async () => {
     host.quirks.rateLimit = { limit: 100, windowSeconds: 21_600, remaining: 0 };
     await errorOf(getManifest(repository, '1'));
     expect(repository.registry.budget?.remaining).toBe(0);
   });
 });
 
-describe('pulls set aside', () => {
+describe('reserved pulls', () => {
   let pulls: PullLimit;
   const tell = (remaining: number) =>
     pulls.learn({
@@ -216,14 +216,14 @@ describe('pulls set aside', () => {
     tell(10);
   });
 
-  it('are not promised twice', () => {
+  it('reserves no pull twice', () => {
     expect(pulls.reserve(9)).toBeDefined();
     expect(pulls.reserve(2)).toBeUndefined();
     expect(pulls.reserve(1)).toBeDefined();
     expect(pulls.reserve(0)).toBeDefined();
   });
 
-  it('and made are not counted twice, however late the registry tells of them', () => {
+  it('counts a made pull once, however late the registry reports it', () => {
     const held = pulls.reserve(9);
     tell(9);
     held?.spend();
@@ -232,14 +232,14 @@ describe('pulls set aside', () => {
     expect(pulls.reserve(1)).toBeDefined();
   });
 
-  it('do not count on what others used up meanwhile', () => {
+  it('respects pulls that others used meanwhile', () => {
     pulls.reserve(2);
     tell(3);
     expect(pulls.reserve(4)).toBeUndefined();
     expect(pulls.reserve(3)).toBeDefined();
   });
 
-  it('are free again when they were not needed, once', () => {
+  it('releases unused pulls once', () => {
     const held = pulls.reserve(9);
     held?.spend();
     held?.release();
@@ -257,12 +257,12 @@ describe('pulls set aside', () => {
     expect(pulls.reserve(100)).toBeDefined();
   });
 
-  it('may be more than are left, if there is no other way', () => {
+  it('can exceed the rest if there is no alternative', () => {
     pulls.overdraw(12);
     expect(pulls.reserve(1)).toBeUndefined();
   });
 
-  it('are without end where no limit is known', () => {
+  it('reserves any number of pulls where no limit is known', () => {
     expect(new PullLimit().reserve(1_000_000)).toBeDefined();
   });
 });
@@ -280,7 +280,7 @@ describe('the hint of a 429', () => {
   it.each([
     'You have reached your pull rate limit. You may increase the limit by authenticating and upgrading',
     'You have reached your unauthenticated pull rate limit. https://www.docker.com/increase-rate-limit',
-  ])('of the pull limit says how to get round it: %s', async (message) => {
+  ])('gives the cure for a pull limit: %s', async (message) => {
     expect(await hintOf(error(message))).toMatch(/^The pull limit of .* is used up: log in/);
   });
 
@@ -293,12 +293,12 @@ describe('the hint of a 429', () => {
     },
   );
 
-  it('of any other limit is general', async () => {
+  it('gives a general hint for any other limit', async () => {
     expect(await hintOf(error('Rate exceeded'))).toMatch(/^Log in to .* for a higher limit/);
   });
 });
 
-it('a pull limit that is used up is not asked again before its window is over', async () => {
+it('sends no request before the window of a used-up pull limit ends', async () => {
   host.quirks.rateLimit = { limit: 100, windowSeconds: 21_600, remaining: 0 };
   expect(await errorOf(getManifest(repository, '1'))).toMatchObject({
     name: 'RegistryThrottled',

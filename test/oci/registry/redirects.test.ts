@@ -30,7 +30,7 @@ describe('a redirect', () => {
   it.each<AuthOptions>([
     { kind: 'basic', users },
     { kind: 'bearer', users },
-  ])('of a blob is followed without our credentials: %j', async (auth) => {
+  ])('follows the redirect of a blob without credentials: %j', async (auth) => {
     const registry = await start(auth, { redirectBlobs: {} });
     const client = connect(registry.host, { credentials: always(ada) });
     await copy(new Repository(client, name), '1', new Repository(client, 'mirror'));
@@ -40,7 +40,7 @@ describe('a redirect', () => {
     expect(redirected.filter(({ headers, status }) => 'authorization' in headers || status !== 200)).toEqual([]);
   });
 
-  it('to a storage host that wants a login does not change how we log in', async () => {
+  it('does not let a storage host change the login', async () => {
     const seen: (string | undefined)[] = [];
     const storage = await serve((request, response) => {
       seen.push(request.headers.authorization);
@@ -62,7 +62,7 @@ describe('a redirect', () => {
     expect(registry.requests.map(({ headers }) => headers['authorization'])).toEqual(['Bearer']);
   });
 
-  it('to an address that has run out is asked for again', async () => {
+  it('requests a new redirect after the URL expired', async () => {
     const registry = await start({ kind: 'none' }, { redirectBlobs: { uses: 0 } });
     const client = connect(registry.host);
     const copying = copy(new Repository(client, name), '1', new Repository(client, 'mirror'));
@@ -78,7 +78,7 @@ describe('a redirect', () => {
     ['in circles', '/v2/again', 'more than 5 redirects', 6],
     ['to another protocol', 'ftp://127.0.0.1/x', 'sends us to ftp://127.0.0.1', 1],
     ['to nowhere', 'http://[', 'an address that cannot be read', 1],
-  ])('%s is not followed', async (_, location, message, requests) => {
+  ])('does not follow a redirect: %s', async (_, location, message, requests) => {
     const registry = await start({ kind: 'none' });
     registry.faults.add({ match: { times: 99 }, act: { status: 302, headers: { location } } });
     expect(await errorOf(getManifest(repository(registry.host), '1'))).toMatchObject({
@@ -89,10 +89,10 @@ describe('a redirect', () => {
   });
 });
 
-describe('a registry that is reached by https', () => {
+describe('a registry on HTTPS', () => {
   const secure = () => connect('registry.example.com');
 
-  it('is not left for plain HTTP', () => {
+  it('never follows a redirect to plain HTTP', () => {
     expect(() => secure().resolve('http://elsewhere.example.com/x?sig=s3cret', 'a/blobs/uploads/')).toThrow(
       expect.objectContaining({
         name: 'RegistryFailed',
@@ -101,7 +101,7 @@ describe('a registry that is reached by https', () => {
     );
   });
 
-  it('may name itself by http, as behind a TLS proxy, and is still reached by https', () => {
+  it('uses HTTPS for its own http URL, as behind a TLS proxy', () => {
     const url = secure().resolve('http://registry.example.com/v2/a/blobs/uploads/1?_state=x', 'a/blobs/uploads/');
     expect(url.href).toBe('https://registry.example.com/v2/a/blobs/uploads/1?_state=x');
   });
@@ -110,11 +110,11 @@ describe('a registry that is reached by https', () => {
     ['/v2/a/blobs/uploads/1', 'https://registry.example.com/v2/a/blobs/uploads/1'],
     ['1?x=y', 'https://registry.example.com/v2/a/blobs/uploads/1?x=y'],
     ['https://storage.example.com/1', 'https://storage.example.com/1'],
-  ])('may send us on: %s', (location, href) => {
+  ])('can refer us to %s', (location, href) => {
     expect(secure().resolve(location, 'a/blobs/uploads/').href).toBe(href);
   });
 
-  it('does not take a token service that speaks plain HTTP', async () => {
+  it('refuses a token service on plain HTTP', async () => {
     const { Authorizer } = await import('../../../functions/oci/registry/auth/authorizer.ts');
     const { Transport } = await import('../../../functions/http/transport.ts');
     const authorizer = new Authorizer({

@@ -53,7 +53,7 @@ async function serve(artifacts: number, pages = Infinity) {
 
 const subject = digest(1);
 
-it('reads no page after the last artifact that it takes', async () => {
+it('reads no page after the last accepted artifact', async () => {
   const { repository, seen } = await serve(referrerLimits.artifacts + 1);
   const { artifacts, truncated } = await listReferrers(repository, subject);
   expect([artifacts.length, truncated, seen.lists]).toEqual([referrerLimits.artifacts, true, 1]);
@@ -71,7 +71,7 @@ it('reads all pages of a list within the bounds', async () => {
   expect([artifacts.length, truncated]).toEqual([6, false]);
 });
 
-it('copies a bounded number of artifacts of an image, and tells what was not copied', async () => {
+it('copies a bounded number of artifacts of an image, and reports the others', async () => {
   const [source, destination] = [await serve(400), await serve(0, 1)];
   const subjects = Array.from({ length: 300 }, (_, n) => digest(n + 1));
   const { warnings } = await copyReferrers({
@@ -86,9 +86,9 @@ it('copies a bounded number of artifacts of an image, and tells what was not cop
   expect(destination.seen.others).toBeLessThanOrEqual(1_000);
   expect(warnings).toContain('the image has 300 manifests: artifacts that refer to the first 200 were looked for');
   expect(warnings).toContain(
-    `more artifacts refer to ${subject} than are copied (500 of a manifest, 1000 of an image): 500 of them are copied`,
+    `more artifacts refer to ${subject} than are copied (500 of a manifest, 1000 of an image): 500 of them go along`,
   );
   expect(warnings).toContain(
-    `more artifacts refer to ${digest(3)} than are copied (500 of a manifest, 1000 of an image): 0 of them are copied`,
+    `more artifacts refer to ${digest(3)} than are copied (500 of a manifest, 1000 of an image): 0 of them go along`,
   );
 });

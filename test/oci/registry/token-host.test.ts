@@ -16,7 +16,7 @@ describe('a token service on a host of its own', () => {
   it.each<[string, Credentials]>([
     ['a password', ada],
     ['an identity token', { identityToken: 'refresh-s3cret' }],
-  ])('that nobody vouches for is not sent %s', async (_, credentials) => {
+  ])('withholds %s from an untrusted token service', async (_, credentials) => {
     const { registry, tokenHost } = await apart();
     expect(await resolveTag(repository(registry.host, credentials), '1')).toBe(image.digest);
     const asked = registry.requests.filter(({ server }) => server === 'tokens');
@@ -25,7 +25,7 @@ describe('a token service on a host of its own', () => {
     expect(registry.tokens.requests.map(({ user }) => user)).toEqual([undefined]);
   });
 
-  it('that is not trusted is named in the refusal, with the cure', async () => {
+  it('names an untrusted token service in the refusal, with the cure', async () => {
     const { registry, tokenHost } = await apart();
     registry.faults.add({ match: { path: /^\/token/ }, act: { status: 401 } });
     expect(await errorOf(resolveTag(repository(registry.host, ada), '1'))).toMatchObject({
@@ -37,7 +37,7 @@ describe('a token service on a host of its own', () => {
   it.each<[string, Credentials | undefined, RegExp]>([
     ['was withheld', ada, /withheld from the token service localhost:\d+ .*List localhost:\d+ in TRUSTED_TOKEN_HOSTS/],
     ['is not there', undefined, /HTTP 401.*Log in to/],
-  ])('that gives strangers a worthless token is named when a login %s', async (_, credentials, told) => {
+  ])('names a token service that issues useless anonymous tokens when a login %s', async (_, credentials, told) => {
     const { registry } = await apart();
     const refusal = { status: 401, headers: { 'www-authenticate': `Bearer realm="${registry.tokens.realm}"` } };
     registry.faults.add({ match: { path: /^\/v2/, times: 9 }, act: refusal });
@@ -46,13 +46,13 @@ describe('a token service on a host of its own', () => {
     expect(`${message} ${String(hint)}`).toMatch(told);
   });
 
-  it('that is trusted is sent the credentials', async () => {
+  it('sends the credentials to a trusted token service', async () => {
     const { registry, tokenHost } = await apart();
     await resolveTag(repository(registry.host, ada, { trustedTokenHosts: [tokenHost] }), '1');
     expect(registry.tokens.requests.map(({ user }) => user)).toEqual(['ada']);
   });
 
-  it('on another port of the registry counts as one', async () => {
+  it('treats another port of the registry as another host', async () => {
     const registry = await bearer({ separateHost: true });
     const tokenHost = new URL(registry.tokens.realm).host;
     const error = await errorOf(resolveTag(repository(registry.host, ada), '1'));
@@ -62,21 +62,21 @@ describe('a token service on a host of its own', () => {
     expect(await resolveTag(trusting, '1')).toBe(image.digest);
   });
 
-  it('on the port of the registry is sent the credentials', async () => {
+  it('sends the credentials to a token service on the port of the registry', async () => {
     const registry = await bearer();
     expect(await resolveTag(repository(registry.host, ada), '1')).toBe(image.digest);
     expect(registry.tokens.requests.map(({ user }) => user)).toEqual(['ada']);
   });
 
   it.each<[string, unknown, string]>([
-    ['a number', { token: 5 }, 'a token that is no text, but of type number'],
-    ['a list', { access_token: ['a'] }, 'a token that is no text, but of type object'],
-    ['a line break', { token: 'a\r\nx-injected: 1' }, 'a token with blanks or characters that no header can carry'],
-    ['a control character', { token: 'a\u0000b' }, 'a token with blanks or characters that no header can carry'],
-    ['letters beyond ASCII', { token: 'tök' }, 'a token with blanks or characters that no header can carry'],
+    ['a number', { token: 5 }, 'a token of type number, not text'],
+    ['a list', { access_token: ['a'] }, 'a token of type object, not text'],
+    ['a line break', { token: 'a\r\nx-injected: 1' }, 'a token with spaces or characters that no header can carry'],
+    ['a control character', { token: 'a\u0000b' }, 'a token with spaces or characters that no header can carry'],
+    ['letters beyond ASCII', { token: 'tök' }, 'a token with spaces or characters that no header can carry'],
     ['nothing', {}, 'a response without a token'],
     ['null', null, 'a response without a token'],
-  ])('is named when its token is %s', async (_, answer, told) => {
+  ])('names the token service when its token is %s', async (_, answer, told) => {
     const registry = await bearer();
     registry.faults.add({ match: { path: /^\/token/, times: 9 }, act: { status: 200, body: JSON.stringify(answer) } });
     expect(await errorOf(resolveTag(repository(registry.host, ada), '1'))).toMatchObject({

@@ -13,7 +13,7 @@ import {
 const zero512 = `sha512:${'0'.repeat(128)}` as Digest;
 
 describe('a digest', () => {
-  it('of bytes is what others compute, by the algorithm of the one it is compared with', () => {
+  it('matches known sha256 and sha512 digests', () => {
     fc.assert(
       fc.property(fc.uint8Array(), (bytes) => {
         expect(digestOf(bytes)).toBe(`sha256:${createHash('sha256').update(bytes).digest('hex')}`);
@@ -23,7 +23,7 @@ describe('a digest', () => {
     );
   });
 
-  it('may be computed piece by piece', () => {
+  it('can be computed chunk by chunk', () => {
     fc.assert(
       fc.property(fc.array(fc.uint8Array()), (pieces) => {
         const hash = hasher(zero512);
@@ -40,7 +40,7 @@ describe('a digest', () => {
     },
   );
 
-  it('that is none is quoted in part only', () => {
+  it('truncates a long invalid digest in the message', () => {
     expect(() => parseDigest('x'.repeat(1e6), 'here')).toThrow(/^here is not a .{1,200}$/);
   });
 });

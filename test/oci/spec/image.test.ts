@@ -23,15 +23,15 @@ function tower(height: number): Manifest[] {
   return floors;
 }
 
-describe('the walk through an image', () => {
-  it('of one manifest finds its blobs, each once', async () => {
+describe('loadImage', () => {
+  it('finds each blob of a manifest once', async () => {
     const image = await load(arm64);
     expect(image.manifests).toEqual([arm64]);
     expect(image.blobs).toEqual([config, shared, blob('arm64')]);
     expect(image.size).toBe(config.size + 'shared'.length + 'arm64'.length);
   });
 
-  it('of an index finds all children and attestations, and the blobs that they share once', async () => {
+  it('finds the children and attestations of an index, and shared blobs once', async () => {
     const root = indexOf(amd64, arm64, attestation);
     const image = await load(root, amd64, arm64, attestation);
     expect(image.root).toBe(root);
@@ -52,7 +52,7 @@ describe('the walk through an image', () => {
     expect(image.manifests).toHaveLength(6);
   });
 
-  it('reads a child that stands in several places once', async () => {
+  it('reads a child that several indexes list once', async () => {
     const left = manifestOf(indexDocument([descriptorOf(amd64)], { annotations: { side: 'left' } }));
     const right = manifestOf(indexDocument([descriptorOf(amd64)], { annotations: { side: 'right' } }));
     const { read, reads } = reader(left, right, amd64);
@@ -64,7 +64,7 @@ describe('the walk through an image', () => {
     expect(await load(indexOf())).toMatchObject({ blobs: [], size: 0 });
   });
 
-  it('throws what the reading throws', async () => {
+  it('throws the error of the read', async () => {
     await expect(load(indexOf(amd64))).rejects.toThrow(`no manifest ${amd64.digest}`);
   });
 
@@ -78,7 +78,7 @@ describe('the walk through an image', () => {
     });
   });
 
-  it('reads nothing of an index with too many children', async () => {
+  it('reads no child of an index with too many', async () => {
     const children = Array.from({ length: manifestLimits.manifests }, (_, i) =>
       descriptorOf(amd64, { digest: blob(`${i}`).digest }),
     );
@@ -149,7 +149,7 @@ describe('the walk through an image', () => {
     });
   });
 
-  it('refuses a child that is no manifest, and quotes its type safely', async () => {
+  it('refuses a child of an unknown type, and escapes the type', async () => {
     const root = manifestOf(indexDocument([blob('x', `evil/\u001b[2J${'y'.repeat(9_000)}`)]));
     await expect(load(root)).rejects.toMatchObject({
       name: 'ManifestUnsupported',

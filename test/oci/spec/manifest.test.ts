@@ -35,25 +35,25 @@ describe('a manifest', () => {
     },
   );
 
-  it.each([mediaTypes.ociIndex, mediaTypes.dockerList])('of type %s points at its children', (mediaType) => {
+  it.each([mediaTypes.ociIndex, mediaTypes.dockerList])('lists the children of type %s', (mediaType) => {
     const manifest = parse(indexDocument([child], { mediaType }));
     expect(manifest).toMatchObject({ mediaType, blobs: [], manifests: [child] });
   });
 
-  it('of an artifact points at its blobs, if any, and its subject', () => {
+  it('lists the blobs of an artifact, if any, and its subject', () => {
     const mediaType = mediaTypes.ociArtifact;
     expect(parse({ mediaType, blobs: [layer], subject: child })).toMatchObject({ blobs: [layer], subject: child });
     expect(parse({ mediaType })).toMatchObject({ blobs: [], subject: undefined });
   });
 
-  it('keeps its bytes and their digest, whatever their form', () => {
+  it('keeps the bytes and their digest', () => {
     const bytes = Buffer.from(`\n ${JSON.stringify(imageDocument(), null, 7)}\n\n`);
     const manifest = parseManifest(bytes, undefined, digestOf(bytes));
     expect(manifest.bytes).toBe(bytes);
     expect(manifest.digest).toBe(digestOf(bytes));
   });
 
-  it('may be asked for by sha512', () => {
+  it('can be requested by sha512', () => {
     const bytes = bytesOf(imageDocument());
     const digest = digestOf(bytes, `sha512:${'0'.repeat(128)}` as never);
     expect(parseManifest(bytes, undefined, digest).digest).toBe(digest);
@@ -69,11 +69,11 @@ describe('a manifest', () => {
     [imageDocument([layer], { mediaType: undefined }), undefined, mediaTypes.ociManifest],
     [indexDocument([child], { mediaType: undefined }), 'application/json', mediaTypes.ociIndex],
     [imageDocument(), 'application/octet-stream', mediaTypes.ociManifest],
-  ])('without a type of its own is what it was served as, else what it looks like', (document, served, mediaType) => {
+  ])('takes a missing type from the Content-Type, or else from the document', (document, served, mediaType) => {
     expect(parse(document, served).mediaType).toBe(mediaType);
   });
 
-  it('with other bytes than asked for is refused', () => {
+  it('refuses other bytes than the requested ones', () => {
     const asked = digestOf(Buffer.from('other'));
     expect(() => parseManifest(bytesOf(imageDocument()), undefined, asked)).toThrow(
       expect.objectContaining({ name: 'DigestMismatch', message: expect.stringContaining(asked) }),
@@ -89,7 +89,7 @@ describe('a manifest', () => {
     ['an index served as an image', indexDocument([child]), mediaTypes.dockerManifest],
     ['an untyped index served as an image', indexDocument([child], { mediaType: undefined }), mediaTypes.ociManifest],
     ['an artifact with children', { mediaType: mediaTypes.ociArtifact, manifests: [child] }, undefined],
-  ])('that passes for two kinds is refused, CVE-2021-41190: %s', (_, document, contentType) => {
+  ])('refuses a document of two kinds, CVE-2021-41190: %s', (_, document, contentType) => {
     expect(errorOf(document, contentType)).toMatchObject({
       name: 'ManifestInvalid',
       message: expect.stringContaining('at once'),
@@ -100,7 +100,7 @@ describe('a manifest', () => {
     [{ schemaVersion: 1, fsLayers: [] }, undefined],
     [{ schemaVersion: 2 }, 'application/vnd.docker.distribution.manifest.v1+prettyjws'],
     [{ schemaVersion: 1 }, 'application/vnd.docker.distribution.manifest.v1+json'],
-  ])('of schema 1 is refused', (document, contentType) => {
+  ])('refuses schema 1', (document, contentType) => {
     expect(errorOf(document, contentType)).toMatchObject({
       name: 'ManifestUnsupported',
       message: expect.stringContaining('schema 1'),
@@ -126,23 +126,23 @@ describe('a manifest', () => {
     [imageDocument([layer], { subject: 7 }), 'subject is not a descriptor'],
     [indexDocument([{ ...child, digest: '../../blobs' }]), 'manifests[0].digest'],
     [indexDocument({} as never), 'manifests is not a list'],
-  ])('that is malformed is refused with the place: %j, %s', (document, message) => {
+  ])('refuses a malformed manifest, and names the place: %j, %s', (document, message) => {
     expect(errorOf(document)).toMatchObject({ name: 'ManifestInvalid', message: expect.stringContaining(message) });
   });
 
-  it('of bytes that are no UTF-8 is refused', () => {
+  it('refuses bytes that are not UTF-8', () => {
     const bytes = Buffer.from(JSON.stringify(imageDocument([], { annotations: { a: 'é' } })), 'latin1');
     expect(() => parseManifest(bytes, undefined)).toThrow(expect.objectContaining({ name: 'ManifestInvalid' }));
   });
 
-  it('of an unknown type is refused, and the type is not let loose on a terminal', () => {
+  it('refuses an unknown type, and escapes it', () => {
     const { name, message } = errorOf({ mediaType: `\u001b[2J\u202e${'x'.repeat(10_000)}` });
     expect(name).toBe('ManifestUnsupported');
     expect(message).toMatch(/^[ -~…]{1,500}$/);
     expect(errorOf({})).toMatchObject({ name: 'ManifestUnsupported', message: expect.stringContaining('no type') });
   });
 
-  it('with more descriptors than any image has is refused', () => {
+  it('refuses more descriptors than any image has', () => {
     const layers = Array.from({ length: manifestLimits.descriptors + 1 }, () => layer);
     expect(errorOf(imageDocument(layers))).toMatchObject({
       name: 'ManifestInvalid',
@@ -150,7 +150,7 @@ describe('a manifest', () => {
     });
   });
 
-  it('of any JSON is parsed or refused with an error of ours', () => {
+  it('parses any JSON or refuses it with a FactoryError', () => {
     const mediaType = fc.constantFrom(undefined, ...Object.values(mediaTypes), 'other');
     const descriptor = fc.oneof(fc.constant(layer), fc.constant(child), fc.jsonValue());
     const list = fc.oneof(fc.array(descriptor), fc.jsonValue());

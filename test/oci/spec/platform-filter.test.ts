@@ -29,12 +29,12 @@ const wish = (...texts: string[]) => texts.map(parsePlatform);
 const digests = (manifests: readonly { digest: string }[]) => manifests.map(({ digest }) => digest);
 
 describe('the platform filter', () => {
-  it('keeps what is wanted, with the attestations about it, in the order of the index', () => {
+  it('keeps wanted images and their attestations, in the order of the index', () => {
     const filtered = filterPlatforms(index, wish('linux/arm64', 'windows/amd64'));
     expect(digests(filtered.manifests)).toEqual(digests([arm64, windows, about(arm64)]));
   });
 
-  it('changes nothing else: fields it does not know stay', () => {
+  it('keeps unknown fields', () => {
     const filtered = filterPlatforms(index, wish('windows/amd64'));
     expect(JSON.parse(Buffer.from(filtered.bytes).toString())).toEqual(
       indexDocument([windows], { annotations: { kept: 'yes' } }),
@@ -42,7 +42,7 @@ describe('the platform filter', () => {
     expect(filtered.digest).toBe(digestOf(filtered.bytes));
   });
 
-  it('gives the same digest for the same wish, in whatever order', () => {
+  it('gives the same digest for the same platforms in any order', () => {
     const one = filterPlatforms(index, wish('linux/amd64', 'linux/arm64'));
     const two = filterPlatforms(index, wish('linux/arm64', 'linux/amd64', 'linux/amd64'));
     expect(two.digest).toBe(one.digest);
@@ -54,17 +54,17 @@ describe('the platform filter', () => {
     expect(filterPlatforms(index, [])).toBe(index);
   });
 
-  it('returns an image that is no index as it is', () => {
+  it('returns an image without an index unchanged', () => {
     const image = manifestOf(imageDocument());
     expect(filterPlatforms(image, wish('linux/s390x'))).toBe(image);
   });
 
-  it('keeps nested indexes, whose platforms it does not know', () => {
+  it('keeps nested indexes, whose platforms are unknown', () => {
     const filtered = filterPlatforms(manifestOf(indexDocument([amd64, arm64, nested])), wish('linux/amd64'));
     expect(digests(filtered.manifests)).toEqual(digests([amd64, nested]));
   });
 
-  it('names what is offered when nothing is left, without the attestations', () => {
+  it('names the offered platforms when none is left', () => {
     expect(() => filterPlatforms(index, wish('linux/s390x', 'linux/ppc64le'))).toThrow(
       expect.objectContaining({
         name: 'ImageNotFound',
@@ -77,7 +77,7 @@ describe('the platform filter', () => {
     ).toThrow(expect.objectContaining({ hint: expect.stringContaining('no platform at all') }));
   });
 
-  it('does not let hostile names of platforms loose on a terminal', () => {
+  it('escapes hostile platform names', () => {
     const hostile = manifestOf(indexDocument([child('x', '\u001b[2J', 'y'.repeat(10_000))]));
     expect(() => filterPlatforms(hostile, wish('linux/amd64'))).toThrow(
       expect.objectContaining({ hint: expect.stringMatching(/^[ -~…]{1,400}$/) }),

@@ -3,9 +3,12 @@ import { formatPlatform, parsePlatform, platformMatches } from '../../../functio
 import { ReferenceSyntaxError } from '../../../functions/oci/spec/reference.ts';
 
 describe('a platform', () => {
-  it.each(['linux/amd64', 'linux/arm/v7', 'windows/amd64', 'linux/riscv64'])('%s is read and written', (text) => {
-    expect(formatPlatform(parsePlatform(text))).toBe(text);
-  });
+  it.each(['linux/amd64', 'linux/arm/v7', 'windows/amd64', 'linux/riscv64'])(
+    'parses and formats the platform %s',
+    (text) => {
+      expect(formatPlatform(parsePlatform(text))).toBe(text);
+    },
+  );
 
   it.each(['', 'linux', 'linux/', '/amd64', 'linux/amd64/', 'linux/arm/v7/x', 'Linux/amd64', 'linux/amd 64', '../x'])(
     '%j is refused',
@@ -25,7 +28,7 @@ describe('a platform', () => {
     ['linux/amd64', 'windows/amd64', false],
     ['linux/amd64', 'linux/arm64', false],
     ['linux/amd64/v3', 'linux/amd64', false],
-  ])('%s asked for, %s offered: %p', (wanted, offered, matches) => {
+  ])('matches the wanted platform %s with the offered %s: %p', (wanted, offered, matches) => {
     expect(platformMatches(parsePlatform(wanted), parsePlatform(offered))).toBe(matches);
   });
 });

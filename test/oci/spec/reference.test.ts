@@ -47,7 +47,7 @@ describe('an image name', () => {
     [`a@${sha256}`, { repository: 'a', tag: undefined, digest: sha256 }],
     [`r.io/a:1@${sha512}`, { registry: 'r.io', tag: '1', digest: sha512 }],
     ['r.io/a__b/c-d.e---f', { repository: 'a__b/c-d.e---f' }],
-  ])('%s is understood', (text, expected) => {
+  ])('parses %s', (text, expected) => {
     expect(parseImageName(text)).toMatchObject(expected);
   });
 
@@ -93,16 +93,16 @@ describe('an image name', () => {
     [`a@md5:${'0'.repeat(32)}`, 'not a digest'],
     [`a@${sha256}@${sha256}`, 'more than one'],
     ['a'.repeat(256), '255'],
-  ])('%j is refused: %s', (text, why) => {
+  ])('refuses %j: %s', (text, why) => {
     expect(() => parseImageName(text)).toThrow(ReferenceSyntaxError);
     expect(() => parseImageName(text)).toThrow(why);
   });
 
-  it('may be 255 characters long', () => {
+  it('accepts a name of 255 characters', () => {
     expect(parseImageName(`r.io/${'a'.repeat(255)}:t`).repository).toHaveLength(255);
   });
 
-  it('that was written and read again is the same', () => {
+  it('survives formatting and parsing', () => {
     const name = fc.record({
       registry: fc.option(registry, { nil: undefined }),
       // Without a registry the first component must not look like one.
@@ -117,7 +117,7 @@ describe('an image name', () => {
     );
   });
 
-  it('of any text is understood or refused, and never leads out of its place', () => {
+  it('parses or refuses any text, and never leaves its path', () => {
     const wild = fc.oneof(fc.string(), fc.stringMatching(/^[a.:/@[\]_%A0 -]{0,40}$/));
     fc.assert(
       fc.property(wild, (text) => {
@@ -135,7 +135,7 @@ describe('an image name', () => {
     );
   });
 
-  it('is asked for by digest, else by tag, else as latest', () => {
+  it('prefers the digest to the tag, and defaults to latest', () => {
     expect(tagOrDigest(parseImageName(`a:1@${sha256}`))).toBe(sha256);
     expect(tagOrDigest(parseImageName('a:1'))).toBe('1');
     expect(tagOrDigest(parseImageName('a'))).toBe('latest');
@@ -159,7 +159,7 @@ describe('a reference', () => {
     },
   );
 
-  it('refuses what is no image name', () => {
+  it('refuses an invalid image name', () => {
     expect(() => parseReference('r.io/A')).toThrow('path component');
   });
 });
@@ -171,23 +171,23 @@ describe('a registry location', () => {
     ['HOST:443/a/b//', { registry: 'host:443', prefix: 'a/b' }],
     ['mirror', { registry: 'mirror', prefix: '' }],
     ['[::1]:5000/a', { registry: '[::1]:5000', prefix: 'a' }],
-  ])('%s is understood', (text, expected) => {
+  ])('parses %s', (text, expected) => {
     expect(parseRegistryLocation(text)).toEqual(expected);
   });
 
   it.each(['', '/', 'r.io/A', 'r.io/../x', 'http://r.io', 'u:p@r.io', 'u@r.io/a', 'r.io:99999', 'r.io/a:1', 'r io'])(
-    '%j is refused',
+    'refuses %j as a registry location',
     (text) => {
       expect(() => parseRegistryLocation(text)).toThrow(ReferenceSyntaxError);
     },
   );
 
-  it('that was written and read again is the same', () => {
+  it('survives formatting and parsing', () => {
     const location = fc.record({ registry, prefix: fc.oneof(fc.constant(''), repository) });
     fc.assert(fc.property(location, (l) => expect(parseRegistryLocation(formatLocation(l))).toEqual(l)));
   });
 
-  it('takes an image in with its name and tag, and knows it afterwards', () => {
+  it('relocates an image with its name and tag, and contains it afterwards', () => {
     const location = parseRegistryLocation('mirror.example:5000/ours');
     const moved = relocate(parseImageName('harness/ci-addon:1'), location);
     expect(formatReference(moved)).toBe('mirror.example:5000/ours/harness/ci-addon:1');
@@ -197,15 +197,21 @@ describe('a registry location', () => {
   });
 });
 
-it.each(['localhost', 'localhost:5000', '127.0.0.1', '127.8.9.1:80', '[::1]', '[::1]:5000'])('%s is here', (host) => {
-  expect(isLoopback(host)).toBe(true);
-});
+it.each(['localhost', 'localhost:5000', '127.0.0.1', '127.8.9.1:80', '[::1]', '[::1]:5000'])(
+  'recognizes %s as this machine',
+  (host) => {
+    expect(isLoopback(host)).toBe(true);
+  },
+);
 
-it.each(['localhost.evil.io', '127.0.0.1.evil.io', '128.0.0.1', '[::2]:1', 'r.io'])('%s is elsewhere', (host) => {
-  expect(isLoopback(host)).toBe(false);
-});
+it.each(['localhost.evil.io', '127.0.0.1.evil.io', '128.0.0.1', '[::2]:1', 'r.io'])(
+  'recognizes %s as another machine',
+  (host) => {
+    expect(isLoopback(host)).toBe(false);
+  },
+);
 
-it.each(['', '.a', '-a', 'a b', 'a/b', 'a:b', 'a\n', 'ä', 'a'.repeat(129)])('%j is no tag', (text) => {
+it.each(['', '.a', '-a', 'a b', 'a/b', 'a:b', 'a\n', 'ä', 'a'.repeat(129)])('refuses the tag %j', (text) => {
   expect(isTag(text)).toBe(false);
 });
 
@@ -218,7 +224,7 @@ it.each([
   ['docker.io', 'library/harness/ci-addon', 'harness/ci-addon'],
   ['registry.example.com', 'alpine', 'alpine'],
   ['registry.example.com', 'library/harness/ci-addon', 'library/harness/ci-addon'],
-])('of %s, the image %s is in the repository %s', (registry, repository, expected) => {
+])('at %s, finds the image %s in the repository %s', (registry, repository, expected) => {
   const reference = { registry, repository, tag: '1', digest: undefined };
   expect(atDockerHub(reference)).toEqual({ ...reference, repository: expected });
 });

@@ -130,7 +130,7 @@ export class Authorizer {
     if (this.#told.has(name)) return;
     this.#told.add(name);
     const reason = failure instanceof Error ? failure.message : String(failure);
-    this.#options.onNote?.(redacted(`${this.#options.registry}: ${name} failed, going on without it (${reason})`));
+    this.#options.onNote?.(redacted(`${this.#options.registry}: ${name} failed, continuing without it (${reason})`));
   }
 
   async #token(
@@ -437,9 +437,9 @@ function tokenServiceDown(registry: string, realm: URL, response: Response, text
   const { status } = response;
   return new RegistryFailure(
     status === 429 ? 'RegistryThrottled' : 'RegistryFailed',
-    `the token service ${displayUrl(realm)} of ${registry} answered HTTP ${status}${text && ` (${text})`}`,
+    `the token service ${displayUrl(realm)} of ${registry} returned HTTP ${status}${text && ` (${text})`}`,
     {
-      hint: 'Try again later; until it works, nobody gets into the registry.',
+      hint: 'Try again later: the registry accepts no login while its token service is down.',
       status,
       transient: true,
       retryAfterMs: parseRetryAfter(response.header('retry-after')),
@@ -451,9 +451,9 @@ function tokenServiceUnreachable(registry: string, realm: URL, cause: unknown): 
   const network = brokenConnection(cause);
   return new RegistryFailure(
     network ? 'RegistryUnreachable' : 'RegistryFailed',
-    `could not get a token of ${registry} from ${displayUrl(realm)}: ${network?.text ?? 'the answer cannot be read'}`,
+    `could not get a token of ${registry} from ${displayUrl(realm)}: ${network?.text ?? 'the response cannot be read'}`,
     {
-      hint: network?.hint ?? 'The token service does not work as it should; try again later.',
+      hint: network?.hint ?? 'Try again later: the token service does not work as specified.',
       status: 0,
       transient: network?.transient ?? false,
       cause: network?.cause,
@@ -493,8 +493,8 @@ function parseTokenAnswer(body: Buffer): TokenAnswer {
   const given = [token, access_token].filter((value) => value !== undefined && value !== null && value !== '');
   const value = given.find((each) => typeof each === 'string') ?? given[0];
   if (value === undefined) return {};
-  if (typeof value !== 'string') return { malformed: `a token that is no text, but of type ${typeof value}` };
-  if (!isToken(value)) return { malformed: 'a token with blanks or characters that no header can carry' };
+  if (typeof value !== 'string') return { malformed: `a token of type ${typeof value}, not text` };
+  if (!isToken(value)) return { malformed: 'a token with spaces or characters that no header can carry' };
   return { value, ...(typeof expires_in === 'number' && expires_in > 0 && { life: expires_in }) };
 }
 
@@ -506,7 +506,7 @@ function isToken(text: string): boolean {
 function unusableToken(registry: string): FactoryError {
   return new FactoryError(
     'InvalidConfiguration',
-    `the registrytoken of ${registry} holds blanks or characters that no header can carry`,
+    `the registrytoken of ${registry} holds spaces or characters that no header can carry`,
     { hint: 'Write the token alone into the Docker config.json, in one line.' },
   );
 }
