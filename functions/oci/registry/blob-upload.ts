@@ -79,7 +79,7 @@ export async function complete(upload: PartOf, location: URL, body?: AsyncIterab
 
 const noBody = { 'content-length': '0' };
 
-/** 201 is ECR's answer to PATCH, 204 Google's; the specification's is 202. */
+/** Statuses of a PATCH: 202 as specified, 201 from ECR, 204 from Google. */
 const patched = [200, 201, 202, 204];
 
 async function patch(upload: Upload): Promise<URL> {
@@ -134,10 +134,10 @@ export async function sendChunk(upload: PartOf, location: URL, chunk: Buffer, of
       await response.body.dump();
       return nextLocation(repository, response, target);
     } catch (error) {
-      // 416: the registry has kept another number of bytes than we know of (distribution-spec, end-13).
+      // 416: the registry has received another number of bytes (distribution-spec, end-13).
       const astray = error instanceof RegistryFailure && error.status === 416;
       if (!astray || !repository.registry.profile.rangeTrusted) throw error;
-      // Where that cannot be asked, the refusal stands: the blob is sent in another way.
+      // Without the progress, throw the refusal: the blob is then sent by another method.
       const progress = await uploadProgress(repository, target, signal).catch(() => undefined);
       if (!progress || progress.received <= start || progress.received > end) throw error;
       start = progress.received;

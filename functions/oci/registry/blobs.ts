@@ -8,7 +8,7 @@ import { isAbsence } from './registry-failure.ts';
 type Described = Pick<Descriptor, 'digest' | 'size'>;
 
 /**
- * Returns whether the repository holds the blob, in its full size. `false` also where HEAD does not tell: the
+ * Returns whether the repository holds the blob, in its full size. `false` also where HEAD fails: the
  * registry refuses it (400, 405, 501), or returns 403, as Artifactory does for a missing blob (RTFACT-13797). A user
  * without the right to push learns so from the upload.
  */
@@ -17,7 +17,7 @@ export async function hasBlob(repository: Repository, blob: Described, signal?: 
   return found === 'whole' || (found === 'of another size' && opensBlob(repository, blob, signal));
 }
 
-/** Returns whether the repository serves the blob: by HEAD or, where that does not tell, by the beginning of a download. */
+/** Returns whether the repository serves the blob: by HEAD or, where that fails, by the start of a download. */
 export async function servesBlob(repository: Repository, blob: Described, signal?: AbortSignal): Promise<boolean> {
   return (await lookUp(repository, blob, signal)) === 'whole' || opensBlob(repository, blob, signal);
 }

@@ -3,20 +3,20 @@ import type { Digest } from '../spec/digest.ts';
 /** A registry that scans the images it holds. */
 export interface ImageScans {
   /**
-   * What is known of one manifest, which is no index: those are not scanned themselves. Begins the scan where that is
-   * for the caller to do. Throws `ImageNotFound`, and what the registry's other calls throw.
+   * Returns the findings for one manifest, except an index, which is not scanned itself. Starts the scan where the caller
+   * must. Throws `ImageNotFound`, and what the registry's other calls throw.
    */
   look(repository: string, digest: Digest, options?: LookOptions): Promise<ScanAnswer>;
 }
 
 export interface LookOptions {
-  /** Asks for another scan when the last one failed, or was so long ago that much may have become known since. */
+  /** Requests another scan when the last one failed or is old. */
   renew?: boolean;
   signal?: AbortSignal | undefined;
 }
 
 export type ScanAnswer =
-  /** More findings may come in until the registry has told the same for `settlingMs`; 0: these are all. */
+  /** Findings are complete when they have not changed for `settlingMs`; 0: they are complete. */
   | { state: 'scanned'; findings: Finding[]; settlingMs: number }
   /** `detail` says in which state the scan is. */
   | { state: 'pending'; detail: string }
@@ -26,6 +26,6 @@ export type ScanAnswer =
 export interface Finding {
   /** `CVE-2025-12345`. */
   id: string;
-  /** `CRITICAL`, `HIGH`, `MEDIUM`, `LOW`, or one of the registry's names for what is milder or not known. */
+  /** `CRITICAL`, `HIGH`, `MEDIUM`, `LOW`, or a name of the registry for a lower or unknown severity. */
   severity: string;
 }

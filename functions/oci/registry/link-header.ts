@@ -27,7 +27,7 @@ function lengthOfParameters(text: string, from: number): number {
   return text.length;
 }
 
-/** Relations are a list of words, which know no case. */
+/** Relations are a list of case-insensitive words. */
 function isNext(parameters: string): boolean {
   return parameters.split(';').some((parameter) => {
     const [name = '', value = ''] = parameter.split('=', 2).map((part) => part.trim().toLowerCase());

@@ -61,7 +61,7 @@ const standard: Profile = {
   missing403: false,
   countsPulls: false,
   rangeTrusted: true,
-  // Distribution 3 deletes a tag alone, 2 answers 400. Quay (endpoints/v2/manifest.py) and GitLab (docs/spec/api.md of its
+  // Distribution 3 deletes a tag alone, 2 returns 400. Quay (endpoints/v2/manifest.py) and GitLab (docs/spec/api.md of its
   // container-registry) delete it too.
   deletesTags: true,
   tagsFirst: false,
@@ -69,7 +69,7 @@ const standard: Profile = {
 
 /**
  * https://github.com/aws/containers-roadmap/issues/2831 (`Range` stays at the first chunk), /2860 (mounts).
- * Large blobs go as Docker sends them: nobody is known to send them in one PUT.
+ * Large blobs are sent by PATCH, as Docker does: no client is known to send them in one PUT.
  */
 const ecr: Profile = {
   ...standard,
@@ -92,17 +92,17 @@ const hosts: readonly (readonly [RegExp, Profile])[] = [
   // digest with a tag is not deleted: GOOGLE_MANIFEST_DANGLING_TAG (https://github.com/fluxcd/pkg/pull/328).
   [/(?:^|[.-])(?:docker\.pkg\.dev|gcr\.io)$/, { ...standard, name: 'gar', tagsFirst: true }],
   ...ecrHosts.map((host) => [host, ecr] as const),
-  // HEAD of a blob answers 401 (https://github.com/buildbuddy-io/buildbuddy/issues/12635); mounts fail (roadmap#1459).
+  // HEAD of a blob returns 401 (https://github.com/buildbuddy-io/buildbuddy/issues/12635); mounts fail (roadmap#1459).
   [/^public\.ecr\.aws$/, { ...ecr, name: 'ecr-public', mount: 'never', headBlob: false }],
-  // PUT of more than some 20 MB answers 413 (https://github.com/goharbor/harbor/issues/23015). Deletes by
+  // PUT of more than about 20 MB returns 413 (https://github.com/goharbor/harbor/issues/23015). Deletes by
   // digest only (https://github.com/fluxcd/pkg/pull/328).
   [/\.azurecr\.(?:io|cn|us|de)$/, { ...standard, name: 'acr', maxPut: 16 * MiB, deletesTags: false }],
-  // A chunk of more than 4 MiB answers 416 (https://github.com/oras-project/rust-oci-client/issues/35). Deletes
+  // A chunk of more than 4 MiB returns 416 (https://github.com/oras-project/rust-oci-client/issues/35). Deletes
   // nothing by this API (https://github.com/orgs/community/discussions/26267).
   [/^ghcr\.io$/, { ...standard, name: 'ghcr', chunkBytes: smallestChunk, deletesTags: false }],
-  // Docker's way for large blobs, with the length told (https://github.com/google/go-containerregistry/issues/1193).
+  // Large blobs by PATCH, as Docker does, with a Content-Length (https://github.com/google/go-containerregistry/issues/1193).
   [/^quay\.io$/, { ...standard, name: 'quay', maxPut: smallBlob }],
-  // PUT after POST answered 404 (https://github.com/containerd/containerd/issues/3533), what is missing 403 (RTFACT-13797).
+  // Returned 404 to PUT after POST (https://github.com/containerd/containerd/issues/3533), and 403 for missing content (RTFACT-13797).
   // Asked for a mount it opens an upload, but shows what any manifest refers to in every repository.
   [
     /\.jfrog\.io$|^(?:.+\.)?artifactory[.-]/,

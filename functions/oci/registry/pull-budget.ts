@@ -60,7 +60,7 @@ export class PullLimit {
     const told = parsePullBudget(response);
     if (!told) return;
     this.#budget = told;
-    // Under way, an answer tells of some promised pulls and not of others. It is news only when it is less.
+    // The reported rest includes some reserved pulls and not others, so it counts only when it is lower.
     this.#free = this.#reservations > 0 ? Math.min(this.#free, told.remaining) : told.remaining;
   }
 

@@ -48,7 +48,7 @@ export async function listReferrers(
       method: 'GET',
       target,
       access: 'pull',
-      // Registries that do not know the API answer in many ways; all mean "look at the tag".
+      // Statuses of registries without the API: use the tag instead.
       expect: [200, 400, 404, 405, 501],
       headers: { accept: mediaTypes.ociIndex },
       doing: `list the referrers of ${subject} in`,

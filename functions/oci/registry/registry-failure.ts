@@ -61,7 +61,7 @@ export class RegistryFailure extends FactoryError {
 }
 
 /**
- * Returns whether a registry refused a pull because it lacks what was asked for. Artifactory returns 403 for that
+ * Returns whether a registry refused a pull because it lacks the content. Artifactory returns 403 for that
  * (RTFACT-13797), and an image that may not be pulled counts as absent.
  */
 export function isAbsence(error: unknown): error is RegistryFailure {

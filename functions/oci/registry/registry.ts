@@ -259,7 +259,7 @@ export class Registry {
       throw error;
     }
     const first = session.end() ?? failure;
-    // What every login is told alike may be an answer that is expected.
+    // A refusal of every login may be an expected response.
     if (request.expect.includes(status) && !(first instanceof RegistryFailure && first.status !== status))
       return undefined;
     if (first !== undefined && !failure) await response.body.dump();
@@ -288,7 +288,7 @@ export class Registry {
       await response.body.dump();
       return response.status === 401 ? response.header('www-authenticate') : undefined;
     } catch {
-      // The refusal that led here stands; the next one asks again.
+      // The original refusal stands. The next one requests the root again.
       this.#rootChallenge = undefined;
       return undefined;
     }

@@ -13,7 +13,7 @@ const schema1 = new Set([
   'application/vnd.docker.distribution.manifest.v1+prettyjws',
 ]);
 
-/** Every manifest kind that can be copied, for `Accept`. Schema 1 is absent: registries then answer with schema 2. */
+/** Every manifest kind that can be copied, for `Accept`. Without schema 1, registries return schema 2. */
 export const acceptedManifests: string = Object.values(mediaTypes).join(', ');
 
 export function isIndexType(mediaType: string): boolean {

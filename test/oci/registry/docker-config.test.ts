@@ -34,7 +34,7 @@ describe('"auths" of a Docker config', () => {
     ['a registry token', { registrytoken: 'bearer' }, { registryToken: 'bearer' }],
     ['nothing', {}, undefined],
     ['empty strings', { auth: '', username: '', password: '', identitytoken: '' }, undefined],
-  ])('may hold %s', async (_, entry, expected) => {
+  ])('accepts an entry with %s', async (_, entry, expected) => {
     expect(await credentials({ auths: { 'r.io:5000': entry } }, 'r.io:5000')).toEqual(expected);
   });
 
@@ -50,7 +50,7 @@ describe('"auths" of a Docker config', () => {
     ['index.docker.io', hub],
     ['docker.io', hub],
     ['https://registry-1.docker.io', hub],
-  ])('under the key %s are of %s', async (key, registry) => {
+  ])('finds the key %s for %s', async (key, registry) => {
     expect(await credentials({ auths: { [key]: ada } }, registry)).toEqual(ada);
   });
 
@@ -60,11 +60,11 @@ describe('"auths" of a Docker config', () => {
     ['r.io', 'r.io.evil.com'],
     ['docker.io', 'r.io'],
     ['r.io', hub],
-  ])('under the key %s are not of %s', async (key, registry) => {
+  ])('ignores the key %s for %s', async (key, registry) => {
     expect(await credentials({ auths: { [key]: ada } }, registry)).toBeUndefined();
   });
 
-  it('may be absent, empty or null', async () => {
+  it('accepts "auths" that are absent, empty or null', async () => {
     for (const config of [{}, { auths: {} }, { auths: null, credHelpers: null, credsStore: '' }]) {
       expect(await credentials(config, 'r.io')).toBeUndefined();
       expect(await credentials(config, 'constructor')).toBeUndefined();
@@ -227,7 +227,7 @@ describe('a credential helper', () => {
     expect(await ask('deaf')).toEqual({ username: 'ada', password: 'unheard' });
   });
 
-  it('may leave a program behind that keeps its standard error open', async () => {
+  it('can leave a process behind that keeps its standard error open', async () => {
     expect(await ask('daemon')).toEqual({ username: 'ada', password: 'of a daemon' });
   });
 
@@ -236,7 +236,7 @@ describe('a credential helper', () => {
     expect(await ask('empty')).toBeUndefined();
   });
 
-  it('is called with each name of Docker Hub', async () => {
+  it('calls a helper with each name of Docker Hub', async () => {
     expect(await credentials({ credsStore: 'hub' }, hub)).toEqual({ username: 'ada', password: 'hub' });
   });
 
@@ -302,7 +302,7 @@ describe('the keys of "auths"', () => {
     expect(await order([key], 'r.io', repository)).toEqual([]);
   });
 
-  it('may have a slash at the end, and a version of the API', async () => {
+  it('accepts keys with a slash at the end, and with an API version', async () => {
     const keys = ['r.io/v1/', 'r.io/team/', 'https://r.io/v2/'];
     expect(await order(keys, 'r.io', 'team/app')).toEqual(['r.io/team/', 'r.io/v1/', 'https://r.io/v2/']);
   });

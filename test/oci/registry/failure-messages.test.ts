@@ -269,7 +269,7 @@ describe('a response that violates the specification', () => {
     ['[]', 'RegistryFailed'],
     ['{"tags":"1"}', 'RegistryFailed'],
     [' '.repeat(9 * 1024 * 1024), 'RegistryFailed'],
-  ])('to a list of tags is RegistryFailed', async (body, errorName) => {
+  ])('throws RegistryFailed for an invalid list of tags', async (body, errorName) => {
     answer(200, body);
     expect(await errorOf(listTags(repository))).toMatchObject({
       name: errorName,

@@ -55,7 +55,7 @@ const refused = {
 };
 
 describe('a registry on the Internet', () => {
-  it.each(['127.0.0.1', 'inside.test', 'localhost'])('may not redirect us into our network: %s', async (host) => {
+  it.each(['127.0.0.1', 'inside.test', 'localhost'])('cannot redirect into the private network: %s', async (host) => {
     const target = await start();
     const server = await start();
     const location = `http://${target.host.replace('127.0.0.1', host)}/v2/?X-Signature=s3cret`;
@@ -67,14 +67,14 @@ describe('a registry on the Internet', () => {
     expect([server.requests.length, target.requests.length]).toEqual([1, 0]);
   });
 
-  it('may redirect us to itself', async () => {
+  it('can redirect to itself', async () => {
     const server = await start();
     const location = `/v2/${name}/manifests/${image.digest}`;
     server.faults.add({ match: { times: 1 }, act: { status: 307, headers: { location } } });
     expect((await getManifest(new Repository(onTheInternet(server), name), '1')).digest).toBe(image.digest);
   });
 
-  it('may keep its blobs in our network if the user says so', async () => {
+  it('can keep its blobs on a private host that the user trusts', async () => {
     const server = await start({ kind: 'none' }, { redirectBlobs: {} });
     const destination = new Repository(connect((await start()).host), 'mirror');
     const from = (trustedPrivateHosts: string[]) =>
@@ -84,7 +84,7 @@ describe('a registry on the Internet', () => {
     await copy(from(['127.0.0.0/8']), '1', destination);
   });
 
-  it('may not have us upload into our network', async () => {
+  it('cannot redirect an upload into the private network', async () => {
     const target = await start();
     const server = await start();
     const location = `http://${target.host}/v2/${name}/blobs/uploads/1`;
@@ -94,7 +94,7 @@ describe('a registry on the Internet', () => {
     expect(target.requests).toEqual([]);
   });
 
-  it('may not send us to a token service in our network, with or without credentials', async () => {
+  it('cannot refer to a token service in the private network, with or without credentials', async () => {
     const server = await start(bearer);
     for (const credentials of [{}, { credentials: always(ada) }]) {
       const repository = new Repository(onTheInternet(server, credentials), name);
@@ -103,7 +103,7 @@ describe('a registry on the Internet', () => {
     expect(server.tokens.requests).toEqual([]);
   });
 
-  it('may send us to a token service that the user trusts, wherever that is', async () => {
+  it('can refer to any token service that the user trusts', async () => {
     const server = await start(bearer);
     const trusted = { credentials: always(ada), trustedTokenHosts: [server.host] };
     expect(await resolveTag(new Repository(onTheInternet(server, trusted), name), '1')).toBe(image.digest);
@@ -112,7 +112,7 @@ describe('a registry on the Internet', () => {
 });
 
 describe('a registry on this machine', () => {
-  it('may redirect us to this machine', async () => {
+  it('can redirect to this machine', async () => {
     const server = await start({ kind: 'none' }, { redirectBlobs: {} });
     const client = connect(server.host);
     await copy(new Repository(client, name), '1', new Repository(client, 'mirror'));

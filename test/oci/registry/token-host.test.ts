@@ -85,7 +85,7 @@ describe('a token service on a host of its own', () => {
     });
   });
 
-  it('is not asked for the token of a config.json that no header can carry', async () => {
+  it('refuses a registry token that no header can carry', async () => {
     const registry = await bearer();
     const error = await errorOf(resolveTag(repository(registry.host, { registryToken: 'a\nb' }), '1'));
     expect(error).toMatchObject({ name: 'InvalidConfiguration', message: expect.stringContaining('registrytoken') });

@@ -400,12 +400,12 @@ export class Session {
     }
   }
 
-  /** Goes on to the next login. Returns `false` when there is none that may be let in. */
+  /** Advances to the next login. Returns `false` when none may be accepted. */
   async #leave(course: Course, login: KnownLogin, status: number, failure: () => Promise<unknown>): Promise<boolean> {
     if (login.standing === 'untried') login.standing = 'refused';
     // What others may not do, and what changes something, is not tried without credentials.
     const isEnd = course.isAtLast && (status === 403 || this.#access.writes);
-    // Another request may have gone on meanwhile.
+    // Another request may have advanced already.
     if (course.current !== login) return course.current !== undefined || !isEnd;
     if (isEnd) return false;
     const reason = await failure();

@@ -202,7 +202,7 @@ function helperEnvironment(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   );
 }
 
-/** An empty answer means that the helper has no credentials for the server. */
+/** Parses the output of a helper. Without a name and secret, the helper has no credentials for the server. */
 async function runHelper(program: string, server: string): Promise<string> {
   const { spawn } = await import('node:child_process');
   return new Promise((resolve, reject) => {
@@ -240,7 +240,7 @@ async function runHelper(program: string, server: string): Promise<string> {
       clearTimeout(timer);
       const output = Buffer.concat(chunks).toString().trim();
       if (code === 0) resolve(output);
-      // Helpers exit with 1 and this sentence when they know nothing; that is not a failure.
+      // Helpers exit with 1 and this sentence when they have no credentials; that is not a failure.
       else if (/credentials not found/i.test(output)) resolve('');
       else reject(helperFailed(program, signal ? `it was ended by ${signal}` : `it exited with ${code}`, complaints));
     });

@@ -13,7 +13,7 @@ function keepCredentials(credentials: Credentials): void {
 /** A login, and its standing at one registry. */
 export class KnownLogin {
   readonly name: string;
-  /** `untried` until the registry lets it in or refuses it. One that was ever let in stays `accepted`. */
+  /** `untried` until the registry accepts or refuses it. Once accepted, it stays `accepted`. */
   standing: 'untried' | 'accepted' | 'refused' = 'untried';
   readonly #login: Login;
   #credentials: Promise<Credentials | undefined> | undefined;
@@ -37,7 +37,7 @@ export class KnownLogin {
     return now !== undefined && !isDeepStrictEqual(now, before);
   }
 
-  /** Has the credentials read again when they are needed next, unless they are known to be good. */
+  /** Discards the credentials, so that they are read again, unless the registry accepted them. */
   reset(): void {
     if (this.standing !== 'accepted') this.#credentials = undefined;
   }
@@ -72,7 +72,7 @@ export class Course {
     this.#logins = logins;
   }
 
-  /** `undefined` after the last one: the registry is asked without credentials. */
+  /** `undefined` after the last one: requests then carry no credentials. */
   get current(): KnownLogin | undefined {
     return this.#logins[this.#index];
   }
@@ -126,16 +126,16 @@ export class Logins {
     return this.of(repository, writes);
   }
 
-  /** Lets the next request of a repository begin with its first login, with what it holds by then. */
+  /** Lets the next request of a repository start with its first login, whose credentials are read again. */
   restart(repository: string, writes: boolean): void {
     this.#courses.delete(`${repository} ${writes}`);
     const logins = [...this.#known.values()];
-    // One that is let in shows that what it was read from is right.
+    // An accepted login shows that its source is right.
     this.#refused ||= logins.every(({ standing }) => standing !== 'accepted');
     for (const login of logins) login.reset();
   }
 
-  /** In the provider's order, but for the logins that the registry has refused and never let in: those go last. */
+  /** Returns logins in the order of the provider; those that were refused and never accepted go last. */
   async #start(repository: string): Promise<Course> {
     const refused = this.#refused;
     this.#refused = false;
