@@ -86,9 +86,9 @@ it('copies a bounded number of artifacts of an image, and reports the others', a
   expect(destination.seen.others).toBeLessThanOrEqual(1_000);
   expect(warnings).toContain('the image has 300 manifests: artifacts that refer to the first 200 were looked for');
   expect(warnings).toContain(
-    `more artifacts refer to ${subject} than are copied (500 of a manifest, 1000 of an image): 500 of them go along`,
+    `more artifacts refer to ${subject} than are copied (500 of a manifest, 1000 of an image): 500 of them are copied`,
   );
   expect(warnings).toContain(
-    `more artifacts refer to ${digest(3)} than are copied (500 of a manifest, 1000 of an image): 0 of them go along`,
+    `more artifacts refer to ${digest(3)} than are copied (500 of a manifest, 1000 of an image): 0 of them are copied`,
   );
 });
