@@ -206,27 +206,38 @@ describe('waves', () => {
     blobs: blobs.map(([n, size]) => ({ digest: digestOf(n), size })),
   });
 
-  it('let the image that offers others most go first, however much of its own it has', () => {
+  it('lets the image that offers others most go first, however much of its own it has', () => {
     const own = holding('own', [1, 900 * KiB], [2, 100 * KiB]);
     const both = holding('both', [2, 100 * KiB], [3, 200 * KiB]);
     const other = holding('other', [3, 200 * KiB]);
     expect(planWaves([own, other, both]).waves).toEqual([[2], [0, 1]]);
   });
 
-  it('prefer the larger of two images that offer the same', () => {
+  it('prefers the larger of two images that offer the same', () => {
     const shared: [number, number] = [1, 100 * KiB];
     expect(planWaves([holding('small', shared), holding('large', shared, [2, KiB])]).waves).toEqual([[1], [0]]);
   });
 
   it.each([
-    [64 * KiB - 1, 1],
-    [64 * KiB, 2],
-  ])('let a shared blob of %i bytes make %i', (size, waves) => {
+    [1, 64 * KiB - 1],
+    [2, 64 * KiB],
+  ])('plans %i waves for two images that share a blob of %i bytes', (waves, size) => {
     expect(planWaves([holding('a', [1, size]), holding('b', [1, size])]).waves).toHaveLength(waves);
   });
 
-  it('begin with the largest image', () => {
+  it('begins a wave with its largest image', () => {
     const sizes = [3, 1, 2].map((n) => holding(`r${n}`, [n, n * KiB]));
     expect(planWaves(sizes).waves).toEqual([[0, 2, 1]]);
+  });
+
+  it('does not count what is at the target already as an offer', () => {
+    const present = { ...holding('present', [1, 300 * KiB]), present: true };
+    const large = holding('large', [1, 300 * KiB], [2, 70 * KiB]);
+    const offering = holding('offering', [2, 70 * KiB], [3, 80 * KiB]);
+    const small = holding('small', [3, 80 * KiB]);
+    expect(planWaves([present, large, offering, small]).waves).toEqual([
+      [0, 2],
+      [1, 3],
+    ]);
   });
 });
