@@ -11,7 +11,14 @@ import { HarnessCiImageFactoryStack } from './stack.ts';
 
 // By hand, because what is wrong must leave nothing to deploy.
 const app = new App({ autoSynth: false });
-const settingNames: readonly string[] = [...settings, 'schedule', 'scheduleTimeZone', 'webhook', 'webhookTokenSecret'];
+const settingNames: readonly string[] = [
+  ...settings,
+  'schedule',
+  'scheduleTimeZone',
+  'webhook',
+  'webhookTokenSecret',
+  'webhookAllow',
+];
 /** Keys that `cdk` itself keeps in cdk.context.json. Its other keys contain a colon. */
 const namesOfCdk = new Set(['acknowledged-issue-numbers', 'cli-telemetry']);
 

@@ -66,6 +66,13 @@ describe('the CDK app', () => {
     expect(readdirSync(outdir)).toEqual([]);
   });
 
+  it('takes the settings of the webhook as context, too', () => {
+    const { status, stderr } = app({}, { webhook: 'on', webhookAllow: 'prune,pins' });
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    const template = readFileSync(join(outdir, 'HarnessCiImageFactory.template.json'), 'utf8');
+    expect(template).toContain('"WEBHOOK_ALLOW": "prune,pins"');
+  });
+
   it("needs no settings, and takes no notice of the API key of a local run or of CDK's own context", () => {
     const ofCdk = { 'acknowledged-issue-numbers': [1], 'cli-telemetry': false, 'vpc-provider:account=1': {} };
     const { status, stderr } = app({ HARNESS_API_KEY: 'pat.secret.of.mine', ORG_ID: '' }, ofCdk);

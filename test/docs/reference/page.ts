@@ -45,7 +45,7 @@ ${keys.join('\n')}
 ## Variables
 
 Set environment variables for the command and for \`cdk deploy\`. For \`cdk deploy\` a setting can also be CDK context in
-camel case: \`-c registryName=…\` is \`REGISTRY_NAME\`, and takes precedence. \`WEBHOOK_ALLOW\` is a variable only. An empty
+camel case: \`-c registryName=…\` is \`REGISTRY_NAME\`, and takes precedence. An empty
 variable counts as not set. Settings that are wrong or do not go together are all listed at once, and nothing is run or deployed.
 
 ${variables.join('\n')}
