@@ -63,6 +63,7 @@ export function planWaves(images: readonly WaveImage[], worthWaiting = worthAWav
       for (const { digest } of blobs) if (!bringers.has(digest)) bringers.set(digest, image);
       return false;
     });
+    // Survives mutation: every index is known; only the type checker needs the defaults.
     waves.push(wave.toSorted((a, b) => (sizes[b] ?? 0) - (sizes[a] ?? 0)));
   }
   return {
@@ -71,6 +72,7 @@ export function planWaves(images: readonly WaveImage[], worthWaiting = worthAWav
       const others = blobs.flatMap(({ digest }): [Digest, string][] => {
         const bringer = bringers.get(digest) ?? image;
         const holder = images[bringer]?.repository ?? repository;
+        // Survives mutation: every image has a wave; only the type checker needs the defaults.
         return holder !== repository && (waveOf[bringer] ?? 0) < (waveOf[image] ?? 0) ? [[digest, holder]] : [];
       });
       return Object.fromEntries(others);
