@@ -35,8 +35,8 @@ interface FactorySettings {
   /**
    * The secret that holds the Harness API key, as text or as a key/value pair.
    *
-   * **WARNING**: CDK does not know the KMS key of a secret that was imported by name or ARN. For a customer managed key,
-   * import the secret with `encryptionKey`, or let the key's policy allow the functions to decrypt.
+   * **WARNING**: CDK does not know the KMS key of a secret that was imported by name or ARN. For a customer managed
+   * key, import the secret with `encryptionKey`, or let the key's policy allow the functions to decrypt.
    * @default - the secret named `harness-ci-image-factory/api-key`
    */
   readonly harnessApiKeySecret?: ISecret | undefined;
@@ -188,8 +188,8 @@ interface TriggerProps {
    */
   readonly webhook?: WebhookOptions | undefined;
   /**
-   * The secret that holds the callback to Harness at the end of each run: the URL of a custom webhook trigger, as text or
-   * as `{"url": …, "token": …}` with an API key if the account requires one, or `{"pipeline": …, "token": …}`.
+   * The secret that holds the callback to Harness at the end of each run: the URL of a custom webhook trigger, as text
+   * or as `{"url": …, "token": …}` with an API key if the account requires one, or `{"pipeline": …, "token": …}`.
    * @default - no callback
    */
   readonly callbackUrlSecret?: ISecret | undefined;
@@ -281,8 +281,8 @@ interface OperationsProps {
   /**
    * The topic that receives the result of each run and the alarms.
    *
-   * **WARNING**: the policy of an imported topic must allow CloudWatch alarms to publish. Import an encrypted topic with
-   * `Topic.fromTopicAttributes(…, { topicArn, keyArn })`, so that the functions may use its key.
+   * **WARNING**: the policy of an imported topic must allow CloudWatch alarms to publish. Import an encrypted topic
+   * with `Topic.fromTopicAttributes(…, { topicArn, keyArn })`, so that the functions may use its key.
    * @default - a new topic
    */
   readonly topic?: ITopic | undefined;

@@ -90,7 +90,8 @@ export function addVpcEndpoints(
   };
   const description = 'Endpoints of Harness CI Image Factory';
   const group = new SecurityGroup(scope, 'EndpointSecurityGroup', { vpc, description, allowAllOutbound: false });
-  // CDK admits the VPC's first range of addresses, for everything else that uses these names. The functions may have others.
+  // CDK admits the VPC's first range of addresses, for everything else that uses these names. The functions may have
+  // others.
   for (const functions of securityGroups) group.addIngressRule(functions, Port.tcp(443));
   for (const [name, service] of Object.entries(services))
     new InterfaceVpcEndpoint(scope, `${name}Endpoint`, { vpc, service, subnets, securityGroups: [group] });

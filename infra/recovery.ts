@@ -10,11 +10,11 @@ import { servicePrincipal } from './service-principal.ts';
 const recoveryInput = '{"recover_run"';
 
 /**
- * Starts an execution that puts back what another one had switched, when that was stopped, timed out, or was ended by Step
- * Functions itself. Such an end lets no state of the workflow act any more.
+ * Starts an execution that puts back what another one had switched, when that was stopped, timed out, or was ended by
+ * Step Functions itself. Such an end lets no state of the workflow act any more.
  *
- * It never loops: the rule leaves out executions that it started. EventBridge delivers at least once; the second execution
- * finds the lock taken, or a report.
+ * It never loops: the rule leaves out executions that it started. EventBridge delivers at least once; the second
+ * execution finds the lock taken, or a report.
  */
 export class Recovery extends Construct {
   constructor(scope: Construct, id: string, stateMachine: IStateMachine) {
@@ -26,8 +26,8 @@ export class Recovery extends Construct {
         detailType: ['Step Functions Execution Status Change'],
         detail: {
           stateMachineArn: [stateMachine.stateMachineArn],
-          // Events of a workflow that a key of the customer's encrypts have no input, and no error. `anything-but` matches
-          // an input of null as well (localstack/localstack#13268), which CloudFormation lets no template name
+          // Events of a workflow that a key of the customer's encrypts have no input, and no error. `anything-but`
+          // matches an input of null as well (localstack/localstack#13268), which CloudFormation lets no template name
           // (aws-cloudformation/cloudformation-coverage-roadmap#1378).
           input: [{ 'anything-but': { prefix: recoveryInput } }, { exists: false }],
           // A failure of the workflow's own has a report.

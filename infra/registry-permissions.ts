@@ -12,8 +12,9 @@ import type { TaskFunction } from './task-function.ts';
 import { createRepository, publicToken, type TaskNeeds, token } from './task-needs.ts';
 
 /**
- * Lets a task do in ECR what it needs: by its own role, or in a session of the role that is assumed, which may do no more
- * than that of what the role may. An account that is known at deployment only may be the role's or another's: there both.
+ * Lets a task do in ECR what it needs: by its own role, or in a session of the role that is assumed, which may do no
+ * more than that of what the role may. An account that is known at deployment only may be the role's or another's:
+ * there both.
  */
 export function allowRegistry(
   { role, handler }: TaskFunction,

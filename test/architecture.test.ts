@@ -20,7 +20,7 @@ function filesOf(folder: string): string[] {
     .map((entry) => relative(root, join(entry.parentPath, entry.name)));
 }
 
-/** What a file imports: our own files as paths from the root, packages by name. */
+/** Returns the imports of a file: our own files as paths from the root, packages by name. */
 function importsOf(file: string): string[] {
   const text = readFileSync(join(root, file), 'utf8');
   const specifiers = [
@@ -54,7 +54,7 @@ const taskFolders = readdirSync(join(root, 'functions'), { withFileTypes: true }
   .filter((entry) => entry.isDirectory() && ![...libraries, ...triggers].includes(entry.name))
   .map(({ name }) => name);
 
-/** Which of our own files the files of a folder may import; everything else of ours is forbidden to them. */
+/** The files of ours that the files of a folder may import. All others of ours are forbidden to them. */
 const mayImport: Record<string, RegExp> = {
   'functions/text': /^functions\/text\//,
   'functions/async': /^functions\/async\//,
@@ -85,7 +85,9 @@ function roomOf(file: string): string {
   return room === 'oci' ? `oci/${inner}` : room;
 }
 
-/** Divides the rooms into floors: each imports only from the floors below. Rooms that no floor can hold are a circle. */
+/**
+ * Divides the rooms into floors: each imports only from the floors below. Rooms that no floor can hold are a circle.
+ */
 function floors(): [floor: number, rooms: string][] {
   const below = new Map<string, Set<string>>();
   for (const file of sources('functions')) {

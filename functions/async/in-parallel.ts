@@ -1,8 +1,8 @@
 import pLimit from 'p-limit';
 
 /**
- * Runs `work` for every item, at most `limit` at a time. The first failure aborts the others through their signal, and is
- * thrown after all of them have ended.
+ * Runs `work` for every item, at most `limit` at a time. The first failure aborts the others through their signal, and
+ * is thrown after all of them have ended.
  */
 export async function inParallel<T>(
   items: readonly T[],

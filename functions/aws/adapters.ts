@@ -19,7 +19,9 @@ interface AdapterSettings {
   ecrTags: Record<string, string>;
 }
 
-/** Returns the AWS adapters of a runtime, on Lambda and locally: registry credentials, repositories, scans, templates. */
+/**
+ * Returns the AWS adapters of a runtime, on Lambda and locally: registry credentials, repositories, scans, templates.
+ */
 export function awsAdapters(settings: AdapterSettings) {
   const repositories: RepositorySettings = {
     create: settings.ecrCreateRepositories,

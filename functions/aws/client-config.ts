@@ -10,15 +10,17 @@ type Timeouts = Pick<NodeHttpHandlerOptions, 'connectionTimeout' | 'socketTimeou
 type HttpRequest = Parameters<NodeHttpHandler['handle']>[0];
 type HttpOptions = Parameters<NodeHttpHandler['handle']>[1];
 
-/** Time limits in milliseconds, of which the SDK has none. `socketTimeout` limits each silence, not the whole response. */
+/**
+ * Time limits in milliseconds, of which the SDK has none. `socketTimeout` limits each silence, not the whole response.
+ */
 const defaults = { connectionTimeout: 10_000, socketTimeout: 30_000 };
 
 /** Shorter than `connectionTimeout`, so that the error names the proxy. In milliseconds. */
 const tunnelMs = 9_000;
 
 /**
- * Returns the settings that all clients of the AWS SDK share: time limits, and the proxy that `HTTPS_PROXY`, `HTTP_PROXY`
- * and `NO_PROXY` name, by the rules that requests to registries follow. `NODE_EXTRA_CA_CERTS` adds CAs.
+ * Returns the settings that all clients of the AWS SDK share: time limits, and the proxy that `HTTPS_PROXY`,
+ * `HTTP_PROXY` and `NO_PROXY` name, by the rules that requests to registries follow. `NODE_EXTRA_CA_CERTS` adds CAs.
  */
 export function clientConfig(timeouts: Timeouts = {}): { requestHandler: NodeHttpHandler } {
   return { requestHandler: new ProxyHandler({ ...defaults, ...timeouts, httpsAgent: new TunnelAgent(agentOptions) }) };
@@ -27,7 +29,10 @@ export function clientConfig(timeouts: Timeouts = {}): { requestHandler: NodeHtt
 /** The SDK's own defaults. */
 const agentOptions = { keepAlive: true, maxSockets: 50 };
 
-/** Connects through the proxy's tunnel. Node's own `proxyEnv` is newer than Node.js 22.15, and its errors lack the proxy. */
+/**
+ * Connects through the proxy's tunnel. Node's own `proxyEnv` is newer than Node.js 22.15, and its errors lack the
+ * proxy.
+ */
 class TunnelAgent extends Agent {
   readonly #destroyed = new AbortController();
 

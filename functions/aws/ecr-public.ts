@@ -10,7 +10,9 @@ import { clientConfig } from './client-config.ts';
 /** The only region of ECR Public's API (https://docs.aws.amazon.com/general/latest/gr/ecr-public.html). */
 const region = 'us-east-1';
 
-/** The time limit of a login in milliseconds. Pulls work without it, and outside AWS the search for credentials is slow. */
+/**
+ * The time limit of a login in milliseconds. Pulls work without it, and outside AWS the search for credentials is slow.
+ */
 const patienceMs = 5_000;
 
 export function isEcrPublic(registry: string): boolean {
@@ -48,7 +50,9 @@ export class EcrPublicCredentials implements CredentialProvider {
     return username && password ? { username, password } : undefined;
   }
 
-  /** Without a client of the SDK's, which for this one call would make every bundle larger; ECR's lends its credentials. */
+  /**
+   * Without a client of the SDK's, which for this one call would make every bundle larger; ECR's lends its credentials.
+   */
   async #request(signal: AbortSignal): Promise<string> {
     const { protocol, hostname, port, host } = new URL(this.#endpoint);
     const { config } = new ECRClient({ ...clientConfig(), ...this.#config, region });

@@ -43,9 +43,10 @@ export class EcrRepositories {
   }
 
   /**
-   * Creates the repository if it is missing: ECR accepts a push only where there is one, unless a template of the registry
-   * has it created on push. Returns whether it did. Throws `RegistryForbidden` when that is not allowed, of which the push
-   * may know better, and `RegistryUnauthorized`, `RegistryThrottled`, `RegistryUnreachable`, `RegistryFailed`.
+   * Creates the repository if it is missing: ECR accepts a push only where there is one, unless a template of the
+   * registry has it created on push. Returns whether it did. Throws `RegistryForbidden` when that is not allowed, of
+   * which the push may know better, and `RegistryUnauthorized`, `RegistryThrottled`, `RegistryUnreachable`,
+   * `RegistryFailed`.
    */
   async ensure(host: string, repository: string): Promise<boolean> {
     const registry = parseEcrHost(host);
@@ -79,8 +80,8 @@ export class EcrRepositories {
     const { tagMutability = 'MUTABLE', mutabilityExclusions = [], kmsKey, tags = {} } = this.#settings;
     const name = `${host}/${repository.repositoryName}`;
     const tagList = Object.entries(tags).map(([Key, Value]) => ({ Key, Value }));
-    // Before there is a repository too: who may not set its rule would make one that never gets it. One that may be there
-    // keeps the rule that it has.
+    // Before there is a repository too: who may not set its rule would make one that never gets it. One that may be
+    // there keeps the rule that it has.
     if (isMissing) await this.#setRule(client, name, repository, false);
     try {
       await client.send(
@@ -141,8 +142,8 @@ export class EcrRepositories {
   }
 
   /**
-   * Reads the tags of a repository with their digests. Returns `undefined` when `host` is not ECR. Throws like `ensure`, and
-   * `RegistryFailed` for more tags than are read.
+   * Reads the tags of a repository with their digests. Returns `undefined` when `host` is not ECR. Throws like
+   * `ensure`, and `RegistryFailed` for more tags than are read.
    */
   async tags(host: string, repository: string): Promise<Map<string, Digest> | undefined> {
     const registry = parseEcrHost(host);
@@ -168,9 +169,9 @@ export class EcrRepositories {
   }
 
   /**
-   * Deletes images by digest or tag, in the order given. A tag goes alone while others point at its image. Returns what ECR
-   * keeps because an index refers to it, with its reason; `false`, having done nothing, when `host` is not ECR. Images that
-   * are gone already are no error. Throws like `ensure`.
+   * Deletes images by digest or tag, in the order given. A tag goes alone while others point at its image. Returns what
+   * ECR keeps because an index refers to it, with its reason; `false`, having done nothing, when `host` is not ECR.
+   * Images that are gone already are no error. Throws like `ensure`.
    */
   async deleteImages(
     host: string,
@@ -215,8 +216,8 @@ function describeFailure(failure: ImageFailure): string {
 const imagesPerRequest = 100;
 
 /**
- * Only what has a tag: images under their digest alone may be pinned, or await their tag, and those of an index are kept
- * by it (https://docs.aws.amazon.com/AmazonECR/latest/userguide/LifecyclePolicies.html).
+ * Only what has a tag: images under their digest alone may be pinned, or await their tag, and those of an index are
+ * kept by it (https://docs.aws.amazon.com/AmazonECR/latest/userguide/LifecyclePolicies.html).
  */
 function lifecyclePolicy(keepVersions: number): object {
   const selection = {

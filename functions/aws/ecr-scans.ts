@@ -41,7 +41,10 @@ export class EcrScans {
   }
 }
 
-/** The meanings of the states (https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-scanning-troubleshooting.html). */
+/**
+ * The meanings of the states
+ * (https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-scanning-troubleshooting.html).
+ */
 const unscannable: Partial<Record<ScanStatus, string>> = {
   FAILED: 'the scan failed',
   UNSUPPORTED_IMAGE: 'the scanner does not know its operating system, or its kind of image',
@@ -212,7 +215,9 @@ function answerOf(scan: Scan): ScanAnswer {
   return { state: 'scanned', findings: findingsOf(scan), settlingMs };
 }
 
-/** A basic scan knows what was known on its day, or failed for what may have passed. Inspector scans when it wants to. */
+/**
+ * A basic scan knows what was known on its day, or failed for what may have passed. Inspector scans when it wants to.
+ */
 function isOutdated(scan: Scan): boolean {
   if (scan.status === 'FAILED') return true;
   return scan.status === 'COMPLETE' && !isEnhanced(scan) && isOlder(scan.completedAt, dayMs);
@@ -247,7 +252,10 @@ function findingsOf({ findings, enhancedFindings }: Scan): Finding[] {
   ];
 }
 
-/** A filter without `*` finds its text anywhere (https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-scanning-filters.html). */
+/**
+ * A filter without `*` finds its text anywhere
+ * (https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-scanning-filters.html).
+ */
 function covers({ rules = [] }: RegistryScanningConfiguration, repository: string): boolean {
   return rules
     .filter(({ scanFrequency }) => scanFrequency !== 'MANUAL')

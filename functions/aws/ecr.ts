@@ -73,7 +73,9 @@ export class EcrClients {
     return client;
   }
 
-  /** Returns true when the registry belongs to the caller's account. Some calls name no registry and use the caller's. */
+  /**
+   * Returns true when the registry belongs to the caller's account. Some calls name no registry and use the caller's.
+   */
   async areOf({ accountId }: EcrHost): Promise<boolean> {
     return accountId === this.#roleAccount || accountId === (await callerAccount(this.#sts));
   }

@@ -10,7 +10,9 @@ export interface AwsReason {
   networkHint: string | undefined;
 }
 
-/** Reads the reason out of what the SDK throws: the network's, the service's, or that of a web page that came instead. */
+/**
+ * Reads the reason out of what the SDK throws: the network's, the service's, or that of a web page that came instead.
+ */
 export function awsReason(cause: unknown): AwsReason {
   const error: Error & { $response?: { statusCode?: number; body?: unknown } } =
     cause instanceof Error ? cause : new Error(String(cause));

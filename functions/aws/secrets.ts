@@ -28,8 +28,8 @@ const known = new Map<string, KnownSecret>();
 let ownClient: SecretsManagerClient | undefined;
 
 /**
- * The value of a Secrets Manager secret. Read once per sandbox, and again when `refused` or `refresh` says so; a refusal that
- * comes too soon after the last reading waits, so that a wrong secret is not read at every request.
+ * The value of a Secrets Manager secret. Read once per sandbox, and again when `refused` or `refresh` says so; a
+ * refusal that comes too soon after the last reading waits, so that a wrong secret is not read at every request.
  *
  * The console stores secrets as key/value pairs, so a JSON object with a string `apiKey`, or whose only entry is a
  * string, stands for that string. Any other value is returned as it is, surrounding white space aside.

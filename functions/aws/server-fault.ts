@@ -1,4 +1,7 @@
-/** Returns the status of a response with which AWS itself failed (HTTP 5xx), else `undefined`. The call may succeed later. */
+/**
+ * Returns the status of a response with which AWS itself failed (HTTP 5xx), else `undefined`. The call may succeed
+ * later.
+ */
 export function serverFaultOf(error: unknown): number | undefined {
   const { $metadata } = Object(error) as { $metadata?: { httpStatusCode?: number } };
   const status = $metadata?.httpStatusCode;

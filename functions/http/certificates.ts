@@ -9,8 +9,8 @@ import { NetworkError } from './network-error.ts';
 /**
  * Returns the TLS settings of one host from a folder laid out as Docker's `/etc/docker/certs.d`
  * (https://docs.docker.com/engine/security/certificates). Below `<host[:port]>/`, each `*.crt` is an additional CA, and
- * each `*.cert` a client certificate with its key in the `*.key` beside it. Returns `undefined` without a folder for the
- * host.
+ * each `*.cert` a client certificate with its key in the `*.key` beside it. Returns `undefined` without a folder for
+ * the host.
  *
  * @throws {NetworkError} that names the file, when the folder is missing or a file in it cannot be used.
  */
@@ -66,7 +66,10 @@ function readClient(stem: string): { cert: Buffer; key: Buffer } {
   return { cert, key };
 }
 
-/** Names the file in failures, with `reason` or the error's code. OpenSSL's messages may quote the text that failed to parse. */
+/**
+ * Names the file in failures, with `reason` or the error's code. OpenSSL's messages may quote the text that failed to
+ * parse.
+ */
 function attempt<T>(path: string, work: () => T, reason?: string): T {
   try {
     return work();

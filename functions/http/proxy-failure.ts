@@ -58,7 +58,9 @@ export function unreachableProxy(proxy: Proxy, target: string, error: unknown): 
   });
 }
 
-/** Describes the failure of a request that a proxy should have forwarded. The only connection is the one to the proxy. */
+/**
+ * Describes the failure of a request that a proxy should have forwarded. The only connection is the one to the proxy.
+ */
 export function forwardingFailure(proxy: Proxy, target: string, error: unknown): unknown {
   if (error instanceof NetworkError || networkFailure(error) === undefined) return error;
   return unreachableProxy(proxy, target, error);
@@ -87,7 +89,10 @@ export function isProxysOwn(status: number, header: (name: string) => string | u
   );
 }
 
-/** Adds the proxy to the failure of a connection through its tunnel. A proxy that inspects TLS, for instance, may have caused it. */
+/**
+ * Adds the proxy to the failure of a connection through its tunnel. A proxy that inspects TLS, for instance, may have
+ * caused it.
+ */
 export function throughProxy(proxy: Proxy, error: unknown): unknown {
   const network = networkFailure(error);
   if (network === undefined || error instanceof NetworkError) return error;

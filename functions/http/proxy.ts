@@ -25,9 +25,9 @@ export function portOf(url: URL): string {
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * Finds the proxy for a URL in `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`, or their lower-case forms. Follows Docker: the
- * URL's scheme selects the variable, and this machine is never reached through a proxy. Throws `NetworkError` for an
- * invalid value.
+ * Finds the proxy for a URL in `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`, or their lower-case forms. Follows Docker:
+ * the URL's scheme selects the variable, and this machine is never reached through a proxy. Throws `NetworkError` for
+ * an invalid value.
  */
 export function proxyFor(url: URL, environment: Environment): Proxy | undefined {
   const setting = (name: string) =>

@@ -21,9 +21,9 @@ export const noReason: ReasonText = { text: '', codes: [], isPage: false };
 
 /**
  * Extracts the reasons from an error's body, in any of the forms that registries, token services, storage hosts and
- * proxies use: the OCI specification's `errors`, Artifactory's, OAuth's `error_description`, a plain `message`, RFC 9457,
- * the XML of S3 and Azure, the title of a web page, and plain text. Redacts `secrets`, which were sent to the server and
- * may be echoed in the response.
+ * proxies use: the OCI specification's `errors`, Artifactory's, OAuth's `error_description`, a plain `message`, RFC
+ * 9457, the XML of S3 and Azure, the title of a web page, and plain text. Redacts `secrets`, which were sent to the
+ * server and may be echoed in the response.
  */
 export function reasonText(body: string, contentType: string | undefined, secrets: readonly string[] = []): ReasonText {
   const text = body.slice(0, lookLimit);
@@ -44,7 +44,9 @@ export function reasonText(body: string, contentType: string | undefined, secret
   };
 }
 
-/** Tests by the media type whether a response is for a browser. The response to a HEAD request has no body to look at. */
+/**
+ * Tests by the media type whether a response is for a browser. The response to a HEAD request has no body to look at.
+ */
 export function isPageType(contentType: string | undefined): boolean {
   return /^\s*(?:text\/html|application\/xhtml\+xml)\b/i.test(contentType ?? '');
 }
@@ -88,7 +90,10 @@ function reasonsOfText(text: string): Reason[] {
   return /^\s*<\?xml|^\s*<(?:\w+:)?Error/.test(text) ? [reasonOfXml(text)] : [{ message: text }];
 }
 
-/** Reads the XML of S3, Google Cloud Storage and Azure Blob Storage: `<Error><Code>…</Code><Message>…</Message></Error>`. */
+/**
+ * Reads the XML of S3, Google Cloud Storage and Azure Blob Storage:
+ * `<Error><Code>…</Code><Message>…</Message></Error>`.
+ */
 function reasonOfXml(text: string): Reason {
   const element = (name: string) => {
     const found = new RegExp(`<${name}>([^<]{1,1000})</${name}>`, 'i').exec(text)?.[1];

@@ -1,6 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** The decision about a failed attempt: give up, or retry. The retry waits at least `afterMs` if the server named a time. */
+/**
+ * The decision about a failed attempt: give up, or retry. The retry waits at least `afterMs` if the server named a
+ * time.
+ */
 export interface Verdict {
   retry: boolean;
   afterMs?: number | undefined;

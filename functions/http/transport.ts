@@ -17,7 +17,10 @@ export interface TransportOptions {
   connectionsPerOrigin?: number;
   /** The time limit of establishing a connection, including TLS, in milliseconds. A tunnel has twice this time. */
   connectMs?: number;
-  /** The time limit from the end of a request to the end of the response's headers, in milliseconds. Includes interim responses. */
+  /**
+   * The time limit from the end of a request to the end of the response's headers, in milliseconds. Includes interim
+   * responses.
+   */
   headersMs?: number;
   /**
    * The maximum time between two chunks of a body, in milliseconds. A document must be complete within four times this
@@ -34,10 +37,16 @@ export interface TransportOptions {
   resolve?: (host: string, options: LookupOptions) => Promise<LookupAddress[]>;
 }
 
-/** `connectionsPerOrigin` exceeds the concurrent requests that `host-limits.ts` allows, so no request waits for a connection. */
+/**
+ * `connectionsPerOrigin` exceeds the concurrent requests that `host-limits.ts` allows, so no request waits for a
+ * connection.
+ */
 const defaults = { connectionsPerOrigin: 64, connectMs: 10_000, headersMs: 60_000, bodyIdleMs: 30_000 };
 
-/** The minimum speed of a blob. A slower one is aborted and resumed. Sixteen blobs at once need 16 KiB/s, a fourth of a 512 kbit/s link. */
+/**
+ * The minimum speed of a blob. A slower one is aborted and resumed. Sixteen blobs at once need 16 KiB/s, a fourth of a
+ * 512 kbit/s link.
+ */
 const leastBytesPerSecond = 1024;
 
 export interface Request {
@@ -47,7 +56,10 @@ export interface Request {
   body?: Uint8Array | string | AsyncIterable<Uint8Array> | undefined;
   /** Overrides `headersMs`, in milliseconds. A registry may hash a large blob before it responds. */
   headersTimeoutMs?: number;
-  /** The origin that referred us to `url` (redirect, upload location, token realm). It must not refer us to an address more private than its own. */
+  /**
+   * The origin that referred us to `url` (redirect, upload location, token realm). It must not refer us to an address
+   * more private than its own.
+   */
   sentBy?: URL;
   signal?: AbortSignal | undefined;
 }
@@ -70,7 +82,10 @@ export interface Response {
  */
 export class Transport {
   readonly #options: TransportOptions & typeof defaults;
-  /** Dispatchers by origin and permitted network, because a connection that one sender may use is not open to every other. */
+  /**
+   * Dispatchers by origin and permitted network, because a connection that one sender may use is not open to every
+   * other.
+   */
   readonly #dispatchers = new Map<string, Dispatcher>();
   readonly #destroyed = new AbortController();
   /** The most public network of each name, so that no name becomes private by changing its addresses. */

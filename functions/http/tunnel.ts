@@ -8,7 +8,9 @@ import { proxyRefusal, slowProxy, unreachableProxy } from './proxy-failure.ts';
 
 export interface TunnelOptions {
   proxy: Proxy;
-  /** The time limit from the connection to the proxy to the end of the TLS handshake with the target, in milliseconds. */
+  /**
+   * The time limit from the connection to the proxy to the end of the TLS handshake with the target, in milliseconds.
+   */
   timeoutMs: number;
   /** The TLS settings for the target. */
   secureContext?: SecureContext | undefined;

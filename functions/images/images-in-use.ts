@@ -32,8 +32,8 @@ export interface UsedImage {
 }
 
 /**
- * Returns the images of a plan, and of the plans of runs that have not ended: accounts that share the state run at the same
- * time. The digest of an image that BUILD_PUSH_TEMPLATE built is in the result of the copy.
+ * Returns the images of a plan, and of the plans of runs that have not ended: accounts that share the state run at the
+ * same time. The digest of an image that BUILD_PUSH_TEMPLATE built is in the result of the copy.
  */
 export async function plannedImages(plan: Omit<Plan, 'unused'>, runtime: Runtime): Promise<UsedImage[]> {
   const keys = await runtime.store.list('runs/');
@@ -59,8 +59,8 @@ async function imagesOf({ images }: Omit<Plan, 'unused'>, documents: RunDocument
 }
 
 /**
- * Returns the images at `registry` that the overrides `values` may mean. A registry has several names (a port, an alias, a
- * proxy), and a value without a registry gets one from a connector: the path decides.
+ * Returns the images at `registry` that the overrides `values` may mean. A registry has several names (a port, an
+ * alias, a proxy), and a value without a registry gets one from a connector: the path decides.
  */
 export function imagesNamed(values: readonly string[], registry: RegistryLocation): UsedImage[] {
   return values.flatMap((value) => {
@@ -89,8 +89,8 @@ export interface ProtectedDigests {
 }
 
 /**
- * Returns the digests that used images have and lead to, by the path of their repository. `known` holds the digests of copies
- * by name. A tag that does not exist yet protects the digest that it will have.
+ * Returns the digests that used images have and lead to, by the path of their repository. `known` holds the digests of
+ * copies by name. A tag that does not exist yet protects the digest that it will have.
  */
 export async function protectedDigests(
   used: readonly UsedImage[],

@@ -27,7 +27,10 @@ export function lambdaHost(parts?: LambdaParts): Host {
   return { log, startRuntime: async () => (runtime ??= createRuntime(process.env, await parts?.())) };
 }
 
-/** Creates the runtime of the tasks on Lambda: secrets from Secrets Manager, documents in S3, ECR by the function's role. */
+/**
+ * Creates the runtime of the tasks on Lambda: secrets from Secrets Manager, documents in S3, ECR by the function's
+ * role.
+ */
 function createRuntime(environment: Environment, parts: Partial<RuntimeParts> = {}): Runtime {
   const configuration = parseConfiguration(environment);
   const bucket = environment['STATE_BUCKET'];
@@ -57,8 +60,8 @@ function createRuntime(environment: Environment, parts: Partial<RuntimeParts> = 
 }
 
 /**
- * A Docker `config.json` in a secret, read when a registry first asks for credentials, and again after a refusal. One that
- * cannot be read is a login that fails: it is of no matter where another is let in.
+ * A Docker `config.json` in a secret, read when a registry first asks for credentials, and again after a refusal. One
+ * that cannot be read is a login that fails: it is of no matter where another is let in.
  */
 function secretCredentials(name: string): CredentialProvider {
   const origin = `the secret ${name}`;

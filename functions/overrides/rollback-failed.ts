@@ -4,8 +4,8 @@ import type { RunDocuments } from '../state/run-documents.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 
 /**
- * Returns the error of a failed rollback: the fields with their values, and the command that restores them. `run` is the
- * run whose snapshot is written back.
+ * Returns the error of a failed rollback: the fields with their values, and the command that restores them. `run` is
+ * the run whose snapshot is written back.
  */
 export function rollbackFailed(
   run: RunDocuments,

@@ -22,7 +22,9 @@ export class Patience {
     this.#waiting = false;
   }
 
-  /** Ends the current rollback after its next failure. Returns `false` when there is none, or it was given up before. */
+  /**
+   * Ends the current rollback after its next failure. Returns `false` when there is none, or it was given up before.
+   */
   giveUp(): boolean {
     const waits = this.#waiting && !this.signal.aborted;
     if (waits) this.#giveUp.abort();

@@ -35,8 +35,8 @@ export interface RepositoryAdministration {
   /** Reads the tags of a repository with their digests; `undefined` when the OCI API has to do it. */
   tags?(registry: string, repository: string): Promise<ReadonlyMap<string, Digest> | undefined>;
   /**
-   * Deletes images by digest, or tags alone, where the OCI API cannot. Returns what the registry keeps and why; `false` when
-   * the OCI API has to do it.
+   * Deletes images by digest, or tags alone, where the OCI API cannot. Returns what the registry keeps and why; `false`
+   * when the OCI API has to do it.
    */
   deleteImages(
     registry: string,
@@ -198,7 +198,9 @@ export class Runtime {
     return this.#plan;
   }
 
-  /** Returns the blobs that a run knows at a registry. They are forgotten with the run, because registries delete blobs. */
+  /**
+   * Returns the blobs that a run knows at a registry. They are forgotten with the run, because registries delete blobs.
+   */
   ledger(runId: string, registry: string): BlobLedger {
     if (this.#ledgers.runId !== runId) this.#ledgers = { runId, byRegistry: new Map() };
     let ledger = this.#ledgers.byRegistry.get(registry);

@@ -159,7 +159,9 @@ export interface Scans {
     target: string;
     digest: Digest;
     result: ScanResult;
-    /** A hash of the registry's last response, and the time since which it is the same. Absent before the first check. */
+    /**
+     * A hash of the registry's last response, and the time since which it is the same. Absent before the first check.
+     */
     seen?: { answers: string; since: string };
   }[];
   /** Number of responses of GATHER_SCAN_TEMPLATE so far. */

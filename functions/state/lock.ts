@@ -70,8 +70,8 @@ export interface LockOutcome {
 }
 
 /**
- * The locks of accounts. One lock lets one run at a time write to a Harness account, because Harness locks nothing and a
- * run undoes its writes from what it read before.
+ * The locks of accounts. One lock lets one run at a time write to a Harness account, because Harness locks nothing and
+ * a run undoes its writes from what it read before.
  */
 export class AccountLock {
   readonly #store: ObjectStore;
@@ -85,8 +85,8 @@ export class AccountLock {
   }
 
   /**
-   * Takes the lock of the account, or returns the run that holds it. A task that is retried finds its own lock. The lock
-   * of the runs `from`, which are over, is taken at once.
+   * Takes the lock of the account, or returns the run that holds it. A task that is retried finds its own lock. The
+   * lock of the runs `from`, which are over, is taken at once.
    */
   async take(run: Taker, accountId: string, signal?: AbortSignal): Promise<LockOutcome> {
     // Recorded first: releasing a lock that was not taken does nothing.
@@ -102,8 +102,8 @@ export class AccountLock {
   }
 
   /**
-   * Renews the lock, and extends it by `waitSeconds` when the workflow is about to pause. Does nothing for a run without
-   * a lock.
+   * Renews the lock, and extends it by `waitSeconds` when the workflow is about to pause. Does nothing for a run
+   * without a lock.
    */
   async renew(runId: string, waitSeconds = 0): Promise<void> {
     await this.#renew(runId, waitSeconds);

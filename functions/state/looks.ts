@@ -32,8 +32,8 @@ export class Looks {
   }
 
   /**
-   * Returns whether the last look at an image is `recheckDays` old, or older, or was at another digest. Days are counted
-   * by the calendar (UTC), so that a nightly run that begins some seconds earlier than usual is not early.
+   * Returns whether the last look at an image is `recheckDays` old, or older, or was at another digest. Days are
+   * counted by the calendar (UTC), so that a nightly run that begins some seconds earlier than usual is not early.
    */
   isDue(reference: string, digest: Digest | undefined, recheckDays: number, now: Date): boolean {
     const last = Object.hasOwn(this.#images, reference) ? this.#images[reference] : undefined;

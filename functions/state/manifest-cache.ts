@@ -4,8 +4,8 @@ import { type ObjectStore, putJson } from './object-store.ts';
 import { asWritten } from './schema.ts';
 
 /**
- * A cache of manifests by digest, kept between tasks and runs. A copy does not read again what the plan has read, because
- * Docker Hub counts every manifest GET as a pull.
+ * A cache of manifests by digest, kept between tasks and runs. A copy does not read again what the plan has read,
+ * because Docker Hub counts every manifest GET as a pull.
  */
 export class ManifestCache {
   readonly #store: ObjectStore;

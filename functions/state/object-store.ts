@@ -4,20 +4,23 @@ import type { Schema } from './schema.ts';
 
 /**
  * The store of everything too large or too lasting for the workflow's state: plans, results of images, snapshots,
- * reports. It is a folder locally and a bucket on AWS. Keys are relative paths of `[A-Za-z0-9._!'()%/-]`, never starting with `/`
- * and without `..`; the caller builds them from run ids, digests and indexes, never from unchecked remote text.
+ * reports. It is a folder locally and a bucket on AWS. Keys are relative paths of `[A-Za-z0-9._!'()%/-]`, never
+ * starting with `/` and without `..`; the caller builds them from run ids, digests and indexes, never from unchecked
+ * remote text.
  */
 export interface ObjectStore {
   /** The object's bytes, or `undefined` when there is none. Throws `StoreFailed`. */
   get(key: string): Promise<Uint8Array | undefined>;
-  /** Writes the whole object; a reader gets the old bytes or the new ones, never a part of them. Throws `StoreFailed`. */
+  /**
+   * Writes the whole object; a reader gets the old bytes or the new ones, never a part of them. Throws `StoreFailed`.
+   */
   put(key: string, body: Uint8Array): Promise<void>;
   /** Every key that begins with `prefix`, sorted. Throws `StoreFailed`. */
   list(prefix: string): Promise<string[]>;
   /**
-   * Writes what `change` returns for the object (`undefined` when there is none), or nothing when it returns `undefined`.
-   * Returns `false` when another writer was faster: then nothing was written. An object that is updated is never put,
-   * because adapters may store the two differently. Throws `StoreFailed`.
+   * Writes what `change` returns for the object (`undefined` when there is none), or nothing when it returns
+   * `undefined`. Returns `false` when another writer was faster: then nothing was written. An object that is updated is
+   * never put, because adapters may store the two differently. Throws `StoreFailed`.
    */
   update(key: string, change: (body: Uint8Array | undefined) => Uint8Array | undefined): Promise<boolean>;
   /** Returns the path or address of the object, for messages. */
@@ -42,8 +45,9 @@ export async function putJson<T>(store: ObjectStore, key: string, schema: Schema
 }
 
 /**
- * Updates a JSON document in one step that no other writer can come between. `change` gets the document, or `undefined`,
- * and returns the new one, or `undefined` to leave it. It may be called several times. Throws `StoreFailed`.
+ * Updates a JSON document in one step that no other writer can come between. `change` gets the document, or
+ * `undefined`, and returns the new one, or `undefined` to leave it. It may be called several times. Throws
+ * `StoreFailed`.
  */
 export async function updateJson<T>(
   store: ObjectStore,

@@ -5,7 +5,10 @@ const distinctLength = 8;
 /** The maximum number of forms of each kind. Renewed credentials and tokens replace the oldest ones. */
 const mostForms = 500;
 
-/** The forms in which secrets appear in text, the newest last. Tokens have their own set, so that they never displace credentials. */
+/**
+ * The forms in which secrets appear in text, the newest last. Tokens have their own set, so that they never displace
+ * credentials.
+ */
 const forms = { lasting: new Set<string>(), passing: new Set<string>() };
 
 /**

@@ -1,6 +1,6 @@
 /**
- * Removes the `characters` at the end of the text. A pattern such as `/\/+$/` starts a match at each of them, which takes
- * quadratic time.
+ * Removes the `characters` at the end of the text. A pattern such as `/\/+$/` starts a match at each of them, which
+ * takes quadratic time.
  */
 export function trimEnd(text: string, characters: string): string {
   let end = text.length;

@@ -12,12 +12,12 @@ export interface Delivery {
 }
 
 /**
- * Reads the body of a request: an execution input, nothing, or a notification of a Harness pipeline, which asks for a run
- * with the deployment's defaults. Throws `InvalidInput`.
+ * Reads the body of a request: an execution input, nothing, or a notification of a Harness pipeline, which asks for a
+ * run with the deployment's defaults. Throws `InvalidInput`.
  *
- * Harness gives its notifications no id (harness/harness-core, WebhookSenderImpl), and may send several for one pipeline
- * (PipelineSuccess and PipelineEnd, say). So the id is that of the pipeline's execution: however often it is heard of, it
- * starts one run. An HTTP step says its own in `Idempotency-Key`.
+ * Harness gives its notifications no id (harness/harness-core, WebhookSenderImpl), and may send several for one
+ * pipeline (PipelineSuccess and PipelineEnd, say). So the id is that of the pipeline's execution: however often it is
+ * heard of, it starts one run. An HTTP step says its own in `Idempotency-Key`.
  */
 export function readDelivery(bytes: Uint8Array, idempotencyKey: string | undefined): Delivery {
   const id = idempotencyKey === undefined ? undefined : checkedKey(idempotencyKey);

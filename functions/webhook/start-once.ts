@@ -3,8 +3,8 @@ import type { Execution, Executions } from '../aws/executions.ts';
 import type { Delivery } from './delivery.ts';
 
 /**
- * Equal deliveries without an id start one run within this time, in milliseconds. Long enough for the retries of an HTTP
- * step, short enough for a new request after a failed run.
+ * Equal deliveries without an id start one run within this time, in milliseconds. Long enough for the retries of an
+ * HTTP step, short enough for a new request after a failed run.
  */
 const sameWithinMs = 10 * 60_000;
 
@@ -34,7 +34,9 @@ export async function startOnce(delivery: Delivery, executions: ExecutionsByName
   return { runId, execution: started ? undefined : await executions.find(runId) };
 }
 
-/** A digest, because ids may be of any length and spelling. The input is part of it: one pipeline may start two jobs. */
+/**
+ * A digest, because ids may be of any length and spelling. The input is part of it: one pipeline may start two jobs.
+ */
 function executionName({ input, id }: Delivery, window: number): string {
   const identity = JSON.stringify(id === undefined ? { window, input } : { id, input });
   return `webhook-${createHash('sha256').update(identity).digest('hex')}`;

@@ -10,7 +10,9 @@ const bearer = new RegExp(`^Bearer +(${syntax})$`, 'i');
 const shortest = 16;
 const good = new RegExp(`^(?=.{${shortest}})${syntax}$`);
 
-/** Tokens are cached for `keptMs`. An unknown token reads the secret again, at most once per `calmMs`. In milliseconds. */
+/**
+ * Tokens are cached for `keptMs`. An unknown token reads the secret again, at most once per `calmMs`. In milliseconds.
+ */
 const keptMs = 60_000;
 const calmMs = 5_000;
 

@@ -14,7 +14,9 @@ export interface WorkflowOutcome {
   cause?: string;
 }
 
-/** Pauses before the retries of a state, in milliseconds: one for all of its retriers, or one for each (-1: as defined). */
+/**
+ * Pauses before the retries of a state, in milliseconds: one for all of its retriers, or one for each (-1: as defined).
+ */
 export type RetryPauses = Readonly<Record<string, number | number[]>>;
 
 /** Invokes a function by its placeholder (`PlanFunction`). */

@@ -19,7 +19,10 @@ import { reasonOf } from './file-failure.ts';
 import { ownProcess } from './own-process.ts';
 import { homeFolder } from './user-folder.ts';
 
-/** Creates the runtime of a local run: the API key of the environment, Docker's credentials, and AWS credentials for ECR. */
+/**
+ * Creates the runtime of a local run: the API key of the environment, Docker's credentials, and AWS credentials for
+ * ECR.
+ */
 export function createLocalRuntime(
   configuration: Configuration,
   environment: Environment,
@@ -53,13 +56,18 @@ async function secret(nameOrArn: string): Promise<string> {
   return readSecret(nameOrArn);
 }
 
-/** Reads the `config.json` in DOCKER_AUTH_CONFIG. It takes precedence over the file, as for Docker and GitLab runners. */
+/**
+ * Reads the `config.json` in DOCKER_AUTH_CONFIG. It takes precedence over the file, as for Docker and GitLab runners.
+ */
 function variableCredentials(environment: Environment): CredentialProvider {
   const text = environment['DOCKER_AUTH_CONFIG']?.trim();
   return text ? dockerConfigCredentials(text, 'DOCKER_AUTH_CONFIG') : anonymous;
 }
 
-/** Reads `$DOCKER_CONFIG/config.json` or `~/.docker/config.json`. Reads it immediately, because a broken file is bad input. */
+/**
+ * Reads `$DOCKER_CONFIG/config.json` or `~/.docker/config.json`. Reads it immediately, because a broken file is bad
+ * input.
+ */
 function dockerCredentials(environment: Environment): CredentialProvider {
   const home = homeFolder();
   const folder = environment['DOCKER_CONFIG'] || (home && join(home, '.docker'));

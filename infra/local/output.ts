@@ -10,8 +10,8 @@ export function outliveReaders(...streams: readonly NodeJS.WriteStream[]): void 
 }
 
 /**
- * Writes the whole result to standard output. Returns the reason of a failure. A reader that ends early, such as `head`,
- * is not a failure.
+ * Writes the whole result to standard output. Returns the reason of a failure. A reader that ends early, such as
+ * `head`, is not a failure.
  */
 export async function print(text: string): Promise<string | undefined> {
   const error = await new Promise<unknown>((resolve) => process.stdout.write(text, (failure) => resolve(failure)));

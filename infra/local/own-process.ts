@@ -10,7 +10,10 @@ export const ownProcess: OwnProcess = {
   isGone: ({ table, pid }) => table === ownProcess.identity.table && !isAlive(pid),
 };
 
-/** Identifies the process table: the boot id and the pid namespace. Containers may share a host name but not process ids. */
+/**
+ * Identifies the process table: the boot id and the pid namespace. Containers may share a host name but not process
+ * ids.
+ */
 function processTable(): string {
   try {
     return `${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()} ${readlinkSync('/proc/self/ns/pid')}`;

@@ -71,8 +71,8 @@ export class Dashboard extends Construct {
             title: 'Copy function: memory (MB)',
             view: LogQueryVisualizationType.LINE,
             logGroupNames: [copy.logGroup.logGroupName],
-            // Fields that CloudWatch finds in the lines with which Lambda ends every call, in millions of bytes to the MB:
-            // https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_QuerySyntax-examples.html
+            // Fields that CloudWatch finds in the lines with which Lambda ends every call, in millions of bytes to the
+            // MB: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_QuerySyntax-examples.html
             queryLines: [
               'filter @type = "REPORT"',
               'stats max(@maxMemoryUsed / 1000000) as used, max(@memorySize / 1000000) as available by bin(1h)',

@@ -5,8 +5,8 @@ import { HarnessCiImageFactory, type HarnessCiImageFactoryProps } from '../../in
 import { account, region } from './moto-server.ts';
 
 /**
- * A CDK app with one factory in moto's account. Usage: bundled-app.ts OUTDIR 'PROPS' [LAYER], where PROPS are those that
- * JSON can hold, and LAYER is a folder for `/opt`.
+ * A CDK app with one factory in moto's account. Usage: bundled-app.ts OUTDIR 'PROPS' [LAYER], where PROPS are those
+ * that JSON can hold, and LAYER is a folder for `/opt`.
  */
 const [outdir = '', props = '{}', layer] = process.argv.slice(2);
 const { context } = JSON.parse(readFileSync(new URL('../../cdk.json', import.meta.url), 'utf8')) as {

@@ -39,7 +39,7 @@ const missing = parts.filter((part) => !available(part));
   `the functions as they are deployed${missing.length === 0 ? '' : ` (not on PATH: ${missing.join(', ')})`}`,
   () => {
     const folder = mkdtempSync(join(tmpdir(), 'bundled-handlers-'));
-    /** By image. */
+    /** Digests by image. */
     const digests = new Map<string, string>();
     let deployment: Deployment;
     let functions: Map<string, LambdaFunction>;

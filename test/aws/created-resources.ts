@@ -13,8 +13,8 @@ import type { CloudFormationTemplate } from './synthesize-bundled.ts';
 const types = new Set(['AWS::KMS::Key', 'AWS::S3::Bucket', 'AWS::SNS::Topic']);
 
 /**
- * Creates resources from the template's own properties: by moto's CloudFormation where it can, and else by the calls that
- * CloudFormation would make. Returns how values of the template read then.
+ * Creates resources from the template's own properties: by moto's CloudFormation where it can, and else by the calls
+ * that CloudFormation would make. Returns how values of the template read then.
  */
 export async function createResources(
   template: CloudFormationTemplate,
@@ -59,7 +59,7 @@ async function createSecrets(template: CloudFormationTemplate, moto: MotoServer)
   return created;
 }
 
-/** Its executions stay as they are started: moto runs none. */
+/** Creates the state machines. Their executions stay as they are started, because moto runs none. */
 async function createStateMachines(template: CloudFormationTemplate, moto: MotoServer): Promise<Created[]> {
   const client = new SFNClient(moto.config);
   const created: Created[] = [];

@@ -22,13 +22,13 @@ export const targetPrefix = 'mirror';
 
 /**
  * A factory as it is deployed, as near to AWS as one machine allows: the bundled functions with the environment of the
- * template, moto in place of AWS, and a `docker-registry` each behind the names of Google's registry and of ECR, to which
- * a proxy leads, with certificates of a CA that a layer holds.
+ * template, moto in place of AWS, and a `docker-registry` each behind the names of Google's registry and of ECR, to
+ * which a proxy leads, with certificates of a CA that a layer holds.
  */
 export interface Deployment {
-  /** By task, all that the workflow has and the webhook. */
+  /** Bundles by task, and that of the webhook. */
   bundles: ReadonlyMap<string, BundledFunction>;
-  /** By task, ready to be started. */
+  /** Functions by task, ready to start. */
   functions: ReadonlyMap<string, LambdaFunctionOptions>;
   moto: MotoServer;
   harness: EmbeddedHarnessApi;
@@ -45,7 +45,7 @@ export interface DeploymentOptions {
   folder: string;
   /** Data of the source registry. */
   source: string;
-  /** What Harness has by default, by field. */
+  /** Default images of Harness, by field. */
   images: Readonly<Record<string, string>>;
 }
 
@@ -95,7 +95,7 @@ export async function startDeployment({ folder, source: data, images }: Deployme
   return { bundles, functions, moto, harness, source, target, proxy, bucket, topicArn, close };
 }
 
-/** As the template has it; moto's CloudFormation leaves it out. */
+/** Sets the bucket's versioning as the template has it; moto's CloudFormation leaves it out. */
 async function versionBucket(Bucket: string, { Resources }: CloudFormationTemplate, moto: MotoServer): Promise<void> {
   const { Properties } = Object.values(Resources).find(({ Type }) => Type === 'AWS::S3::Bucket') ?? {};
   const VersioningConfiguration = Properties?.['VersioningConfiguration'] as VersioningConfiguration;

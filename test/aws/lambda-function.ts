@@ -14,7 +14,7 @@ export interface LambdaFunctionOptions {
   memoryMiB: number;
   timeoutSeconds: number;
   environment: Readonly<Record<string, string>>;
-  /** What is started to run the handler, after Node.js itself. Default: a client of ours. */
+  /** Arguments of Node.js that start the handler. Default: a client of ours. */
   runtimeClient?: readonly string[];
 }
 
@@ -39,8 +39,8 @@ export interface Sandbox {
 }
 
 /**
- * One function, run as Lambda runs it: from its bundle alone, in processes that have nothing but the environment of the
- * function, each of which works on one event at a time.
+ * A function, run as Lambda runs it: from its bundle alone, in processes with nothing but the environment of the
+ * function. Each process works on one event at a time.
  */
 export class LambdaFunction {
   readonly #options: LambdaFunctionOptions;

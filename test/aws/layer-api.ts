@@ -24,7 +24,10 @@ export interface LayerApi {
 }
 
 const MiB = 1024 * 1024;
-/** API_InitiateLayerUpload: the client is to send parts of this size; API_UploadLayerPart: all but the last at least 5 MiB. */
+/**
+ * API_InitiateLayerUpload: the client is to send parts of this size; API_UploadLayerPart: all but the last at least 5
+ * MiB.
+ */
 const smallestPart = 5 * MiB;
 
 /**

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 
 export interface MotoServer {
-  /** For the constructor of any SDK client. */
+  /** Options for the constructor of any SDK client. */
   config: { endpoint: string; region: string; credentials: { accessKeyId: string; secretAccessKey: string } };
   close(): Promise<void>;
 }

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 
 /**
- * What Lambda's Node.js runtime does, as far as our functions can tell: loads `index.mjs` from the task root, and hands
- * it one event after the other. https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
+ * The part of Lambda's Node.js runtime that our functions see: it loads `index.mjs` from the task root, and hands it
+ * one event after the other. https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
  */
 type Handler = (event: unknown, context: object) => Promise<unknown>;
 

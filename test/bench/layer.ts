@@ -19,8 +19,8 @@ const fileBytes = 8 * 1024 * 1024;
 const endOfArchive = Buffer.alloc(1024);
 
 /**
- * Writes a layer to `path`: gzip of an archive of `bytes` random bytes, the same for the same seed. Made piece by piece,
- * because the largest is larger than memory should be.
+ * Writes a layer to `path`: gzip of an archive of `bytes` random bytes, the same for the same seed. Made piece by
+ * piece, because the largest is larger than memory should be.
  */
 export async function writeLayer(path: string, seed: string, bytes: number, signal?: AbortSignal): Promise<Layer> {
   const archive = createHash('sha256');

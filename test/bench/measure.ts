@@ -9,12 +9,12 @@ export interface Command {
   environment?: Record<string, string>;
 }
 
-/** What a command took, with every process that it started. */
+/** The resources that a command used, with every process that it started. */
 export interface Usage {
   wallMs: number;
   /** User and system time, summed over the processes. */
   cpuMs: number;
-  /** Of the largest process. */
+  /** Peak memory of the largest process. */
   peakBytes: number;
 }
 

@@ -16,11 +16,11 @@ export interface Job {
   target: string;
   /** A new, empty folder for configuration and caches. */
   home: string;
-  /** For peers that request the list of images from Harness. */
+  /** The Harness API, for peers that request the list of images from it. */
   harness: { url: string; apiKey: string };
 }
 
-/** One way to do the job. */
+/** A contender: one way to do the job. */
 export interface Peer {
   name: string;
   /** The name to choose it by. One peer may have several ways. */

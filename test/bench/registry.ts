@@ -36,7 +36,10 @@ export const program = 'docker-registry';
 const userAgent = 'bench';
 const patienceMs = 10_000;
 
-/** Starts a `docker-registry` on the folder `data`, which is created if it is missing, and kept. Speaks plain HTTP without `tls`. */
+/**
+ * Starts a `docker-registry` on the folder `data`, which is created if it is missing, and kept. Speaks plain HTTP
+ * without `tls`.
+ */
 export async function startRegistry(data: string, tls?: Tls): Promise<RegistryProcess> {
   const configuration = `${data}.yml`;
   await writeFile(configuration, JSON.stringify(configurationOf(data, tls)));

@@ -9,7 +9,7 @@ export interface Measurement extends Usage {
   protocols: readonly string[];
 }
 
-/** One line of the table: the measurement of median wall time, or the reason of a failure. */
+/** A line of the table: the measurement of median wall time, or the reason of a failure. */
 export interface Row {
   workload: WorkloadName;
   rttMs: number;

@@ -23,20 +23,20 @@ import { FileStore } from '../../infra/local/file-store.ts';
 import { storedImage } from '../oci/stored-images.ts';
 import { Repository } from '../../functions/oci/registry/repository.ts';
 
-/** What a run costs by the number of its images. Bytes are of documents; what images weigh is left out. */
+/** The cost of a run by the number of its images. Bytes are those of documents; layers are left out. */
 export interface Scale {
   images: number;
   waves: number[];
-  /** Of all: planning, copying and reporting. */
+  /** Time of planning, copying and reporting together. */
   wallMs: number;
-  /** Of dividing them into waves alone. */
+  /** Time of dividing the images into waves alone. */
   planMs: number;
   requests: { source: number; target: number };
-  /** Of a run that finds nothing changed. */
+  /** Requests of a run that finds nothing changed. */
   requestsUnchanged: number;
   /** Bytes of blobs that the target received, by those of its blobs, each counted once. */
   overhead: number;
-  /** What the workflow carries at most, and how many events its history would have. */
+  /** The largest payload of the workflow, and the number of events in its history. */
   stateBytes: number;
   historyEvents: number;
   planBytes: number;
@@ -44,9 +44,13 @@ export interface Scale {
 }
 
 const runId = 'scale';
-/** Copy functions that are warm at the same time: each is a process of its own, and copies one image after the other. */
+/**
+ * Copy functions that are warm at the same time: each is a process of its own, and copies one image after the other.
+ */
 const containers = 8;
-/** Events of Step Functions: of one image, of a wave around it, and of the rest of a sync; see the differential test. */
+/**
+ * Events of Step Functions: of one image, of a wave around it, and of the rest of a sync; see the differential test.
+ */
 const events = { image: 11, wave: 6, rest: 55 };
 
 /**
@@ -141,7 +145,7 @@ export async function simulate(images: number): Promise<Scale> {
 
 const imagesPerBase = 10;
 const runtimesShared = 7;
-/** What is shared is worth waiting for; what an image has for itself need not weigh anything here. */
+/** Size of a shared blob, large enough to be worth waiting for. An image's own blobs need no size here. */
 const sharedBytes = 64 * 1024;
 
 function publish(images: number, registry: Registry): ImageName[] {

@@ -4,7 +4,7 @@ import { type Descriptor, ImageStore, type Platform, unknown } from './image-sto
 export interface BenchImage {
   repository: string;
   tag: string;
-  /** Of its manifests, the root first. */
+  /** Digests of its manifests, the root first. */
   digests: string[];
 }
 
@@ -36,7 +36,7 @@ const w2: ImageShape[] = Array.from({ length: 30 }, (_, i) => {
   return { repository: `${namespace}/w2-${String(i + 1).padStart(2, '0')}`, platforms: [[...base, ...own]] };
 });
 
-/** What is measured. The sizes are those of the study that the design rests on, so that numbers can be compared. */
+/** The workloads. Their sizes are those of the study behind the design, so that numbers can be compared. */
 export const workloads = {
   W1: { about: 'one image, 5 layers of 40 MiB', images: [shape('w1', [[40, 40, 40, 40, 40]])] },
   W2: { about: '30 images over 3 bases: 287 MiB, without sharing 1503 MiB', images: w2 },
@@ -65,7 +65,9 @@ function shape(name: string, platforms: readonly (readonly number[])[]): ImageSh
   };
 }
 
-/** Writes a workload's images into a folder that a registry can serve. `scale` shrinks the layers, for a quick trial. */
+/**
+ * Writes a workload's images into a folder that a registry can serve. `scale` shrinks the layers, for a quick trial.
+ */
 export async function prepare(
   { images }: Workload,
   folder: string,

@@ -7,7 +7,7 @@ import { askFunctionUrl } from './function-url.ts';
 
 const fields = { addonTag: 'harness/ci-addon:1.18.22', liteEngineTag: 'harness/ci-lite-engine:1.18.22' };
 const images = Object.values(fields);
-/** Of one execution, on a machine that does other things as well. */
+/** Time limit of an execution, on a machine that is busy with other things. */
 const runMs = 120_000;
 
 let factory: Deployment;
@@ -134,7 +134,7 @@ describe('the webhook, by its Function URL,', () => {
 
 describe('what fails around a switch', () => {
   const earlier = 'harness/ci-addon:1.18.20';
-  /** What was set before: a run that fails must leave it so. */
+  /** The overrides before the run. A run that fails must leave them so. */
   let before: Record<string, string>;
   let run = 0;
   let runId: string;

@@ -44,7 +44,7 @@ const pollMs = 100;
 /** Longer than any execution here takes. */
 const executionMs = 120_000;
 
-/** What `cdk deploy` prints, by output. */
+/** The outputs that `cdk deploy` prints, by name. */
 type Outputs = Readonly<
   Record<
     'StateMachineArn' | 'StateBucketName' | 'NotificationTopicArn' | 'WebhookUrl' | 'WebhookTokenSecretName',
@@ -76,11 +76,11 @@ export interface Deployment {
   executionAfter(known: readonly string[]): Promise<DescribeExecutionOutput>;
   /** The report document of a run; `undefined` when it has none. */
   report(runId: string): Promise<Report | undefined>;
-  /** Who holds the lock of the Harness account; `null` when it is free. */
+  /** Returns the holder of the lock of the Harness account; `null` when it is free. */
   lock(): Promise<Lock | null | undefined>;
   /** The overrides of Harness now. */
   overrides(): Images;
-  /** What the topic was told since the last call. */
+  /** Returns the notifications of the topic since the last call. */
   notifications(): Promise<{ subject: string; message: string }[]>;
   /** Stores overrides in Harness, as somebody else. */
   setOverrides(overrides: Images): void;

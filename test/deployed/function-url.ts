@@ -9,8 +9,8 @@ export interface UrlRequest {
 }
 
 /**
- * Sends a request to a Function URL of LocalStack. Its host, `…localhost.localstack.cloud`, may have no address here, so the
- * connection goes to loopback and the name into the header.
+ * Sends a request to a Function URL of LocalStack. Its host, `…localhost.localstack.cloud`, may have no address here,
+ * so the connection goes to loopback and the name into the header.
  */
 export async function askFunctionUrl(
   address: string,

@@ -8,7 +8,7 @@ export type Reply =
   | { functionError: { errorType: string; errorMessage: string } }
   | { serviceError: { code: string; message: string; status: number } };
 
-/** What goes wrong with invocations of a task. */
+/** A fault of invocations of a task. */
 export interface Fault {
   /**
    * - `not-run`: Lambda refuses the invocation with `code`
@@ -16,12 +16,12 @@ export interface Fault {
    * - `dies-after`: the process dies when the function has done its work, before it returns
    */
   kind: 'not-run' | 'dies-before' | 'dies-after';
-  /** With `not-run`: name and status of the error. Default: `ServiceException`, 502. */
+  /** Name of the error of `not-run`, with its status. Default: `ServiceException`, 502. */
   code?: string;
   status?: number;
-  /** What is said of the death of the process. */
+  /** Message about the end of the process. */
   message?: string;
-  /** How many invocations meet it. Default: 1. */
+  /** Number of invocations that meet it. Default: 1. */
   times?: number;
 }
 
@@ -31,8 +31,8 @@ export interface Held {
 }
 
 /**
- * The functions of a deployment, each run from its deployed zip by processes of this machine. A process works on one event
- * at a time and is reused, as Lambda reuses a sandbox.
+ * The functions of a deployment, each run from its deployed zip by processes of this machine. A process works on one
+ * event at a time and is reused, as Lambda reuses a sandbox.
  */
 export class Functions {
   /** Task and outcome of every invocation, in order of their end. */

@@ -10,18 +10,18 @@ import type { Call, Reply } from './functions.ts';
 import { pythonEnvironment } from './python-environment.ts';
 
 export interface LocalStack {
-  /** For the constructor of any SDK client. */
+  /** Options for the constructor of any SDK client. */
   config: { endpoint: string; region: string; credentials: { accessKeyId: string; secretAccessKey: string } };
-  /** What other processes need in their environment to take it for AWS. */
+  /** Variables that make other processes take it for AWS. */
   environment: Record<string, string>;
   close(): Promise<void>;
 }
 
-/** How many times shorter the waits of an execution are than its definition says. */
+/** Factor by which the waits of an execution are shorter than in its definition. */
 const faster = 1_000;
 const pollMs = 200;
 const startMs = 120_000;
-/** How many characters of its log are kept, for the case that it does not start. */
+/** Number of characters of its log that are kept, to show why it did not start. */
 const logLimit = 4_000;
 
 /** Starts LocalStack on a free loopback port. `invoke` runs its functions; `folder` is empty, and gets its state. */

@@ -10,8 +10,8 @@ const requirements = join(import.meta.dirname, 'requirements.txt');
 const oldest = [3, 13] as const;
 
 /**
- * Returns the Python of a virtual environment that has the packages of `requirements.txt`. Creates it in the user's cache
- * folder, and reuses it until the requirements change.
+ * Returns the Python of a virtual environment that has the packages of `requirements.txt`. Creates it in the user's
+ * cache folder, and reuses it until the requirements change.
  *
  * @throws {Error} when this machine has no Python that is new enough, or a package cannot be installed.
  */

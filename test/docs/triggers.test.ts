@@ -178,7 +178,7 @@ describe('the Harness YAML of the page', () => {
   });
 });
 
-/** As Harness fills secrets in. */
+/** Fills in secrets as Harness does. */
 function resolved(value: string): string {
   return value.replace('<+secrets.getValue("image_factory_token")>', 'a-token-of-good-length');
 }

@@ -11,8 +11,8 @@ export interface ConnectProxy {
 }
 
 /**
- * A proxy on loopback that takes every name for this machine, or responds to everything with one status. `ports` are where
- * the servers of some names listen, whatever port is asked for.
+ * A proxy on loopback that takes every name for this machine, or responds to everything with one status. `ports` are
+ * where the servers of some names listen, whatever port is asked for.
  */
 export async function startConnectProxy(
   refusal?: number,

@@ -134,7 +134,7 @@ function publish(revision: number): void {
   pushSamples(setting.source, images, { layerBytes, revision });
 }
 
-/** One run of the command; killed when both registries have had so many requests of it, and a little later. */
+/** Runs the command. Kills it `laterMs` after both registries together received `atRequest` requests from it. */
 async function run(target: Target, atRequest = Infinity, laterMs = 0): Promise<CommandResult> {
   const requests = () => target.requests() + setting.source.requests.length;
   const before = requests();

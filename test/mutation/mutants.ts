@@ -1,6 +1,6 @@
 import { parseSync } from '@swc/core';
 
-/** One small mistake: `[start, end)` of the source, in bytes, replaced by `replacement`. */
+/** A small mistake: `[start, end)` of the source, in bytes, replaced by `replacement`. */
 export interface Mutant {
   start: number;
   end: number;

@@ -51,7 +51,7 @@ export function expectWhole(registry: EmbeddedRegistry, repository: string, imag
   for (const child of image.children) expectWhole(registry, repository, child);
 }
 
-/** How many requests of a method, and of a path, a registry has seen. */
+/** Counts the requests of a method, and of a path, that a registry has received. */
 export function count(registry: EmbeddedRegistry, method: string, path = /./): number {
   return registry.requests.filter((request) => request.method === method && path.test(request.path)).length;
 }

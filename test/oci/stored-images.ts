@@ -10,7 +10,7 @@ interface Shape {
   untyped?: boolean;
   /** An OCI artifact manifest, which image-spec 1.1 withdrew. */
   withdrawn?: boolean;
-  /** How the first layer is described. */
+  /** Media type and URLs of the first layer. */
   foreign?: { type: string; urls: readonly string[] };
 }
 

@@ -7,9 +7,9 @@ import type { Action } from '../../functions/settings/execution-input.ts';
 import { accountId, change, planOf, runId, setStage, type Stage } from '../tasks/stage.ts';
 
 let stage: Stage;
-/** What was sent, as `ci K8: field=value …`. */
+/** The batches that were sent, as `ci K8: field=value …`. */
 let sent: string[];
-/** What Harness says to a batch with the field. */
+/** Harness's error for a batch with the field. */
 let answers: Record<string, Error>;
 beforeEach(() => {
   stage = setStage();
@@ -40,7 +40,7 @@ async function apply(changes: FieldChange[], { kind = 'updated', action = 'sync'
   });
 }
 
-/** What is recorded, by field. */
+/** Returns the recorded results, by field. */
 async function recorded(): Promise<Record<string, string>> {
   const rows = (await stage.documents.config.find()) ?? [];
   return Object.fromEntries(rows.map(({ field, status, reason }) => [field, reason ? `${status}: ${reason}` : status]));

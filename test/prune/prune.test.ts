@@ -43,7 +43,7 @@ interface Options {
 
 interface Outcome {
   deleted: number;
-  /** By tag: what was done, and why not. */
+  /** Outcomes by tag: the action, and the reason to keep it. */
   rows: Record<string, string>;
   /** Tags of the copies that the factory still takes for its own. */
   inventory: string[];

@@ -7,10 +7,10 @@ import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import type { Certificate } from '../http/certificate-authority.ts';
 
-/** One line of the registry's log: a request that it answered. */
+/** A line of the registry's log: a request that it answered. */
 interface LoggedRequest {
   method: string;
-  /** With its query. */
+  /** Path and query. */
   target: string;
   status: number;
 }
@@ -32,7 +32,7 @@ const run = promisify(execFile);
 /** The Debian package's name too. */
 export const command = 'docker-registry';
 
-/** What the registry that wants a login takes. */
+/** Credentials of the registry that requires a login. */
 export const login = { username: 'ada', password: 'horse-battery' };
 /** bcrypt of the password above, cost 5: Debian's `htpasswd` is no part of the registry's package. */
 const htpasswd = `${login.username}:$2b$05$30Q6nqceN3SAOtBWDzwc6uiDq2c4sqRLKgNWFIksY9eTOEXATylAa\n`;

@@ -18,7 +18,7 @@ beforeEach(async () => {
 });
 afterEach(() => factory.close());
 
-/** At other registries, where nothing is looked up. */
+/** Returns a change between images of other registries, where nothing is looked up. */
 const change = (scope: typeof k8 | typeof vm, field: string, from: string | null, to: string | null): FieldChange => ({
   ...scope,
   field,

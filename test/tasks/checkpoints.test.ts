@@ -249,7 +249,7 @@ describe('a task', () => {
   });
 });
 
-/** As Lambda's own, a method. */
+/** Returns the remaining time, as a method, as Lambda's context has it. */
 function lambdaTime(this: { remaining: number }): number {
   return this.remaining;
 }

@@ -5,7 +5,7 @@ import { type Factory, k8Images, startFactory, statuses } from './factory.ts';
 let factory: Factory;
 afterEach(() => factory.close());
 
-/** With a key that has these permissions and no others. */
+/** Starts Harness with a key that has these permissions and no others. */
 async function startWith(...permissions: Permission[]): Promise<void> {
   const keys = [{ key: 'sat.embedded.key.secret-of-key', accountId: 'embedded', permissions }];
   factory = await startFactory({ harness: { keys } });

@@ -190,7 +190,7 @@ function whole({ image, children }: Node): string[] {
   return [image.digest, ...children.flatMap(whole)];
 }
 
-/** These, and the subjects on the way. */
+/** Returns the digest of a node, and those of its children and its subject. */
 function guardedBy({ image, children, subject }: Node): string[] {
   return [image.digest, ...children.flatMap(guardedBy), ...(subject ? guardedBy(subject) : [])];
 }

@@ -7,7 +7,7 @@ import { indexOf } from '../oci/stored-images.ts';
 import { type Factory, startFactory, statuses } from './factory.ts';
 
 const cache = (version: string) => `plugins/cache:${version}`;
-/** As short as runs get: one image, one field; and the defaults of VM out of the way. */
+/** One image and one field, to keep runs short. */
 const choice = { include_fields: ['cacheS3Tag'] };
 let factory: Factory;
 beforeEach(async () => {

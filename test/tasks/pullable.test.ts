@@ -6,7 +6,7 @@ import { type Factory, startFactory } from './factory.ts';
 
 const repository = 'mirror/plugins/cache';
 const tag = '1.10.12';
-/** One image for two fields, and another one that shares its base. */
+/** An image for two fields, and another one that shares its base. */
 const choice = { include_fields: ['cache*', 'gitCloneTag'] };
 
 let factory: Factory;

@@ -23,7 +23,9 @@ async function start(options: FactoryOptions = {}): Promise<void> {
   if (account) account.ci.K8 = { ...before };
 }
 
-/** Takes a copy away and breaks Harness when the switch is recorded: verify fails, and the rollback meets the failure. */
+/**
+ * Takes a copy away and breaks Harness when the switch is recorded: verify fails, and the rollback meets the failure.
+ */
 function breakAfterSwitch(path: string, { status = 503, count = 10_000 } = {}): void {
   factory.store.onPut = (key) => {
     if (!key.endsWith('/config.json')) return;

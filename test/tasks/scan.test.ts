@@ -19,7 +19,7 @@ const runId = 'run-1';
 const addon = k8['addonTag'] as string;
 const clean: ScanAnswer = { state: 'scanned', findings: [], settlingMs: 0 };
 const critical: ScanAnswer = { state: 'scanned', findings: [{ id: 'CVE-1', severity: 'CRITICAL' }], settlingMs: 0 };
-/** As of a scan that ended a moment ago. */
+/** Returns the answer about a scan that has just ended. */
 const so = (...found: [string, string][]): ScanAnswer => ({
   state: 'scanned',
   findings: found.map(([id, severity]): Finding => ({ id, severity })),
@@ -53,7 +53,7 @@ async function copied(settings: object = {}, input: object = {}): Promise<Plan> 
 }
 
 const look = () => factory.task(scan, { runId });
-/** As if so many seconds had gone by since the last look. */
+/** Moves the start and the last looks back by `seconds`. */
 async function pass(seconds: number): Promise<void> {
   const key = `runs/${runId}/scans.json`;
   const scans = await factory.document<Scans>(key);

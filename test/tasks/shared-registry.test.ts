@@ -19,7 +19,7 @@ async function planned(runId: string, field: string, change: Partial<Plan>): Pro
   await factory.store.put(key, new TextEncoder().encode(JSON.stringify(plan)));
 }
 
-/** As on Lambda, where a call has an end. */
+/** Gives the run a deadline, as every call has on Lambda. */
 const onLambda = (run: TaskRun): TaskRun => ({ ...run, deadline: Deadline.in(600_000) });
 
 const shares = (hosting: (run: TaskRun) => TaskRun) =>

@@ -38,7 +38,7 @@ describe('functions in a VPC', () => {
     });
   });
 
-  /** What the security group of the functions lets in, and the ports that it lets out to. */
+  /** Returns the ingress of the security group of the functions, and the ports of its egress. */
   const securityGroup = ({ template }: ReturnType<typeof embed>) => {
     const groups = Object.values(template.findResources('AWS::EC2::SecurityGroup')).map(
       ({ Properties }) =>

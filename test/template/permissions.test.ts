@@ -18,7 +18,7 @@ const ecr = (...names: string[]) => [
 ];
 const reads = (...keys: string[]) => keys.map((key) => `s3:GetObject <bucket>/${key}`);
 const writes = (...keys: string[]) => [...reads(...keys), ...keys.map((key) => `s3:PutObject <bucket>/${key}`)];
-/** For pulls from ECR Public, one of the sources. */
+/** Actions for pulls from ECR Public, one of the sources. */
 const publicToken = ['ecr-public:GetAuthorizationToken *', 'sts:GetServiceBearerToken *'];
 const pull = ['BatchCheckLayerAvailability', 'BatchGetImage', 'GetDownloadUrlForLayer'];
 const create = ['CreateRepository', 'DescribeRepositories', 'PutLifecyclePolicy', 'TagResource'];
@@ -202,7 +202,7 @@ describe('permissions', () => {
     expect([...made.functions.keys()].flatMap((task) => made.permissions(task)).join('\n')).not.toMatch(/^ecr:/m);
   });
 
-  /** What each task may do that starts with one of `services`. */
+  /** Returns the actions of each task that start with one of `services`. */
   const granted = (made: ReturnType<typeof synthesize>, ...services: string[]) =>
     Object.fromEntries(
       [...made.functions.keys()]
@@ -216,7 +216,7 @@ describe('permissions', () => {
   const role = 'arn:aws:iam::999999999999:role/images';
   const assume = (arn: string, ...tasks: string[]) =>
     Object.fromEntries(tasks.map((task) => [task, [`sts:AssumeRole ${arn}`]]));
-  /** What sessions of the role that a task assumes are narrowed to. */
+  /** Returns the policies to which tasks narrow the sessions of the role that they assume. */
   const inSession = ({ functions: made }: ReturnType<typeof synthesize>) =>
     Object.fromEntries(
       [...made].flatMap(([task, { Environment }]) => {

@@ -19,7 +19,7 @@ const writes = new Map<string, Set<string>>();
 /** Keys that tasks read, or looked for. */
 const reads = new Map<string, Set<string>>();
 
-/** As on Lambda, where a task knows nothing of what another has read; and with an empty cache of manifests. */
+/** Runs a task as Lambda does: without the memory of other tasks, and with an empty cache of manifests. */
 function alone(name: string, task: Task, folder: () => string): Task {
   const [id = ''] = tasksOf(`\${${name}}`);
   return async (event, context) => {

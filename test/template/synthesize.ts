@@ -83,7 +83,9 @@ function viewOf<S extends Stack>(stack: S, factory: HarnessCiImageFactory) {
     logicalId,
     functions: byTask,
     statements,
-    /** What the role of a task may do, each as `action resource`, and ` if …` where that is under a condition. */
+    /**
+     * Returns the permissions of the role of a task, each as `action resource`, with ` if …` where it has a condition.
+     */
     permissions: (task: string): string[] => {
       const found = statements(byTask.get(task)?.Role['Fn::GetAtt'][0] ?? '').flatMap((statement) => {
         if (statement.Effect !== 'Allow') throw new Error(`${task} has a statement that is not read here`);

@@ -55,7 +55,9 @@ const hostile: Record<string, (length: number) => string> = {
   ranges: (length) => `bytes ${'0-'.repeat(length / 2)}`,
 };
 
-/** The least time of this thread's processor over some repetitions, in milliseconds: what else it does only adds to it. */
+/**
+ * The least time of this thread's processor over some repetitions, in milliseconds: what else it does only adds to it.
+ */
 function timeOf(parse: (text: string) => unknown, text: string, repetitions: number): number {
   let least = Infinity;
   for (let repetition = 0; repetition < repetitions; repetition++) {

@@ -4,11 +4,11 @@ import { readWorkflowDefinition } from '../../infra/workflow-definition.ts';
 import { motoInstalled, type MotoEngine, startMotoEngine } from './moto-engine.ts';
 
 /**
- * Every branch of the workflow, with scripted handlers, in both engines: the one of local runs, and moto's, which is the
- * nearest to Step Functions that runs without an account. Outcome, order of calls and payloads must agree.
+ * Every branch of the workflow, with scripted handlers, in both engines: the one of local runs, and moto's, which is
+ * the nearest to Step Functions that runs without an account. Outcome, order of calls and payloads must agree.
  */
 const definition = JSON.parse(readWorkflowDefinition()) as Definition;
-/** As in moto's engine, no retry waits. */
+/** Removes the waits before retries, as in moto's engine. */
 const atOnce: RetryPauses = Object.fromEntries(allStates(definition).map(([name]) => [name, 0]));
 
 function allStates({ States }: Definition): [string, Definition['States'][string]][] {

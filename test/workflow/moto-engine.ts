@@ -22,7 +22,7 @@ export interface MotoEngine {
    * Throws what the Step Functions API answers to a malformed definition or name.
    */
   run(definition: object, input: unknown, invoke: Invoke, name?: string): Promise<WorkflowOutcome>;
-  /** How many events are in the history of the execution of that name. */
+  /** Returns the number of events in the history of the execution of that name. */
   events(name: string): Promise<number>;
   close(): Promise<void>;
 }
@@ -38,7 +38,7 @@ const pollMs = 20;
 const longestRunMs = 120_000;
 const account = '123456789012';
 
-/** Whether this machine can run the engine: a suite that cannot is skipped, and counted so. */
+/** Returns whether this machine can run the engine. A suite that cannot is skipped, and counted as skipped. */
 export function motoInstalled(): boolean {
   return spawnSync('python3', ['-c', 'import moto.stepfunctions'], { stdio: 'ignore' }).status === 0;
 }

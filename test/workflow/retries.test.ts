@@ -28,7 +28,7 @@ const tasks = tasksIn(definition.States);
 const always = new Set(['Rollback', 'Report']);
 const ordinary = tasks.filter(([name]) => !always.has(name));
 
-/** For how long a retrier goes on, in seconds, without jitter. */
+/** Returns the seconds for which a retrier continues, without jitter. */
 function patience({ IntervalSeconds = 1, MaxAttempts, BackoffRate = 2, MaxDelaySeconds = Infinity }: Retrier): number {
   let total = 0;
   for (let n = 0; n < MaxAttempts; n++) total += Math.min(MaxDelaySeconds, IntervalSeconds * BackoffRate ** n);
@@ -39,7 +39,7 @@ const retrierOf = ({ Retry = [] }: State, error: string) =>
   Retry.find(({ ErrorEquals }) => ErrorEquals.includes(error) || ErrorEquals.includes('States.ALL'));
 
 /**
- * What Invoke of Lambda answers while a function, its network or the service is not ready:
+ * Errors of Invoke of Lambda while a function, its network or the service is not ready:
  * https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html and
  * https://docs.aws.amazon.com/step-functions/latest/dg/bp-lambda-serviceexception.html
  */

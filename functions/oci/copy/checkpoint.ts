@@ -43,8 +43,8 @@ export interface OpenUpload {
 /** Maximum age of a checkpoint, in milliseconds: registries expire uploads. */
 const lifetimeMs = 12 * 3_600_000;
 /**
- * Limits on the characters of `OpenUpload.at` and on the uploads. Together they keep a checkpoint below 64 KiB for 20,000
- * blobs.
+ * Limits on the characters of `OpenUpload.at` and on the uploads. Together they keep a checkpoint below 64 KiB for
+ * 20,000 blobs.
  */
 export const longestAt = 2_048;
 const mostOpen = 16;

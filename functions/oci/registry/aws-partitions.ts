@@ -13,8 +13,9 @@ const standard: Partition = { id: 'aws', regions: /^/, dnsSuffix: 'amazonaws.com
 
 /**
  * The one place that names partitions and their hosts. Regions and suffixes are those of the AWS SDK
- * (`partitions.js` of `@aws-sdk/core`), dual-stack suffixes those of https://docs.aws.amazon.com/general/latest/gr/ecr.html
- * and of the Public Suffix List. A region of an unknown form belongs to the last partition, as in the SDK.
+ * (`partitions.js` of `@aws-sdk/core`), dual-stack suffixes those of
+ * https://docs.aws.amazon.com/general/latest/gr/ecr.html and of the Public Suffix List. A region of an unknown form
+ * belongs to the last partition, as in the SDK.
  */
 export const partitions: readonly Partition[] = [
   { id: 'aws-us-gov', regions: /^us-gov-/, dnsSuffix: 'amazonaws.com', dualStackSuffix: 'on.aws' },

@@ -11,9 +11,9 @@ const maxResumes = 8;
 const goodPart = 1024 * 1024;
 
 /**
- * Reads a blob from byte `start` to its end. When the connection breaks, stalls or ends early, resumes with a range request
- * (RFC 9110, 14.2), or, where the registry ignores ranges, skips the bytes that it has. Does not verify the bytes: the
- * caller hashes them.
+ * Reads a blob from byte `start` to its end. When the connection breaks, stalls or ends early, resumes with a range
+ * request (RFC 9110, 14.2), or, where the registry ignores ranges, skips the bytes that it has. Does not verify the
+ * bytes: the caller hashes them.
  *
  * @throws {RegistryFailure} After the last resume.
  */

@@ -13,7 +13,9 @@ const slowChunk = 8 * 1024 * 1024;
 /** Timeout in milliseconds: registries hash or assemble a blob before they respond to its last request. */
 const commitTimeoutMs = 300_000;
 
-/** Maximum size of a chunk, which is held in memory. A registry that requires larger ones gets the blob in one request. */
+/**
+ * Maximum size of a chunk, which is held in memory. A registry that requires larger ones gets the blob in one request.
+ */
 const largestChunk = 64 * 1024 * 1024;
 /** Smallest limit that is respected. A lower one would take an endless number of requests. */
 const smallestLimit = 64 * 1024;

@@ -23,8 +23,8 @@ export async function servesBlob(repository: Repository, blob: Described, signal
 }
 
 /**
- * Returns whether a download of the blob begins, in its full size. ECR Public refuses HEAD, others return 403 for it, and
- * some return a wrong length.
+ * Returns whether a download of the blob begins, in its full size. ECR Public refuses HEAD, others return 403 for it,
+ * and some return a wrong length.
  */
 export async function opensBlob(repository: Repository, blob: Described, signal?: AbortSignal): Promise<boolean> {
   try {

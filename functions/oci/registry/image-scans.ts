@@ -3,8 +3,8 @@ import type { Digest } from '../spec/digest.ts';
 /** A registry that scans the images it holds. */
 export interface ImageScans {
   /**
-   * Returns the findings for one manifest, except an index, which is not scanned itself. Starts the scan where the caller
-   * must. Throws `ImageNotFound`, and what the registry's other calls throw.
+   * Returns the findings for one manifest, except an index, which is not scanned itself. Starts the scan where the
+   * caller must. Throws `ImageNotFound`, and what the registry's other calls throw.
    */
   look(repository: string, digest: Digest, options?: LookOptions): Promise<ScanAnswer>;
 }

@@ -10,9 +10,10 @@ import { RegistryFailure } from './registry-failure.ts';
  * The digest that a tag (or digest) points at, by HEAD: Docker Hub counts manifest GETs as pulls, but not HEADs
  * (https://docs.docker.com/docker-hub/usage/pulls/). Returns `undefined` when there is no such manifest.
  *
- * Falls back to GET where HEAD is refused (405: https://github.com/distribution/distribution/issues/1485), times out, lacks
- * the digest, or returns 404 for a present manifest (https://github.com/nicholas-fedor/watchtower/issues/667), and records
- * that in the profile. While no HEAD has succeeded, a 404 is checked by GET, unless the manifest is `likely` absent.
+ * Falls back to GET where HEAD is refused (405: https://github.com/distribution/distribution/issues/1485), times out,
+ * lacks the digest, or returns 404 for a present manifest (https://github.com/nicholas-fedor/watchtower/issues/667),
+ * and records that in the profile. While no HEAD has succeeded, a 404 is checked by GET, unless the manifest is
+ * `likely` absent.
  */
 export async function resolveTag(
   repository: Repository,
@@ -50,7 +51,9 @@ const trialMs = 10_000;
 /** Statuses by which a registry, or a firewall in front of it, refuses HEAD itself. */
 const headRefusals = new Set([400, 403, 405, 501]);
 
-/** Returns the digest, or the status of a response that GET may explain; 0 without a response. Throws other failures. */
+/**
+ * Returns the digest, or the status of a response that GET may explain; 0 without a response. Throws other failures.
+ */
 async function headOf(
   repository: Repository,
   tagOrDigest: string,
@@ -177,8 +180,8 @@ export async function deleteManifest(repository: Repository, digest: Digest, sig
 const tagRefusals = new Set([400, 405, 501]);
 
 /**
- * Deletes a tag and leaves its manifest (distribution-spec, "Deleting tags"). Returns `false` where the registry deletes
- * by digest only. Succeeds when the tag is gone already.
+ * Deletes a tag and leaves its manifest (distribution-spec, "Deleting tags"). Returns `false` where the registry
+ * deletes by digest only. Succeeds when the tag is gone already.
  */
 export async function deleteTag(repository: Repository, tag: string, signal?: AbortSignal): Promise<boolean> {
   const { registry } = repository;

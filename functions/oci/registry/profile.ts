@@ -1,8 +1,8 @@
 import { ecrHosts } from './aws-partitions.ts';
 
 /**
- * Behaviour of one kind of registry. Each row cites its source. Responses at run time correct the profile for the rest of
- * the run: see `Registry.adapt`.
+ * Behaviour of one kind of registry. Each row cites its source. Responses at run time correct the profile for the rest
+ * of the run: see `Registry.adapt`.
  */
 export interface Profile {
   readonly name: string;
@@ -15,7 +15,9 @@ export interface Profile {
    * `Content-Range`, in the specification's form `0-99`; HTTP's own `bytes 0-99/*` is refused by ACR and others.
    */
   readonly large: 'patch' | 'chunk';
-  /** Size of a chunk in bytes, unless the registry requests another (`OCI-Chunk-Min-Length`, `OCI-Chunk-Max-Length`). */
+  /**
+   * Size of a chunk in bytes, unless the registry requests another (`OCI-Chunk-Min-Length`, `OCI-Chunk-Max-Length`).
+   */
   readonly chunkBytes: number;
   /**
    * Condition under which a blob can be mounted into another repository: none, that a manifest refers to it, or that it
@@ -61,8 +63,8 @@ const standard: Profile = {
   missing403: false,
   countsPulls: false,
   rangeTrusted: true,
-  // Distribution 3 deletes a tag alone, 2 returns 400. Quay (endpoints/v2/manifest.py) and GitLab (docs/spec/api.md of its
-  // container-registry) delete it too.
+  // Distribution 3 deletes a tag alone, 2 returns 400. Quay (endpoints/v2/manifest.py) and GitLab (docs/spec/api.md of
+  // its container-registry) delete it too.
   deletesTags: true,
   tagsFirst: false,
 };
@@ -100,10 +102,11 @@ const hosts: readonly (readonly [RegExp, Profile])[] = [
   // A chunk of more than 4 MiB returns 416 (https://github.com/oras-project/rust-oci-client/issues/35). Deletes
   // nothing by this API (https://github.com/orgs/community/discussions/26267).
   [/^ghcr\.io$/, { ...standard, name: 'ghcr', chunkBytes: smallestChunk, deletesTags: false }],
-  // Large blobs by PATCH, as Docker does, with a Content-Length (https://github.com/google/go-containerregistry/issues/1193).
+  // Large blobs by PATCH, as Docker does, with a Content-Length
+  // (https://github.com/google/go-containerregistry/issues/1193).
   [/^quay\.io$/, { ...standard, name: 'quay', maxPut: smallBlob }],
-  // Returned 404 to PUT after POST (https://github.com/containerd/containerd/issues/3533), and 403 for missing content (RTFACT-13797).
-  // Asked for a mount it opens an upload, but shows what any manifest refers to in every repository.
+  // Returned 404 to PUT after POST (https://github.com/containerd/containerd/issues/3533), and 403 for missing content
+  // (RTFACT-13797). Asked for a mount it opens an upload, but shows what any manifest refers to in every repository.
   [
     /\.jfrog\.io$|^(?:.+\.)?artifactory[.-]/,
     { ...standard, name: 'artifactory', maxPut: 0, mount: 'never', missing403: true },

@@ -14,8 +14,8 @@ interface KnownRefusal {
 /** The first that matches counts. Patterns are matched against one bounded line, see `ReasonText`. */
 const knownRefusals: readonly KnownRefusal[] = [
   {
-    // ECR and Google "immutable"/"immutability", Alibaba "cannot be overwritten", Nexus "does not allow updating assets",
-    // Artifactory "delete/overwrite", ECR's API ImageTagAlreadyExistsException, Harbor "tag … already exists".
+    // ECR and Google "immutable"/"immutability", Alibaba "cannot be overwritten", Nexus "does not allow updating
+    // assets", Artifactory "delete/overwrite", ECR's API ImageTagAlreadyExistsException, Harbor "tag … already exists".
     says: /immutab|overwrit|does not allow updating|cannot be updated|redeploy|TagAlreadyExists|\btag\b.{0,200}already exists/i,
     cure: (_, { repository, manifest }) =>
       `Exclude the prefix "${firstOf(repository)}" from immutable tags${manifest ? ', or pin the image to a version that is already there' : ''}.`,

@@ -32,8 +32,8 @@ export interface Referrers {
 }
 
 /**
- * Lists the artifacts that refer to `subject`, by the referrers API or, where there is none, by its fallback tag, whose index `read`
- * gets. Stops at `referrerLimits`.
+ * Lists the artifacts that refer to `subject`, by the referrers API or, where there is none, by its fallback tag, whose
+ * index `read` gets. Stops at `referrerLimits`.
  */
 export async function listReferrers(
   repository: Repository,
@@ -83,7 +83,10 @@ function isSignature({ artifactType = '', annotations }: Descriptor): boolean {
   return signatureTypes.has(artifactType) || (sigstoreBundle.test(artifactType) && predicate === signaturePredicate);
 }
 
-/** Tags under which cosign keeps what belongs to an image, in registries without referrers (cosign, "Tag-based discovery"). */
+/**
+ * Tags under which cosign keeps what belongs to an image, in registries without referrers (cosign, "Tag-based
+ * discovery").
+ */
 export function cosignTags(policy: ReferrersPolicy, subject: Digest): string[] {
   const suffixes = { off: [], signatures: ['.sig'], all: ['.sig', '.att', '.sbom'] }[policy];
   return suffixes.map((suffix) => `${referrersTag(subject)}${suffix}`);

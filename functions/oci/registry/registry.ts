@@ -58,7 +58,9 @@ export interface ReadLimit {
   exceeded: (cause: RangeError) => FactoryError;
 }
 
-/** Maximum `Retry-After` that is respected, in milliseconds. A request fails if the registry requests a longer pause. */
+/**
+ * Maximum `Retry-After` that is respected, in milliseconds. A request fails if the registry requests a longer pause.
+ */
 export const longestPauseMs = 120_000;
 const maxRedirects = 5;
 /** Statuses that other credentials may cure. */
@@ -127,8 +129,8 @@ export class Registry {
   }
 
   /**
-   * Resolves a `Location` or `Link` of the response to `target`. Throws `RegistryFailure` for one that is not a URL, or less
-   * secure than the registry.
+   * Resolves a `Location` or `Link` of the response to `target`. Throws `RegistryFailure` for one that is not a URL, or
+   * less secure than the registry.
    */
   resolve(location: string, target: string | URL): URL {
     const base = this.#url(target);
@@ -151,8 +153,8 @@ export class Registry {
   }
 
   /**
-   * Sends a request within the limits of the registry, with retries. The response to a GET keeps its slot until its body
-   * is read or dumped. Throws `RegistryFailure`.
+   * Sends a request within the limits of the registry, with retries. The response to a GET keeps its slot until its
+   * body is read or dumped. Throws `RegistryFailure`.
    */
   async request(request: RegistryRequest): Promise<Response> {
     const lane = isStream(request.body) ? 'upload' : request.method === 'GET' ? 'download' : 'request';
@@ -238,7 +240,10 @@ export class Registry {
     }
   }
 
-  /** Returns `again` to retry with other credentials or a new token, an error to throw, or `undefined` to use the response. */
+  /**
+   * Returns `again` to retry with other credentials or a new token, an error to throw, or `undefined` to use the
+   * response.
+   */
   async #retryRefused(request: RegistryRequest, answer: Answer, session: Session): Promise<unknown> {
     const { response, authorization } = answer;
     const { status } = response;

@@ -15,8 +15,8 @@ export const tagLimit = 5_000;
 const maxPages = 1_000;
 
 /**
- * Lists every tag of a repository; `undefined` when the registry does not have the repository. Leaves out names that are
- * not tags. Throws `RegistryFailed` for a list that cannot be read, and for one of more than `limit` tags.
+ * Lists every tag of a repository; `undefined` when the registry does not have the repository. Leaves out names that
+ * are not tags. Throws `RegistryFailed` for a list that cannot be read, and for one of more than `limit` tags.
  */
 export async function listTags(
   repository: Repository,

@@ -32,7 +32,9 @@ const notTheWay: ReadonlySet<string | undefined> = new Set([
   'UNAUTHORIZED',
 ]);
 
-/** Chooses by the statuses of registries that support one method only, or limit the size of a body: see `profile.ts`. */
+/**
+ * Chooses by the statuses of registries that support one method only, or limit the size of a body: see `profile.ts`.
+ */
 function otherWay(way: UploadWay, { status, code }: RegistryFailure): UploadWay | undefined {
   if (notTheWay.has(code)) return undefined;
   switch (way) {

@@ -14,8 +14,9 @@ export interface UploadSession {
 }
 
 /**
- * Opens an upload session. With `mountFrom`, a repository of the same registry that may hold the blob, requests a mount,
- * and returns `mounted` if it succeeds. A registry that has nothing to mount opens a session in the same request.
+ * Opens an upload session. With `mountFrom`, a repository of the same registry that may hold the blob, requests a
+ * mount, and returns `mounted` if it succeeds. A registry that has nothing to mount opens a session in the same
+ * request.
  */
 export async function startUpload(
   repository: Repository,
@@ -88,8 +89,9 @@ function bytesOf(response: Response, header: string): number | undefined {
 }
 
 /**
- * Returns the bytes that the registry has received, and the next URL; `undefined` when the registry does not report them.
- * An upload of no bytes and one of a single byte look the same (https://github.com/opencontainers/distribution-spec/issues/359).
+ * Returns the bytes that the registry has received, and the next URL; `undefined` when the registry does not report
+ * them. An upload of no bytes and one of a single byte look the same
+ * (https://github.com/opencontainers/distribution-spec/issues/359).
  */
 export async function uploadProgress(
   repository: Repository,

@@ -10,9 +10,10 @@ const readsInFlight = 16;
 const visitLimit = 50_000;
 
 /**
- * Returns the digests of `roots` and of every manifest below them: the children of an index at each level, and the subject
- * that a manifest refers to, because registries may delete referrers with their subject. `read` gets a manifest by digest;
- * nothing leads on from one that it does not find. Throws `ManifestInvalid` for a graph without end, and what `read` throws.
+ * Returns the digests of `roots` and of every manifest below them: the children of an index at each level, and the
+ * subject that a manifest refers to, because registries may delete referrers with their subject. `read` gets a manifest
+ * by digest; nothing leads on from one that it does not find. Throws `ManifestInvalid` for a graph without end, and
+ * what `read` throws.
  */
 export async function digestsBelow(
   roots: Iterable<Digest>,

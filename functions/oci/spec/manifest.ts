@@ -19,7 +19,10 @@ export interface Descriptor {
   readonly artifactType?: string;
 }
 
-/** Returns whether a registry need not hold a layer: clients get a Windows base layer from the addresses in its descriptor. */
+/**
+ * Returns whether a registry need not hold a layer: clients get a Windows base layer from the addresses in its
+ * descriptor.
+ */
 export function isLeftAtItsUrls({ mediaType, urls = [] }: Pick<Descriptor, 'mediaType' | 'urls'>): boolean {
   return isNondistributable(mediaType) && urls.length > 0;
 }

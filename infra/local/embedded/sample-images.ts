@@ -6,7 +6,7 @@ import { tar } from './tar.ts';
 interface Platform {
   os: string;
   architecture: string;
-  /** Of Windows images. */
+  /** Version of Windows, for Windows images. */
   'os.version'?: string;
 }
 
@@ -26,7 +26,9 @@ export interface SampleImageOptions {
   attestations?: boolean;
   /** Images of one base share its layers, default `alpine`. */
   base?: string;
-  /** Size of the image's own layers in bytes, before gzip, which saves nothing: the content is random. Default 256 KiB. */
+  /**
+   * Size of the image's own layers in bytes, before gzip, which saves nothing: the content is random. Default 256 KiB.
+   */
   layerBytes?: number;
 }
 
@@ -143,7 +145,7 @@ function platformImage(options: SampleImageOptions, platform: Platform): Image {
   );
 }
 
-/** What buildx pushes beside each platform: an in-toto statement as the only layer. */
+/** Returns the image that buildx pushes beside each platform: an in-toto statement as the only layer. */
 function attestation(options: SampleImageOptions, subject: Image): Image {
   const statement = JSON.stringify({
     _type: 'https://in-toto.io/Statement/v0.1',

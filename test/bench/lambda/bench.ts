@@ -21,9 +21,9 @@ export interface StartUp {
   bytes: number;
   budget: number;
   memoryMiB: number;
-  /** From the start of the process until it asks for an event. */
+  /** Time from the start of the process to its first request for an event. */
   initMs: number;
-  /** Of the first event, which loads what is needed, and of the second. */
+  /** Times of the first event, which loads what is needed, and of the second. */
   firstMs: number;
   secondMs: number;
   rssMiB: number;

@@ -6,11 +6,11 @@ const ticksPerSecond = 100;
 export interface ProcessUsage {
   cpuSeconds: number;
   rssMiB: number;
-  /** Since the process began. */
+  /** Peak since the process started. */
   peakRssMiB: number;
 }
 
-/** What a process has used so far: proc_pid_stat(5), proc_pid_status(5). */
+/** Returns the resources that a process has used so far: proc_pid_stat(5), proc_pid_status(5). */
 export function usageOf(pid: number): ProcessUsage {
   // The second field is the name, in brackets, and may hold anything.
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')

@@ -8,13 +8,13 @@ import { available } from '../../real-parts.ts';
 
 const run = promisify(execFile);
 
-/** Of one version, so that numbers can be compared. Its install script builds it. */
+/** The package with its exact version, so that numbers can be compared. Its install script builds it. */
 const name = 'aws-lambda-ric@4.0.2';
 const tools = ['cmake', 'make', 'g++', 'xz'];
 
 /**
- * The runtime client that Lambda itself uses, to be started with the handler as its argument; `undefined` where it cannot
- * be built. Kept in the user's cache: it takes a minute.
+ * The runtime client that Lambda itself uses, to be started with the handler as its argument; `undefined` where it
+ * cannot be built. Kept in the user's cache: it takes a minute.
  */
 export async function runtimeInterfaceClient(onProgress: (line: string) => void): Promise<string | undefined> {
   const folder = join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'harness-ci-image-factory', name);

@@ -93,7 +93,7 @@ function shown(value: unknown, isWord: boolean): string {
 
 const configuration = parseConfiguration({ HARNESS_API_KEY_SECRET: 'a-secret' });
 const registry = '123456789012.dkr.ecr.eu-west-1.amazonaws.com';
-/** With a scan that is waited for, since the defaults of scans exist only then. */
+/** Settings of a run that waits for a scan, because the defaults of scans exist only then. */
 const runSettings = {
   ...parseExecutionInput({ registry, wait_for_scan: true }, configuration),
   waitForScan: parseExecutionInput({ registry }, configuration).scan !== undefined,

@@ -21,7 +21,7 @@ afterEach(async () => {
   await registry.close();
 });
 
-/** What of a GET got through before it broke. */
+/** Sends a GET, and returns the bytes that arrived before it broke. */
 async function pull(): Promise<{ status: number; bytes: Buffer; error: string | undefined }> {
   const { statusCode, body } = await request(`http://${registry.host}${path}`);
   const chunks: Buffer[] = [];

@@ -41,7 +41,7 @@ export class ByteClock implements Clock {
     this.#sleepers.clear();
   }
 
-  /** By which so many bytes can have moved; nothing begins in the last quarter. */
+  /** Returns a deadline by which `bytes` bytes can have moved; nothing begins in the last quarter. */
   deadline(bytes: number): Deadline {
     const time = bytes / speed;
     return new Deadline(this.#now + (time * 3) / 4, this.#now + time, this);
@@ -52,11 +52,11 @@ export type CallOptions = Partial<SteppedCopy> & {
   /** Bytes that may move in one call. */
   bytes: number;
   clock?: ByteClock;
-  /** Told of the progress, and may ring. */
+  /** Called with the progress; may end the pauses (`clock.ring`). */
   watch?: (event: CopyProgress, clock: ByteClock) => void;
 };
 
-/** One call of a copy. What it returns has been through JSON, as in a store. */
+/** Makes one call of a copy. Its result has been through JSON, as in a store. */
 export async function call(
   source: Repository,
   tag: string,

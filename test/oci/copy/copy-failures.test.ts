@@ -12,7 +12,10 @@ import { storedImage } from '../stored-images.ts';
 const name = 'harness/ci-addon';
 const mirror = 'mirror/ci-addon';
 const index = sampleImage({ name, tag: '1', attestations: true, layerBytes: 4096 });
-/** One blob through PATCH, one through PUT, as the destination's profile has it; larger than what sockets buffer. */
+/**
+ * An image with a blob for PATCH and one for PUT, by the destination's profile. Both are larger than the buffers of
+ * sockets.
+ */
 const large = storedImage([Buffer.alloc(9 * 1024 * 1024, 'large'), Buffer.alloc(2 * 1024 * 1024, 'medium')]);
 const MiB = 1024 * 1024;
 

@@ -56,8 +56,8 @@ describe('the quirks of a registry', () => {
     zot: 'zot.acme.com',
   };
 
-  // Loopback's name tells nothing: who is not known by name is learnt from what it answers. What no answer tells is that
-  // ECR Public answers 401 to HEAD of a blob.
+  // Loopback's name tells nothing: who is not known by name is learnt from what it answers. What no answer tells is
+  // that ECR Public answers 401 to HEAD of a blob.
   const cases = profileNames.flatMap((profileName) => [
     { profileName, knownBy: hosts[profileName] },
     ...(profileName === 'ecr-public' ? [] : [{ profileName, knownBy: 'nothing but its answers' }]),

@@ -56,7 +56,7 @@ const steps = (tag: string, options: Partial<Parameters<typeof callUntilDone>[3]
 
 type Half = SteppedResult & PausedCopy;
 
-/** One call that comes to its end in the middle of the layer. */
+/** Makes one call that ends in the middle of the layer. */
 async function half(there = destination(), options: Partial<CallOptions> = {}): Promise<Half> {
   const result = await call(source, 'one', there, { bytes: callBytes, ...options });
   if (!('paused' in result)) throw new Error('it is done already');
@@ -461,7 +461,7 @@ describe('a registry that wants to be left alone', () => {
       match: { method: 'GET', path: new RegExp(layerDigest), times },
       act: { status: 429, headers: { 'retry-after': String(seconds) } },
     });
-  /** By the clock on the wall, to which the registry's wish belongs. */
+  /** Returns a deadline by the wall clock, by which the registry's pause is measured. */
   const soon = (ms: number) => new Deadline(Date.now() + ms, Date.now() + ms);
 
   it.each([

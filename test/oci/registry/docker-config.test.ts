@@ -15,7 +15,7 @@ async function logins(config: unknown, registry: string, repository = 'library/a
   return dockerConfigCredentials(text, 'config.json').logins(registry, repository);
 }
 
-/** What the first login holds that holds anything. */
+/** Returns the credentials of the first login that has any. */
 async function credentials(config: unknown, registry: string) {
   for (const login of await logins(config, registry)) {
     const found = await login.credentials();

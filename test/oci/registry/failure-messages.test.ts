@@ -118,7 +118,7 @@ describe('a refusal', () => {
   });
 });
 
-/** Where a moved tag meets an immutable repository: what the registries in use return. */
+/** Responses of registries in use to a push that would move an immutable tag. */
 const immutable: [string, number, unknown][] = [
   ['Docker Hub', 403, { errors: [{ code: 'DENIED', message: 'access is denied: tag is immutable' }] }],
   [

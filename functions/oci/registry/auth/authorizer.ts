@@ -59,8 +59,8 @@ export interface Refusal {
 }
 
 /**
- * Responds to the challenges of one registry: anonymous, Basic, and Bearer tokens of the distribution token specification.
- * Fetches one token per login and set of scopes, for all requests that wait for it.
+ * Responds to the challenges of one registry: anonymous, Basic, and Bearer tokens of the distribution token
+ * specification. Fetches one token per login and set of scopes, for all requests that wait for it.
  */
 export class Authorizer {
   readonly logins: Logins;

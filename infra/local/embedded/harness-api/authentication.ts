@@ -9,7 +9,10 @@ export interface KeyGrant {
   permissions: Permission[];
 }
 
-/** Whose request it is. The account comes from the `Harness-Account` header or either spelling in the query. */
+/**
+ * Returns the grant of the key that sent the request. The account comes from the `Harness-Account` header or either
+ * spelling in the query.
+ */
 export function authenticate(headers: IncomingHttpHeaders, query: URLSearchParams, keys: KeyGrant[]): KeyGrant {
   const header = headers['harness-account'];
   const accountId = (typeof header === 'string' && header) || query.get('accountId') || query.get('accountIdentifier');

@@ -75,8 +75,8 @@ const ciK8: Images = {
 };
 
 /**
- * Synthetic: no complete VM answer newer than 2023 is public. The fields are those of 2023, with the proxy cache and SLSA
- * verification that newer code adds; the tags are today's for the same images.
+ * Synthetic: no complete VM answer newer than 2023 is public. The fields are those of 2023, with the proxy cache and
+ * SLSA verification that newer code adds; the tags are today's for the same images.
  */
 const ciVm: Images = {
   gitCloneTag: 'harness/drone-git:1.7.25',

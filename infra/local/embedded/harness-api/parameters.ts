@@ -16,7 +16,7 @@ export function infraParameter(query: URLSearchParams): string {
   throw frameworkError(400, `query param infra must be one of [${infras.join(', ')}]`);
 }
 
-/** As Java reads a boolean: anything but "true" is false. Default: true. */
+/** Reads the parameter as Java reads a boolean: anything but "true" is false. Default: true. */
 export function overridesOnlyParameter(query: URLSearchParams): boolean {
   return (query.get('overridesOnly') ?? 'true').toLowerCase() === 'true';
 }

@@ -3,21 +3,21 @@ import type { Images, Infra, ModuleName } from './state.ts';
 
 /** An answer that takes the place of the real one. */
 export interface CannedAnswer {
-  /** How many requests get it. */
+  /** Number of requests that get it. */
   count: number;
   status: number;
   /** Sent as it is when a string, else as JSON. Default: no body. */
   body?: unknown;
   headers?: Record<string, string>;
-  /** Only requests whose path contains this. */
+  /** Text that the path must contain. Default: any path. */
   path?: string;
 }
 
-/** What differs between versions of the service, and what goes wrong in life. Every part may be changed at any time. */
+/** Differences between versions of the service, and faults. A test may change each at any time. */
 export interface Quirks {
   /** Status for a field or infrastructure the service does not know: 500 by its code, 400 by its documentation. */
   unknownFieldStatus: 400 | 500;
-  /** With `overridesOnly=false` the overrides of ssca*, provenance* and slsa* fields are not laid over the defaults. */
+  /** Leaves the overrides of ssca*, provenance* and slsa* fields out of the answer to `overridesOnly=false`. */
   overlaySkipsSupplyChain: boolean;
   /** Pause between reading and saving the document, in milliseconds: parallel writers lose each other's writes. */
   lostUpdateRaceMs: number;
@@ -27,9 +27,9 @@ export interface Quirks {
   dataNull: boolean;
   /** The modules whose writes answer `data: false`, under status 200, and store nothing (seen with idp). */
   writesAnswerFalse: ModuleName[];
-  /** So many writes are acknowledged and lost: another writer saves the document that it read before. */
+  /** Number of writes that are acknowledged and lost: another writer saves the document that it read before. */
   loseWrites: number;
-  /** So many readings of the overrides are answered from a copy that is as old as this. */
+  /** Old overrides, and the number of readings that return them. */
   oldCopy: { readings: number; overrides: Images } | undefined;
   /** The next so many requests are answered with 429, without `Retry-After`. */
   throttle: number;

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 
-/** What a handler answers; `body` is sent as JSON. */
+/** The response of a handler; `body` is sent as JSON. */
 export interface Answer {
   status: number;
   body: unknown;
@@ -51,7 +51,8 @@ export function frameworkError(code: number, message: string, details?: string):
 }
 
 /**
- * What the service makes of its own BadRequestException: a 500 that tells nothing. The documentation promises a 400.
+ * Returns the error that the service makes of its own BadRequestException: a 500 without a reason. The documentation
+ * promises a 400.
  */
 export function badRequest(status: 400 | 500, message: string): ApiError {
   if (status === 400) return error(400, 'INVALID_REQUEST', message);

@@ -17,7 +17,7 @@ export interface HarnessApiOptions {
   quirks?: Partial<Quirks>;
 }
 
-/** One request as it came in. Headers are left out: the key is among them. */
+/** A request as it arrived. Headers are left out, because the key is among them. */
 interface LoggedRequest {
   method: string;
   path: string;
@@ -32,7 +32,7 @@ export interface EmbeddedHarnessApi extends AsyncDisposable {
   /** The first key and its account. */
   apiKey: string;
   accountId: string;
-  /** What is stored, by account. A write replaces the module's document, so read it anew after one. */
+  /** The stored documents, by account. A write replaces the module's document, so read it again after one. */
   state: Record<string, AccountState>;
   /** Every request, the failed ones too, in order of arrival. */
   requests: LoggedRequest[];

@@ -1,11 +1,13 @@
-/** The modules this API serves. Declared anew here: the fake shares no code with the client that is tested against it. */
+/**
+ * The modules this API serves. Declared anew here: the fake shares no code with the client that is tested against it.
+ */
 export type ModuleName = 'ci' | 'iacm' | 'idp';
 export type Infra = 'K8' | 'VM';
 
 /** Field to image. */
 export type Images = Record<string, string>;
 
-/** One stored document: the real service keeps K8 and VM of an account together. */
+/** A stored document: the real service keeps K8 and VM of an account together. */
 type ConfigDocument = Record<Infra, Images>;
 
 interface ConnectorDocument {

@@ -19,7 +19,7 @@ export function formatScope(accesses: readonly Access[]): string {
   return [...byResource].map(([resource, list]) => `${resource}:${list.map((a) => a.action).join(',')}`).join(' ');
 }
 
-/** What a request needs; nothing for the ping. */
+/** Returns the access that a request needs; none for the ping. */
 export function neededAccess(method: string, name: string | undefined, query: URLSearchParams): Access[] {
   if (name === undefined) return [];
   const actions = { GET: ['pull'], HEAD: ['pull'], DELETE: ['delete'] }[method] ?? ['pull', 'push'];

@@ -9,8 +9,8 @@ export interface ByteRange {
 }
 
 /**
- * One range of a `Range` header (RFC 9110, 14.1.2). `undefined` for what a server has to ignore: no header, several
- * ranges, another unit, nonsense. Throws 416 for a range outside of the blob.
+ * Parses a `Range` header with one range (RFC 9110, 14.1.2). Returns `undefined` for a header that a server must
+ * ignore: none, several ranges, another unit, nonsense. Throws 416 for a range outside the blob.
  */
 export function parseRange(header: string | undefined, size: number): ByteRange | undefined {
   const [, from = '', to = ''] = /^bytes=(\d*)-(\d*)$/.exec(header ?? '') ?? [];

@@ -4,7 +4,7 @@ import type { RateLimit } from './rate-limit.ts';
 import type { Storage } from './storage.ts';
 import type { Uploads } from './uploads.ts';
 
-/** What the handlers of one registry share. */
+/** The parts that the handlers of one registry share. */
 export interface Context {
   readonly storage: Storage;
   readonly quirks: Quirks;

@@ -9,7 +9,7 @@ export class Abandoned extends Error {
   override readonly name = 'Abandoned';
 }
 
-/** One request and its answer. All bytes, both ways, pass through here: they are counted and faults strike them. */
+/** A request and its response. All bytes pass through here, both ways: they are counted, and faults apply to them. */
 export class Exchange {
   readonly method: string;
   readonly url: URL;
@@ -187,7 +187,7 @@ export class Exchange {
   }
 }
 
-/** Whether the fault's byte lies in the bytes from `start` to `end`. */
+/** Returns whether the fault's byte lies in the bytes from `start` to `end`. */
 function reached(fault: PlannedFault, start: number, end: number): boolean {
   const at = fault.afterBytes ?? 0;
   if (typeof fault.act !== 'string' || (fault.act !== 'corrupt' && fault.act !== 'truncate')) {

@@ -20,16 +20,16 @@ export interface Fault {
     method?: string;
     /** Tested against the path, without the query. */
     path?: RegExp;
-    /** How often it strikes, default 1. */
+    /** Number of times it strikes. Default: 1. */
     times?: number;
     /** Matching requests that are let through before it, default 0. */
     skip?: number;
   };
   act: Act;
   /**
-   * Where in the body it strikes: the answer's for GET, the request's otherwise. Without it, `reset`, `finish-early`,
-   * `stall` and an `Answer` strike before the request is looked at. A body that never gets this far is spared, and the
-   * fault waits for the next.
+   * Position in the body at which it strikes: the response's body for GET, else the request's. Without it, `reset`,
+   * `finish-early`, `stall` and an `Answer` strike before the request is read. A shorter body is spared, and the fault
+   * waits for the next.
    */
   afterBytes?: number;
 }
@@ -38,7 +38,7 @@ export interface Fault {
 export class PlannedFault {
   readonly act: Act;
   readonly afterBytes: number | undefined;
-  /** How often it has struck. */
+  /** Number of times it has struck. */
   hits = 0;
   readonly #match: NonNullable<Fault['match']>;
   #times: number;
@@ -60,7 +60,7 @@ export class PlannedFault {
     return this.#times - this.hits;
   }
 
-  /** Whether it applies to this request. Counts `skip` down, so it must be asked once per request. */
+  /** Returns whether it applies to this request. Counts `skip` down, so call it once per request. */
   applies(method: string, path: string): boolean {
     const { method: wanted, path: pattern } = this.#match;
     if (this.left <= 0 || (wanted !== undefined && wanted !== method) || (pattern && !pattern.test(path))) return false;
@@ -70,7 +70,7 @@ export class PlannedFault {
 
 /** The faults a test has ordered. */
 export class Faults {
-  /** How often any fault has struck. */
+  /** Number of times any fault has struck. */
   hits = 0;
   readonly #planned: PlannedFault[] = [];
 

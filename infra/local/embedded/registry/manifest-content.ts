@@ -1,4 +1,4 @@
-/** What a manifest of any kind says about itself and points at. Everything is optional: manifests are remote text. */
+/** The fields of a manifest of any kind, and the digests it points at. All are optional: manifests are remote text. */
 export interface ManifestContent {
   mediaType: string | undefined;
   /** Blobs that must be in the same repository; layers with `urls` live elsewhere and are not among them. */
@@ -6,7 +6,7 @@ export interface ManifestContent {
   /** Child manifests of an index or a manifest list. */
   children: string[];
   subject: string | undefined;
-  /** What the referrers API filters on: `artifactType`, else the config's media type. */
+  /** The type that the referrers API filters by: `artifactType`, else the config's media type. */
   artifactType: string | undefined;
   annotations: Record<string, string> | undefined;
 }
@@ -23,7 +23,7 @@ interface RawManifest {
   annotations?: unknown;
   config?: RawDescriptor;
   layers?: RawDescriptor[];
-  /** Of the OCI artifact manifest, withdrawn before 1.1 but still found. */
+  /** Blobs of the OCI artifact manifest, which was withdrawn before 1.1 but is still in use. */
   blobs?: RawDescriptor[];
   manifests?: RawDescriptor[];
   subject?: RawDescriptor;

@@ -21,7 +21,7 @@ export type ProfileName = (typeof profileNames)[number];
 
 interface Profile {
   quirks: Quirks;
-  /** How the registry is logged in to. */
+  /** The authentication scheme of the registry. */
   auth: 'basic' | 'bearer';
 }
 
@@ -150,7 +150,7 @@ export function profile(name: ProfileName): Quirks {
   return structuredClone(profiles[name].quirks);
 }
 
-/** Which auth such a registry asks for. */
+/** Returns the authentication scheme of such a registry. */
 export function authKind(name: ProfileName): 'basic' | 'bearer' {
   return profiles[name].auth;
 }

@@ -1,6 +1,6 @@
 /**
- * How a registry departs from the plain spec. All are off by default; a running registry's record may be changed at
- * any time. Names in brackets are registries that behave so; sources are in `profiles.ts`.
+ * Differences of a registry from the plain specification. All are off by default. A test may change the record of a
+ * running registry at any time. Registries in brackets behave so; sources are in `profiles.ts`.
  */
 export interface Quirks {
   // Uploads
@@ -57,7 +57,7 @@ export interface Quirks {
   redirectBlobs?: {
     /** Lifetime of a signed URL in seconds, default 1200. */
     expiresSeconds?: number;
-    /** How often a signed URL works; then it answers 403. */
+    /** Number of requests that a signed URL serves; later ones get 403. */
     uses?: number;
   };
   /** Range requests answer 200 with everything. */
@@ -66,11 +66,11 @@ export interface Quirks {
   sha256Only?: boolean;
 
   // Manifests
-  /** What a missing manifest, or blob, answers with: 403 instead of 404. [Artifactory] */
+  /** Answers 403 instead of 404 for a missing manifest or blob. [Artifactory] */
   forbiddenForMissing?: boolean;
   /** Sent with every answer as `X-JFrog-Version`. [Artifactory] */
   jfrogVersion?: string;
-  /** What a request without credentials answers, and no challenge; only `/v2/` has one. [GCR of 2017: 403] */
+  /** Status for a request without credentials, sent without a challenge; only `/v2/` has one. [GCR of 2017: 403] */
   silentRefusal?: 401 | 403;
   /** The error code of a missing manifest. [Harbor: UNKNOWN] */
   missingManifestCode?: 'MANIFEST_UNKNOWN' | 'UNKNOWN';
@@ -106,13 +106,13 @@ export interface Quirks {
   noReferrers?: boolean;
   /** Referrers come in pages of that many. [ECR: 50] */
   referrersPageSize?: number;
-  /** What a manifest with a `subject` answers. [ECR: 405] */
+  /** Status for a manifest with a `subject`. [ECR: 405] */
   rejectSubject?: number;
   /** DELETE of manifests and blobs answers 405. */
   noDelete?: boolean;
   /**
-   * `alone` (default): the tag goes, its manifest stays · `refused`: DELETE of a tag answers 400 [distribution 2] · `unsupported`:
-   * it answers 405 [Harbor] · `manifest`: the manifest goes with all its tags [zot of 2020]
+   * `alone` (default): the tag goes, its manifest stays · `refused`: DELETE of a tag answers 400 [distribution 2] ·
+   * `unsupported`: it answers 405 [Harbor] · `manifest`: the manifest goes with all its tags [zot of 2020]
    */
   deleteTag?: 'alone' | 'refused' | 'unsupported' | 'manifest';
   /** DELETE of a digest that has a tag answers 400. [Artifact Registry] */

@@ -16,7 +16,7 @@ export function isTag(text: string): boolean {
   return tagPattern.test(text);
 }
 
-/** Whether the text is a digest of an algorithm that this registry can check. */
+/** Returns whether the text is a digest of an algorithm that this registry can check. */
 export function isDigest(text: string): boolean {
   const [algorithm = '', hex = '', ...rest] = text.split(':');
   return rest.length === 0 && hex.length === hexLengths[algorithm] && /^[0-9a-f]+$/.test(hex);

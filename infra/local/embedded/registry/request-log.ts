@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 
-/** One request as a test reads it, in order of arrival. Secrets are kept out. */
+/** A request as a test reads it, in order of arrival. Secrets are left out. */
 export interface RequestRecord {
-  /** Which of the registry's servers it reached. */
+  /** The registry's server that it reached. */
   server: 'registry' | 'tokens' | 'blobs';
   method: string;
   path: string;
@@ -14,7 +14,7 @@ export interface RequestRecord {
   bytesIn: number;
   /** Bytes of the answer's body that were sent. */
   bytesOut: number;
-  /** By lower-case name; of `authorization` only the scheme is kept. */
+  /** Headers by lower-case name; of `authorization` only the scheme. */
   headers: Record<string, string>;
   /** The fault that struck, if any. */
   fault?: string;

@@ -21,7 +21,7 @@ export interface Image {
   readonly digest: string;
   readonly mediaType: string;
   readonly bytes: Buffer;
-  /** By digest. */
+  /** Blobs by digest. */
   readonly blobs: ReadonlyMap<string, Buffer>;
   readonly children: readonly Image[];
 }
@@ -33,8 +33,8 @@ interface Repository {
 }
 
 /**
- * What the registry holds, in memory. Blob content is kept once however many repositories link it. Nothing is checked
- * here: tests use this class to put things that the API would refuse.
+ * The content of the registry, in memory. Blob content is kept once, however many repositories link it. Nothing is
+ * checked here: tests use this class to put things that the API would refuse.
  */
 export class Storage {
   readonly #repositories = new Map<string, Repository>();
@@ -75,7 +75,7 @@ export class Storage {
     return this.#repositories.get(name)?.tags.delete(tag) ?? false;
   }
 
-  /** By tag or digest. */
+  /** Returns a manifest by tag or digest. */
   manifest(name: string, reference: string): Manifest | undefined {
     const repository = this.#repositories.get(name);
     return repository?.manifests.get(repository.tags.get(reference) ?? reference);
@@ -113,7 +113,7 @@ export class Storage {
     return this.repositories().find((name) => this.#repositories.get(name)?.blobs.has(digest));
   }
 
-  /** Whether a manifest in the repository points at the blob. */
+  /** Returns whether a manifest in the repository points at the blob. */
   isReferenced(name: string, digest: string): boolean {
     return this.manifests(name).some((manifest) => manifest.content?.blobs.includes(digest));
   }

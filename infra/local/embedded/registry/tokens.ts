@@ -3,7 +3,7 @@ import { covers, parseScope, type Access } from './access.ts';
 import type { Exchange } from './exchange.ts';
 import { basicCredentials, type BearerAuth, isKnown } from './users.ts';
 
-/** One visit of the token endpoint. */
+/** A request to the token endpoint. */
 export interface TokenRequest {
   method: string;
   /** `undefined` for anyone. */
@@ -25,7 +25,7 @@ interface Issued {
  */
 export class Tokens {
   readonly service = 'embedded-registry';
-  /** Where clients are sent; set when the server listens. */
+  /** The address to which clients are sent; set when the server listens. */
   realm = '';
   readonly requests: TokenRequest[] = [];
   /** Lifetime of the next tokens in seconds. */

@@ -34,7 +34,7 @@ export class Upload {
     return this.size - before;
   }
 
-  /** Whether the bytes so far have this digest. */
+  /** Returns whether the bytes so far have this digest. */
   matches(digest: string): boolean {
     if (algorithmOf(digest) === 'sha512') return digestOf(this.chunks, 'sha512') === digest;
     return `sha256:${this.#sha256.copy().digest('hex')}` === digest;

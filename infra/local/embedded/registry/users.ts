@@ -22,9 +22,9 @@ export interface BearerAuth {
   oauth2?: boolean;
   /** `expires_in` and `issued_at` are told, default true; without them a token lives 60 s by the book. */
   announceExpiry?: boolean;
-  /** How far the server's clock is ahead, in seconds; seen in `issued_at`. */
+  /** Seconds by which the server's clock is ahead; seen in `issued_at`. */
   clockSkewSeconds?: number;
-  /** Which of several scopes count, default all. [GitLab: last] */
+  /** The scopes that count when a request has several. Default: all. [GitLab: last] */
   honouredScopes?: 'all' | 'first' | 'last';
   /** Narrows what a user (`undefined`: anyone) is granted. */
   allows?: (user: string | undefined, access: Access) => boolean;
