@@ -6,7 +6,6 @@ import { resolveTag } from '../oci/registry/manifests.ts';
 import { parseReference } from '../oci/spec/reference.ts';
 import { recordBuilt } from '../state/built-images.ts';
 import type { CopyResult, Plan, PlannedImage } from '../state/documents.ts';
-import { repositoryOf } from '../images/images.ts';
 import type { TaskRun } from '../task.ts';
 import { ensureRepository } from './repository.ts';
 
@@ -74,7 +73,7 @@ async function bring(
   const parsed = answer.safeParse(called.output);
   if (!parsed.success) throw failed(planned, 'returned no digest');
   const digest = parsed.data.digest;
-  const arrived = await resolveTag(repositoryOf(reference, runtime), tag, signal);
+  const arrived = await resolveTag(runtime.repository(reference), tag, signal);
   if (arrived !== digest)
     throw failed(planned, `reported that it pushed ${digest}; ${target} is ${arrived ?? 'absent'}`);
   await recordBuilt(runtime.store, target, { template, source: sourceDigest, built: digest });

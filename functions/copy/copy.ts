@@ -9,7 +9,7 @@ import type { Repository } from '../oci/registry/repository.ts';
 import { profileOf } from '../oci/registry/profile.ts';
 import { parseReference, type Reference } from '../oci/spec/reference.ts';
 import type { Registry } from '../oci/registry/registry.ts';
-import { manifestReader, readImage, repositoryOf } from '../images/images.ts';
+import { manifestReader, readImage } from '../images/images.ts';
 import { sumCounts } from '../runtime/registry-counts.ts';
 import { isFailureOf, sourceNote } from '../images/source-failure.ts';
 import type { CopyResult, Plan, PlannedImage } from '../state/documents.ts';
@@ -110,7 +110,7 @@ async function attempt(
     const left = sourcesOf(planned, state);
     // Do not wait for a pause that only one of several sources asks for.
     const names = left.length > 1 ? [planned.target] : [...left, planned.target];
-    const registries = names.map((name) => repositoryOf(parseReference(name), runtime).registry);
+    const registries = names.map((name) => runtime.repository(parseReference(name)).registry);
     try {
       return await deadline.during(registries, signal, work);
     } catch (error) {
@@ -141,7 +141,7 @@ async function copyFromAny(plan: Plan, planned: PlannedImage, state: CopyState, 
     const reference = parseReference(name);
     if (first !== undefined) state.source = name;
     try {
-      const result = await copyPlanned(plan, planned, repositoryOf(reference, runtime), state, run);
+      const result = await copyPlanned(plan, planned, runtime.repository(reference), state, run);
       return name === planned.source ? result : { ...result, source: name };
     } catch (error) {
       signal?.throwIfAborted();
@@ -165,7 +165,7 @@ async function copyPlanned(
   { runtime, signal, deadline }: TaskRun,
 ): Promise<CopyResult> {
   const target = parseReference(planned.target);
-  const destination = repositoryOf(target, runtime);
+  const destination = runtime.repository(target);
   const digest = planned.digest as Digest;
   const root = await runtime.manifests.through(digest, () => getManifest(source, digest, signal));
   const image = await readImage(root, source, runtime, signal);

@@ -16,7 +16,6 @@ import {
 import { RegistryFailure } from '../oci/registry/registry-failure.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { Plan } from '../state/documents.ts';
-import { repositoryOf } from './images.ts';
 import { parseOverride } from '../overrides/override.ts';
 import { type RunDocuments, runsAmong } from '../state/run-documents.ts';
 
@@ -101,15 +100,15 @@ export async function protectedDigests(
   const found = new Map<string, ProtectedDigests>();
   await inParallel(used, lookupsInFlight, signal, async (image, lookup) => {
     const { reference, source } = image;
-    const repository = repositoryOf(reference, runtime);
-    const [tag] = reference.digest === undefined ? [reference.tag ?? 'latest'] : [];
+    const repository = runtime.repository(reference);
+    const tag = reference.digest === undefined ? (reference.tag ?? 'latest') : undefined;
     const tops = [
       reference.digest,
       image.digest,
       ...namesOf(image).map((name) => known[name]),
-      tag && (await resolveTag(repository, tag, lookup)),
-    ].filter((digest) => digest !== undefined && digest !== '') as Digest[];
-    const places = [repository, ...(source ? [repositoryOf(source, runtime)] : [])];
+      tag === undefined ? undefined : await resolveTag(repository, tag, lookup),
+    ].filter((digest) => digest !== undefined);
+    const places = [repository, ...(source ? [runtime.repository(source)] : [])];
     const all = await digestsBelow(tops, (digest, each) => manifestOf(digest, places, runtime, each), lookup);
     const of = found.get(reference.repository) ?? { tagged: new Set(), all: new Set() };
     const tagged = of.tagged.union(new Set(tag === undefined ? [] : tops));

@@ -3,14 +3,8 @@ import type { Digest } from '../oci/spec/digest.ts';
 import { type Image, loadImage } from '../oci/spec/image.ts';
 import type { Manifest } from '../oci/spec/manifest.ts';
 import { getManifest } from '../oci/registry/manifests.ts';
-import { Repository } from '../oci/registry/repository.ts';
-import type { Reference } from '../oci/spec/reference.ts';
+import type { Repository } from '../oci/registry/repository.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-
-/** Returns the repository of a reference. */
-export function repositoryOf(reference: Reference, runtime: Runtime): Repository {
-  return new Repository(runtime.registry(reference.registry), reference.repository);
-}
 
 /** Reads an image from its root manifest, through the cache. */
 export function readImage(

@@ -6,7 +6,6 @@ import { getManifest, resolveTag } from '../oci/registry/manifests.ts';
 import type { Repository } from '../oci/registry/repository.ts';
 import type { Reservation } from '../oci/registry/pull-budget.ts';
 import { formatReference, type Reference, tagOrDigest } from '../oci/spec/reference.ts';
-import { repositoryOf } from '../images/images.ts';
 import { isFailureOf, sourceNote } from '../images/source-failure.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 
@@ -51,7 +50,7 @@ export class ImageSource {
     const failures: FactoryError[] = [];
     for (const [index, reference] of candidates.entries()) {
       try {
-        const repository = repositoryOf(reference, runtime);
+        const repository = runtime.repository(reference);
         const { countsPulls, missing403 } = repository.registry.profile;
         // HEAD reports the pulls left without using one up, while there is still another source to move to.
         const last = index === candidates.length - 1;
@@ -86,7 +85,7 @@ export class ImageSource {
   }
 
   get repository(): Repository {
-    return repositoryOf(this.#reference, this.#runtime);
+    return this.#runtime.repository(this.#reference);
   }
 
   /** Returns the root manifest. Reads by digest: the tag may move during the run. */
@@ -143,7 +142,7 @@ export class ImageSource {
     const failed = this.#reference;
     for (const other of this.#others.filter(({ registry }) => registry !== failed.registry)) {
       // Skip a source that cannot be reached.
-      const digest = await resolveTag(repositoryOf(other, this.#runtime), this.digest, this.#signal).catch(
+      const digest = await resolveTag(this.#runtime.repository(other), this.digest, this.#signal).catch(
         () => undefined,
       );
       this.#signal?.throwIfAborted();
@@ -165,7 +164,7 @@ export class ImageSource {
     if (reservation) return reservation;
     for (const reference of this.#others) {
       if (reference.registry === here.name) continue;
-      const other = repositoryOf(reference, this.#runtime);
+      const other = this.#runtime.repository(reference);
       // Skip a source that cannot be reached. If this one throttles the pull, that failure is reported.
       const digest = await resolveTag(other, tagOrDigest(reference), this.#signal).catch(() => undefined);
       this.#signal?.throwIfAborted();

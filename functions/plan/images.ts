@@ -19,7 +19,6 @@ import { filterPlatforms } from '../oci/spec/platform-filter.ts';
 import type { ReferrersPolicy } from '../oci/registry/referrers.ts';
 import { builtDigest } from '../state/built-images.ts';
 import type { PlannedImage } from '../state/documents.ts';
-import { repositoryOf } from '../images/images.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { ImageSource } from './image-source.ts';
 import { pullWarnings } from './pull-warnings.ts';
@@ -126,7 +125,7 @@ async function planImage(
   const found: Found = { planned, repository: target.repository };
   const isExpected = settings.expected.has(planned.target);
   const absence = isExpected ? 'unlikely' : 'likely';
-  const present = resolveTag(repositoryOf(target, runtime), tagOrDigest(target), signal, absence);
+  const present = resolveTag(runtime.repository(target), tagOrDigest(target), signal, absence);
   try {
     // Source and target are requested in parallel. For a new image, read the source's manifest itself, which saves a
     // request. For an image that most runs find unchanged, read only its digest, which no registry counts as a pull.

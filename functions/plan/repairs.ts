@@ -12,7 +12,7 @@ import {
   type RegistryLocation,
   tagOrDigest,
 } from '../oci/spec/reference.ts';
-import { manifestReader, repositoryOf } from '../images/images.ts';
+import { manifestReader } from '../images/images.ts';
 import type { PlannedImage } from '../state/documents.ts';
 import type { Inventory } from '../state/inventory.ts';
 import { type Look, noteLooks, readLooks } from '../state/looks.ts';
@@ -20,7 +20,6 @@ import { describePieces, unrepaired, Wholeness } from '../images/wholeness.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { candidatesOf, type Found } from './images.ts';
 import { own } from '../text/own.ts';
-import { Repository } from '../oci/registry/repository.ts';
 
 export interface RepairSettings {
   registry: RegistryLocation;
@@ -106,8 +105,7 @@ export async function planRepairs(
   async function look(image: Found, missing: readonly Piece[], lookup: AbortSignal): Promise<void> {
     const { target, digest } = image.planned;
     if (digest === undefined) return;
-    const { registry } = parseReference(target);
-    const root = { repository: new Repository(runtime.registry(registry), image.repository), digest };
+    const root = { repository: runtime.repository(parseReference(target)), digest };
     const lacks = async () => [...missing, ...(await wholeness.missing(root, lookup))];
     const pieces = await lacks();
     noted.push({ reference: target, digest, whole: pieces.length === 0 });
@@ -132,7 +130,7 @@ async function findHeld(
   signal: AbortSignal,
 ): Promise<{ image: Found; missing: readonly Piece[] }> {
   const target = parseReference(reference);
-  const served = await resolveTag(repositoryOf(target, runtime), tagOrDigest(target), signal);
+  const served = await resolveTag(runtime.repository(target), tagOrDigest(target), signal);
   const digest = served ?? target.digest ?? own(inventory, reference);
   const name: ImageName = {
     ...target,
@@ -165,7 +163,7 @@ async function planRepair(
   const candidates = candidatesOf(parseImageName(planned.image), settings);
   const failures: FactoryError[] = [];
   for (const candidate of candidates) {
-    const source = repositoryOf(candidate, runtime);
+    const source = runtime.repository(candidate);
     try {
       const read = manifestReader(source, runtime, signal);
       const image = await loadImage(await read(digest), read);

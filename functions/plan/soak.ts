@@ -3,7 +3,6 @@ import { resolveTag } from '../oci/registry/manifests.ts';
 import { formatReference, parseReference } from '../oci/spec/reference.ts';
 import type { ReferrersPolicy } from '../oci/registry/referrers.ts';
 import type { PlannedImage } from '../state/documents.ts';
-import { repositoryOf } from '../images/images.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { noteFirstSeen } from '../state/first-seen.ts';
 import type { ObjectStore } from '../state/object-store.ts';
@@ -55,7 +54,7 @@ export async function holdTags(
   await inParallel(moving, lookupsInFlight, signal, async (planned, lookup) => {
     const { digest } = planned;
     const { tag, ...reference } = parseReference(planned.target);
-    const repository = repositoryOf({ ...reference, tag }, runtime);
+    const repository = runtime.repository(reference);
     if (digest === undefined || tag === undefined) return;
     if ((await resolveTag(repository, tag, lookup)) === undefined) return;
     held.add(planned.image);

@@ -2,7 +2,7 @@ import { FactoryError } from '../errors.ts';
 import type { Digest } from '../oci/spec/digest.ts';
 import { digestsBelow } from '../oci/spec/manifest-graph.ts';
 import { deleteManifest, deleteTag, putManifest, resolveTag } from '../oci/registry/manifests.ts';
-import { Repository } from '../oci/registry/repository.ts';
+import type { Repository } from '../oci/registry/repository.ts';
 import { parseImageName } from '../oci/spec/reference.ts';
 import { readTags } from '../oci/registry/tags.ts';
 import { imagesNamed, manifestOf, namesOf, plannedImages, protectedDigests } from '../images/images-in-use.ts';
@@ -30,7 +30,7 @@ export async function prune({ runId }: { runId: string }, { runtime, signal }: T
   const byRepository = Map.groupBy(unused, ({ reference }) => parseImageName(reference).repository);
   for (const [name, copies] of byRepository) {
     await runtime.lock.hold(runId);
-    const repository = new Repository(runtime.registry(plan.registry.registry), name);
+    const repository = runtime.repository({ registry: plan.registry.registry, repository: name });
     const decisions = await decide(repository, copies, inUse.get(name)?.all ?? new Set(), runtime, signal);
     for (const { copy, deletion } of decisions) {
       const outcome = await carryOut(repository, copy.digest, deletion, runtime, signal);

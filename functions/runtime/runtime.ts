@@ -7,6 +7,8 @@ import type { Digest } from '../oci/spec/digest.ts';
 import type { ImageScans } from '../oci/registry/image-scans.ts';
 import type { LayerUploads } from '../oci/copy/part-sink.ts';
 import { Registry, type RetryPolicy } from '../oci/registry/registry.ts';
+import { Repository } from '../oci/registry/repository.ts';
+import type { Reference } from '../oci/spec/reference.ts';
 import type { Notification, Plan, RegistryCounts, Report } from '../state/documents.ts';
 import { AccountLock, type LockOptions } from '../state/lock.ts';
 import { ManifestCache } from '../state/manifest-cache.ts';
@@ -171,6 +173,11 @@ export class Runtime {
       this.#registries.set(name, registry);
     }
     return registry;
+  }
+
+  /** Returns the repository of a reference. */
+  repository({ registry, repository }: Pick<Reference, 'registry' | 'repository'>): Repository {
+    return new Repository(this.registry(registry), repository);
   }
 
   layerUploads(registry: string): LayerUploads | undefined {

@@ -8,7 +8,6 @@ import { getManifest } from '../oci/registry/manifests.ts';
 import { parseReference } from '../oci/spec/reference.ts';
 import { RegistryFailure } from '../oci/registry/registry-failure.ts';
 import type { Plan, ScanResult, Scans } from '../state/documents.ts';
-import { repositoryOf } from '../images/images.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { ScanSettings } from '../settings/scan-settings.ts';
 import type { TaskRun } from '../task.ts';
@@ -123,7 +122,7 @@ async function answersFor(
   const reference = parseReference(target);
   const scans = runtime.scans(reference.registry);
   if (!scans) throw new RangeError(`${reference.registry} does not scan`);
-  const repository = repositoryOf(reference, runtime);
+  const repository = runtime.repository(reference);
   const read = (wanted: Digest) => runtime.manifests.through(wanted, () => getManifest(repository, wanted, signal));
   const answers = new Map<Digest, ScanAnswer>();
   for (const manifest of await platformManifests(await read(digest), read))

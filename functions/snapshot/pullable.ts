@@ -4,7 +4,6 @@ import { inParallel } from '../async/in-parallel.ts';
 import { resolveTag } from '../oci/registry/manifests.ts';
 import { parseReference, tagOrDigest } from '../oci/spec/reference.ts';
 import type { FieldChange, Plan } from '../state/documents.ts';
-import { repositoryOf } from '../images/images.ts';
 import { type Look, noteLooks } from '../state/looks.ts';
 import { isOurs } from '../overrides/override.ts';
 import { Wholeness } from '../images/wholeness.ts';
@@ -79,7 +78,7 @@ async function faultsOf(
   signal: AbortSignal,
 ): Promise<string[]> {
   const reference = parseReference(name);
-  const repository = repositoryOf(reference, runtime);
+  const repository = runtime.repository(reference);
   const resolved = resolveTag(repository, tagOrDigest(reference), signal);
   // Where a digest was planned, look below it in the same round trip.
   const root = digest ?? (await resolved);

@@ -3,7 +3,6 @@ import { resolveImage } from '../harness/image-resolution.ts';
 import { inParallel } from '../async/in-parallel.ts';
 import { parseReference, tagOrDigest } from '../oci/spec/reference.ts';
 import { resolveTag } from '../oci/registry/manifests.ts';
-import { repositoryOf } from '../images/images.ts';
 import { type ImageConnector, readImageConnector } from '../overrides/image-connector.ts';
 import { isOurs } from '../overrides/override.ts';
 import { describeDifference, waitForAgreement, writeOverrides } from '../overrides/agreement.ts';
@@ -96,7 +95,7 @@ function overridesAtOurs({ action, changes, kept, registry }: Plan, results: rea
     action === 'verify'
       ? [...kept.map(({ value }) => value), ...changes.map(({ from }) => from)]
       : results.flatMap(({ status, to }) => (status === 'rejected' ? [] : to));
-  return [...new Set(values)].filter((value) => value !== null && isOurs(value, registry)) as string[];
+  return [...new Set(values)].filter((value) => value !== null).filter((value) => isOurs(value, registry));
 }
 
 /** Returns the images that the registry lacks, or serves under another digest than the official image's. */
@@ -142,7 +141,7 @@ async function incompleteImages(plan: Plan, runtime: Runtime, signal?: AbortSign
   await inParallel([...references], imagesInFlight, signal, async (reference, lookup) => {
     const image = planned.get(reference);
     const name = parseReference(reference);
-    const repository = repositoryOf(name, runtime);
+    const repository = runtime.repository(name);
     const digest = image && isThere(image) ? image.digest : await resolveTag(repository, tagOrDigest(name), lookup);
     if (digest === undefined) {
       // `absentImages` reports planned images.
@@ -199,7 +198,7 @@ async function missingTargets(
   const differences: string[] = [];
   await inParallel([...expected], imagesInFlight, signal, async ([target, digest], lookup) => {
     const reference = parseReference(target);
-    const served = await resolveTag(repositoryOf(reference, runtime), tagOrDigest(reference), lookup);
+    const served = await resolveTag(runtime.repository(reference), tagOrDigest(reference), lookup);
     if (served === undefined) differences.push(`${target} is not at the registry`);
     else if (served !== (digest ?? served)) differences.push(`${target} is ${served} at the registry, not ${digest}`);
   });
