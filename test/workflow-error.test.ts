@@ -1,7 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { FactoryError, type Problem } from '../functions/errors.ts';
-import { parseErrorCause } from '../functions/workflow-error.ts';
-import { handle } from '../functions/lambda/handle.ts';
+import { parseErrorCause, TaskError } from '../functions/workflow-error.ts';
 
 const document = { name: 'ImagesFailed', message: '1 of 5', hint: 'look' };
 
@@ -53,42 +52,27 @@ describe('the error behind a Catch', () => {
 });
 
 describe('the error a task ends with', () => {
-  async function failure(error: unknown, signal?: AbortSignal): Promise<Error> {
-    const handler = handle(async () => {
-      throw error;
-    });
-    const context = { runtime: {} as never, ...(signal && { signal }) };
-    return handler({}, context).then(
-      () => {
-        throw new TypeError('it did not fail');
-      },
-      (thrown: unknown) => thrown as Error,
-    );
-  }
+  const failure = (error: unknown) => new TaskError(FactoryError.from(error));
   const read = (error: Error) =>
     parseErrorCause({ Error: error.name, Cause: JSON.stringify({ errorMessage: error.message }) });
 
-  it('survives the workflow whole', async () => {
+  it('survives the workflow whole', () => {
     const problems = [{ path: '$.x', found: '1', allowed: 'nothing' }];
-    const error = await failure(new FactoryError('InvalidInput', 'no', { hint: 'yes', problems }));
+    const error = failure(new FactoryError('InvalidInput', 'no', { hint: 'yes', problems }));
     expect(error.name).toBe('InvalidInput');
     expect(read(error)).toEqual({ name: 'InvalidInput', message: 'no', hint: 'yes', problems });
   });
 
-  it('is a bug of ours when it is no FactoryError', async () => {
-    expect(read(await failure(new TypeError('x is undefined')))).toMatchObject({
+  it('is a bug of ours when it is no FactoryError', () => {
+    expect(read(failure(new TypeError('x is undefined')))).toMatchObject({
       name: 'UnexpectedError',
       message: 'TypeError: x is undefined',
     });
   });
 
-  it('is Interrupted after an interruption, whatever broke because of it', async () => {
-    expect((await failure(new Error('socket closed'), AbortSignal.abort())).name).toBe('Interrupted');
-  });
-
-  it('fits into the cause of Step Functions, with Lambda repeating it in the trace', async () => {
+  it('fits into the cause of Step Functions, with Lambda repeating it in the trace', () => {
     const problem: Problem = { path: '$["unknown"]', found: '"x"', allowed: 'one of "a", "b", "c"' };
-    const error = await failure(
+    const error = failure(
       new FactoryError('InvalidInput', 'long '.repeat(10_000), {
         hint: 'yes',
         problems: Array.from({ length: 5_000 }, (): Problem => problem),

@@ -4,7 +4,6 @@ import { EcrLayerUploads } from './ecr-layer-uploads.ts';
 import { EcrPublicCredentials } from './ecr-public.ts';
 import { EcrRepositories, type RepositorySettings } from './ecr-repositories.ts';
 import { EcrScans } from './ecr-scans.ts';
-import { Template } from './template.ts';
 
 /** The settings of a deployment that the AWS adapters read. */
 interface AdapterSettings {
@@ -19,9 +18,7 @@ interface AdapterSettings {
   ecrTags: Record<string, string>;
 }
 
-/**
- * Returns the AWS adapters of a runtime, on Lambda and locally: registry credentials, repositories, scans, templates.
- */
+/** Returns the AWS adapters of a runtime, on Lambda and locally: registry credentials, repositories, scans. */
 export function awsAdapters(settings: AdapterSettings) {
   const repositories: RepositorySettings = {
     create: settings.ecrCreateRepositories,
@@ -39,6 +36,5 @@ export function awsAdapters(settings: AdapterSettings) {
     repositories: new EcrRepositories(ecr, repositories),
     layerUploads: (registry: string) => layerUploads.of(registry),
     scans: (registry: string) => scans.of(registry),
-    template: (arn: string) => new Template(arn),
   };
 }

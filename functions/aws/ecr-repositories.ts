@@ -13,6 +13,7 @@ import {
 } from '@aws-sdk/client-ecr';
 import { FactoryError } from '../errors.ts';
 import { type Digest, isDigest } from '../oci/spec/digest.ts';
+import type { RepositoryAdministration } from '../oci/registry/repository-administration.ts';
 import { tagLimit } from '../oci/registry/tags.ts';
 import { EcrClients, type EcrConfig, ecrFailure, parseEcrHost } from './ecr.ts';
 
@@ -31,7 +32,7 @@ export interface RepositorySettings {
 }
 
 /** Creates repositories and deletes images in ECR, which the OCI protocol cannot do there. Ignores other registries. */
-export class EcrRepositories {
+export class EcrRepositories implements RepositoryAdministration {
   readonly #clients: EcrClients;
   readonly #settings: RepositorySettings;
 

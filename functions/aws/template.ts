@@ -3,12 +3,11 @@ import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import { SFNClient, type SFNClientConfig } from '@aws-sdk/client-sfn';
 import { FactoryError } from '../errors.ts';
 import { networkFailure } from '../http/network-error.ts';
+import type { Template, TemplateResult } from '../runtime/template.ts';
 import { clientConfig } from './client-config.ts';
 import { Executions } from './executions.ts';
 import { awsReason } from './failure-reason.ts';
 import { serverFaultOf } from './server-fault.ts';
-
-type Called = { running: true } | { output: unknown };
 
 /** Client settings for tests. */
 type TemplateConfig = Pick<SFNClientConfig, 'credentials' | 'endpoint' | 'maxAttempts' | 'region'>;
@@ -19,8 +18,8 @@ const messageLimit = 1_000;
 /** The longest that Lambda lets a function run, and a margin, in milliseconds. */
 const invocationMs = 910_000;
 
-/** A customer's state machine or Lambda function. Its ARN names the region. */
-export class Template {
+/** A state machine or Lambda function of the user. Its ARN names the region. */
+export class AwsTemplate implements Template {
   readonly #arn: string;
   readonly #config: TemplateConfig;
 
@@ -32,11 +31,9 @@ export class Template {
 
   /**
    * Starts the execution `name`, or returns the result of the one that was started before. Invokes a function and waits
-   * for its result. When the service is throttled or unreachable, returns `running`, so that the caller calls again.
-   *
-   * @throws {FactoryError} `TemplateFailed`
+   * for its result.
    */
-  async call(name: string, input: unknown, signal?: AbortSignal): Promise<Called> {
+  async call(name: string, input: unknown, signal?: AbortSignal): Promise<TemplateResult> {
     try {
       const text = JSON.stringify(input);
       return await (this.#arn.split(':')[2] === 'lambda'
@@ -50,7 +47,7 @@ export class Template {
     }
   }
 
-  async #execute(name: string, input: string): Promise<Called> {
+  async #execute(name: string, input: string): Promise<TemplateResult> {
     const executions = new Executions(this.#arn, new SFNClient({ ...clientConfig(), ...this.#config }));
     const found = await executions.find(name);
     if (!found) {
@@ -64,7 +61,7 @@ export class Template {
   }
 
   /** Invokes the function once. The SDK must not retry: a second invocation would run beside the first. */
-  async #invoke(input: string, signal: AbortSignal | undefined): Promise<Called> {
+  async #invoke(input: string, signal: AbortSignal | undefined): Promise<TemplateResult> {
     const client = new LambdaClient({
       ...clientConfig({ socketTimeout: invocationMs }),
       ...this.#config,

@@ -1,4 +1,5 @@
 import { handle } from '../lambda/handle.ts';
+import { templates } from '../lambda/templates.ts';
 import { copy } from './copy.ts';
 
-export const handler = handle(copy);
+export const handler = handle(copy, templates);

@@ -3,14 +3,12 @@ import type { FactoryError } from '../errors.ts';
 import { redacted } from '../http/redact.ts';
 import type { Report } from '../state/documents.ts';
 import type { ProgressEvent } from '../runtime/runtime.ts';
-import type { TaskContext } from '../task.ts';
 import { printable } from '../text/printable.ts';
 
-/** Logs the calls of tasks. */
-export interface CallLog {
-  started(event: unknown, context: TaskContext): void;
-  finished(result: unknown): void;
-  failed(error: FactoryError): void;
+/** The part of Lambda's context that is not for the log alone. */
+export interface LambdaContext {
+  /** Returns the time until Lambda ends the call, in milliseconds. */
+  getRemainingTimeInMillis(): number;
 }
 
 /** The maximum length of a value in a log line, in characters. */
@@ -23,13 +21,13 @@ const framesLimit = 10;
  * Writes the log of a function: JSON lines, each with the task and the run. Saved queries read them (infra/operations).
  * A sandbox handles one call at a time, so one log suffices.
  */
-export class LambdaLog implements CallLog {
+export class LambdaLog {
   readonly #logger = new Logger({
     jsonReplacerFn: (_key, value) => (typeof value === 'string' ? printable(redacted(value), valueLimit) : value),
   });
   #call = { startedAt: 0, bytes: 0, image: undefined as string | undefined };
 
-  started(event: unknown, context: TaskContext): void {
+  started(event: unknown, context: LambdaContext): void {
     this.#call = { startedAt: performance.now(), bytes: 0, image: undefined };
     this.#logger.addContext(context as Parameters<Logger['addContext']>[0]);
     const { runId } = event as { runId?: string };

@@ -1,4 +1,4 @@
-import { type CallLog, log } from './log.ts';
+import { log } from './log.ts';
 import { FactoryError } from '../errors.ts';
 import { anonymous, type CredentialProvider, inOrder, type Login } from '../oci/registry/auth/credentials.ts';
 import { dockerConfigCredentials } from '../oci/registry/auth/docker-config.ts';
@@ -10,28 +10,21 @@ import { readSecret } from '../aws/secrets.ts';
 import { Patience } from '../runtime/patience.ts';
 import { stateMachine } from '../runtime/place.ts';
 
-/** The environment that a task runs in. */
-export interface Host {
-  /** Absent where progress is watched. */
-  log?: CallLog;
-  startRuntime(): Promise<Runtime>;
-}
-
-/** The parts that only one task needs on Lambda. The bundles of other tasks do not contain them. */
-export type LambdaParts = () => Promise<Partial<RuntimeParts>>;
+/** Creates the parts that only some tasks need. The bundles of other tasks do not contain them. */
+export type LambdaParts = (environment: Environment) => Partial<RuntimeParts>;
 
 let runtime: Runtime | undefined;
 
-/** Keeps its runtime from call to call, and writes a log. */
-export function lambdaHost(parts?: LambdaParts): Host {
-  return { log, startRuntime: async () => (runtime ??= createRuntime(process.env, await parts?.())) };
+/** Returns the runtime of this function, which it keeps from call to call. */
+export function lambdaRuntime(parts?: LambdaParts): Runtime {
+  return (runtime ??= createRuntime(process.env, parts));
 }
 
 /**
  * Creates the runtime of the tasks on Lambda: secrets from Secrets Manager, documents in S3, ECR by the function's
  * role.
  */
-function createRuntime(environment: Environment, parts: Partial<RuntimeParts> = {}): Runtime {
+function createRuntime(environment: Environment, parts?: LambdaParts): Runtime {
   const configuration = parseConfiguration(environment);
   const bucket = environment['STATE_BUCKET'];
   if (!bucket) {
@@ -55,7 +48,7 @@ function createRuntime(environment: Environment, parts: Partial<RuntimeParts> = 
     onProgress: (event) => log.progress(event),
     place: stateMachine,
     patience: new Patience(12 * 3_600_000),
-    ...parts,
+    ...parts?.(environment),
   });
 }
 

@@ -1,6 +1,5 @@
 import { handle } from '../lambda/handle.ts';
+import { ownExecutions } from '../lambda/own-executions.ts';
 import { plan } from './plan.ts';
 
-export const handler = handle(plan, async () =>
-  (await import('../lambda/own-executions.ts')).ownExecutions(process.env),
-);
+export const handler = handle(plan, ownExecutions);

@@ -1,6 +1,5 @@
+import { announcements } from '../lambda/announcements.ts';
 import { handle } from '../lambda/handle.ts';
 import { report } from './report.ts';
 
-export const handler = handle(report, async () =>
-  (await import('../lambda/announcements.ts')).announcements(process.env),
-);
+export const handler = handle(report, announcements);

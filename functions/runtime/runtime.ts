@@ -3,10 +3,10 @@ import { redacted } from '../http/redact.ts';
 import { Transport } from '../http/transport.ts';
 import type { CredentialProvider } from '../oci/registry/auth/credentials.ts';
 import { BlobLedger } from '../oci/copy/blob-ledger.ts';
-import type { Digest } from '../oci/spec/digest.ts';
 import type { ImageScans } from '../oci/registry/image-scans.ts';
 import type { LayerUploads } from '../oci/copy/part-sink.ts';
 import { Registry, type RetryPolicy } from '../oci/registry/registry.ts';
+import type { RepositoryAdministration } from '../oci/registry/repository-administration.ts';
 import { Repository } from '../oci/registry/repository.ts';
 import type { Reference } from '../oci/spec/reference.ts';
 import type { Notification, Plan, RegistryCounts, Report } from '../state/documents.ts';
@@ -16,6 +16,7 @@ import { commandLine, type Place } from './place.ts';
 import { RunDocuments } from '../state/run-documents.ts';
 import { RegistryCounter } from './registry-counts.ts';
 import { Patience } from './patience.ts';
+import type { Template } from './template.ts';
 import type { Configuration } from '../settings/configuration.ts';
 import type { ObjectStore } from '../state/object-store.ts';
 
@@ -27,34 +28,6 @@ export type ProgressEvent =
   /** A pause of `seconds` that a registry requested, for all of its requests or for one image. */
   | { kind: 'wait'; subject: string; seconds: number }
   | { kind: 'note'; message: string };
-
-/** Operations of registries that the OCI API lacks: creating repositories, deleting images by another call. */
-export interface RepositoryAdministration {
-  /** Creates the repository where a push does not. Returns `true` when it was created, and is empty. */
-  ensure(registry: string, repository: string): Promise<boolean | undefined>;
-  /** Returns advice on how to let the registry mount blobs; `undefined` when it does, or when this is unknown. */
-  adviceOnMounts?(registry: string): Promise<string | undefined>;
-  /** Reads the tags of a repository with their digests; `undefined` when the OCI API has to do it. */
-  tags?(registry: string, repository: string): Promise<ReadonlyMap<string, Digest> | undefined>;
-  /**
-   * Deletes images by digest, or tags alone, where the OCI API cannot. Returns what the registry keeps and why; `false`
-   * when the OCI API has to do it.
-   */
-  deleteImages(
-    registry: string,
-    repository: string,
-    references: readonly string[],
-  ): Promise<ReadonlyMap<string, string> | false>;
-}
-
-/** A state machine or function of the user, which replaces a stage of the workflow. */
-export interface Template {
-  /**
-   * Calls the template. `name` identifies the call: a repeated call waits for the output of the first one. Throws
-   * `TemplateFailed`, and `RegistryThrottled` or `RegistryUnreachable` when the call could not be made.
-   */
-  call(name: string, input: unknown, signal?: AbortSignal): Promise<{ running: true } | { output: unknown }>;
-}
 
 /** The status of an execution of the state machine. */
 export interface ExecutionEnd {

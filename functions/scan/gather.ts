@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { FactoryError } from '../errors.ts';
 import type { ScanResult } from '../state/documents.ts';
-import type { Template } from '../runtime/runtime.ts';
+import type { Template } from '../runtime/template.ts';
 import type { ScanSettings } from '../settings/scan-settings.ts';
 import { countsOf } from './verdict.ts';
 

@@ -5,12 +5,9 @@ import { anonymous, type CredentialProvider, inOrder } from '../../functions/oci
 import { dockerConfigCredentials } from '../../functions/oci/registry/auth/docker-config.ts';
 import type { ImageScans } from '../../functions/oci/registry/image-scans.ts';
 import { profileOf } from '../../functions/oci/registry/profile.ts';
-import {
-  type RepositoryAdministration,
-  Runtime,
-  type RuntimeParts,
-  type Template,
-} from '../../functions/runtime/runtime.ts';
+import type { RepositoryAdministration } from '../../functions/oci/registry/repository-administration.ts';
+import { Runtime, type RuntimeParts } from '../../functions/runtime/runtime.ts';
+import type { Template } from '../../functions/runtime/template.ts';
 import type { Configuration, Environment } from '../../functions/settings/configuration.ts';
 import { FactoryError } from '../../functions/errors.ts';
 import type { ObjectStore } from '../../functions/state/object-store.ts';
@@ -128,6 +125,11 @@ function awsWhenNeeded(configuration: Configuration) {
       },
     };
   };
-  const template = (arn: string): Template => ({ call: async (...call) => (await aws()).template(arn).call(...call) });
+  const template = (arn: string): Template => ({
+    async call(...call) {
+      const { AwsTemplate } = await import('../../functions/aws/template.ts');
+      return new AwsTemplate(arn).call(...call);
+    },
+  });
   return { credentials, repositories, scans, template };
 }

@@ -3,10 +3,11 @@ import { readWorkflowDefinition } from '../workflow-definition.ts';
 import { type ErrorName, FactoryError } from '../../functions/errors.ts';
 import type { Plan, Report } from '../../functions/state/documents.ts';
 import { renewalMs } from '../../functions/state/lock.ts';
-import { parseErrorCause } from '../../functions/workflow-error.ts';
+import type { TaskRun } from '../../functions/task.ts';
+import { parseErrorCause, TaskError } from '../../functions/workflow-error.ts';
 import type { Runtime } from '../../functions/runtime/runtime.ts';
 import { type Definition, runWorkflow } from './engine.ts';
-import { tasks, uninterruptible } from './tasks.ts';
+import { type Task, tasks, uninterruptible } from './tasks.ts';
 
 export interface RunOptions {
   runtime: Runtime;
@@ -29,13 +30,13 @@ export async function run(options: RunOptions): Promise<Report> {
   const announced = new Set<string>();
   const invoke = async (functionName: string, payload: unknown) => {
     const task = tasks[functionName];
-    if (!task) throw new TypeError(`the workflow calls ${functionName}, which has no handler`);
+    if (!task) throw new TypeError(`the workflow calls ${functionName}, which is no task`);
     const news = announcements[functionName];
     // Announce each step once. A retried rollback has its own notes.
     if (news !== undefined && !announced.has(functionName)) runtime.progress({ kind: 'note', message: news });
     announced.add(functionName);
-    const interruptible = signal && !uninterruptible.has(functionName);
-    const result = await task(payload as never, { runtime, ...(interruptible && { signal }) });
+    const interruption = uninterruptible.has(functionName) ? undefined : signal;
+    const result = await call(task, payload, { runtime, signal: interruption });
     if (functionName === 'ReportFunction') told = withoutCause(result as Report);
     return functionName === 'PlanFunction' ? ask(result as object) : result;
   };
@@ -64,6 +65,23 @@ export async function run(options: RunOptions): Promise<Report> {
     });
     return { ...planned, route: 'report' };
   }
+}
+
+/** Calls a task. It fails with an error that the workflow can read, as its Lambda function does. */
+async function call(task: Task, payload: unknown, run: TaskRun): Promise<unknown> {
+  const { signal } = run;
+  try {
+    signal?.throwIfAborted();
+    return await task(payload as never, run);
+  } catch (thrown) {
+    throw new TaskError(signal?.aborted ? interrupted() : FactoryError.from(thrown));
+  }
+}
+
+function interrupted(): FactoryError {
+  return new FactoryError('Interrupted', 'the run was interrupted', {
+    hint: 'Start it again: what was copied stays, and the rest goes on from there.',
+  });
 }
 
 /** Removes the cause, which is for the console of Step Functions. */

@@ -1,18 +1,20 @@
-import { handler as copy } from '../../functions/copy/handler.ts';
-import { handler as gate } from '../../functions/gate/handler.ts';
-import { handler as plan } from '../../functions/plan/handler.ts';
-import { handler as prune } from '../../functions/prune/handler.ts';
-import { handler as report } from '../../functions/report/handler.ts';
-import { handler as resetConfig } from '../../functions/reset-config/handler.ts';
-import { handler as rollback } from '../../functions/rollback/handler.ts';
-import { handler as scan } from '../../functions/scan/handler.ts';
-import { handler as snapshot } from '../../functions/snapshot/handler.ts';
-import { handler as updateConfig } from '../../functions/update-config/handler.ts';
-import { handler as verify } from '../../functions/verify/handler.ts';
-import type { TaskContext } from '../../functions/task.ts';
+import { copy } from '../../functions/copy/copy.ts';
+import { gate } from '../../functions/gate/gate.ts';
+import { plan } from '../../functions/plan/plan.ts';
+import { prune } from '../../functions/prune/prune.ts';
+import { report } from '../../functions/report/report.ts';
+import { resetConfig } from '../../functions/reset-config/reset-config.ts';
+import { rollback } from '../../functions/rollback/rollback.ts';
+import { scan } from '../../functions/scan/scan.ts';
+import { snapshot } from '../../functions/snapshot/snapshot.ts';
+import { updateConfig } from '../../functions/update-config/update-config.ts';
+import { verify } from '../../functions/verify/verify.ts';
+import type { TaskRun } from '../../functions/task.ts';
 
-/** The handlers of the definition's placeholders. Lambda runs the same handlers. */
-export const tasks: Readonly<Record<string, (event: never, context: TaskContext) => Promise<unknown>>> = {
+export type Task = (event: never, run: TaskRun) => Promise<unknown>;
+
+/** The tasks behind the definition's placeholders. The handlers of the Lambda functions call the same tasks. */
+export const tasks: Readonly<Record<string, Task>> = {
   CopyFunction: copy,
   GateFunction: gate,
   PlanFunction: plan,

@@ -252,8 +252,8 @@ describe('a role', () => {
       AWS_SECRET_ACCESS_KEY: 'test',
     });
     try {
-      const { lambdaHost } = await import('../../functions/lambda/runtime.ts');
-      const runtime = await lambdaHost().startRuntime();
+      const { lambdaRuntime } = await import('../../functions/lambda/runtime.ts');
+      const runtime = lambdaRuntime();
       await expect(runtime.repositories.ensure(there, 'r')).rejects.toMatchObject({ name: 'RegistryForbidden' });
       expect(sts.calls).toMatchObject([{ RoleArn: roleArn, Policy: '{"Statement":[]}' }]);
       await runtime.close();

@@ -3,7 +3,7 @@ import { createServer, type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { Template } from '../../functions/aws/template.ts';
+import { AwsTemplate } from '../../functions/aws/template.ts';
 import { type Answer, startScriptedAws } from './scripted-aws.ts';
 
 const closing: (() => Promise<unknown>)[] = [];
@@ -19,7 +19,7 @@ describe('a state machine as template', () => {
   const scripted = async (answer: (operation: string, input: Record<string, unknown>) => Answer) => {
     const aws = await startScriptedAws((operation, input) => answer(operation, input as Record<string, unknown>));
     closing.push(() => aws.close());
-    return { calls: aws.calls, template: new Template(arn, aws.config) };
+    return { calls: aws.calls, template: new AwsTemplate(arn, aws.config) };
   };
   const description = (more: object): Answer => ({ status: 200, body: { startDate: 1_700_000_000, ...more } });
   const started: Answer = { status: 200, body: { executionArn: 'x', startDate: 1_700_000_000 } };
@@ -102,7 +102,7 @@ describe('a function as template', () => {
       await closed;
     });
     const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    return { seen, template: new Template(arn, { endpoint, credentials }) };
+    return { seen, template: new AwsTemplate(arn, { endpoint, credentials }) };
   };
 
   it('invokes a function by its whole ARN, signed for its region', async () => {

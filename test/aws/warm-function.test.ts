@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { resolveTag } from '../../functions/oci/registry/manifests.ts';
-import { lambdaHost } from '../../functions/lambda/runtime.ts';
+import { lambdaRuntime } from '../../functions/lambda/runtime.ts';
 import type { Runtime } from '../../functions/runtime/runtime.ts';
 import { type EmbeddedHarnessApi, startHarnessApi } from '../../infra/local/embedded/harness-api/server.ts';
 import { image, name, start, users } from '../oci/registry/guarded-registry.ts';
@@ -32,7 +32,7 @@ describe('a warm function', () => {
       AWS_ACCESS_KEY_ID: 'test',
       AWS_SECRET_ACCESS_KEY: 'test',
     });
-    runtime = await lambdaHost().startRuntime();
+    runtime = lambdaRuntime();
   });
   beforeEach(() => {
     aws.calls.length = 0;

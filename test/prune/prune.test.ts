@@ -6,7 +6,7 @@ import type { Registry } from '../../functions/oci/registry/registry.ts';
 import { prune } from '../../functions/prune/prune.ts';
 import type { UnusedImage } from '../../functions/state/documents.ts';
 import { readInventory } from '../../functions/state/inventory.ts';
-import type { RepositoryAdministration } from '../../functions/runtime/runtime.ts';
+import type { RepositoryAdministration } from '../../functions/oci/registry/repository-administration.ts';
 import type { TaskRun } from '../../functions/task.ts';
 import type { Image } from '../../infra/local/embedded/registry/storage.ts';
 import { indexOf, storedImage } from '../oci/stored-images.ts';

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { copy } from '../../functions/copy/copy.ts';
 import { plan } from '../../functions/plan/plan.ts';
-import type { Template } from '../../functions/runtime/runtime.ts';
+import type { Template } from '../../functions/runtime/template.ts';
 import { storedImage } from '../oci/stored-images.ts';
 import { type Factory, imageStatuses, k8, k8Images, startFactory, statuses } from './factory.ts';
 

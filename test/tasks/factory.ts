@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { anonymous } from '../../functions/oci/registry/auth/credentials.ts';
 import type { Report } from '../../functions/state/documents.ts';
 import type { LockOptions } from '../../functions/state/lock.ts';
-import { type RepositoryAdministration, Runtime, type RuntimeParts } from '../../functions/runtime/runtime.ts';
+import type { RepositoryAdministration } from '../../functions/oci/registry/repository-administration.ts';
+import { Runtime, type RuntimeParts } from '../../functions/runtime/runtime.ts';
 import { type Environment, parseConfiguration } from '../../functions/settings/configuration.ts';
 import type { TaskRun } from '../../functions/task.ts';
 import {

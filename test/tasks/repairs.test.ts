@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { copy } from '../../functions/copy/copy.ts';
 import { plan } from '../../functions/plan/plan.ts';
 import type { Plan, Report } from '../../functions/state/documents.ts';
-import type { Template } from '../../functions/runtime/runtime.ts';
+import type { Template } from '../../functions/runtime/template.ts';
 import type { Image } from '../../infra/local/embedded/registry/storage.ts';
 import { indexOf, storedImage } from '../oci/stored-images.ts';
 import { type Factory, type FactoryOptions, imageStatuses, startFactory } from './factory.ts';

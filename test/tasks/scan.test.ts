@@ -9,7 +9,7 @@ import { plan } from '../../functions/plan/plan.ts';
 import { report } from '../../functions/report/report.ts';
 import type { Plan, Report, Scans } from '../../functions/state/documents.ts';
 import { scan } from '../../functions/scan/scan.ts';
-import type { Template } from '../../functions/runtime/runtime.ts';
+import type { Template } from '../../functions/runtime/template.ts';
 import { type Factory, imageStatuses, k8, k8Images, startFactory, statuses } from './factory.ts';
 
 let factory: Factory;

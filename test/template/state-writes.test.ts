@@ -3,14 +3,11 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import picomatch from 'picomatch';
-import type { TaskContext } from '../../functions/task.ts';
 import { ManifestCache } from '../../functions/state/manifest-cache.ts';
-import { tasks } from '../../infra/local/tasks.ts';
+import { type Task, tasks } from '../../infra/local/tasks.ts';
 import { taskNeeds } from '../../infra/task-needs.ts';
 import { tasksOf } from '../../infra/workflow-definition.ts';
 import { type Factory, startFactory } from '../tasks/factory.ts';
-
-type Task = (event: never, context: TaskContext) => Promise<unknown>;
 
 /** The task that is at work. */
 const running = new AsyncLocalStorage<string>();
@@ -22,10 +19,10 @@ const reads = new Map<string, Set<string>>();
 /** Runs a task as Lambda does: without the memory of other tasks, and with an empty cache of manifests. */
 function alone(name: string, task: Task, folder: () => string): Task {
   const [id = ''] = tasksOf(`\${${name}}`);
-  return async (event, context) => {
+  return async (event, run) => {
     await rm(join(folder(), 'manifests'), { recursive: true, force: true });
-    if (context.runtime) Object.assign(context.runtime, { manifests: new ManifestCache(context.runtime.store) });
-    return running.run(id, () => task(event, context));
+    Object.assign(run.runtime, { manifests: new ManifestCache(run.runtime.store) });
+    return running.run(id, () => task(event, run));
   };
 }
 
