@@ -14,6 +14,7 @@ import {
   startHarnessApi,
 } from '../../infra/local/embedded/harness-api/server.ts';
 import type { Images } from '../../infra/local/embedded/harness-api/state.ts';
+import { publishedImages } from '../../infra/local/embedded/official-sources.ts';
 import { type Registry, type RegistryOptions, startRegistry } from '../../infra/local/embedded/registry/server.ts';
 import type { Image } from '../../infra/local/embedded/registry/storage.ts';
 import { pushSamples, type PushSamplesOptions } from '../../infra/local/embedded/sample-images.ts';
@@ -41,6 +42,10 @@ export const k8Images = ['addonTag', 'liteEngineTag', 'gitCloneTag', 'cacheS3Tag
 );
 
 export interface FactoryOptions {
+  /**
+   * The embedded Harness API. With a `profile`, the account has all fields of that profile, and the source all images
+   * that Harness publishes for it. Without one, it has the few fields above.
+   */
   harness?: HarnessApiOptions;
   source?: RegistryOptions;
   target?: RegistryOptions;
@@ -105,13 +110,12 @@ export interface Factory {
 }
 
 export async function startFactory(options: FactoryOptions = {}): Promise<Factory> {
-  const harness = await startHarnessApi({
-    ...options.harness,
-    defaults: { ci: { K8: { ...k8 }, VM: { ...vm } }, ...options.harness?.defaults },
-  });
+  const { profile, connector, accounts } = options.harness ?? {};
+  const few = profile === undefined && { ci: { K8: { ...k8 }, VM: { ...vm } } };
+  const harness = await startHarnessApi({ ...options.harness, defaults: { ...few, ...options.harness?.defaults } });
   const [source, target] = await Promise.all([startRegistry(options.source), startRegistry(options.target)]);
   // As in an account that is set up, pods can pull the copies; tests of connectors bring their own accounts.
-  if (!options.harness?.accounts) pullThrough(harness, `http://${target.host}`);
+  if (!accounts && connector === undefined) pullThrough(harness, `http://${target.host}`);
   const folder = await mkdtemp(join(tmpdir(), 'factory-test-'));
   const store = new ObservedStore(folder);
   const registry = `${target.host}/${options.prefix ?? 'mirror'}`;
@@ -124,7 +128,7 @@ export async function startFactory(options: FactoryOptions = {}): Promise<Factor
   });
   const publish: Factory['publish'] = (images, more) =>
     pushSamples(source, [...new Set(images)], { layerBytes: 300, ...more });
-  publish([...Object.values(k8), ...Object.values(vm)]);
+  publish(profile === undefined ? [...Object.values(k8), ...Object.values(vm)] : publishedImages(profile));
 
   const startRuntime = (onImageProgress?: () => void) =>
     new Runtime({

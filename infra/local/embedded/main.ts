@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Command, Option } from 'commander';
 import { parseConfiguration } from '../../../functions/settings/configuration.ts';
 import { FileStore } from '../file-store.ts';
 import { createLocalRuntime } from '../local-runtime.ts';
@@ -8,27 +9,44 @@ import { outliveReaders } from '../output.ts';
 import { progressOn } from '../progress.ts';
 import { run } from '../run.ts';
 import { summaryOf } from '../summary.ts';
+import { profileNames, type ProfileName } from './harness-api/profiles.ts';
 import { startHarnessApi } from './harness-api/server.ts';
+import { type ImageConnector, officialAddresses } from './harness-api/state.ts';
+import { publishedImages, startOfficialSources } from './official-sources.ts';
 import { startRegistry } from './registry/server.ts';
-import { pushSamples } from './sample-images.ts';
+
+interface Options {
+  profile: ProfileName;
+  /** Absent: an account that is set up for copies. */
+  connector?: Exclude<ImageConnector, `http${string}`>;
+}
 
 /**
- * The main job on the embedded default: everything real except the three servers, which run in this process. A sync
- * that copies and switches, a sync that finds nothing to do, a verify, a reset.
+ * The main job on the embedded default: everything real except the servers, which run in this process. A sync that
+ * copies and switches, a sync that finds nothing to do, a verify, a reset.
  */
 outliveReaders(process.stdout, process.stderr);
+const { profile, connector } = new Command('npm start --')
+  .description('Runs the factory against an embedded Harness API and embedded registries.')
+  .addOption(new Option('--profile <name>', 'version of Harness').choices(profileNames).default('saas-2026'))
+  .addOption(
+    new Option('--connector <registry>', "registry of the account's image connector (default: the target)").choices([
+      ...Object.keys(officialAddresses),
+      'none',
+    ]),
+  )
+  .parse()
+  .opts<Options>();
 const state = await mkdtemp(join(tmpdir(), 'harness-ci-image-factory-'));
-const harness = await startHarnessApi();
-const source = await startRegistry();
+const sources = await startOfficialSources();
 const target = await startRegistry();
-// The account is set up for copies: pods pull through this connector, with the rights it has.
-for (const { spec } of harness.state[harness.accountId]?.connectors ?? [])
-  spec['dockerRegistryUrl'] = `http://${target.host}`;
+const registry = `${target.host}/harness-mirror`;
+const harness = await startHarnessApi({ profile, connector: connector ?? `http://${registry}` });
 const environment = {
   HARNESS_URL: harness.url,
   HARNESS_API_KEY: harness.apiKey,
-  SOURCE_REGISTRY: source.host,
-  REGISTRY_NAME: `${target.host}/harness-mirror`,
+  SOURCE_REGISTRY: sources.addresses.join(),
+  REGISTRY_NAME: registry,
   // The user's own Docker credentials are nobody's business here.
   DOCKER_CONFIG: state,
 };
@@ -38,9 +56,16 @@ const runtime = createLocalRuntime(parseConfiguration(environment), environment,
 );
 let failed = false;
 try {
-  const images = pushSamples(source, await officialImages());
+  const images = sources.publish(publishedImages(profile));
   say(
-    `An embedded Harness API (${harness.url}), a source registry (${source.host}) with ${images.length} sample images, and an empty target registry (${target.host}) are up.`,
+    [
+      `Embedded servers, for a Harness of the profile ${profile}:`,
+      `  Harness API      ${harness.url}`,
+      ...sources.addresses.map((address, i) => `  source ${i + 1}         ${address}`),
+      `  target           ${registry} (empty)`,
+      `  image connector  account.harnessImage: ${connectorAddress()}`,
+      `The sources have ${images.length} sample images.`,
+    ].join('\n'),
   );
   await step('sync: copy every image, then switch Harness to the copies', { action: 'sync' });
   await step('sync again: nothing has changed', { action: 'sync' });
@@ -54,15 +79,14 @@ try {
 } finally {
   progress.stop();
   await runtime.close();
-  await Promise.all([harness.close(), source.close(), target.close()]);
+  await Promise.all([harness.close(), sources.close(), target.close()]);
   await rm(state, { recursive: true, force: true });
 }
 process.exitCode = failed ? 1 : 0;
 
-async function officialImages(): Promise<string[]> {
-  const client = await runtime.harness();
-  const defaults = await client.defaultConfig({ module: 'ci', infrastructureType: 'K8' });
-  return [...new Set(Object.values(defaults))];
+function connectorAddress(): string {
+  if (connector === undefined) return `http://${registry}`;
+  return connector === 'none' ? 'missing' : officialAddresses[connector];
 }
 
 async function step(title: string, input: object): Promise<void> {

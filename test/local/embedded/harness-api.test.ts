@@ -2,7 +2,12 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { officialDefaults } from '../../../infra/local/embedded/harness-api/defaults.ts';
+import { imagesOf } from '../../../infra/local/embedded/harness-api/defaults.ts';
+import {
+  officialDefaults,
+  type ProfileName,
+  profileNames,
+} from '../../../infra/local/embedded/harness-api/profiles.ts';
 import { defaultQuirks } from '../../../infra/local/embedded/harness-api/quirks.ts';
 import { startHarnessApi, type EmbeddedHarnessApi } from '../../../infra/local/embedded/harness-api/server.ts';
 import { emptyAccount, type AccountState } from '../../../infra/local/embedded/harness-api/state.ts';
@@ -125,28 +130,108 @@ describe('infra', () => {
   });
 });
 
+describe('profiles', () => {
+  const fieldsOf = (profile: ProfileName, infra: 'K8' | 'VM' = 'K8') =>
+    Object.keys(officialDefaults(profile).ci[infra] ?? {});
+
+  it.each([
+    ['saas-2026', /^(harness|plugins)\/[a-z0-9_-]+:[a-z0-9.-]+$/, 50],
+    ['saas-2023', /^(harness|plugins)\/[a-z0-9_-]+:[a-z0-9.-]+$/, 20],
+    ['self-managed', /^harnesssecure\/[a-z0-9_-]+:[a-z0-9.-]+$/, 40],
+  ] as const)('%s has images of the form that Harness documents', (profile, pattern, least) => {
+    const images = imagesOf(officialDefaults(profile));
+    expect(images.length).toBeGreaterThan(least);
+    expect(images.filter((image) => !pattern.test(image))).toEqual([]);
+  });
+
+  it.each(profileNames)('%s has the agents among the fields of K8 alone', (profile) => {
+    expect(fieldsOf(profile)).toEqual(expect.arrayContaining(['addonTag', 'liteEngineTag']));
+    expect(fieldsOf(profile, 'VM').filter((field) => /addon|liteEngine/.test(field))).toEqual([]);
+    expect(fieldsOf(profile, 'VM').filter((field) => !fieldsOf(profile).includes(field))).toEqual([]);
+  });
+
+  it('saas-2026 has every field that ci-manager of that year reads', () => {
+    const both = [
+      'buildAndPushBuildxDockerRegistryTag',
+      'harUploadTag',
+      'cacheAzureTag',
+      'cacheTag',
+      'sscaPrAttestationTag',
+      'sscaJunitAttestationTag',
+      'sscaAibomOrchestrationTag',
+      'enforceAttestationTag',
+      'deployAttestationTag',
+      'provenanceTag',
+      'iacmAwsCdk',
+      'iacmBlastRadiusAgent',
+      'iacmRemediationAgent',
+      'buildkitTag',
+    ];
+    expect(fieldsOf('saas-2026')).toEqual(
+      expect.arrayContaining([...both, 'buildAndPushBuildxGCRTag', 'addonTagRootless', 'cookieCutter']),
+    );
+    expect(fieldsOf('saas-2026', 'VM')).toEqual(expect.arrayContaining(both));
+  });
+
+  it('saas-2026 shows the whole set of CI at the endpoint of IACM too', () => {
+    const { ci, iacm } = officialDefaults('saas-2026');
+    expect(iacm.K8).toEqual(ci.K8);
+  });
+
+  it('saas-2023 has one field that can be read and not written, and none of IACM, IDP and Database DevOps', async () => {
+    await using old = await startHarnessApi({ profile: 'saas-2023' });
+    const send = (path: string, init: RequestInit = {}) =>
+      fetch(`${old.url}/gateway${path}`, {
+        ...init,
+        headers: { 'x-api-key': old.apiKey, 'harness-account': 'embedded', 'content-type': 'application/json' },
+      });
+    const query = 'accountIdentifier=embedded&infra=VM';
+    const write = (field: string) =>
+      send(`/ci/execution-config/update-config?${query}`, {
+        method: 'POST',
+        body: JSON.stringify([{ field, value: 'x' }]),
+      });
+    expect((await write('gitCloneTag')).status).toBe(200);
+    expect((await write('slsaVerificationTag')).status).toBe(500);
+    for (const path of [
+      '/iacm-manager/execution-config/get-default-config',
+      '/idp/execution-config/get-default-config',
+      '/idp/execution-config',
+      '/v1/dbops/execution-config/get-default-config',
+    ])
+      expect([path, (await send(`${path}?${query}`)).status]).toEqual([path, 404]);
+  });
+
+  it('self-managed has no access check and no IDP', async () => {
+    await using own = await startHarnessApi({ profile: 'self-managed' });
+    const headers = { 'x-api-key': own.apiKey, 'content-type': 'application/json' };
+    const at = (path: string) => `${own.url}/gateway${path}?accountIdentifier=embedded&infra=K8`;
+    const check = await fetch(at('/authz/api/acl'), { method: 'POST', headers, body: '{"permissions":[]}' });
+    expect(check.status).toBe(404);
+    expect((await fetch(at('/idp/execution-config/get-default-config'), { headers })).status).toBe(404);
+    const images = await fetch(at('/ci/execution-config/get-default-config'), { headers });
+    expect(await images.json()).toMatchObject({
+      data: { addonTag: 'harnesssecure/ci-addon:1.18.22', cacheS3Tag: 'harnesssecure/cache:1.10.12' },
+    });
+  });
+
+  it('lack a path, or everything below one, where that quirk is on', async () => {
+    const status = async (path: string) => (await call('GET', `${path}?accountIdentifier=acct1&infra=K8`)).status;
+    harness.quirks.absentPaths = ['/gateway/idp/', '/gateway/ci/execution-config'];
+    expect(await status('/idp/execution-config/get-default-config')).toBe(404);
+    expect(await status('/ci/execution-config')).toBe(404);
+    expect(await status('/ci/execution-config/get-default-config')).toBe(200);
+  });
+});
+
 describe('reading', () => {
-  it('serves the documented kind of value in every table: namespace/name:tag', () => {
-    const tables = Object.values(officialDefaults()).flatMap((infras) => Object.values(infras));
-    const values = tables.flatMap((table) => Object.values(table));
-    expect(values.length).toBeGreaterThan(60);
-    expect(values.filter((value) => !/^(harness|plugins)\/[a-z0-9_-]+:[a-z0-9.-]+$/.test(value))).toEqual([]);
-  });
-
-  it('has no agents among the VM images, and the rootless ones among those of K8', () => {
-    const { K8, VM } = officialDefaults().ci;
-    expect(K8).toMatchObject({ addonTagRootless: expect.any(String), liteEngineTagRootless: expect.any(String) });
-    expect(Object.keys(VM).filter((field) => /addon|liteEngine|provenance/.test(field))).toEqual([]);
-    expect(Object.keys(VM).filter((field) => !(field in K8))).toEqual([]);
-  });
-
   it('publishes a new default, and takes one away', async () => {
     const read = async () =>
       ((await call('GET', config('get-default-config', 'infra=K8'))).body as { data: object }).data;
-    harness.setDefault('ci', 'K8', 'harUploadTag', 'plugins/har:1.0.6');
-    expect(await read()).toHaveProperty('harUploadTag', 'plugins/har:1.0.6');
-    harness.setDefault('ci', 'K8', 'harUploadTag', undefined);
-    expect(await read()).not.toHaveProperty('harUploadTag');
+    harness.setDefault('ci', 'K8', 'brandNewTag', 'plugins/new:1.0.6');
+    expect(await read()).toHaveProperty('brandNewTag', 'plugins/new:1.0.6');
+    harness.setDefault('ci', 'K8', 'brandNewTag', undefined);
+    expect(await read()).not.toHaveProperty('brandNewTag');
   });
 
   it('answers with overrides alone unless asked otherwise', async () => {
@@ -264,6 +349,7 @@ describe('writing', () => {
   });
 
   it('refuses to write some of the fields it shows', async () => {
+    harness.quirks.nonWritableFields = ['ci/VM/slsaVerificationTag'];
     expect(await call('GET', config('get-default-config', 'infra=VM'))).toMatchObject({
       body: { data: { slsaVerificationTag: expect.any(String) } },
     });
@@ -480,7 +566,7 @@ describe('paths', () => {
     ['GET', '/ci/execution-config/nothing', 404],
     ['GET', '/gateway/ci/execution-config/get-default-config', 404],
     ['GET', '/iacm/execution-config/get-default-config', 404],
-    ['GET', '/idp/execution-config', 404],
+    ['GET', '/iacm-manager/execution-config', 404],
     ['GET', '/constructor/execution-config/get-default-config', 404],
     ['GET', '/ci/execution-config/update-config', 405],
     ['POST', '/ci/execution-config/get-default-config', 405],

@@ -1,16 +1,16 @@
-import type { KeyGrant } from './authentication.ts';
 import { parseJson, required, unprocessable } from './parameters.ts';
+import type { ApiRequest } from './request.ts';
 import { error, success, violation, type Answer } from './responses.ts';
 
 interface PermissionCheck {
   permission?: unknown;
   resourceType?: unknown;
   resourceIdentifier?: unknown;
-  resourceScope?: { accountIdentifier?: unknown } | null;
+  resourceScope?: { accountIdentifier?: unknown; orgIdentifier?: unknown; projectIdentifier?: unknown } | null;
 }
 
 /** POST `/gateway/authz/api/acl`: what the key may do, one verdict for each question. Needs no permission itself. */
-export function checkAccess(body: string, grant: KeyGrant, query: URLSearchParams): Answer {
+export function checkAccess({ body, grant, query }: ApiRequest): Answer {
   required(query, 'accountIdentifier');
   const { permissions } = (parseJson(body) ?? {}) as { permissions?: unknown };
   if (permissions === undefined || permissions === null) throw violation('permissions');
@@ -23,7 +23,8 @@ export function checkAccess(body: string, grant: KeyGrant, query: URLSearchParam
       if (accountIdentifier !== grant.accountId) {
         throw error(400, 'INVALID_REQUEST', 'Checking permissions for another account is not allowed');
       }
-      const scope = { accountIdentifier, orgIdentifier: null, projectIdentifier: null };
+      const { orgIdentifier = null, projectIdentifier = null } = resourceScope ?? {};
+      const scope = { accountIdentifier, orgIdentifier, projectIdentifier };
       const permitted = (grant.permissions as string[]).includes(permission);
       return { permission, resourceScope: scope, resourceType, resourceIdentifier, permitted };
     },

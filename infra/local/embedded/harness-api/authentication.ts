@@ -1,7 +1,17 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { error } from './responses.ts';
 
-export type Permission = 'core_account_view' | 'core_account_edit' | 'core_connector_view';
+/** Everything that this API asks for. */
+export const allPermissions = [
+  'core_account_view',
+  'core_account_edit',
+  'core_connector_view',
+  'core_connector_edit',
+  'core_secret_view',
+  'core_secret_edit',
+] as const;
+
+export type Permission = (typeof allPermissions)[number];
 
 export interface KeyGrant {
   key: string;
@@ -24,11 +34,12 @@ export function authenticate(headers: IncomingHttpHeaders, query: URLSearchParam
   return grant;
 }
 
-export function authorize(grant: KeyGrant, permission: Permission): void {
+/** Throws 403 when the key lacks a permission on the account, or on the object that is named. */
+export function authorize(grant: KeyGrant, permission: Permission, resourceIdentifier = grant.accountId): void {
   if (grant.permissions.includes(permission)) return;
-  const resourceType = permission === 'core_connector_view' ? 'CONNECTOR' : 'ACCOUNT';
+  const resourceType = permission.split('_')[1]?.toUpperCase();
   const resourceScope = { accountIdentifier: grant.accountId, orgIdentifier: null, projectIdentifier: null };
-  throw error(403, 'NG_ACCESS_DENIED', `Missing permission ${permission} on ${resourceType.toLowerCase()}`, {
-    failedPermissionChecks: [{ permission, resourceType, resourceScope, resourceIdentifier: grant.accountId }],
+  throw error(403, 'NG_ACCESS_DENIED', `Missing permission ${permission} on ${resourceType?.toLowerCase()}`, {
+    failedPermissionChecks: [{ permission, resourceType, resourceScope, resourceIdentifier }],
   });
 }

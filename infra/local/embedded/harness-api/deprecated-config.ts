@@ -1,7 +1,7 @@
 import { authorize } from './authentication.ts';
 import type { ConfigRequest } from './execution-config.ts';
 import { required } from './parameters.ts';
-import { success, type Answer } from './responses.ts';
+import { badRequest, success, type Answer } from './responses.ts';
 
 /** The two fields whose age Harness watches, and what the older endpoint calls them. */
 const watched = [
@@ -24,15 +24,20 @@ export function deprecatedConfig(request: ConfigRequest): Answer {
   return success(Object.fromEntries(deprecated.map(({ field, image }) => [field, image])));
 }
 
-/** Overrides beside their defaults. Digests and tags that are no version are left out, as newer servers do. */
-function compared({ module, grant, query, account, defaults }: ConfigRequest) {
+/**
+ * Overrides beside their defaults. Leaves out digests and tags that are not a version, as newer servers do; older ones
+ * fail on them, and on a missing override.
+ */
+function compared({ module, grant, query, account, defaults, quirks }: ConfigRequest) {
   required(query, 'accountIdentifier');
   authorize(grant, 'core_account_view');
   return watched.flatMap(([field, tag]) => {
     const image = account[module].K8[field];
     const used = version(image);
-    const official = version(defaults[module].K8[field]);
-    return image !== undefined && used && official ? [{ field, tag, image, used, official }] : [];
+    const official = version(defaults[module].K8?.[field]);
+    if (image !== undefined && used && official) return [{ field, tag, image, used, official }];
+    if (quirks.versionsMustParse) throw badRequest(500, `not a version: ${image}`);
+    return [];
   });
 }
 

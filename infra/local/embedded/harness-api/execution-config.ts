@@ -1,36 +1,30 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { authorize, type KeyGrant } from './authentication.ts';
-import type { Defaults } from './defaults.ts';
+import { authorize } from './authentication.ts';
 import { infraParameter, operations, overridesOnlyParameter, required, type Operation } from './parameters.ts';
 import { isWritable, type Quirks } from './quirks.ts';
+import type { ApiRequest } from './request.ts';
 import { badRequest, success, type Answer } from './responses.ts';
-import type { AccountState, Images, Infra, ModuleName } from './state.ts';
+import type { Images, Infra, ModuleName } from './state.ts';
 
-/** A request that has been authenticated and routed. */
-export interface ConfigRequest {
+/** A request for the configuration of one module. */
+export interface ConfigRequest extends ApiRequest {
   module: ModuleName;
-  grant: KeyGrant;
-  query: URLSearchParams;
-  body: string;
-  account: AccountState;
-  defaults: Defaults;
-  quirks: Quirks;
 }
 
 export function getDefaultConfig(request: ConfigRequest): Answer {
   const infra = infraParameter(request.query);
   authorize(request.grant, 'core_account_view');
-  return success(request.defaults[request.module][supported(request, infra)]);
+  return success(supported(request, infra).table);
 }
 
 export function getCustomerConfig(request: ConfigRequest): Answer {
-  const { module, query, account, defaults, quirks } = request;
+  const { module, query, account, quirks } = request;
   required(query, 'accountIdentifier');
   const parsed = infraParameter(query);
   authorize(request.grant, 'core_account_view');
-  const infra = supported(request, parsed);
+  const { infra, table } = supported(request, parsed);
   const overrides = takeOldCopy(quirks) ?? account[module][infra];
-  if (!overridesOnlyParameter(query)) return success({ ...defaults[module][infra], ...overlaid(overrides, quirks) });
+  if (!overridesOnlyParameter(query)) return success({ ...table, ...overlaid(overrides, quirks) });
   return success(quirks.dataNull && Object.keys(overrides).length === 0 ? null : overrides);
 }
 
@@ -55,17 +49,17 @@ export function resetConfig(request: ConfigRequest): Promise<Answer> {
 
 /** Reads the account's document, applies every operation, saves once: an unknown field leaves everything as it was. */
 async function write(request: ConfigRequest, valueOf: (operation: Operation) => string | null): Promise<Answer> {
-  const { module, query, account, defaults, quirks } = request;
+  const { module, query, account, quirks } = request;
   required(query, 'accountIdentifier');
   const parsed = infraParameter(query);
   const requested = operations(request.body);
   authorize(request.grant, 'core_account_edit');
-  const infra = supported(request, parsed);
+  const { infra, table } = supported(request, parsed);
 
   const document = structuredClone(account[module]);
   for (const operation of requested) {
     const { field } = operation;
-    if (!Object.hasOwn(defaults[module][infra], field) || !isWritable(quirks, module, infra, field)) {
+    if (!Object.hasOwn(table, field) || !isWritable(quirks, module, infra, field)) {
       throw badRequest(quirks.unknownFieldStatus, `Field ${field} does not exist for infra type: ${infra}`);
     }
     const value = valueOf(operation);
@@ -90,7 +84,9 @@ export function deleteConfig({ module, grant, query, account }: ConfigRequest): 
   return success(true);
 }
 
-function supported({ module, quirks }: ConfigRequest, infra: string): Infra {
-  if (infra === 'K8' || (infra === 'VM' && module === 'ci')) return infra;
+/** The infrastructure of a request and its default images. */
+function supported({ module, defaults, quirks }: ConfigRequest, infra: string): { infra: Infra; table: Images } {
+  const table = infra === 'K8' || infra === 'VM' ? defaults[module][infra] : undefined;
+  if (table) return { infra: infra as Infra, table };
   throw badRequest(quirks.unknownFieldStatus, `Config not supported for infra type: ${infra}`);
 }

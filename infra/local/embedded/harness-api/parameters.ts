@@ -1,4 +1,5 @@
 import { frameworkError, violation } from './responses.ts';
+import type { ObjectScope } from './state.ts';
 
 /** A required query parameter. */
 export function required(query: URLSearchParams, name: string): string {
@@ -57,6 +58,27 @@ export function parseJson(body: string): unknown {
   } catch {
     throw unprocessable('Unexpected character');
   }
+}
+
+/** The JSON object of a body. */
+export function objectOf(body: string): Record<string, unknown> {
+  const parsed = parseJson(body);
+  if (parsed === undefined || parsed === null) throw violation('body');
+  if (typeof parsed !== 'object' || Array.isArray(parsed)) throw unprocessable('Cannot construct an object');
+  return parsed as Record<string, unknown>;
+}
+
+/** The scope that a query or an object names. Harness shows an absent part as `null`. */
+export function scopeOf({ orgIdentifier, projectIdentifier }: Record<string, unknown>): ObjectScope {
+  return {
+    ...(text(orgIdentifier) !== undefined && { orgIdentifier: text(orgIdentifier) as string }),
+    ...(text(projectIdentifier) !== undefined && { projectIdentifier: text(projectIdentifier) as string }),
+  };
+}
+
+/** A text that is not blank. */
+export function text(value: unknown): string | undefined {
+  return typeof value === 'string' && value.trim() !== '' ? value : undefined;
 }
 
 export function unprocessable(details: string) {

@@ -25,31 +25,47 @@ export interface Quirks {
   nonWritableFields: string[];
   /** An account without overrides is answered with `data: null` in place of `{}`. */
   dataNull: boolean;
+  /** Paths that this version lacks. An entry that ends with a slash stands for everything below it. */
+  absentPaths: string[];
+  /** Answers the checks for old versions with 500 when an override is missing, or its tag is not a version. */
+  versionsMustParse: boolean;
+  /** Code for an object that does not exist: with status 400, or with status 404 for `ENTITY_NOT_FOUND`. */
+  notFoundCode: 'RESOURCE_NOT_FOUND_EXCEPTION' | 'ENTITY_NOT_FOUND';
+  /** Denies writes of secrets by a policy: status 200, without a secret in the answer. */
+  policyDeniesSecrets: boolean;
   /** The modules whose writes answer `data: false`, under status 200, and store nothing (seen with idp). */
   writesAnswerFalse: ModuleName[];
   /** Number of writes that are acknowledged and lost: another writer saves the document that it read before. */
   loseWrites: number;
   /** Old overrides, and the number of readings that return them. */
   oldCopy: { readings: number; overrides: Images } | undefined;
-  /** The next so many requests are answered with 429, without `Retry-After`. */
+  /** Number of requests to throttle, with status 429. */
   throttle: number;
+  /** The `Retry-After` of throttled requests. Harness sends none (developer.harness.io, rate limits). */
+  throttleRetryAfter: string | undefined;
   /** The next so many requests are never answered. */
   hang: number;
   /** Answers for the next requests; the first entry that matches is used, and counted down. */
   failNext: CannedAnswer[];
 }
 
+/** The behaviour of Harness SaaS today, without faults. */
 export function defaultQuirks(): Quirks {
   return {
     unknownFieldStatus: 500,
     overlaySkipsSupplyChain: false,
     lostUpdateRaceMs: 0,
-    nonWritableFields: ['ci/VM/slsaVerificationTag'],
+    nonWritableFields: [],
     dataNull: false,
+    absentPaths: [],
+    versionsMustParse: false,
+    notFoundCode: 'RESOURCE_NOT_FOUND_EXCEPTION',
+    policyDeniesSecrets: false,
     writesAnswerFalse: [],
     loseWrites: 0,
     oldCopy: undefined,
     throttle: 0,
+    throttleRetryAfter: undefined,
     hang: 0,
     failNext: [],
   };
@@ -57,6 +73,10 @@ export function defaultQuirks(): Quirks {
 
 export function isWritable(quirks: Quirks, module: ModuleName, infra: Infra, field: string): boolean {
   return !quirks.nonWritableFields.some((glob) => picomatch.isMatch(`${module}/${infra}/${field}`, glob));
+}
+
+export function isAbsent({ absentPaths }: Quirks, path: string): boolean {
+  return absentPaths.some((absent) => (absent.endsWith('/') ? path.startsWith(absent) : path === absent));
 }
 
 /** Takes the next canned answer for a path. */

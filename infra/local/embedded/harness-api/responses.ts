@@ -35,6 +35,11 @@ export function error(status: number, code: string, message: string, more: Recor
   return new ApiError({ status, body: { ...body, ...more } });
 }
 
+/** The services' error for an object that does not exist, under one of its two codes. */
+export function notFound(code: 'RESOURCE_NOT_FOUND_EXCEPTION' | 'ENTITY_NOT_FOUND', message: string): ApiError {
+  return error(code === 'ENTITY_NOT_FOUND' ? 404 : 400, code, message);
+}
+
 /** The shape of bean validation: a parameter or property that must be there and is not. */
 export function violation(fieldId: string, reason = 'must not be null'): ApiError {
   const message = `${fieldId}: ${reason}`;

@@ -1,5 +1,7 @@
 import { checkAccess } from './access-check.ts';
-import { getConnector } from './connectors.ts';
+import { getConnector, updateConnector } from './connectors.ts';
+import { dbopsHandlers, dbopsPath } from './dbops.ts';
+import { isServed } from './defaults.ts';
 import { deprecatedConfig, staleVersions } from './deprecated-config.ts';
 import {
   deleteConfig,
@@ -9,10 +11,12 @@ import {
   updateConfig,
   type ConfigRequest,
 } from './execution-config.ts';
+import type { ApiRequest } from './request.ts';
 import { frameworkError, type Answer } from './responses.ts';
+import { getSecret, updateSecret } from './secrets.ts';
 import type { ModuleName } from './state.ts';
 
-type Handler = (request: Omit<ConfigRequest, 'module'>) => Answer | Promise<Answer>;
+type Handler = (request: ApiRequest) => Answer | Promise<Answer>;
 type ConfigHandler = (request: ConfigRequest) => Answer | Promise<Answer>;
 
 /** Methods by path below a module's mount. */
@@ -23,9 +27,16 @@ const everyModule: Record<string, Record<string, ConfigHandler>> = {
   '/execution-config/reset-config': { POST: resetConfig },
 };
 
-const ciOnly: Record<string, Record<string, ConfigHandler>> = {
-  '/execution-config': { GET: staleVersions, DELETE: deleteConfig },
-  '/execution-config/get-deprecated-config': { GET: deprecatedConfig },
+/** Further paths of some modules. IDP has the checks of CI. */
+const someModules: Partial<Record<ModuleName, Record<string, Record<string, ConfigHandler>>>> = {
+  ci: {
+    '/execution-config': { GET: staleVersions, DELETE: deleteConfig },
+    '/execution-config/get-deprecated-config': { GET: deprecatedConfig },
+  },
+  idp: {
+    '/execution-config': { GET: staleVersions },
+    '/execution-config/get-deprecated-config': { GET: deprecatedConfig },
+  },
 };
 
 const mounts = new Map<string, ModuleName>([
@@ -37,26 +48,44 @@ const mounts = new Map<string, ModuleName>([
 /** The handler of a path. Throws the 404 or 405 of the framework. */
 export function route(method: string, path: string): Handler {
   const handlers = find(path);
-  if (!handlers) throw frameworkError(404, 'HTTP 404 Not Found');
+  if (!handlers) throw pathNotFound();
   const handler = handlers[method];
   if (!handler) throw frameworkError(405, 'HTTP 405 Method Not Allowed');
   return handler;
 }
 
 function find(path: string): Record<string, Handler> | undefined {
-  const connector = /^\/gateway\/ng\/api\/connectors\/([\w-]+)$/.exec(path)?.[1];
-  if (connector !== undefined) {
-    return { GET: ({ grant, query, account }) => getConnector(connector, grant, query, account) };
+  if (path === '/gateway/authz/api/acl') return { POST: checkAccess };
+  if (path === '/gateway/ng/api/connectors') return { PUT: updateConnector };
+  const [, kind, identifier = ''] = /^\/gateway\/ng\/api\/(connectors|v2\/secrets)\/([\w$-]+)$/.exec(path) ?? [];
+  if (kind === 'connectors') return { GET: (request) => getConnector(identifier, request) };
+  if (kind === 'v2/secrets') {
+    return {
+      GET: (request) => getSecret(identifier, request),
+      PUT: (request) => updateSecret(identifier, request),
+    };
   }
-  if (path === '/gateway/authz/api/acl') return { POST: ({ body, grant, query }) => checkAccess(body, grant, query) };
+  const below = dbopsPath(path);
+  return below === undefined ? findConfig(path) : dbopsHandlers[below];
+}
+
+function findConfig(path: string): Record<string, Handler> | undefined {
   const [, mount = '', rest = ''] = /^\/gateway\/([^/]+)(\/.*)$/.exec(path) ?? [];
   const module = mounts.get(mount);
-  const handlers = everyModule[rest] ?? (module === 'ci' ? ciOnly[rest] : undefined);
-  if (!module || !handlers) return undefined;
+  const handlers = module && (everyModule[rest] ?? someModules[module]?.[rest]);
+  if (!handlers) return undefined;
   return Object.fromEntries(
     Object.entries(handlers).map(([method, handle]): [string, Handler] => [
       method,
-      (request) => handle({ ...request, module }),
+      (request) => {
+        if (!isServed(request.defaults, module)) throw pathNotFound();
+        return handle({ ...request, module });
+      },
     ]),
   );
+}
+
+/** The framework's response to a path that this version does not have. */
+export function pathNotFound(): Error {
+  return frameworkError(404, 'HTTP 404 Not Found');
 }

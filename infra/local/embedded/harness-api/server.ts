@@ -1,17 +1,29 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { authenticate, type KeyGrant } from './authentication.ts';
-import { officialDefaults, type Defaults } from './defaults.ts';
-import { defaultQuirks, takeFailure, type Quirks } from './quirks.ts';
+import { allPermissions, authenticate, type KeyGrant } from './authentication.ts';
+import type { Defaults } from './defaults.ts';
+import { officialDefaults, type ProfileName, quirksOf } from './profiles.ts';
+import { isAbsent, takeFailure, type Quirks } from './quirks.ts';
 import { ApiError, error, frameworkError, type Answer } from './responses.ts';
-import { route } from './routes.ts';
-import { emptyAccount, type AccountState, type Infra, type ModuleName } from './state.ts';
+import { pathNotFound, route } from './routes.ts';
+import {
+  emptyAccount,
+  type AccountState,
+  type ImageConnector,
+  type Images,
+  type Infra,
+  type ModuleName,
+} from './state.ts';
 
 export interface HarnessApiOptions {
   /** Accounts that differ from a fresh one, by id. Every account of a key exists anyway. */
   accounts?: Record<string, Partial<AccountState>>;
-  /** Replaces whole default tables. */
-  defaults?: { [M in ModuleName]?: Partial<Defaults[M]> };
+  /** The version of Harness. Default: `saas-2026`. */
+  profile?: ProfileName;
+  /** The registry of every account's connector for Harness's images. Default: Docker Hub. */
+  connector?: ImageConnector;
+  /** Replaces whole default tables of the profile. */
+  defaults?: Partial<Defaults>;
   /** Default: one key of the account `embedded` that may do everything. */
   keys?: KeyGrant[];
   quirks?: Partial<Quirks>;
@@ -37,6 +49,8 @@ export interface EmbeddedHarnessApi extends AsyncDisposable {
   /** Every request, the failed ones too, in order of arrival. */
   requests: LoggedRequest[];
   quirks: Quirks;
+  /** The official images, by module and infrastructure; may be changed at any time. */
+  defaults: Defaults;
   /** Publishes a new official image, or with `undefined` takes the field away. */
   setDefault(module: ModuleName, infra: Infra, field: string, value: string | undefined): void;
   /** Stops listening and cuts every connection, the hanging ones too. */
@@ -52,12 +66,13 @@ export async function startHarnessApi(options: HarnessApiOptions = {}): Promise<
   if (!firstKey) throw new TypeError('keys must not be empty');
   const state: Record<string, AccountState> = {};
   for (const id of [...keys.map((k) => k.accountId), ...Object.keys(options.accounts ?? {})]) {
-    state[id] = { ...emptyAccount(), ...structuredClone(options.accounts?.[id] ?? {}) };
+    state[id] = { ...emptyAccount(options.connector), ...structuredClone(options.accounts?.[id] ?? {}) };
   }
-  const defaults = officialDefaults();
-  for (const module of ['ci', 'iacm', 'idp'] as const)
-    Object.assign(defaults[module], structuredClone(options.defaults?.[module]));
-  const quirks: Quirks = { ...defaultQuirks(), ...options.quirks };
+  const defaults = officialDefaults(options.profile);
+  const { dbops, ...tables } = structuredClone(options.defaults ?? {});
+  for (const module of ['ci', 'iacm', 'idp'] as const) Object.assign(defaults[module], tables[module]);
+  if (dbops) defaults.dbops = dbops;
+  const quirks: Quirks = { ...quirksOf(options.profile), ...options.quirks };
   const requests: LoggedRequest[] = [];
 
   const answer = async (message: IncomingMessage): Promise<Answer | 'hang'> => {
@@ -73,20 +88,26 @@ export async function startHarnessApi(options: HarnessApiOptions = {}): Promise<
     // The limiter stands before the gateway and says nothing of Harness.
     if (quirks.throttle > 0) {
       quirks.throttle--;
-      return { status: 429, body: 'Too Many Requests', headers: { 'content-type': 'text/plain' } };
+      const { throttleRetryAfter: wait } = quirks;
+      const headers = { 'content-type': 'text/plain', ...(wait !== undefined && { 'retry-after': wait }) };
+      return { status: 429, body: 'Too Many Requests', headers };
     }
     if (quirks.hang > 0) {
       quirks.hang--;
       return 'hang';
     }
+    if (isAbsent(quirks, path)) throw pathNotFound();
     const handle = route(method, path);
-    if (method === 'POST' && !/^application\/json\b/i.test(message.headers['content-type'] ?? '')) {
+    if (
+      (method === 'POST' || method === 'PUT') &&
+      !/^application\/json\b/i.test(message.headers['content-type'] ?? '')
+    ) {
       throw frameworkError(415, 'HTTP 415 Unsupported Media Type');
     }
     const grant = authenticate(message.headers, query, keys);
     const account = state[grant.accountId];
     if (!account) throw error(400, 'INVALID_REQUEST', `Account ${grant.accountId} does not exist`);
-    return handle({ grant, query, body, account, defaults, quirks });
+    return handle({ grant, query, headers: message.headers, body, account, defaults, quirks });
   };
 
   const server = createServer((message, response) => {
@@ -116,9 +137,11 @@ export async function startHarnessApi(options: HarnessApiOptions = {}): Promise<
     state,
     requests,
     quirks,
+    defaults,
     setDefault(module, infra, field, value) {
-      if (value === undefined) delete defaults[module][infra][field];
-      else defaults[module][infra][field] = value;
+      const table: Images = (defaults[module][infra] ??= {});
+      if (value === undefined) delete table[field];
+      else table[field] = value;
     },
     close,
     [Symbol.asyncDispose]: close,
@@ -129,7 +152,7 @@ export async function startHarnessApi(options: HarnessApiOptions = {}): Promise<
 const embeddedKey: KeyGrant = {
   key: 'sat.embedded.factory.not-a-secret',
   accountId: 'embedded',
-  permissions: ['core_account_view', 'core_account_edit', 'core_connector_view'],
+  permissions: [...allPermissions],
 };
 
 async function readText(message: IncomingMessage): Promise<string> {

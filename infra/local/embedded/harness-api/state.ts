@@ -1,39 +1,89 @@
-/**
- * The modules this API serves. Declared anew here: the fake shares no code with the client that is tested against it.
- */
+/** The modules this API serves. Declared anew here: the fake shares no code with the client that is tested against it. */
 export type ModuleName = 'ci' | 'iacm' | 'idp';
 export type Infra = 'K8' | 'VM';
 
 /** Field to image. */
 export type Images = Record<string, string>;
 
-/** A stored document: the real service keeps K8 and VM of an account together. */
+/** One stored document: the real service keeps K8 and VM of an account together. */
 type ConfigDocument = Record<Infra, Images>;
 
-interface ConnectorDocument {
-  identifier: string;
-  name: string;
+/** Scope of an object: a project, an organization, or the account when neither is given. */
+export interface ObjectScope {
   orgIdentifier?: string;
   projectIdentifier?: string;
+}
+
+export interface ConnectorDocument extends ObjectScope {
+  identifier: string;
+  name: string;
+  description?: string;
+  tags?: Record<string, string>;
   type: string;
   spec: Record<string, unknown>;
 }
 
+export interface SecretDocument extends ObjectScope {
+  identifier: string;
+  name: string;
+  description?: string;
+  tags?: Record<string, string>;
+  type: string;
+  spec: {
+    secretManagerIdentifier: string;
+    valueType: 'Inline' | 'Reference';
+    /** The text, or for a reference its name in the secret manager. No response contains it. */
+    value: string;
+  };
+}
+
 export interface AccountState extends Record<ModuleName, ConfigDocument> {
+  /** Database DevOps does not distinguish infrastructures. */
+  dbops: Images;
   connectors: ConnectorDocument[];
+  secrets: SecretDocument[];
 }
 
-export function emptyAccount(): AccountState {
+/** Addresses of the registries where Harness publishes its images, as a connector has them. */
+export const officialAddresses = {
+  'docker-hub': 'https://index.docker.io/v2/',
+  gar: 'https://us-docker.pkg.dev/gar-prod-setup/harness-public',
+  'ecr-public': 'https://public.ecr.aws/harness',
+} as const;
+
+/** The registry of an account's connector `harnessImage`: an official one, an address, or no connector. */
+export type ImageConnector = keyof typeof officialAddresses | 'none' | `http://${string}` | `https://${string}`;
+
+/** A new account: no overrides, no secrets, and the connector for Harness's images. */
+export function emptyAccount(connector: ImageConnector = 'docker-hub'): AccountState {
   const empty = (): ConfigDocument => ({ K8: {}, VM: {} });
-  return { ci: empty(), iacm: empty(), idp: empty(), connectors: [harnessImage()] };
+  const connectors = connector === 'none' ? [] : [harnessImage(connector)];
+  return { ci: empty(), iacm: empty(), idp: empty(), dbops: {}, connectors, secrets: [] };
 }
 
-/** The connector every account is born with; all Harness images are pulled through it unless a stage names another. */
-function harnessImage(): ConnectorDocument {
+/** The connector through which all Harness images are pulled unless a stage names another. */
+function harnessImage(connector: Exclude<ImageConnector, 'none'>): ConnectorDocument {
+  const dockerRegistryUrl = isOfficial(connector) ? officialAddresses[connector] : connector;
   return {
     identifier: 'harnessImage',
     name: 'Harness Docker Connector',
+    description: 'Harness images',
+    tags: { owner: 'platform' },
     type: 'DockerRegistry',
-    spec: { dockerRegistryUrl: 'https://index.docker.io/v2/', providerType: 'DockerHub', auth: { type: 'Anonymous' } },
+    spec: {
+      dockerRegistryUrl,
+      providerType: connector === 'docker-hub' ? 'DockerHub' : 'Other',
+      auth: { type: 'Anonymous' },
+      delegateSelectors: [],
+      executeOnDelegate: false,
+    },
   };
+}
+
+function isOfficial(connector: string): connector is keyof typeof officialAddresses {
+  return Object.hasOwn(officialAddresses, connector);
+}
+
+export function isInScope(document: ObjectScope, scope: ObjectScope): boolean {
+  return document.orgIdentifier === scope.orgIdentifier && document.projectIdentifier === scope.projectIdentifier;
 }

@@ -1,0 +1,42 @@
+import { afterEach, expect, it } from '@jest/globals';
+import { type ProfileName, profileNames } from '../../infra/local/embedded/harness-api/profiles.ts';
+import { type Factory, startFactory } from './factory.ts';
+
+let factory: Factory;
+afterEach(() => factory.close());
+
+/** Starts with an account that has all fields of a profile. */
+async function startWith(profile: ProfileName): Promise<void> {
+  factory = await startFactory({ harness: { profile } });
+}
+
+it.each(profileNames)('switches every field of %s to a copy, and back', async (profile) => {
+  await startWith(profile);
+  const { K8 = {} } = factory.harness.defaults.ci;
+  const fields = Object.entries(K8).filter(([field]) => !field.endsWith('Rootless'));
+  const synced = await factory.sync();
+  expect(synced.error).toBeUndefined();
+  expect(factory.overrides()).toEqual(
+    Object.fromEntries(fields.map(([field, image]) => [field, factory.copyOf(image)])),
+  );
+  expect((await factory.run('verify')).error).toBeUndefined();
+  expect((await factory.run('reset')).error).toBeUndefined();
+  expect(factory.overrides()).toEqual({});
+});
+
+it('switches VM of saas-2023, and reports the field that it does not let anyone write', async () => {
+  await startWith('saas-2023');
+  const report = await factory.sync({ infrastructure_type: 'VM' });
+  expect(report.error).toBeUndefined();
+  const unwritten = report.config.filter(({ status }) => status !== 'updated');
+  expect(unwritten).toMatchObject([{ field: 'slsaVerificationTag', status: 'rejected' }]);
+});
+
+it('switches self-managed with a warning, since it cannot check the permission', async () => {
+  await startWith('self-managed');
+  const report = await factory.sync({ include_fields: ['cacheS3Tag'] });
+  expect(report.error).toBeUndefined();
+  expect(report.warnings).toEqual([
+    expect.stringContaining('whether the key has core_account_edit could not be checked before the switch: '),
+  ]);
+});
