@@ -26,7 +26,8 @@ const name = (await loopbackName())?.name;
   beforeAll(async () => {
     const small = { rtts: [1], repeat: 1, scale: 0.001, plain: true };
     result = await bench({ ...small, workloads: ['W3'], peers: ['ours', 'engine'] });
-    result.rows.push(...(await bench({ ...small, workloads: ['unchanged'], peers: ['ours'] })).rows);
+    const more = ['unchanged', 'memory-100MiB', 'memory-10GiB'] as const;
+    result.rows.push(...(await bench({ ...small, workloads: more, peers: ['ours', 'skopeo'] })).rows);
   }, 60_000);
 
   const rowOf = (workload: string, family: string) =>
@@ -37,7 +38,22 @@ const name = (await loopbackName())?.name;
       ['W3', 'ours', undefined],
       ['W3', 'ours (engine alone)', undefined],
       ['unchanged', 'ours', undefined],
+      ...(available('skopeo') ? [['unchanged', 'skopeo sync', undefined]] : []),
+      ['memory-100MiB', 'ours', undefined],
+      ['memory-10GiB', 'ours', undefined],
     ]);
+  });
+
+  it('the benchmark compares the bytes moved with those of the blobs, each counted once', () => {
+    const moved = result.rows.map(({ workload, missingBytes, measurement }) => [
+      workload,
+      (measurement?.bytesMoved ?? 0) - missingBytes,
+    ]);
+    expect(moved).toEqual(result.rows.map(({ workload }) => [workload, 0]));
+    // One layer of zeros and its config.
+    const layerBytes = Math.ceil(10 * 1024 ** 3 * 0.001);
+    expect(rowOf('memory-10GiB', 'ours')?.missingBytes).toBeGreaterThan(layerBytes);
+    expect(rowOf('memory-10GiB', 'ours')?.missingBytes).toBeLessThan(layerBytes + 1024);
   });
 
   it("the benchmark counts the client's requests and bytes from the registries' logs", () => {
@@ -67,7 +83,7 @@ const name = (await loopbackName())?.name;
 
   it('the table has a row for each measurement', () => {
     const table = tableOf(result);
-    for (const { workload, peer } of result.rows) expect(table).toContain(`${workload.padEnd(9)}  1    ${peer} `);
+    for (const { workload, peer } of result.rows) expect(table).toContain(`${workload.padEnd(13)}  1    ${peer} `);
   });
 });
 
@@ -126,7 +142,8 @@ describe('gates', () => {
     peer: family,
     family,
     images: 30,
-    measurement: { wallMs, cpuMs: 1, peakBytes: 1, requests: { source: 1, target: 1 }, bytesMoved: 1, protocols: [] },
+    missingBytes: 100,
+    measurement: { wallMs, cpuMs: 1, peakBytes: 1, requests: { source: 1, target: 1 }, bytesMoved: 100, protocols: [] },
   });
 
   it('gates on time compare with the best peer', () => {
@@ -144,8 +161,46 @@ describe('gates', () => {
     expect(times(verdicts([row('ours', 40), row('oras', 80)], 'http'))).toEqual([]);
   });
 
+  it('gates on time are for the whole sync only', () => {
+    expect(verdicts([row('engine', 81), row('oras', 80)], 'https').join()).not.toContain('time over');
+  });
+
   it('a gate limits the memory of the factory', () => {
-    expect(verdicts([row('ours', 40)], 'http')).toEqual(['holds: W2, 0 ms, ours: peak RSS in MiB 0, at most 200']);
+    expect(verdicts([row('ours', 40)], 'http')).toContain('holds: W2, 0 ms, ours: peak RSS in MiB 0, at most 200');
+  });
+
+  it('a gate limits the bytes moved to those of the blobs that are missing', () => {
+    const moving = (bytesMoved: number, missingBytes: number): Row => {
+      const { measurement, ...rest } = row('ours', 40);
+      return { ...rest, missingBytes, ...(measurement && { measurement: { ...measurement, bytesMoved } }) };
+    };
+    const verdict = (bytesMoved: number, missingBytes: number) =>
+      verdicts([moving(bytesMoved, missingBytes)], 'http').find((line) => line.includes('bytes moved'));
+    expect(verdict(102, 100)).toBe('holds: W2, 0 ms, ours: bytes moved over unique bytes 1.020, at most 1.02');
+    expect(verdict(103, 100)).toBe('FAILS: W2, 0 ms, ours: bytes moved over unique bytes 1.030, at most 1.02');
+    expect(verdict(0, 0)).toBe('holds: W2, 0 ms, ours: bytes moved 0, at most 0');
+    expect(verdict(1, 0)).toBe('FAILS: W2, 0 ms, ours: bytes moved 1, at most 0');
+  });
+
+  it('a gate limits the growth of memory from a small layer to a large one', () => {
+    const sized = (workload: Row['workload'], peakBytes: number): Row => {
+      const { measurement, ...rest } = row('ours', 40);
+      return { ...rest, workload, ...(measurement && { measurement: { ...measurement, peakBytes } }) };
+    };
+    const verdict = (large: number) =>
+      verdicts([sized('memory-100MiB', 100), sized('memory-10GiB', large)], 'http').find((line) =>
+        line.includes('over that'),
+      );
+    const about = 'memory-10GiB, 0 ms, ours: peak RSS over that of memory-100MiB';
+    expect(verdict(125)).toBe(`holds: ${about} 1.25, at most 1.25`);
+    expect(verdict(126)).toBe(`FAILS: ${about} 1.26, at most 1.25`);
+  });
+
+  it('the table names the peers that are not on PATH', () => {
+    const rows = [row('ours', 40)];
+    expect(tableOf({ rows, scheme: 'https', legend: [], missing: ['crane', 'oras'] })).toContain(
+      'Not on PATH: crane, oras; see --help.',
+    );
   });
 });
 

@@ -5,13 +5,14 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { startHarnessApi } from '../../infra/local/embedded/harness-api/server.ts';
 import { startDelayProxy } from './delay-proxy.ts';
+import { startDigestRegistry } from './digest-registry.ts';
 import { measure } from './measure.ts';
 import { engineAlone, floor, ours } from './ours.ts';
 import { type Job, type Peer, peers } from './peers.ts';
 import { type CountedRequest, portOf, type RegistryProcess, startRegistry } from './registry.ts';
-import type { Measurement, Row } from './rows.ts';
+import { isFactory, type Measurement, type Row } from './rows.ts';
 import { createTls, type Tls, trusting } from './tls.ts';
-import { type BenchImage, prepare, type WorkloadName, workloads } from './workloads.ts';
+import { type BenchImage, prepare, type Workload, type WorkloadName, workloads } from './workloads.ts';
 
 export interface BenchOptions {
   workloads: readonly WorkloadName[];
@@ -53,11 +54,13 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
     await warmUp({ folder, tls }, present, signal);
     const rows: Row[] = [];
     for (const workload of options.workloads) {
-      onProgress?.(`${workload}: ${workloads[workload].about}`);
+      const { about, memoryOnly, unchanged }: Workload = workloads[workload];
+      onProgress?.(`${workload}: ${about}`);
       const store = join(folder, 'source');
-      const images = await prepare(workloads[workload], store, scale, signal);
+      const { images, blobBytes } = await prepare(workloads[workload], store, scale, signal);
       const contenders = present.filter(
-        ({ forMany, only }) => (!forMany || images.length > 1) && (only?.includes(workload) ?? true),
+        ({ family, forMany, only }) =>
+          (!memoryOnly || isFactory(family)) && (!forMany || images.length > 1) && (only?.includes(workload) ?? true),
       );
       for (const rttMs of options.rtts) {
         const runs = contenders.map((peer) => ({ peer, outcomes: [] as Outcome[] }));
@@ -71,7 +74,8 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
         }
         for (const { peer, outcomes } of runs) {
           const { name, family } = peer;
-          rows.push({ workload, rttMs, peer: name, family, images: images.length, ...median(outcomes) });
+          const missingBytes = unchanged ? 0 : blobBytes;
+          rows.push({ workload, rttMs, peer: name, family, images: images.length, missingBytes, ...median(outcomes) });
         }
       }
       await rm(store, { recursive: true });
@@ -95,7 +99,7 @@ async function warmUp(
 ): Promise<void> {
   const store = join(folder, 'source');
   const workload = 'W3';
-  const images = await prepare(workloads[workload], store, 0.01, signal);
+  const { images } = await prepare(workloads[workload], store, 0.01, signal);
   for (const peer of contenders) {
     if (peer.only?.includes(workload) ?? true)
       await attempt({ folder, tls, store, workload, images, rttMs: 0, peer }, signal);
@@ -129,7 +133,7 @@ async function attempt(setting: Setting, signal?: AbortSignal): Promise<Outcome>
 /** Measures once, with new registries, a new Harness API, a new home and new ports. */
 async function measureOnce(setting: Setting, signal?: AbortSignal): Promise<Measurement> {
   const { folder, tls, store, images, peer, rttMs } = setting;
-  const unchanged = 'unchanged' in workloads[setting.workload];
+  const { unchanged, memoryOnly }: Workload = workloads[setting.workload];
   const home = join(folder, 'home');
   const data = join(folder, 'target');
   await using cleanup = new AsyncDisposableStack();
@@ -138,7 +142,7 @@ async function measureOnce(setting: Setting, signal?: AbortSignal): Promise<Meas
   await mkdir(home);
   if (unchanged) await cp(store, data, { recursive: true });
   const source = cleanup.use(await startRegistry(store, tls));
-  const target = cleanup.use(await startRegistry(data, tls));
+  const target = cleanup.use(await (memoryOnly ? startDigestRegistry(tls) : startRegistry(data, tls)));
   const harness = cleanup.use(await startHarnessApi({ defaults: { ci: { K8: officialImages(images), VM: {} } } }));
   const seen = async (host: string) => (rttMs === 0 ? host : cleanup.use(await startDelayProxy(host, rttMs)).host);
   const named = (host: string) => (tls ? `${tls.name}:${portOf(host)}` : host);

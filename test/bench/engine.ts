@@ -28,7 +28,8 @@ const missing: { source: Repository; destination: Repository; image: Image; tag:
 await inParallel(job.images, lookupsInFlight, undefined, async ({ repository: name, tag }, signal) => {
   const from = new Repository(source, name);
   const to = new Repository(target, name);
-  const [wanted, present] = await Promise.all([resolveTag(from, tag, signal), resolveTag(to, tag, signal)]);
+  // As in a run: an image that no earlier run copied is likely absent.
+  const [wanted, present] = await Promise.all([resolveTag(from, tag, signal), resolveTag(to, tag, signal, 'likely')]);
   if (wanted === undefined) throw new Error(`${source.name}/${name}:${tag} does not exist`);
   if (wanted === present) return;
   const root = await getManifest(from, wanted, signal);

@@ -1,8 +1,8 @@
 import type { Job } from './peers.ts';
-import { bestPeer, type Row } from './rows.ts';
+import { bestPeer, isFactory, type Row } from './rows.ts';
 import type { WorkloadName } from './workloads.ts';
 
-/** An upper limit of the factory's time, relative to its peers in the same run, over TLS. */
+/** An upper limit of the time of a whole sync, relative to its peers in the same run, over TLS. */
 interface Gate {
   workload: WorkloadName;
   rttMs: number;
@@ -29,17 +29,28 @@ const requestsPerImage: readonly { workload: WorkloadName; family?: string; atMo
   { workload: 'unchanged', atMost: 2 },
 ];
 
+/** Limit of the bytes that the source sends, over the bytes of the blobs that the target lacks. */
+const bytesAtMost = 1.02;
 const peakMebibytesAtMost = 200;
+/** Limit of the peak RSS with a layer of 10 GiB, over that with a layer of 100 MiB. */
+const growthAtMost = 1.25;
 
 /** Returns a line for each gate that these rows allow to decide. Gates on time hold over TLS only. */
 export function verdicts(rows: readonly Row[], scheme: Job['scheme']): string[] {
   return rows
-    .filter(({ family }) => family === 'ours' || family === 'engine')
-    .flatMap((row) => [...(scheme === 'https' ? timesOf(row, rows) : []), ...requestsOf(row), ...memoryOf(row)]);
+    .filter(({ family }) => isFactory(family))
+    .flatMap((row) => [
+      ...(scheme === 'https' ? timesOf(row, rows) : []),
+      ...requestsOf(row),
+      ...bytesOf(row),
+      ...memoryOf(row),
+      ...growthOf(row, rows),
+    ]);
 }
 
 function timesOf(row: Row, rows: readonly Row[]): string[] {
-  const { workload, rttMs, measurement } = row;
+  const { workload, family, rttMs, measurement } = row;
+  if (family !== 'ours') return [];
   const fitting = gates.filter((gate) => gate.workload === workload && gate.rttMs === rttMs);
   return fitting.flatMap(({ atMost }) => {
     const best = bestPeer(rows, row);
@@ -56,9 +67,26 @@ function requestsOf(row: Row): string[] {
   return line(row, 'requests per image', (source + target) / images, gate.atMost, 1);
 }
 
+function bytesOf(row: Row): string[] {
+  if (!row.measurement) return [];
+  const { missingBytes, measurement } = row;
+  if (missingBytes === 0) return line(row, 'bytes moved', measurement.bytesMoved, 0, 0);
+  return line(row, 'bytes moved over unique bytes', measurement.bytesMoved / missingBytes, bytesAtMost, 3);
+}
+
 function memoryOf(row: Row): string[] {
   if (!row.measurement) return [];
   return line(row, 'peak RSS in MiB', row.measurement.peakBytes / 1024 / 1024, peakMebibytesAtMost, 0);
+}
+
+function growthOf(large: Row, rows: readonly Row[]): string[] {
+  if (large.workload !== 'memory-10GiB') return [];
+  const small = rows.find(
+    ({ workload, family, rttMs }) => workload === 'memory-100MiB' && family === large.family && rttMs === large.rttMs,
+  );
+  if (!small?.measurement || !large.measurement) return [];
+  const growth = large.measurement.peakBytes / small.measurement.peakBytes;
+  return line(large, 'peak RSS over that of memory-100MiB', growth, growthAtMost, 2);
 }
 
 function line({ workload, rttMs, peer }: Row, what: string, value: number, limit: number, digits: number): string[] {

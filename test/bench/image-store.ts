@@ -3,7 +3,7 @@ import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { digestOf } from '../../functions/oci/spec/digest.ts';
 import { mediaTypes } from '../../functions/oci/spec/media-type.ts';
-import { type Layer, writeLayer } from './layer.ts';
+import { type Layer, writeLayer, writeZeros } from './layer.ts';
 
 export interface Descriptor {
   mediaType: string;
@@ -27,18 +27,31 @@ export class ImageStore {
   readonly #root: string;
   readonly #signal: AbortSignal | undefined;
   readonly #layers = new Map<string, Promise<Layer>>();
+  readonly #blobs = new Map<string, number>();
 
   constructor(folder: string, signal?: AbortSignal) {
     this.#root = join(folder, 'docker/registry/v2');
     this.#signal = signal;
   }
 
+  /** Bytes of all blobs, each counted once. Manifests are not blobs. */
+  get blobBytes(): number {
+    return [...this.#blobs.values()].reduce((sum, size) => sum + size, 0);
+  }
+
   /** Adds a layer of `bytes` random bytes, which is made once for each seed. */
   async layer(repository: string, seed: string, bytes: number): Promise<Layer> {
     let making = this.#layers.get(seed);
-    if (!making) this.#layers.set(seed, (making = this.#make(seed, bytes)));
+    if (!making) this.#layers.set(seed, (making = this.#make((path) => writeLayer(path, seed, bytes, this.#signal))));
     const layer = await making;
-    await this.#linkBlob(repository, layer.digest);
+    await this.#linkBlob(repository, layer);
+    return layer;
+  }
+
+  /** Adds a layer of `bytes` zeros, which takes no space on a disk that keeps holes. */
+  async zeros(repository: string, bytes: number): Promise<Layer> {
+    const layer = await this.#make((path) => writeZeros(path, bytes));
+    await this.#linkBlob(repository, layer);
     return layer;
   }
 
@@ -74,10 +87,10 @@ export class ImageStore {
     return this.#manifest(repository, { schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests }, tag);
   }
 
-  async #make(seed: string, bytes: number): Promise<Layer> {
+  async #make(write: (path: string) => Promise<Layer>): Promise<Layer> {
     const path = join(this.#root, randomUUID());
     await mkdir(this.#root, { recursive: true });
-    const layer = await writeLayer(path, seed, bytes, this.#signal);
+    const layer = await write(path);
     const data = this.#dataOf(layer.digest);
     await mkdir(dirname(data), { recursive: true });
     await rename(path, data);
@@ -101,7 +114,7 @@ export class ImageStore {
 
   async #document(repository: string, mediaType: string, content: object): Promise<Descriptor> {
     const descriptor = await this.#data(mediaType, content);
-    await this.#linkBlob(repository, descriptor.digest);
+    await this.#linkBlob(repository, descriptor);
     return descriptor;
   }
 
@@ -112,7 +125,8 @@ export class ImageStore {
     return { mediaType, digest, size: bytes.length };
   }
 
-  async #linkBlob(repository: string, digest: string): Promise<void> {
+  async #linkBlob(repository: string, { digest, size }: Pick<Descriptor, 'digest' | 'size'>): Promise<void> {
+    this.#blobs.set(digest, size);
     await this.#link(repository, `_layers/${pathOf(digest)}/link`, digest);
   }
 

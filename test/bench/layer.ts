@@ -1,6 +1,6 @@
 import { createCipheriv, createHash, type Hash } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { stat, truncate, writeFile } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
@@ -36,6 +36,17 @@ export async function writeLayer(path: string, seed: string, bytes: number, sign
   );
   const { size } = await stat(path);
   return { digest: digestBy(blob), size, diffId: digestBy(archive) };
+}
+
+/** Writes a file of `bytes` zeros, all of it a hole. It is no archive, which no registry and no copy notices. */
+export async function writeZeros(path: string, bytes: number): Promise<Layer> {
+  await writeFile(path, '');
+  await truncate(path, bytes);
+  const hash = createHash('sha256');
+  const zeros = Buffer.alloc(fileBytes);
+  for (let from = 0; from < bytes; from += fileBytes) hash.update(zeros.subarray(0, bytes - from));
+  const digest = digestBy(hash);
+  return { digest, size: bytes, diffId: digest };
 }
 
 function* archiveOf(seed: string, bytes: number): Generator<Buffer> {

@@ -16,15 +16,20 @@ export interface Row {
   peer: string;
   family: string;
   images: number;
+  /** Bytes of the blobs that the target lacks, each counted once. */
+  missingBytes: number;
   measurement?: Measurement;
   failure?: string;
 }
 
-const own = new Set(['ours', 'engine', 'floor']);
+/** Returns whether a family is the factory: the whole sync, or its engine alone. */
+export function isFactory(family: string): boolean {
+  return family === 'ours' || family === 'engine';
+}
 
 /** Returns the wall time of the fastest peer at the same work, in milliseconds. */
 export function bestPeer(rows: readonly Row[], { workload, rttMs }: Row): number | undefined {
-  const others = rows.filter(({ family }) => !own.has(family));
+  const others = rows.filter(({ family }) => !isFactory(family) && family !== 'floor');
   const walls = others
     .filter((row) => row.workload === workload && row.rttMs === rttMs)
     .flatMap(({ measurement }) => measurement?.wallMs ?? []);

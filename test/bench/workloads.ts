@@ -9,7 +9,8 @@ export interface BenchImage {
 }
 
 interface LayerShape {
-  seed: string;
+  /** Absent: a layer of zeros. */
+  seed?: string;
   mebibytes: number;
 }
 
@@ -24,6 +25,15 @@ export interface Workload {
   images: readonly ImageShape[];
   /** The target holds everything already, and the command has run before. */
   unchanged?: true;
+  /** Measures the memory of the factory alone, with a target that keeps digests in place of blobs. */
+  memoryOnly?: true;
+}
+
+/** What a workload is made of. */
+export interface Prepared {
+  images: BenchImage[];
+  /** Bytes of the blobs, each counted once. */
+  blobBytes: number;
 }
 
 const tag = '1.0.0';
@@ -51,9 +61,16 @@ export const workloads = {
   },
   W4: { about: 'one layer of 2 GiB', images: [shape('w4', [[2048]])] },
   unchanged: { about: 'the images of W2, all there already', images: w2, unchanged: true },
+  'memory-100MiB': memory(100),
+  'memory-10GiB': memory(10 * 1024),
 } as const satisfies Record<string, Workload>;
 
 export type WorkloadName = keyof typeof workloads;
+
+function memory(mebibytes: number): Workload {
+  const image = { repository: `${namespace}/memory`, platforms: [[{ mebibytes }]] };
+  return { about: `one layer of ${mebibytes} MiB, for peak RSS`, images: [image], memoryOnly: true };
+}
 
 const architectures = ['amd64', 'arm64', 'ppc64le', 's390x'];
 
@@ -73,11 +90,11 @@ export async function prepare(
   folder: string,
   scale: number,
   signal?: AbortSignal,
-): Promise<BenchImage[]> {
+): Promise<Prepared> {
   const store = new ImageStore(folder, signal);
   const prepared: BenchImage[] = [];
   for (const image of images) prepared.push(await addImage(store, image, scale));
-  return prepared;
+  return { images: prepared, blobBytes: store.blobBytes };
 }
 
 async function addImage(store: ImageStore, image: ImageShape, scale: number): Promise<BenchImage> {
@@ -88,7 +105,8 @@ async function addImage(store: ImageStore, image: ImageShape, scale: number): Pr
     const platform = { os: 'linux', architecture: architectures[p] ?? 'amd64' };
     const layers = [];
     for (const { seed, mebibytes } of shapes) {
-      layers.push(await store.layer(repository, seed, Math.ceil(mebibytes * 1024 * 1024 * scale)));
+      const bytes = Math.ceil(mebibytes * 1024 * 1024 * scale);
+      layers.push(await (seed === undefined ? store.zeros(repository, bytes) : store.layer(repository, seed, bytes)));
     }
     members.push({ descriptor: await store.image(repository, platform, layers, whole), platform });
   }
