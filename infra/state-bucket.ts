@@ -23,6 +23,7 @@ export function stateBucket(scope: Construct, { encryptionKey, removalPolicy }: 
     removalPolicy: removalPolicy ?? RemovalPolicy.RETAIN,
     lifecycleRules: [
       { prefix: 'runs/', expiration: Duration.days(90) },
+      { prefix: 'checkpoints/', expiration: Duration.days(1) },
       { noncurrentVersionExpiration: Duration.days(30), abortIncompleteMultipartUploadAfter: Duration.days(1) },
     ],
   });

@@ -90,7 +90,7 @@ export const taskNeeds: Readonly<Record<string, TaskNeeds>> = {
     ecrRegistry: [token],
     ecrSource: [...pull, throughCache],
     template: 'buildPushTemplate',
-    writes: [locks, manifestCache, built],
+    writes: [locks, manifestCache, built, 'checkpoints/*'],
   },
   scan: {
     memory: 1024,

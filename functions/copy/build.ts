@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { FactoryError } from '../errors.ts';
-import { Paused } from '../oci/copy/deadline.ts';
+import { Deadline, Paused } from '../oci/copy/deadline.ts';
 import { isDigest } from '../oci/spec/digest.ts';
 import { resolveTag } from '../oci/registry/manifests.ts';
 import { parseReference } from '../oci/spec/reference.ts';
@@ -34,7 +34,7 @@ export async function build(
   planned: PlannedImage,
   run: TaskRun,
 ): Promise<CopyResult | Paused> {
-  const { runtime, signal, deadline } = run;
+  const { runtime, signal, deadline = Deadline.never } = run;
   const document = runtime.run(plan.runId).build(index);
   const begun = await document.find();
   const startedAt = begun?.startedAt ?? new Date().toISOString();
@@ -42,7 +42,7 @@ export async function build(
   const elapsedMs = Date.now() - Date.parse(startedAt);
   const work = (each?: AbortSignal) => bring(template, plan, planned, run, each);
   try {
-    const result = deadline ? await deadline.during([], signal, work) : await work(signal);
+    const result = await deadline.during([], signal, work);
     if (result) return result;
     if (elapsedMs > deadlineMs) throw failed(planned, `has not ended within ${deadlineMs / 3_600_000} hours`);
     return new Paused(Date.now() + pauseMs(elapsedMs));

@@ -1,16 +1,15 @@
 import { FactoryError } from '../errors.ts';
-import type { Checkpoint } from '../oci/copy/checkpoint.ts';
 import type { CopyTotals } from '../oci/copy/copy-image.ts';
 import type { Paused } from '../oci/copy/deadline.ts';
 import type { RegistryCounts } from '../state/documents.ts';
 
 /** The state that one call of an image's copy hands to the next. */
 export interface CopyState {
-  /** The blobs: see `copyImageInSteps`. */
-  checkpoint?: Checkpoint;
   /** The source in use, when it is not the first. */
   source?: string;
   image: CopyTotals;
+  /** The image has arrived. Only its referrers remain. */
+  arrived?: true;
   referrers: CopyTotals;
   /** Bytes done by the end of the last call. */
   done: number;
@@ -28,11 +27,12 @@ export function newCopyState(): CopyState {
   return { image: none(), referrers: none(), done: 0, idleCalls: 0, setbacks: 0, registries: [] };
 }
 
-/** Reads a stored state; returns a new one when it is invalid. `copyImageInSteps` checks the checkpoint itself. */
+/** Reads a stored state; returns a new one when it is invalid. */
 export function readCopyState(stored: unknown): CopyState {
   const state = stored as CopyState | undefined;
   const whole =
     (state?.source === undefined || typeof state.source === 'string') &&
+    (state?.arrived === undefined || state.arrived) &&
     [state?.done, state?.idleCalls, state?.setbacks].every((number) => Number.isSafeInteger(number)) &&
     isTotals(state?.image) &&
     isTotals(state.referrers) &&

@@ -1,8 +1,7 @@
 import { FactoryError } from '../errors.ts';
 import { copyImage, counting } from '../oci/copy/copy-image.ts';
-import { copyImageInSteps } from '../oci/copy/copy-in-steps.ts';
 import { copyReferrers } from '../oci/copy/copy-referrers.ts';
-import { Paused } from '../oci/copy/deadline.ts';
+import { Deadline, Paused } from '../oci/copy/deadline.ts';
 import type { Digest } from '../oci/spec/digest.ts';
 import { getManifest, resolveTag } from '../oci/registry/manifests.ts';
 import type { Repository } from '../oci/registry/repository.ts';
@@ -12,6 +11,7 @@ import type { Registry } from '../oci/registry/registry.ts';
 import { manifestReader, readImage } from '../images/images.ts';
 import { sumCounts } from '../runtime/registry-counts.ts';
 import { isFailureOf, sourceNote } from '../images/source-failure.ts';
+import { checkpointOf } from '../state/checkpoints.ts';
 import type { CopyResult, Plan, PlannedImage } from '../state/documents.ts';
 import { describePieces, type Root, unrepaired, Wholeness } from '../images/wholeness.ts';
 import type { Runtime } from '../runtime/runtime.ts';
@@ -57,7 +57,7 @@ export async function copy(event: CopyEvent, run: TaskRun): Promise<CopyTaskResu
 }
 
 async function copyOnce(event: CopyEvent, run: TaskRun): Promise<CopyTaskResult> {
-  const { runtime, deadline } = run;
+  const { runtime, deadline = Deadline.never } = run;
   const documents = runtime.run(event.runId);
   await runtime.lock.renew(event.runId);
   const plan = await runtime.plan(event.runId);
@@ -66,7 +66,7 @@ async function copyOnce(event: CopyEvent, run: TaskRun): Promise<CopyTaskResult>
   const { image } = planned;
   const stateDocument = documents.copyState(event.image);
   // The stored state is a hint: start over when it cannot be read.
-  const stored = deadline && (await stateDocument.find().catch(() => undefined));
+  const stored = await stateDocument.find().catch(() => undefined);
   const state = stored === undefined ? newCopyState() : readCopyState(stored);
   if (stored === undefined) runtime.progress({ kind: 'image-started', image, bytes: planned.uniqueSize ?? 0 });
   // The task may run again after it has stored its result.
@@ -81,7 +81,7 @@ async function copyOnce(event: CopyEvent, run: TaskRun): Promise<CopyTaskResult>
   const registries = sumCounts([...(known?.registries ?? state.registries), ...runtime.takeCounts()]);
   if (result instanceof Paused) {
     await stateDocument.put({ ...state, registries });
-    const waitSeconds = Math.ceil(Math.max(0, (result.notBefore ?? 0) - (deadline?.now() ?? Date.now())) / 1_000);
+    const waitSeconds = Math.ceil(Math.max(0, (result.notBefore ?? 0) - deadline.now()) / 1_000);
     await runtime.lock.renew(event.runId, waitSeconds);
     if (waitSeconds > 0) runtime.progress({ kind: 'wait', subject: image, seconds: waitSeconds });
     return { status: 'continue', waitSeconds };
@@ -103,10 +103,9 @@ async function attempt(
   state: CopyState,
   run: TaskRun,
 ): Promise<CopyResult | Paused> {
-  const { runtime, signal, deadline } = run;
+  const { runtime, signal, deadline = Deadline.never } = run;
   const work = (each?: AbortSignal) => copyFromAny(plan, planned, state, { ...run, signal: each });
   try {
-    if (!deadline) return await work(signal);
     const left = sourcesOf(planned, state);
     // Do not wait for a pause that only one of several sources asks for.
     const names = left.length > 1 ? [planned.target] : [...left, planned.target];
@@ -162,7 +161,7 @@ async function copyPlanned(
   planned: PlannedImage,
   source: Repository,
   state: CopyState,
-  { runtime, signal, deadline }: TaskRun,
+  { runtime, signal, deadline = Deadline.never }: TaskRun,
 ): Promise<CopyResult> {
   const target = parseReference(planned.target);
   const destination = runtime.repository(target);
@@ -178,25 +177,37 @@ async function copyPlanned(
 
   if (planned.present) {
     state.image = { bytesTransferred: 0, bytesSkipped: image.size };
-  } else {
+  } else if (!state.arrived) {
     // On Lambda each copy runs in its own process, so divide the registry's pace between them.
-    if (deadline) destination.registry.shareOf(plan.maxConcurrency ?? 1);
+    if (deadline !== Deadline.never) destination.registry.shareOf(plan.maxConcurrency ?? 1);
     adaptMounts(destination.registry, plan);
     const ensured = await ensureRepository(target, runtime);
     const { fresh } = ensured;
     const repair = planned.missing !== undefined;
-    const wanted = { source, destination, image, tag: target.tag, ledger, onProgress, signal, fresh, repair };
-    const { checkpoint } = state;
-    const layerUploads = runtime.layerUploads(target.registry);
-    const copying = deadline ? copyImageInSteps({ ...wanted, deadline, checkpoint, layerUploads }) : copyImage(wanted);
-    const copied = await copying.catch((error: unknown) => {
+    const stored = checkpointOf(runtime.store, target, digest);
+    const { confirmed, ...totals } = await copyImage(source, destination, {
+      image,
+      tag: target.tag,
+      ledger,
+      fresh,
+      repair,
+      deadline,
+      // A hint: the copy starts over when it cannot be read.
+      checkpoint: await stored.find().catch(() => undefined),
+      onCheckpoint: async (checkpoint, soFar) => {
+        state.image = soFar;
+        await stored.put(checkpoint);
+      },
+      layerUploads: runtime.layerUploads(target.registry),
+      onProgress,
+      signal,
+    }).catch((error: unknown) => {
       throw pushFailure(error, ensured);
     });
-    if ('checkpoint' in copied) state.checkpoint = copied.checkpoint;
-    state.image = { bytesTransferred: copied.bytesTransferred, bytesSkipped: copied.bytesSkipped };
-    if ('paused' in copied) throw copied.paused;
-    if (!copied.confirmed) await checkArrival(destination, target, digest, signal);
+    state.image = totals;
+    if (!confirmed) await checkArrival(destination, target, digest, signal);
     if (repair) await checkRepair({ repository: destination, digest }, planned, runtime, signal);
+    state.arrived = true;
   }
   // The root and the images of an index: each may have signatures.
   const subjects = image.manifests.map(({ digest: subject }) => subject);

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { FactoryError } from '../errors.ts';
-import { Paused } from '../oci/copy/deadline.ts';
+import { Deadline, Paused } from '../oci/copy/deadline.ts';
 import type { Digest } from '../oci/spec/digest.ts';
 import type { ScanAnswer } from '../oci/registry/image-scans.ts';
 import { inParallel } from '../async/in-parallel.ts';
@@ -82,7 +82,7 @@ async function begin(plan: Plan, { allow }: ScanSettings, runtime: Runtime): Pro
 async function lookAt(rows: readonly Row[], settings: ScanSettings, run: TaskRun): Promise<void> {
   const today = dayOf(new Date().toISOString());
   await inParallel(rows, looksInFlight, run.signal, async (row, signal) => {
-    if (run.deadline && !run.deadline.admits) return;
+    if (run.deadline?.admits === false) return;
     row.result = await judged(signal, async () => {
       const answers = await answersFor(row, run.runtime, signal);
       const unchangedMs = remember(row, answers);
@@ -136,14 +136,14 @@ async function askTemplate(
   scans: Scans,
   { runId }: Plan,
   settings: ScanSettings,
-  { runtime, signal, deadline }: TaskRun,
+  { runtime, signal, deadline = Deadline.never }: TaskRun,
 ): Promise<void> {
   const images = rows.map(({ image, target, digest }): GatheredImage => ({ image, target, digest }));
   // Execution names cannot be reused: each response that leaves images pending is followed by a call with another name.
   const call = { name: `${runId}-scan-${scans.calls}`, runId, images, settings };
   try {
     const work = (each?: AbortSignal) => gather(runtime.template(arn), call, each);
-    const results = deadline ? await deadline.during([], signal, work) : await work(signal);
+    const results = await deadline.during([], signal, work);
     if (!results) return;
     scans.calls++;
     for (const row of rows) row.result = results.get(row.image) ?? row.result;

@@ -1,14 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { EcrLayerUploads } from '../../functions/aws/ecr-layer-uploads.ts';
-import type { PausedCopy, SteppedResult } from '../../functions/oci/copy/copy-in-steps.ts';
 import { Repository } from '../../functions/oci/registry/repository.ts';
 import type { LayerUploads } from '../../functions/oci/copy/part-sink.ts';
 import { profileOf } from '../../functions/oci/registry/profile.ts';
 import { BlobLedger } from '../../functions/oci/copy/blob-ledger.ts';
 import { profile } from '../../infra/local/embedded/registry/profiles.ts';
 import { type Registry as EmbeddedRegistry, startRegistry } from '../../infra/local/embedded/registry/server.ts';
-import { call, type CallOptions, callUntilDone } from '../oci/copy/calls.ts';
+import { call, type CallOptions, callUntilDone, pausedCall } from '../oci/copy/calls.ts';
 import { connect, count, disconnect, errorOf, expectWhole, received } from '../oci/connect.ts';
 import { storedImage } from '../oci/stored-images.ts';
 import { type LayerApi, startLayerApi } from './layer-api.ts';
@@ -55,11 +54,8 @@ afterEach(async () => {
 const steps = (options: Partial<Parameters<typeof callUntilDone>[3]> = {}) =>
   callUntilDone(source, '1', destination, { bytes: callBytes, layerUploads, ...options });
 
-async function half(options: Partial<CallOptions> = {}): Promise<SteppedResult & PausedCopy> {
-  const result = await call(source, '1', destination, { bytes: callBytes, layerUploads, ...options });
-  if (!('paused' in result)) throw new Error('it is done already');
-  return result;
-}
+const half = (options: Partial<CallOptions> = {}) =>
+  pausedCall(source, '1', destination, { bytes: callBytes, layerUploads, ...options });
 
 const answer = (error: string) => ({ answer: { status: 400, body: { __type: error, message: 'of a test' } } });
 
@@ -123,7 +119,7 @@ describe('an upload to ECR that is taken up again', () => {
     // The call that does not learn of its last part: ECR has it, and the checkpoint not.
     api.fault = (operation) =>
       operation === 'UploadLayerPart' && ++lost > 4 ? { answer: { status: 500, body: {} }, after: true } : undefined;
-    const result = await call(source, '1', destination, { bytes: callBytes, layerUploads }).catch(() => undefined);
+    const result = await half().catch(() => undefined);
     api.fault = () => undefined;
     await rest(result?.checkpoint);
   });

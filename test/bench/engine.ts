@@ -36,7 +36,7 @@ await inParallel(job.images, lookupsInFlight, undefined, async ({ repository: na
   const image = await loadImage(root, (digest) => getManifest(from, digest, signal));
   missing.push({ source: from, destination: to, image, tag });
 });
-await inParallel(missing, imagesInFlight, undefined, async (copy, signal) => {
-  await copyImage({ ...copy, ledger, signal });
+await inParallel(missing, imagesInFlight, undefined, async ({ source: from, destination: to, ...copy }, signal) => {
+  await copyImage(from, to, { ...copy, ledger, signal });
 });
 await transport.close();

@@ -1,7 +1,6 @@
 import { Transport, type TransportOptions } from '../../functions/http/transport.ts';
 import { anonymous } from '../../functions/oci/registry/auth/credentials.ts';
-import { BlobLedger } from '../../functions/oci/copy/blob-ledger.ts';
-import { type CopiedImage, copyImage, type ImageCopy } from '../../functions/oci/copy/copy-image.ts';
+import { type CopiedImage, copyImage, type CopyOptions } from '../../functions/oci/copy/copy-image.ts';
 import { loadImage } from '../../functions/oci/spec/image.ts';
 import { getManifest } from '../../functions/oci/registry/manifests.ts';
 import type { Repository } from '../../functions/oci/registry/repository.ts';
@@ -33,10 +32,10 @@ export async function copy(
   source: Repository,
   tag: string,
   destination: Repository,
-  more: Partial<ImageCopy> = {},
+  more: Partial<Omit<CopyOptions, 'image'>> = {},
 ): Promise<CopiedImage> {
   const image = await loadImage(await getManifest(source, tag), (digest) => getManifest(source, digest));
-  return copyImage({ source, destination, image, tag, ledger: new BlobLedger(), ...more });
+  return copyImage(source, destination, { image, tag, ...more });
 }
 
 /** Expects every manifest and blob of the image, byte for byte. */

@@ -1,11 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import type { PausedCopy, SteppedResult } from '../../functions/oci/copy/copy-in-steps.ts';
 import { resolveTag } from '../../functions/oci/registry/manifests.ts';
 import { Repository } from '../../functions/oci/registry/repository.ts';
 import { profileOf } from '../../functions/oci/registry/profile.ts';
 import { type Registry as EmbeddedRegistry, startRegistry } from '../../infra/local/embedded/registry/server.ts';
-import { ByteClock, call, type CallOptions, callUntilDone } from '../oci/copy/calls.ts';
+import { ByteClock, type CallOptions, callUntilDone, pausedCall } from '../oci/copy/calls.ts';
 import { connect, copy, disconnect, expectWhole } from '../oci/connect.ts';
 import { storedImage } from '../oci/stored-images.ts';
 import { available } from '../real-parts.ts';
@@ -40,11 +39,8 @@ const size = [...image.blobs.values()].reduce((sum, { length }) => sum + length,
     await Promise.all([samples?.close(), registry?.close()]);
   });
 
-  async function half(options: Partial<CallOptions> = {}): Promise<SteppedResult & PausedCopy> {
-    const result = await call(source, '1', target, { bytes: callBytes, ...options });
-    if (!('paused' in result)) throw new Error('it is done already');
-    return result;
-  }
+  const half = (options: Partial<CallOptions> = {}) =>
+    pausedCall(source, '1', target, { bytes: callBytes, ...options });
 
   async function expectCopied({ bytesTransferred, bytesSkipped }: { bytesTransferred: number; bytesSkipped: number }) {
     expect(await resolveTag(target, '1')).toBe(image.digest);

@@ -89,7 +89,7 @@ export async function copyReferrers(copy: ReferrersCopy): Promise<CopiedReferrer
 
   async function bring(digest: Digest, tag: string | undefined): Promise<void> {
     const image = await loadImage(await copy.read(digest), copy.read);
-    const { bytesTransferred, bytesSkipped } = await copyImage({ ...copy, image, tag });
+    const { bytesTransferred, bytesSkipped } = await copyImage(source, destination, { ...copy, image, tag });
     totals.bytesTransferred += bytesTransferred;
     totals.bytesSkipped += bytesSkipped;
   }

@@ -22,6 +22,9 @@ const longestWaitMs = 12 * 3_600_000;
 
 /** The time limits of one call of a copy: no new work after `stopAt`, and running work is aborted at `pauseAt`. */
 export class Deadline {
+  /** Never comes: work runs to its end, or fails. */
+  static readonly never = new Deadline(Infinity, Infinity);
+
   /** Milliseconds since the epoch. */
   readonly stopAt: number;
   readonly pauseAt: number;
@@ -64,8 +67,9 @@ export class Deadline {
   async during<T>(
     registries: readonly Registry[],
     outer: AbortSignal | undefined,
-    work: (signal: AbortSignal) => Promise<T>,
+    work: (signal: AbortSignal | undefined) => Promise<T>,
   ): Promise<T> {
+    if (this === Deadline.never) return work(outer);
     const pause = new AbortController();
     const over = new AbortController();
     const watches = registries.map(({ limits, name }) =>

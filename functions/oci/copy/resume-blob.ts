@@ -13,6 +13,8 @@ import { mismatch } from './verified-stream.ts';
 export interface PartUpload extends PartTransfer {
   /** Updated after each part. An interrupted upload resumes from what it recorded. */
   record: CopyRecord;
+  /** Stores the record. Called after each part. */
+  save?: (() => Promise<void>) | undefined;
   deadline: Deadline;
 }
 
@@ -69,7 +71,7 @@ export function forget({ record, blob, onBytes }: Pick<PartUpload, 'record' | 'b
 }
 
 async function send(upload: PartUpload, sink: PartSink): Promise<void> {
-  const { source, blob, record, deadline, onBytes, signal } = upload;
+  const { source, blob, record, save, deadline, onBytes, signal } = upload;
   const { kind, partBytes } = sink;
   const open = record.open.get(blob.digest);
   const hash = await hashFrom(upload, open?.hash);
@@ -92,6 +94,7 @@ async function send(upload: PartUpload, sink: PartSink): Promise<void> {
     offset = end;
     record.open.set(blob.digest, { kind, at: sink.at, partBytes, offset, hash: hash.save() });
     onBytes?.(part.length);
+    await save?.();
     // An aborted part would have to be read again. Assume that the next part takes as long as the last.
     const now = deadline.now();
     if (now + (now - since) >= deadline.pauseAt) throw new Paused();

@@ -1,16 +1,13 @@
-import { BlobLedger } from '../../../functions/oci/copy/blob-ledger.ts';
-import type { CopyProgress } from '../../../functions/oci/copy/copy-blob.ts';
-import type { CopiedImage } from '../../../functions/oci/copy/copy-image.ts';
+import type { Checkpoint } from '../../../functions/oci/copy/checkpoint.ts';
 import {
-  copyImageInSteps,
-  type PausedCopy,
-  type SteppedCopy,
-  type SteppedResult,
-} from '../../../functions/oci/copy/copy-in-steps.ts';
-import { Deadline } from '../../../functions/oci/copy/deadline.ts';
-import { loadImage } from '../../../functions/oci/spec/image.ts';
+  type CopiedImage,
+  copyImage,
+  type CopyOptions,
+  type CopyProgress,
+  type CopyTotals,
+} from '../../../functions/oci/copy/copy-image.ts';
+import { Deadline, Paused } from '../../../functions/oci/copy/deadline.ts';
 import type { Clock } from '../../../functions/oci/registry/clock.ts';
-import { getManifest } from '../../../functions/oci/registry/manifests.ts';
 import type { Repository } from '../../../functions/oci/registry/repository.ts';
 
 /** Bytes that move in a millisecond, for a clock that goes by them: what the engine expects of a network. */
@@ -48,30 +45,49 @@ export class ByteClock implements Clock {
   }
 }
 
-export type CallOptions = Partial<SteppedCopy> & {
+export type CallOptions = Partial<CopyOptions> & {
   /** Bytes that may move in one call. */
   bytes: number;
   clock?: ByteClock;
-  /** Called with the progress; may end the pauses (`clock.ring`). */
+  /** Told of the progress, and may ring. */
   watch?: (event: CopyProgress, clock: ByteClock) => void;
 };
 
-/** Makes one call of a copy. Its result has been through JSON, as in a store. */
+/** A call that ended before the image was copied, and what it stored for the next. */
+export interface PausedCall extends CopyTotals {
+  paused: Paused;
+  checkpoint: Checkpoint;
+}
+
+/** One call of a copy. What it stores has been through JSON, as in a store. */
 export async function call(
   source: Repository,
   tag: string,
   destination: Repository,
   { bytes, clock = new ByteClock(), watch, ...more }: CallOptions,
-): Promise<SteppedResult> {
-  const image = await loadImage(await getManifest(source, tag), (digest) => getManifest(source, digest));
+): Promise<CopiedImage | PausedCall> {
+  let stored: Omit<PausedCall, 'paused'> | undefined;
+  const onCheckpoint = async (checkpoint: Checkpoint, totals: CopyTotals) => {
+    stored = { checkpoint: JSON.parse(JSON.stringify(checkpoint)) as Checkpoint, ...totals };
+  };
   const onProgress = (event: CopyProgress) => {
     if (event.kind === 'transferred') clock.pass(event.bytes);
     watch?.(event, clock);
   };
   const deadline = clock.deadline(bytes);
-  const copy = { source, destination, image, tag, ledger: new BlobLedger(), onProgress, deadline, ...more };
-  const result = await copyImageInSteps(copy);
-  return { ...result, checkpoint: JSON.parse(JSON.stringify(result.checkpoint)) as typeof result.checkpoint };
+  try {
+    return await copyImage(source, destination, { tag, onProgress, onCheckpoint, deadline, ...more });
+  } catch (paused) {
+    if (!(paused instanceof Paused) || !stored) throw paused;
+    return { paused, ...stored };
+  }
+}
+
+/** One call that must end before the image is copied. */
+export async function pausedCall(...parameters: Parameters<typeof call>): Promise<PausedCall> {
+  const result = await call(...parameters);
+  if (!('paused' in result)) throw new Error('it is done already');
+  return result;
 }
 
 /** Calls until the image is copied, 100 times at most. */
@@ -79,16 +95,13 @@ export async function callUntilDone(
   source: Repository,
   tag: string,
   destination: Repository,
-  options: CallOptions & { between?: (paused: SteppedResult & PausedCopy, calls: number) => unknown },
+  options: CallOptions & { between?: (paused: PausedCall, calls: number) => unknown },
 ): Promise<{ calls: number; copied: CopiedImage }> {
   const { between, ...rest } = options;
   let { checkpoint } = rest;
   for (let calls = 1; calls <= 100; calls++) {
     const result = await call(source, tag, destination, { ...rest, checkpoint });
-    if (!('paused' in result)) {
-      const { checkpoint: _, ...copied } = result;
-      return { calls, copied };
-    }
+    if (!('paused' in result)) return { calls, copied: result };
     checkpoint = (await between?.(result, calls)) ?? result.checkpoint;
   }
   throw new Error('it never ends');

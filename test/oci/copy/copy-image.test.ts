@@ -132,7 +132,7 @@ describe('a copy', () => {
     from.putImage(name, '1', index);
     const root = filterPlatforms(await getManifest(source, '1'), [parsePlatform('linux/arm64')]);
     const image = await loadImage(root, (digest) => getManifest(source, digest));
-    await copyImage({ source, destination, image, tag: '1', ledger: new BlobLedger() });
+    await copyImage(source, destination, { image, tag: '1' });
     expect(to.storage.resolve(mirror, '1')).toBe(root.digest);
     expect(to.storage.manifests(mirror)).toHaveLength(3);
     expectWhole(to, mirror, index.children[1] as typeof index);

@@ -1,9 +1,6 @@
 import { always } from '../providers.ts';
 import { Transport } from '../../../functions/http/transport.ts';
-import { BlobLedger } from '../../../functions/oci/copy/blob-ledger.ts';
 import { type CopiedImage, copyImage } from '../../../functions/oci/copy/copy-image.ts';
-import { loadImage } from '../../../functions/oci/spec/image.ts';
-import { getManifest } from '../../../functions/oci/registry/manifests.ts';
 import { type Profile, profileOf, type UploadWay } from '../../../functions/oci/registry/profile.ts';
 import { Registry } from '../../../functions/oci/registry/registry.ts';
 import type { Act, Fault } from '../../../infra/local/embedded/registry/faults.ts';
@@ -125,11 +122,7 @@ export async function meet({ side, way, faults = [], noRange, tokensDie }: Fault
   try {
     const source = new Repository(new Registry({ ...options, registry: from.host }), name);
     const destination = new Repository(new Registry({ ...options, registry: to.host, profile }), mirror);
-    const root = await getManifest(source, '1');
-    const loaded = await loadImage(root, (digest) => getManifest(source, digest));
-    const ledger = new BlobLedger();
-    const copy = { source, destination, image: loaded, tag: '1', ledger, stallMs: 500, onProgress };
-    return { from, to, totals: await copyImage(copy) };
+    return { from, to, totals: await copyImage(source, destination, { tag: '1', stallMs: 500, onProgress }) };
   } catch (error) {
     return { from, to, error };
   } finally {

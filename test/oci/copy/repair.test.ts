@@ -1,10 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { BlobLedger } from '../../../functions/oci/copy/blob-ledger.ts';
-import { copyImageInSteps } from '../../../functions/oci/copy/copy-in-steps.ts';
 import { Deadline } from '../../../functions/oci/copy/deadline.ts';
 import type { Digest } from '../../../functions/oci/spec/digest.ts';
-import { loadImage } from '../../../functions/oci/spec/image.ts';
-import { getManifest } from '../../../functions/oci/registry/manifests.ts';
 import { Repository } from '../../../functions/oci/registry/repository.ts';
 import { type Profile, profileOf } from '../../../functions/oci/registry/profile.ts';
 import { type Registry as EmbeddedRegistry, startRegistry } from '../../../infra/local/embedded/registry/server.ts';
@@ -71,17 +68,9 @@ describe('a repair', () => {
   });
 
   it('sends the same in steps, as on Lambda', async () => {
-    const loaded = await loadImage(await getManifest(source, '1'), (digest) => getManifest(source, digest));
     const deadline = new Deadline(Date.now() + 60_000, Date.now() + 90_000);
-    const result = await copyImageInSteps({
-      source,
-      destination: destination('registry.example.com'),
-      image: loaded,
-      tag: '1',
-      ledger: staleLedger(),
-      repair: true,
-      deadline,
-    });
+    const options = { ledger: staleLedger(), repair: true, deadline };
+    const result = await copy(source, '1', destination('registry.example.com'), options);
     expect(result).toMatchObject({ confirmed: true, bytesTransferred: lostBytes });
     expectWhole(to, mirror, image);
   });
