@@ -11,7 +11,7 @@ import {
   UploadLayerPartCommand,
   UploadNotFoundException,
 } from '@aws-sdk/client-ecr';
-import { type LayerPart, type LayerUploads, UploadLost } from '../oci/copy/part-sink.ts';
+import { type LayerPart, type LayerUpload, type LayerUploads, UploadLost } from '../oci/copy/part-sink.ts';
 import { EcrClients, type EcrConfig, ecrFailure, parseEcrHost } from './ecr.ts';
 
 /** https://docs.aws.amazon.com/AmazonECR/latest/userguide/service-quotas.html: 4,200 parts of 10 MiB. */
@@ -48,7 +48,7 @@ class RegistryLayerUploads implements LayerUploads {
     this.#client = client;
   }
 
-  async start(repository: string, signal?: AbortSignal): Promise<{ id: string; partBytes: number } | undefined> {
+  async start(repository: string, signal?: AbortSignal): Promise<LayerUpload | undefined> {
     const command = new InitiateLayerUploadCommand(this.#in(repository));
     return this.#attempt(`start an upload to ${repository}`, 'ecr:InitiateLayerUpload', signal, async (options) => {
       try {

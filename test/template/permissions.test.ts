@@ -50,7 +50,7 @@ const beside: Record<string, string[]> = {
     ...read(credentials),
     ...ecr(...pull, ...push, ...create),
     ...publicToken,
-    ...writes('built/*', 'locks/*', 'manifests/*'),
+    ...writes('built/*', 'checkpoints/*', 'locks/*', 'manifests/*'),
   ],
   gate: [],
   scan: [

@@ -31,11 +31,16 @@ export interface LayerUploads {
   /** Size of the largest blob that this API accepts, in bytes. */
   readonly largestBlob: number;
   /** Returns `undefined` when the repository does not exist: a push by the OCI API may create it. */
-  start(repository: string, signal?: AbortSignal): Promise<{ id: string; partBytes: number } | undefined>;
+  start(repository: string, signal?: AbortSignal): Promise<LayerUpload | undefined>;
   /** Sends bytes that begin at `offset`. Returns how many bytes the registry then has. Throws `UploadLost`. */
   send(part: LayerPart, signal?: AbortSignal): Promise<number>;
   /** Completes the blob. Throws `UploadLost`, also when the registry has bytes of another digest. */
   complete(upload: Pick<LayerPart, 'repository' | 'id'>, digest: string, signal?: AbortSignal): Promise<void>;
+}
+
+export interface LayerUpload {
+  id: string;
+  partBytes: number;
 }
 
 export interface LayerPart {
@@ -80,7 +85,7 @@ export async function openSink(transfer: PartTransfer): Promise<PartSink | 'moun
   if (layerUploads) return startLayer(transfer, layerUploads);
   const partBytes = chunkBytes(destination, session);
   if (partBytes !== undefined && pathOf(transfer, session.location) !== undefined)
-    return new SessionSink(transfer, session, partBytes);
+    return sessionSink(transfer, session, partBytes);
   await cancelUpload(destination, session);
   return undefined;
 }
@@ -90,10 +95,8 @@ export async function openSink(transfer: PartTransfer): Promise<PartSink | 'moun
  */
 export async function resumeSink(transfer: PartTransfer, open: OpenUpload): Promise<PartSink | undefined> {
   const { destination, blob, layerUploads, signal } = transfer;
-  if (open.kind === 'layer')
-    return (
-      layerUploads && new LayerSink(transfer, layerUploads, { id: open.at, partBytes: open.partBytes }, open.offset)
-    );
+  const { at: id, partBytes, offset } = open;
+  if (open.kind === 'layer') return layerUploads && layerSink(transfer, layerUploads, { id, partBytes }, offset);
   const { registry, name } = destination;
   if (layerUploads || !registry.profile.rangeTrusted) return undefined;
   try {
@@ -102,7 +105,7 @@ export async function resumeSink(transfer: PartTransfer, open: OpenUpload): Prom
     const progress = await uploadProgress(destination, location, signal);
     if (!progress || progress.received < open.offset || progress.received > blob.size) return undefined;
     const session = { location: progress.location, minChunkBytes: undefined, maxChunkBytes: undefined };
-    return new SessionSink(transfer, session, open.partBytes, progress.received);
+    return sessionSink(transfer, session, open.partBytes, progress.received);
   } catch (error) {
     // The registry no longer has the session, or the stored path is invalid.
     if (error instanceof RegistryFailure && !error.transient) return undefined;
@@ -119,52 +122,41 @@ function pathOf({ destination: { registry } }: PartTransfer, location: URL): str
   return location.origin === registry.resolve('/', '').origin && path.length <= longestAt ? path : undefined;
 }
 
-/** An upload session of the OCI API that accepts chunks (distribution-spec, "Pushing a blob in chunks"). */
-class SessionSink implements PartSink {
-  readonly kind = 'session';
-  readonly partBytes: number;
-  readonly received: number;
-  readonly #transfer: PartTransfer;
-  readonly #session: UploadSession;
-
-  constructor(transfer: PartTransfer, session: UploadSession, partBytes: number, received = 0) {
-    this.#transfer = transfer;
-    this.#session = { ...session };
-    this.partBytes = partBytes;
-    this.received = received;
-  }
-
-  get at(): string {
-    return pathOf(this.#transfer, this.#session.location) ?? '';
-  }
-
-  async send(bytes: Buffer, offset: number): Promise<number> {
-    await this.#attempt(async (upload) => {
-      this.#session.location = await sendChunk(upload, this.#session.location, bytes, offset);
-    });
-    return offset + bytes.length;
-  }
-
-  complete(): Promise<void> {
-    return this.#attempt((upload) => complete(upload, this.#session.location));
-  }
-
-  cancel(): Promise<void> {
-    return cancelUpload(this.#transfer.destination, this.#session);
-  }
-
-  async #attempt(work: (upload: Parameters<typeof complete>[0]) => Promise<void>): Promise<void> {
-    const { destination, blob, signal } = this.#transfer;
+/** Sends parts as the chunks of an upload session (distribution-spec, "Pushing a blob in chunks"). */
+function sessionSink(transfer: PartTransfer, session: UploadSession, partBytes: number, received = 0): PartSink {
+  const { destination, blob, signal } = transfer;
+  const upload = { repository: destination, blob, signal };
+  let { location } = session;
+  const attempt = async (work: () => Promise<void>) => {
     try {
-      await work({ repository: destination, blob, signal });
+      await work();
     } catch (error) {
       const refusal = UploadRefusal.of('chunk', error);
       // A resumed session may be in another state than recorded. Only a refusal of a new session shows what the
       // registry refuses.
-      if (isLost(error) || (refusal && this.received > 0)) throw new UploadLost(error as RegistryFailure);
+      if (isLost(error) || (refusal && received > 0)) throw new UploadLost(error as RegistryFailure);
       throw refusal ?? error;
     }
-  }
+  };
+  return {
+    kind: 'session',
+    partBytes,
+    received,
+    get at() {
+      return pathOf(transfer, location) ?? '';
+    },
+    async send(bytes, offset) {
+      await attempt(async () => void (location = await sendChunk(upload, location, bytes, offset)));
+      return offset + bytes.length;
+    },
+    complete: () => attempt(() => complete(upload, location)),
+    cancel: () => cancelUpload(destination, { ...session, location }),
+  };
+}
+
+async function startLayer(transfer: PartTransfer, uploads: LayerUploads): Promise<PartSink | undefined> {
+  const started = await uploads.start(transfer.destination.name, transfer.signal);
+  return started && layerSink(transfer, uploads, started);
 }
 
 function isLost(error: unknown): boolean {
@@ -172,42 +164,20 @@ function isLost(error: unknown): boolean {
   return error.status === 404 || error.code === 'BLOB_UPLOAD_UNKNOWN' || error.code === 'DIGEST_INVALID';
 }
 
-async function startLayer(transfer: PartTransfer, uploads: LayerUploads): Promise<PartSink | undefined> {
-  const started = await uploads.start(transfer.destination.name, transfer.signal);
-  return started && new LayerSink(transfer, uploads, started, 0);
-}
-
-/** An upload of the registry's own API. It cannot be cancelled. */
-class LayerSink implements PartSink {
-  readonly kind = 'layer';
-  readonly partBytes: number;
-  readonly received: number;
-  readonly at: string;
-  readonly #transfer: PartTransfer;
-  readonly #uploads: LayerUploads;
-
-  constructor(
-    transfer: PartTransfer,
-    uploads: LayerUploads,
-    { id, partBytes }: { id: string; partBytes: number },
-    received: number,
-  ) {
-    this.#transfer = transfer;
-    this.#uploads = uploads;
-    this.at = id;
-    this.partBytes = partBytes;
-    this.received = received;
-  }
-
-  send(bytes: Buffer, offset: number): Promise<number> {
-    const { destination, signal } = this.#transfer;
-    return this.#uploads.send({ repository: destination.name, id: this.at, bytes, offset }, signal);
-  }
-
-  complete(): Promise<void> {
-    const { destination, blob, signal } = this.#transfer;
-    return this.#uploads.complete({ repository: destination.name, id: this.at }, blob.digest, signal);
-  }
-
-  async cancel(): Promise<void> {}
+/** Sends parts by the registry's own API, which cannot cancel an upload. */
+function layerSink(
+  { destination: { name: repository }, blob, signal }: PartTransfer,
+  uploads: LayerUploads,
+  { id, partBytes }: LayerUpload,
+  received = 0,
+): PartSink {
+  return {
+    kind: 'layer',
+    at: id,
+    partBytes,
+    received,
+    send: (bytes, offset) => uploads.send({ repository, id, bytes, offset }, signal),
+    complete: () => uploads.complete({ repository, id }, blob.digest, signal),
+    cancel: async () => undefined,
+  };
 }
