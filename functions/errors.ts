@@ -1,3 +1,5 @@
+import { advise } from './advice.ts';
+import type { Hint, Topic } from './hint.ts';
 import { redacted } from './http/redact.ts';
 import { printable } from './text/printable.ts';
 
@@ -66,9 +68,7 @@ export interface ErrorDocument {
   problems?: Problem[];
 }
 
-export interface FactoryErrorOptions {
-  /** The next step for the reader: one sentence in the imperative. */
-  hint: string;
+export interface FactoryErrorOptions extends Hint {
   problems?: Problem[];
   cause?: unknown;
 }
@@ -79,6 +79,7 @@ const textLimit = 1_000_000;
 export class FactoryError extends Error {
   override readonly name: ErrorName;
   readonly hint: string;
+  readonly topic: Topic | undefined;
   readonly problems: Problem[] | undefined;
 
   constructor(name: ErrorName, message: string, options: FactoryErrorOptions) {
@@ -86,6 +87,7 @@ export class FactoryError extends Error {
     super(shown(message), options.cause === undefined ? undefined : { cause: options.cause });
     this.name = name;
     this.hint = shown(options.hint);
+    this.topic = options.topic;
     this.problems = options.problems?.map(({ path, found, allowed, reason }) => ({
       path: printable(redacted(path)),
       found: printable(redacted(found)),
@@ -94,11 +96,12 @@ export class FactoryError extends Error {
     }));
   }
 
+  /** Returns the error for reports and the workflow, with the product's advice in its hint. */
   toJSON(): ErrorDocument {
     return {
       name: this.name,
       message: this.message,
-      hint: this.hint,
+      hint: advise(this.hint, this.topic),
       ...(this.problems && { problems: this.problems }),
     };
   }

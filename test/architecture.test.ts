@@ -3,7 +3,9 @@ import { dirname, join, relative } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import packageJson from '../package.json' with { type: 'json' };
 import { partitions } from '../functions/oci/registry/aws-partitions.ts';
+import { inputKeys } from '../functions/settings/execution-input.ts';
 import { tasks } from '../infra/local/tasks.ts';
+import { variableNames } from './docs/reference/page.ts';
 import { readWorkflowDefinition, tasksOf, placeholderOf } from '../infra/workflow-definition.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -58,15 +60,16 @@ const taskFolders = readdirSync(join(root, 'functions'), { withFileTypes: true }
 const mayImport: Record<string, RegExp> = {
   'functions/text': /^functions\/text\//,
   'functions/async': /^functions\/async\//,
-  'functions/http': /^functions\/(?:http|text)\//,
-  'functions/harness': /^functions\/(?:harness|http|text)\/|^functions\/errors/,
+  'functions/http': /^functions\/(?:http|text)\/|^functions\/hint\.ts$/,
+  'functions/harness': /^functions\/(?:harness|http|text)\/|^functions\/(?:advice|errors)/,
   // Could be published by itself: nothing of AWS, nothing of Harness.
-  'functions/oci/spec': /^functions\/(?:oci\/spec|async|http|text)\/|^functions\/errors/,
-  'functions/oci/registry': /^functions\/(?:oci\/(?:spec|registry)|async|http|text)\/|^functions\/errors/,
+  'functions/oci/spec': /^functions\/(?:oci\/spec|async|http|text)\/|^functions\/(?:errors|hint)/,
+  'functions/oci/registry': /^functions\/(?:oci\/(?:spec|registry)|async|http|text)\/|^functions\/(?:errors|hint)/,
   'functions/oci/copy': /^functions\/(?:oci|async|http|text)\/|^functions\/errors/,
   'functions/settings': /^functions\/(?:settings|harness|oci|text)\/|^functions\/errors/,
   'functions/state': /^functions\/(?:state|settings|harness|oci|text)\/|^functions\/errors/,
-  'functions/aws': /^functions\/(?:aws|async|http|oci|state|text)\/|^functions\/(?:errors|runtime\/template)\.ts$/,
+  'functions/aws':
+    /^functions\/(?:aws|async|http|oci|state|text)\/|^functions\/(?:advice|errors|runtime\/template)\.ts$/,
   'functions/runtime': /^functions\/(?:runtime|state|settings|harness|http|oci)\//,
   'functions/overrides':
     /^functions\/(?:overrides|runtime|state|settings|harness|oci|text)\/|^functions\/(?:errors|task)\.ts$/,
@@ -155,6 +158,33 @@ describe('imports run one way', () => {
     expect(importing(/^@aws-sdk\//).filter((file) => !file.startsWith('functions/aws/'))).toEqual([]);
     expect(importing(/^aws-cdk-lib/).filter((file) => !/^infra\/(?!local\/)/.test(file))).toEqual([]);
   });
+});
+
+describe('libraries that know nothing of the product', () => {
+  const names = [
+    ...variableNames(),
+    ...inputKeys().map((key) => (key.includes('_') ? key : `"${key}"`)),
+    'the factory',
+    'sync',
+    'Lambda',
+    'Harness',
+  ].map((name) => (name.startsWith('"') ? name : String.raw`\b${name}\b`));
+  const named = new RegExp(names.join('|'));
+  const comments = /\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm;
+
+  it.each(['functions/oci/spec', 'functions/oci/registry', 'functions/http'])(
+    '%s names no variable, input key or command of the product',
+    (folder) => {
+      const found = sources(folder).flatMap((file) => {
+        const code = readFileSync(join(root, file), 'utf8').replaceAll(comments, '');
+        return code
+          .split('\n')
+          .filter((line) => named.test(line))
+          .map((line) => `${file}: ${line.trim()}`);
+      });
+      expect(found).toEqual([]);
+    },
+  );
 });
 
 describe('scripts that Node.js runs', () => {

@@ -1,3 +1,4 @@
+import { advise } from '../advice.ts';
 import { networkFailure } from '../http/network-error.ts';
 import { reasonText } from '../http/reason-text.ts';
 
@@ -21,7 +22,7 @@ export function awsReason(cause: unknown): AwsReason {
   if (network) {
     // A proxy's fault is told in full; the SDK adds the address to the others.
     const more = message === '' || message === network.text ? '' : `: ${message}`;
-    return { name, text: network.text + more, networkHint: network.hint };
+    return { name, text: network.text + more, networkHint: advise(network.hint, network.topic) };
   }
   const { statusCode = 200, body } = error.$response ?? {};
   const page = typeof body === 'string' ? reasonText(body, undefined) : undefined;

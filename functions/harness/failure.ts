@@ -1,4 +1,5 @@
 import { FactoryError } from '../errors.ts';
+import { advise } from '../advice.ts';
 import { networkFailure } from '../http/network-error.ts';
 import { displayUrl } from '../http/redact.ts';
 import { reasonText } from '../http/reason-text.ts';
@@ -50,7 +51,8 @@ export function unanswered(call: Call, error: unknown): unknown {
   const network = networkFailure(error);
   if (network) {
     const message = `${where}: ${network.text} (${network.code})`;
-    const hint = network.party === 'proxy' ? network.hint : `${network.hint} ${checkUrl}`;
+    const cure = advise(network.hint, network.topic);
+    const hint = network.party === 'proxy' ? cure : `${cure} ${checkUrl}`;
     const options = { hint, cause: error };
     return network.transient
       ? new TransientFailure(message, options)

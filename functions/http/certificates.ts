@@ -84,6 +84,7 @@ function attempt<T>(path: string, work: () => T, reason?: string): T {
 function unusable(path: string, reason: string): NetworkError {
   return new NetworkError('ERR_CERTIFICATES', {
     text: `cannot use ${path} (${reason})`,
-    hint: "Lay REGISTRY_CERTS out as Docker's certs.d: <host[:port]>/ca.crt, and client.cert with client.key, in PEM.",
+    hint: "Lay out the files as in Docker's certs.d: <host[:port]>/ca.crt, and client.cert with client.key, in PEM.",
+    topic: 'certificates',
   });
 }

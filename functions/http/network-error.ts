@@ -1,19 +1,19 @@
 import { isNativeError } from 'node:util/types';
+import type { Hint } from '../hint.ts';
 import { printable } from '../text/printable.ts';
 import { unusableExtraCertificates } from './extra-certificates.ts';
 
 /** A failure below HTTP, described for a person, with a hint. */
-export interface NetworkFailure {
+export interface NetworkFailure extends Hint {
   code: string;
   text: string;
-  hint: string;
   /** True if the same request may succeed later. */
   transient: boolean;
   /** Set if a proxy failed, and not the server. */
   party?: 'proxy';
 }
 
-const nameTheCa = 'Name its CA in NODE_EXTRA_CA_CERTS, or put it into REGISTRY_CERTS.';
+const nameTheCa = 'Name the file of its CA in NODE_EXTRA_CA_CERTS.';
 /** Failures that a CA named in `NODE_EXTRA_CA_CERTS` could have prevented. */
 const unknownCa: ReadonlySet<string> = new Set([
   'DEPTH_ZERO_SELF_SIGNED_CERT',
@@ -22,23 +22,30 @@ const unknownCa: ReadonlySet<string> = new Set([
   'UNABLE_TO_GET_ISSUER_CERT',
   'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
 ]);
-const invalidChain = { text: 'TLS certificate of an unknown CA', hint: nameTheCa, transient: false };
+const invalidChain = {
+  text: 'TLS certificate of an unknown CA',
+  hint: nameTheCa,
+  topic: 'unknown-ca',
+  transient: false,
+} as const;
 const handshakeRefused = {
   text: 'TLS handshake refused by the server',
-  hint: 'If it requires a client certificate, put client.cert and client.key into REGISTRY_CERTS.',
+  hint: 'If it requires a client certificate, store client.cert and client.key for this host.',
+  topic: 'certificates',
   transient: false,
-};
+} as const;
 const clientCertificateRefused = {
   text: 'TLS client certificate refused by the server',
-  hint: 'Check client.cert and client.key in REGISTRY_CERTS.',
+  hint: 'Check client.cert and client.key of this host.',
+  topic: 'certificates',
   transient: false,
-};
-
+} as const;
 const clientCertificateExpired = {
   text: 'TLS client certificate refused by the server, because it has expired',
-  hint: 'Renew client.cert in REGISTRY_CERTS.',
+  hint: 'Renew client.cert and client.key of this host.',
+  topic: 'certificates',
   transient: false,
-};
+} as const;
 
 /** A connection that our configuration or policy forbids, or that exceeded a time limit. */
 export class NetworkError extends Error {
@@ -110,6 +117,7 @@ const failures: Record<string, Omit<NetworkFailure, 'code'>> = {
   DEPTH_ZERO_SELF_SIGNED_CERT: {
     text: 'self-signed TLS certificate',
     hint: nameTheCa,
+    topic: 'unknown-ca',
     transient: false,
   },
   SELF_SIGNED_CERT_IN_CHAIN: invalidChain,
@@ -142,7 +150,8 @@ const failures: Record<string, Omit<NetworkFailure, 'code'>> = {
   },
   ERR_SSL_WRONG_VERSION_NUMBER: {
     text: 'the server does not speak TLS on this port',
-    hint: 'Check the port; a registry without TLS must be listed in INSECURE_REGISTRIES.',
+    hint: 'Check the port.',
+    topic: 'no-tls',
     transient: false,
   },
 };

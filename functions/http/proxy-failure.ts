@@ -96,11 +96,12 @@ export function isProxysOwn(status: number, header: (name: string) => string | u
 export function throughProxy(proxy: Proxy, error: unknown): unknown {
   const network = networkFailure(error);
   if (network === undefined || error instanceof NetworkError) return error;
-  const { code, text, hint, transient } = network;
+  const { code, text, hint, topic, transient } = network;
   const inspects = /CERT|SIGNATURE|ISSUER/.test(code);
   return new NetworkError(code, {
     text: `${text}, through ${displayProxy(proxy)}`,
     hint: inspects ? `${hint} If the proxy opens TLS, it is the proxy's CA.` : hint,
+    topic,
     transient,
   });
 }

@@ -256,11 +256,12 @@ function allowed(found: readonly LookupAddress[], sender: Reach): [LookupAddress
     everRefused
       ? {
           text: `${refused.join(', ')} is never a registry address`,
-          hint: 'Use another address. The factory never connects to metadata services, multicast or hidden IPv4 addresses.',
+          hint: 'Use another address: metadata services, multicast and hidden IPv4 addresses are refused.',
         }
       : {
           text: `a registry at a ${sender} address referred us to ${refused.join(', ')}, which is more private`,
-          hint: 'If this is intended, list the host in TRUSTED_PRIVATE_HOSTS.',
+          hint: 'Trust the host if this is intended.',
+          topic: 'private-address',
         },
   );
 }
@@ -307,7 +308,8 @@ function slowDocument(ms: number) {
 
 type LookupCallback = Parameters<LookupFunction>[2];
 
-const userAgent = 'harness-ci-image-factory';
+/** Names this client to servers. */
+export const userAgent = 'harness-ci-image-factory';
 
 /** Headers that form one list when repeated (RFC 9110, 5.3). A registry may offer Basic and Bearer in two lines. */
 const listHeaders: ReadonlySet<string> = new Set(['www-authenticate', 'link']);

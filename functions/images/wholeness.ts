@@ -104,9 +104,9 @@ export function unrepaired(
   { target, missing = [] }: Pick<PlannedImage, 'target' | 'missing'>,
   error: FactoryError,
 ): FactoryError {
-  const { name, message, hint } = error;
+  const { name, message, hint, topic } = error;
   const lost = `${target} lacks ${describePieces(missing)}, which could not be copied again`;
-  return new FactoryError(name, `${lost}: ${message}`, { hint, cause: error });
+  return new FactoryError(name, `${lost}: ${message}`, { hint, topic, cause: error });
 }
 
 async function isServed(repository: Repository, digest: Digest, signal?: AbortSignal): Promise<boolean> {

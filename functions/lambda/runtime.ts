@@ -2,6 +2,7 @@ import { log } from './log.ts';
 import { FactoryError } from '../errors.ts';
 import { anonymous, type CredentialProvider, inOrder, type Login } from '../oci/registry/auth/credentials.ts';
 import { dockerConfigCredentials } from '../oci/registry/auth/docker-config.ts';
+import { helperEnvironment } from '../runtime/helper-environment.ts';
 import { Runtime, type RuntimeParts } from '../runtime/runtime.ts';
 import { type Environment, parseConfiguration } from '../settings/configuration.ts';
 import { awsAdapters } from '../aws/adapters.ts';
@@ -60,8 +61,9 @@ function secretCredentials(name: string): CredentialProvider {
   const origin = `the secret ${name}`;
   return {
     async logins(registry, repository, refused = false) {
+      const environment = helperEnvironment(process.env);
       const read = async (refresh: boolean) =>
-        dockerConfigCredentials(await readSecret(name, { refresh }), origin).logins(registry, repository);
+        dockerConfigCredentials(await readSecret(name, { refresh }), origin, environment).logins(registry, repository);
       try {
         return (await read(refused)).map((login) => renewable(login, () => read(true)));
       } catch (error) {

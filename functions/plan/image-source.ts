@@ -71,6 +71,7 @@ export class ImageSource {
     const telling = failures.find(({ name: failure }) => failure !== 'ImageNotFound') ?? failures[0];
     throw new FactoryError(telling?.name ?? 'ImageNotFound', failures.map(({ message }) => message).join('; '), {
       hint: telling?.hint ?? 'Set source_registry to a registry that has the image.',
+      topic: telling?.topic,
     });
   }
 

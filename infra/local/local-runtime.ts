@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { awsAdapters } from '../../functions/aws/adapters.ts';
 import { anonymous, type CredentialProvider, inOrder } from '../../functions/oci/registry/auth/credentials.ts';
 import { dockerConfigCredentials } from '../../functions/oci/registry/auth/docker-config.ts';
+import { helperEnvironment } from '../../functions/runtime/helper-environment.ts';
 import type { ImageScans } from '../../functions/oci/registry/image-scans.ts';
 import { profileOf } from '../../functions/oci/registry/profile.ts';
 import type { RepositoryAdministration } from '../../functions/oci/registry/repository-administration.ts';
@@ -58,7 +59,7 @@ async function secret(nameOrArn: string): Promise<string> {
  */
 function variableCredentials(environment: Environment): CredentialProvider {
   const text = environment['DOCKER_AUTH_CONFIG']?.trim();
-  return text ? dockerConfigCredentials(text, 'DOCKER_AUTH_CONFIG') : anonymous;
+  return text ? dockerConfigCredentials(text, 'DOCKER_AUTH_CONFIG', helperEnvironment(process.env)) : anonymous;
 }
 
 /**
@@ -89,7 +90,7 @@ function dockerCredentials(environment: Environment): CredentialProvider {
       cause,
     });
   }
-  return dockerConfigCredentials(text, file);
+  return dockerConfigCredentials(text, file, helperEnvironment(process.env));
 }
 
 // Load the AWS SDK only for ECR registries: it doubles the start-up time.

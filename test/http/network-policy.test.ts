@@ -153,7 +153,8 @@ describe('a refused address', () => {
     expect(networkFailure(error)).toEqual({
       code: 'ERR_ADDRESS_REFUSED',
       text: 'a registry at a public address referred us to 10.0.0.1, which is more private',
-      hint: expect.stringContaining('TRUSTED_PRIVATE_HOSTS'),
+      hint: 'Trust the host if this is intended.',
+      topic: 'private-address',
       transient: false,
     });
   });

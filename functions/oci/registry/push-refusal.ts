@@ -1,3 +1,4 @@
+import type { Hint } from '../../hint.ts';
 import type { Purpose } from './purpose.ts';
 
 /**
@@ -7,8 +8,7 @@ import type { Purpose } from './purpose.ts';
  */
 interface KnownRefusal {
   says: RegExp;
-  /** One imperative sentence. */
-  cure: (registry: string, purpose: Purpose) => string;
+  cure: (registry: string, purpose: Purpose) => Hint;
 }
 
 /** The first that matches counts. Patterns are matched against one bounded line, see `ReasonText`. */
@@ -17,27 +17,27 @@ const knownRefusals: readonly KnownRefusal[] = [
     // ECR and Google "immutable"/"immutability", Alibaba "cannot be overwritten", Nexus "does not allow updating
     // assets", Artifactory "delete/overwrite", ECR's API ImageTagAlreadyExistsException, Harbor "tag … already exists".
     says: /immutab|overwrit|does not allow updating|cannot be updated|redeploy|TagAlreadyExists|\btag\b.{0,200}already exists/i,
-    cure: (_, { repository, manifest }) =>
-      `Exclude the prefix "${firstOf(repository)}" from immutable tags${manifest ? ', or pin the image to a version that is already there' : ''}.`,
+    cure: (_, purpose) => immutableTag(purpose),
   },
   {
     // https://learn.microsoft.com/azure/container-registry/container-registry-image-lock
     says: /REGISTRY_DISALLOWED_OPERATION|operation is disallowed/i,
-    cure: (registry, { repository }) =>
-      `Unlock ${repository} and its images at ${registry} (write-enabled), and check that its storage is not full.`,
+    cure: (registry, { repository }) => ({
+      hint: `Unlock ${repository} and its images at ${registry} (write-enabled), and check that its storage is not full.`,
+    }),
   },
   {
     // Harbor "will exceed the configured upper limit", Quay and GitLab "quota".
     says: /quota|exceed|storage (?:limit|is full)|insufficient storage|LimitExceeded/i,
-    cure: (registry) => `Raise the quota at ${registry}, or run sync with "prune": true.`,
+    cure: (registry) => ({ hint: `Raise the quota at ${registry}.`, topic: 'quota' }),
   },
   {
     says: /read[- ]?only|maintenance mode/i,
-    cure: (registry) => `Run again when ${registry} accepts pushes again.`,
+    cure: (registry) => ({ hint: `Run again when ${registry} accepts pushes again.` }),
   },
   {
     says: /SIZE_INVALID|too large/i,
-    cure: (registry) => `Raise the limit for request bodies at ${registry}, or at a reverse proxy in front of it.`,
+    cure: limitedBody,
   },
   {
     says: /NAME_UNKNOWN|RepositoryNotFound|(?:repository|project)\b.{0,200}(?:does not exist|not found)/i,
@@ -45,13 +45,15 @@ const knownRefusals: readonly KnownRefusal[] = [
   },
   {
     says: /NAME_INVALID/i,
-    cure: (registry, { repository }) =>
-      `Choose another prefix in "registry": ${registry} does not accept the name ${repository}.`,
+    cure: (registry, { repository }) => ({
+      hint: `Choose another repository name: ${registry} does not accept ${repository}.`,
+      topic: 'repository-name',
+    }),
   },
 ];
 
 /** Returns the cure for a refusal with a known text; `undefined` for others. */
-export function cureOf(said: string, registry: string, purpose: Purpose): string | undefined {
+export function cureOf(said: string, registry: string, purpose: Purpose): Hint | undefined {
   return knownRefusals.find(({ says }) => says.test(said))?.cure(registry, purpose);
 }
 
@@ -60,8 +62,22 @@ export function isImmutable(said: string): boolean {
   return knownRefusals[0]?.says.test(said) ?? false;
 }
 
-export function missingRepository(registry: string, { repository }: Purpose): string {
-  return `Create the repository ${repository} at ${registry}, or let the registry create repositories on push.`;
+/** Returns the cure for a tag that the registry does not move. */
+export function immutableTag({ repository, manifest }: Purpose): Hint {
+  const hint = `Exclude the prefix "${firstOf(repository)}" from immutable tags.`;
+  return { hint, topic: manifest && 'immutable-tag' };
+}
+
+/** Returns the cure for a body that is too large. */
+export function limitedBody(registry: string): Hint {
+  return { hint: `Raise the limit for request bodies at ${registry}, or at a reverse proxy in front of it.` };
+}
+
+/** Returns the cure for a repository that does not exist. */
+export function missingRepository(registry: string, { repository }: Purpose): Hint {
+  return {
+    hint: `Create the repository ${repository} at ${registry}, or let the registry create repositories on push.`,
+  };
 }
 
 /** Returns whether a registry refused the format of a manifest. */

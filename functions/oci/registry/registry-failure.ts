@@ -1,5 +1,6 @@
 import { isNativeError } from 'node:util/types';
 import { type ErrorName, FactoryError } from '../../errors.ts';
+import type { Hint } from '../../hint.ts';
 import { networkFailure } from '../../http/network-error.ts';
 import { parseRetryAfter, transientStatuses } from '../../http/retry.ts';
 import { displayUrl } from '../../http/redact.ts';
@@ -9,7 +10,7 @@ import { parseChallenges } from './auth/challenge.ts';
 import { formatOf } from '../spec/manifest-format.ts';
 import { parsePullBudget } from './pull-budget.ts';
 import type { Purpose } from './purpose.ts';
-import { cureOf, isImmutable, missingRepository, refusesFormat } from './push-refusal.ts';
+import { cureOf, immutableTag, isImmutable, limitedBody, missingRepository, refusesFormat } from './push-refusal.ts';
 import { printable } from '../../text/printable.ts';
 
 /** A failed request to a registry, with the facts that decide on a retry. */
@@ -32,8 +33,7 @@ export class RegistryFailure extends FactoryError {
   constructor(
     name: ErrorName,
     message: string,
-    facts: {
-      hint: string;
+    facts: Hint & {
       status: number;
       code?: string | undefined;
       codes?: readonly string[];
@@ -43,7 +43,7 @@ export class RegistryFailure extends FactoryError {
       cause?: unknown;
     },
   ) {
-    super(name, message, { hint: facts.hint, cause: facts.cause });
+    super(name, message, { hint: facts.hint, topic: facts.topic, cause: facts.cause });
     this.status = facts.status;
     this.code = facts.code;
     this.codes = facts.codes ?? [];
@@ -53,9 +53,9 @@ export class RegistryFailure extends FactoryError {
   }
 
   /** Returns the same failure with an additional fact, and its hint. */
-  because(fact: string, hint: string): RegistryFailure {
+  because(fact: string, hint: Hint): RegistryFailure {
     const { name, message, cause, status, code, codes, said, transient, retryAfterMs } = this;
-    const facts = { hint, cause, status, code, codes, said, transient, retryAfterMs };
+    const facts = { ...hint, cause, status, code, codes, said, transient, retryAfterMs };
     return Object.assign(new RegistryFailure(name, `${message}; ${fact}`, facts), { registry: this.registry });
   }
 }
@@ -102,6 +102,7 @@ export async function failureOf(
     `could not ${purpose.doing} ${registry}/${purpose.repository}: HTTP ${status}${said && ` ${said}`}${verdict.about ? `; ${verdict.about}` : ''}`,
     {
       hint: verdict.hint,
+      topic: verdict.topic,
       status,
       code,
       codes: reason.codes,
@@ -127,43 +128,44 @@ export function connectionFailureOf(registry: string, purpose: Purpose, url: URL
   return new RegistryFailure(
     'RegistryUnreachable',
     `could not ${purpose.doing} ${registry}/${purpose.repository}: ${failure.text} (${displayUrl(new URL(url.origin))})`,
-    { hint: failure.hint, status: 0, transient: failure.transient, cause: failure.cause },
+    { ...failure, status: 0 },
   );
 }
 
 /** Describes a broken connection, without a cause that may hold secrets; `undefined` for other errors. */
 export function brokenConnection(
   error: unknown,
-): { text: string; hint: string; transient: boolean; cause: unknown } | undefined {
+): (Hint & { text: string; transient: boolean; cause: unknown }) | undefined {
   if (isNativeError(error) && error.name === 'HTTPParserError') {
     const hint = 'Check the host and port, and whether the server speaks HTTP or HTTPS there.';
     // undici keeps the bytes it could not parse in the error, and they may echo our credentials.
     return { text: 'the response is not HTTP', hint, transient: false, cause: undefined };
   }
   const failure = networkFailure(error);
-  return failure && { ...failure, cause: error };
+  if (!failure) return undefined;
+  const { text, hint, topic, transient } = failure;
+  return { text, hint, topic, transient, cause: error };
 }
 
 /**
  * Docker Hub has two limits: one of pulls, reported in the specified JSON, and one of requests per minute and address,
  * reported in plain text by the proxy in front (https://github.com/docker/hub-feedback/issues/1907).
  */
-function throttled(registry: string, code: string | undefined, pullLimit: boolean): { name: ErrorName; hint: string } {
+function throttled(registry: string, code: string | undefined, pullLimit: boolean): Verdict {
   const name = 'RegistryThrottled';
   if (pullLimit) {
-    const hint = `The pull limit of ${registry} is used up: log in for a higher one, name another source_registry, or run again in some hours.`;
-    return { name, hint };
+    const hint = `Log in to ${registry} for a higher pull limit, or run again when the limit resets.`;
+    return { name, hint, topic: 'pull-limit' };
   }
   if (code === undefined) {
-    const hint = `${registry} gets too many requests from this address, which others may share: lower max_concurrency, or run later.`;
-    return { name, hint };
+    const hint = `Send ${registry} fewer requests from this address, which others may share, or run again later.`;
+    return { name, hint, topic: 'request-limit' };
   }
   return { name, hint: `Log in to ${registry} for a higher limit, use another source registry, or run later.` };
 }
 
-interface Verdict {
+interface Verdict extends Hint {
   name: ErrorName;
-  hint: string;
   /** A fact that the registry omits. */
   about?: string;
   /** A retry cannot succeed, whatever the status. */
@@ -181,14 +183,14 @@ function classify(registry: string, purpose: Purpose, status: number, reason: Re
     };
   }
   if (writes && isImmutable(text)) {
-    return { name: 'PushRefused', hint: cureOf(text, registry, purpose) ?? '', final: true };
+    return { name: 'PushRefused', ...immutableTag(purpose), final: true };
   }
   if (manifest && refusesFormat(status, codes, text)) {
     const { description, cure } = formatOf(manifest);
-    return { name: 'PushRefused', hint: cure(registry), about: `the manifest is ${description}`, final: true };
+    return { name: 'PushRefused', ...cure(registry), about: `the manifest is ${description}`, final: true };
   }
   const cure = writes && status < 500 ? cureOf(text, registry, purpose) : undefined;
-  if (cure !== undefined) return { name: 'PushRefused', hint: cure };
+  if (cure) return { name: 'PushRefused', ...cure };
   if (status === 403) {
     const right = writes ? 'push to' : 'pull from';
     const hint = isPage
@@ -199,13 +201,12 @@ function classify(registry: string, purpose: Purpose, status: number, reason: Re
     return { name: 'RegistryForbidden', hint };
   }
   if (writes && status >= 400 && status < 500) {
-    const hint =
-      status === 404
-        ? missingRepository(registry, purpose)
-        : status === 413
-          ? `Raise the limit for request bodies at ${registry}, or at a reverse proxy in front of it.`
-          : `See the registry's reason above; immutable tags and quotas are the usual ones.`;
-    return { name: 'PushRefused', hint };
+    if (status === 404) return { name: 'PushRefused', ...missingRepository(registry, purpose) };
+    if (status === 413) return { name: 'PushRefused', ...limitedBody(registry) };
+    return {
+      name: 'PushRefused',
+      hint: 'Correct the reason that the registry gave; most often a quota or an immutable tag.',
+    };
   }
   if (status === 404) {
     return {

@@ -5,7 +5,8 @@ import { isPageType } from '../../http/reason-text.ts';
 import { displayUrl } from '../../http/redact.ts';
 import { readBody, type Request, type Response, type Transport } from '../../http/transport.ts';
 import { waitFor } from '../../async/wait-for.ts';
-import { Authorizer, type Session, trustTokenHost } from './auth/authorizer.ts';
+import { Authorizer } from './auth/authorizer.ts';
+import { Session } from './auth/session.ts';
 import type { CredentialProvider } from './auth/credentials.ts';
 import type { Scope } from './auth/scope.ts';
 import { HostLimits, type Lane, type Slot } from './host-limits.ts';
@@ -222,7 +223,7 @@ export class Registry {
   async #authorized(request: RegistryRequest): Promise<Response> {
     const url = this.#url(request.target);
     // Credentials are for the registry alone, not for a storage host that an upload session may live on.
-    const session = url.origin === this.#origin.origin ? this.#authorizer.session(request) : undefined;
+    const session = url.origin === this.#origin.origin ? new Session(this.#authorizer, request) : undefined;
     for (;;) {
       const sent = await session?.header();
       const answer = await this.#follow(request, url, sent);
@@ -316,16 +317,15 @@ export class Registry {
   async #withheld(failure: RegistryFailure, request: RegistryRequest, host: string): Promise<RegistryFailure> {
     if (!mayNeedCredentials.has(failure.name)) return failure;
     if (host !== this.#origin.host) {
-      return failure.because(
-        `${host} is not sent the credentials of ${this.name}`,
-        `Correct the external address in the settings of ${this.name}: it sends us to ${host}.`,
-      );
+      return failure.because(`${host} is not sent the credentials of ${this.name}`, {
+        hint: `Correct the external address in the settings of ${this.name}: it redirects to ${host}.`,
+      });
     }
-    const withheldFrom = await this.#authorizer.withheldFrom(request);
+    const withheldFrom = await this.#authorizer.withheldFrom(request.repository, request.writes);
     if (withheldFrom === undefined) return failure;
     return failure.because(
-      `the configured credentials were withheld from the token service ${withheldFrom}`,
-      trustTokenHost(this.name, withheldFrom),
+      `the configured credentials were withheld from the token service ${withheldFrom.host}`,
+      withheldFrom.toTrust,
     );
   }
 

@@ -88,7 +88,8 @@ function parsePage(bytes: Buffer, unreadable: (cause: unknown) => Error): string
 
 function tooManyTags({ registry, name }: Repository, limit: number): RegistryFailure {
   return new RegistryFailure('RegistryFailed', `${registry.name}/${name} has more than ${limit} tags`, {
-    hint: 'Delete unused tags, or give the factory its own prefix.',
+    hint: 'Delete unused tags.',
+    topic: 'crowded-registry',
     status: 200,
     transient: false,
   });

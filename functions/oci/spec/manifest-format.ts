@@ -1,12 +1,12 @@
+import type { Hint } from '../../hint.ts';
 import type { Manifest } from './manifest.ts';
 import { isNondistributable, mediaTypes } from './media-type.ts';
 
-/** The likely objection of a registry to a manifest, and a cure that does not change a byte of it. */
+/** The part of a manifest that a registry probably refuses, and a cure that keeps every byte, and so the digest. */
 export interface ManifestFormat {
   /** The media types. Continues a sentence about the manifest. */
   description: string;
-  /** One imperative sentence. */
-  cure: (registry: string) => string;
+  cure: (registry: string) => Hint;
 }
 
 const usualConfigs: ReadonlySet<string> = new Set([
@@ -25,16 +25,20 @@ export function formatOf(manifest: Manifest): ManifestFormat {
   if (foreign.length > 0 || blobs.some(({ urls }) => urls !== undefined && urls.length > 0)) {
     return {
       description: `${mediaType} with foreign layers (${foreign.join(', ') || 'layers with URLs'})`,
-      cure: (registry) =>
-        `Let ${registry} accept the URLs of foreign layers (distribution: validation.manifests.urls.allow), leave Windows out with "platforms", or leave the image out.`,
+      cure: (registry) => ({
+        hint: `Let ${registry} accept the URLs of foreign layers (distribution: validation.manifests.urls.allow).`,
+        topic: 'foreign-layers',
+      }),
     };
   }
   const compressed = types((type) => type.endsWith('+zstd'));
   if (compressed.length > 0) {
     return {
       description: `${mediaType} with ${compressed.join(', ')}`,
-      cure: (registry) =>
-        `Upgrade ${registry} to a version that accepts layers compressed with zstd, or pin a version without them.`,
+      cure: (registry) => ({
+        hint: `Upgrade ${registry} to a version that accepts layers compressed with zstd.`,
+        topic: 'image-format',
+      }),
     };
   }
   const config =
@@ -44,8 +48,10 @@ export function formatOf(manifest: Manifest): ManifestFormat {
     const about = [...odd, ...(subject ? ['a subject'] : [])];
     return {
       description: `${mediaType}${about.length > 0 ? ` with ${about.join(' and ')}` : ''}`,
-      cure: (registry) =>
-        `Use a registry that accepts OCI artifacts in place of ${registry}, or leave them out with "referrers": "off".`,
+      cure: (registry) => ({
+        hint: `Use a registry that accepts OCI artifacts in place of ${registry}.`,
+        topic: 'oci-artifact',
+      }),
     };
   }
   const isOci = mediaType === mediaTypes.ociManifest || mediaType === mediaTypes.ociIndex;
@@ -53,7 +59,7 @@ export function formatOf(manifest: Manifest): ManifestFormat {
     description: manifests.length > 0 ? `${mediaType} of ${types(() => true).join(', ')}` : mediaType,
     cure: (registry) =>
       isOci
-        ? `Upgrade ${registry} to a version that accepts OCI images, or pin the image to a version in Docker's format.`
-        : `Let ${registry} accept Docker's image format (zot: http.compat docker2s2): a copy keeps the format, for its digest must not change.`,
+        ? { hint: `Upgrade ${registry} to a version that accepts OCI images.`, topic: 'image-format' }
+        : { hint: `Let ${registry} accept Docker's image format (zot: http.compat docker2s2).` },
   };
 }

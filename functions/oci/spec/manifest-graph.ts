@@ -46,6 +46,7 @@ function leadsOn(mediaType: string): boolean {
 
 function endless(): FactoryError {
   return new FactoryError('ManifestInvalid', `the indexes of a repository lead to more than ${visitLimit} manifests`, {
-    hint: 'Delete unused images, or give the factory its own prefix.',
+    hint: 'Delete unused images.',
+    topic: 'crowded-registry',
   });
 }

@@ -27,13 +27,12 @@ export function filterPlatforms(manifest: Manifest, wanted: readonly Platform[])
     // buildx gives attestations the platform unknown/unknown.
     const platforms = manifest.manifests.flatMap(({ platform }) => platform ?? []).filter(({ os }) => os !== 'unknown');
     const offered = new Set(platforms.map(formatPlatform));
-    throw new FactoryError(
-      'ImageNotFound',
-      `${manifest.digest} offers none of ${wanted.map(formatPlatform).join(', ')}`,
-      {
-        hint: `It offers ${printable([...offered].join(', ')) || 'no platform at all'}. Change "platforms".`,
-      },
-    );
+    const message = `${manifest.digest} offers none of ${wanted.map(formatPlatform).join(', ')}`;
+    const hint =
+      offered.size > 0
+        ? `Choose a platform that it offers: ${printable([...offered].join(', '))}.`
+        : 'Choose no platform, because its index names none.';
+    throw new FactoryError('ImageNotFound', message, { hint, topic: 'platforms' });
   }
   if (!kept.includes(false)) return manifest;
   const document = JSON.parse(new TextDecoder().decode(manifest.bytes)) as { manifests: unknown[] };

@@ -281,14 +281,16 @@ describe('the hint of a 429', () => {
     'You have reached your pull rate limit. You may increase the limit by authenticating and upgrading',
     'You have reached your unauthenticated pull rate limit. https://www.docker.com/increase-rate-limit',
   ])('gives the cure for a pull limit: %s', async (message) => {
-    expect(await hintOf(error(message))).toMatch(/^The pull limit of .* is used up: log in/);
+    expect(await hintOf(error(message))).toMatch(
+      /^Log in to .* for a higher pull limit, or run again when the limit resets/,
+    );
   });
 
   it.each(['Too Many Requests (HAP429).', ''])(
     'of the abuse limit says that a login does not help: "%s"',
     async (body) => {
       const hint = await hintOf(body);
-      expect(hint).toContain('too many requests from this address');
+      expect(hint).toMatch(/^Send .* fewer requests from this address/);
       expect(hint).not.toContain('og in');
     },
   );

@@ -30,12 +30,13 @@ describe('a token service on a host of its own', () => {
     registry.faults.add({ match: { path: /^\/token/ }, act: { status: 401 } });
     expect(await errorOf(resolveTag(repository(registry.host, ada), '1'))).toMatchObject({
       name: 'RegistryUnauthorized',
-      hint: expect.stringContaining(`List ${tokenHost} in TRUSTED_TOKEN_HOSTS`),
+      hint: expect.stringContaining(`Trust ${tokenHost} if it is the token service of ${registry.host}`),
+      topic: 'token-service',
     });
   });
 
   it.each<[string, Credentials | undefined, RegExp]>([
-    ['was withheld', ada, /withheld from the token service localhost:\d+ .*List localhost:\d+ in TRUSTED_TOKEN_HOSTS/],
+    ['was withheld', ada, /withheld from the token service localhost:\d+ .*Trust localhost:\d+ if/],
     ['is not there', undefined, /HTTP 401.*Log in to/],
   ])('names a token service that issues useless anonymous tokens when a login %s', async (_, credentials, told) => {
     const { registry } = await apart();
@@ -56,7 +57,7 @@ describe('a token service on a host of its own', () => {
     const registry = await bearer({ separateHost: true });
     const tokenHost = new URL(registry.tokens.realm).host;
     const error = await errorOf(resolveTag(repository(registry.host, ada), '1'));
-    expect(`${error.message} ${String(error['hint'])}`).toContain(`List ${tokenHost} in TRUSTED_TOKEN_HOSTS`);
+    expect(`${error.message} ${String(error['hint'])}`).toContain(`Trust ${tokenHost} if`);
     expect(registry.tokens.requests.map(({ user }) => user)).toEqual([undefined]);
     const trusting = repository(registry.host, ada, { trustedTokenHosts: [tokenHost] });
     expect(await resolveTag(trusting, '1')).toBe(image.digest);

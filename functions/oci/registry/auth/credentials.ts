@@ -35,3 +35,8 @@ export function inOrder(...providers: CredentialProvider[]): CredentialProvider 
 }
 
 export const anonymous: CredentialProvider = { logins: async () => [] };
+
+/** Returns the `Authorization` header of Basic authentication. */
+export function basic({ username, password }: { username: string; password: string }): string {
+  return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
+}

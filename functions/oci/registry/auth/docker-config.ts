@@ -20,20 +20,22 @@ interface AuthEntry {
   registrytoken?: unknown;
 }
 
-/** Runs a credential helper: gets the name of the program and the server, returns what it printed. */
-export type HelperRunner = (program: string, server: string) => Promise<string>;
+/** Runs a credential helper for a server. Returns the helper's output. */
+type HelperRunner = (program: string, server: string) => Promise<string>;
 
 /**
  * Logins from the text of a `config.json`: `auths`, `credHelpers`, `credsStore`, identity and registry tokens. The most
  * specific goes first: keys of `auths` that name a path of the registry, the longest that holds the repository before
  * others (containers-auth.json, "FORMAT"). As in Docker, a helper named for the registry goes before the store, and the
- * store before the registry's own key. Throws `InvalidConfiguration` when the text is not such a file.
+ * store before the registry's own key. Helpers run in `environment`. Throws `InvalidConfiguration` when the text is not
+ * such a file.
  */
 export function dockerConfigCredentials(
   text: string,
   origin: string,
-  run: HelperRunner = runHelper,
+  environment: NodeJS.ProcessEnv = process.env,
 ): CredentialProvider {
+  const run: HelperRunner = (program, server) => runHelper(program, server, environment);
   const config = parse(text, origin);
   return {
     async logins(registry, repository) {
@@ -189,24 +191,11 @@ const helperOutputLimit = 64 * 1024;
 const complaintsLimit = 2_000;
 const complaintsMs = 500;
 
-/** Variables that hold secrets of ours. What a helper may need stays: its cloud's credentials, and proxies. */
-const secretVariables = /^HARNESS_|^DOCKER_AUTH_CONFIG$/i;
-
-/** The environment of a program that is not ours. */
-function helperEnvironment(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  const key = environment['HARNESS_API_KEY']?.trim();
-  return Object.fromEntries(
-    Object.entries(environment).filter(
-      ([name, value]) => !secretVariables.test(name) && !(key && value?.includes(key)),
-    ),
-  );
-}
-
 /** Parses the output of a helper. Without a name and secret, the helper has no credentials for the server. */
-async function runHelper(program: string, server: string): Promise<string> {
+async function runHelper(program: string, server: string, environment: NodeJS.ProcessEnv): Promise<string> {
   const { spawn } = await import('node:child_process');
   return new Promise((resolve, reject) => {
-    const child = spawn(program, ['get'], { stdio: ['pipe', 'pipe', 'pipe'], env: helperEnvironment(process.env) });
+    const child = spawn(program, ['get'], { stdio: ['pipe', 'pipe', 'pipe'], env: environment });
     // Not `spawn`'s own timeout: when the program is missing, its timer keeps the process alive.
     const timer = setTimeout(() => child.kill(), helperTimeoutMs);
     const chunks: Buffer[] = [];
