@@ -19,6 +19,7 @@ import { checkWritePermission } from './write-permission.ts';
 import { type ImagePlan, planCopies, planImages } from './images.ts';
 import { planRepairs } from './repairs.ts';
 import { readSnapshot } from './restore.ts';
+import { planNothing, type PlanResult } from './plan-result.ts';
 import { planRecovery, stoppedRunOf } from './recovery.ts';
 import { fieldFilter, type ScopeConfiguration, type SelectedField, selectFields, unlistedImages } from './selection.ts';
 import { holdBack } from '../overrides/pairs.ts';
@@ -30,18 +31,6 @@ export interface PlanEvent {
   input: unknown;
 }
 
-/** The part of a plan that the workflow reads. Everything else is in the plan document. */
-export interface PlanResult {
-  runId: string;
-  route: 'copy' | 'configure' | 'verify' | 'rollback' | 'report';
-  /** Indexes into the plan's images, wave by wave. */
-  waves: number[][];
-  maxConcurrency: number;
-  /** True when the run waits for scans. */
-  scan: boolean;
-  prune: boolean;
-}
-
 /** Validates the input, reads the state of Harness and of the registries, and decides what the run will do. */
 export async function plan({ runId, input }: PlanEvent, { runtime, signal }: TaskRun): Promise<PlanResult> {
   const startedAt = new Date();
@@ -49,8 +38,9 @@ export async function plan({ runId, input }: PlanEvent, { runtime, signal }: Tas
   if (stopped !== undefined) return planRecovery(runId, stopped, startedAt, runtime);
   const settings = parseExecutionInput(input, runtime.configuration);
   const lock = await lockFor(runId, settings, runtime, signal);
-  if (lock.holder) return skip(runId, startedAt, settings, describeLock(lock.holder), runtime);
-  const snapshot = settings.action === 'restore' ? await readSnapshot(settings.restoreRun ?? '', runtime) : undefined;
+  const head = planHead(runId, startedAt, settings);
+  if (lock.holder) return planNothing({ ...head, skipped: describeLock(lock.holder) }, 'report', runtime);
+  const snapshot = settings.action === 'restore' ? await readSnapshot(settings.restoreRun, runtime) : undefined;
   const scopes = await readScopes(snapshot?.scopes ?? scopesOf(settings), runtime, signal);
   const decision: Decision = snapshot
     ? { images: [], waves: [], warnings: [], ...restoreChanges(scopes, snapshot) }
@@ -69,7 +59,7 @@ export async function plan({ runId, input }: PlanEvent, { runtime, signal }: Tas
   const mounting = waves.flat().length > 0 ? await blobMounting(settings, runtime) : undefined;
   warnings.push(...(mounting?.warnings ?? []));
   const document: Plan = {
-    ...planHead(runId, startedAt, settings),
+    ...head,
     ...(mounting?.mounts && { mounts: mounting.mounts }),
     images,
     changes,
@@ -131,19 +121,6 @@ function planHead(runId: string, startedAt: Date, settings: RunSettings) {
     scan,
     prune,
   };
-}
-
-/** Returns a plan that ends the run before it does anything, with the reason. */
-async function skip(
-  runId: string,
-  startedAt: Date,
-  settings: RunSettings,
-  skipped: string,
-  runtime: Runtime,
-): Promise<PlanResult> {
-  const nothing = { images: [], changes: [], kept: [], unused: [], warnings: [] };
-  await runtime.run(runId).plan.put({ ...planHead(runId, startedAt, settings), ...nothing, skipped });
-  return { runId, route: 'report', waves: [], maxConcurrency: settings.maxConcurrency, scan: false, prune: false };
 }
 
 function routeOf({ action }: RunSettings, changes: readonly FieldChange[]): PlanResult['route'] {

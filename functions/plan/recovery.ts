@@ -1,9 +1,8 @@
 import * as z from 'zod';
-import type { Plan, StoppedRun } from '../state/documents.ts';
 import { describeLock } from '../state/lock.ts';
 import type { ExecutionEnd, Runtime } from '../runtime/runtime.ts';
 import { runIdPattern } from '../settings/execution-input.ts';
-import type { PlanResult } from './plan.ts';
+import { planNothing, type PlanResult } from './plan-result.ts';
 
 const recoveryInput = z.strictObject({ recover_run: z.string().regex(runIdPattern) });
 
@@ -28,7 +27,7 @@ export async function planRecovery(
 ): Promise<PlanResult> {
   const documents = runtime.run(stopped);
   const planned = await documents.plan.find();
-  const head: Plan = {
+  const head = {
     runId,
     action: planned?.action ?? 'sync',
     startedAt: startedAt.toISOString(),
@@ -37,17 +36,9 @@ export async function planRecovery(
     onPartialFailure: 'abort',
     referrers: 'off',
     prune: false,
-    images: [],
-    changes: [],
-    kept: [],
-    unused: [],
-    warnings: [],
-  };
-  const result = { runId, waves: [], maxConcurrency: 1, scan: false, prune: false };
-  const skip = async (reason: string): Promise<PlanResult> => {
-    await runtime.run(runId).plan.put({ ...head, skipped: `run ${stopped} is not rolled back: ${reason}` });
-    return { ...result, route: 'report' };
-  };
+  } as const;
+  const skip = (reason: string) =>
+    planNothing({ ...head, skipped: `run ${stopped} is not rolled back: ${reason}` }, 'report', runtime);
 
   if (await documents.report.find()) return skip('it has a report');
   if (planned?.recovers) return skip('it was itself rolling back another run');
@@ -66,10 +57,9 @@ export async function planRecovery(
   }
   await documents.recovery.put({ by: runId });
   const verified = (await documents.verified.find()) !== undefined;
-  const recovers: StoppedRun = { runId: stopped, ended: howItEnded(execution), verified };
-  await runtime.run(runId).plan.put({ ...head, recovers });
+  const recovers = { runId: stopped, ended: howItEnded(execution), verified };
   const switched = !verified && (await documents.snapshot.find()) !== undefined;
-  return { ...result, route: switched ? 'rollback' : 'report' };
+  return planNothing({ ...head, recovers }, switched ? 'rollback' : 'report', runtime);
 }
 
 const over: ReadonlySet<string> = new Set(['ABORTED', 'TIMED_OUT', 'FAILED', 'SUCCEEDED']);

@@ -9,7 +9,6 @@ import { parseCron, parseTimeZone } from './cron.ts';
 import { sourceLocation } from './official-sources.ts';
 import { reasonOf, render } from './problems.ts';
 import { registryLocation } from './registry-location.ts';
-import { type GuardedKey, guardedKeys } from './webhook-guards.ts';
 
 /** Settings of a deployment, or of the environment of a local run, for all its runs. */
 export interface Configuration {
@@ -65,6 +64,19 @@ export interface Configuration {
   /** Input keys that the webhook accepts with any value. */
   webhookAllow: GuardedKey[];
 }
+
+/** Input keys that WEBHOOK_ALLOW can open. */
+export const guardedKeys = [
+  'extra_images',
+  'pins',
+  'platforms',
+  'prune',
+  'registry',
+  'reset_scope',
+  'source_registry',
+] as const;
+
+export type GuardedKey = (typeof guardedKeys)[number];
 
 const tagMutabilities = ['MUTABLE', 'IMMUTABLE', 'MUTABLE_WITH_EXCLUSION', 'IMMUTABLE_WITH_EXCLUSION'] as const;
 

@@ -24,8 +24,10 @@ export const actions = ['sync', 'reset', 'plan', 'verify', 'restore'] as const;
 export type Action = (typeof actions)[number];
 
 /** The execution input, validated and with every default filled in. */
-export interface RunSettings {
-  action: Action;
+export type RunSettings = CommonSettings &
+  ({ action: Exclude<Action, 'restore'> } | { action: 'restore'; restoreRun: string });
+
+interface CommonSettings {
   registry: RegistryLocation;
   infrastructureTypes: InfrastructureType[];
   includeWindowsRootless: boolean;
@@ -49,7 +51,6 @@ export interface RunSettings {
   scan: ScanSettings | undefined;
   prune: boolean;
   keepVersions: number;
-  restoreRun: string | undefined;
   /** Reports entries that match nothing as warnings, not as errors. */
   allowUnmatched: boolean;
   /** All entries that protect something, with their place in the input. */
@@ -163,20 +164,24 @@ export function parseExecutionInput(input: unknown, configuration: Configuration
   const problems = parsed.success
     ? impossible(parsed.data, configuration)
     : [...problemsOf(parsed.error, input), ...impossibleDespite(parsed.error, input, configuration)];
-  if (!parsed.success || problems.length > 0) {
+  const settings = parsed.success && problems.length === 0 ? settingsOf(parsed.data, configuration) : undefined;
+  if (!settings) {
     throw new FactoryError('InvalidInput', `the execution input has ${count(problems.length, 'problem')}`, {
       hint: 'Correct the input; docs/reference.md lists every key with its values.',
       problems,
     });
   }
-  const data = parsed.data;
-  const action = data.action ?? 'sync';
-  const registry: RegistryLocation = data.registry ?? (configuration.registry as RegistryLocation);
+  return settings;
+}
+
+/** Returns `undefined` for an input that lacks what `impossible` asks for. */
+function settingsOf(data: Input, configuration: Configuration): RunSettings | undefined {
+  const { action = 'sync', registry = configuration.registry, restore_run: restoreRun } = data;
+  if (!registry) return undefined;
   const sources = data.source_registry ?? configuration.sources.map(sourceLocation);
   const named = (name: string) => officialName(name, [...sources, registry]);
   const scan = scanSettings(data);
-  return {
-    action,
+  const settings: CommonSettings = {
     registry,
     infrastructureTypes: unique(data.infrastructure_type ?? ['K8']),
     includeWindowsRootless: data.include_windows_rootless ?? false,
@@ -197,10 +202,11 @@ export function parseExecutionInput(input: unknown, configuration: Configuration
     scan: scan && { ...scan, allow: scan.allow.map((entry) => withImages(entry, named)) },
     prune: data.prune ?? false,
     keepVersions: data.keep_versions ?? 3,
-    restoreRun: data.restore_run,
     allowUnmatched: data.allow_unmatched ?? false,
     protective: protectiveEntries(data, named),
   };
+  if (action !== 'restore') return { action, ...settings };
+  return restoreRun === undefined ? undefined : { action, restoreRun, ...settings };
 }
 
 function withImages(entry: AllowedFinding, named: (name: string) => string): AllowedFinding {

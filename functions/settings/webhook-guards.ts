@@ -1,8 +1,9 @@
 import type { Problem } from '../errors.ts';
 import { isDigest } from '../oci/spec/digest.ts';
 import type { RegistryLocation } from '../oci/spec/reference.ts';
-import type { Configuration } from './configuration.ts';
+import type { Configuration, GuardedKey } from './configuration.ts';
 import type { InputKey, RunSettings } from './execution-input.ts';
+import { own } from '../text/own.ts';
 import { render } from './problems.ts';
 
 /** Keys that only choose among options that the deployment trusts. A key in neither list is refused. */
@@ -35,7 +36,7 @@ interface Guard {
   allowed: string;
 }
 
-const guards = {
+const guards: Readonly<Record<GuardedKey & InputKey, Guard>> = {
   extra_images: {
     isHarmless: ({ extraImages }) => extraImages.every(({ registry }) => registry === undefined),
     allowed: 'images without a registry',
@@ -49,12 +50,7 @@ const guards = {
   },
   reset_scope: { isHarmless: ({ resetScope }) => resetScope === 'ours', allowed: 'ours' },
   source_registry: { isHarmless: () => false, allowed: 'nothing' },
-} as const satisfies Partial<Record<InputKey, Guard>>;
-
-export type GuardedKey = keyof typeof guards;
-
-/** The keys that WEBHOOK_ALLOW can open. */
-export const guardedKeys = Object.keys(guards) as GuardedKey[];
+};
 
 /**
  * Returns a problem for every key of a webhook's input that exceeds what the deployment grants the holder of a token.
@@ -62,18 +58,14 @@ export const guardedKeys = Object.keys(guards) as GuardedKey[];
  */
 export function beyondTrust(input: unknown, settings: RunSettings, configuration: Configuration): Problem[] {
   return Object.entries(input ?? {}).flatMap(([key, value]): Problem[] => {
-    if (open.has(key) || (configuration.webhookAllow as readonly string[]).includes(key)) return [];
-    const guard: Guard | undefined = isGuarded(key) ? guards[key] : undefined;
+    if (open.has(key) || configuration.webhookAllow.some((allowed) => allowed === key)) return [];
+    const guard = own<Guard>(guards, key);
     if (guard?.isHarmless(settings, configuration)) return [];
     const opening = guard ? `; WEBHOOK_ALLOW of the deployment can open ${key}` : '';
     return [
       { path: `$.${key}`, found: render(value), allowed: `${guard?.allowed ?? 'nothing'} from a webhook${opening}` },
     ];
   });
-}
-
-function isGuarded(key: string): key is GuardedKey {
-  return Object.hasOwn(guards, key);
 }
 
 function isAtOrBelow({ registry, prefix }: RegistryLocation, trusted: RegistryLocation | undefined): boolean {

@@ -58,7 +58,6 @@ describe('defaults', () => {
       resetScope: 'ours',
       prune: false,
       keepVersions: 3,
-      restoreRun: undefined,
       allowUnmatched: false,
       protective: [],
     });
@@ -271,9 +270,9 @@ describe('every key', () => {
       if (!Object.hasOwn(only, key)) expect([key, good.some(([name]) => name === key)]).toEqual([key, true]);
       expect([key, bad.some(([name]) => name === key)]).toEqual([key, true]);
     }
-    expect(parse({ action: 'restore', restore_run: '20260101T000000Z-abc123' }).restoreRun).toBe(
-      '20260101T000000Z-abc123',
-    );
+    expect(parse({ action: 'restore', restore_run: '20260101T000000Z-abc123' })).toMatchObject({
+      restoreRun: '20260101T000000Z-abc123',
+    });
   });
 
   it('refuses an unknown key, also one that names a property of every object', () => {

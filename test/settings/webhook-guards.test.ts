@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
-import { parseConfiguration } from '../../functions/settings/configuration.ts';
+import { type GuardedKey, guardedKeys, parseConfiguration } from '../../functions/settings/configuration.ts';
 import { parseExecutionInput } from '../../functions/settings/execution-input.ts';
-import { beyondTrust, type GuardedKey, guardedKeys } from '../../functions/settings/webhook-guards.ts';
+import { beyondTrust } from '../../functions/settings/webhook-guards.ts';
 
 const digest = `sha256:${'a'.repeat(64)}`;
 

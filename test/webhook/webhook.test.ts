@@ -8,9 +8,9 @@ import {
 } from '@aws-sdk/client-sfn';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { Executions } from '../../functions/aws/executions.ts';
-import { parseConfiguration } from '../../functions/settings/configuration.ts';
+import { type GuardedKey, guardedKeys, parseConfiguration } from '../../functions/settings/configuration.ts';
 import { parseExecutionInput } from '../../functions/settings/execution-input.ts';
-import { beyondTrust, type GuardedKey, guardedKeys } from '../../functions/settings/webhook-guards.ts';
+import { beyondTrust } from '../../functions/settings/webhook-guards.ts';
 import type { RunStatus } from '../../functions/webhook/run-status.ts';
 import { Tokens } from '../../functions/webhook/tokens.ts';
 import { answer, type WebhookParts } from '../../functions/webhook/webhook.ts';

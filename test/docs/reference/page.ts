@@ -96,6 +96,7 @@ const registry = '123456789012.dkr.ecr.eu-west-1.amazonaws.com';
 /** Settings of a run that waits for a scan, because the defaults of scans exist only then. */
 const runSettings = {
   ...parseExecutionInput({ registry, wait_for_scan: true }, configuration),
+  restoreRun: undefined,
   waitForScan: parseExecutionInput({ registry }, configuration).scan !== undefined,
 };
 
