@@ -60,7 +60,7 @@ function countsOf({ action, images, totals }: Report): string {
     copied > 0 && `${copied} copied${repaired > 0 ? '' : ` (${size})`}`,
     repaired > 0 && `${repaired} repaired (${size}${copied > 0 ? ' in all' : ''})`,
     planned > 0 && `${planned} ${action === 'plan' ? `to be copied (${size})` : 'not copied'}`,
-    skipped > 0 && `${skipped} already there`,
+    skipped > 0 && `${skipped} already present`,
     failed > 0 && `${failed} failed`,
   ];
   return counts.filter((count) => count !== false).join(', ');

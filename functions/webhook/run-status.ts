@@ -43,5 +43,5 @@ function summaryOf({ reason, totals, config }: Report): string {
   if (reason !== undefined) return reason;
   const { images, copied, skipped, failed } = totals;
   const changed = config.filter(({ status }) => status === 'updated' || status === 'reset').length;
-  return `${images} images: ${copied} copied, ${skipped} present already, ${failed} failed; fields changed: ${changed}`;
+  return `${images} images: ${copied} copied, ${skipped} already present, ${failed} failed; fields changed: ${changed}`;
 }

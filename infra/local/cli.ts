@@ -35,10 +35,10 @@ interface Options {
 }
 
 const commands = {
-  sync: 'copy missing images, then switch Harness to the copies',
-  plan: 'show what sync would change; writes nothing',
-  verify: 'check that the registry has every image Harness will pull; writes nothing',
-  reset: 'switch Harness back to its own images',
+  sync: 'copy missing or incomplete images, then switch Harness to the copies',
+  plan: 'show what sync would change; changes nothing',
+  verify: 'check that Harness uses the copies, and that they are complete; changes nothing',
+  reset: 'remove the overrides, so that Harness uses its own images',
 } as const;
 
 /** Runs one command and returns its exit code. Results go to standard output, everything else to standard error. */
@@ -51,19 +51,21 @@ export async function main(argv: readonly string[], environment: Environment): P
     .exitOverride()
     .addHelpText(
       'after',
-      '\nSettings come from environment variables (HARNESS_API_KEY, REGISTRY_NAME, …): see docs/reference.md.',
+      '\nSet HARNESS_API_KEY and REGISTRY_NAME, then start with "factory plan".' +
+        '\ndocs/reference.md lists every variable and every key of the input.' +
+        '\nExit codes: 0 succeeded or skipped, 1 failed, 2 bad input or configuration.',
     );
   for (const [action, description] of Object.entries(commands)) {
     withRunOptions(program.command(action).description(description)).action(async (options: Options) => {
       code = await runCommand(action, options, environment);
     });
   }
-  withRunOptions(program.command('restore').description('restore the configuration from before a run'))
-    .requiredOption('--run <id>', 'the run whose snapshot is restored')
+  withRunOptions(program.command('restore').description('write the overrides back as they were before a run'))
+    .requiredOption('--run <id>', 'the run to undo; "factory history" lists them')
     .action(async (options: Options) => {
       code = await runCommand('restore', options, environment);
     });
-  withState(program.command('history').description('list past runs and their changes'))
+  withState(program.command('history').description('list past runs, their changes, and which can be undone'))
     .option('--json', 'print one JSON document')
     .action(async (options: Options) => {
       const entries = await readHistory(storeOf(options));
@@ -82,7 +84,7 @@ export async function main(argv: readonly string[], environment: Environment): P
 
   function withState(command: Command): Command {
     const folder = userFolder('state', environment);
-    const option = new Option('--state <dir>', 'where snapshots, history and checkpoints are kept');
+    const option = new Option('--state <dir>', 'the folder of snapshots, history and checkpoints');
     return command.addOption(folder === undefined ? option : option.default(folder));
   }
 
@@ -90,9 +92,9 @@ export async function main(argv: readonly string[], environment: Environment): P
     return withState(command)
       .option('--input <file>', 'the execution input as JSON; - reads standard input')
       .option('--json', 'print one JSON document instead of the summary')
-      .option('--out <dir>', 'also write report.json and report.txt there')
+      .option('--out <dir>', 'also write report.json and report.txt to this folder')
       .option('--yes', 'do not ask before switching Harness')
-      .option('--wait [minutes]', 'wait while another run holds the lock of the account (60)', wholeMinutes);
+      .option('--wait [minutes]', 'wait for a run that holds the lock of the account (default: 60)', wholeMinutes);
   }
 }
 
@@ -104,10 +106,10 @@ async function runCommand(action: string, options: Options, environment: Environ
   const place = commandLine(isUsual ? [] : ['--state', state]);
   const interrupt = (name: NodeJS.Signals) => {
     if (!interruption.signal.aborted) {
-      process.stderr.write('\nInterrupted: leaving Harness as it was…\n');
+      process.stderr.write('\nInterrupted. Leaving Harness as it was before the run…\n');
       interruption.abort();
     } else if (patience.giveUp()) {
-      process.stderr.write('\nGiving up the rollback after this attempt. Interrupt once more to end at once.\n');
+      process.stderr.write('\nGiving up the rollback after this attempt. Interrupt again to end immediately.\n');
     } else {
       // Restore the default: this signal ends the process.
       process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
@@ -159,7 +161,7 @@ async function runCommand(action: string, options: Options, environment: Environ
 }
 
 function wholeMinutes(text: string): number {
-  if (!/^\d{1,4}$/.test(text)) throw new InvalidArgumentError('It is a whole number of minutes.');
+  if (!/^\d{1,4}$/.test(text)) throw new InvalidArgumentError('Pass a whole number of minutes.');
   return Number(text);
 }
 
@@ -218,7 +220,7 @@ function storeOf({ state }: Options): FileStore {
 }
 
 function interrupted(): FactoryError {
-  return new FactoryError('Interrupted', 'the command was interrupted', { hint: 'Start it again.' });
+  return new FactoryError('Interrupted', 'the command was interrupted', { hint: 'Run the command again.' });
 }
 
 function codeOf(name: string | undefined): number {

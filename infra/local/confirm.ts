@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline/promises';
 import { ReadStream } from 'node:tty';
 import { FactoryError } from '../../functions/errors.ts';
 import type { Plan } from '../../functions/state/documents.ts';
-import { describeChanges } from './summary.ts';
+import { describeChanges, plural } from './summary.ts';
 
 /**
  * Shows the changes of a run and asks for confirmation. Writes to standard error; standard output is for the result.
@@ -13,10 +13,10 @@ import { describeChanges } from './summary.ts';
 export async function confirmOnTerminal(plan: Plan, signal: AbortSignal): Promise<boolean> {
   const copies = plan.images.filter(({ status }) => status === 'copy');
   const repairs = copies.filter(({ missing }) => missing).length;
-  const repaired = repairs > 0 ? ` (${repairs} of them are repairs)` : '';
-  const first = copies.length > 0 ? `${copies.length} images will be copied${repaired}; then ` : '';
+  const repaired = repairs > 0 ? ` (${plural(repairs, 'repair')} included)` : '';
+  const first = copies.length > 0 ? `copy ${plural(copies.length, 'image')}${repaired}, then ` : '';
   process.stderr.write(
-    `\n${first}${plan.changes.length} fields of Harness will be switched:\n${describeChanges(plan.changes)}\n`,
+    `\nThis run will ${first}switch ${plural(plan.changes.length, 'field')} of Harness:\n${describeChanges(plan.changes)}\n`,
   );
   // Standard input has ended if it carried the execution input.
   const input = process.stdin.isTTY && !process.stdin.destroyed ? process.stdin : controllingTerminal();
@@ -41,8 +41,8 @@ function controllingTerminal(): ReadStream {
   try {
     return new ReadStream(openSync('/dev/tty', 'r'));
   } catch (cause) {
-    throw new FactoryError('InvalidInput', 'cannot ask before Harness is switched: standard input is not a terminal', {
-      hint: 'Add --yes, or name the input as a file.',
+    throw new FactoryError('InvalidInput', 'cannot ask for confirmation: standard input is not a terminal', {
+      hint: 'Add --yes, or pass the input as a file.',
       cause,
     });
   }

@@ -28,8 +28,8 @@ export async function readInput(
   const asked = (input as Record<string, unknown>)['action'];
   if (asked !== undefined && asked !== action) {
     const problems = [{ path: '$.action', found: render(asked), allowed: `"${action}", or no action` }];
-    throw new FactoryError('InvalidInput', 'the input asks for another action than the command', {
-      hint: 'Use the command of that name.',
+    throw new FactoryError('InvalidInput', 'the input has another action than the command', {
+      hint: 'Use the command with the name of the action, or remove "action" from the input.',
       problems,
     });
   }
@@ -46,7 +46,10 @@ async function read(source: string, signal: AbortSignal): Promise<Uint8Array> {
       chunks.push(chunk);
       length += chunk.length;
       if (length > limit)
-        throw invalid(`${nameOf(source)} is larger than 1 MiB`, 'An execution input is a small JSON object.');
+        throw invalid(
+          `${nameOf(source)} is larger than 1 MiB`,
+          'Name the file of the execution input, a small JSON object.',
+        );
     }
     return Buffer.concat(chunks);
   } catch (cause) {

@@ -29,19 +29,31 @@ export function summaryOf(report: Report, rows = 60): string {
     ),
     // The error of verify lists them.
     report.action !== 'verify' && report.incomplete?.map(describeIncomplete).join('\n'),
-    report.unused && `Copies that nothing uses: ${report.unused.map(describeUnused).join(', ')}`,
+    report.unused && `Unused copies: ${report.unused.map(describeUnused).join(', ')}`,
     report.warnings?.map((warning) => `Warning: ${shown(warning)}`).join('\n'),
     report.registries?.flatMap(strainOf).join('\n'),
     report.error && describeError(report.error),
-    totals.images > 0 &&
-      `${totals.images} images: ${totals.copied} copied, ${totals.repaired > 0 ? `${totals.repaired} repaired, ` : ''}${totals.skipped} already there, ${totals.failed} failed; ` +
-        `${prettyBytes(totals.bytesTransferred)} moved, ${prettyBytes(totals.bytesSkipped)} not needed, ${(totals.durationMs / 1000).toFixed(1)} s`,
+    totals.images > 0 && describeTotals(report),
   ];
   return `${parts.filter(Boolean).join('\n\n')}\n`;
 }
 
+function describeTotals({ action, images, totals }: Report): string {
+  const { copied, repaired, skipped, failed, bytesTransferred, bytesSkipped, durationMs } = totals;
+  const isPlan = action === 'plan';
+  const counts = [
+    isPlan ? `${images.filter(({ status }) => status === 'planned').length} to copy` : `${copied} copied`,
+    ...(repaired > 0 ? [`${repaired} repaired`] : []),
+    `${skipped} already present`,
+    `${failed} failed`,
+  ];
+  const transferred = `${prettyBytes(bytesTransferred)} ${isPlan ? 'to transfer' : 'transferred'}`;
+  const rest = `${prettyBytes(bytesSkipped)} skipped, ${(durationMs / 1000).toFixed(1)} s`;
+  return `${plural(totals.images, 'image')}: ${counts.join(', ')}; ${transferred}, ${rest}`;
+}
+
 function describeIncomplete({ reference, missing }: IncompleteImage): string {
-  return `Not whole: ${shown(reference)} lacks ${describePieces(missing)}`;
+  return `Incomplete: ${shown(reference)} lacks ${describePieces(missing)}`;
 }
 
 function describeUnused({ reference, status, reason }: UnusedImage): string {
@@ -52,7 +64,7 @@ function describeUnused({ reference, status, reason }: UnusedImage): string {
 function strainOf({ host, throttles, pauses, pulls }: RegistryCounts): string[] {
   const signs = [
     ...(throttles > 0
-      ? [`answered ${plural(throttles, 'time')} "too many requests", and asked for ${plural(pauses, 'pause')}`]
+      ? [`throttled ${plural(throttles, 'request')} (HTTP 429), and requested ${plural(pauses, 'pause')}`]
       : []),
     ...(pulls && isLow(pulls) ? [`has ${pulls.remaining} of ${pulls.limit} manifest pulls left`] : []),
   ];
@@ -86,7 +98,7 @@ function headline({ status, action, runId, reason, images, config, totals }: Rep
     reset: idle ? 'nothing to reset' : `${fields('reset')} reset`,
     restore: idle ? 'nothing to restore' : `${fields('updated', 'reset')} restored`,
     plan: idle ? 'nothing to do' : `${plural(pending, 'image')} to copy, ${fields('planned')} to switch`,
-    verify: 'what Harness will pull is at the registry',
+    verify: 'the registry has every image that Harness will pull',
   }[action];
   const note = status === 'SUCCEEDED' ? outcome : reason;
   return shown(`${action} ${runId}: ${status}${note === undefined ? '' : ` (${note})`}`);
@@ -102,7 +114,7 @@ function imagesTable(images: readonly ImageResult[], config: readonly ConfigResu
     const fields = config.filter((row) => row.to === target && isNews(row)).map(({ field }) => field);
     return [image, status, prettyBytes(bytesTransferred), error ? error.message : shorten(fields)];
   });
-  return table(['Image', 'Status', 'Moved', 'Fields'], lines, rows);
+  return table(['Image', 'Status', 'Transfer', 'Fields'], lines, rows);
 }
 
 function configTable(config: readonly ConfigResult[], rows: number): string {
@@ -144,6 +156,6 @@ export function shorten(names: readonly string[]): string {
   return names.length > 3 ? `${shown} and ${names.length - 3} more` : shown;
 }
 
-function plural(n: number, noun: string): string {
+export function plural(n: number, noun: string): string {
   return `${n} ${noun}${n === 1 ? '' : 's'}`;
 }

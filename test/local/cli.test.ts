@@ -295,7 +295,7 @@ describe('bad input ends with exit code 2, before any network call', () => {
     ],
     ['restore without a run', ['restore'], '', '--run'],
     ['an unknown command', ['sink'], '', "unknown command 'sink'"],
-    ['to wait for no number of minutes', ['sync', '--wait', 'long'], '', 'It is a whole number of minutes'],
+    ['to wait for no number of minutes', ['sync', '--wait', 'long'], '', 'Pass a whole number of minutes'],
     ['an unknown option', ['sync', '--force'], '', "unknown option '--force'"],
   ])('refuses %s', async (_, args, stdin, message) => {
     const { code, stderr } = await setting.factory(args, { stdin });

@@ -50,7 +50,7 @@ describe('the notification of a run', () => {
       subject: 'Harness CI images: sync SUCCEEDED',
       text: `sync SUCCEEDED
 
-2 images: 1 copied (3 MB), 1 already there
+2 images: 1 copied (3 MB), 1 already present
 
 Copied:
   a:1

@@ -54,7 +54,7 @@ describe('a report says what registries were asked', () => {
     const document = await factory.sync();
     expect(of(document, factory.source.host)).toMatchObject({ retries: 1, throttles: 1, pauses: 1 });
     expect(summaryOf(document)).toContain(
-      `${factory.source.host} answered 1 time "too many requests", and asked for 1 pause`,
+      `${factory.source.host} throttled 1 request (HTTP 429), and requested 1 pause`,
     );
   });
 

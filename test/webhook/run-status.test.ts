@@ -62,7 +62,7 @@ describe('the status of a run', () => {
       ...over,
       status: 'SUCCEEDED',
       action: 'sync',
-      summary: '5 images: 3 copied, 2 present already, 0 failed; fields changed: 2',
+      summary: '5 images: 3 copied, 2 already present, 0 failed; fields changed: 2',
       totals: report.totals,
     });
   });

@@ -69,12 +69,12 @@ try {
   );
   await step('sync: copy every image, then switch Harness to the copies', { action: 'sync' });
   await step('sync again: nothing has changed', { action: 'sync' });
-  await step('verify: is what Harness will pull at the registry?', { action: 'verify' });
+  await step('verify: check that the registry has every image that Harness will pull', { action: 'verify' });
   await step('reset: give Harness its own images back', { action: 'reset' });
   say(
     failed
-      ? 'Something failed: see above.'
-      : 'All four succeeded. To run it against your own account and registry, see "Use it" in the README.',
+      ? '\nA run failed: see its error above.'
+      : '\nAll four runs succeeded. To use your own account and registry, see "Use it" in the README.',
   );
 } finally {
   progress.stop();
