@@ -11,6 +11,7 @@ import {
 import { defaultQuirks } from '../../../infra/local/embedded/harness-api/quirks.ts';
 import { startHarnessApi, type EmbeddedHarnessApi } from '../../../infra/local/embedded/harness-api/server.ts';
 import { emptyAccount, type AccountState } from '../../../infra/local/embedded/harness-api/state.ts';
+import { callHarness, type Sending } from './harness-call.ts';
 
 const admin = 'sat.acct1.admin.aaaaaaaaaaaa';
 const viewer = 'sat.acct1.viewer.bbbbbbbbbbbb';
@@ -40,28 +41,8 @@ beforeEach(() => {
 
 afterAll(() => harness.close());
 
-interface Reply {
-  status: number;
-  body: unknown;
-  text: string;
-  headers: Headers;
-}
-
-async function call(
-  method: string,
-  path: string,
-  options: { body?: unknown; headers?: Record<string, string> } = {},
-): Promise<Reply> {
-  const { body, headers } = options;
-  const response = await fetch(`${harness.url}/gateway${path}`, {
-    method,
-    headers: { 'x-api-key': admin, ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
-    ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
-  });
-  const text = await response.text();
-  const isJson = response.headers.get('content-type')?.startsWith('application/json');
-  return { status: response.status, body: isJson ? JSON.parse(text) : undefined, text, headers: response.headers };
-}
+const call = (method: string, path: string, sending?: Sending) =>
+  callHarness(`${harness.url}/gateway${path}`, admin, method, sending);
 
 const config = (operation: string, query: string, mount = 'ci') =>
   `/${mount}/execution-config/${operation}?accountIdentifier=acct1&${query}`;
@@ -421,6 +402,38 @@ describe('the watch on old versions', () => {
     account().ci.K8 = { addonTag: 'harness/ci-addon:0.9.1', liteEngineTag: 'harness/ci-lite-engine@sha256:00' };
     expect((await data('/get-deprecated-config')).data).toEqual({ addonTag: 'harness/ci-addon:0.9.1' });
   });
+
+  it.each([
+    ['no override', {}],
+    ['one override', { addonTag: 'harness/ci-addon:1.15.0' }],
+    ['a digest', { addonTag: 'harness/ci-addon:1.15.0', liteEngineTag: 'harness/ci-lite-engine@sha256:00' }],
+    ['a tag that is no version', { addonTag: 'harness/ci-addon:rootless-1.15.0', liteEngineTag: 'harness/x:1.15.0' }],
+  ])('fails with %s, where versions must parse', async (_, overrides) => {
+    harness.quirks.versionsMustParse = true;
+    account().ci.K8 = overrides;
+    for (const path of ['', '/get-deprecated-config'])
+      expect(await call('GET', `/ci/execution-config${path}?accountIdentifier=acct1`)).toMatchObject({
+        status: 500,
+        body: { code: 'UNKNOWN_ERROR' },
+      });
+  });
+
+  it('works on two versions, where versions must parse', async () => {
+    harness.quirks.versionsMustParse = true;
+    account().ci.K8 = { addonTag: 'harness/ci-addon:1.15.0', liteEngineTag: 'harness/ci-lite-engine:1.18.22' };
+    expect((await data('')).data).toEqual([{ tag: 'AddonImage', version: '1.15.0' }]);
+  });
+
+  it('reads a number with a leading zero', async () => {
+    account().ci.K8 = { addonTag: 'harness/ci-addon:1.09.0' };
+    expect((await data('')).data).toEqual([{ tag: 'AddonImage', version: '1.09.0' }]);
+  });
+
+  it('is at the endpoint of IDP too, which has neither image', async () => {
+    expect((await call('GET', '/idp/execution-config?accountIdentifier=acct1')).body).toMatchObject({ data: [] });
+    const deprecated = await call('GET', '/idp/execution-config/get-deprecated-config?accountIdentifier=acct1');
+    expect(deprecated.body).toMatchObject({ data: {} });
+  });
 });
 
 describe('authentication', () => {
@@ -536,31 +549,6 @@ describe('access checks', () => {
   });
 });
 
-describe('connectors', () => {
-  it('has the connector of every account', async () => {
-    const { body } = await call('GET', '/ng/api/connectors/harnessImage?accountIdentifier=acct1');
-    expect(body).toMatchObject({
-      status: 'SUCCESS',
-      data: {
-        harnessManaged: true,
-        connector: {
-          type: 'DockerRegistry',
-          spec: { dockerRegistryUrl: 'https://index.docker.io/v2/', auth: { type: 'Anonymous' } },
-        },
-      },
-    });
-  });
-
-  it('says 400, not 404, for one that is not in the scope', async () => {
-    expect(
-      await call('GET', '/ng/api/connectors/harnessImage?accountIdentifier=acct1&orgIdentifier=default'),
-    ).toMatchObject({
-      status: 400,
-      body: { status: 'ERROR', code: 'RESOURCE_NOT_FOUND_EXCEPTION' },
-    });
-  });
-});
-
 describe('paths', () => {
   it.each([
     ['GET', '/ci/execution-config/nothing', 404],
@@ -607,6 +595,14 @@ describe('faults', () => {
     const replies = [await call('GET', path), await call('GET', path), await call('GET', path)];
     expect(replies.map(({ status }) => status)).toEqual([429, 429, 200]);
     expect(replies[0]?.headers.has('retry-after')).toBe(false);
+  });
+
+  it('throttles with a Retry-After, where one is set', async () => {
+    harness.quirks.throttle = 1;
+    harness.quirks.throttleRetryAfter = '7';
+    const reply = await call('GET', path);
+    expect(reply.status).toBe(429);
+    expect(reply.headers.get('retry-after')).toBe('7');
   });
 
   it('gives a canned answer so many times, to the paths it is for', async () => {
