@@ -150,8 +150,8 @@ export class HarnessClient {
       permission: 'core_connector_view',
       timeoutMs: this.#timeoutMs.read,
     };
-    const { code, data } = await this.#send(call, undefined, signal, notFound);
-    if (code === notFound) return undefined;
+    const { code, data } = await this.#send(call, undefined, signal, notFoundCodes);
+    if (code !== undefined && notFoundCodes.has(code)) return undefined;
     const connector = parseConnector(data);
     if (!connector) throw unexpected(call, 'without a connector');
     return connector;
@@ -188,7 +188,7 @@ export class HarnessClient {
   }
 
   /** Retries until there is a final response, and again with a new key when Harness refuses the current one. */
-  async #send(call: Call, body?: string, signal?: AbortSignal, expected?: string): Promise<Envelope> {
+  async #send(call: Call, body?: string, signal?: AbortSignal, expected?: ReadonlySet<string>): Promise<Envelope> {
     const key = this.#keyText;
     try {
       return await this.#sendOnce(call, body, signal, expected);
@@ -215,8 +215,8 @@ export class HarnessClient {
     }
   }
 
-  /** Retries until there is a final response. Returns a response with the error code `expected` like a success. */
-  async #sendOnce(call: Call, body?: string, signal?: AbortSignal, expected?: string): Promise<Envelope> {
+  /** Retries until there is a final response. Returns a response with one of the `expected` error codes like a success. */
+  async #sendOnce(call: Call, body?: string, signal?: AbortSignal, expected?: ReadonlySet<string>): Promise<Envelope> {
     const signals = [this.#signal, signal].filter((s) => s !== undefined);
     const aborted = AbortSignal.any(signals);
     try {
@@ -230,7 +230,12 @@ export class HarnessClient {
     }
   }
 
-  async #attempt(call: Call, body: string | undefined, aborted: AbortSignal, expected?: string): Promise<Envelope> {
+  async #attempt(
+    call: Call,
+    body: string | undefined,
+    aborted: AbortSignal,
+    expected: ReadonlySet<string> = new Set(),
+  ): Promise<Envelope> {
     let response: Response;
     let text: string;
     const key = this.#key;
@@ -252,8 +257,7 @@ export class HarnessClient {
     }
     const envelope = parseEnvelope(text);
     const ok = response.status >= 200 && response.status < 300;
-    if (envelope && ((ok && isSuccess(envelope)) || (expected !== undefined && envelope.code === expected)))
-      return envelope;
+    if (envelope && ((ok && isSuccess(envelope)) || expected.has(envelope.code ?? ''))) return envelope;
     throw refused(call, response, text, envelope, key);
   }
 }
@@ -263,8 +267,11 @@ function isRefusal(error: unknown): boolean {
   return error instanceof FactoryError && (error.name === 'HarnessUnauthorized' || error.name === 'HarnessForbidden');
 }
 
-/** The error code for a missing object, which Harness sends with status 400. */
-const notFound = 'RESOURCE_NOT_FOUND_EXCEPTION';
+/**
+ * The error codes for a missing object. The status depends on the service: 400 with the first code, 404 with the second
+ * (harness/terraform-provider-harness, helpers/errors.go).
+ */
+const notFoundCodes: ReadonlySet<string> = new Set(['RESOURCE_NOT_FOUND_EXCEPTION', 'ENTITY_NOT_FOUND']);
 
 function judge(error: unknown): Verdict {
   if (!(error instanceof TransientFailure) || (error.retryAfterMs ?? 0) > longestPauseMs) return { retry: false };

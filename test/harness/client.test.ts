@@ -208,6 +208,21 @@ describe('connectors', () => {
     expect(await client.connector({ identifier: 'mirror' })).toBeUndefined();
   });
 
+  it.each(['RESOURCE_NOT_FOUND_EXCEPTION', 'ENTITY_NOT_FOUND'] as const)(
+    'takes %s for a connector that does not exist',
+    async (code) => {
+      harness.quirks.notFoundCode = code;
+      expect(await client.connector({ identifier: 'mirror' })).toBeUndefined();
+      expect(harness.requests).toHaveLength(1);
+    },
+  );
+
+  it('does not take another error for a connector that does not exist', async () => {
+    const body = { status: 'ERROR', code: 'INVALID_REQUEST', message: 'no' };
+    harness.quirks.failNext.push({ count: 1, status: 400, body });
+    await expect(client.connector({ identifier: 'mirror' })).rejects.toMatchObject({ name: 'HarnessRejected' });
+  });
+
   it('reads only the type of a connector of another type', async () => {
     account().connectors = [{ identifier: 'gh', name: 'GitHub', type: 'Github', spec: { url: 'https://github.com' } }];
     expect(await client.connector({ identifier: 'gh' })).toEqual({ identifier: 'gh', name: 'GitHub', type: 'Github' });

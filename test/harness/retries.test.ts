@@ -122,8 +122,8 @@ describe('a write', () => {
 });
 
 describe('a pause that the server asks for', () => {
-  it('waits for the time in Retry-After', async () => {
-    fail(429, 1, { 'retry-after': '30' });
+  it.each([429, 503])('waits for the time in the Retry-After of a %d', async (status) => {
+    fail(status, 1, { 'retry-after': '30' });
     const controller = new AbortController();
     const waiting = client.overrides(k8, controller.signal);
     const settled = waiting.catch((error: unknown) => error);
@@ -134,10 +134,17 @@ describe('a pause that the server asks for', () => {
     expect(harness.requests.filter(({ path }) => path.endsWith('get-customer-config'))).toHaveLength(1);
   });
 
-  it('leaves a pause longer than a minute to the next run', async () => {
-    fail(429, 1, { 'retry-after': '3600' });
-    await expect(client.overrides(k8)).rejects.toMatchObject({ name: 'HarnessUnreachable', retryAfterMs: 3_600_000 });
+  it.each([429, 503])('leaves a pause longer than a minute after a %d to the next run', async (status) => {
+    fail(status, 1, { 'retry-after': '61' });
+    await expect(client.overrides(k8)).rejects.toMatchObject({ name: 'HarnessUnreachable', retryAfterMs: 61_000 });
     expect(harness.requests).toHaveLength(1);
+  });
+
+  it('sends a write again after the pause', async () => {
+    harness.quirks.throttle = 2;
+    harness.quirks.throttleRetryAfter = '0';
+    await client.updateConfig(k8, [change]);
+    expect(harness.requests.map(({ path }) => path.split('/').at(-1))).toEqual(Array(3).fill('update-config'));
   });
 });
 
