@@ -8,7 +8,7 @@ afterEach(() => close());
 async function credentialsFrom(answer: Answer) {
   const aws = await startScriptedAws(() => answer);
   close = () => aws.close();
-  const logins = await new EcrPublicCredentials(aws.config, aws.config.endpoint).logins('public.ecr.aws');
+  const logins = await new EcrPublicCredentials(aws.config).logins('public.ecr.aws');
   return { aws, held: await logins[0]?.credentials() };
 }
 
@@ -36,9 +36,7 @@ describe('a login to ECR Public', () => {
     const none = async () => {
       throw new Error('no credentials');
     };
-    const [login] = await new EcrPublicCredentials({ credentials: none }, 'http://127.0.0.1:1').logins(
-      'public.ecr.aws',
-    );
+    const [login] = await new EcrPublicCredentials({ credentials: none }).logins('public.ecr.aws');
     expect(await login?.credentials()).toBeUndefined();
   });
 
