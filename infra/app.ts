@@ -2,9 +2,10 @@ import { statSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
 import { App, Aws } from 'aws-cdk-lib';
 import type { Problem } from '../functions/errors.ts';
-import { type Environment, parseConfiguration } from '../functions/settings/configuration.ts';
+import type { Environment } from '../functions/settings/configuration.ts';
 import { describeProblems, render } from '../functions/settings/problems.ts';
 import { settingProblems } from './checked-settings.ts';
+import { parseDeploymentSettings } from './deployment-settings.ts';
 import { defaultApiKeySecretName } from './harness-ci-image-factory.ts';
 import { settingOf, settings, variableOf } from './settings.ts';
 import { HarnessCiImageFactoryStack } from './stack.ts';
@@ -42,7 +43,7 @@ const problems = [...unknownNames(), ...certificateProblems(), ...settingProblem
   ({ path, ...problem }) => ({ ...problem, path: Object.hasOwn(context, path) ? `-c ${settingOf(path)}` : path }),
 );
 if (problems.length === 0) {
-  new HarnessCiImageFactoryStack(app, 'HarnessCiImageFactory', { configuration: parseConfiguration(environment) });
+  new HarnessCiImageFactoryStack(app, 'HarnessCiImageFactory', { configuration: parseDeploymentSettings(environment) });
   app.synth();
 } else {
   const count = `${problems.length} problem${problems.length === 1 ? '' : 's'}`;

@@ -1,9 +1,10 @@
 import { Token } from 'aws-cdk-lib';
 import { parseEcrHost } from '../functions/aws/ecr.ts';
 import { FactoryError, type Problem } from '../functions/errors.ts';
-import { type Environment, parseConfiguration } from '../functions/settings/configuration.ts';
+import type { Environment } from '../functions/settings/configuration.ts';
 import { render } from '../functions/settings/problems.ts';
 import { withoutScheme } from '../functions/settings/registry-location.ts';
+import { parseDeploymentSettings } from './deployment-settings.ts';
 
 /**
  * Returns the problems of settings by environment variable: values that the functions would refuse at their start, and
@@ -20,7 +21,7 @@ export function settingProblems(environment: Environment, account: string): Prob
 function configurationProblems(environment: Environment): readonly Problem[] {
   const known = Object.fromEntries(Object.entries(environment).filter(([, text]) => !Token.isUnresolved(text)));
   try {
-    parseConfiguration({ HARNESS_API_KEY_SECRET: 'a', ...known });
+    parseDeploymentSettings({ HARNESS_API_KEY_SECRET: 'a', ...known });
     return [];
   } catch (error) {
     if (!(error instanceof FactoryError)) throw error;

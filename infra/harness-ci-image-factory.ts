@@ -14,7 +14,7 @@ import {
   StateMachineType,
 } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
-import { parseCron } from '../functions/settings/cron.ts';
+import { parseCron } from './cron.ts';
 import { acceptFinding, acceptWildcard } from './accepted-finding.ts';
 import { assertProps } from './checked-props.ts';
 import { allowExecutions, allowLogs } from './encryption.ts';

@@ -6,7 +6,7 @@ import { StepFunctionsStartExecution } from 'aws-cdk-lib/aws-scheduler-targets';
 import { Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs';
 import type { IStateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
-import { parseCron, parseTimeZone } from '../functions/settings/cron.ts';
+import { parseCron, parseTimeZone } from './cron.ts';
 import { acceptFinding } from './accepted-finding.ts';
 import { servicePrincipal } from './service-principal.ts';
 

@@ -5,12 +5,12 @@ import { type ISecret, Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import type { Construct } from 'constructs';
 import { parseEcrHost } from '../functions/aws/ecr.ts';
 import { formatLocation } from '../functions/oci/spec/reference.ts';
-import type { Configuration } from '../functions/settings/configuration.ts';
+import type { DeploymentSettings } from './deployment-settings.ts';
 import { HarnessCiImageFactory, type NetworkProps } from './harness-ci-image-factory.ts';
 import { type Template, templateFromArn } from './template.ts';
 
 export interface HarnessCiImageFactoryStackProps extends StackProps {
-  readonly configuration: Configuration;
+  readonly configuration: DeploymentSettings;
 }
 
 /** The factory by itself, for those who do not embed the construct in a stack of their own. */
@@ -60,7 +60,7 @@ export class HarnessCiImageFactoryStack extends Stack {
   }
 
   /** An id alone is that of a key beside the registry. */
-  #ecrKmsKey({ ecrKmsKey, registry }: Configuration): IKey | undefined {
+  #ecrKmsKey({ ecrKmsKey, registry }: DeploymentSettings): IKey | undefined {
     if (ecrKmsKey === undefined) return undefined;
     const [alias] = /alias\/.+$/.exec(ecrKmsKey) ?? [];
     if (alias) return Alias.fromAliasName(this, 'EcrKmsKey', alias);

@@ -35,7 +35,6 @@ export class Webhook extends Construct {
       task: 'webhook',
       environment: {
         ...environment,
-        WEBHOOK: 'on',
         WEBHOOK_TOKEN_SECRET: secretId(this.tokenSecret),
         ...(allow.length > 0 && { WEBHOOK_ALLOW: allow.join(',') }),
         STATE_MACHINE_ARN: stateMachine.stateMachineArn,

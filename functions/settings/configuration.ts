@@ -5,7 +5,6 @@ import { ApiKey } from '../harness/api-key.ts';
 import { parseBaseUrl } from '../harness/base-url.ts';
 import { parseRegistryLocation, ReferenceSyntaxError, type RegistryLocation } from '../oci/spec/reference.ts';
 import { misplacedIn } from '../text/plain-text.ts';
-import { parseCron, parseTimeZone } from './cron.ts';
 import { sourceLocation } from './official-sources.ts';
 import { reasonOf, render } from './problems.ts';
 import { registryLocation } from './registry-location.ts';
@@ -55,10 +54,6 @@ export interface Configuration {
   ecrTags: Record<string, string>;
   /** Name or ARN of the Secrets Manager secret that holds the URL of a Harness trigger, called when a run ends. */
   callbackUrlSecret: string | undefined;
-  /** The six fields of EventBridge's cron, or `off`. Used by deployments only, like the settings below. */
-  schedule: string;
-  scheduleTimeZone: string;
-  webhook: boolean;
   /** Name or ARN of the Secrets Manager secret that holds the tokens of the webhook. */
   webhookTokenSecret: string | undefined;
   /** Input keys that the webhook accepts with any value. */
@@ -120,7 +115,7 @@ const templateText = 'the ARN of a Step Functions state machine or of a Lambda f
  */
 const tagPattern = /^(?!aws:)(?<key>[\p{L}\p{N} _.:/+@-]{1,128})=(?<value>[\p{L}\p{N} _.:/=+@-]{0,256})$/u;
 
-const readers = {
+const readers: Readers<Configuration> = {
   harnessUrl: variable(
     'HARNESS_URL',
     'an https URL such as https://app.harness.io, without credentials, query or fragment',
@@ -128,6 +123,7 @@ const readers = {
       parseBaseUrl(text);
       return text;
     },
+    'https://app.harness.io',
   ),
   harnessAccountId: variable(
     'HARNESS_ACCOUNT_ID',
@@ -166,19 +162,22 @@ const readers = {
       names.forEach(sourceLocation);
       return names;
     },
+    defaultSources,
   ),
   modifyDefault: variable(
     'MODIFY_DEFAULT',
     'true or false',
     (text) => z.enum(['true', 'false']).parse(text) === 'true',
+    true,
   ),
-  maxConcurrency: variable('MAX_CONCURRENCY', 'a whole number from 1 to 40', (text) => wholeNumber(text, 1, 40)),
-  insecureRegistries: variable('INSECURE_REGISTRIES', 'a comma-separated list of host[:port]', hosts),
-  trustedTokenHosts: variable('TRUSTED_TOKEN_HOSTS', 'a comma-separated list of host[:port]', hosts),
+  maxConcurrency: variable('MAX_CONCURRENCY', 'a whole number from 1 to 40', (text) => wholeNumber(text, 1, 40), 5),
+  insecureRegistries: variable('INSECURE_REGISTRIES', 'a comma-separated list of host[:port]', hosts, []),
+  trustedTokenHosts: variable('TRUSTED_TOKEN_HOSTS', 'a comma-separated list of host[:port]', hosts, []),
   trustedPrivateHosts: variable(
     'TRUSTED_PRIVATE_HOSTS',
     'a comma-separated list of host[:port], .domain, address or range (10.0.0.0/8)',
     (text) => list(text).map(matching(hostPattern)),
+    [],
   ),
   registryCerts: variable('REGISTRY_CERTS', 'the absolute path of a folder', (text) => {
     if (!isAbsolute(text)) throw new TypeError();
@@ -191,18 +190,18 @@ const readers = {
     'the ARN of an IAM role',
     matching(/^arn:aws[a-z-]*:iam::\d{12}:role\/[\w+=,.@/-]+$/),
   ),
-  ecrCreateRepositories: variable(
-    'ECR_CREATE_REPOSITORIES',
-    'on or off',
-    (text) => z.enum(['on', 'off']).parse(text) === 'on',
-  ),
-  ecrTagMutability: variable('ECR_TAG_MUTABILITY', tagMutabilities.join(', '), (text) =>
-    z.enum(tagMutabilities).parse(text),
+  ecrCreateRepositories: variable('ECR_CREATE_REPOSITORIES', 'on or off', isOn, true),
+  ecrTagMutability: variable(
+    'ECR_TAG_MUTABILITY',
+    tagMutabilities.join(', '),
+    (text) => z.enum(tagMutabilities).parse(text),
+    'MUTABLE',
   ),
   ecrTagMutabilityExclude: variable(
     'ECR_TAG_MUTABILITY_EXCLUDE',
     `a comma-separated list of up to ${mostExclusions} tags, in which "*" stands for any characters, such as latest*`,
     (text) => z.array(z.string().regex(exclusionFilter)).min(1).max(mostExclusions).parse(list(text)),
+    [],
   ),
   ecrKmsKey: variable(
     'ECR_KMS_KEY',
@@ -212,89 +211,57 @@ const readers = {
   ecrKeepVersions: variable('ECR_KEEP_VERSIONS', 'a whole number from 5 to 1000', (text) =>
     wholeNumber(text, 5, 1_000),
   ),
-  ecrTags: variable('ECR_TAGS', 'a comma-separated list of key=value', (text) =>
-    Object.fromEntries(
-      list(text).map((tag) => {
-        const { key, value } = tagPattern.exec(tag)?.groups ?? {};
-        if (key === undefined) throw new TypeError();
-        return [key, value ?? ''];
-      }),
-    ),
+  ecrTags: variable(
+    'ECR_TAGS',
+    'a comma-separated list of key=value',
+    (text) =>
+      Object.fromEntries(
+        list(text).map((tag) => {
+          const { key, value } = tagPattern.exec(tag)?.groups ?? {};
+          if (key === undefined) throw new TypeError();
+          return [key, value ?? ''];
+        }),
+      ),
+    {},
   ),
   callbackUrlSecret: variable(
     'CALLBACK_URL_SECRET',
     'the name or ARN of a Secrets Manager secret, not the URL itself',
     (text) => matching(secretName)(matching(/^(?!https?:)/)(text)),
   ),
-  schedule: variable(
-    'SCHEDULE',
-    'off, or six fields as EventBridge has them: minutes hours day-of-month month day-of-week year, such as "0 2 * * ? *"',
-    (text) => (text === 'off' ? text : parseCron(text)),
-  ),
-  scheduleTimeZone: variable('SCHEDULE_TIME_ZONE', 'the name of a time zone, such as Europe/Berlin', parseTimeZone),
-  webhook: variable('WEBHOOK', 'on or off', (text) => z.enum(['on', 'off']).parse(text) === 'on'),
   webhookTokenSecret: variable(
     'WEBHOOK_TOKEN_SECRET',
     'the name or ARN of a Secrets Manager secret',
     matching(secretName),
   ),
-  webhookAllow: variable('WEBHOOK_ALLOW', `a comma-separated list of ${guardedKeys.join(', ')}`, (text) =>
-    list(text).map((key) => z.enum(guardedKeys).parse(key)),
+  webhookAllow: variable(
+    'WEBHOOK_ALLOW',
+    `a comma-separated list of ${guardedKeys.join(', ')}`,
+    (text) => list(text).map((key) => z.enum(guardedKeys).parse(key)),
+    [],
   ),
-} as const;
+};
 
 /** Variables whose values must not be shown. */
 const secret = new Set(['HARNESS_API_KEY', 'CALLBACK_URL_SECRET']);
 
 /** Reads the configuration from environment variables. Throws `InvalidConfiguration` with every problem at once. */
 export function parseConfiguration(environment: Environment): Configuration {
-  const isSet = (name: string) => (environment[name] ?? '').trim() !== '';
   const problems: Problem[] = [];
-  const read = <T>(reader: Reader<T>): T | undefined => {
-    const outcome = reader(environment);
-    if ('problem' in outcome) problems.push(outcome.problem);
-    return 'value' in outcome ? outcome.value : undefined;
-  };
-  const configuration: Configuration = {
-    harnessUrl: read(readers.harnessUrl) ?? 'https://app.harness.io',
-    harnessAccountId: read(readers.harnessAccountId),
-    harnessApiKey: read(readers.harnessApiKey),
-    harnessApiKeySecret: read(readers.harnessApiKeySecret),
-    registryCredentialsSecret: read(readers.registryCredentialsSecret),
-    orgId: read(readers.orgId),
-    projectId: read(readers.projectId),
-    connector: read(readers.connector),
-    registry: read(readers.registry),
-    sources: read(readers.sources) ?? defaultSources,
-    modifyDefault: read(readers.modifyDefault) ?? true,
-    maxConcurrency: read(readers.maxConcurrency) ?? 5,
-    insecureRegistries: read(readers.insecureRegistries) ?? [],
-    trustedTokenHosts: read(readers.trustedTokenHosts) ?? [],
-    trustedPrivateHosts: read(readers.trustedPrivateHosts) ?? [],
-    registryCerts: read(readers.registryCerts),
-    gatherScanTemplate: read(readers.gatherScanTemplate),
-    buildPushTemplate: read(readers.buildPushTemplate),
-    ecrRoleArn: read(readers.ecrRoleArn),
-    ecrCreateRepositories: read(readers.ecrCreateRepositories) ?? true,
-    ecrTagMutability: read(readers.ecrTagMutability) ?? 'MUTABLE',
-    ecrTagMutabilityExclude: read(readers.ecrTagMutabilityExclude) ?? [],
-    ecrKmsKey: read(readers.ecrKmsKey),
-    ecrKeepVersions: read(readers.ecrKeepVersions),
-    ecrTags: read(readers.ecrTags) ?? {},
-    callbackUrlSecret: read(readers.callbackUrlSecret),
-    schedule: read(readers.schedule) ?? '0 2 * * ? *',
-    scheduleTimeZone: read(readers.scheduleTimeZone) ?? 'UTC',
-    webhook: read(readers.webhook) ?? false,
-    webhookTokenSecret: read(readers.webhookTokenSecret),
-    webhookAllow: read(readers.webhookAllow) ?? [],
-  };
+  const configuration = readConfiguration(environment, problems);
+  refuse(problems);
+  return configuration;
+}
+
+/** Reads the configuration from environment variables, and adds every problem to `problems`. */
+export function readConfiguration(environment: Environment, problems: Problem[]): Configuration {
+  const isSet = (name: string) => isGiven(environment, name);
+  const configuration = readVariables(readers, environment, problems);
   const demand = (path: string, allowed: string) => {
     if (!isSet(path)) problems.push({ path, found: 'nothing', allowed });
   };
   if (!isSet('HARNESS_API_KEY_SECRET'))
     demand('HARNESS_API_KEY', 'an API key, or HARNESS_API_KEY_SECRET naming its secret');
-  for (const name of ['WEBHOOK_TOKEN_SECRET', 'WEBHOOK_ALLOW'])
-    if (isSet(name)) demand('WEBHOOK', `on or off, with ${name}`);
   const forbid = (path: string, allowed: string) => {
     if (isSet(path)) problems.push({ path, found: render(environment[path] ?? ''), allowed });
   };
@@ -310,39 +277,66 @@ export function parseConfiguration(environment: Environment): Configuration {
   if (isSet('PROJECT_ID')) demand('ORG_ID', 'the organization of the project that PROJECT_ID names');
   else if (configuration.connector?.startsWith('org.'))
     demand('ORG_ID', `the organization of connector ${configuration.connector}`);
-  if (problems.length > 0) {
-    throw new FactoryError(
-      'InvalidConfiguration',
-      `the configuration has ${problems.length} problem${problems.length === 1 ? '' : 's'}`,
-      {
-        hint: 'Correct the environment variables; docs/reference.md lists them all.',
-        problems,
-      },
-    );
-  }
   return configuration;
 }
 
-type Outcome<T> = { value: T } | { problem: Problem } | { absent: true };
-type Reader<T> = (environment: Environment) => Outcome<T>;
+/** Throws `InvalidConfiguration` when there is a problem. */
+export function refuse(problems: Problem[]): void {
+  if (problems.length === 0) return;
+  const count = `${problems.length} problem${problems.length === 1 ? '' : 's'}`;
+  throw new FactoryError('InvalidConfiguration', `the configuration has ${count}`, {
+    hint: 'Correct the environment variables; docs/reference.md lists them all.',
+    problems,
+  });
+}
 
-/** Treats an empty variable as absent: shells and CI systems unset variables like that. */
-function variable<T>(name: string, allowed: string, parse: (text: string) => T): Reader<T> {
-  return (environment) => {
+/** Returns true unless a variable is absent or empty: shells and CI systems unset variables like that. */
+export function isGiven(environment: Environment, name: string): boolean {
+  return (environment[name] ?? '').trim() !== '';
+}
+
+/** Reads one setting. Adds a problem and returns the default when the value of its variable is wrong. */
+type Reader<T> = (environment: Environment, problems: Problem[]) => T;
+export type Readers<Settings> = { readonly [Name in keyof Settings]: Reader<Settings[Name]> };
+
+export function readVariables<Settings>(
+  table: Readers<Settings>,
+  environment: Environment,
+  problems: Problem[],
+): Settings {
+  const entries = Object.entries<Reader<unknown>>(table);
+  return Object.fromEntries(entries.map(([name, read]) => [name, read(environment, problems)])) as Settings;
+}
+
+/** Returns the reader of an environment variable. `allowed` describes the values that `parse` accepts. */
+export function variable<T>(name: string, allowed: string, parse: (text: string) => T): Reader<T | undefined>;
+export function variable<T>(name: string, allowed: string, parse: (text: string) => T, initial: T): Reader<T>;
+export function variable<T>(
+  name: string,
+  allowed: string,
+  parse: (text: string) => T,
+  initial?: T,
+): Reader<T | undefined> {
+  return (environment, problems) => {
     // `trim` removes a byte order mark, too.
     const text = environment[name]?.trim();
-    if (text === undefined || text === '') return { absent: true };
+    if (!text) return initial;
     const misplaced = misplacedIn(text);
-    if (misplaced !== undefined) return { problem: { path: name, found: misplaced, allowed } };
     try {
-      return { value: parse(text) };
+      if (misplaced === undefined) return parse(text);
+      problems.push({ path: name, found: misplaced, allowed });
     } catch (error) {
       const reason = reasonOf(error);
       // The reason describes the text in place of the secret, and repeats nothing of it.
-      if (secret.has(name)) return { problem: { path: name, found: reason ?? '(not shown)', allowed } };
-      return { problem: { path: name, found: render(text), allowed, ...(reason !== undefined && { reason }) } };
+      if (secret.has(name)) problems.push({ path: name, found: reason ?? '(not shown)', allowed });
+      else problems.push({ path: name, found: render(text), allowed, ...(reason !== undefined && { reason }) });
     }
+    return initial;
   };
+}
+
+export function isOn(text: string): boolean {
+  return z.enum(['on', 'off']).parse(text) === 'on';
 }
 
 function matching(pattern: RegExp): (text: string) => string {

@@ -6,6 +6,7 @@ import * as z from 'zod';
 import { parseConfiguration } from '../../functions/settings/configuration.ts';
 import { actions, parseExecutionInput } from '../../functions/settings/execution-input.ts';
 import { bearerToken } from '../../functions/webhook/tokens.ts';
+import { parseDeploymentSettings } from '../../infra/deployment-settings.ts';
 
 const root = join(import.meta.dirname, '../..');
 const page = readFileSync(join(root, 'docs/triggers.md'), 'utf8');
@@ -28,7 +29,7 @@ describe('the page of triggers', () => {
   it('shows a schedule that a deployment takes', () => {
     const [, SCHEDULE] = /SCHEDULE='([^']+)'/.exec(page) ?? [];
     const [, SCHEDULE_TIME_ZONE] = /SCHEDULE_TIME_ZONE=(\S+)/.exec(page) ?? [];
-    expect(parseConfiguration({ HARNESS_API_KEY_SECRET: 'key', SCHEDULE, SCHEDULE_TIME_ZONE })).toMatchObject({
+    expect(parseDeploymentSettings({ HARNESS_API_KEY_SECRET: 'key', SCHEDULE, SCHEDULE_TIME_ZONE })).toMatchObject({
       schedule: SCHEDULE,
       scheduleTimeZone: SCHEDULE_TIME_ZONE,
     });

@@ -43,9 +43,6 @@ describe('defaults', () => {
       ecrKeepVersions: undefined,
       ecrTags: {},
       callbackUrlSecret: undefined,
-      schedule: '0 2 * * ? *',
-      scheduleTimeZone: 'UTC',
-      webhook: false,
       webhookTokenSecret: undefined,
       webhookAllow: [],
     });
@@ -111,19 +108,13 @@ const good: [string, string, Partial<Configuration>][] = [
     { ecrTags: { team: 'platform', 'cost-center': 'a=1', empty: '' } },
   ],
   ['CALLBACK_URL_SECRET', 'factory/callback', { callbackUrlSecret: 'factory/callback' }],
-  ['SCHEDULE', 'off', { schedule: 'off' }],
-  ['SCHEDULE', 'cron(30 4 ? * mon-fri *)', { schedule: '30 4 ? * MON-FRI *' }],
-  ['SCHEDULE_TIME_ZONE', 'Europe/Berlin', { scheduleTimeZone: 'Europe/Berlin' }],
-  ['WEBHOOK', 'on', { webhook: true }],
   ['WEBHOOK_ALLOW', 'prune, pins', { webhookAllow: ['prune', 'pins'] }],
 ];
 
 /** Other variables that a variable requires. */
 const needs: Record<string, Environment> = {
   PROJECT_ID: { ORG_ID: 'o' },
-  WEBHOOK_TOKEN_SECRET: { WEBHOOK: 'on' },
   ECR_TAG_MUTABILITY_EXCLUDE: { ECR_TAG_MUTABILITY: 'IMMUTABLE_WITH_EXCLUSION' },
-  WEBHOOK_ALLOW: { WEBHOOK: 'on' },
 };
 
 describe('every variable', () => {
@@ -182,10 +173,6 @@ describe('every variable', () => {
     ['ECR_TAGS', 'team'],
     ['ECR_TAGS', 'aws:team=x'],
     ['CALLBACK_URL_SECRET', 'https://app.harness.io/gateway/pipeline/api/webhook/custom/hunter2222/v3'],
-    ['SCHEDULE', '0 2 * * *'],
-    ['SCHEDULE', 'on'],
-    ['SCHEDULE_TIME_ZONE', 'Berlin'],
-    ['WEBHOOK', 'true'],
     ['WEBHOOK_TOKEN_SECRET', 'a secret'],
     ['WEBHOOK_ALLOW', 'all'],
     ['WEBHOOK_ALLOW', 'prune,constructor'],
@@ -214,7 +201,6 @@ describe('problems', () => {
     ['HARNESS_API_KEY', 'Bearer sat.a.b.hunter2222', 'a key behind "Bearer"'],
     ['CALLBACK_URL_SECRET', '${CALLBACK}', 'an unexpanded ${…}'],
     ['HARNESS_URL', '"https://app.harness.io"', 'a value in quotes'],
-    ['SCHEDULE', '$(SCHEDULE)', 'an unexpanded $(…)'],
   ])('describes the text in place of a value of %s: %j', (name, value, found) => {
     const environment = { HARNESS_API_KEY: 'sat.acct1.id.secret', [name]: value };
     expect(problemsOf(environment)).toMatchObject([{ path: name, found }]);
@@ -255,11 +241,6 @@ describe('problems', () => {
         ({ path }) => path,
       ),
     ).toEqual(['ECR_TAG_MUTABILITY', 'ECR_KEEP_VERSIONS', 'ECR_TAGS']);
-  });
-
-  it('refuses webhook tokens when the webhook is neither on nor off', () => {
-    expect(problemsOf({ WEBHOOK_TOKEN_SECRET: 'tokens' }).map(({ path }) => path)).toEqual(['WEBHOOK']);
-    expect(problemsOf({ WEBHOOK_TOKEN_SECRET: 'tokens', WEBHOOK: 'off' })).toEqual([]);
   });
 
   it('refuses a project without its organization, and an organization that is not named', () => {

@@ -7,7 +7,8 @@ import {
   type HarnessCiImageFactoryProps,
 } from '../../infra/harness-ci-image-factory.ts';
 import { HarnessCiImageFactoryStack } from '../../infra/stack.ts';
-import { parseConfiguration, type Environment } from '../../functions/settings/configuration.ts';
+import type { Environment } from '../../functions/settings/configuration.ts';
+import { parseDeploymentSettings } from '../../infra/deployment-settings.ts';
 
 const { context } = JSON.parse(readFileSync(new URL('../../cdk.json', import.meta.url), 'utf8')) as {
   context: Record<string, unknown>;
@@ -42,7 +43,7 @@ export function newApp(): App {
 
 /** The stack as `cdk deploy` makes it out of `environment`. */
 export function synthesize(environment: Environment = {}) {
-  const configuration = parseConfiguration({ HARNESS_API_KEY_SECRET: defaultApiKeySecretName, ...environment });
+  const configuration = parseDeploymentSettings({ HARNESS_API_KEY_SECRET: defaultApiKeySecretName, ...environment });
   const stack = new HarnessCiImageFactoryStack(newApp(), 'HarnessCiImageFactory', { configuration });
   return viewOf(stack, stack.factory);
 }

@@ -109,7 +109,7 @@ describe('the webhook', () => {
 
   it('judges inputs by the settings of the deployment, and sees none of its state', () => {
     const { Variables } = made.properties.Environment;
-    expect(Variables).toMatchObject({ MAX_CONCURRENCY: '7', WEBHOOK: 'on', REGISTRY_NAME: expect.anything() });
+    expect(Variables).toMatchObject({ MAX_CONCURRENCY: '7', REGISTRY_NAME: expect.anything() });
     expect(Object.keys(Variables)).not.toContain('STATE_BUCKET');
   });
 

@@ -29,7 +29,6 @@ import { parseRetryAfter } from '../../functions/http/retry.ts';
 import { fieldFilter, selectFields } from '../../functions/plan/selection.ts';
 import { parseErrorCause } from '../../functions/workflow-error.ts';
 import { parseConfiguration } from '../../functions/settings/configuration.ts';
-import { parseCron, parseTimeZone } from '../../functions/settings/cron.ts';
 import { parseExecutionInput, runIdPattern } from '../../functions/settings/execution-input.ts';
 import { sourceLocation } from '../../functions/settings/official-sources.ts';
 import { describeProblems, render } from '../../functions/settings/problems.ts';
@@ -43,6 +42,8 @@ import { isLike } from '../../functions/text/wildcard.ts';
 import { assertKey } from '../../functions/state/object-store.ts';
 import { readDelivery } from '../../functions/webhook/delivery.ts';
 import { bearerToken } from '../../functions/webhook/tokens.ts';
+import { parseCron, parseTimeZone } from '../../infra/cron.ts';
+import { parseDeploymentSettings } from '../../infra/deployment-settings.ts';
 import { table } from '../../infra/local/summary.ts';
 
 const configuration = parseConfiguration({ HARNESS_API_KEY: 'sat.account.id.secret', REGISTRY_NAME: 'r.example/m' });
@@ -55,7 +56,7 @@ const input = (of: (text: string) => object) => (text: string) => parseExecution
 
 /** An environment with the text in one variable. */
 const variable = (name: string) => (text: string) =>
-  parseConfiguration({ HARNESS_API_KEY: 'sat.account.id.secret', [name]: text });
+  parseDeploymentSettings({ HARNESS_API_KEY: 'sat.account.id.secret', [name]: text });
 
 const variables = [
   'HARNESS_URL',

@@ -33,7 +33,6 @@ import { request, token } from './request.ts';
       HARNESS_API_KEY_SECRET: 'key',
       REGISTRY_NAME: 'registry.example',
       POWERTOOLS_SERVICE_NAME: 'factory',
-      WEBHOOK: 'on',
       WEBHOOK_TOKEN_SECRET: 'token',
       STATE_MACHINE_ARN: stateMachineArn,
     });

@@ -1,7 +1,7 @@
 import { format } from 'prettier';
 import { FactoryError, type Problem } from '../../../functions/errors.ts';
-import { parseConfiguration } from '../../../functions/settings/configuration.ts';
 import { type InputKey, inputKeys, parseExecutionInput } from '../../../functions/settings/execution-input.ts';
+import { parseDeploymentSettings } from '../../../infra/deployment-settings.ts';
 import { settingOf } from '../../../infra/settings.ts';
 import { dockerVariables, keyMeanings, keyTopics, variableTopics } from './meanings.ts';
 
@@ -91,7 +91,7 @@ function shown(value: unknown, isWord: boolean): string {
   return 'none';
 }
 
-const configuration = parseConfiguration({ HARNESS_API_KEY_SECRET: 'a-secret' });
+const configuration = parseDeploymentSettings({ HARNESS_API_KEY_SECRET: 'a-secret' });
 const registry = '123456789012.dkr.ecr.eu-west-1.amazonaws.com';
 /** Settings of a run that waits for a scan, because the defaults of scans exist only then. */
 const runSettings = {
@@ -104,7 +104,7 @@ const runSettings = {
 const allowedKeys = allowed(() =>
   parseExecutionInput(Object.fromEntries(inputKeys().map((key) => [key, -1.5])), configuration),
 );
-const allowedVariables = allowed(() => parseConfiguration(new Proxy({}, { get: () => '${unset}' })));
+const allowedVariables = allowed(() => parseDeploymentSettings(new Proxy({}, { get: () => '${unset}' })));
 
 function allowed(parse: () => unknown): Map<string, string> {
   try {

@@ -1,0 +1,55 @@
+import { describe, expect, it } from '@jest/globals';
+import { FactoryError, type Problem } from '../../functions/errors.ts';
+import type { Environment } from '../../functions/settings/configuration.ts';
+import { type DeploymentSettings, parseDeploymentSettings } from '../../infra/deployment-settings.ts';
+
+const parse = (environment: Environment) => parseDeploymentSettings({ HARNESS_API_KEY_SECRET: 'key', ...environment });
+
+function problemsOf(environment: Environment): readonly Problem[] {
+  try {
+    parse(environment);
+    return [];
+  } catch (error) {
+    if (error instanceof FactoryError && error.name === 'InvalidConfiguration') return error.problems ?? [];
+    throw error;
+  }
+}
+
+describe('the settings of a deployment', () => {
+  it('run every night and have no webhook by default', () => {
+    expect(parse({})).toMatchObject({ schedule: '0 2 * * ? *', scheduleTimeZone: 'UTC', webhook: false });
+  });
+
+  it.each<[string, string, Partial<DeploymentSettings>]>([
+    ['SCHEDULE', 'off', { schedule: 'off' }],
+    ['SCHEDULE', 'cron(30 4 ? * mon-fri *)', { schedule: '30 4 ? * MON-FRI *' }],
+    ['SCHEDULE_TIME_ZONE', 'Europe/Berlin', { scheduleTimeZone: 'Europe/Berlin' }],
+    ['WEBHOOK', 'on', { webhook: true }],
+    ['MAX_CONCURRENCY', '7', { maxConcurrency: 7 }],
+  ])('accept the value %s=%s', (name, value, expected) => {
+    expect(parse({ [name]: value })).toMatchObject(expected);
+  });
+
+  it.each([
+    ['SCHEDULE', '0 2 * * *', '"0 2 * * *"'],
+    ['SCHEDULE', 'on', '"on"'],
+    ['SCHEDULE', '$(SCHEDULE)', 'an unexpanded $(…)'],
+    ['SCHEDULE_TIME_ZONE', 'Berlin', '"Berlin"'],
+    ['WEBHOOK', 'true', '"true"'],
+  ])('refuse the value %s=%s', (name, value, found) => {
+    expect(problemsOf({ [name]: value })).toMatchObject([{ path: name, found }]);
+  });
+
+  it('list their own problems and those of the functions at once', () => {
+    const paths = problemsOf({ SCHEDULE: 'on', MAX_CONCURRENCY: '0', ORG_ID: '1x' }).map(({ path }) => path);
+    expect(paths.toSorted()).toEqual(['MAX_CONCURRENCY', 'ORG_ID', 'SCHEDULE']);
+  });
+
+  it.each([
+    ['WEBHOOK_TOKEN_SECRET', 'tokens'],
+    ['WEBHOOK_ALLOW', 'prune'],
+  ])('refuse %s when the webhook is neither on nor off', (name, value) => {
+    expect(problemsOf({ [name]: value }).map(({ path }) => path)).toEqual(['WEBHOOK']);
+    for (const WEBHOOK of ['on', 'off']) expect(problemsOf({ [name]: value, WEBHOOK })).toEqual([]);
+  });
+});
