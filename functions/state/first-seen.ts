@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { getJson, type ObjectStore, putJson } from './object-store.ts';
+import { type ObjectStore, updateJson } from './object-store.ts';
 import { versioned } from './schema.ts';
 
 const key = 'first-seen.json';
@@ -11,18 +11,18 @@ const schema = versioned({
   cure: 'Delete it. Images then soak from the next plan on.',
 });
 
-/**
- * Notes images that no plan saw before, and returns when each of `images` (as `image@digest`) was first seen. Runs that
- * switch hold the account's lock. A note of a plan beside one may get lost; the image then soaks a little longer.
- */
+/** Records images that no plan saw before, and returns when each of `images` (as `image@digest`) was first seen. */
 export async function noteFirstSeen(
   store: ObjectStore,
   images: readonly string[],
   now: Date,
 ): Promise<ReadonlyMap<string, Date>> {
-  const known = new Map(Object.entries((await getJson(store, key, schema))?.images ?? {}));
-  const fresh = images.filter((image) => !known.has(image));
-  for (const image of fresh) known.set(image, now.toISOString());
-  if (fresh.length > 0) await putJson(store, key, schema, { images: Object.fromEntries(known) });
+  let known = new Map<string, string>();
+  await updateJson(store, key, schema, (stored) => {
+    known = new Map(Object.entries(stored?.images ?? {}));
+    const fresh = images.filter((image) => !known.has(image));
+    for (const image of fresh) known.set(image, now.toISOString());
+    return fresh.length > 0 ? { images: Object.fromEntries(known) } : undefined;
+  });
   return new Map(images.map((image) => [image, new Date(known.get(image) ?? now)]));
 }

@@ -1,14 +1,11 @@
+import { isDeepStrictEqual } from 'node:util';
 import * as z from 'zod';
 import type { Digest } from '../oci/spec/digest.ts';
 import { digest } from './content.ts';
-import { getJson, type ObjectStore, putJson } from './object-store.ts';
+import { getJson, type ObjectStore, updateJson } from './object-store.ts';
 import { versioned } from './schema.ts';
 
-/**
- * Every copy that the factory made and has not deleted: reference → digest. Nothing else is ever offered for deletion.
- * Only runs that hold the account's lock change it. When two accounts share a store, one run may lose what another adds
- * at the same moment: that copy is then never pruned, which is safe.
- */
+/** Every copy that the factory made and has not deleted: reference → digest. Nothing else is ever offered for deletion. */
 export type Inventory = Record<string, Digest>;
 
 const key = 'inventory.json';
@@ -23,9 +20,12 @@ export async function readInventory(store: ObjectStore): Promise<Inventory> {
   return (await getJson(store, key, schema))?.copies ?? {};
 }
 
+/** Changes the inventory, which accounts may share. `change` may be called several times, each time with other content. */
 export async function changeInventory(store: ObjectStore, change: (inventory: Inventory) => void): Promise<void> {
-  const copies = await readInventory(store);
-  const before = JSON.stringify(copies);
-  change(copies);
-  if (JSON.stringify(copies) !== before) await putJson(store, key, schema, { copies });
+  await updateJson(store, key, schema, (stored) => {
+    const copies = stored?.copies ?? {};
+    const changed = { ...copies };
+    change(changed);
+    return isDeepStrictEqual(changed, copies) ? undefined : { copies: changed };
+  });
 }

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import type { Digest } from '../oci/spec/digest.ts';
-import { type ObjectStore, updateJson } from './object-store.ts';
+import { getJson, type ObjectStore, updateJson } from './object-store.ts';
 import { asWritten } from './schema.ts';
 
 const key = 'looks/images.json';
@@ -46,13 +46,7 @@ export class Looks {
 
 /** Reads the checks. A document of another version counts as none: then every image is checked again. */
 export async function readLooks(store: ObjectStore): Promise<Looks> {
-  let stored: unknown;
-  // Read by an update, because stores may keep updated objects apart from put ones.
-  await updateJson(store, key, asWritten<unknown>(), (value) => {
-    stored = value;
-    return undefined;
-  });
-  return new Looks(imagesOf(stored));
+  return new Looks(imagesOf(await getJson(store, key, asWritten<unknown>())));
 }
 
 /**

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { FactoryError } from '../errors.ts';
 import { printableJson } from '../text/printable.ts';
 import type { Schema } from './schema.ts';
@@ -19,8 +20,7 @@ export interface ObjectStore {
   list(prefix: string): Promise<string[]>;
   /**
    * Writes what `change` returns for the object (`undefined` when there is none), or nothing when it returns
-   * `undefined`. Returns `false` when another writer was faster: then nothing was written. An object that is updated is
-   * never put, because adapters may store the two differently. Throws `StoreFailed`.
+   * `undefined`. Returns `false` when another writer was faster: then nothing was written. Throws `StoreFailed`.
    */
   update(key: string, change: (body: Uint8Array | undefined) => Uint8Array | undefined): Promise<boolean>;
   /** Returns the path or address of the object, for messages. */
@@ -61,17 +61,16 @@ export async function updateJson<T>(
       return value === undefined ? undefined : serialize(schema.encode(value));
     });
     if (updated) return;
+    await sleep(Math.random() * Math.min(500, 2 ** attempt));
   }
   throw new FactoryError(
     'StoreFailed',
     `${store.locate(key)} was changed ${updateAttempts} times while it was updated`,
-    {
-      hint: 'Many runs use this state at once: start the run again.',
-    },
+    { hint: 'Start the run again when fewer runs use this state.' },
   );
 }
 
-/** Each failed one means that another writer succeeded. */
+/** The pauses between them add up to about 10 seconds, longer than a `FileStore` keeps the lock of a dead process. */
 const updateAttempts = 50;
 
 function serialize(value: unknown): Uint8Array {

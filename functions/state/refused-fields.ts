@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import type { ConfigScope } from '../harness/scope.ts';
-import { getJson, type ObjectStore, putJson } from './object-store.ts';
+import { getJson, type ObjectStore, updateJson } from './object-store.ts';
 import { versioned } from './schema.ts';
 
 /**
@@ -27,9 +27,8 @@ export async function readRefusedFields(store: ObjectStore): Promise<RefusedFiel
 
 export async function noteRefusedFields(store: ObjectStore, fields: readonly Field[], now: Date): Promise<void> {
   if (fields.length === 0) return;
-  const refused = await readRefusedFields(store);
-  for (const field of fields) refused[nameOf(field)] = now.toISOString();
-  await putJson(store, key, schema, { fields: refused });
+  const refused = Object.fromEntries(fields.map((field) => [nameOf(field), now.toISOString()]));
+  await updateJson(store, key, schema, (stored) => ({ fields: { ...stored?.fields, ...refused } }));
 }
 
 /** Returns whether Harness ever refused to change the field. */

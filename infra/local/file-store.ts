@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { type FileHandle, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { FactoryError } from '../../functions/errors.ts';
 import { assertKey, type ObjectStore } from '../../functions/state/object-store.ts';
@@ -25,7 +25,7 @@ export class FileStore implements ObjectStore {
 
   async get(key: string): Promise<Uint8Array | undefined> {
     assertKey(key);
-    return this.#attempt('read', key, () => readFile(join(this.folder, key)));
+    return this.#attempt('read', key, () => readObject(join(this.folder, key)));
   }
 
   async put(key: string, body: Uint8Array): Promise<void> {
@@ -45,21 +45,28 @@ export class FileStore implements ObjectStore {
   }
 
   /**
-   * Updates an object atomically. A file system compares and writes in one step only when it creates a new name, so the
-   * object is a folder of its last versions, and the highest version is current. Each version is a folder that contains
-   * the body, because a rename onto a folder that is not empty fails everywhere, including network drives.
+   * Updates an object under a lock: a file beside the object that only one writer can create. The lock contains the new
+   * body, so that its rename onto the object writes the object and releases the lock in one step.
    */
   async update(key: string, change: Parameters<ObjectStore['update']>[1]): Promise<boolean> {
     assertKey(key);
-    const folder = join(this.folder, key);
+    const path = join(this.folder, key);
+    const lock = `${path}.lock.draft`;
     const updated = await this.#attempt('write', key, async () => {
-      await makeFolder(folder, 0o700);
-      const before = Math.max(0, ...(await versionsIn(folder)));
-      const current = before === 0 ? undefined : await this.get(`${key}/${before}/body`);
-      // Another writer has replaced and removed it since it was listed.
-      if (before > 0 && !current) return false;
-      const body = change(current);
-      return !body || (await makeVersion(folder, before + 1, body));
+      const file = await createLock(lock);
+      if (!file) return false;
+      try {
+        const body = change(await readObject(path));
+        if (!body) return true;
+        await file.writeFile(body);
+        if (!(await isStill(file, lock))) return false;
+        if ((await stat(path).catch(() => undefined))?.isDirectory()) await rm(path, { recursive: true });
+        await rename(lock, path);
+        return true;
+      } finally {
+        if (await isStill(file, lock)) await rm(lock);
+        await file.close();
+      }
     });
     return updated === true;
   }
@@ -100,44 +107,54 @@ export class FileStore implements ObjectStore {
 /** The size of the plan, results, snapshot and report of about 50 images. */
 const probeBytes = 256 * 1024;
 
-/** Writes a file. Creates missing folders only after a failure: of hundreds of objects only the first needs them. */
-async function write(path: string, body: Uint8Array): Promise<void> {
+/** Does `work` on a file. Creates missing folders only after a failure: of hundreds of objects only the first needs them. */
+async function inFolder<T>(path: string, work: () => Promise<T>): Promise<T> {
   try {
-    await writeFile(path, body, { mode: 0o600 });
+    return await work();
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     await makeFolder(dirname(path), 0o700);
-    await writeFile(path, body, { mode: 0o600 });
+    return work();
   }
 }
 
-async function versionsIn(folder: string): Promise<number[]> {
-  const names = await readdir(folder);
-  return names.filter((name) => /^\d+$/.test(name)).map(Number);
+function write(path: string, body: Uint8Array): Promise<void> {
+  return inFolder(path, () => writeFile(path, body, { mode: 0o600 }));
 }
 
-/** Creates a version. Returns false if another writer created it first. */
-async function makeVersion(folder: string, version: number, body: Uint8Array): Promise<boolean> {
-  const draft = join(folder, `${randomUUID()}.draft`);
+/** Reads an object. Release 0.1.0 stored an object that is updated as a folder of its versions. */
+async function readObject(path: string): Promise<Uint8Array | undefined> {
   try {
-    await mkdir(draft, { mode: 0o700 });
-    await writeFile(join(draft, 'body'), body, { mode: 0o600 });
-    await rename(draft, join(folder, String(version)));
+    return await readFile(path);
   } catch (error) {
-    await rm(draft, { recursive: true, force: true }).catch(() => undefined);
-    if (taken.has((error as NodeJS.ErrnoException).code ?? '')) return false;
-    throw error;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return undefined;
+    if (code !== 'EISDIR') throw error;
+    const [newest] = (await readdir(path))
+      .map(Number)
+      .filter((version) => version > 0)
+      .toSorted((a, b) => b - a);
+    return newest === undefined ? undefined : readFile(join(path, String(newest), 'body'));
   }
-  const versions = await versionsIn(folder);
-  // A delayed writer may find the name free because that version was replaced and removed long ago.
-  if (Math.max(...versions) - version >= keptVersions) return false;
-  const old = versions.filter((other) => other <= version - keptVersions);
-  await Promise.allSettled(old.map((other) => rm(join(folder, String(other)), { recursive: true })));
-  return true;
 }
 
-/** The number of versions that are kept. More than other writers can create while one writer reads once. */
-const keptVersions = 16;
+/** The longest life of a lock, in milliseconds. An update takes a few; an older lock was left by a process that was killed. */
+const lockLifeMs = 5_000;
 
-/** The error codes of a rename onto an existing folder. Windows reports a lack of permission. */
-const taken = new Set(['EEXIST', 'ENOTEMPTY', ...(process.platform === 'win32' ? ['EPERM'] : [])]);
+/** Creates a lock. Returns `undefined` while another writer has it, and removes it when that writer is dead. */
+async function createLock(lock: string): Promise<FileHandle | undefined> {
+  try {
+    return await inFolder(lock, () => open(lock, 'wx', 0o600));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    const found = await stat(lock).catch(() => undefined);
+    if (found && found.mtimeMs + lockLifeMs < Date.now()) await rm(lock, { force: true });
+    return undefined;
+  }
+}
+
+/** Returns whether a lock is still this one. Another writer removes the lock of a process that was suspended. */
+async function isStill(file: FileHandle, lock: string): Promise<boolean> {
+  const [ours, found] = await Promise.all([file.stat(), stat(lock).catch(() => undefined)]);
+  return ours.ino === found?.ino;
+}

@@ -1,10 +1,10 @@
 import { execFile } from 'node:child_process';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { rmSync, writeFileSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { assertKey, getJson, putJson, updateJson } from '../../functions/state/object-store.ts';
 import { asWritten } from '../../functions/state/schema.ts';
 import { FileStore } from '../../infra/local/file-store.ts';
@@ -16,6 +16,7 @@ beforeEach(async () => {
   store = new FileStore(join(parent, 'state'));
 });
 afterEach(async () => {
+  jest.restoreAllMocks();
   await rm(parent, { recursive: true });
 });
 
@@ -128,50 +129,80 @@ describe('a file store', () => {
 
 describe('an update', () => {
   const text = (body: Uint8Array | undefined) => body && Buffer.from(body).toString();
-  const seen = async (key: string) => {
-    let found: string | undefined;
-    await store.update(key, (body) => {
-      found = text(body);
-      return undefined;
-    });
-    return found;
-  };
+  const seen = async (key: string) => text(await store.get(key));
 
-  it('makes an object, replaces it, and leaves it', async () => {
+  it('creates an object, replaces it, and leaves it', async () => {
     expect(await store.update('locks/a.json', (body) => bytes(`${text(body) ?? 'new'}1`))).toBe(true);
     expect(await store.update('locks/a.json', (body) => bytes(`${text(body)}2`))).toBe(true);
     expect(await store.update('locks/a.json', () => undefined)).toBe(true);
     expect(await seen('locks/a.json')).toBe('new12');
+    expect(await readdir(join(store.folder, 'locks'))).toEqual(['a.json']);
+    expect((await stat(join(store.folder, 'locks/a.json'))).mode & 0o777).toBe(0o600);
   });
 
-  it('writes nothing when another writer was faster', async () => {
-    await store.update('a', () => bytes('old'));
+  it('continues an object that was put', async () => {
+    await store.put('a', bytes('put'));
+    expect(await store.update('a', (body) => bytes(`${text(body)} and updated`))).toBe(true);
+    expect(await seen('a')).toBe('put and updated');
+  });
+
+  it('writes nothing while another writer updates the object', async () => {
     const other = new FileStore(store.folder);
     let overtaken: Promise<boolean> | undefined;
-    const late = await store.update('a', () => {
+    const first = await store.update('a', () => {
       overtaken = other.update('a', () => bytes('theirs'));
       return bytes('ours');
     });
-    expect([late, await overtaken].filter(Boolean)).toHaveLength(1);
-    expect(await seen('a')).toBe(late ? 'ours' : 'theirs');
+    expect([first, await overtaken].filter(Boolean)).toHaveLength(1);
+    expect(await seen('a')).toBe(first ? 'ours' : 'theirs');
   });
 
-  it('keeps the last versions only', async () => {
-    for (let i = 1; i <= 20; i++) await store.update('a', () => bytes(String(i)));
-    expect(await readdir(join(store.folder, 'a'))).toHaveLength(16);
-    expect(await seen('a')).toBe('20');
+  it('releases the object when the change fails', async () => {
+    const failing = store.update('a', () => {
+      throw new TypeError('no');
+    });
+    await expect(failing).rejects.toMatchObject({ name: 'StoreFailed', message: expect.stringContaining('no') });
+    expect(await readdir(store.folder)).toEqual([]);
   });
 
-  it('writes nothing under the name of a version that was replaced and deleted during a pause of the writer', async () => {
-    await store.update('a', () => bytes('1'));
+  const lock = () => join(store.folder, 'a.lock.draft');
+  const aged = async (seconds: number) => {
+    await writeFile(lock(), 'half of a bo');
+    const time = new Date(Date.now() - seconds * 1_000);
+    await utimes(lock(), time, time);
+  };
+
+  it('removes the lock of a process that was killed during an update, after five seconds', async () => {
+    await store.put('a', bytes('old'));
+    await aged(4);
+    expect(await store.update('a', () => bytes('new'))).toBe(false);
+    await aged(6);
+    expect(await store.update('a', () => bytes('new'))).toBe(false);
+    expect(await store.update('a', () => bytes('new'))).toBe(true);
+    expect(await seen('a')).toBe('new');
+  });
+
+  it('writes nothing when another writer has taken the lock from a process that was suspended', async () => {
+    await store.put('a', bytes('old'));
     const late = await store.update('a', () => {
-      mkdirSync(join(store.folder, 'a/18'));
-      writeFileSync(join(store.folder, 'a/18/body'), 'theirs');
-      rmSync(join(store.folder, 'a/1'), { recursive: true });
+      rmSync(lock());
+      writeFileSync(lock(), 'theirs');
       return bytes('ours');
     });
     expect(late).toBe(false);
-    expect(await seen('a')).toBe('theirs');
+    expect(await seen('a')).toBe('old');
+    expect(await readFile(lock(), 'utf8')).toBe('theirs');
+  });
+
+  it('adopts the newest version of an object that release 0.1.0 updated', async () => {
+    for (const version of ['9', '10', '1']) await store.put(`locks/a.json/${version}/body`, bytes(version));
+    await mkdir(join(store.folder, 'locks/a.json/0ff1ce.draft'));
+    await mkdir(join(store.folder, 'locks/empty.json'));
+    expect([await seen('locks/a.json'), await seen('locks/empty.json')]).toEqual(['10', undefined]);
+    for (const key of ['locks/a.json', 'locks/empty.json'])
+      expect(await store.update(key, (body) => bytes(`${text(body) ?? 'none'} and new`))).toBe(true);
+    expect([await seen('locks/a.json'), await seen('locks/empty.json')]).toEqual(['10 and new', 'none and new']);
+    expect(await store.list('')).toEqual(['locks/a.json', 'locks/empty.json']);
   });
 
   it('loses no update of many writers at once', async () => {
@@ -211,6 +242,7 @@ describe('an update', () => {
         return false;
       }
     }
+    jest.spyOn(Math, 'random').mockReturnValue(0);
     await expect(updateJson(new Busy('/the/place'), 'a', asWritten(), () => ({}))).rejects.toMatchObject({
       name: 'StoreFailed',
       message: expect.stringContaining('/the/place/a was changed'),

@@ -20,7 +20,7 @@ export class MemoryStore implements ObjectStore {
 
   async update(key: string, change: Parameters<ObjectStore['update']>[1]): Promise<boolean> {
     const body = change(this.objects.get(key));
-    if (body) this.objects.set(key, body);
+    if (body) await this.put(key, body);
     return true;
   }
 

@@ -72,13 +72,20 @@ interface RunExtras {
   onImageProgress?: () => void;
 }
 
-/** A store that tells of every write, for tests that must act at a certain moment of a run. */
+/** A store that reports every write, for tests that must act at a certain moment of a run. */
 class ObservedStore extends FileStore {
   onPut: (key: string) => void | Promise<void> = () => undefined;
 
   override async put(key: string, body: Uint8Array): Promise<void> {
     await super.put(key, body);
     await this.onPut(key);
+  }
+
+  override async update(key: string, change: Parameters<FileStore['update']>[1]): Promise<boolean> {
+    let body: Uint8Array | undefined;
+    const updated = await super.update(key, (before) => (body = change(before)));
+    if (updated && body) await this.onPut(key);
+    return updated;
   }
 }
 
