@@ -3,6 +3,7 @@ import type { LookupAddress, LookupOptions } from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
 import type { Readable } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
+import { createSecureContext } from 'node:tls';
 import { mayReach, outermost, type Reach, reachOfAddress, reachOfHost } from './address-policy.ts';
 import { bodyChunks } from './body-chunks.ts';
 import { secureContextOf } from './certificates.ts';
@@ -200,8 +201,10 @@ export class Transport {
   #connect(url: URL, sender: Reach, proxy: Proxy | undefined): Dispatcher {
     const { connectionsPerOrigin, connectMs, registryCerts } = this.#options;
     const isSecure = url.protocol === 'https:';
-    const secureContext =
-      isSecure && registryCerts !== undefined ? secureContextOf(registryCerts, url.host) : undefined;
+    // Node.js would create another context for each connection.
+    const secureContext = isSecure
+      ? ((registryCerts === undefined ? undefined : secureContextOf(registryCerts, url.host)) ?? createSecureContext())
+      : undefined;
     const options = {
       connections: connectionsPerOrigin,
       // One request per connection at a time, so that a large blob does not block queued requests.
