@@ -28,7 +28,7 @@ export async function assumeRole(
   const { Credentials } = await asking(config, (client) => client.send(command));
   const { AccessKeyId, SecretAccessKey, SessionToken, Expiration } = Credentials ?? {};
   if (!AccessKeyId || !SecretAccessKey || !SessionToken || !Expiration)
-    throw new Error('the answer holds no credentials');
+    throw new Error('the response holds no credentials');
   return {
     accessKeyId: AccessKeyId,
     secretAccessKey: SecretAccessKey,

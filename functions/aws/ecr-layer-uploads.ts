@@ -53,7 +53,7 @@ class RegistryLayerUploads implements LayerUploads {
     return this.#attempt(`start an upload to ${repository}`, 'ecr:InitiateLayerUpload', signal, async (options) => {
       try {
         const { uploadId, partSize } = await this.#client.send(command, options);
-        if (!uploadId || !partSize) throw new Error('the answer holds no upload');
+        if (!uploadId || !partSize) throw new Error('the response holds no upload');
         return { id: uploadId, partBytes: partSize };
       } catch (error) {
         if (error instanceof RepositoryNotFoundException) return undefined;

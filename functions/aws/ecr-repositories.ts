@@ -62,7 +62,7 @@ export class EcrRepositories implements RepositoryAdministration {
     } catch (error) {
       isMissing = error instanceof RepositoryNotFoundException;
       const failure = ecrFailure(
-        `look for ${host}/${repository}`,
+        `look up ${host}/${repository}`,
         'ecr:DescribeRepositories and ecr:CreateRepository',
         error,
       );
@@ -122,7 +122,7 @@ export class EcrRepositories implements RepositoryAdministration {
       await client.send(new PutLifecyclePolicyCommand({ ...repository, lifecyclePolicyText }));
     } catch (error) {
       if (!isThere && error instanceof RepositoryNotFoundException) return;
-      throw ecrFailure(`give ${name} its lifecycle rule`, 'ecr:PutLifecyclePolicy', error);
+      throw ecrFailure(`set the lifecycle rule of ${name}`, 'ecr:PutLifecyclePolicy', error);
     }
   }
 

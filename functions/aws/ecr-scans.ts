@@ -47,9 +47,8 @@ export class EcrScans {
  */
 const unscannable: Partial<Record<ScanStatus, string>> = {
   FAILED: 'the scan failed',
-  UNSUPPORTED_IMAGE: 'the scanner does not know its operating system, or its kind of image',
-  SCAN_ELIGIBILITY_EXPIRED:
-    'it is older than Inspector rescans images; lengthen the ECR re-scan duration, or push it again',
+  UNSUPPORTED_IMAGE: 'the scanner does not support its operating system or type of image',
+  SCAN_ELIGIBILITY_EXPIRED: 'Inspector no longer rescans it; lengthen the ECR re-scan duration, or push it again',
   LIMIT_EXCEEDED: 'a limit of the scanner was exceeded',
   IMAGE_ARCHIVED: 'it is archived; restore it',
 };
@@ -116,15 +115,15 @@ class RegistryScans implements ImageScans {
     if (!foreign && scanningConfiguration?.scanType === 'ENHANCED') {
       if (covers(scanningConfiguration, repository))
         return { state: 'pending', detail: 'not scanned by Inspector yet' };
-      const detail = `no rule of enhanced scanning covers ${repository} but by hand; add one to the registry's scanning configuration`;
+      const detail = `no rule of enhanced scanning scans ${repository} automatically; add one to the registry's scanning configuration`;
       return { state: 'unscannable', id: 'SCAN_NOT_CONFIGURED', detail };
     }
     // https://github.com/aws/containers-roadmap/issues/2541
     const blind = foreign
-      ? `, or by Inspector, which account ${this.#registryId} shows to roles of its own only: ECR_ROLE_ARN`
+      ? `, or by Inspector, whose findings only roles of account ${this.#registryId} can read: set ECR_ROLE_ARN`
       : '';
     const unstarted = (code: string): ScanAnswer => {
-      return { state: 'pending', detail: `not scanned yet (ecr:StartImageScan answers ${code})${blind}` };
+      return { state: 'pending', detail: `not scanned yet (ecr:StartImageScan returned ${code})${blind}` };
     };
     return this.#start(repository, digest, unstarted, signal);
   }
@@ -158,7 +157,7 @@ class RegistryScans implements ImageScans {
     } catch (error) {
       signal?.throwIfAborted();
       if (isNamed(error, 'AccessDeniedException')) return {};
-      throw this.#failure('read how it scans', 'ecr:GetRegistryScanningConfiguration', error);
+      throw this.#failure('read its scanning configuration', 'ecr:GetRegistryScanningConfiguration', error);
     }
   }
 
@@ -169,13 +168,13 @@ class RegistryScans implements ImageScans {
   #failure(action: string, permission: string, error: unknown): FactoryError {
     if (error instanceof ImageNotFoundException)
       return new FactoryError('ImageNotFound', `cannot ${action} at ${this.#host}: ${error.message}`, {
-        hint: 'Something deleted it while the run was under way. Look at the lifecycle rules of the repository, and run again.',
+        hint: 'Check the lifecycle rules of the repository, which may have deleted it, and run again.',
         cause: error,
       });
     const failure = ecrFailure(`${action} at ${this.#host}`, permission, error);
     const status = serverFaultOf(error);
     if (status === undefined) return failure;
-    const hint = 'ECR does not work as it should; try again later.';
+    const hint = 'Try again later: ECR does not work as specified.';
     return new RegistryFailure(failure.name, failure.message, { hint, status, transient: true, cause: error });
   }
 }
@@ -235,7 +234,7 @@ function isOlder(time: Date | undefined, ms: number): boolean {
 function answerWithout(status: ScanStatus | undefined, description: string): ScanAnswer {
   const meaning = status && own(unscannable, status);
   // PENDING and IN_PROGRESS; findings that are unavailable may still come, and a state of tomorrow is not judged.
-  if (status === undefined || meaning === undefined) return { state: 'pending', detail: status ?? 'in no state' };
+  if (status === undefined || meaning === undefined) return { state: 'pending', detail: status ?? 'without a state' };
   return { state: 'unscannable', id: status, detail: description === '' ? meaning : `${meaning}: ${description}` };
 }
 

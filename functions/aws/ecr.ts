@@ -50,7 +50,7 @@ export class EcrClients {
     this.#roleCredentials = () =>
       assumeRole({ roleArn, sessionPolicy }, sts).catch((error: unknown) => {
         const toAllow =
-          'Allow us sts:AssumeRole on it, and let its trust policy name the roles that ask (docs/ecr.md).';
+          'Allow sts:AssumeRole on it, and name the roles of the factory in its trust policy (docs/ecr.md).';
         throw ecrFailure(`assume ${roleArn}`, 'sts:AssumeRole', error, toAllow);
       });
   }
@@ -135,7 +135,7 @@ export class EcrCredentials implements CredentialProvider {
         .send(new GetAuthorizationTokenCommand({ registryIds: [registry.accountId] }));
       const { authorizationToken = '', expiresAt } = authorizationData?.[0] ?? {};
       const [username, password] = Buffer.from(authorizationToken, 'base64').toString().split(':', 2);
-      if (!username || !password || !expiresAt) throw new Error('the answer holds no token');
+      if (!username || !password || !expiresAt) throw new Error('the response holds no token');
       return { username, password, expiresAt: expiresAt.getTime() };
     } catch (error) {
       throw ecrFailure(`get a token for ${host}`, 'ecr:GetAuthorizationToken', error);
@@ -171,7 +171,7 @@ export function ecrFailure(
   const name = reason.networkHint === undefined ? (own(names, reason.name) ?? 'RegistryFailed') : 'RegistryUnreachable';
   const hints: Partial<Record<ErrorName, string>> = {
     RegistryForbidden: toAllow,
-    RegistryThrottled: 'Lower max_concurrency, or ask AWS for a higher quota of ECR.',
+    RegistryThrottled: 'Lower max_concurrency, or request a higher quota of ECR from AWS.',
     RegistryUnauthorized: 'Check the AWS credentials: none were found, or they have expired.',
   };
   return new FactoryError(name, `cannot ${action}: ${reason.text}`, {

@@ -27,7 +27,7 @@ export function awsReason(cause: unknown): AwsReason {
   const { statusCode = 200, body } = error.$response ?? {};
   const page = typeof body === 'string' ? reasonText(body, undefined) : undefined;
   if (page?.isPage) {
-    const hint = 'Exempt AWS from the login page, captive portal or firewall that answered in its place.';
+    const hint = 'Exempt AWS from the login page, captive portal or firewall that responded in its place.';
     return { name, text: `HTTP ${statusCode} with ${page.text}`, networkHint: hint };
   }
   return { name, text: `${name}: ${message}`, networkHint: undefined };

@@ -49,9 +49,13 @@ export function noteCall(state: CopyState, image: string, { notBefore }: Paused)
   state.done = done;
   if (Math.max(state.idleCalls, state.setbacks) < mostIdleCalls) return;
   throw notBefore === undefined
-    ? new FactoryError('RegistryFailed', `${mostIdleCalls} calls did not copy ${image} beyond ${done} bytes`, {
-        hint: 'Check the network between the copy function and the registries. More memory gives the function more bandwidth, too.',
-      })
+    ? new FactoryError(
+        'RegistryFailed',
+        `${mostIdleCalls} calls in a row copied no more than ${done} bytes of ${image}`,
+        {
+          hint: 'Check the network between the copy function and the registries, and give the function more memory, which adds bandwidth.',
+        },
+      )
     : new FactoryError(
         'RegistryThrottled',
         `a registry throttled ${image} ${mostIdleCalls} times without progress in between`,

@@ -271,7 +271,7 @@ async function checkArrival(
     'DigestMismatch',
     `${target.registry}/${target.repository}:${target.tag} is ${arrived ?? 'absent'} after ${digest} was pushed`,
     {
-      hint: 'Something else pushes to the same tag, or the registry rewrites manifests. Give the factory a prefix of its own.',
+      hint: 'Give the factory its own prefix: something else pushes to the same tag, or the registry rewrites manifests.',
     },
   );
 }

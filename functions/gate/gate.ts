@@ -61,7 +61,7 @@ async function arrived(documents: RunDocuments, image: string, index: number): P
   const result = await document.find();
   if (result) return result.status !== 'failed';
   const error = new FactoryError('StoreFailed', `the result of copying ${image} is missing from the object store`, {
-    hint: 'Something deleted it during the run. Start the run again.',
+    hint: 'Start the run again: something deleted the result during the run.',
   });
   await document.put(failedCopy(error.toJSON()));
   return false;

@@ -42,6 +42,6 @@ function flawIn(text: string): string | undefined {
   if (misplaced !== undefined) return misplaced;
   if (/^[{[]/.test(text)) return 'a JSON document: one with several entries needs one that is named apiKey';
   const prefix = /^(?:Bearer\b|(?:x-api-key|authorization) *:|HARNESS_API_KEY *=)/i.exec(text)?.[0];
-  if (prefix !== undefined) return `a key behind "${prefix}"`;
+  if (prefix !== undefined) return `a key after "${prefix}"`;
   return /^[\x21-\x7e]+$/.test(text) ? undefined : 'blanks, line breaks or characters outside ASCII';
 }

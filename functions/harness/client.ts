@@ -123,7 +123,7 @@ export class HarnessClient {
     const call: Call = {
       method: 'POST',
       url: this.#url('authz/api/acl', {}),
-      purpose: `ask for the permission ${permission}`,
+      purpose: `check the permission ${permission}`,
       fields: [],
       permission,
       timeoutMs: this.#timeoutMs.read,

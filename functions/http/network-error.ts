@@ -71,12 +71,12 @@ const failures: Record<string, Omit<NetworkFailure, 'code'>> = {
   },
   ECONNRESET: {
     text: 'connection reset by the server',
-    hint: 'Try again. Check the proxies and firewalls on the way.',
+    hint: 'Try again. Check the proxies and firewalls in between.',
     transient: true,
   },
   EPIPE: {
     text: 'connection closed by the server while sending',
-    hint: 'Try again. Check the proxies and firewalls on the way.',
+    hint: 'Try again. Check the proxies and firewalls in between.',
     transient: true,
   },
   ENOTFOUND: { text: 'host name not found', hint: 'Check the spelling of the host name, and DNS.', transient: false },
@@ -101,17 +101,17 @@ const failures: Record<string, Omit<NetworkFailure, 'code'>> = {
   },
   UND_ERR_RES_CONTENT_LENGTH_MISMATCH: {
     text: 'the response is shorter or longer than its headers say',
-    hint: 'Try again. Check the proxies and firewalls on the way.',
+    hint: 'Try again. Check the proxies and firewalls in between.',
     transient: true,
   },
   UND_ERR_HEADERS_OVERFLOW: {
     text: 'the headers of the response are larger than 16 KiB',
-    hint: 'Check the host and port, and what proxies on the way add to responses.',
+    hint: 'Check the host and port, and what proxies in between add to responses.',
     transient: false,
   },
   UND_ERR_SOCKET: {
     text: 'connection broken',
-    hint: 'Try again. Check the proxies and firewalls on the way.',
+    hint: 'Try again. Check the proxies and firewalls in between.',
     transient: true,
   },
   DEPTH_ZERO_SELF_SIGNED_CERT: {
@@ -158,7 +158,7 @@ const failures: Record<string, Omit<NetworkFailure, 'code'>> = {
 
 /** Describes a TLS failure that has no entry in `failures`. */
 function tlsFailed(code: string): Omit<NetworkFailure, 'code'> {
-  const hint = 'Check the TLS versions and certificates of the server, and proxies on the way.';
+  const hint = 'Check the TLS versions and certificates of the server, and the proxies in between.';
   return { text: `TLS failed (${code})`, hint, transient: false };
 }
 

@@ -49,7 +49,7 @@ function parseProxy({ variable, text }: { variable: string; text: string }): Pro
   const given = URL.parse(text.includes('://') ? text : `http://${text}`);
   if (!given) throw notAProxy(variable, 'it cannot be read as a URL');
   if (given.protocol !== 'http:' && given.protocol !== 'https:') {
-    throw notAProxy(variable, `proxies of the kind ${given.protocol.slice(0, -1)} are not supported`);
+    throw notAProxy(variable, `proxies of type ${given.protocol.slice(0, -1)} are not supported`);
   }
   try {
     const [username, password] = [decodeURIComponent(given.username), decodeURIComponent(given.password)];

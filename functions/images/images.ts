@@ -27,8 +27,8 @@ export function manifestReader(
     runtime.manifests.through(digest, async () => {
       const reservation = pulls.reserve(1);
       if (!reservation) {
-        throw new FactoryError('RegistryThrottled', `${name} leaves no pull for manifest ${digest}`, {
-          hint: `Log in to ${name} for a higher limit, or run again when its limit has opened again.`,
+        throw new FactoryError('RegistryThrottled', `the pull limit of ${name} leaves no pull for manifest ${digest}`, {
+          hint: `Log in to ${name} for a higher limit, or run again when the limit resets.`,
         });
       }
       try {

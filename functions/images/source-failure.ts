@@ -14,6 +14,6 @@ export function isFailureOf(registry: string, error: unknown): boolean {
 
 /** Describes the switch to another source, with its reason. */
 export function sourceNote(image: string, error: unknown, next: string): string {
-  const reason = error instanceof Paused ? `${error.registry} asks for a pause` : (error as Error).message;
+  const reason = error instanceof Paused ? `${error.registry} requests a pause` : (error as Error).message;
   return `${image}: ${reason}; trying ${next}`;
 }

@@ -76,7 +76,7 @@ async function decide(
   } catch (error) {
     signal?.throwIfAborted();
     if (!(error instanceof FactoryError) || error.name === 'StoreFailed') throw error;
-    const reason = `what the other tags of ${repository.name} lead to is not known: ${error.message}`;
+    const reason = `the other tags of ${repository.name} cannot be read: ${error.message}`;
     return unused.map((copy) => ({ copy, deletion: { delete: 'nothing', reason, isGone: false } }));
   }
 }
@@ -95,7 +95,7 @@ async function tagsOf(
   const tags = (await runtime.repositories.tags?.(registry.name, name)) ?? (await readTags(repository, signal));
   for (const tag of expected.filter((candidate) => !tags.has(candidate))) {
     if ((await resolveTag(repository, tag, signal)) === undefined) continue;
-    throw new FactoryError('RegistryFailed', `${registry.name} leaves the tag ${tag} out of the list of tags`, {
+    throw new FactoryError('RegistryFailed', `${registry.name} omits the tag ${tag} from its list of tags`, {
       hint: 'Allow the factory to list all tags of the repository.',
     });
   }
@@ -143,5 +143,5 @@ async function untag(
   // Restore the lost tags. The manifest's blobs and children still exist: nothing else was deleted.
   for (const other of lost) await putManifest(repository, other, manifest, signal);
   registry.adapt({ deletesTags: false }, `${registry.name} deletes a manifest with one of its tags`);
-  return { status: 'untagged', reason: `${registry.name} deleted ${lost.join(', ')} too; put back` };
+  return { status: 'untagged', reason: `${registry.name} also deleted ${lost.join(', ')}; restored` };
 }

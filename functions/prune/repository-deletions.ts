@@ -42,7 +42,7 @@ export async function repositoryDeletions(
   return copies.map(({ tag, digest }): Deletion => {
     if (!whole.has(digest)) return { delete: 'digest', tags: pointing(digest, tags) };
     if (tag !== undefined && tags.get(tag) !== digest)
-      return { delete: 'nothing', reason: 'its tag points at another image now', isGone: true };
+      return { delete: 'nothing', reason: 'its tag now points at another image', isGone: true };
     const others = pointing(digest, remaining);
     if (tag !== undefined && others.length > 0) return { delete: 'tag', tag, others };
     const holder =

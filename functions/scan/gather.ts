@@ -47,7 +47,7 @@ export async function gather(
       'TemplateFailed',
       `GATHER_SCAN_TEMPLATE returned no list of verdicts: ${z.prettifyError(parsed.error)}`.slice(0, 1_000),
       {
-        hint: 'Return what docs/templates.md describes.',
+        hint: 'Correct the template: docs/templates.md describes its result.',
       },
     );
   }
@@ -58,11 +58,11 @@ export async function gather(
 function resultOf(image: string, row: Row | undefined): ScanResult {
   if (!row) {
     const error = new FactoryError('TemplateFailed', `GATHER_SCAN_TEMPLATE returned no verdict for ${image}`, {
-      hint: 'Return one for each image in the request.',
+      hint: 'Correct the template: it must return one verdict for each image in the request.',
     });
     return { status: 'failed', error: error.toJSON() };
   }
-  const { verdict, findings, reason = 'it gave no reason' } = row;
+  const { verdict, findings, reason = 'no reason given' } = row;
   if (verdict === 'pending') return { status: 'pending', detail: reason.slice(0, reasonLimit) };
   const summary = findings && { findings: countsOf(findings) };
   if (verdict === 'passed') return { status: 'passed', ...summary };

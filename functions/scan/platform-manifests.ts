@@ -32,6 +32,6 @@ function isAttestation({ platform, annotations }: Descriptor): boolean {
 
 function tooDeep({ digest }: Manifest): FactoryError {
   return new FactoryError('ManifestInvalid', `image ${digest} has indexes nested deeper than ${manifestLimits.depth}`, {
-    hint: 'No real image is that deep; the source registry is broken or hostile.',
+    hint: 'Use another source registry: no real image is that deep, so this one is broken or hostile.',
   });
 }

@@ -88,7 +88,7 @@ async function faultsOf(
       ? []
       : wholeness.missing({ repository, digest: root }, signal, confirmed ? 'manifest' : undefined),
   ]);
-  if (served === undefined) return [`${name} is not there`];
+  if (served === undefined) return [`${name} does not exist`];
   if (served !== root) return [`${name} is ${served}, not ${root}`];
   return lacking.map((piece) => `${name} lacks ${piece.kind} ${piece.digest}`);
 }

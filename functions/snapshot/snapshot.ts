@@ -34,7 +34,7 @@ export async function snapshot({ runId }: SnapshotEvent, { runtime, signal }: Ta
   const { changes, held } = holdBack(planned.changes, (change) => {
     const overrides = before.find((scope) => isSameScope(scope, change))?.overrides ?? {};
     const now = own(overrides, change.field) ?? null;
-    return now === change.from ? undefined : 'was changed by somebody else during the run';
+    return now === change.from ? undefined : 'was changed by someone else during the run';
   });
   const { accountId } = harness;
   await documents.snapshot.put({ runId, accountId, takenAt: new Date().toISOString(), scopes: before });

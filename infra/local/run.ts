@@ -80,7 +80,7 @@ async function call(task: Task, payload: unknown, run: TaskRun): Promise<unknown
 
 function interrupted(): FactoryError {
   return new FactoryError('Interrupted', 'the run was interrupted', {
-    hint: 'Start it again: what was copied stays, and the rest goes on from there.',
+    hint: 'Start it again: what was copied is kept, and the run copies the rest.',
   });
 }
 

@@ -147,7 +147,7 @@ describe('a lifecycle rule', () => {
       operation === 'CreateRepository' ? ok : refusal('RepositoryNotFoundException'),
     );
     await expect(new EcrRepositories(config, { keepVersions: 20 }).ensure(host, 'r')).rejects.toMatchObject({
-      message: expect.stringContaining('its lifecycle rule'),
+      message: expect.stringContaining('set the lifecycle rule of'),
     });
   });
 });

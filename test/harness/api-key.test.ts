@@ -14,9 +14,9 @@ describe('an API key', () => {
   it.each([
     [`"${key}"`, 'a value in quotes'],
     ['${HARNESS_API_KEY}', 'an unexpanded ${…}'],
-    [`Bearer ${key}`, 'a key behind "Bearer"'],
-    [`x-api-key: ${key}`, 'a key behind "x-api-key:"'],
-    [`HARNESS_API_KEY=${key}`, 'a key behind "HARNESS_API_KEY="'],
+    [`Bearer ${key}`, 'a key after "Bearer"'],
+    [`x-api-key: ${key}`, 'a key after "x-api-key:"'],
+    [`HARNESS_API_KEY=${key}`, 'a key after "HARNESS_API_KEY="'],
     [`{"a":"${key}","b":"${key}"}`, 'a JSON document'],
     [`${key}\n${key}`, 'blanks, line breaks'],
     ['', 'nothing'],

@@ -76,7 +76,7 @@ describe('the proxy for a URL', () => {
   });
 
   it.each([
-    ['socks5://ada:horse@proxy:1', 'proxies of the kind socks5 are not supported'],
+    ['socks5://ada:horse@proxy:1', 'proxies of type socks5 are not supported'],
     ['http://ada:horse@', 'cannot be read as a URL'],
     ['http://ada:%E0horse@proxy:1', 'a "%" that is not written as %25'],
   ])('fails with the reason and without its password if invalid: %s', async (value, reason) => {

@@ -111,7 +111,7 @@ describe('a prune', () => {
   it('forgets a copy whose tag is another image by now', async () => {
     factory.target.storage.tag(repository, '1', two.digest);
     factory.target.storage.tag(repository, 'theirs', one.digest);
-    const rows = { 1: 'kept: its tag points at another image now' };
+    const rows = { 1: 'kept: its tag now points at another image' };
     expect(await run({ 1: one })).toEqual({ deleted: 0, rows, inventory: [] });
     expect(tags()).toEqual(['1', '2', 'theirs']);
   });
@@ -133,14 +133,12 @@ describe('a prune', () => {
 describe('a repository whose tags are not all known', () => {
   it.each([
     ['are not listed', { status: 403 }, 'HTTP 403'],
-    ['are listed in part', { status: 200, body: '{"tags":["2"]}' }, 'leaves the tag 1 out of the list of tags'],
+    ['are listed in part', { status: 200, body: '{"tags":["2"]}' }, 'omits the tag 1 from its list of tags'],
   ])('loses nothing when they %s', async (_, act, reason) => {
     factory.target.faults.add({ match: { path: /tags\/list/, times: 9 }, act });
     const { deleted, rows, inventory } = await run({ 1: one });
     expect([deleted, inventory, tags()]).toEqual([0, ['1'], ['1', '2']]);
-    expect(rows['1']).toMatch(
-      new RegExp(`^kept: what the other tags of ${repository} lead to is not known: .*${reason}`),
-    );
+    expect(rows['1']).toMatch(new RegExp(`^kept: the other tags of ${repository} cannot be read: .*${reason}`));
   });
 
   it.each<[string, Error]>([
@@ -180,12 +178,12 @@ describe('a tag that shares its digest with one that stays', () => {
     expect(deletions()).toBe(0);
   });
 
-  it('takes the others along at some registries: they are put back, and that is remembered', async () => {
+  it('takes the others along at some registries: they are restored, and that is remembered', async () => {
     factory.target.quirks.deleteTag = 'manifest';
     factory.target.storage.tag(repository, 'theirs-too', one.digest);
     const found: { registry?: Registry } = {};
     const act = async ({ runtime }: TaskRun) => void (found.registry = runtime.registry(factory.target.host));
-    const rows = { 1: `untagged: ${factory.target.host} deleted theirs, theirs-too too; put back` };
+    const rows = { 1: `untagged: ${factory.target.host} also deleted theirs, theirs-too; restored` };
     expect(await run({ 1: one }, { act })).toEqual({ deleted: 1, rows, inventory: [] });
     expect(tags()).toEqual(['2', 'theirs', 'theirs-too']);
     expect(found.registry?.profile.deletesTags).toBe(false);

@@ -74,7 +74,7 @@ describe('the deletions of a repository', () => {
       { delete: 'tag', tag: '2', others: ['1'] },
     ]);
     expect(await decide([['1', a]], { 1: b, 2: a })).toEqual([
-      { delete: 'nothing', reason: 'its tag points at another image now', isGone: true },
+      { delete: 'nothing', reason: 'its tag now points at another image', isGone: true },
     ]);
   });
 

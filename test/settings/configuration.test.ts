@@ -198,7 +198,7 @@ describe('problems', () => {
 
   it.each([
     ['HARNESS_API_KEY', "'sat.a.b.hunter2222'", 'a value in quotes'],
-    ['HARNESS_API_KEY', 'Bearer sat.a.b.hunter2222', 'a key behind "Bearer"'],
+    ['HARNESS_API_KEY', 'Bearer sat.a.b.hunter2222', 'a key after "Bearer"'],
     ['CALLBACK_URL_SECRET', '${CALLBACK}', 'an unexpanded ${…}'],
     ['HARNESS_URL', '"https://app.harness.io"', 'a value in quotes'],
   ])('describes the text in place of a value of %s: %j', (name, value, found) => {

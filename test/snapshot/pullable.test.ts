@@ -88,7 +88,7 @@ describe('what is to be written', () => {
     factory.target.storage.deleteTag('mirror/plugins/cache', '1');
     expect(await check({ images: [planned()] })).toMatchObject({
       name: 'ImagesIncomplete',
-      message: `Harness could not pull the images of this switch: ${target} is not there`,
+      message: `Harness could not pull the images of this switch: ${target} does not exist`,
       hint: 'Harness was not changed. Run sync again: it copies what is missing.',
     });
   });
@@ -102,7 +102,7 @@ describe('what is to be written', () => {
     });
     factory.target.storage.deleteTag('mirror/plugins/cache', '1');
     const gone = await check({ action: 'restore' }, [change(target, undefined)]);
-    expect(gone?.message).toContain(`${target} is not there`);
+    expect(gone?.message).toContain(`${target} does not exist`);
   });
 
   it('must have the digest that was planned', async () => {
@@ -163,10 +163,10 @@ describe('the blobs of an image', () => {
 
 describe('the message', () => {
   it.each([
-    [1, /: [^;]*v00 is not there$/],
-    [20, /: [^;]*v00 is not there; .*v19 is not there$/],
-    [21, /: [^;]*v00 is not there; .*v19 is not there; and 1 more$/],
-    [23, /v19 is not there; and 3 more$/],
+    [1, /: [^;]*v00 does not exist$/],
+    [20, /: [^;]*v00 does not exist; .*v19 does not exist$/],
+    [21, /: [^;]*v00 does not exist; .*v19 does not exist; and 1 more$/],
+    [23, /v19 does not exist; and 3 more$/],
   ])('names %d missing pieces in their order, or the first 20', async (count, expected) => {
     const names = Array.from({ length: count }, (_number, i) => `plugins/gone:v${String(i).padStart(2, '0')}`);
     const changes = names.toReversed().map((each) => change(factory.copyOf(each), each));

@@ -86,7 +86,7 @@ describe('a snapshot', () => {
     const outcome = await take(changes, { K8: { set: 'y/a:1', changed: 'y/b:1', same: 'x/d:1' } }, [before]);
     expect(outcome.result).toEqual({ updates: 2, resets: 0 });
     expect(outcome.changes).toEqual([changes[3], changes[4]]);
-    const reason = 'was changed by somebody else during the run';
+    const reason = 'was changed by someone else during the run';
     expect(outcome.held).toEqual([
       before,
       { ...k8, field: 'set', value: null, reason },

@@ -159,7 +159,7 @@ describe('a sync whose image needs several calls', () => {
     const report = await factory.document<Report>(`runs/${runId}/report.json`);
     expect(outcome.status).toBe('FAILED');
     expect(report.images[0]?.error).toMatchObject({ name: 'RegistryFailed' });
-    expect(report.images[0]?.error?.message).toContain('5 calls did not copy');
+    expect(report.images[0]?.error?.message).toContain('5 calls in a row copied no more than');
     expect(factory.writes()).toEqual([]);
   });
 });

@@ -414,7 +414,7 @@ describe('CONTAINER_REGISTRY_CONNECTOR', () => {
 });
 
 describe('a repository that may be neither looked for nor created', () => {
-  const denial = new FactoryError('RegistryForbidden', 'cannot look for it: AccessDeniedException', {
+  const denial = new FactoryError('RegistryForbidden', 'cannot look it up: AccessDeniedException', {
     hint: 'Allow it.',
   });
   const repositories = {

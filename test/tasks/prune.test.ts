@@ -219,7 +219,7 @@ describe('a digest that several images share', () => {
     for (const version of ['1', '2', '3']) await release(version);
     republish();
     const report = await sync5();
-    expect(report.unused?.find(({ status }) => status === 'untagged')?.reason).toMatch(/deleted 5 too; put back$/);
+    expect(report.unused?.find(({ status }) => status === 'untagged')?.reason).toMatch(/also deleted 5; restored$/);
     expect(tags()).toEqual(['2', '3', '5']);
     expect(await whole()).toBe('SUCCEEDED');
   });
@@ -287,7 +287,7 @@ describe('a digest that several images share', () => {
 describe('a repository whose tags cannot be known', () => {
   it.each([
     ['are not listed', { status: 403 }, 'HTTP 403'],
-    ['are listed in part', { status: 200, body: '{"tags":["3"]}' }, 'leaves the tag 1 out of the list of tags'],
+    ['are listed in part', { status: 200, body: '{"tags":["3"]}' }, 'omits the tag 1 from its list of tags'],
     ['are not a list', { status: 200, body: '{}' }, 'cannot be read'],
   ])('loses nothing when they %s', async (_, act, reason) => {
     const report = await releases(['1', '2', '3', '4', '5'], () => {

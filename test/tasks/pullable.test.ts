@@ -100,7 +100,7 @@ describe('before the first write', () => {
   });
 
   it.each([
-    ['is gone', () => factory.target.storage.deleteTag(repository, tag), 'is not there'],
+    ['is gone', () => factory.target.storage.deleteTag(repository, tag), 'does not exist'],
     [
       'leads elsewhere',
       () => factory.target.storage.tag(repository, tag, below().children[0] ?? ''),
@@ -213,7 +213,7 @@ describe('what this run copied', () => {
   });
 
   it.each([
-    ['the tag', () => factory.target.storage.deleteTag(repository, tag), /is not there$/],
+    ['the tag', () => factory.target.storage.deleteTag(repository, tag), /does not exist$/],
     ['a platform', (child: string) => factory.target.storage.deleteManifest(repository, child), /lacks manifest/],
   ])('ends the run when somebody deleted %s between the copy and the switch', async (_, clean, message) => {
     factory.store.onPut = (key) => void (key.endsWith('/changes.json') && clean(below().children[0] ?? ''));

@@ -59,9 +59,9 @@ function bodyFrom(response: Response, offset: number, blob: Descriptor): AsyncIt
     if (Number(first) !== offset || (total !== '*' && Number(total) !== blob.size)) {
       throw new RegistryFailure(
         'RegistryFailed',
-        `the registry returned another range than bytes ${offset}- of blob ${blob.digest}`,
+        `the registry returned a range other than bytes ${offset}- of blob ${blob.digest}`,
         {
-          hint: 'The registry, or a cache on the way to it, does not handle range requests. Try again, or use another source registry.',
+          hint: 'The registry, or a cache in front of it, does not handle range requests. Try again, or use another source registry.',
           status: response.status,
           transient: false,
         },
@@ -83,9 +83,9 @@ async function* after(bytes: number, chunks: AsyncIterable<Uint8Array>): AsyncGe
 function brokeOff({ registry, name }: Repository, blob: Descriptor, offset: number, error?: unknown): RegistryFailure {
   return new RegistryFailure(
     'RegistryUnreachable',
-    `${registry.name} broke off while sending blob ${blob.digest} of ${name}, at byte ${offset} of ${blob.size}`,
+    `${registry.name} stopped sending blob ${blob.digest} of ${name} at byte ${offset} of ${blob.size}`,
     {
-      hint: 'Try again; look at proxies and firewalls on the way.',
+      hint: 'Try again; look at proxies and firewalls in between.',
       status: 0,
       transient: true,
       cause: error === undefined ? undefined : brokenConnection(error)?.cause,

@@ -132,7 +132,7 @@ export function manifestSize(what: string): ReadLimit {
     bytes: manifestLimits.bytes,
     exceeded: (cause) =>
       new FactoryError('ManifestInvalid', `${what} is larger than 4 MiB`, {
-        hint: 'Use another source registry: no registry must accept manifests above 4 MiB, so this one is broken or hostile.',
+        hint: 'Use another source registry: the limit for manifests is 4 MiB, so this one is broken or hostile.',
         cause,
       }),
   };

@@ -194,7 +194,7 @@ function classify(registry: string, purpose: Purpose, status: number, reason: Re
   if (status === 403) {
     const right = writes ? 'push to' : 'pull from';
     const hint = isPage
-      ? `Allow requests to ${registry} at the firewall or login page that answered in its place.`
+      ? `Allow requests to ${registry} at the firewall or login page that responded in its place.`
       : aboutAddress.test(text)
         ? `Allow the public address of this machine at the firewall of ${registry}.`
         : `Allow the user of ${registry} to ${right} ${repository}.`;
@@ -205,7 +205,7 @@ function classify(registry: string, purpose: Purpose, status: number, reason: Re
     if (status === 413) return { name: 'PushRefused', ...limitedBody(registry) };
     return {
       name: 'PushRefused',
-      hint: 'Correct the reason that the registry gave; most often a quota or an immutable tag.',
+      hint: "Read the registry's reason in the message: most often it is a quota or an immutable tag.",
     };
   }
   if (status === 404) {
@@ -218,7 +218,10 @@ function classify(registry: string, purpose: Purpose, status: number, reason: Re
   }
   if (status >= 300 && status < 400) return { name: 'RegistryFailed', hint: pageInstead(registry) };
   if (status >= 400 && status < 500) {
-    return { name: 'RegistryFailed', hint: `See the reason above; ${registry} refuses to serve ${repository}.` };
+    return {
+      name: 'RegistryFailed',
+      hint: `Read the reason in the message: ${registry} refuses to serve ${repository}.`,
+    };
   }
   return { name: 'RegistryFailed', hint: `Try again later: ${registry} does not work as specified.` };
 }
@@ -228,7 +231,7 @@ const aboutAddress =
   /\bIP\b.{0,80}\bnot\b.{0,20}\ballowed|\bIP\b.{0,80}(?:allow|white) ?-?list|(?:allow|white) ?-?list.{0,80}\bIP\b/i;
 
 function pageInstead(registry: string): string {
-  return `Check that ${registry} is the address of a registry, and exempt it from single sign-on: a login page or captive portal answered in its place.`;
+  return `Check that ${registry} is the address of a registry, and exempt it from single sign-on: a login page or captive portal responded in its place.`;
 }
 
 /** Returns the reason in the start of the body. */

@@ -141,8 +141,8 @@ export class Registry {
     if (url?.protocol === 'http:' && !plain && url.host === this.#origin.host) url.protocol = 'https:';
     if (url?.protocol === 'https:' || (url?.protocol === 'http:' && plain)) return url;
     const where = url ? printable(`${url.protocol}//${url.host}`) : 'an address that cannot be read';
-    throw new RegistryFailure('RegistryFailed', `${this.name} sends us to ${where}`, {
-      hint: `Check the external address in the settings of ${this.name}, and whether a captive portal or login page is on the way. Nothing was sent there.`,
+    throw new RegistryFailure('RegistryFailed', `${this.name} returned an unusable location: ${where}`, {
+      hint: `Check the external address in the settings of ${this.name}, and whether a captive portal or login page responded. Nothing was sent there.`,
       status: 0,
       transient: false,
     });
@@ -317,7 +317,7 @@ export class Registry {
   async #withheld(failure: RegistryFailure, request: RegistryRequest, host: string): Promise<RegistryFailure> {
     if (!mayNeedCredentials.has(failure.name)) return failure;
     if (host !== this.#origin.host) {
-      return failure.because(`${host} is not sent the credentials of ${this.name}`, {
+      return failure.because(`the credentials of ${this.name} are not sent to ${host}`, {
         hint: `Correct the external address in the settings of ${this.name}: it redirects to ${host}.`,
       });
     }
@@ -413,7 +413,7 @@ export function judgeFailure(error: unknown): Verdict {
 function storageRefusal(failure: RegistryFailure, host: string): RegistryFailure {
   if (failure.status !== 401 && failure.status !== 403) return failure;
   return new RegistryFailure('RegistryFailed', failure.message, {
-    hint: `Check the clocks of ${host} and of the registry that sent us there, and run again.`,
+    hint: `Check the clocks of ${host} and of the registry that redirected to it, and run again.`,
     status: failure.status,
     code: failure.code,
     transient: true,

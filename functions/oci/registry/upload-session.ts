@@ -76,7 +76,7 @@ export function nextLocation(repository: Repository, response: Response, target:
     'RegistryFailed',
     `${repository.registry.name} opened an upload to ${repository.name} without a Location`,
     {
-      hint: 'The registry does not follow the distribution specification.',
+      hint: 'Check the reverse proxy in front of the registry: the distribution specification demands a Location.',
       status: response.status,
       transient: false,
     },

@@ -58,7 +58,7 @@ export async function loadImage(
     if (!isManifestType(child.mediaType)) {
       const type = printable(child.mediaType);
       throw new FactoryError('ManifestUnsupported', `${root.digest} lists ${child.digest} of type "${type}"`, {
-        hint: 'Only indexes of Docker schema 2 and OCI images, indexes and artifacts can be copied.',
+        hint: 'Leave the image out: only Docker schema 2 and OCI manifests can be copied.',
       });
     }
     let reading = reads.get(child.digest);

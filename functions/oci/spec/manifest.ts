@@ -63,7 +63,7 @@ export function parseManifest(bytes: Uint8Array, contentType: string | undefined
   const where = `manifest ${digest}`;
   if (expected !== undefined && digest !== expected) {
     throw new FactoryError('DigestMismatch', `requested manifest ${expected}, but received ${digest}`, {
-      hint: 'The registry, or a proxy in front of it, serves wrong content. Nothing was written.',
+      hint: 'Check the registry and the proxies in front of it: they serve wrong content. Nothing was written.',
     });
   }
   const document = documentOf(bytes, where);
@@ -91,7 +91,7 @@ function documentOf(bytes: Uint8Array, where: string): Json {
       ? invalid(
           `${where} is not JSON, but ${text}`,
           cause,
-          'A login page or captive portal answered in place of the registry.',
+          'Check the address of the registry: a login page or captive portal responded in its place.',
         )
       : invalid(`${where} is not JSON`, cause);
   }
@@ -103,7 +103,7 @@ function kindOf(document: Json, contentType: string | undefined, where: string):
   const served = contentType?.split(';')[0]?.trim().toLowerCase();
   if (document['schemaVersion'] === 1 || (served !== undefined && isSchema1(served))) {
     throw new FactoryError('ManifestUnsupported', `${where} is a Docker schema 1 manifest`, {
-      hint: 'Schema 1 was retired in 2017. Push the image again with a current tool.',
+      hint: 'Push the image again with a current tool: schema 1 was retired in 2017.',
     });
   }
   const mediaType = typeof declared === 'string' ? declared : served;
@@ -115,7 +115,7 @@ function kindOf(document: Json, contentType: string | undefined, where: string):
   }
   const unknown = mediaType === undefined ? 'no type' : `unknown type "${printable(mediaType)}"`;
   throw new FactoryError('ManifestUnsupported', `${where} is of ${unknown}`, {
-    hint: 'Only Docker schema 2 and OCI images, indexes and artifacts can be copied.',
+    hint: 'Leave the image out: only Docker schema 2 and OCI manifests can be copied.',
   });
 }
 
@@ -125,7 +125,7 @@ function refuseTwoKinds(document: Json, types: readonly unknown[], where: string
   const has = (...members: string[]) => members.some((member) => document[member] !== undefined);
   const isIndex = has('manifests') || named.some(isIndexType);
   const isImage = has('config', 'layers', 'blobs') || named.some((type) => !isIndexType(type));
-  if (isIndex && isImage) throw invalid(`${where} is an index and an image at once`);
+  if (isIndex && isImage) throw invalid(`${where} is both an index and an image`);
 }
 
 function subjectOf(document: Json, where: string): Descriptor | undefined {

@@ -71,7 +71,7 @@ export function parseImageName(text: string): ImageName {
  */
 export function parseReference(text: string): Reference {
   const { registry, ...name } = parseImageName(text);
-  if (registry === undefined) throw new ReferenceSyntaxError(`"${text}" names no registry (host[:port]/path)`);
+  if (registry === undefined) throw new ReferenceSyntaxError(`"${text}" does not name a registry (host[:port]/path)`);
   return { registry, ...name };
 }
 

@@ -58,7 +58,7 @@ describe('reading a blob', () => {
     registry.faults.add({ match: { ...gets, times: 99 }, act: 'reset', afterBytes: 1 });
     expect(await errorOf(read())).toMatchObject({
       name: 'RegistryUnreachable',
-      message: expect.stringContaining(`${registry.host} broke off while sending blob ${blob.digest}`),
+      message: expect.stringContaining(`${registry.host} stopped sending blob ${blob.digest}`),
     });
     expect(registry.requests.length).toBeLessThanOrEqual(9);
   });

@@ -76,7 +76,7 @@ describe('a redirect', () => {
 
   it.each([
     ['in circles', '/v2/again', 'more than 5 redirects', 6],
-    ['to another protocol', 'ftp://127.0.0.1/x', 'sends us to ftp://127.0.0.1', 1],
+    ['to another protocol', 'ftp://127.0.0.1/x', 'returned an unusable location: ftp://127.0.0.1', 1],
     ['to nowhere', 'http://[', 'an address that cannot be read', 1],
   ])('does not follow a redirect: %s', async (_, location, message, requests) => {
     const registry = await start({ kind: 'none' });
@@ -96,7 +96,7 @@ describe('a registry on HTTPS', () => {
     expect(() => secure().resolve('http://elsewhere.example.com/x?sig=s3cret', 'a/blobs/uploads/')).toThrow(
       expect.objectContaining({
         name: 'RegistryFailed',
-        message: 'registry.example.com sends us to http://elsewhere.example.com',
+        message: 'registry.example.com returned an unusable location: http://elsewhere.example.com',
       }),
     );
   });

@@ -92,7 +92,7 @@ describe('a manifest', () => {
   ])('refuses a document of two kinds, CVE-2021-41190: %s', (_, document, contentType) => {
     expect(errorOf(document, contentType)).toMatchObject({
       name: 'ManifestInvalid',
-      message: expect.stringContaining('at once'),
+      message: expect.stringContaining('both an index and an image'),
     });
   });
 

@@ -154,7 +154,7 @@ describe('a reference', () => {
     'refuses %s, which names no registry',
     (text) => {
       expect(() => parseReference(text)).toThrow(
-        new ReferenceSyntaxError(`"${text}" names no registry (host[:port]/path)`),
+        new ReferenceSyntaxError(`"${text}" does not name a registry (host[:port]/path)`),
       );
     },
   );

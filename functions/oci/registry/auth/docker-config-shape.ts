@@ -23,7 +23,7 @@ const otherShapes: readonly (readonly [is: (key: string, value: unknown) => bool
 export function foreignShapeOf(document: Readonly<Record<string, unknown>>): string | undefined {
   const keys = Object.keys(document);
   const misspelt = keys.find((key) => !members.includes(key) && isNearly(key));
-  if (misspelt !== undefined) return `it has ${JSON.stringify(misspelt)}, which is none of ${members.join(', ')}`;
+  if (misspelt !== undefined) return `it has ${JSON.stringify(misspelt)}, which is not one of ${members.join(', ')}`;
   // A file without credentials may hold settings of other kinds, and those of plugins.
   if (keys.length === 0 || keys.some((key) => members.includes(key) || settings.has(key))) return undefined;
   const shape = otherShapes.find(([is]) => keys.some((key) => is(key, document[key])))?.[1];

@@ -175,7 +175,7 @@ async function fromHelper(helper: string, servers: string[], run: HelperRunner):
     try {
       answer = output === '' ? undefined : parseJson(output);
     } catch {
-      throw helperFailed(program, 'it did not answer with JSON');
+      throw helperFailed(program, 'its output is not JSON');
     }
     if (!isMap(answer)) continue;
     const { Username: username, Secret: secret } = answer;
@@ -231,7 +231,7 @@ async function runHelper(program: string, server: string, environment: NodeJS.Pr
       if (code === 0) resolve(output);
       // Helpers exit with 1 and this sentence when they have no credentials; that is not a failure.
       else if (/credentials not found/i.test(output)) resolve('');
-      else reject(helperFailed(program, signal ? `it was ended by ${signal}` : `it exited with ${code}`, complaints));
+      else reject(helperFailed(program, signal ? `it was killed by ${signal}` : `it exited with ${code}`, complaints));
     });
     // A helper that does not read its input must not take the process down.
     child.stdin.on('error', () => undefined);
@@ -242,9 +242,13 @@ async function runHelper(program: string, server: string, environment: NodeJS.Pr
 /** Quotes the standard error of a helper, never its standard output, which holds secrets. */
 function helperFailed(program: string, what: string, complaints = ''): FactoryError {
   const said = printable(withoutSecrets(complaints).replaceAll(/\s+/g, ' '));
-  return new FactoryError('CredentialHelperFailed', `${program} gave no credentials: ${what}${said && ` (${said})`}`, {
-    hint: `Run \`${program} get\` by hand, or remove the helper from config.json.`,
-  });
+  return new FactoryError(
+    'CredentialHelperFailed',
+    `${program} returned no credentials: ${what}${said && ` (${said})`}`,
+    {
+      hint: `Run \`${program} get\` by hand, or remove the helper from config.json.`,
+    },
+  );
 }
 
 /** Removes secrets: a script that traces itself (`set -x`) writes them to standard error. */

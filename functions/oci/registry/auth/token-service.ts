@@ -154,7 +154,7 @@ export class TokenService {
         : this.toTrust;
     return new RegistryFailure(
       'RegistryUnauthorized',
-      `${this.#name} refused a token to ${client} for ${scopes.join(' ')} (HTTP ${status}${text && `: ${text}`})`,
+      `${this.#name} issued no token to ${client} for ${scopes.join(' ')} (HTTP ${status}${text && `: ${text}`})`,
       // Not the status itself: another token is no cure for a service that gives none.
       { ...hint, status: 0, transient: false },
     );
