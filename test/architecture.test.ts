@@ -137,7 +137,7 @@ describe('imports run one way', () => {
     expect(rooms).not.toMatch(/^circle/);
   });
 
-  it('nothing that runs imports what deploys, or tests', () => {
+  it('imports nothing of the deployment or the tests into code that runs', () => {
     const violations = sources('functions').flatMap((file) =>
       importsOf(file).filter((target) => /^(?:infra|test)\//.test(target)),
     );
@@ -150,7 +150,7 @@ describe('imports run one way', () => {
     expect(violations).toEqual([]);
   });
 
-  it('only the AWS adapters and what composes them import the AWS SDK, only infra the CDK', () => {
+  it('imports the AWS SDK only for the AWS adapters, and the CDK only in infra', () => {
     const importing = (pattern: RegExp) =>
       [...sources('functions'), ...sources('infra')].filter((file) =>
         importsOf(file).some((target) => pattern.test(target)),
@@ -214,7 +214,7 @@ describe('partitions of AWS', () => {
     ...partitions.flatMap(({ dnsSuffix, dualStackSuffix }) => [dnsSuffix, dualStackSuffix ?? dnsSuffix]),
   ];
 
-  it('and their hosts are named in one file alone', () => {
+  it('names the hosts of AWS partitions in one file', () => {
     const found = [...filesOf('functions'), ...filesOf('infra')]
       .filter((file) => file !== table)
       .flatMap((file) => {

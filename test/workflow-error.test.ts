@@ -5,7 +5,7 @@ import { parseErrorCause, TaskError } from '../functions/workflow-error.ts';
 const document = { name: 'ImagesFailed', message: '1 of 5', hint: 'look' };
 
 describe('the error behind a Catch', () => {
-  it('is the document that a task of ours failed with', () => {
+  it('reads the error document of a failed task', () => {
     const Cause = JSON.stringify({ errorType: 'ImagesFailed', errorMessage: JSON.stringify(document), trace: [] });
     expect(parseErrorCause({ Error: 'ImagesFailed', Cause })).toEqual(document);
     expect(parseErrorCause({ Error: 'ImagesFailed', Cause: JSON.stringify(document) })).toEqual(document);
@@ -42,11 +42,11 @@ describe('the error behind a Catch', () => {
     ['a cause that is JSON of another kind', '[1]', 'Oops: [1]'],
     ['a document that is not complete', '{"errorMessage":"{\\"name\\":\\"x\\"}"}', 'Oops: {"name":"x"}'],
     ['null', 'null', 'Oops: null'],
-  ])('that nobody foresaw keeps what was said: %s', (_, cause, message) => {
+  ])('keeps the text of an unknown cause: %s', (_, cause, message) => {
     expect(read('Oops', cause)).toMatchObject({ name: 'UnexpectedError', message });
   });
 
-  it('is bounded', () => {
+  it('limits the length of a message', () => {
     expect(parseErrorCause({ Error: 'Oops', Cause: 'x'.repeat(100_000) }).message.length).toBeLessThan(2_100);
   });
 });
@@ -63,7 +63,7 @@ describe('the error a task ends with', () => {
     expect(read(error)).toEqual({ name: 'InvalidInput', message: 'no', hint: 'yes', problems });
   });
 
-  it('is a bug of ours when it is no FactoryError', () => {
+  it('reports an error that is no FactoryError as a bug', () => {
     expect(read(failure(new TypeError('x is undefined')))).toMatchObject({
       name: 'UnexpectedError',
       message: 'TypeError: x is undefined',

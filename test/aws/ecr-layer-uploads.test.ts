@@ -66,7 +66,7 @@ function strike(operation: string, at: number, fault: NonNullable<ReturnType<Lay
 }
 
 describe('a copy to ECR in several calls', () => {
-  it('goes on in the middle of a layer, every byte sent once and no layer twice', async () => {
+  it('resumes in the middle of a layer, and sends each byte once', async () => {
     const { calls, copied } = await steps();
     expect(calls).toBeGreaterThan(4);
     expectWhole(to, mirror, image);
@@ -106,7 +106,7 @@ describe('a copy to ECR in several calls', () => {
   });
 });
 
-describe('an upload to ECR that is taken up again', () => {
+describe('a resumed upload to ECR', () => {
   async function rest(checkpoint: unknown): Promise<void> {
     const { copied } = await steps({ bytes: 100 * MiB, checkpoint });
     expectWhole(to, mirror, image);
@@ -114,7 +114,7 @@ describe('an upload to ECR that is taken up again', () => {
     expect(copied.bytesTransferred + copied.bytesSkipped).toBe(size);
   }
 
-  it('goes on behind a part whose answer was lost', async () => {
+  it('resumes after a part whose response was lost', async () => {
     let lost = 0;
     // The call that does not learn of its last part: ECR has it, and the checkpoint not.
     api.fault = (operation) =>
@@ -141,7 +141,7 @@ describe('an upload to ECR that is taken up again', () => {
     ['has less of it', () => api.uploads.forEach((upload) => (upload.bytes = upload.bytes.subarray(0, partSize)))],
     ['has other bytes of it', () => api.uploads.forEach((upload) => upload.bytes.fill(0))],
     ['has too small a part of it', () => api.uploads.forEach((upload) => upload.parts.splice(0, 1, 1))],
-  ])('begins anew where ECR %s', async (_, change) => {
+  ])('starts the layer again where ECR %s', async (_, change) => {
     const { checkpoint } = await half();
     change();
     await rest(checkpoint);
@@ -188,7 +188,7 @@ describe('an answer of ECR', () => {
     ['CompleteLayerUpload', 'LayerPartTooSmallException', 1],
     ['CompleteLayerUpload', 'UploadNotFoundException', 1],
     ['UploadLayerPart', 'InvalidLayerPartException', 2],
-  ])('%s: %s begins the layer anew', async (operation, error, at) => {
+  ])('starts the layer again when %s returns %s', async (operation, error, at) => {
     strike(operation, at, answer(error));
     await steps();
     expectWhole(to, mirror, image);
@@ -199,7 +199,7 @@ describe('an answer of ECR', () => {
     ['InitiateLayerUpload', 'AccessDeniedException', 'RegistryForbidden'],
     ['UploadLayerPart', 'ThrottlingException', 'RegistryThrottled'],
     ['CompleteLayerUpload', 'KmsException', 'RegistryFailed'],
-  ])('%s: %s is told as %s, with the permission that it takes', async (operation, error, expected) => {
+  ])('reports a failure of %s (%s) as %s, with the permission that it takes', async (operation, error, expected) => {
     api.fault = (called) => (called === operation ? answer(error) : undefined);
     const failure = await errorOf(steps());
     expect(failure.name).toBe(expected);
@@ -226,15 +226,15 @@ describe('an answer of ECR', () => {
   });
 });
 
-describe('the uploads in parts', () => {
+describe('ECR layer uploads', () => {
   it.each(['public.ecr.aws', 'docker.io', '123456789012.dkr.ecr.us-east-1.amazonaws.com.evil.example'])(
-    'are none of %s',
+    'does not use the layer uploads of ECR for %s',
     (other) => {
       expect(new EcrLayerUploads(api.config).of(other)).toBeUndefined();
     },
   );
 
-  it('take no layer of more parts than ECR does', async () => {
+  it('sends no layer of more parts than ECR accepts', async () => {
     const { layer, ...uploads } = { layer: 0, ...layerUploads };
     expect(layer).toBe(0);
     expect(layerUploads.largestBlob).toBe(4_200 * 10 * MiB);

@@ -228,7 +228,7 @@ describe('a role', () => {
   });
 
   it.each([[undefined], ['{"Version":"2012-10-17","Statement":[]}']])(
-    'is assumed for those of its own, in a session narrowed to %s',
+    'assumes the role for registries of its own account, in a session narrowed to %s',
     async (sessionPolicy) => {
       const sts = await scriptedSts(() => ({ sessionOf: 'ASIAROLE' }));
       const { ecr } = await ecrAs(sts, { sessionPolicy });
@@ -267,7 +267,7 @@ describe('a role', () => {
     ['Throttling', 400, 'RegistryThrottled', /max_concurrency/],
     ['ExpiredToken', 403, 'RegistryUnauthorized', /credentials/],
     ['InvalidClientTokenId', 403, 'RegistryUnauthorized', /credentials/],
-  ])('that cannot be assumed for %s is named, with the cure', async (code, status, name, hint) => {
+  ])('names a role that cannot be assumed for %s, with the cure', async (code, status, name, hint) => {
     const sts = await scriptedSts(() => ({ status, code }));
     const { aws, ecr } = await ecrAs(sts);
     await expect(ecr.credentials(there)).rejects.toMatchObject({

@@ -182,7 +182,7 @@ describe('the scans of ECR as a test scripts it', () => {
     });
   });
 
-  describe('that are out of date', () => {
+  describe('findings that are out of date', () => {
     const old = inState('COMPLETE', {
       imageScanFindings: { findings: some, imageScanCompletedAt: secondsAgo(day + 60) },
     });
@@ -191,7 +191,7 @@ describe('the scans of ECR as a test scripts it', () => {
     it.each([
       ['older than a day', old],
       ['failed', failed],
-    ])('being %s, are asked for again when that is wanted', async (_, script) => {
+    ])('requests findings again that are %s', async (_, script) => {
       const { look, calls } = await looking({ ...script, StartImageScan: ok({}) });
       expect(await look({ renew: true })).toEqual({ state: 'pending', detail: 'PENDING' });
       expect(operations(calls)).toEqual(['DescribeImageScanFindings', 'StartImageScan']);
@@ -200,7 +200,7 @@ describe('the scans of ECR as a test scripts it', () => {
     });
 
     it.each(['LimitExceededException', 'ValidationException', 'AccessDeniedException'])(
-      'count all the same when asking answers %s',
+      'uses the old findings when the request for a scan returns %s',
       async (code) => {
         const was = { state: 'scanned', findings: [{ id: 'CVE-1', severity: 'LOW' }], settlingMs: 0 };
         const { look } = await looking({ ...old, StartImageScan: refusal(code) });
@@ -216,14 +216,14 @@ describe('the scans of ECR as a test scripts it', () => {
       ['its time is not known', 'COMPLETE', { findings: some }],
       ['Inspector renews them', 'ACTIVE', { enhancedFindings: enhanced, imageScanCompletedAt: secondsAgo(2 * day) }],
       ['Inspector made them', 'COMPLETE', { enhancedFindings: enhanced, imageScanCompletedAt: secondsAgo(2 * day) }],
-    ])('are not those of which %s', async (_, status, imageScanFindings) => {
+    ])('does not request findings again when %s', async (_, status, imageScanFindings) => {
       const { look, calls } = await looking({ ...inState(status, { imageScanFindings }), StartImageScan: ok({}) });
       expect(await look({ renew: true })).toMatchObject({ state: 'scanned' });
       expect(operations(calls)).not.toContain('StartImageScan');
     });
   });
 
-  describe('of an image that nothing has scanned', () => {
+  describe('an image without a scan', () => {
     const none = refusal('ScanNotFoundException');
     const configured = (scanType: string, rules: object[] = [], registryId = account) =>
       ok({ registryId, scanningConfiguration: { scanType, rules } });
@@ -247,7 +247,7 @@ describe('the scans of ECR as a test scripts it', () => {
       ['LimitExceededException', 'of today is under way'],
       ['ValidationException', 'begins by itself'],
       ['AccessDeniedException', 'may come by the push'],
-    ])('are waited for when asking for one answers %s: it %s', async (name) => {
+    ])('waits for findings when the request for a scan returns %s: it %s', async (name) => {
       const { look } = await scan(configured('BASIC'), refusal(name));
       expect(await look()).toMatchObject({ state: 'pending' });
     });
@@ -255,7 +255,7 @@ describe('the scans of ECR as a test scripts it', () => {
     it.each([
       ['UnsupportedImageTypeException', 'UNSUPPORTED_IMAGE'],
       ['ImageArchivedException', 'IMAGE_ARCHIVED'],
-    ])('will never come when asking for one answers %s', async (name, id) => {
+    ])('expects no findings when the request for a scan returns %s', async (name, id) => {
       const { look } = await scan(configured('BASIC'), refusal(name));
       expect(await look()).toMatchObject({ state: 'unscannable', id });
     });

@@ -285,7 +285,7 @@ describe('ECR as a test scripts it', () => {
     ]);
   });
 
-  it('reads every page of the tags, and refuses a list that goes on', async () => {
+  it('reads every page of the tags, and refuses an endless list', async () => {
     const imageDigest = `sha256:${'a'.repeat(64)}`;
     const page = (from: number, count: number, nextToken?: string): Answer => ({
       status: 200,

@@ -32,7 +32,7 @@ const smallestPart = 5 * MiB;
 
 /**
  * The three calls of ECR's API that a layer is uploaded by, which moto has not. Faithful to the API reference: parts
- * follow each other, a refused one is told the last valid byte, and a layer is checked when it is completed. Layers end
+ * follow each other, a refusal names the last valid byte, and a layer is checked when it is completed. Layers end
  * up in the embedded registry beside it, as they do at ECR.
  */
 export async function startLayerApi(registry: Registry, { partSize = smallestPart } = {}): Promise<LayerApi> {

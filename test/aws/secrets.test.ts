@@ -66,7 +66,7 @@ import { startScriptedAws } from './scripted-aws.ts';
     expect(JSON.stringify(error)).not.toContain('hunter2222');
   });
 
-  it('reads a secret once, and again when told to', async () => {
+  it('reads a secret once, and again on request', async () => {
     const { Name } = await store('old');
     expect(await readSecret(Name, { client })).toBe('old');
     await client.send(new PutSecretValueCommand({ SecretId: Name, SecretString: 'rotated' }));

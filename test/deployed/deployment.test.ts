@@ -237,7 +237,7 @@ describe('what fails around a switch', () => {
     ['dies once, its work done', { kind: 'dies-after' }],
     ['is throttled', { kind: 'not-run', code: 'TooManyRequestsException', status: 429, times: 3 }],
   ] as const)(
-    'a report whose function %s changes no outcome, and people are told once',
+    'a report whose function %s changes no outcome, and is sent once',
     async (_, fault) => {
       factory.functions.fail('report', fault);
       await reportOf(runId, {});

@@ -31,7 +31,7 @@ describe('the page of the deployment', () => {
     expect(page).toContain(`\`${output}\``);
   });
 
-  it('is linked from the README', () => {
+  it('links the page of the deployment from the README', () => {
     expect(read('README.md')).toContain('](docs/deployment.md)');
   });
 });

@@ -13,7 +13,7 @@ describe('the page of ECR', () => {
     ([, json = '']) => JSON.parse(json) as { Statement: { Effect: string; Action: string | string[] }[] },
   );
 
-  it('has the policy that a role in another account needs: what all tasks need together', () => {
+  it('prints the policy that a role in another account needs: all needs of all tasks', () => {
     expect(policy?.Statement.map(({ Action }) => Action)).toEqual([
       all('ecr'),
       all('ecrRegistry'),

@@ -8,7 +8,7 @@ import { referencePage, referencePath, variableNames } from './reference/page.ts
 const read = (path: string) => readFileSync(join(import.meta.dirname, '../..', path), 'utf8');
 
 describe('the reference of input keys and variables', () => {
-  it('is what `npm run docs:reference` writes', async () => {
+  it('matches the output of `npm run docs:reference`', async () => {
     expect(read(referencePath)).toBe(await referencePage());
   });
 
@@ -35,7 +35,7 @@ describe('the reference of input keys and variables', () => {
     expect(page).toContain('| `MODIFY_DEFAULT` | true or false | `true` |');
   });
 
-  it('is linked from the README', () => {
+  it('links the reference from the README', () => {
     expect(read('README.md')).toContain(`](${referencePath})`);
   });
 });

@@ -139,7 +139,7 @@ describe('the Harness YAML of the page', () => {
   const stepsOf = ({ stages }: z.infer<typeof pipeline>) =>
     stages.flatMap(({ stage }) => stage.spec.execution.steps.map(({ step }) => step));
 
-  it('is no more than what is looked at here', () => {
+  it('checks every block of YAML on the page', () => {
     expect(more).toEqual([]);
   });
 
@@ -162,12 +162,12 @@ describe('the Harness YAML of the page', () => {
     expect(bearerToken(resolved(headers['Authorization'] ?? ''))).toBe('a-token-of-good-length');
   });
 
-  it('has a trigger with the input of its pipeline', () => {
+  it('gives the trigger the input of its pipeline', () => {
     const input = runtimeInput.parse(parse(parts.failed.inputYaml));
     expect(input.pipeline.identifier).toBe(parts.failed.pipelineIdentifier);
   });
 
-  it('has a pipeline whose variables are those that a callback gives', () => {
+  it('declares the variables that a callback sets', () => {
     const variables = (parts.told.variables ?? []).map(({ name: of, value }) => [of, value]);
     expect(variables).toEqual(['runId', 'status', 'error'].map((of) => [of, '<+input>']));
     const uses = [...JSON.stringify(stepsOf(parts.told)).matchAll(/<\+pipeline\.variables\.(\w+)>/g)];

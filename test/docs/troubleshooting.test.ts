@@ -17,7 +17,7 @@ const sections = new Map(
 );
 
 describe('the page of errors', () => {
-  it('has a section for every name, in order, and for no other', () => {
+  it('lists every error name in order, and no other', () => {
     expect([...sections.keys()]).toEqual(errorNames.toSorted());
   });
 
@@ -27,7 +27,7 @@ describe('the page of errors', () => {
     expect(`${sections.get(name)?.trimEnd()}\n`).toMatch(parts);
   });
 
-  it('is linked from the README', () => {
+  it('links the page of errors from the README', () => {
     expect(readFileSync(join(root, 'README.md'), 'utf8')).toContain('](docs/troubleshooting.md)');
   });
 });

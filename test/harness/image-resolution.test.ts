@@ -3,7 +3,7 @@ import { connectorRegistry, resolveImage } from '../../functions/harness/image-r
 
 const ecr = '123456789012.dkr.ecr.us-east-1.amazonaws.com';
 
-describe('what a pod pulls', () => {
+describe('the image of a pod', () => {
   it.each([
     // The connector is for the registry: as written.
     [`${ecr}/p/harness/ci-addon:1`, `https://${ecr}`, `${ecr}/p/harness/ci-addon:1`],

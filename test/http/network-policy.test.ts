@@ -82,7 +82,7 @@ describe('a registry', () => {
     ['8.8.8.8', ['here.test', 'private.test', '127.0.0.1', '192.168.0.1', '[::ffff:127.0.0.1]', '[fe80::1]']],
     ['private.test', ['here.test', '127.0.0.1', 'metadata.test', '169.254.169.254']],
     ['127.0.0.1', ['metadata.test', '169.254.169.254', '[fd00:ec2::254]', '[::ffff:169.254.169.254]']],
-  ])('at %s cannot refer us to %j', async (registry, targets) => {
+  ])('refuses referrals of a registry at %s to %j', async (registry, targets) => {
     const get = client();
     for (const target of targets)
       expect([target, await get(target, registry)]).toEqual([target, 'ERR_ADDRESS_REFUSED']);

@@ -69,7 +69,7 @@ describe('the proxy for a URL', () => {
     expect(proxy(url)).toBeUndefined();
   });
 
-  it('has no user and password in its address', () => {
+  it('removes user and password from the address of the proxy', () => {
     const found = proxyFor(new URL('https://r.example'), { https_proxy: 'http://ada:p%40ss@proxy:3128' });
     expect(found?.url.href).toBe('http://proxy:3128/');
     expect(found?.authorization).toBe(`Basic ${Buffer.from('ada:p@ss').toString('base64')}`);
@@ -87,7 +87,7 @@ describe('the proxy for a URL', () => {
   });
 });
 
-describe('behind a proxy', () => {
+describe('a request through a proxy', () => {
   it('sends a plain request to the proxy with its whole URL', async () => {
     const [port, proxy] = [await serve(), await startProxy()];
     const get = client({ environment: { HTTP_PROXY: `http://ada:horse@127.0.0.1:${proxy.port}` } });
@@ -164,7 +164,7 @@ describe('behind a proxy', () => {
       true,
     ],
   ])(
-    'its refusal of %s by %s (%s) is told in its words',
+    'quotes the refusal of an %s request by the proxy of %s (%s)',
     async (scheme, variable, status, headers, body, hint, transient) => {
       const port = await startWordyProxy(status, headers, body);
       const get = client({ environment: { [variable]: `http://ada:horse@127.0.0.1:${port}` } });

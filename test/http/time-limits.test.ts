@@ -51,12 +51,12 @@ async function codeOf(work: Promise<unknown>): Promise<string | undefined> {
 const endless = 'HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n';
 
 describe('the headers of a response', () => {
-  it('have one time limit, however many interim responses come', async () => {
+  it('applies one time limit to the headers, however many interim responses arrive', async () => {
     const peer = await start('', 'HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n', 10);
     expect(await codeOf(get(transport({ headersMs: 200 }), peer))).toBe('UND_ERR_HEADERS_TIMEOUT');
   });
 
-  it('have the same limit after an upload', async () => {
+  it('applies the same limit to the headers after an upload', async () => {
     const peer = await start('', 'HTTP/1.1 102 Processing\r\n\r\n', 10);
     const client = transport({ headersMs: 200 });
     const body = async function* () {

@@ -113,19 +113,19 @@ async function* pieces(...sizes: number[]): AsyncGenerator<Uint8Array> {
 }
 
 describe('a network failure', () => {
-  it('has a description when nothing listens', async () => {
+  it('describes a port where nothing listens', async () => {
     const url = await serve(() => undefined);
     const [server] = servers.splice(0);
     server?.close();
     expect(networkFailure(await failureOf(get(url)))).toMatchObject({ code: 'ECONNREFUSED', transient: true });
   });
 
-  it('has a description when the server cuts the connection', async () => {
+  it('describes a connection that the server cuts', async () => {
     const url = await serve((request) => request.socket.destroy());
     expect(networkFailure(await failureOf(get(url)))).toMatchObject({ transient: true });
   });
 
-  it('has a description when a body breaks off', async () => {
+  it('describes a body that ends early', async () => {
     const url = await serve((request, response) => {
       response.writeHead(200, { 'content-length': '10' }).write('12345', () => request.socket.resetAndDestroy());
     });
@@ -133,7 +133,7 @@ describe('a network failure', () => {
     expect(networkFailure(await failureOf(readBody(response, 100)))).toMatchObject({ transient: true });
   });
 
-  it('has a description when the server does not speak TLS', async () => {
+  it('describes a server that does not speak TLS', async () => {
     const url = await serve((_, response) => response.end());
     url.protocol = 'https:';
     expect(networkFailure(await failureOf(get(url)))).toMatchObject({
@@ -142,13 +142,13 @@ describe('a network failure', () => {
     });
   });
 
-  it('has a description when the host has no address', async () => {
+  it('describes a host without an address', async () => {
     const failure = networkFailure(await failureOf(get(new URL('http://no-such-host.invalid/'))));
     // Without a resolver at hand, as in a sandbox, the answer is EAI_AGAIN.
     expect(['ENOTFOUND', 'EAI_AGAIN']).toContain(failure?.code);
   });
 
-  it('has a description in causes and in the errors of several addresses, to a limited depth', () => {
+  it('finds failures in causes and in the errors of several addresses, to a limited depth', () => {
     const refused = Object.assign(new Error('refused'), { code: 'ECONNREFUSED' });
     expect(networkFailure(new Error('outer', { cause: refused }))?.code).toBe('ECONNREFUSED');
     expect(networkFailure(new AggregateError([refused, refused]))?.code).toBe('ECONNREFUSED');

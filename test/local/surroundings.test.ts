@@ -47,7 +47,7 @@ describe('the command', () => {
 
   describe('the state folder', () => {
     it.each(process.platform === 'linux' ? ['file', 'file/below', '/dev/full', '/proc/none'] : ['file'])(
-      'is refused before anything starts when it is %s',
+      'refuses the state folder %s before anything starts',
       async (state) => {
         await writeFile(join(setting.folder, 'file'), '');
         const { code, stderr } = await setting.factory(['sync', '--state', state]);
@@ -113,7 +113,7 @@ describe('the command', () => {
       },
     );
 
-    (existsSync('/dev/full') ? it : it.skip)('is told when a disk is full, with the place of the report', async () => {
+    (existsSync('/dev/full') ? it : it.skip)('reports a full disk, with the place of the report', async () => {
       const full = await open('/dev/full', 'w');
       try {
         const { code, stderr } = await setting.factory(['sync', '--json'], { stdout: full.fd });

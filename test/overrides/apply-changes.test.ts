@@ -75,7 +75,7 @@ describe('changes', () => {
   it.each([
     ['updated', ['ci K8: a=1'], { a: 'updated' }],
     ['reset', ['ci K8: gone=null'], { gone: 'reset' }],
-  ] as const)('of the other kind are left to the other task: %s', async (kind, batches, rows) => {
+  ] as const)('leaves changes of the other kind to the other task: %s', async (kind, batches, rows) => {
     await apply([change('a', '1'), change('gone', null)], { kind });
     expect(sent).toEqual(batches);
     expect(await recorded()).toEqual(rows);

@@ -188,7 +188,7 @@ describe('an image that no source can mend', () => {
   });
 });
 
-describe('an image that cannot be looked at', () => {
+describe('an image that cannot be checked', () => {
   it.each([
     [['1'], ''],
     [['1', '2'], ' and 1 more'],

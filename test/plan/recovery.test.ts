@@ -148,7 +148,7 @@ describe('a run that was stopped', () => {
     expect(await ofStopped().recovery.find()).toBeUndefined();
   });
 
-  describe('and is being put back already', () => {
+  describe('a stopped run with a recovery in progress', () => {
     beforeEach(async () => {
       await switched();
       await recover('first');

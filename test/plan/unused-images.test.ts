@@ -107,7 +107,7 @@ describe('copies stay', () => {
     expect(await unused(use() ?? {})).toEqual(['2']);
   });
 
-  it('whatever fields without an override the plan keeps', async () => {
+  it('treats copies as unused although the plan keeps fields without an override', async () => {
     expect(await unused({ kept: [{ ...k8, field: 'a', value: null }] })).toEqual(['1', '2']);
   });
 });

@@ -78,7 +78,7 @@ const bySkopeo = ['index', 'list', 'single', 'docker-single'];
       return (await run('skopeo', ['inspect', '--raw', '--tls-verify=false', `--creds=${creds}`, image])).stdout;
     }
 
-    it.each(tags)('holds "%s", brought by our copier, under its digest', async (tag) => {
+    it.each(tags)('holds "%s", pushed by our copier, under its digest', async (tag) => {
       expect(await resolveTag(source, tag)).toBe(images[tag]?.digest);
     });
 
@@ -129,7 +129,7 @@ const bySkopeo = ['index', 'list', 'single', 'docker-single'];
       expectWhole(samples, `back/${way}`, large);
     });
 
-    it('is not sent again what it has', async () => {
+    it('sends nothing that the registry has', async () => {
       const before = closed.requests.length;
       const totals = await copy(source, 'index', target);
       expect(totals.bytesTransferred).toBe(0);
@@ -198,7 +198,7 @@ const bySkopeo = ['index', 'list', 'single', 'docker-single'];
   },
 );
 
-/** Waits until a PUT of that target, after the first so many requests, is in the log. */
+/** Waits until the log has a PUT of that target after a number of requests. */
 async function settled(registry: DockerRegistry, from: number, target: RegExp): Promise<void> {
   const isLogged = () => registry.requests.slice(from).some((r) => r.method === 'PUT' && target.test(r.target));
   for (let turn = 0; turn < 1_000 && !isLogged(); turn++) await new Promise((resolve) => setTimeout(resolve, 5));

@@ -93,7 +93,7 @@ interface Manifest {
       expect((await factory.run('verify', choice)).status).toBe('SUCCEEDED');
     });
 
-    it('that lost the end of a layer is named, and not called mended while the registry keeps what it has', async () => {
+    it('names an image that lost the end of a layer, and never reports it as repaired while the registry keeps the rest', async () => {
       const layer = await layerOf(children[0]);
       const [, hex = ''] = layer.split(':');
       const file = join(registry.data, 'docker/registry/v2/blobs/sha256', hex.slice(0, 2), hex, 'data');
@@ -114,7 +114,7 @@ interface Manifest {
       await pull();
     });
 
-    it('that lost one layer gets that layer and nothing else', async () => {
+    it('copies only the layer that an image lost', async () => {
       const layer = await layerOf(children[0]);
       await remove(`blobs/${layer}`);
       const before = registry.requests.length;

@@ -55,7 +55,7 @@ const size = [...image.blobs.values()].reduce((sum, { length }) => sum + length,
       (request) => request.method === method && request.target.includes(`/${target.name}/blobs/uploads/`),
     );
 
-  it('goes on where each call has ended, in the sessions that the first one opened', async () => {
+  it('resumes where each call ended, in the sessions that the first one opened', async () => {
     const { calls, copied } = await callUntilDone(source, '1', target, { bytes: callBytes });
     expect(calls).toBeGreaterThan(4);
     await expectCopied(copied);
@@ -78,7 +78,7 @@ const size = [...image.blobs.values()].reduce((sum, { length }) => sum + length,
     await expectCopied(copied);
   });
 
-  it('begins anew when its session was cancelled', async () => {
+  it('starts again when its session was cancelled', async () => {
     const { checkpoint } = await half();
     for (const [, { at }] of checkpoint.open) {
       const { status } = await fetch(`http://${registry.host}${at}`, { method: 'DELETE' });

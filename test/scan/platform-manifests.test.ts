@@ -8,7 +8,7 @@ const amd64 = manifestOf(imageDocument([blob('amd64')]));
 const arm64 = manifestOf(imageDocument([blob('arm64')]));
 const attestation = manifestOf(imageDocument([blob('in-toto')]));
 
-describe('what is scanned of an image', () => {
+describe('the scanned manifests of an image', () => {
   it('scans the image itself when it is no index', async () => {
     expect(await platformManifests(amd64, reader().read)).toEqual([amd64.digest]);
   });

@@ -264,7 +264,7 @@ describe('every key', () => {
     }
   });
 
-  it('has a valid and an invalid example of every key', () => {
+  it('tests a valid and an invalid example of every key', () => {
     const only = { restore_run: 'good', scan_fail_on: 'good', scan_allow: 'good', scan_deadline_minutes: 'good' };
     for (const key of inputKeys()) {
       if (!Object.hasOwn(only, key)) expect([key, good.some(([name]) => name === key)]).toEqual([key, true]);
@@ -413,7 +413,7 @@ describe('impossible combinations', () => {
   });
 });
 
-describe('any JSON whatever', () => {
+describe('any JSON', () => {
   it('accepts any JSON, or refuses it as InvalidInput with problems', () => {
     fc.assert(
       fc.property(fc.jsonValue(), (input) => {
@@ -428,7 +428,7 @@ describe('any JSON whatever', () => {
     );
   });
 
-  it('under known keys as well', () => {
+  it('accepts or refuses any JSON under known keys', () => {
     const keyed = fc.dictionary(fc.constantFrom(...inputKeys()), fc.jsonValue(), { minKeys: 1 });
     fc.assert(
       fc.property(keyed, (input) => {

@@ -73,7 +73,7 @@ const loseLayer = () => {
   return lost;
 };
 
-describe('what is to be written', () => {
+describe('the images to be written', () => {
   it('does not look up images at other registries, or removed overrides', async () => {
     expect(await check({}, [change(null), change('other.example/plugins/cache:1'), change(':odd')])).toBeUndefined();
     expect(factory.target.requests).toEqual([]);

@@ -83,7 +83,7 @@ describe('the lock of an account', () => {
     expect(await locks().take({ runId: 'other', action: 'reset' }, 'another')).toEqual({});
   });
 
-  describe('of a run that is one process', () => {
+  describe('a run in one process', () => {
     const identity = { table: 'here', pid: 8 };
     const options = (gone: boolean): LockOptions => ({ process: { identity, isGone: () => gone } });
 

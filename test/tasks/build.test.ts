@@ -59,7 +59,7 @@ describe('BUILD_PUSH_TEMPLATE', () => {
     const row = report.images.find(({ image }) => image === addon);
     expect(row).toMatchObject({ status: 'copied', digest: factory.arrived(addon) });
     expect(row?.digest).not.toBe(factory.official(addon));
-    // Where prune finds what the factory brought.
+    // Prune finds the copies of the factory there.
     expect(await factory.document('inventory.json')).toHaveProperty(
       ['copies', factory.copyOf(addon)],
       factory.arrived(addon),

@@ -128,7 +128,7 @@ describe('the callback', () => {
     expect([read, requests.length]).toEqual([readings, made]);
   });
 
-  describe('of a pipeline', () => {
+  describe('a callback that starts a pipeline', () => {
     const scope = { ORG_ID: 'default', PROJECT_ID: 'platform' };
     const secret = JSON.stringify({ pipeline: 'tell_the_team', token: 'sat.account.b.c' });
     const variables = () => {

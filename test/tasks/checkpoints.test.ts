@@ -189,7 +189,7 @@ it('continues with the referrers after a deadline, and counts every byte once', 
   expect(factory.target.storage.manifest('mirror/plugins/cache', signature.digest)).toBeDefined();
 });
 
-describe('a registry that wants to be left alone', () => {
+describe('a registry that requests a pause', () => {
   const throttle = (seconds: number, times: number) =>
     factory.source.faults.add({
       match: { method: 'GET', path: /\/blobs\//, times },
@@ -222,7 +222,7 @@ describe('a registry that wants to be left alone', () => {
     expect(await copy(event, run())).toEqual({ status: 'failed', waitSeconds: 0 });
   });
 
-  it('again and again has failed at last, and it is named', async () => {
+  it('fails after repeated throttling, and names the registry', async () => {
     await plan();
     throttle(3_600, 999);
     const statuses: string[] = [];
@@ -237,7 +237,7 @@ describe('a registry that wants to be left alone', () => {
 describe('a task on Lambda', () => {
   afterEach(() => void jest.restoreAllMocks());
 
-  it('has until a minute before Lambda ends it', async () => {
+  it('ends its work a minute before Lambda ends the call', async () => {
     jest.replaceProperty(process, 'env', {
       HARNESS_API_KEY: 'pat.account.id.key',
       STATE_BUCKET: 'state',

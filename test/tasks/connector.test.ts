@@ -37,7 +37,7 @@ async function expectRefused(message: string, hint: string): Promise<void> {
   expect(factory.overrides()).toEqual({});
 }
 
-describe('without CONTAINER_REGISTRY_CONNECTOR, account.harnessImage', () => {
+describe('the default connector account.harnessImage', () => {
   it('accepts a connector for our registry', async () => {
     factory = await startFactory();
     await expectSwitched();

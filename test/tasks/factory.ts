@@ -58,7 +58,7 @@ export interface FactoryOptions {
   findExecution?: RuntimeParts['findExecution'];
   notify?: RuntimeParts['notify'];
   record?: RuntimeParts['record'];
-  /** Gets what a run says while it goes on. */
+  /** Receives the progress of the run. */
   onNote?: (message: string) => void;
   /** Below the target's host; default `mirror`. */
   prefix?: string;

@@ -233,7 +233,7 @@ describe('Harness', () => {
     expect(statuses(report)).toMatchObject({ 'ci K8 addonTag': 'rolled-back', 'idp K8 cookieCutter': 'unchanged' });
   });
 
-  it('whose connector leads elsewhere after the switch gets everything back', async () => {
+  it('rolls back when the connector leads elsewhere after the switch', async () => {
     await startWith();
     factory.store.onPut = (key) => {
       if (key.endsWith('/config.json')) pullThrough(factory.harness, 'https://other.example/docker');

@@ -107,7 +107,7 @@ describe('a run that comes while another is at work on the account', () => {
   });
 });
 
-describe('with --wait', () => {
+describe('a run with --wait', () => {
   it('a run waits for the other to end, says so, and sees what it did', async () => {
     await start({ lock: { waitMs: 30_000 } });
     let second: Promise<Report> | undefined;

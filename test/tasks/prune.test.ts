@@ -341,7 +341,7 @@ describe('a registry that deletes in its own way', () => {
   });
 });
 
-describe('overrides of fields that Harness has no more', () => {
+describe('overrides of fields that Harness no longer has', () => {
   beforeEach(async () => {
     account().K8 = { goneTag: factory.copyOf('harness/gone:1'), foreignTag: 'registry.corp.example/x:1' };
   });

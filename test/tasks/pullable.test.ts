@@ -42,7 +42,7 @@ function below(name = repository, reference = tag): { children: string[]; blobs:
 const looks = (method: string, path: RegExp) =>
   factory.target.requests.filter((request) => request.method === method && path.test(request.path));
 
-describe('before the first write', () => {
+describe('the check before the first write', () => {
   it('every manifest and blob of an image that was there is looked up by HEAD, after the plan has done the same', async () => {
     await copied();
     const report = await factory.sync(choice);
@@ -181,7 +181,7 @@ describe('before the first write', () => {
   });
 });
 
-describe('what this run copied', () => {
+describe('the copies of this run', () => {
   const asked = () =>
     looks('HEAD', /mirror\/plugins\/cache\/.*sha256:/)
       .map(({ path }) => path.replace(/.*\//, ''))

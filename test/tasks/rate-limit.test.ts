@@ -86,7 +86,7 @@ describe('an image', () => {
     );
   });
 
-  it('whose manifests are known from an earlier run needs no pulls', async () => {
+  it('needs no pulls for manifests that an earlier run read', async () => {
     leave(50);
     await run('plan');
     leave(0);
@@ -97,7 +97,7 @@ describe('an image', () => {
     expect(report.warnings).toEqual([`${hub.host}: 0 of 100 manifest pulls left in 6 h`]);
   });
 
-  it('without some of its platforms needs no pulls for those', async () => {
+  it('needs no pulls for platforms that are left out', async () => {
     leave(2);
     const report = await run('plan', { platforms: ['linux/amd64'] });
     expect(report.images).toMatchObject([{ source: `${hub.host}/${cache}`, status: 'planned' }]);

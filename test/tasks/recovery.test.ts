@@ -38,7 +38,7 @@ afterEach(async () => {
   await factory.close();
 });
 
-/** Starts a run that ends without a word when it comes to a task: nobody calls that one, nor what follows. */
+/** Starts a run that ends silently before a task: neither that task nor a later one is called. */
 async function stopAt(task: string, start = () => factory.sync({}, { runId: 'stopped' })): Promise<void> {
   const reached = Promise.withResolvers<void>();
   const end = Promise.withResolvers<never>();
@@ -175,7 +175,7 @@ describe('a run whose execution was stopped before or after that', () => {
   });
 });
 
-describe('what is not put back', () => {
+describe('the limits of a recovery', () => {
   it('leaves a run alone that is running, unknown, or rolled another one back', async () => {
     await stopAt('VerifyFunction');
     executions.set('stopped', { status: 'RUNNING' });

@@ -278,7 +278,7 @@ describe('the document of real runs', () => {
       expect(totals[status]).toBe(images.filter((row) => row.status === status).length);
   }
 
-  it('has the keys and values of the contract, whatever the action and the outcome', async () => {
+  it('writes the keys and values of the contract for every action and outcome', async () => {
     const factory = await startFactory({ harness: { quirks: { nonWritableFields: ['ci/K8/securityTag'] } } });
     try {
       const documents = [

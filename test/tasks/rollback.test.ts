@@ -240,7 +240,7 @@ function fresh() {
   return { action: 'sync' as const, since: now, renewedAt: now, expiresAt: later };
 }
 
-/** Lets the first attempt of the rollback have been so many minutes ago. */
+/** Moves the first attempt of the rollback back by some minutes. */
 function age(minutes: number): void {
   const get = factory.store.get.bind(factory.store);
   factory.store.get = async (key) => {

@@ -116,7 +116,7 @@ describe('the scan gate', () => {
     });
     expect(totals.failed).toBe(1);
     expect(factory.arrived(addon)).toBe(factory.official(addon));
-    // What the factory brought it may delete again.
+    // The factory may delete its own copies.
     expect(await factory.document('inventory.json')).toHaveProperty(['copies', factory.copyOf(addon)]);
   });
 
@@ -171,7 +171,7 @@ describe('the scan gate', () => {
     );
   });
 
-  describe('of a scan that ended a moment ago', () => {
+  describe('findings of a scan that has just ended', () => {
     const outcome = async () => {
       const { images } = await factory.document<Scans>(`runs/${runId}/scans.json`);
       return new Set(images.map(({ result }) => result.status));

@@ -20,7 +20,7 @@ describe('an error with a signed address', () => {
     expect(String(failure)).not.toContain(signature);
   });
 
-  describe('in a run', () => {
+  describe('secrets in a run', () => {
     let factory: Factory;
     let report: Report;
     beforeAll(async () => {

@@ -50,7 +50,7 @@ it('a tag that moved soaks: the new image is copied at once, and the tag stays f
   ]);
 });
 
-it('nothing is copied again while it soaks, and it is no drift', async () => {
+it('copies nothing again while an image soaks, and reports no drift', async () => {
   await factory.sync(soak);
   factory.target.requests.length = 0;
   const report = await factory.sync(soak);

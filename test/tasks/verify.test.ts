@@ -124,7 +124,7 @@ const look = (documents: Documents, prepare?: Prepare) =>
 const verified = () => factory.store.get(`runs/${runId}/verified.json`);
 const asked = (path: string) => factory.harness.requests.filter((request) => request.path.includes(path));
 
-describe('after a switch', () => {
+describe('verification after a switch', () => {
   it('agrees when Harness shows what was written, and notes the time', async () => {
     state().ci.K8 = { a: target('x/a:1') };
     expect(
@@ -199,7 +199,7 @@ describe('after a switch', () => {
   });
 });
 
-describe('after a run that wrote nothing', () => {
+describe('verification after a run that wrote nothing', () => {
   it('sends Harness no request after a run that wrote nothing', async () => {
     expect(
       (await check({ plan: { modifyDefault: false }, changes: [change('a', null, target('x/a:1'))] })).error,

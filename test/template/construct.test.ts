@@ -226,7 +226,7 @@ describe('the construct', () => {
     template.allResourcesProperties('AWS::IAM::Role', { PermissionsBoundary: Match.anyValue() });
   });
 
-  it('keeps the bucket when the stack goes, unless told otherwise', () => {
+  it('keeps the bucket when the stack is removed, unless configured otherwise', () => {
     embed().template.hasResource('AWS::S3::Bucket', { DeletionPolicy: 'Retain' });
     const { template } = embed(() => ({ removalPolicy: RemovalPolicy.DESTROY }));
     template.hasResource('AWS::S3::Bucket', { DeletionPolicy: 'Delete' });

@@ -18,7 +18,7 @@ describe('the partition of a region', () => {
     ['eu-isoe-west-1', 'aws-iso-e', 'cloud.adc-e.uk'],
     ['us-isof-south-1', 'aws-iso-f', 'csp.hci.ic.gov'],
     ['xx-new-1', 'aws', 'amazonaws.com'],
-  ])('of %s is %s', (region, id, dnsSuffix) => {
+  ])('finds the partition of %s: %s', (region, id, dnsSuffix) => {
     expect(partitionOf(region)).toMatchObject({ id, dnsSuffix });
   });
 });

@@ -96,7 +96,7 @@ describe('the schedule', () => {
     });
   });
 
-  it("uses a key of one's own for the queue", () => {
+  it('encrypts the queue with the given key', () => {
     const made = scheduled({}, true);
     const key = made.idOf('AWS::KMS::Key');
     made.template.hasResourceProperties('AWS::SQS::Queue', {

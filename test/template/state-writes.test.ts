@@ -26,7 +26,7 @@ function alone(name: string, task: Task, folder: () => string): Task {
   };
 }
 
-describe('what tasks may do in the state bucket', () => {
+describe('permissions of tasks in the state bucket', () => {
   let factory: Factory;
 
   beforeAll(async () => {

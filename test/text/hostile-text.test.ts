@@ -91,7 +91,7 @@ function growsTooFast(
 it.each(Object.entries(parsers))('%s takes a time that grows no faster than the text', (_, parse) => {
   const slow = Object.entries(hostile)
     .filter(([, text]) => growsTooFast(parse, text, 1))
-    // Looked at again, because the time may have been somebody else's.
+    // Measured again, because the time may have been somebody else's.
     .filter(([, text]) => growsTooFast(parse, text, 5));
   expect(slow.map(([name]) => name)).toEqual([]);
 });

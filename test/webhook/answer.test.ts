@@ -46,7 +46,7 @@ async function send(options: RequestOptions = {}) {
 
 const json = 'application/json';
 const kilobytes = (n: number) => n * 1024;
-/** A text of JSON of so many bytes. */
+/** Returns JSON of `bytes` bytes. */
 const ofLength = (length: number) => '{}'.padEnd(length);
 
 describe('a request', () => {

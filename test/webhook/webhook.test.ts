@@ -195,7 +195,7 @@ type Answer = Omit<RunStatus, 'error'> & { error?: { name: string; problems?: { 
         recheck_days: 0,
         allow_unmatched: true,
       },
-    ])('is not %j', async (input) => {
+    ])('accepts %j', async (input) => {
       expect((await post(input)).status).toBe(202);
     });
 
@@ -204,7 +204,7 @@ type Answer = Omit<RunStatus, 'error'> & { error?: { name: string; problems?: { 
       expect(await inputOf((await send({ body })).body.runId)).toEqual({});
     });
 
-    it('is every key that nobody has decided about', () => {
+    it('refuses every key that is not listed', () => {
       const parsed = parseExecutionInput({}, configuration);
       expect(beyondTrust({ a_later_key: 1, constructor: 1 }, parsed, configuration)).toEqual([
         { path: '$.a_later_key', found: '1', allowed: 'nothing from a webhook' },
@@ -234,7 +234,7 @@ type Answer = Omit<RunStatus, 'error'> & { error?: { name: string; problems?: { 
       expect(await executions()).toHaveLength(2);
     });
 
-    it('when its run is over is told so', async () => {
+    it('returns the outcome to a repeated delivery after the run', async () => {
       const deliver = () => post({}, { 'idempotency-key': 'k' });
       const { runId, url } = (await deliver()).body;
       await stop(runId);
@@ -250,7 +250,7 @@ type Answer = Omit<RunStatus, 'error'> & { error?: { name: string; problems?: { 
     });
 
     it.each(['<+pipeline.executionId>', 'null', '', 'x'.repeat(257), 'é'])(
-      'cannot be told from others by the key %j, which is refused',
+      'refuses the key %j, which cannot distinguish deliveries',
       async (key) => {
         const { status, body } = await post({}, { 'idempotency-key': key });
         expect(status).toBe(400);

@@ -94,7 +94,7 @@ const branches: Branch[] = [
     outcome: failed('ImagesFailed'),
   },
   {
-    does: 'one image failing, on_partial_failure update-succeeded: the switch goes on',
+    does: 'one image failing, on_partial_failure update-succeeded: the switch continues',
     script: { Copy: ({ image }) => ({ status: image === 0 ? 'failed' : 'copied', waitSeconds: 0 }) },
     calls: ['Plan', ...copies, 'Gate', 'Snapshot', 'UpdateConfig', 'Verify', 'Report'],
     outcome: succeeded,
@@ -348,7 +348,7 @@ function inputOf({ input = {} }: Branch): unknown {
   return input;
 }
 
-/** Runs one branch; `engine` is told how to call functions. */
+/** Runs one branch. `engine` gets the function that calls tasks. */
 async function observe(
   branch: Branch,
   engine: (invoke: (fn: string, payload: unknown) => Promise<unknown>) => Promise<WorkflowOutcome>,

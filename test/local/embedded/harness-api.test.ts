@@ -70,12 +70,12 @@ describe('the envelope', () => {
 });
 
 describe('infra', () => {
-  it.each(['K8', 'k8', '%20K8%20'])('is read leniently: %s', async (infra) => {
+  it.each(['K8', 'k8', '%20K8%20'])('reads the infrastructure leniently: %s', async (infra) => {
     account().ci.K8 = { addonTag: 'r/a:1' };
     expect(await overrides(`infra=${infra}`)).toEqual({ addonTag: 'r/a:1' });
   });
 
-  it.each(['vm', 'Vm'])('is read leniently: %s', async (infra) => {
+  it.each(['vm', 'Vm'])('reads the infrastructure leniently: %s', async (infra) => {
     account().ci.VM = { gitCloneTag: 'r/g:1' };
     expect(await overrides(`infra=${infra}`)).toEqual({ gitCloneTag: 'r/g:1' });
   });
@@ -383,7 +383,7 @@ describe('writing', () => {
   });
 });
 
-describe('the watch on old versions', () => {
+describe('the check for old versions', () => {
   const data = async (path: string) =>
     (await call('GET', `/ci/execution-config${path}?accountIdentifier=acct1`)).body as { data: unknown };
 
@@ -393,7 +393,7 @@ describe('the watch on old versions', () => {
     ['1.15.0', [{ tag: 'AddonImage', version: '1.15.0' }]],
     ['0.99.0', [{ tag: 'AddonImage', version: '0.99.0' }]],
     ['latest', []],
-  ])('with addon %s lists %j', async (tag, expected) => {
+  ])('lists the old versions of a configuration with addon %s: %j', async (tag, expected) => {
     account().ci.K8 = { addonTag: `registry.example.com:5000/harness/ci-addon:${tag}` };
     expect((await data('')).data).toEqual(expected);
   });
@@ -544,7 +544,7 @@ describe('access checks', () => {
     expect((await ask(body)).status).toBe(status);
   });
 
-  it('are for keys that are known', async () => {
+  it('serves access checks to known keys only', async () => {
     expect((await ask({ permissions: [] }, 'wrong')).status).toBe(401);
   });
 });
@@ -575,7 +575,7 @@ describe('paths', () => {
 describe('faults', () => {
   const path = config('get-customer-config', 'infra=K8');
 
-  it('acknowledges so many writes without storing them', async () => {
+  it('acknowledges a number of writes without storing them', async () => {
     harness.quirks.loseWrites = 1;
     const operations = [{ field: 'addonTag', value: 'x' }];
     expect(await update(operations)).toMatchObject({ status: 200, body: { data: true } });
@@ -584,7 +584,7 @@ describe('faults', () => {
     expect(account().ci.K8).toEqual({ addonTag: 'x' });
   });
 
-  it('answers so many readings from an old copy', async () => {
+  it('answers a number of readings from an old copy', async () => {
     harness.quirks.oldCopy = { readings: 1, overrides: { addonTag: 'old' } };
     expect((await call('GET', path)).body).toMatchObject({ data: { addonTag: 'old' } });
     expect((await call('GET', path)).body).toMatchObject({ data: {} });
@@ -605,7 +605,7 @@ describe('faults', () => {
     expect(reply.headers.get('retry-after')).toBe('7');
   });
 
-  it('gives a canned answer so many times, to the paths it is for', async () => {
+  it('returns a fixed response a number of times, for the given paths', async () => {
     harness.quirks.failNext.push({
       count: 1,
       status: 502,

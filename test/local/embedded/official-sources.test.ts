@@ -31,7 +31,7 @@ async function digests(image: string): Promise<(string | undefined)[]> {
 }
 
 describe('the official sources', () => {
-  it('are in the order and below the paths of the factory', () => {
+  it('serves the sources in the order and below the paths of the factory', () => {
     const { gar, 'ecr-public': ecrPublic, 'docker-hub': dockerHub } = sources.registries;
     expect(sources.addresses).toEqual([
       `${gar.host}/gar-prod-setup/harness-public`,
@@ -45,7 +45,7 @@ describe('the official sources', () => {
     expect(await digests('harness/ci-addon:1')).toEqual([image?.digest, image?.digest, image?.digest]);
   });
 
-  it('have the images of the self-managed platform at Docker Hub alone', async () => {
+  it('serves the images of the self-managed platform at Docker Hub only', async () => {
     const [image] = sources.publish(['harnesssecure/ci-addon:1'], { layerBytes: 100 });
     expect(await digests('harnesssecure/ci-addon:1')).toEqual([undefined, undefined, image?.digest]);
   });

@@ -55,7 +55,7 @@ describe('basic auth', () => {
     expect((await client.send('GET', tags, { headers: ada })).status).toBe(200);
   });
 
-  it('lets anyone pull, not push, when told so; the ping still challenges', async () => {
+  it('lets anyone pull but not push if configured; the ping still challenges', async () => {
     const client = await start({ kind: 'basic', users, anonymousPull: true });
     expect((await client.send('GET', tags)).status).toBe(200);
     expect((await client.send('GET', '/v2/')).status).toBe(401);
@@ -79,7 +79,7 @@ describe('bearer auth', () => {
     expect(await challenge('GET', '/v2/_catalog')).toContain('registry:catalog:*');
   });
 
-  it('gives a token for what was asked, good for that and no more', async () => {
+  it('issues a token for exactly the requested access', async () => {
     const client = await bearer();
     const headers = await tokenFor(client, [pull]);
     expect((await client.send('GET', tags, { headers })).status).toBe(200);
@@ -100,7 +100,7 @@ describe('bearer auth', () => {
     expect((await client.send('GET', tags, { headers: ada })).status).toBe(401);
   });
 
-  it('gives anyone a token that pulls, only when told so', async () => {
+  it('issues anonymous tokens for pulls only if configured', async () => {
     const closed = await bearer();
     expect((await closed.send('GET', tags, { headers: await tokenFor(closed, [pull], {}) })).status).toBe(401);
     await registry.close();
@@ -123,7 +123,7 @@ describe('bearer auth', () => {
     expect((await client.send('GET', tags, { headers })).status).toBe(401);
   });
 
-  it('keeps the lifetime to itself when told so', async () => {
+  it('leaves the lifetime out of the response if configured', async () => {
     const client = await bearer({ announceExpiry: false });
     const reply = json(await askToken(client, [pull]));
     expect(reply).not.toHaveProperty('expires_in');

@@ -152,7 +152,7 @@ describe('mount quirks', () => {
     registry.storage.putBlob('project/base', layer);
   });
 
-  it('no begins an upload instead', async () => {
+  it('starts an upload in place of a mount with `no`', async () => {
     set({ mount: 'no' });
     expect((await mount('project/base')).status).toBe(202);
   });

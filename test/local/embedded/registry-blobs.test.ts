@@ -5,7 +5,7 @@ import { slice } from '../../../infra/local/embedded/registry/exchange.ts';
 import { startRegistry, type Registry } from '../../../infra/local/embedded/registry/server.ts';
 import { Client, codeOf, sha256, sha512, withDigest } from './registry-client.ts';
 
-// The cases are those of distribution-spec's conformance suite, told as promises.
+// The cases are those of distribution-spec's conformance suite, written as promises.
 let registry: Registry;
 let client: Client;
 let count = 0;
@@ -205,7 +205,7 @@ describe('a blob', () => {
     expect(reply.body.length).toBe(0);
   });
 
-  it('is served in ranges', async () => {
+  it('serves a blob in ranges', async () => {
     await client.pushBlob(name, layer);
     const get = async (range: string) =>
       await client.send('GET', `/v2/${name}/blobs/${sha256(layer)}`, { headers: { range } });
@@ -225,7 +225,7 @@ describe('a blob', () => {
     expect((await get('lines=0-1')).status).toBe(200);
   });
 
-  it('is the same whatever ranges it is fetched in', () => {
+  it('serves the same blob in any ranges', () => {
     const blob = Buffer.alloc(40, '0123456789');
     const chunks = [blob.subarray(0, 7), blob.subarray(7, 8), blob.subarray(8)];
     const index = fc.integer({ min: 0, max: blob.length - 1 });
@@ -245,7 +245,7 @@ describe('a blob', () => {
     expect([reply.status, reply.headers['content-range']]).toEqual([416, `bytes */${layer.length}`]);
   });
 
-  it('is unknown when it was never pushed, and after it was deleted', async () => {
+  it('returns 404 for a blob that was never pushed or was deleted', async () => {
     await client.pushBlob(name, layer);
     const path = `/v2/${name}/blobs/${sha256(layer)}`;
     expect((await client.send('DELETE', path)).status).toBe(202);

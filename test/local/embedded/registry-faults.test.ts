@@ -106,7 +106,7 @@ describe('a fault in a pull', () => {
   });
 });
 
-describe('a fault before the request is looked at', () => {
+describe('a fault before the request is read', () => {
   it.each(['reset', 'finish-early'] as const)('%s leaves it without an answer', async (act) => {
     registry.faults.add({ match: { path: /manifests/ }, act });
     await expect(client.send('GET', `/v2/${name}/manifests/v1`)).rejects.toThrow();
@@ -168,7 +168,7 @@ describe('a fault in a push', () => {
     expect(await kept(location)).toBe(half);
   });
 
-  it('an answer comes after so many bytes, and the connection lives on', async () => {
+  it('answers after a number of bytes, and keeps the connection', async () => {
     const location = await client.begin(name);
     order({ status: 502 });
     expect((await patch(location)).status).toBe(502);
@@ -224,7 +224,7 @@ describe('a fault in a push', () => {
 });
 
 describe('the plan of faults', () => {
-  it('strikes as often as told, after skipping as many as told', async () => {
+  it('strikes `times` requests after skipping `skip`', async () => {
     const fault = registry.faults.add({ match: { method: 'HEAD', times: 2, skip: 1 }, act: { status: 500 } });
     const statuses: number[] = [];
     for (let i = 0; i < 5; i++) statuses.push((await client.send('HEAD', path)).status);
@@ -241,7 +241,7 @@ describe('the plan of faults', () => {
     expect(fault.hits).toBe(1);
   });
 
-  it('strikes one of two parallel requests when told once', async () => {
+  it('strikes one of two parallel requests with `times: 1`', async () => {
     registry.faults.add({ match: { path: /blobs/ }, act: 'corrupt', afterBytes: half });
     // All have arrived, and the fault applies to each, before the first is served.
     registry.quirks.latencyMs = 100;
@@ -249,7 +249,7 @@ describe('the plan of faults', () => {
     expect(pulled.filter(({ bytes }) => !bytes.equals(layer)).length).toBe(1);
   });
 
-  it('is lifted by clear', async () => {
+  it('lifts a fault by clear', async () => {
     registry.faults.add({ act: { status: 500 } });
     registry.faults.clear();
     expect((await client.send('GET', path)).status).toBe(200);

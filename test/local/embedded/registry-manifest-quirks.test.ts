@@ -104,7 +104,7 @@ describe('manifest quirks', () => {
     expect((await putManifest('v1')).status).toBe(413);
   });
 
-  it('immutableTags keeps a tag, takes the same digest again, and answers as told', async () => {
+  it('immutableTags keeps a tag, accepts the same digest again, and returns the configured status', async () => {
     set({ immutableTags: {} });
     await putManifest('v1');
     expect((await putManifest('v1')).status).toBe(201);

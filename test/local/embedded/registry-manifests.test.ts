@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import { startRegistry, type Registry } from '../../../infra/local/embedded/registry/server.ts';
 import { Client, codeOf, indexType, json, manifestOf, manifestType, sha256, sha512 } from './registry-client.ts';
 
-// The cases are those of distribution-spec's conformance suite, told as promises.
+// The cases are those of distribution-spec's conformance suite, written as promises.
 let registry: Registry;
 let client: Client;
 let count = 0;
@@ -71,13 +71,13 @@ describe('a manifest', () => {
     expect((await client.send('HEAD', `/v2/${name}/manifests/${digest}`)).status).toBe(200);
   });
 
-  it('is refused under the digest of another', async () => {
+  it('refuses a manifest under the digest of another', async () => {
     await client.pushBlob(name, config);
     const reply = await client.putManifest(name, missing, manifestOf(config, []));
     expect([reply.status, codeOf(reply)]).toEqual([400, 'DIGEST_INVALID']);
   });
 
-  it('is refused when its blobs or children are missing', async () => {
+  it('refuses a manifest whose blobs or children are missing', async () => {
     const reply = await client.putManifest(name, 'v1', manifestOf(config, [layer]));
     expect([reply.status, codeOf(reply)]).toEqual([404, 'MANIFEST_BLOB_UNKNOWN']);
     const manifests = [{ mediaType: manifestType, digest: missing, size: 2 }];
@@ -93,7 +93,7 @@ describe('a manifest', () => {
     expect(reply.status).toBe(201);
   });
 
-  it('is refused when it is no manifest', async () => {
+  it('refuses a document that is not a manifest', async () => {
     for (const body of [
       '',
       '[]',
@@ -109,12 +109,12 @@ describe('a manifest', () => {
     }
   });
 
-  it('is refused when Content-Type says something else than mediaType', async () => {
+  it('refuses a manifest whose Content-Type differs from mediaType', async () => {
     await client.pushBlob(name, config);
     expect((await client.putManifest(name, 'v1', manifestOf(config, []), indexType)).status).toBe(400);
   });
 
-  it('is refused above 4 MiB, and under a tag the grammar does not allow', async () => {
+  it('refuses a manifest above 4 MiB, or under an invalid tag', async () => {
     const big = { ...manifestOf(config, []), annotations: { filler: 'x'.repeat(4 * 1024 * 1024) } };
     expect((await client.putManifest(name, 'v1', big)).status).toBe(413);
     expect((await client.putManifest(name, '.bad', manifestOf(config, []))).status).toBe(400);
@@ -140,7 +140,7 @@ describe('a manifest', () => {
     expect(await digest(first.digest)).toBe(first.digest);
   });
 
-  it('is unknown when it was never pushed', async () => {
+  it('returns 404 for a manifest that was never pushed', async () => {
     expect(codeOf(await client.send('GET', `/v2/${name}/manifests/v1`))).toBe('NAME_UNKNOWN');
     await pushImage('v1');
     expect(codeOf(await client.send('GET', `/v2/${name}/manifests/v2`))).toBe('MANIFEST_UNKNOWN');
@@ -161,7 +161,7 @@ describe('a manifest', () => {
 });
 
 describe('the list of tags', () => {
-  it('is in lexical order', async () => {
+  it('lists tags in lexical order', async () => {
     for (const tag of ['b', 'a', 'B', '1.10', '1.9']) await pushImage(tag);
     const reply = await client.send('GET', `/v2/${name}/tags/list`);
     expect(json(reply)).toEqual({ name, tags: ['1.10', '1.9', 'B', 'a', 'b'] });
@@ -190,11 +190,11 @@ describe('the list of tags', () => {
     expect((await client.send('GET', `/v2/${name}/tags/list?n=-1`)).status).toBe(400);
   });
 
-  it('is unknown for an unknown repository', async () => {
+  it('returns 404 for the tags of an unknown repository', async () => {
     expect(codeOf(await client.send('GET', `/v2/${name}/tags/list`))).toBe('NAME_UNKNOWN');
   });
 
-  it('has its like in the catalog of repositories', async () => {
+  it('pages the catalog of repositories like the tags', async () => {
     await client.pushBlob(name, layer);
     const reply = await client.send('GET', '/v2/_catalog?n=1000');
     expect((json(reply) as { repositories: string[] }).repositories).toEqual(registry.storage.repositories());
@@ -207,7 +207,7 @@ describe('referrers', () => {
     ...more,
   });
 
-  it('are told as an index, with type, size and annotations', async () => {
+  it('lists referrers as an index, with type, size and annotations', async () => {
     const { digest } = await pushImage('v1');
     const annotations = { created: 'today' };
     const referrer = await pushImage('sig', refers(digest, { artifactType: 'application/x.signature', annotations }));
@@ -238,13 +238,13 @@ describe('referrers', () => {
     expect((json(reply) as { manifests: { digest: string }[] }).manifests.map((m) => m.digest)).toEqual([plain.digest]);
   });
 
-  it('are confirmed when pushed, even before their subject', async () => {
+  it('confirms referrers when they are pushed, even before their subject', async () => {
     await client.pushBlob(name, config);
     const reply = await client.putManifest(name, 'sig', manifestOf(config, [], refers(missing)));
     expect([reply.status, reply.headers['oci-subject']]).toEqual([201, missing]);
   });
 
-  it('are an empty index where there are none, and gone when deleted', async () => {
+  it('lists no referrers as an empty index, and drops deleted ones', async () => {
     const { digest } = await pushImage('v1');
     const referrer = await pushImage('sig', refers(digest));
     await client.send('DELETE', `/v2/${name}/manifests/${referrer.digest}`);

@@ -40,7 +40,7 @@ describe('the profile', () => {
     }
   });
 
-  it('is a copy, so that one registry cannot change another', async () => {
+  it('copies the profile, so that one registry cannot change another', async () => {
     const hub = profile('docker-hub');
     if (hub.rateLimit) hub.rateLimit.limit = 1;
     expect(profile('docker-hub').rateLimit?.limit).toBe(100);

@@ -81,7 +81,7 @@ const single = sampleImage({ name, tag: '3.0', platforms: [{ os: 'linux', archit
     expect((JSON.parse(tags.stdout) as { Tags: string[] }).Tags).toEqual(['1.0', '2.0', '3.0']);
   });
 
-  it('is refused without credentials', async () => {
+  it('refuses skopeo without credentials', async () => {
     const inspect = run('skopeo', ['inspect', '--tls-verify=false', `docker://${source.host}/${name}:1.0`]);
     await expect(inspect).rejects.toThrow(/unauthorized|authentication required/);
   });

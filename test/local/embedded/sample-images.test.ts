@@ -35,7 +35,7 @@ function walk(image: Image): Image[] {
 }
 
 describe('a sample image', () => {
-  it('is the same for the same reference, and another for another revision, tag or name', () => {
+  it('makes the same image for the same reference, and another for another revision, tag or name', () => {
     const digests = [
       options,
       { ...options, revision: 1 },
@@ -46,7 +46,7 @@ describe('a sample image', () => {
     expect(sampleImage(options).digest).toBe(digests[0]);
   });
 
-  it('has manifests that tell the truth about everything they point at', () => {
+  it('writes manifests that match the blobs and manifests they point at', () => {
     for (const image of references.flatMap((reference) => walk(sampleOf(reference, { layerBytes: 500 })))) {
       expect(sha256(image.bytes)).toBe(image.digest);
       const { mediaType, config, layers, manifests } = content(image);
@@ -61,7 +61,7 @@ describe('a sample image', () => {
     }
   });
 
-  it('has layers whose uncompressed digests are in the config', () => {
+  it('lists the uncompressed digests of layers in the config', () => {
     const [image] = sampleImage(options).children;
     const { config, layers } = content(image);
     const { rootfs } = JSON.parse(image?.blobs.get(config?.digest ?? '')?.toString() ?? '') as {
@@ -79,7 +79,7 @@ describe('a sample image', () => {
     expect(layersOf(amd64).filter((digest) => layersOf(arm64).includes(digest))).toEqual([]);
   });
 
-  it('has an attestation per platform that names its subject', () => {
+  it('adds an attestation for each platform that names its subject', () => {
     const index = sampleImage({ ...options, attestations: true });
     const [amd64, , attestation] = content(index).manifests;
     expect(attestation?.platform).toEqual({ architecture: 'unknown', os: 'unknown' });
@@ -93,7 +93,7 @@ describe('a sample image', () => {
 describe('the samples of many references', () => {
   const samples = references.map((reference) => sampleOf(reference, { layerBytes: 100 }));
 
-  it('have every shape of Harness images', () => {
+  it('makes every shape of Harness images', () => {
     const indexes = samples.filter(({ children }) => children.length > 0);
     const platforms = indexes.flatMap((image) => content(image).manifests.map(({ platform }) => platform));
     expect(new Set(samples.map(({ mediaType }) => mediaType)).size).toBe(3);
@@ -102,7 +102,7 @@ describe('the samples of many references', () => {
     expect(samples.length).toBeGreaterThan(indexes.length);
   });
 
-  it('are 20 to 40 MiB by default', () => {
+  it('makes samples of 20 to 40 MiB by default', () => {
     const blobs = new Map(references.flatMap((reference) => walk(sampleOf(reference)).flatMap((i) => [...i.blobs])));
     const size = [...blobs.values()].reduce((sum, blob) => sum + blob.length, 0);
     expect(size).toBeGreaterThan(20 * 1024 * 1024);
@@ -147,7 +147,7 @@ describe('pushing samples', () => {
 
 const hasTar = available('tar');
 (hasTar ? describe : describe.skip)(`a tar archive${hasTar ? '' : ' (no tar on PATH)'}`, () => {
-  it('is one that tar reads', () => {
+  it('makes layers that tar reads', () => {
     const archive = tar([
       { path: 'bin/app', content: Buffer.from('x'.repeat(513)), mode: 0o755 },
       { path: 'empty', content: Buffer.alloc(0) },

@@ -228,7 +228,7 @@ describe('wrong content', () => {
     expect(to.requests).toEqual([]);
   });
 
-  it('larger than any manifest is not read to its end', async () => {
+  it('stops reading a response that is larger than any manifest', async () => {
     from.storage.putManifest(name, index.mediaType, Buffer.alloc(6 * MiB, ' '), `sha256:${'1'.repeat(64)}`);
     from.storage.tag(name, 'huge', `sha256:${'1'.repeat(64)}`);
     expect(await errorOf(getManifest(source, 'huge'))).toMatchObject({

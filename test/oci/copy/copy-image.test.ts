@@ -78,7 +78,7 @@ describe('a copy', () => {
     expect([sum('transferred'), sum('skipped')]).toEqual([totals.bytesTransferred, 0]);
   });
 
-  it('under no tag is found by its digest', async () => {
+  it('finds an image without a tag by its digest', async () => {
     from.putImage(name, '1', index);
     await copy(source, '1', destination, { tag: undefined });
     expect(to.storage.tags(mirror)).toEqual([]);
@@ -239,7 +239,7 @@ describe('an immutable tag', () => {
     expect(to.storage.resolve(mirror, '1')).toBe(dockerSingle.digest);
   });
 
-  it('whose state cannot be seen either is reported by the refusal', async () => {
+  it('reports the refusal when the state of the tag cannot be read either', async () => {
     to.faults.add({ match: { method: 'PUT', path: /manifests\/1$/ }, act: immutable });
     to.faults.add({ match: { method: 'HEAD', path: /manifests\/1$/ }, act: { status: 403 } });
     expect(await errorOf(copy(source, '1', destination))).toMatchObject({ name: 'PushRefused' });

@@ -88,7 +88,7 @@ describe('signatures', () => {
   });
 });
 
-describe('what refers to an image', () => {
+describe('referrers of an image', () => {
   it.each<[ReferrersPolicy, string[]]>([
     ['off', []],
     ['signatures', ['signature', 'childSignature']],

@@ -16,9 +16,12 @@ describe('a call', () => {
     [300_000, 60_000, 20_000],
     [120_000, 30_000, 10_000],
     [12_000, 3_000, 1_000],
-  ])('in a call of %d ms, begins nothing in its last %d ms, and pauses in its last %d', (remaining, stop, pause) => {
-    expect(margins(remaining)).toEqual([stop, pause]);
-  });
+  ])(
+    'plans a call of %d ms: it begins nothing in its last %d ms, and pauses in its last %d',
+    (remaining, stop, pause) => {
+      expect(margins(remaining)).toEqual([stop, pause]);
+    },
+  );
 
   it('stops before it pauses, and pauses before the call ends, whatever its length', () => {
     fc.assert(

@@ -42,7 +42,7 @@ describe('an image arrives whole in spite of a source with', () => {
     // What a reset takes away was lost on the way: only these lose nothing.
     if (!row.faults?.some(({ act }) => act === 'finish-early' || act === 'truncate' || act === 'stall')) return;
     expect(sent(from) / size).toBeLessThanOrEqual(1.02);
-    // No upload was begun anew.
+    // No upload was started again.
     expect(to.requests.filter(({ method, status }) => method === 'POST' && status === 202)).toHaveLength(
       image.blobs.size,
     );

@@ -68,7 +68,7 @@ describe('a registry that misses something below a manifest', () => {
     expect(to.storage.resolve(mirror, 'index')).toBe(index.digest);
   });
 
-  it('and never gets enough refuses the image, after three pushes', async () => {
+  it('gives up after three pushes when the registry still misses something', async () => {
     to.faults.add({ match: { ...rootPut, times: 99 }, act: incomplete });
     expect(await errorOf(copy(source, '1', destination))).toMatchObject({
       name: 'PushRefused',

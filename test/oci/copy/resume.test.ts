@@ -185,7 +185,7 @@ describe('a copy in several calls', () => {
   });
 });
 
-describe('an upload that is taken up again', () => {
+describe('a resumed upload', () => {
   const rest = async (before: PausedCall, there = destination()) => {
     const done = await steps('one', { bytes: 100 * MiB, checkpoint: before.checkpoint }, there);
     expectWhole(to, mirror, one);
@@ -418,7 +418,7 @@ describe('a checkpoint', () => {
   });
 });
 
-describe('where no upload can be taken up again', () => {
+describe('a registry without resumable uploads', () => {
   const fixed = () => destination({ rangeTrusted: false });
   const ringing = () => {
     const clock = new ByteClock();
@@ -450,7 +450,7 @@ describe('where no upload can be taken up again', () => {
   });
 });
 
-describe('a registry that wants to be left alone', () => {
+describe('a registry that requests a pause', () => {
   const throttle = (seconds: number, times = 99) =>
     from.faults.add({
       match: { method: 'GET', path: new RegExp(layerDigest), times },

@@ -54,7 +54,7 @@ function taken(method: string): number[] {
 
 const requests = () => to.requests.length;
 
-describe('a copy to where nothing is yet', () => {
+describe('a copy to an empty repository', () => {
   it('takes two requests for each blob and one for each manifest', async () => {
     await send(destination(), storedImage(['a', 'b', 'c', 'd', 'e'].map((layer) => Buffer.from(layer))));
     expect(requests()).toBe(2 * (5 + config) + 1);
@@ -140,7 +140,7 @@ describe('a copy to a repository in use', () => {
   });
 });
 
-describe('what a registry does not take is sent in another way, at once and from then on', () => {
+describe('another upload method after a refusal, from then on', () => {
   it('PUT of many bytes (413): PATCH', async () => {
     to.quirks.maxPutBytes = 10 * MiB;
     const there = destination();

@@ -158,20 +158,17 @@ describe('Bearer authentication', () => {
   it.each([
     ['wrong credentials', wrong, 'the configured credentials'],
     ['an identity token that is over', { identityToken: 'gone-s3cret' }, 'the configured credentials'],
-  ])(
-    'with %s ends as RegistryUnauthorized, which names scope and service but no secret',
-    async (_, credentials, who) => {
-      const registry = await bearer();
-      const error = await errorOf(resolveTag(repository(registry.host, credentials), '1'));
-      expect(error).toMatchObject({ name: 'RegistryUnauthorized' });
-      for (const fact of [who, `repository:${name}:pull`, registry.tokens.realm, 'HTTP 401']) {
-        expect(error.message).toContain(fact);
-      }
-      expect(everything(error)).not.toContain('s3cret');
-      // The last request is a stranger's, which many registries answer.
-      expect(registry.tokens.requests.map(({ status }) => status)).toEqual([401, expect.any(Number)]);
-    },
-  );
+  ])('reports %s as RegistryUnauthorized, with scope and service but no secret', async (_, credentials, who) => {
+    const registry = await bearer();
+    const error = await errorOf(resolveTag(repository(registry.host, credentials), '1'));
+    expect(error).toMatchObject({ name: 'RegistryUnauthorized' });
+    for (const fact of [who, `repository:${name}:pull`, registry.tokens.realm, 'HTTP 401']) {
+      expect(error.message).toContain(fact);
+    }
+    expect(everything(error)).not.toContain('s3cret');
+    // The last request is a stranger's, which many registries answer.
+    expect(registry.tokens.requests.map(({ status }) => status)).toEqual([401, expect.any(Number)]);
+  });
 
   it('throws RegistryUnauthorized when the token lacks the scope', async () => {
     const registry = await bearer({ allows: (_, { name: repo }) => repo !== name });

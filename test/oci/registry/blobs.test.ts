@@ -49,7 +49,7 @@ const methods = () =>
     .map(({ method }) => method)
     .join(' ');
 
-describe('a look at a blob', () => {
+describe('a lookup of a blob', () => {
   it.each([
     ['whole', 'true', true, 'HEAD'],
     ['whole', 'of an encoded body', true, 'HEAD'],
@@ -59,7 +59,7 @@ describe('a look at a blob', () => {
     ['absent', 'zero', false, 'HEAD GET'],
     ['absent', 'true', false, 'HEAD'],
     ['whole', 'refused', false, 'HEAD'],
-  ] as const)('that is %s, with a HEAD that is %s, finds it: %s (%s)', async (stored, head, found, asked) => {
+  ] as const)('looks up a blob that is %s, with a HEAD that is %s: %s (%s)', async (stored, head, found, asked) => {
     stage(stored, head);
     expect([await hasBlob(repository, blob), methods()]).toEqual([found, asked]);
   });
@@ -71,16 +71,19 @@ describe('a look at a blob', () => {
     ['cut short', 'true', false, 'HEAD GET'],
     ['cut short', 'refused', false, 'HEAD GET'],
     ['absent', 'true', false, 'HEAD GET'],
-  ] as const)('that must be served, %s, with a HEAD that is %s: %s (%s)', async (stored, head, found, asked) => {
-    stage(stored, head);
-    expect([await servesBlob(repository, blob), methods()]).toEqual([found, asked]);
-  });
+  ] as const)(
+    'checks that a blob is served which is %s, with a HEAD that is %s: %s (%s)',
+    async (stored, head, found, asked) => {
+      stage(stored, head);
+      expect([await servesBlob(repository, blob), methods()]).toEqual([found, asked]);
+    },
+  );
 
   it.each([
     ['whole', true],
     ['cut short', false],
     ['absent', false],
-  ] as const)('of a source that may only be pulled from, %s: %s', async (stored, found) => {
+  ] as const)('looks up a blob at a source that allows pulls only, %s: %s', async (stored, found) => {
     stage(stored, 'true');
     expect([await opensBlob(repository, blob), methods()]).toEqual([found, 'GET']);
   });

@@ -250,7 +250,7 @@ describe('a credential helper', () => {
     expect(everything(error)).not.toContain('s3cret');
   });
 
-  it('named for a registry goes before the store, and the store before "auths"', async () => {
+  it('asks the helper of a registry before the store, and the store before "auths"', async () => {
     const auths = { 'r.io': { username: 'from', password: 'auths' } };
     const config = { auths, credsStore: 'token', credHelpers: { 'r.io': 'good' } };
     expect(await credentials(config, 'r.io')).toEqual({ username: 'ada', password: 'for r.io' });

@@ -337,7 +337,7 @@ describe('a registry out of reach', () => {
   });
 });
 
-it('no error holds a secret, down to its last cause', async () => {
+it('keeps secrets out of every error, down to its last cause', async () => {
   const challenge = { 'www-authenticate': 'Basic realm="x"' };
   for (const act of [{ status: 401, headers: challenge }, { status: 403 }, { status: 500 }, 'reset'] as const) {
     registry.faults.add({ match: { times: 1 }, act: { status: 401, headers: challenge } });

@@ -43,7 +43,7 @@ afterEach(() => {
   for (const slot of slots) slot.leave();
 });
 
-/** Asks for so many slots; `slots` has those that were given. */
+/** Requests a number of slots; `slots` has those that were granted. */
 async function ask(count: number, lane: Lane = 'download', signal?: AbortSignal): Promise<void> {
   for (let i = 0; i < count; i++) {
     limits.enter(lane, 'GET', signal).then(

@@ -68,7 +68,7 @@ describe('several logins for a registry', () => {
   it.each([
     { kind: 'basic', users },
     { kind: 'bearer', users },
-  ] as const)('are tried when the first cannot be read: $kind', async (auth) => {
+  ] as const)('tries the next login when the first cannot be read: $kind', async (auth) => {
     const registry = await start(auth);
     const { source, notes } = logIn(registry, { helper: locked, file: ada });
     expect(await resolveTag(source, '1')).toBe(image.digest);

@@ -38,7 +38,7 @@ describe('a pace', () => {
     expect(await timesOf(new Pace(4, clock), clock, 8)).toEqual([0, 0, 0, 0, 250, 500, 750, 1000]);
   });
 
-  it('has no burst at a rate of less than one per second', async () => {
+  it('allows no burst at a rate of less than one per second', async () => {
     const clock = new SleepingClock();
     expect(await timesOf(new Pace(0.2, clock), clock, 3)).toEqual([0, 5_000, 10_000]);
   });

@@ -81,7 +81,7 @@ describe('a registry that answers 429', () => {
     expect(limits()).toMatchObject({ retries: 2, throttles: 0, concurrency: 16 });
   });
 
-  it('still gets a complete copy of an image', async () => {
+  it('completes a copy in spite of responses 429', async () => {
     const index = sampleImage({ name, tag: '2', attestations: true, layerBytes: 2048 });
     host.putImage(name, '2', index);
     for (const registry of [host, other]) {

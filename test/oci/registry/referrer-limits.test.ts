@@ -25,7 +25,7 @@ afterEach(async () => {
 
 const digest = (n: number) => `sha256:${n.toString(16).padStart(64, '0')}` as Digest;
 
-/** A registry that has nothing but lists of referrers, page after page, of so many artifacts each. */
+/** A registry that serves only lists of referrers, page after page, each with a number of artifacts. */
 async function serve(artifacts: number, pages = Infinity) {
   const seen = { lists: 0, others: 0 };
   const server = createServer((request, response) => {

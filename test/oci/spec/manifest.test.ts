@@ -28,7 +28,7 @@ function errorOf(document: unknown, contentType?: string): { name: string; messa
 
 describe('a manifest', () => {
   it.each([mediaTypes.ociManifest, mediaTypes.dockerManifest])(
-    'of type %s points at its config and layers',
+    'lists the config and layers of a manifest of type %s',
     (mediaType) => {
       const manifest = parse(imageDocument([layer, layer], { mediaType }));
       expect(manifest).toMatchObject({ mediaType, manifests: [], blobs: [config, layer, layer], subject: undefined });

@@ -224,7 +224,7 @@ it.each([
   ['docker.io', 'library/harness/ci-addon', 'harness/ci-addon'],
   ['registry.example.com', 'alpine', 'alpine'],
   ['registry.example.com', 'library/harness/ci-addon', 'library/harness/ci-addon'],
-])('at %s, finds the image %s in the repository %s', (registry, repository, expected) => {
+])('looks at %s for the image %s in the repository %s', (registry, repository, expected) => {
   const reference = { registry, repository, tag: '1', digest: undefined };
   expect(atDockerHub(reference)).toEqual({ ...reference, repository: expected });
 });

@@ -43,7 +43,7 @@ export interface Quirks {
   throttle: number;
   /** The `Retry-After` of throttled requests. Harness sends none (developer.harness.io, rate limits). */
   throttleRetryAfter: string | undefined;
-  /** The next so many requests are never answered. */
+  /** Number of requests that get no response. */
   hang: number;
   /** Answers for the next requests; the first entry that matches is used, and counted down. */
   failNext: CannedAnswer[];

@@ -28,7 +28,7 @@ export class RegistryError extends Error {
   readonly code: ErrorCode;
   readonly headers: Record<string, string>;
   readonly detail: unknown;
-  /** The body is the bare message, as front ends answer that know nothing of the spec. */
+  /** Sends the message as plain text, like front ends that do not know the specification. */
   readonly plainText: boolean;
 
   constructor(
