@@ -6,8 +6,8 @@ import type { Document } from './run-documents.ts';
 import { asWritten } from './schema.ts';
 
 /**
- * Returns the checkpoint of a copy of `digest` to a repository. It outlives its run: a copy that was killed is resumed by
- * the next run. It is a hint, which `copyImage` checks.
+ * Returns the checkpoint of a copy of `digest` to a repository. It outlives its run: a copy that was killed is resumed
+ * by the next run. It is a hint, which `copyImage` checks.
  */
 export function checkpointOf(
   store: ObjectStore,

@@ -19,8 +19,8 @@ interface Upload {
 }
 
 /**
- * Starts a registry that keeps the digest and the size of a blob, and drops its bytes. So it takes layers that are larger
- * than the disk. It accepts uploads in one request and in chunks, and mounts nothing.
+ * Starts a registry that keeps the digest and the size of a blob, and drops its bytes. So it takes layers that are
+ * larger than the disk. It accepts uploads in one request and in chunks, and mounts nothing.
  */
 export async function startDigestRegistry(tls?: Tls): Promise<RegistryProcess> {
   const requests: CountedRequest[] = [];
@@ -61,7 +61,7 @@ export async function startDigestRegistry(tls?: Tls): Promise<RegistryProcess> {
 }
 
 class DigestRegistry {
-  /** By `REPOSITORY REFERENCE`. */
+  /** Manifests by `REPOSITORY REFERENCE`. */
   readonly #manifests = new Map<string, Manifest>();
   /** Sizes by `REPOSITORY DIGEST`. */
   readonly #blobs = new Map<string, number>();

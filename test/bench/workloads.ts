@@ -29,7 +29,7 @@ export interface Workload {
   memoryOnly?: true;
 }
 
-/** What a workload is made of. */
+/** The content of a workload. */
 export interface Prepared {
   images: BenchImage[];
   /** Bytes of the blobs, each counted once. */

@@ -165,7 +165,8 @@ const closing: (() => unknown)[] = [];
     ['gets none', 'TLS handshake refused by the server', false],
     ['gets one of another CA', 'TLS client certificate refused by the server', true],
   ])('reports a required client certificate: it %s', async (_, message, mallory) => {
-    // Uses openssl, because Node's server cuts the connection without an alert. With TLS 1.3 the alert arrives too late.
+    // Uses openssl, because Node's server cuts the connection without an alert. With TLS 1.3 the alert arrives too
+    // late.
     const port = await serveByOpenssl('-Verify', '1', '-verify_return_error', '-tls1_2');
     const at = `registry.test:${port}`;
     const client = mallory ? foreign.issue('mallory') : undefined;

@@ -82,7 +82,7 @@ describe('permissions of tasks in the state bucket', () => {
     [...used].flatMap(([task, keys]) =>
       [...keys].filter((key) => !granted(task).some((pattern) => matches(key, pattern))).map((key) => `${task} ${key}`),
     );
-  /** These runs have no image that a customer's own state machine builds, and no layer that is large enough for parts. */
+  /** Keys that these runs do not use: none builds an image with a template, and no layer is large enough for parts. */
   const notHere = ['built/an-image.json', 'checkpoints/a-copy.json'];
   const namedInVain = (used: Map<string, Set<string>>, granted: (task: string) => string[]) => {
     const keys = [...notHere, ...[...used.values()].flatMap((set) => [...set])];

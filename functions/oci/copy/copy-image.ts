@@ -15,7 +15,9 @@ import { blobSender } from './send-blob.ts';
 
 export type { CopyProgress } from './copy-blob.ts';
 
-/** Blobs of one image under way at once: 16 that are sent (`host-limits.ts`), and 16 whose uploads are opened meanwhile. */
+/**
+ * Blobs of one image under way at once: 16 that are sent (`host-limits.ts`), and 16 whose uploads are opened meanwhile.
+ */
 const blobsUnderWay = 32;
 
 export type CopyOptions = CopySettings &

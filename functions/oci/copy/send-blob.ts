@@ -13,8 +13,8 @@ const partUploadsInFlight = 2;
 const assumedSpeed = (8 * 1024 * 1024) / 1_000;
 
 /**
- * Time that a copy without a deadline may lose when its process is killed, in milliseconds: at the assumed speed, layers
- * of up to 160 MiB are sent in one stream. Parts cost a slower hash: see `resumableHash`.
+ * Time that a copy without a deadline may lose when its process is killed, in milliseconds: at the assumed speed,
+ * layers of up to 160 MiB are sent in one stream. Parts cost a slower hash: see `resumableHash`.
  */
 const acceptableLoss = 20_000;
 

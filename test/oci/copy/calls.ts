@@ -49,7 +49,7 @@ export type CallOptions = Partial<CopyOptions> & {
   /** Bytes that may move in one call. */
   bytes: number;
   clock?: ByteClock;
-  /** Told of the progress, and may ring. */
+  /** Called with the progress; may end the pauses (`clock.ring`). */
   watch?: (event: CopyProgress, clock: ByteClock) => void;
 };
 
@@ -59,7 +59,7 @@ export interface PausedCall extends CopyTotals {
   checkpoint: Checkpoint;
 }
 
-/** One call of a copy. What it stores has been through JSON, as in a store. */
+/** Makes one call of a copy. Its checkpoint has been through JSON, as in a store. */
 export async function call(
   source: Repository,
   tag: string,
@@ -83,7 +83,7 @@ export async function call(
   }
 }
 
-/** One call that must end before the image is copied. */
+/** Makes one call that must end before the image is copied. */
 export async function pausedCall(...parameters: Parameters<typeof call>): Promise<PausedCall> {
   const result = await call(...parameters);
   if (!('paused' in result)) throw new Error('it is done already');

@@ -5,7 +5,7 @@ import type { Images, Infra, ModuleName } from './state.ts';
  * version. IACM and IDP run on Kubernetes only.
  */
 export interface Defaults extends Record<ModuleName, Partial<Record<Infra, Images>>> {
-  /** Of Database DevOps; absent when this version lacks the module. */
+  /** Defaults of Database DevOps; absent when this version lacks the module. */
   dbops?: Images;
 }
 

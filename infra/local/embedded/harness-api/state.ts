@@ -1,4 +1,6 @@
-/** The modules this API serves. Declared again here: the fake shares no code with the client that is tested against it. */
+/**
+ * The modules this API serves. Declared again here: the fake shares no code with the client that is tested against it.
+ */
 export type ModuleName = 'ci' | 'iacm' | 'idp';
 export type Infra = 'K8' | 'VM';
 

@@ -20,7 +20,9 @@ export interface BearerAuth {
   separateHost?: boolean;
   /** Answers the POST flow, default true; else 404, and clients fall back to GET. */
   oauth2?: boolean;
-  /** Sends `expires_in` and `issued_at`. Default: true. Without them, a token is valid for 60 s by the specification. */
+  /**
+   * Sends `expires_in` and `issued_at`. Default: true. Without them, a token is valid for 60 s by the specification.
+   */
   announceExpiry?: boolean;
   /** Seconds by which the server's clock is ahead; seen in `issued_at`. */
   clockSkewSeconds?: number;
