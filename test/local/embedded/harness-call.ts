@@ -1,7 +1,7 @@
 /** A response of the embedded Harness API, as it is. */
 export interface Reply {
   status: number;
-  /** Of a JSON response; else `undefined`. */
+  /** Body of a JSON response; else `undefined`. */
   body: unknown;
   text: string;
   headers: Headers;
