@@ -172,7 +172,7 @@ describe('libraries that know nothing of the product', () => {
   const named = new RegExp(names.join('|'));
   const comments = /\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm;
 
-  it.each(['functions/oci/spec', 'functions/oci/registry', 'functions/http'])(
+  it.each(['functions/oci/spec', 'functions/oci/registry', 'functions/oci/copy', 'functions/http'])(
     '%s names no variable, input key or command of the product',
     (folder) => {
       const found = sources(folder).flatMap((file) => {

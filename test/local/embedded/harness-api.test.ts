@@ -429,7 +429,7 @@ describe('the check for old versions', () => {
     expect((await data('')).data).toEqual([{ tag: 'AddonImage', version: '1.09.0' }]);
   });
 
-  it('is at the endpoint of IDP too, which has neither image', async () => {
+  it('serves the configuration at the endpoint of IDP too, which has neither image', async () => {
     expect((await call('GET', '/idp/execution-config?accountIdentifier=acct1')).body).toMatchObject({ data: [] });
     const deprecated = await call('GET', '/idp/execution-config/get-deprecated-config?accountIdentifier=acct1');
     expect(deprecated.body).toMatchObject({ data: {} });

@@ -131,7 +131,7 @@ describe('an update', () => {
     expect(await whole()).toEqual(connector);
   });
 
-  it('is at the root alone, and reads JSON alone', async () => {
+  it('serves connectors at the root alone, and reads JSON alone', async () => {
     expect((await call('PUT', '/harnessImage?accountIdentifier=acct1', { body: {} })).status).toBe(405);
     const yaml = { body: 'connector: {}', headers: { 'content-type': 'text/yaml' } };
     expect((await call('PUT', '?accountIdentifier=acct1', yaml)).status).toBe(415);

@@ -39,7 +39,7 @@ describe('reading', () => {
     expect(body).toHaveProperty('mongoTag', 'plugins/drone-liquibase:1.18.0-4.33-mongo');
   });
 
-  it('is at one of the two paths, where a version lacks the other', async () => {
+  it('serves dbops at one of the two paths, where a version lacks the other', async () => {
     harness.quirks.absentPaths = ['/gateway/v1/'];
     expect((await call('GET', `/gateway${root}/get-default-config`)).status).toBe(404);
     expect((await call('GET', `${root}/get-default-config`)).status).toBe(200);

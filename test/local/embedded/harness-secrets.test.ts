@@ -90,7 +90,7 @@ describe('an update', () => {
     expect(values()).toEqual(['old-password', 'old-password']);
   });
 
-  it('is denied with status 200 and without a secret, where a policy denies it', async () => {
+  it('denies a secret with status 200 where a policy denies it', async () => {
     harness.quirks.policyDeniesSecrets = true;
     const { status, body } = await update({ ...text, spec: { ...spec, value: 'new' } });
     expect(status).toBe(200);

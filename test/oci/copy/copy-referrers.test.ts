@@ -173,7 +173,7 @@ describe('referrers of an image', () => {
     expect(count(to, 'GET', /\/referrers\//)).toBe(2);
   });
 
-  it('was not copied by name where the destination refuses subjects, as ECR does; what is tagged goes along', async () => {
+  it('names an artifact that was not copied because the destination refuses subjects, as ECR does, and copies tagged ones', async () => {
     to.quirks.rejectSubject = 405;
     from.putImage(name, `${fallbackTag}.sig`, cosign);
     const { warnings } = await run('all');
