@@ -15,7 +15,7 @@ export function measurementsOf(report: Report): Record<string, Measurement> {
   const done = action === 'plan' ? { ...totals, bytesTransferred: 0, bytesSkipped: 0 } : totals;
   return {
     ImagesCopied: count(done.copied),
-    ImagesRepaired: count(done.repaired),
+    ImagesRepaired: count(done.repaired ?? 0),
     ImagesSkipped: count(done.skipped),
     ImagesFailed: count(done.failed),
     BytesTransferred: [MetricUnit.Bytes, done.bytesTransferred],

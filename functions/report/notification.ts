@@ -53,7 +53,7 @@ export function notificationOf(report: Report, location: string): Notification {
 }
 
 function countsOf({ action, images, totals }: Report): string {
-  const { copied, repaired, skipped, failed, bytesTransferred } = totals;
+  const { copied, repaired = 0, skipped, failed, bytesTransferred } = totals;
   const size = prettyBytes(bytesTransferred);
   const planned = images.filter(({ status }) => status === 'planned').length;
   const counts = [

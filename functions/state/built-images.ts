@@ -9,16 +9,10 @@ import { versioned } from './schema.ts';
  * A build by BUILD_PUSH_TEMPLATE. The built image has another digest than the official one. The image at a target is
  * current when the same template built it from today's official image.
  */
-interface BuiltImage {
-  template: string;
-  source: Digest;
-  built: Digest;
-}
+const builtImage = z.object({ template: z.string(), source: digest, built: digest });
+type BuiltImage = z.output<typeof builtImage>;
 
-const schema = versioned<BuiltImage>({
-  content: z.looseObject({ template: z.string(), source: digest, built: digest }),
-  cure: 'Delete it. The next sync builds the image again.',
-});
+const schema = versioned({ content: builtImage, cure: 'Delete it. The next sync builds the image again.' });
 
 /** Returns the digest of the build; `undefined` when `template` never built the target from `source`. */
 export async function builtDigest(

@@ -1,13 +1,36 @@
+import * as z from 'zod';
 import type { ErrorDocument } from '../errors.ts';
-import type { ConfigScope } from '../harness/scope.ts';
+import { harnessModules, infrastructureTypes } from '../harness/scope.ts';
 import type { Digest } from '../oci/spec/digest.ts';
 import type { RegistryLocation } from '../oci/spec/reference.ts';
 import type { ReferrersPolicy } from '../oci/registry/referrers.ts';
-import type { Action } from '../settings/execution-input.ts';
+import { type Action, actions } from '../settings/execution-input.ts';
 import type { ScanSettings } from '../settings/scan-settings.ts';
 import type { Piece } from '../oci/spec/image.ts';
+import { digest } from './content.ts';
 
-/** The documents that the tasks of one run write into the object store and read from it. */
+/** The documents that the tasks of one run write into the object store and read from it, as their schemas define them. */
+
+const text = z.string();
+const number = z.number();
+const texts = z.array(text);
+const counts = z.record(text, number);
+const time = z.iso.datetime();
+
+const configScope = z.object({ module: z.enum(harnessModules), infrastructureType: z.enum(infrastructureTypes) });
+
+/** An error as an earlier run reported it. Its name may be one that this release does not use. */
+export const errorDocument: z.ZodType<ErrorDocument> = z.object({
+  name: text,
+  message: text,
+  hint: text,
+  problems: z.array(z.object({ path: text, found: text, allowed: text, reason: text.exactOptional() })).exactOptional(),
+});
+
+export const piece: z.ZodType<Piece> = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('manifest'), digest }),
+  z.object({ kind: z.literal('blob'), digest, size: number }),
+]);
 
 /** An image of a run, as the plan found it. */
 export interface PlannedImage {
@@ -39,22 +62,24 @@ export interface PlannedImage {
 }
 
 /** A change of one field of a configuration. `null` stands for "no override". */
-export interface FieldChange extends ConfigScope {
-  field: string;
-  from: string | null;
+export const fieldChange = configScope.extend({
+  field: text,
+  from: text.nullable(),
   /** The value to write; `null` removes the override. */
-  to: string | null;
+  to: text.nullable(),
   /** The image that must be at the target first. */
-  image?: string;
-}
+  image: text.exactOptional(),
+});
+export type FieldChange = z.output<typeof fieldChange>;
 
 /** A field that is not changed, with the reason where it is not obvious. */
-export interface KeptField extends ConfigScope {
-  field: string;
-  value: string | null;
-  image?: string;
-  reason?: string;
-}
+export const keptField = configScope.extend({
+  field: text,
+  value: text.nullable(),
+  image: text.exactOptional(),
+  reason: text.exactOptional(),
+});
+export type KeptField = z.output<typeof keptField>;
 
 export interface Plan {
   runId: string;
@@ -88,126 +113,135 @@ export interface Plan {
 }
 
 /** Requests to one registry, and its limits. */
-export interface RegistryCounts {
+export const registryCounts = z.object({
   /** `host[:port]`, as in image names. */
-  host: string;
+  host: text,
   /** Method → number of requests, retries included. */
-  requests: Record<string, number>;
-  retries: number;
+  requests: counts,
+  retries: number,
   /** Responses with status 429. */
-  throttles: number;
+  throttles: number,
   /** Number of pauses that the registry requested and that held back every request. */
-  pauses: number;
+  pauses: number,
   /** Blobs that the registry mounted from another of its repositories. */
-  mounts: number;
+  mounts: number,
   /** The pull limit of a registry that has one (Docker Hub), and the fewest pulls that remained. */
-  pulls?: { limit: number; remaining: number };
-}
+  pulls: z.object({ limit: number, remaining: number }).exactOptional(),
+});
+export type RegistryCounts = z.output<typeof registryCounts>;
 
 /** An image at the registry that lacks pieces. */
-export interface IncompleteImage {
-  reference: string;
-  missing: readonly Piece[];
-}
+export const incompleteImage = z.object({ reference: text, missing: z.array(piece).readonly() });
+export type IncompleteImage = z.output<typeof incompleteImage>;
 
 /** A copy that nothing uses. */
-export interface UnusedImage {
-  reference: string;
-  digest: Digest;
+export const unusedImage = z.object({
+  reference: text,
+  digest,
   /** The outcome of `prune`: it deleted the image, deleted the tag alone, or kept both. Absent without `prune`. */
-  status?: 'deleted' | 'untagged' | 'kept';
+  status: z.enum(['deleted', 'untagged', 'kept']).exactOptional(),
   /** The reason for keeping the copy. */
-  reason?: string;
-}
+  reason: text.exactOptional(),
+});
+export type UnusedImage = z.output<typeof unusedImage>;
 
 /** The result of copying one image. */
-export interface CopyResult {
-  status: 'copied' | 'repaired' | 'skipped' | 'failed';
+export const copyResult = z.object({
+  status: z.enum(['copied', 'repaired', 'skipped', 'failed']),
   /** The digest at the target of an image that BUILD_PUSH_TEMPLATE built. */
-  digest?: Digest;
+  digest: digest.exactOptional(),
   /** The source, when it is not the one in the plan. */
-  source?: string;
-  bytesTransferred: number;
-  bytesSkipped: number;
-  error?: ErrorDocument;
+  source: text.exactOptional(),
+  bytesTransferred: number,
+  bytesSkipped: number,
+  error: errorDocument.exactOptional(),
   /** Referrers of the image that could not be copied. */
-  warnings?: string[];
+  warnings: texts.exactOptional(),
   /** Requests of the copy to registries. */
-  registries?: RegistryCounts[];
-}
+  registries: z.array(registryCounts).exactOptional(),
+});
+export type CopyResult = z.output<typeof copyResult>;
 
 /** The verdict on the scans of one image. */
-export interface ScanResult {
-  status: 'passed' | 'failed' | 'pending';
+const scanResult = z.object({
+  status: z.enum(['passed', 'failed', 'pending']),
   /** Severity → number of findings. */
-  findings?: Record<string, number>;
+  findings: counts.exactOptional(),
   /** The first ids of findings that fail the image, the worst first, and of findings that are allowed for a time. */
-  failing?: string[];
-  allowed?: string[];
+  failing: texts.exactOptional(),
+  allowed: texts.exactOptional(),
   /** The missing result, with `pending`. */
-  detail?: string;
+  detail: text.exactOptional(),
   /** The error, with `failed`. */
-  error?: ErrorDocument;
-}
+  error: errorDocument.exactOptional(),
+});
+export type ScanResult = z.output<typeof scanResult>;
 
 /** The progress of the scans. */
-export interface Scans {
-  startedAt: string;
+export const scans = z.object({
+  startedAt: time,
   /** Every image at the registry that the run would switch to. */
-  images: {
-    image: string;
-    target: string;
-    digest: Digest;
-    result: ScanResult;
-    /**
-     * A hash of the registry's last response, and the time since which it is the same. Absent before the first check.
-     */
-    seen?: { answers: string; since: string };
-  }[];
+  images: z.array(
+    z.object({
+      image: text,
+      target: text,
+      digest,
+      result: scanResult,
+      /**
+       * A hash of the registry's last response, and the time since which it is the same. Absent before the first check.
+       */
+      seen: z.object({ answers: text, since: time }).exactOptional(),
+    }),
+  ),
   /** Number of responses of GATHER_SCAN_TEMPLATE so far. */
-  calls: number;
-  warnings: string[];
-}
+  calls: number,
+  warnings: texts,
+});
+export type Scans = z.output<typeof scans>;
 
 /** The overrides of every scope that a run is about to write, as they were before the run. */
-export interface Snapshot {
-  runId: string;
-  accountId: string;
-  takenAt: string;
-  scopes: (ConfigScope & { overrides: Record<string, string> })[];
-}
+export const snapshot = z.object({
+  runId: text,
+  accountId: text,
+  takenAt: text,
+  scopes: z.array(configScope.extend({ overrides: z.record(text, text) })),
+});
+export type Snapshot = z.output<typeof snapshot>;
 
 /** The writes of a run to Harness, recorded before they are sent. */
-export interface Writes {
+export const writes = z.object({
   /** The scopes that the run may have written. */
-  begun: ConfigScope[];
+  begun: z.array(configScope),
   /** The start of a write in progress, which Harness may still carry out. */
-  since?: string;
-}
+  since: time.exactOptional(),
+});
+export type Writes = z.output<typeof writes>;
 
 /** The progress of a rollback after its last attempt. */
-export interface RollbackState {
+export const rollbackState = z.object({
   /** The start of the first attempt. */
-  since: string;
+  since: time,
   /** Scopes whose old values Harness accepted. */
-  written: ConfigScope[];
+  written: z.array(configScope),
   /** Fields that may differ from before the run, each with its current value, if known. */
-  left: string[];
+  left: texts,
   /** The reason for the failure of the attempt. */
-  reason: string;
-}
+  reason: text,
+});
+export type RollbackState = z.output<typeof rollbackState>;
 
 /** Deliveries of the report of a run, so that a retried report repeats none. */
-export interface Told {
+export const told = z.object({
   /** The start of the run. Names of executions can be reused after 90 days. */
-  startedAt: string | undefined;
+  startedAt: text.optional(),
   /** `begun`: the callback may have been sent. */
-  callback?: 'begun' | 'done';
-  notified?: true;
-  recorded?: true;
+  callback: z.enum(['begun', 'done']).exactOptional(),
+  notified: z.literal(true).exactOptional(),
+  recorded: z.literal(true).exactOptional(),
   /** Failed deliveries, each with its reason. */
-  warnings: string[];
-}
+  warnings: texts,
+});
+export type Told = z.output<typeof told>;
 
 /** A run that was stopped, whose changes another run rolls back. */
 export interface StoppedRun {
@@ -219,26 +253,28 @@ export interface StoppedRun {
 }
 
 /** The outcome of one field in a report. */
-export interface ConfigResult extends ConfigScope {
-  field: string;
-  from: string | null;
-  to: string | null;
-  status: 'updated' | 'reset' | 'unchanged' | 'rejected' | 'rolled-back' | 'planned';
-  reason?: string;
-}
+export const configResult = configScope.extend({
+  field: text,
+  from: text.nullable(),
+  to: text.nullable(),
+  status: z.enum(['updated', 'reset', 'unchanged', 'rejected', 'rolled-back', 'planned']),
+  reason: text.exactOptional(),
+});
+export type ConfigResult = z.output<typeof configResult>;
 
-export interface ImageResult {
-  image: string;
-  source: string | null;
-  target: string;
-  digest: string | null;
-  status: 'copied' | 'repaired' | 'skipped' | 'failed' | 'planned';
-  bytesTransferred: number;
-  bytesSkipped: number;
+const imageResult = z.object({
+  image: text,
+  source: text.nullable(),
+  target: text,
+  digest: text.nullable(),
+  status: z.enum(['copied', 'repaired', 'skipped', 'failed', 'planned']),
+  bytesTransferred: number,
+  bytesSkipped: number,
   /** The verdict of wait_for_scan on an image that the run would switch to. */
-  scan?: Pick<ScanResult, 'status' | 'findings' | 'failing' | 'allowed'>;
-  error?: ErrorDocument;
-}
+  scan: scanResult.pick({ status: true, findings: true, failing: true, allowed: true }).exactOptional(),
+  error: errorDocument.exactOptional(),
+});
+export type ImageResult = z.output<typeof imageResult>;
 
 /** A message to people about a run. */
 export interface Notification {
@@ -250,31 +286,32 @@ export interface Notification {
 }
 
 /** The result of a run: state machine output, report file and `--json` output. */
-export interface Report {
-  status: 'SUCCEEDED' | 'FAILED' | 'SKIPPED';
-  action: Action;
-  runId: string;
-  images: ImageResult[];
-  config: ConfigResult[];
-  totals: {
-    images: number;
-    copied: number;
-    /** Images at the target whose missing pieces were copied again. */
-    repaired: number;
-    skipped: number;
-    failed: number;
-    bytesTransferred: number;
-    bytesSkipped: number;
-    durationMs: number;
-  };
+export const report = z.object({
+  status: z.enum(['SUCCEEDED', 'FAILED', 'SKIPPED']),
+  action: z.enum(actions),
+  runId: text,
+  images: z.array(imageResult),
+  config: z.array(configResult),
+  totals: z.object({
+    images: number,
+    copied: number,
+    /** Images at the target whose missing pieces were copied again. Absent in reports of release 0.1.0. */
+    repaired: number.exactOptional(),
+    skipped: number,
+    failed: number,
+    bytesTransferred: number,
+    bytesSkipped: number,
+    durationMs: number,
+  }),
   /** The reason for a skipped run. */
-  reason?: string;
+  reason: text.exactOptional(),
   /** Copies that nothing uses any longer, with the outcome of a prune. */
-  unused?: UnusedImage[];
+  unused: z.array(unusedImage).exactOptional(),
   /** Images that lacked pieces when they were checked, with every missing piece. */
-  incomplete?: IncompleteImage[];
-  warnings?: string[];
+  incomplete: z.array(incompleteImage).exactOptional(),
+  warnings: texts.exactOptional(),
   /** Requests of the plan and of the copies to each registry. */
-  registries?: RegistryCounts[];
-  error?: ErrorDocument;
-}
+  registries: z.array(registryCounts).exactOptional(),
+  error: errorDocument.exactOptional(),
+});
+export type Report = z.output<typeof report>;

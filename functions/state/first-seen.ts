@@ -6,8 +6,8 @@ const key = 'first-seen.json';
 
 const schema = versioned({
   /** By `image@digest`: the time of the first plan that saw it. */
-  content: z.looseObject({ images: z.record(z.string(), z.iso.datetime()) }),
-  migrate: (images) => ({ images }),
+  content: z.record(z.string(), z.iso.datetime()),
+  under: 'images',
   cure: 'Delete it. Images then soak from the next plan on.',
 });
 
@@ -19,10 +19,10 @@ export async function noteFirstSeen(
 ): Promise<ReadonlyMap<string, Date>> {
   let known = new Map<string, string>();
   await updateJson(store, key, schema, (stored) => {
-    known = new Map(Object.entries(stored?.images ?? {}));
+    known = new Map(Object.entries(stored ?? {}));
     const fresh = images.filter((image) => !known.has(image));
     for (const image of fresh) known.set(image, now.toISOString());
-    return fresh.length > 0 ? { images: Object.fromEntries(known) } : undefined;
+    return fresh.length > 0 ? Object.fromEntries(known) : undefined;
   });
   return new Map(images.map((image) => [image, new Date(known.get(image) ?? now)]));
 }

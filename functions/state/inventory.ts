@@ -10,22 +10,21 @@ export type Inventory = Record<string, Digest>;
 
 const key = 'inventory.json';
 
-const schema = versioned({
-  content: z.looseObject({ copies: z.record(z.string(), digest) }),
-  migrate: (copies) => ({ copies }),
+const schema = versioned<Inventory>({
+  content: z.record(z.string(), digest),
+  under: 'copies',
   cure: 'Restore it from a backup, or delete it. Without it, the copies made so far are never pruned.',
 });
 
 export async function readInventory(store: ObjectStore): Promise<Inventory> {
-  return (await getJson(store, key, schema))?.copies ?? {};
+  return (await getJson(store, key, schema)) ?? {};
 }
 
 /** Changes the inventory, which accounts may share. `change` may be called several times, each time with other content. */
 export async function changeInventory(store: ObjectStore, change: (inventory: Inventory) => void): Promise<void> {
-  await updateJson(store, key, schema, (stored) => {
-    const copies = stored?.copies ?? {};
-    const changed = { ...copies };
+  await updateJson(store, key, schema, (inventory = {}) => {
+    const changed = { ...inventory };
     change(changed);
-    return isDeepStrictEqual(changed, copies) ? undefined : { copies: changed };
+    return isDeepStrictEqual(changed, inventory) ? undefined : changed;
   });
 }

@@ -4,40 +4,33 @@ import { FactoryError } from '../errors.ts';
 import { type Action, actions } from '../settings/execution-input.ts';
 import { type ObjectStore, updateJson } from './object-store.ts';
 import { RunDocuments } from './run-documents.ts';
-import { nullable, versioned } from './schema.ts';
+import { versioned } from './schema.ts';
 import { printable } from '../text/printable.ts';
 
-/** The lock of one account, as stored: a document that is written conditionally, `null` when the lock is free. */
-export interface Lock {
-  runId: string;
-  action: Action;
-  since: string;
-  renewedAt: string;
-  /** The time from which any run may take the lock, because this one is dead. */
-  expiresAt: string;
-  /** The process of a run that is one process. */
-  process?: ProcessIdentity;
-}
+const time = z.iso.datetime();
 
 /** A process, and the process table that its number belongs to: that of a host or of a container. */
-interface ProcessIdentity {
-  table: string;
-  pid: number;
-}
+const processIdentity = z.object({ table: z.string(), pid: z.number() });
+type ProcessIdentity = z.output<typeof processIdentity>;
 
-export const lockSchema = nullable(
-  versioned<Lock>({
-    content: z.looseObject({
-      runId: z.string(),
-      action: z.enum(actions),
-      since: z.iso.datetime(),
-      renewedAt: z.iso.datetime(),
-      expiresAt: z.iso.datetime(),
-      process: z.looseObject({ table: z.string(), pid: z.number() }).exactOptional(),
-    }),
-    cure: 'Delete it when no run is at work on the account.',
-  }),
-);
+const held = z.object({
+  runId: z.string(),
+  action: z.enum(actions),
+  since: time,
+  renewedAt: time,
+  /** The time from which any run may take the lock, because this one is dead. */
+  expiresAt: time,
+  /** The process of a run that is one process. */
+  process: processIdentity.exactOptional(),
+});
+
+/** The lock of one account, as stored. `null` is a free lock. */
+export type Lock = z.output<typeof held>;
+
+export const lockSchema = versioned<Lock | null>({
+  content: held.nullable(),
+  cure: 'Delete it when no run is at work on the account.',
+});
 
 export interface LockOptions {
   /** The time to wait for a run that holds the lock, in milliseconds. Default: 0. */

@@ -1,20 +1,21 @@
 import * as z from 'zod';
 import type { Digest } from '../oci/spec/digest.ts';
 import { getJson, type ObjectStore, updateJson } from './object-store.ts';
-import { asWritten } from './schema.ts';
+import { versioned } from './schema.ts';
 
 const key = 'looks/images.json';
 const dayMs = 86_400_000;
 /** Older checks are dropped: `recheck_days` is never larger. This bounds the document. */
 const memoryDays = 90;
 
-const schema = z.object({
-  version: z.literal(1),
-  /** Reference → its digest, and the day (UTC) on which everything below the digest was at the registry. */
-  images: z.record(z.string(), z.object({ digest: z.string(), day: z.iso.date() })),
-});
+/** Reference → its digest, and the day (UTC) on which everything below the digest was at the registry. */
+type Images = Record<string, { digest: string; day: string }>;
 
-type Document = z.output<typeof schema>;
+/** A document that cannot be read counts as none: then every image is checked again. */
+const schema = versioned<Images>({
+  content: z.record(z.string(), z.object({ digest: z.string(), day: z.iso.date() })),
+  under: 'images',
+});
 
 /** The result of a check of everything below an image. */
 export interface Look {
@@ -25,9 +26,9 @@ export interface Look {
 
 /** The days on which images were last found complete. */
 export class Looks {
-  readonly #images: Document['images'];
+  readonly #images: Images;
 
-  constructor(images: Document['images']) {
+  constructor(images: Images) {
     this.#images = images;
   }
 
@@ -44,9 +45,8 @@ export class Looks {
   }
 }
 
-/** Reads the checks. A document of another version counts as none: then every image is checked again. */
 export async function readLooks(store: ObjectStore): Promise<Looks> {
-  return new Looks(imagesOf(await getJson(store, key, asWritten<unknown>())));
+  return new Looks((await getJson(store, key, schema)) ?? {});
 }
 
 /**
@@ -55,18 +55,14 @@ export async function readLooks(store: ObjectStore): Promise<Looks> {
  */
 export async function noteLooks(store: ObjectStore, looks: readonly Look[], now: Date): Promise<void> {
   if (looks.length === 0) return;
-  await updateJson(store, key, asWritten<unknown>(), (stored) => {
-    const images = new Map(Object.entries(imagesOf(stored)).filter(([, { day }]) => ageOf(day, now) <= memoryDays));
+  await updateJson(store, key, schema, (known = {}) => {
+    const images = new Map(Object.entries(known).filter(([, { day }]) => ageOf(day, now) <= memoryDays));
     for (const { reference, digest, whole } of looks) {
       if (whole) images.set(reference, { digest, day: dayOf(now) });
       else images.delete(reference);
     }
-    return { version: 1, images: Object.fromEntries(images) } satisfies Document;
+    return Object.fromEntries(images);
   });
-}
-
-function imagesOf(stored: unknown): Document['images'] {
-  return schema.safeParse(stored).data?.images ?? {};
 }
 
 function ageOf(day: string, now: Date): number {

@@ -1,7 +1,11 @@
+import * as z from 'zod';
 import type { Digest } from '../oci/spec/digest.ts';
 import { type Manifest, parseManifest } from '../oci/spec/manifest.ts';
-import { type ObjectStore, putJson } from './object-store.ts';
-import { asWritten } from './schema.ts';
+import { getJson, type ObjectStore, putJson } from './object-store.ts';
+import { versioned } from './schema.ts';
+
+/** A document that cannot be read counts as none: the manifest from the registry replaces it. */
+const schema = versioned({ content: z.object({ mediaType: z.string(), bytes: z.base64() }) });
 
 /**
  * A cache of manifests by digest, kept between tasks and runs. A copy does not read again what the plan has read,
@@ -31,22 +35,21 @@ export class ManifestCache {
   async put(manifest: Manifest): Promise<void> {
     this.#read.set(manifest.digest, manifest);
     const { mediaType, bytes } = manifest;
-    await putJson(this.#store, keyOf(manifest.digest), asWritten(), {
+    await putJson(this.#store, keyOf(manifest.digest), schema, {
       mediaType,
       bytes: Buffer.from(bytes).toString('base64'),
     });
   }
 
   async #stored(digest: Digest): Promise<Manifest | undefined> {
-    const body = await this.#store.get(keyOf(digest));
-    if (!body) return undefined;
+    const stored = await getJson(this.#store, keyOf(digest), schema);
+    if (!stored) return undefined;
     try {
-      const { mediaType, bytes } = JSON.parse(new TextDecoder().decode(body)) as { mediaType: string; bytes: string };
-      const manifest = parseManifest(Buffer.from(bytes, 'base64'), mediaType, digest);
+      const manifest = parseManifest(Buffer.from(stored.bytes, 'base64'), stored.mediaType, digest);
       this.#read.set(digest, manifest);
       return manifest;
     } catch {
-      // Damaged: the manifest from the registry replaces it.
+      // Damaged: it has another digest.
       return undefined;
     }
   }

@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { FactoryError } from '../errors.ts';
-import { printableJson } from '../text/printable.ts';
 import type { Schema } from './schema.ts';
 
 /**
@@ -37,11 +36,11 @@ export function assertKey(key: string): void {
 /** Reads a JSON document; `undefined` when there is none. Throws `StoreFailed`, also for one that `schema` refuses. */
 export async function getJson<T>(store: ObjectStore, key: string, schema: Schema<T>): Promise<T | undefined> {
   const body = await store.get(key);
-  return body && schema.decode(parse(key, body), key);
+  return body && schema.decode(body, store.locate(key));
 }
 
 export async function putJson<T>(store: ObjectStore, key: string, schema: Schema<T>, value: T): Promise<void> {
-  await store.put(key, serialize(schema.encode(value)));
+  await store.put(key, schema.encode(value));
 }
 
 /**
@@ -55,35 +54,23 @@ export async function updateJson<T>(
   schema: Schema<T>,
   change: (value: T | undefined) => T | undefined,
 ): Promise<void> {
+  const place = store.locate(key);
   for (let attempt = 0; attempt < updateAttempts; attempt++) {
     const updated = await store.update(key, (body) => {
-      const value = change(body && schema.decode(parse(key, body), key));
-      return value === undefined ? undefined : serialize(schema.encode(value));
+      const value = change(body && schema.decode(body, place));
+      return value === undefined ? undefined : schema.encode(value);
     });
     if (updated) return;
     await sleep(Math.random() * Math.min(500, 2 ** attempt));
   }
   throw new FactoryError(
     'StoreFailed',
-    `${store.locate(key)} was changed ${updateAttempts} times while it was updated`,
-    { hint: 'Start the run again when fewer runs use this state.' },
+    `other runs changed ${place} during all ${updateAttempts} attempts to update it`,
+    {
+      hint: 'Start the run again when fewer runs use this state.',
+    },
   );
 }
 
 /** The pauses between them add up to about 10 seconds, longer than a `FileStore` keeps the lock of a dead process. */
 const updateAttempts = 50;
-
-function serialize(value: unknown): Uint8Array {
-  return new TextEncoder().encode(`${printableJson(value)}\n`);
-}
-
-function parse(key: string, body: Uint8Array): unknown {
-  try {
-    return JSON.parse(new TextDecoder().decode(body));
-  } catch (cause) {
-    throw new FactoryError('StoreFailed', `${key} in the object store is not JSON`, {
-      hint: 'Something else wrote it, or the disk is damaged. Restore it from a backup, or delete it.',
-      cause,
-    });
-  }
-}

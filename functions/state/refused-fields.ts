@@ -15,20 +15,20 @@ const key = 'refused-fields.json';
 /** After this many milliseconds a field is tried again: Harness is updated every week or two. */
 const memory = 30 * 86_400_000;
 
-const schema = versioned({
-  content: z.looseObject({ fields: z.record(z.string(), z.iso.datetime()) }),
-  migrate: (fields) => ({ fields }),
+const schema = versioned<RefusedFields>({
+  content: z.record(z.string(), z.iso.datetime()),
+  under: 'fields',
   cure: 'Delete it. The next sync tries refused fields again.',
 });
 
 export async function readRefusedFields(store: ObjectStore): Promise<RefusedFields> {
-  return (await getJson(store, key, schema))?.fields ?? {};
+  return (await getJson(store, key, schema)) ?? {};
 }
 
 export async function noteRefusedFields(store: ObjectStore, fields: readonly Field[], now: Date): Promise<void> {
   if (fields.length === 0) return;
   const refused = Object.fromEntries(fields.map((field) => [nameOf(field), now.toISOString()]));
-  await updateJson(store, key, schema, (stored) => ({ fields: { ...stored?.fields, ...refused } }));
+  await updateJson(store, key, schema, (known) => ({ ...known, ...refused }));
 }
 
 /** Returns whether Harness ever refused to change the field. */

@@ -1,22 +1,9 @@
+import * as z from 'zod';
 import { FactoryError } from '../errors.ts';
-import { changesSchema, planSchema, snapshotSchema } from './document-schemas.ts';
+import { planSchema } from './document-schemas.ts';
+import * as content from './documents.ts';
 import { getJson, type ObjectStore, putJson } from './object-store.ts';
-import { asWritten, type Schema } from './schema.ts';
-import type {
-  ConfigResult,
-  CopyResult,
-  FieldChange,
-  IncompleteImage,
-  KeptField,
-  Plan,
-  Report,
-  Scans,
-  RollbackState,
-  Snapshot,
-  Told,
-  UnusedImage,
-  Writes,
-} from './documents.ts';
+import { type Schema, versioned } from './schema.ts';
 
 /** Returns the ids of the runs that have one of the documents `names`, from the keys of a store. */
 export function runsAmong(keys: Iterable<string>, names: readonly string[]): string[] {
@@ -27,8 +14,37 @@ export function runsAmong(keys: Iterable<string>, names: readonly string[]): str
   return [...new Set(found.map(([, run = '']) => decodeURIComponent(run)))];
 }
 
-/** Reads and writes the documents of one run, each under its own key below `runs/<run id>/`. */
-export class RunDocuments {
+/** Describes a document that tasks of one run hand to later ones. `under` is the key of a list. */
+function handedOn<T extends object>(shape: z.ZodType<T>, under?: string): Schema<T> {
+  const cure = 'Start the run again, or delete the folder of the run.';
+  return versioned({ content: shape, cure, ...(under !== undefined && { under }) });
+}
+
+/** The kinds of documents of a run. */
+const kinds = {
+  changes: handedOn(z.object({ changes: z.array(content.fieldChange), held: z.array(content.keptField) })),
+  lock: handedOn(z.object({ accountId: z.string() })),
+  snapshot: versioned({
+    content: content.snapshot,
+    cure: 'Restore the document from a backup, or restore another run.',
+  }),
+  config: handedOn(z.array(content.configResult), 'fields'),
+  writes: handedOn(content.writes),
+  verified: handedOn(z.object({ at: z.iso.datetime() })),
+  rollback: handedOn(content.rollbackState),
+  recovery: handedOn(z.object({ by: z.string() })),
+  told: handedOn(content.told),
+  scans: handedOn(content.scans),
+  pruned: handedOn(z.array(content.unusedImage), 'images'),
+  incomplete: handedOn(z.array(content.incompleteImage), 'images'),
+  report: handedOn(content.report),
+  copyResult: handedOn(content.copyResult),
+  build: handedOn(z.object({ startedAt: z.iso.datetime() })),
+  copyState: versioned({ content: z.record(z.string(), z.unknown()) }),
+};
+
+/** A place for documents, each under its own key below `runs/<run id>/`. */
+class RunFolder {
   readonly runId: string;
   readonly #store: ObjectStore;
 
@@ -37,95 +53,18 @@ export class RunDocuments {
     this.runId = runId;
   }
 
-  get plan(): Document<Plan> {
-    return this.#document('plan', planSchema);
-  }
-
-  /** The changes to make and the fields held back, given the images that arrived. */
-  get changes(): Document<{ changes: FieldChange[]; held: KeptField[] }> {
-    return this.#document('changes', changesSchema);
-  }
-
-  /** The account whose lock the run requested. Not every task can ask Harness for it. */
-  get lock(): Document<{ accountId: string }> {
-    return this.#document('lock');
-  }
-
-  get snapshot(): Document<Snapshot> {
-    return this.#document('snapshot', snapshotSchema);
-  }
-
-  /** The outcome of each change, rewritten after every batch. */
-  get config(): Document<ConfigResult[]> {
-    return this.#document('config');
-  }
-
-  get writes(): Document<Writes> {
-    return this.#document('writes');
-  }
-
-  /** Written when the switch was verified. It is not rolled back afterwards. */
-  get verified(): Document<{ at: string }> {
-    return this.#document('verified');
-  }
-
-  get rollback(): Document<RollbackState> {
-    return this.#document('rollback');
-  }
-
-  /** The latest run that rolled this run back after it was stopped. */
-  get recovery(): Document<{ by: string }> {
-    return this.#document('recovery');
-  }
-
-  /** Deliveries of the report. */
-  get told(): Document<Told> {
-    return this.#document('told');
-  }
-
-  /** The progress of the scans, rewritten by every check. */
-  get scans(): Document<Scans> {
-    return this.#document('scans');
-  }
-
-  get pruned(): Document<UnusedImage[]> {
-    return this.#document('pruned');
-  }
-
-  /** Images that `verify` found incomplete. */
-  get incomplete(): Document<IncompleteImage[]> {
-    return this.#document('incomplete');
-  }
-
-  get report(): Document<Report> {
-    return this.#document('report');
-  }
-
-  /** The result of copying the image at `index` in the plan. */
-  copyResult(index: number): Document<CopyResult> {
-    return this.#document<CopyResult>(`images/${index}`);
-  }
-
-  /** The start of the build of that image by BUILD_PUSH_TEMPLATE. */
-  build(index: number): Document<{ startedAt: string }> {
-    return this.#document(`images/${index}-build`);
-  }
-
-  /** The state that one call of that copy leaves to the next. It is a hint: check it after reading. */
-  copyState(index: number): Document<unknown> {
-    return this.#document<unknown>(`images/${index}-state`);
-  }
-
-  #document<T>(name: string, schema: Schema<T> = asWritten()): Document<T> {
+  document<T>(name: string, schema: Schema<T>): Document<T> {
     // Names of executions may have characters that keys may not.
     const key = `runs/${encodeURIComponent(this.runId)}/${name}.json`;
+    const location = this.#store.locate(key);
+    const find = () => getJson(this.#store, key, schema);
     return {
-      location: this.#store.locate(key),
-      find: () => getJson(this.#store, key, schema),
+      location,
+      find,
       get: async () => {
-        const found = await getJson(this.#store, key, schema);
+        const found = await find();
         if (found === undefined) {
-          throw new FactoryError('StoreFailed', `${key} is missing from the object store`, {
+          throw new FactoryError('StoreFailed', `${location} is missing`, {
             hint: 'Something deleted it while the run was under way. Start the run again.',
           });
         }
@@ -133,6 +72,47 @@ export class RunDocuments {
       },
       put: (value) => putJson(this.#store, key, schema, value),
     };
+  }
+}
+
+/** Reads and writes the documents of one run. */
+export class RunDocuments extends RunFolder {
+  readonly plan = this.document('plan', planSchema);
+  /** The changes to make and the fields held back, given the images that arrived. */
+  readonly changes = this.document('changes', kinds.changes);
+  /** The account whose lock the run requested. Not every task can ask Harness for it. */
+  readonly lock = this.document('lock', kinds.lock);
+  readonly snapshot = this.document('snapshot', kinds.snapshot);
+  /** The outcome of each change, rewritten after every batch. */
+  readonly config = this.document('config', kinds.config);
+  readonly writes = this.document('writes', kinds.writes);
+  /** Written when the switch was verified. It is not rolled back afterwards. */
+  readonly verified = this.document('verified', kinds.verified);
+  readonly rollback = this.document('rollback', kinds.rollback);
+  /** The latest run that rolled this run back after it was stopped. */
+  readonly recovery = this.document('recovery', kinds.recovery);
+  /** Deliveries of the report. */
+  readonly told = this.document('told', kinds.told);
+  /** The progress of the scans, rewritten by every check. */
+  readonly scans = this.document('scans', kinds.scans);
+  readonly pruned = this.document('pruned', kinds.pruned);
+  /** Images that `verify` found incomplete. */
+  readonly incomplete = this.document('incomplete', kinds.incomplete);
+  readonly report = this.document('report', kinds.report);
+
+  /** The result of copying the image at `index` in the plan. */
+  copyResult(index: number): Document<content.CopyResult> {
+    return this.document(`images/${index}`, kinds.copyResult);
+  }
+
+  /** The start of the build of that image by BUILD_PUSH_TEMPLATE. */
+  build(index: number): Document<{ startedAt: string }> {
+    return this.document(`images/${index}-build`, kinds.build);
+  }
+
+  /** The state that one call of that copy leaves to the next. It is a hint: check it after reading. */
+  copyState(index: number): Document<object> {
+    return this.document(`images/${index}-state`, kinds.copyState);
   }
 }
 

@@ -1,71 +1,69 @@
-import type * as z from 'zod';
+import * as z from 'zod';
 import { FactoryError } from '../errors.ts';
+import { printableJson } from '../text/printable.ts';
 
 /** Reads what any release wrote for one kind of document, and writes the current version. */
 export interface Schema<T> {
-  /** Returns the value of a stored document. Throws `StoreFailed` with the key and the cure when it cannot be read. */
-  decode(stored: unknown, key: string): T;
-  encode(value: T): unknown;
+  /**
+   * Decodes a document that is stored at `place`. Throws `StoreFailed` with the place and the cure when it cannot be read;
+   * returns `undefined` when its kind needs no cure.
+   */
+  decode(body: Uint8Array, place: string): T | undefined;
+  encode(value: T): Uint8Array;
 }
 
 interface Kind<T> {
-  /** The content of a document, without its version. */
+  /** The content of a document, without its version. Keys that it does not name are kept. */
   content: z.ZodType<T>;
-  /** Migrates the content that release 0.1.0 wrote, which had no version. Default: it is the same. */
-  migrate?: (unversioned: unknown) => unknown;
-  /** Advises what to do with a document that does not match: an imperative sentence. */
-  cure: string;
+  /** The key of a content that has no place for a version. Release 0.1.0 stored such a content without the key. */
+  under?: string;
+  /** Advises what to do with a document that cannot be read: an imperative sentence. Without it, there is no document. */
+  cure?: string;
 }
 
 /** Every kind of document is at its first version. The next version of one adds a migration from this one. */
 const current = 1;
 
-/** Stores documents of one kind with a `version` beside their content. */
-export function versioned<T extends object>({ content, migrate = (same) => same, cure }: Kind<T>): Schema<T> {
+/** Stores documents of one kind with a `version` beside their content. Release 0.1.0 wrote no version. */
+export function versioned<T extends object | null>({ content, under, cure }: Kind<T>): Schema<T> {
+  const read = (body: Uint8Array): T => {
+    const stored: unknown = JSON.parse(new TextDecoder().decode(body));
+    const { version, ...rest }: Record<string, unknown> = { version: 0, ...(stored as object) };
+    if (typeof version === 'number' && version > current) throw new NewerVersion(version);
+    const value = version === 0 ? stored : version !== current ? undefined : under === undefined ? rest : rest[under];
+    // The original: a later release of the same version may have added keys.
+    content.parse(value);
+    return value as T;
+  };
   return {
-    decode(stored, key) {
-      const { version, value } = split(stored, migrate);
-      if (version > current) {
-        throw new FactoryError(
-          'StoreFailed',
-          `${key} in the object store has version ${version}, and this release reads versions up to ${current}`,
-          { hint: 'Use the release that wrote it, or a newer one.' },
-        );
+    decode(body, place) {
+      try {
+        return read(body);
+      } catch (cause) {
+        if (cure === undefined) return undefined;
+        if (cause instanceof NewerVersion) {
+          throw new FactoryError('StoreFailed', `${place} has ${cause.message}`, {
+            hint: 'Use the release that wrote it, or a newer one.',
+          });
+        }
+        throw new FactoryError('StoreFailed', `${place} is damaged: ${reasonOf(cause)}`, { hint: cure, cause });
       }
-      const { error } = content.safeParse(value);
-      if (!error && (version === 0 || version === current)) return value as T;
-      throw new FactoryError('StoreFailed', `${key} in the object store is damaged: ${reasonOf(error)}`, {
-        hint: cure,
-        cause: error,
-      });
     },
-    encode: (value) => ({ version: current, ...value }),
+    encode(value) {
+      const stored = value && { version: current, ...(under === undefined ? value : { [under]: value }) };
+      return new TextEncoder().encode(`${printableJson(stored)}\n`);
+    },
   };
 }
 
-/** Stores `null` where there is no value. */
-export function nullable<T>(schema: Schema<T>): Schema<T | null> {
-  return {
-    decode: (stored, key) => (stored === null ? null : schema.decode(stored, key)),
-    encode: (value) => (value === null ? null : schema.encode(value)),
-  };
-}
-
-/** Stores documents of a run that change together with its plan: the version of the plan covers them. */
-export function asWritten<T>(): Schema<T> {
-  return { decode: (stored) => stored as T, encode: (value) => value };
-}
-
-/** Separates the version from the content. Version 0 stands for documents of release 0.1.0. */
-function split(stored: unknown, migrate: (unversioned: unknown) => unknown): { version: number; value: unknown } {
-  if (typeof stored === 'object' && stored !== null && 'version' in stored && typeof stored.version === 'number') {
-    const { version, ...value } = stored;
-    return { version, value };
+class NewerVersion extends Error {
+  constructor(version: number) {
+    super(`version ${version}, and this release reads versions up to ${current}`);
   }
-  return { version: 0, value: migrate(stored) };
 }
 
-function reasonOf(error: z.ZodError | undefined): string {
-  const [issue] = error?.issues ?? [];
-  return issue ? `${issue.path.join('.') || 'the document'}: ${issue.message}` : 'its version is not a whole number';
+function reasonOf(error: unknown): string {
+  if (!(error instanceof z.ZodError)) return 'it is not JSON';
+  const [issue] = error.issues;
+  return `${issue?.path.join('.') || 'the document'}: ${issue?.message}`;
 }

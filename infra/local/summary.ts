@@ -39,7 +39,7 @@ export function summaryOf(report: Report, rows = 60): string {
 }
 
 function describeTotals({ action, images, totals }: Report): string {
-  const { copied, repaired, skipped, failed, bytesTransferred, bytesSkipped, durationMs } = totals;
+  const { copied, repaired = 0, skipped, failed, bytesTransferred, bytesSkipped, durationMs } = totals;
   const isPlan = action === 'plan';
   const counts = [
     isPlan ? `${images.filter(({ status }) => status === 'planned').length} to copy` : `${copied} copied`,
@@ -94,7 +94,7 @@ function headline({ status, action, runId, reason, images, config, totals }: Rep
   const outcome = {
     sync: idle
       ? 'nothing to do'
-      : `${plural(totals.copied, 'image')} copied, ${totals.repaired > 0 ? `${totals.repaired} repaired, ` : ''}${fields('updated', 'reset')} switched`,
+      : `${plural(totals.copied, 'image')} copied, ${totals.repaired ? `${totals.repaired} repaired, ` : ''}${fields('updated', 'reset')} switched`,
     reset: idle ? 'nothing to reset' : `${fields('reset')} reset`,
     restore: idle ? 'nothing to restore' : `${fields('updated', 'reset')} restored`,
     plan: idle ? 'nothing to do' : `${plural(pending, 'image')} to copy, ${fields('planned')} to switch`,

@@ -1,28 +1,19 @@
 import { describe, expect, it } from '@jest/globals';
 import { digestOf } from '../../functions/oci/spec/digest.ts';
 import { soakingImages } from '../../functions/plan/soak.ts';
-import { getJson, type ObjectStore } from '../../functions/state/object-store.ts';
-import { asWritten } from '../../functions/state/schema.ts';
-
-function memoryStore(): ObjectStore {
-  const objects = new Map<string, Uint8Array>();
-  return {
-    get: async (key) => objects.get(key),
-    put: async (key, body) => void objects.set(key, body),
-    list: async () => [...objects.keys()],
-    update: async () => false,
-    locate: (key) => key,
-  };
-}
+import { MemoryStore } from '../state/memory-store.ts';
 
 const day = (n: number) => new Date(Date.UTC(2026, 0, n, 12));
 const seen = (image: string, content = image) => ({ image, sourceDigest: digestOf(Buffer.from(content)) });
 
-const documentOf = (store: ObjectStore) => getJson(store, 'first-seen.json', asWritten());
+async function documentOf(store: MemoryStore): Promise<unknown> {
+  const body = await store.get('first-seen.json');
+  return body && JSON.parse(Buffer.from(body).toString());
+}
 
 describe('soaking', () => {
   it('counts the days since an image was first seen, not last', async () => {
-    const store = memoryStore();
+    const store = new MemoryStore();
     expect([...(await soakingImages(store, [seen('a:1')], 3, day(1)))]).toEqual([['a:1', '2026-01-04']]);
     expect([...(await soakingImages(store, [seen('a:1'), seen('a:2')], 3, day(3)))]).toEqual([
       ['a:1', '2026-01-04'],
@@ -32,7 +23,7 @@ describe('soaking', () => {
   });
 
   it('records first sightings even in runs that do not wait, for those that do', async () => {
-    const store = memoryStore();
+    const store = new MemoryStore();
     expect((await soakingImages(store, [seen('a:1')], 0, day(1))).size).toBe(0);
     expect((await soakingImages(store, [seen('a:1')], 3, day(5))).size).toBe(0);
     expect(await documentOf(store)).toEqual({
@@ -42,7 +33,7 @@ describe('soaking', () => {
   });
 
   it('starts over for a tag that moved, and continues for one that moved back', async () => {
-    const store = memoryStore();
+    const store = new MemoryStore();
     await soakingImages(store, [seen('a:latest', 'old')], 3, day(1));
     expect([...(await soakingImages(store, [seen('a:latest', 'new')], 3, day(10)))]).toEqual([
       ['a:latest', '2026-01-13'],
@@ -51,7 +42,7 @@ describe('soaking', () => {
   });
 
   it('does not start the clock for an image that no source has', async () => {
-    const store = memoryStore();
+    const store = new MemoryStore();
     expect((await soakingImages(store, [{ image: 'a:1' }], 3, day(1))).size).toBe(0);
     expect(await documentOf(store)).toBeUndefined();
   });

@@ -6,6 +6,7 @@ import { soakingImages } from '../../functions/plan/soak.ts';
 import { builtDigest } from '../../functions/state/built-images.ts';
 import { readInventory } from '../../functions/state/inventory.ts';
 import { readRefusedFields, refusedOn } from '../../functions/state/refused-fields.ts';
+import { RunDocuments } from '../../functions/state/run-documents.ts';
 import { type Factory, startFactory, statuses } from '../tasks/factory.ts';
 
 /**
@@ -100,6 +101,18 @@ describe('the state of release 0.1.0', () => {
     });
     await rewrite(later, expired);
     expect(statuses(await factory.sync(choice))).toEqual({ 'ci K8 cacheS3Tag': 'updated' });
+  });
+
+  it('reads every document of its runs', async () => {
+    const found: string[] = [];
+    for (const runId of ['first', 'second', 'third', 'killed'])
+      for (const document of Object.values(new RunDocuments(factory.store, runId)))
+        if (typeof document === 'object' && (await document.find()) !== undefined)
+          found.push(document.location.slice(factory.store.folder.length));
+    expect(found).toHaveLength(6 + 6 + 4 + 1);
+    const [image] = (await new RunDocuments(factory.store, 'first').report.get()).images;
+    expect(image?.status).toBe('copied');
+    expect((await new RunDocuments(factory.store, 'first').copyResult(1).get()).status).toBe('copied');
   });
 
   it('continues plans of release 0.1.0', async () => {

@@ -4,9 +4,10 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from '
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import * as z from 'zod';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { assertKey, getJson, putJson, updateJson } from '../../functions/state/object-store.ts';
-import { asWritten } from '../../functions/state/schema.ts';
+import { versioned } from '../../functions/state/schema.ts';
 import { FileStore } from '../../infra/local/file-store.ts';
 
 let parent: string;
@@ -20,6 +21,7 @@ afterEach(async () => {
   await rm(parent, { recursive: true });
 });
 
+const counter = versioned({ content: z.object({ count: z.number() }), cure: 'Delete it.' });
 const bytes = (text: string) => new TextEncoder().encode(text);
 
 describe('keys', () => {
@@ -206,33 +208,36 @@ describe('an update', () => {
   });
 
   it('loses no update of many writers at once', async () => {
-    const counter = asWritten<{ count: number }>();
     const stores = Array.from({ length: 4 }, () => new FileStore(store.folder));
     const add = async (from: FileStore) => {
       for (let i = 0; i < 10; i++)
         await updateJson(from, 'locks/count.json', counter, (now) => ({ count: (now?.count ?? 0) + 1 }));
     };
     await Promise.all(stores.map(add));
-    expect(JSON.parse((await seen('locks/count.json')) ?? '')).toEqual({ count: 40 });
+    expect(JSON.parse((await seen('locks/count.json')) ?? '')).toEqual({ version: 1, count: 40 });
   });
 
   it('loses no update of writers in several processes', async () => {
     const script = `
       import { updateJson } from ${JSON.stringify(join(import.meta.dirname, '../../functions/state/object-store.ts'))};
-      import { asWritten } from ${JSON.stringify(join(import.meta.dirname, '../../functions/state/schema.ts'))};
+      import * as z from 'zod';
+      import { versioned } from ${JSON.stringify(join(import.meta.dirname, '../../functions/state/schema.ts'))};
       import { FileStore } from ${JSON.stringify(join(import.meta.dirname, '../../infra/local/file-store.ts'))};
       const store = new FileStore(${JSON.stringify(store.folder)});
-      for (let i = 0; i < 50; i++) await updateJson(store, 'count.json', asWritten(), (now) => ({ count: (now?.count ?? 0) + 1 }));`;
-    const run = () => promisify(execFile)(process.execPath, ['--input-type=module', '--eval', script]);
+      const counter = versioned({ content: z.object({ count: z.number() }) });
+      for (let i = 0; i < 50; i++) await updateJson(store, 'count.json', counter, (now) => ({ count: (now?.count ?? 0) + 1 }));`;
+    const run = () =>
+      promisify(execFile)(process.execPath, ['--input-type=module', '--eval', script], { cwd: import.meta.dirname });
     await Promise.all([run(), run(), run()]);
-    expect(JSON.parse((await seen('count.json')) ?? '')).toEqual({ count: 150 });
+    expect(JSON.parse((await seen('count.json')) ?? '')).toEqual({ version: 1, count: 150 });
   });
 
   it('names a damaged object that it should update', async () => {
     await store.update('locks/a.json', () => bytes('{"a":'));
-    await expect(updateJson(store, 'locks/a.json', asWritten(), () => ({}))).rejects.toMatchObject({
+    await expect(updateJson(store, 'locks/a.json', counter, () => ({ count: 1 }))).rejects.toMatchObject({
       name: 'StoreFailed',
-      message: 'locks/a.json in the object store is not JSON',
+      message: `${join(store.folder, 'locks/a.json')} is damaged: it is not JSON`,
+      hint: 'Delete it.',
     });
   });
 
@@ -243,26 +248,19 @@ describe('an update', () => {
       }
     }
     jest.spyOn(Math, 'random').mockReturnValue(0);
-    await expect(updateJson(new Busy('/the/place'), 'a', asWritten(), () => ({}))).rejects.toMatchObject({
+    await expect(updateJson(new Busy('/the/place'), 'a', counter, () => ({ count: 1 }))).rejects.toMatchObject({
       name: 'StoreFailed',
-      message: expect.stringContaining('/the/place/a was changed'),
+      message: expect.stringContaining('other runs changed /the/place/a during all'),
     });
   });
 });
 
-describe('JSON documents', () => {
-  it('reads a JSON document back unchanged, and indents it for people', async () => {
-    await putJson(store, 'a.json', asWritten(), { b: [1, 'ü'] });
-    expect(await getJson(store, 'a.json', asWritten())).toEqual({ b: [1, 'ü'] });
-    expect(await readFile(join(store.folder, 'a.json'), 'utf8')).toContain('\n  "b"');
-    expect(await getJson(store, 'none.json', asWritten())).toBeUndefined();
-  });
-
-  it('names a damaged JSON document', async () => {
-    await store.put('inventory.json', bytes('{"a":'));
-    await expect(getJson(store, 'inventory.json', asWritten())).rejects.toMatchObject({
-      name: 'StoreFailed',
-      message: 'inventory.json in the object store is not JSON',
-    });
+describe('a JSON document', () => {
+  it('is read back unchanged, and indented for people', async () => {
+    const names = versioned({ content: z.array(z.string()), under: 'names', cure: 'Delete it.' });
+    await putJson(store, 'a.json', names, ['ü']);
+    expect(await getJson(store, 'a.json', names)).toEqual(['ü']);
+    expect(await readFile(join(store.folder, 'a.json'), 'utf8')).toContain('\n  "names"');
+    expect(await getJson(store, 'none.json', names)).toBeUndefined();
   });
 });

@@ -1,6 +1,8 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { builtDigest } from '../../functions/state/built-images.ts';
 import type { Digest } from '../../functions/oci/spec/digest.ts';
+import { checkpointOf } from '../../functions/state/checkpoints.ts';
+import { parseReference } from '../../functions/oci/spec/reference.ts';
 import { noteFirstSeen } from '../../functions/state/first-seen.ts';
 import { changeInventory, readInventory } from '../../functions/state/inventory.ts';
 import { lockSchema } from '../../functions/state/lock.ts';
@@ -20,15 +22,37 @@ const digest = `sha256:${'a'.repeat(64)}` as Digest;
 const built = { template: 'arn', source: digest };
 const write = (key: string, value: unknown) => store.put(key, Buffer.from(JSON.stringify(value)));
 
+/** Every document of a run whose damage is an error: its name, its content, and the beginning of the advice. */
+const ofRun = {
+  plan: () => run().plan,
+  changes: () => run().changes,
+  lock: () => run().lock,
+  config: () => run().config,
+  writes: () => run().writes,
+  verified: () => run().verified,
+  rollback: () => run().rollback,
+  recovery: () => run().recovery,
+  told: () => run().told,
+  scans: () => run().scans,
+  pruned: () => run().pruned,
+  incomplete: () => run().incomplete,
+  report: () => run().report,
+  'images/7': () => run().copyResult(7),
+  'images/7-build': () => run().build(7),
+};
+
 /** Every kind of document: its key, how it is read, and the beginning of the advice for one that is damaged. */
 const kinds: [key: string, read: () => Promise<unknown>, cure: string][] = [
   ['inventory.json', () => readInventory(store), 'Restore it from a backup, or delete it.'],
   ['first-seen.json', () => noteFirstSeen(store, [], new Date()), 'Delete it.'],
   ['refused-fields.json', () => readRefusedFields(store), 'Delete it.'],
   ['locks/account.json', () => getJson(store, 'locks/account.json', lockSchema), 'Delete it when no run is at work'],
-  ['runs/run-1/plan.json', () => run().plan.get(), 'Start the run again'],
-  ['runs/run-1/changes.json', () => run().changes.get(), 'Start the run again'],
   ['runs/run-1/snapshot.json', () => run().snapshot.get(), 'Restore the document from a backup'],
+  ...Object.entries(ofRun).map(([name, document]): [string, () => Promise<unknown>, string] => [
+    `runs/run-1/${name}.json`,
+    () => document().find(),
+    'Start the run again, or delete the folder of the run.',
+  ]),
   [
     'built/ef8cbb6aedd3c6b6d1b9cc7fe7f0b6ebd4ef5ad3c9ab2aaf4ad92d5c51ae6c4b.json',
     () => builtDigest(store, 'target', built),
@@ -40,9 +64,14 @@ describe.each(kinds)('%s', (name, read, cure) => {
   let key = name;
   beforeEach(() => {
     // The key of a build is a hash that the store alone gets to see.
-    store.get = async (asked) => {
+    const find = async (asked: string) => {
       key = asked;
       return store.objects.get(name);
+    };
+    store.get = find;
+    store.update = async (asked, change) => {
+      change(await find(asked));
+      return true;
     };
   });
 
@@ -50,18 +79,40 @@ describe.each(kinds)('%s', (name, read, cure) => {
     await write(name, { version: 2 });
     await expect(read()).rejects.toMatchObject({
       name: 'StoreFailed',
-      message: expect.stringMatching(/ in the object store has version 2, and this release reads versions up to 1$/),
+      message: `memory:${key} has version 2, and this release reads versions up to 1`,
       hint: 'Use the release that wrote it, or a newer one.',
     });
   });
 
-  it.each([{ version: 1 }, { version: -1 }, [], 'text', 7, { a: 1 }])('refuses damage: %j', async (damaged) => {
-    await write(name, damaged);
+  it.each([{ version: 1 }, { version: -1 }, { version: '1' }, 'text', 7, { a: 1 }, [{ a: 1 }]])(
+    'refuses damage: %j',
+    async (damaged) => {
+      await write(name, damaged);
+      await expect(read()).rejects.toMatchObject({
+        name: 'StoreFailed',
+        message: expect.stringContaining(`memory:${key} is damaged: `),
+        hint: expect.stringContaining(cure),
+      });
+    },
+  );
+
+  it('refuses a document that was cut off', async () => {
+    await store.put(name, Buffer.from('{"version": 1, "runI'));
     await expect(read()).rejects.toMatchObject({
       name: 'StoreFailed',
-      message: expect.stringContaining(`${key} in the object store is damaged: `),
+      message: `memory:${key} is damaged: it is not JSON`,
       hint: expect.stringContaining(cure),
     });
+  });
+});
+
+describe.each([
+  ['the state of a copy', () => run().copyState(7).find()],
+  ['a checkpoint', () => checkpointOf(store, parseReference('reg.example/a:1'), digest).find()],
+])('%s', (_, read) => {
+  it.each(['{"version": 2}', '[]', '{"a', 'null', '"text"'])('counts as missing when it reads %s', async (damaged) => {
+    store.get = async () => Buffer.from(damaged);
+    expect(await read()).toBeUndefined();
   });
 });
 
@@ -82,7 +133,7 @@ describe('a stored document', () => {
   it('names the place of the damage', async () => {
     await write('inventory.json', { version: 1, copies: { 'reg.example/a:1': 'sha256:12' } });
     await expect(readInventory(store)).rejects.toMatchObject({
-      message: 'inventory.json in the object store is damaged: copies.reg.example/a:1: not a sha256 or sha512 digest',
+      message: 'memory:inventory.json is damaged: reg.example/a:1: not a sha256 or sha512 digest',
     });
   });
 

@@ -339,7 +339,9 @@ describe('verify', () => {
     expect(await message({ plan: { images, inUse: [target('x/gone:1')] } })).toBe(
       `2 differences: ${target('x/b:1')} lacks blob ${lost}; ${target('x/gone:1')} is not at the registry`,
     );
-    expect(await factory.document(`runs/${runId}/incomplete.json`)).toEqual([{ reference: target('x/b:1'), missing }]);
+    expect(await factory.document(`runs/${runId}/incomplete.json`)).toHaveProperty('images', [
+      { reference: target('x/b:1'), missing },
+    ]);
     expect(await seenWhole()).toEqual([target('x/a:1')]);
   });
 
