@@ -101,7 +101,7 @@ describe('a run that was stopped', () => {
     ['after its switch was verified', {}, true],
   ])('only reports a run that was stopped %s', async (_, run, verified) => {
     await switched(run);
-    if (verified) await ofStopped().verified.put({ at: '' });
+    if (verified) await ofStopped().verified.put({ at: '2026-01-01T00:00:00.000Z' });
     const { result, plan } = await recover();
     expect(result.route).toBe('report');
     expect(plan.recovers).toMatchObject({ runId: stopped, verified });
@@ -117,7 +117,15 @@ describe('a run that was stopped', () => {
 
   it('leaves a run alone that has a report', async () => {
     await switched();
-    await ofStopped().report.put({ status: 'FAILED' } as never);
+    const none = { images: 0, copied: 0, skipped: 0, failed: 0, bytesTransferred: 0, bytesSkipped: 0, durationMs: 0 };
+    await ofStopped().report.put({
+      status: 'FAILED',
+      action: 'sync',
+      runId: 'stopped',
+      images: [],
+      config: [],
+      totals: none,
+    });
     expect(await skipped()).toBe('run stopped is not rolled back: it has a report');
     expect((await lockNow())?.runId).toBe(stopped);
   });

@@ -303,7 +303,7 @@ describe('the document of real runs', () => {
       ]);
       // What is returned is what is kept.
       for (const document of documents)
-        expect(await factory.document(`runs/${document.runId}/report.json`)).toEqual(document);
+        expect(await factory.document(`runs/${document.runId}/report.json`)).toEqual({ version: 1, ...document });
     } finally {
       await factory.close();
     }
