@@ -170,8 +170,13 @@ export class AccountLock {
 
 export function describeLock({ runId, action, since, expiresAt }: Lock): string {
   return printable(
-    `run ${runId} (${action}) is at work on this account since ${since}; its lock expires at ${expiresAt} unless renewed`,
+    `run ${runId} (${action}) has held the lock of this account since ${minuteOf(since)}; the lock expires at ${minuteOf(expiresAt)} unless renewed`,
   );
+}
+
+/** Formats a time for people: `2026-11-29 02:00 UTC`. */
+function minuteOf(time: string): string {
+  return `${time.slice(0, 16).replace('T', ' ')} UTC`;
 }
 
 function term(now: number, waitSeconds = 0): Pick<Lock, 'renewedAt' | 'expiresAt'> {

@@ -58,7 +58,7 @@ describe('a run that comes while another is at work on the account', () => {
       status: 'SKIPPED',
       runId: 'second',
       reason: expect.stringMatching(
-        /^run first \(sync\) is at work on this account since 20\S+; its lock expires at 20\S+ unless/,
+        /^run first \(sync\) has held the lock of this account since 20\S+ \S+ UTC; the lock expires at 20\S+ \S+ UTC unless/,
       ),
       images: [],
       config: [],

@@ -27,7 +27,7 @@ const report: Report = {
     durationMs: 7,
   },
 };
-const reason = 'run r1 (sync) is at work on this account';
+const reason = 'run r1 (sync) has held the lock of this account';
 
 /** Returns the status of an execution that Step Functions describes so. */
 async function told(description: object) {
