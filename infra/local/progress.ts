@@ -31,10 +31,15 @@ class Lines implements Progress {
 }
 
 class Bars implements Progress {
+  readonly #stream: NodeJS.WriteStream;
   readonly #bars: MultiBar;
   readonly #open = new Map<string, SingleBar>();
 
+  /** True from the first bar on. Before it nothing draws, and what is logged would wait. */
+  #draws = false;
+
   constructor(stream: NodeJS.WriteStream) {
+    this.#stream = stream;
     this.#bars = new MultiBar(
       {
         stream,
@@ -52,6 +57,7 @@ class Bars implements Progress {
   handle(event: ProgressEvent): void {
     if (event.kind === 'image-started') {
       const size = prettyBytes(event.bytes);
+      this.#draws = true;
       this.#open.set(
         event.image,
         this.#bars.create(Math.max(event.bytes, 1), 0, { image: printable(event.image), done: prettyBytes(0), size }),
@@ -64,12 +70,17 @@ class Bars implements Progress {
     } else {
       if (event.kind === 'image-finished') this.#close(event.image);
       const line = lineOf(event);
-      if (line !== undefined) this.#bars.log(`${line}\n`);
+      if (line === undefined) return;
+      if (this.#draws) this.#bars.log(`${line}\n`);
+      else this.#stream.write(`${line}\n`);
     }
   }
 
   stop(): void {
+    // Draw what was logged since the last update: `stop` drops it.
+    if (this.#draws) this.#bars.update();
     this.#bars.stop();
+    this.#draws = false;
   }
 
   #close(image: string): void {

@@ -50,50 +50,59 @@ const environment = {
   // The user's own Docker credentials are nobody's business here.
   DOCKER_CONFIG: state,
 };
-const progress = progressOn(process.stderr);
+let progress = progressOn(process.stderr);
 const runtime = createLocalRuntime(parseConfiguration(environment), environment, new FileStore(state), (event) =>
   progress.handle(event),
 );
-let failed = false;
 try {
   const images = sources.publish(publishedImages(profile));
+  const places = Object.entries({
+    'Harness API': harness.url,
+    ...Object.fromEntries(sources.names.map((name, i) => [`source ${i + 1}, ${name}`, sources.addresses[i]])),
+    'target, empty': registry,
+    'account.harnessImage': connectorAddress(),
+  });
   say(
     [
-      `Embedded servers, for a Harness of the profile ${profile}:`,
-      `  Harness API      ${harness.url}`,
-      ...sources.addresses.map((address, i) => `  source ${i + 1}         ${address}`),
-      `  target           ${registry} (empty)`,
-      `  image connector  account.harnessImage: ${connectorAddress()}`,
-      `The sources have ${images.length} sample images.`,
+      `Embedded Harness ${profile}, with ${images.length} sample images at three sources:`,
+      ...places.map(([name, address]) => `  ${name.padEnd(22)}${address}`),
     ].join('\n'),
   );
-  await step('sync: copy every image, then switch Harness to the copies', { action: 'sync' });
-  await step('sync again: nothing has changed', { action: 'sync' });
-  await step('verify: check that the registry has every image that Harness will pull', { action: 'verify' });
-  await step('reset: give Harness its own images back', { action: 'reset' });
+  const failed = await firstFailure({
+    'sync: copy every image, then switch Harness to the copies': 'sync',
+    'sync again: nothing has changed': 'sync',
+    'verify: check that the registry has every image that Harness will pull': 'verify',
+    'reset: give Harness its own images back': 'reset',
+  });
   say(
     failed
-      ? '\nA run failed: see its error above.'
+      ? `\n${failed} failed: see its error above.`
       : '\nAll four runs succeeded. To use your own account and registry, see "Use it" in the README.',
   );
+  process.exitCode = failed ? 1 : 0;
 } finally {
   progress.stop();
   await runtime.close();
   await Promise.all([harness.close(), sources.close(), target.close()]);
   await rm(state, { recursive: true, force: true });
 }
-process.exitCode = failed ? 1 : 0;
 
 function connectorAddress(): string {
   if (connector === undefined) return `http://${registry}`;
   return connector === 'none' ? 'missing' : officialAddresses[connector];
 }
 
-async function step(title: string, input: object): Promise<void> {
-  say(`\n── ${title}`);
-  const report = await run({ runtime, input });
-  if (report.status === 'FAILED') failed = true;
-  process.stdout.write(summaryOf(report, 8));
+/** Runs actions by title until one fails. Returns that one. */
+async function firstFailure(actions: Record<string, string>): Promise<string | undefined> {
+  for (const [title, action] of Object.entries(actions)) {
+    say(`\n── ${title}`);
+    progress = progressOn(process.stderr);
+    const report = await run({ runtime, input: { action } });
+    progress.stop();
+    process.stdout.write(summaryOf(report, 8));
+    if (report.status === 'FAILED') return action;
+  }
+  return undefined;
 }
 
 function say(line: string): void {

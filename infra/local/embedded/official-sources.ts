@@ -34,8 +34,10 @@ const imagesWithoutField: readonly string[] = [
 /** Embedded stand-ins for Google Artifact Registry, ECR Public and Docker Hub, with their quirks. */
 export interface OfficialSources extends AsyncDisposable {
   registries: Record<SourceName, Registry>;
-  /** Values of SOURCE_REGISTRY, in the factory's default order. */
-  addresses: string[];
+  /** The sources, in the factory's default order. */
+  names: readonly SourceName[];
+  /** Values of SOURCE_REGISTRY, in the same order. */
+  addresses: readonly string[];
   /** Puts samples of images into each source that has their namespace. */
   publish(images: readonly string[], options?: PushSamplesOptions): Image[];
   close(): Promise<void>;
@@ -62,6 +64,7 @@ export async function startOfficialSources(): Promise<OfficialSources> {
   };
   return {
     registries,
+    names,
     addresses: names.map((name) => [registries[name].host, paths[name]].filter(Boolean).join('/')),
     publish(images, options) {
       const published = names.map((name) => {
