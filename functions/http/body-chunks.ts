@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import { NetworkError } from './network-error.ts';
+import { release } from './release.ts';
 
 /** The number of bytes buffered for a slow reader. The rest stays in the kernel's buffers. */
 const highWater = 256 * 1024;
@@ -73,7 +74,10 @@ export async function* bodyChunks(
 }
 
 function joined(chunks: readonly Uint8Array[]): readonly Uint8Array[] {
-  return chunks.some(({ length }) => length < smallChunk) ? [Buffer.concat(chunks)] : chunks;
+  if (!chunks.some(({ length }) => length < smallChunk)) return chunks;
+  const whole = Buffer.concat(chunks);
+  for (const chunk of chunks) release(chunk);
+  return [whole];
 }
 
 function tooSlow(bytes: number, ms: number): NetworkError {

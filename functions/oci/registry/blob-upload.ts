@@ -1,3 +1,4 @@
+import { release } from '../../http/release.ts';
 import type { Descriptor } from '../spec/manifest.ts';
 import type { Repository } from './repository.ts';
 import { type UploadWay, uploadWay } from './profile.ts';
@@ -149,19 +150,24 @@ export async function sendChunk(upload: PartOf, location: URL, chunk: Buffer, of
   return target;
 }
 
-/** Splits a body into chunks of `bytes` bytes; only the last may be shorter. */
+/**
+ * Splits a body into chunks of `bytes` bytes; only the last may be shorter. Memory stays flat: the pieces of the body are
+ * released, and all chunks share one buffer, so a chunk is valid until the next is requested.
+ */
 export async function* inChunks(body: AsyncIterable<Uint8Array>, bytes: number): AsyncGenerator<Buffer> {
-  let pieces: Uint8Array[] = [];
+  const chunk = Buffer.allocUnsafeSlow(bytes);
   let length = 0;
   for await (const piece of body) {
-    pieces.push(piece);
-    length += piece.length;
-    while (length >= bytes) {
-      const all = Buffer.concat(pieces, length);
-      yield all.subarray(0, bytes);
-      pieces = [all.subarray(bytes)];
-      length -= bytes;
+    for (let rest = piece; rest.length > 0;) {
+      const fits = rest.subarray(0, bytes - length);
+      chunk.set(fits, length);
+      length += fits.length;
+      rest = rest.subarray(fits.length);
+      if (length < bytes) continue;
+      yield chunk;
+      length = 0;
     }
+    release(piece);
   }
-  if (length > 0) yield Buffer.concat(pieces, length);
+  if (length > 0) yield chunk.subarray(0, length);
 }
