@@ -3,6 +3,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { available } from '../real-parts.ts';
 import { bench } from './bench.ts';
 import { installation, peers } from './peers.ts';
+import { parts } from './parts.ts';
 import { program as registry } from './registry.ts';
 import { tableOf } from './table.ts';
 import { type WorkloadName, workloads } from './workloads.ts';
@@ -16,6 +17,12 @@ interface Options {
   plain?: true;
   host?: string;
   json?: string;
+}
+
+// A benchmark of its own, without peers and options.
+if (process.argv[2] === 'parts') {
+  process.stdout.write(await parts());
+  process.exit();
 }
 
 const workloadNames = Object.keys(workloads) as WorkloadName[];

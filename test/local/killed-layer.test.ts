@@ -90,7 +90,7 @@ const chunk = 8 * MiB;
   }, 60_000);
 
   it('sends the layer again when the registry has removed the upload', async () => {
-    const size = 168 * MiB;
+    const size = 248 * MiB;
     const { layer, root } = publish(size);
     expect(await copy('other', layer, size / 2)).toMatchObject({ code: null });
     const uploads = join(target.data, 'docker/registry/v2/repositories/other', repository, '_uploads');

@@ -14,9 +14,9 @@ const assumedSpeed = (8 * 1024 * 1024) / 1_000;
 
 /**
  * Time that a copy without a deadline may lose when its process is killed, in milliseconds: at the assumed speed,
- * layers of up to 160 MiB are sent in one stream. Parts cost a slower hash: see `resumableHash`.
+ * layers of up to 240 MiB are sent in one stream. Parts cost a slower hash: see `resumableHash`.
  */
-const acceptableLoss = 20_000;
+const acceptableLoss = 30_000;
 
 /** Maximum number of interrupted transfers of one blob. */
 const mostInterruptions = 2;
