@@ -3,9 +3,9 @@ import { FactoryError } from '../errors.ts';
 import { Deadline, Paused } from '../oci/copy/deadline.ts';
 import { isDigest } from '../oci/spec/digest.ts';
 import { resolveTag } from '../oci/registry/manifests.ts';
-import { parseReference } from '../oci/spec/reference.ts';
+import { formatReference } from '../oci/spec/reference.ts';
 import { recordBuilt } from '../state/built-images.ts';
-import type { CopyResult, Plan, PlannedImage } from '../state/documents.ts';
+import type { CopiedImage, CopyResult, Plan } from '../state/documents.ts';
 import type { TaskRun } from '../task.ts';
 import { ensureRepository } from './repository.ts';
 
@@ -28,10 +28,9 @@ export function pauseMs(elapsedMs: number): number {
  * Returns `Paused` while the template is still running. A failure is a result, as it is for a copy.
  */
 export async function build(
-  template: string,
   plan: Plan,
   index: number,
-  planned: PlannedImage,
+  planned: CopiedImage,
   run: TaskRun,
 ): Promise<CopyResult | Paused> {
   const { runtime, signal, deadline = Deadline.never } = run;
@@ -40,7 +39,7 @@ export async function build(
   const startedAt = begun?.startedAt ?? new Date().toISOString();
   if (!begun) await document.put({ startedAt });
   const elapsedMs = Date.now() - Date.parse(startedAt);
-  const work = (each?: AbortSignal) => bring(template, plan, planned, run, each);
+  const work = (each?: AbortSignal) => bring(plan, planned, run, each);
   try {
     const result = await deadline.during([], signal, work);
     if (result) return result;
@@ -55,32 +54,33 @@ export async function build(
 }
 
 async function bring(
-  template: string,
   plan: Plan,
-  planned: PlannedImage,
+  planned: CopiedImage,
   { runtime }: TaskRun,
   signal?: AbortSignal,
 ): Promise<CopyResult | undefined> {
-  const { image, source, sourceDigest, target } = planned;
-  const reference = parseReference(target);
-  const { tag } = reference;
+  const { image, sourceDigest } = planned;
+  const target = formatReference(planned.target);
+  const { tag } = planned.target;
+  const { buildPushTemplate: template } = runtime.configuration;
+  if (template === undefined) throw failed(planned, 'is no longer set');
   if (tag === undefined || sourceDigest === undefined)
     throw failed(planned, 'cannot build an image that is pinned to a digest');
-  await ensureRepository(reference, runtime);
-  const input = { runId: plan.runId, image, source, sourceDigest, target };
+  await ensureRepository(planned.target, runtime);
+  const input = { runId: plan.runId, image, source: formatReference(planned.source), sourceDigest, target };
   const called = await runtime.template(template).call(`${plan.runId}-build-${image}`, input, signal);
   if (!('output' in called)) return undefined;
   const parsed = answer.safeParse(called.output);
   if (!parsed.success) throw failed(planned, 'returned no digest');
   const digest = parsed.data.digest;
-  const arrived = await resolveTag(runtime.repository(reference), tag, signal);
+  const arrived = await resolveTag(runtime.repository(planned.target), tag, signal);
   if (arrived !== digest)
     throw failed(planned, `reported that it pushed ${digest}; ${target} is ${arrived ?? 'absent'}`);
   await recordBuilt(runtime.store, target, { template, source: sourceDigest, built: digest });
   return { status: 'copied', digest, bytesTransferred: 0, bytesSkipped: 0 };
 }
 
-function failed({ image }: PlannedImage, what: string): FactoryError {
+function failed({ image }: CopiedImage, what: string): FactoryError {
   return new FactoryError('TemplateFailed', `${image}: BUILD_PUSH_TEMPLATE ${what}`, {
     hint: 'Compare its input and output with docs/templates.md.',
   });

@@ -6,13 +6,13 @@ import type { Digest } from '../oci/spec/digest.ts';
 import { getManifest, resolveTag } from '../oci/registry/manifests.ts';
 import type { Repository } from '../oci/registry/repository.ts';
 import { profileOf } from '../oci/registry/profile.ts';
-import { parseReference, type Reference } from '../oci/spec/reference.ts';
+import { formatReference, type Reference } from '../oci/spec/reference.ts';
 import type { Registry } from '../oci/registry/registry.ts';
 import { manifestReader, readImage } from '../images/images.ts';
 import { sumCounts } from '../runtime/registry-counts.ts';
 import { isFailureOf, sourceNote } from '../images/source-failure.ts';
 import { checkpointOf } from '../state/checkpoints.ts';
-import type { CopyResult, Plan, PlannedImage } from '../state/documents.ts';
+import type { CopiedImage, CopyResult, Plan } from '../state/documents.ts';
 import { describePieces, type Root, unrepaired, Wholeness } from '../images/wholeness.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { TaskRun } from '../task.ts';
@@ -62,8 +62,8 @@ async function copyOnce(event: CopyEvent, run: TaskRun): Promise<CopyTaskResult>
   await runtime.lock.renew(event.runId);
   const plan = await runtime.plan(event.runId);
   const planned = plan.images[event.image];
-  if (!planned) throw new RangeError(`the plan of run ${event.runId} has no image ${event.image}`);
-  const { image } = planned;
+  if (planned?.status !== 'copy') throw new RangeError(`the plan of run ${event.runId} has no image ${event.image}`);
+  const { image, digest } = planned;
   const stateDocument = documents.copyState(event.image);
   // The stored state is a hint: start over when it cannot be read.
   const stored = await stateDocument.find().catch(() => undefined);
@@ -71,12 +71,8 @@ async function copyOnce(event: CopyEvent, run: TaskRun): Promise<CopyTaskResult>
   if (stored === undefined) runtime.progress({ kind: 'image-started', image, bytes: planned.uniqueSize ?? 0 });
   // The task may run again after it has stored its result.
   const known = await documents.copyResult(event.image).find();
-  const template = runtime.configuration.buildPushTemplate;
   const attempted = () =>
-    // The missing pieces of a built image may be those of the official one, which a source has.
-    template === undefined || planned.missing
-      ? attempt(plan, planned, state, run)
-      : build(template, plan, event.image, planned, run);
+    digest === undefined ? build(plan, event.image, planned, run) : attempt(plan, { ...planned, digest }, state, run);
   const result = known && known.status !== 'failed' ? known : await attempted();
   const registries = sumCounts([...(known?.registries ?? state.registries), ...runtime.takeCounts()]);
   if (result instanceof Paused) {
@@ -96,20 +92,18 @@ async function copyOnce(event: CopyEvent, run: TaskRun): Promise<CopyTaskResult>
   return { status: result.status, waitSeconds: 0 };
 }
 
+/** An image with the digest that its copy has. */
+type KnownImage = CopiedImage & { digest: Digest };
+
 /** Updates `state`. Returns `Paused` when the copy must continue later. */
-async function attempt(
-  plan: Plan,
-  planned: PlannedImage,
-  state: CopyState,
-  run: TaskRun,
-): Promise<CopyResult | Paused> {
+async function attempt(plan: Plan, planned: KnownImage, state: CopyState, run: TaskRun): Promise<CopyResult | Paused> {
   const { runtime, signal, deadline = Deadline.never } = run;
   const work = (each?: AbortSignal) => copyFromAny(plan, planned, state, { ...run, signal: each });
   try {
     const left = sourcesOf(planned, state);
     // Do not wait for a pause that only one of several sources asks for.
-    const names = left.length > 1 ? [planned.target] : [...left, planned.target];
-    const registries = names.map((name) => runtime.repository(parseReference(name)).registry);
+    const references = left.length > 1 ? [planned.target] : [...left, planned.target];
+    const registries = references.map(({ registry }) => runtime.registry(registry));
     try {
       return await deadline.during(registries, signal, work);
     } catch (error) {
@@ -126,29 +120,29 @@ async function attempt(
 }
 
 /** Returns the sources to try: the one in use and those after it. */
-function sourcesOf({ source = '', otherSources = [] }: PlannedImage, state: CopyState): string[] {
+function sourcesOf({ source, otherSources = [] }: CopiedImage, state: CopyState): Reference[] {
   const all = [source, ...otherSources];
-  return all.slice(Math.max(0, all.indexOf(state.source ?? source)));
+  return all.slice(Math.max(0, all.map(formatReference).indexOf(state.source ?? '')));
 }
 
 /** Copies from the first source that serves the image. Pulls by digest, so every source serves the same content. */
-async function copyFromAny(plan: Plan, planned: PlannedImage, state: CopyState, run: TaskRun): Promise<CopyResult> {
+async function copyFromAny(plan: Plan, planned: KnownImage, state: CopyState, run: TaskRun): Promise<CopyResult> {
   const { runtime, signal } = run;
   let first: unknown;
-  const names = sourcesOf(planned, state);
-  for (const [index, name] of names.entries()) {
-    const reference = parseReference(name);
+  const sources = sourcesOf(planned, state);
+  for (const [index, reference] of sources.entries()) {
+    const name = formatReference(reference);
     if (first !== undefined) state.source = name;
     try {
       const result = await copyPlanned(plan, planned, runtime.repository(reference), state, run);
-      return name === planned.source ? result : { ...result, source: name };
+      return reference === planned.source ? result : { ...result, source: name };
     } catch (error) {
       signal?.throwIfAborted();
       if (!isFailureOf(reference.registry, error)) throw error;
       // Report the first failure: it is more informative than that of a source tried after it.
       first ??= error;
-      const next = names[index + 1];
-      if (next !== undefined) runtime.progress({ kind: 'note', message: sourceNote(name, error, next) });
+      const next = sources[index + 1];
+      if (next) runtime.progress({ kind: 'note', message: sourceNote(reference, error, next) });
     }
   }
   // A later call starts with the first source again: it may serve the image by then.
@@ -158,18 +152,17 @@ async function copyFromAny(plan: Plan, planned: PlannedImage, state: CopyState, 
 
 async function copyPlanned(
   plan: Plan,
-  planned: PlannedImage,
+  planned: KnownImage,
   source: Repository,
   state: CopyState,
   { runtime, signal, deadline = Deadline.never }: TaskRun,
 ): Promise<CopyResult> {
-  const target = parseReference(planned.target);
+  const { target, digest } = planned;
   const destination = runtime.repository(target);
-  const digest = planned.digest as Digest;
   const root = await runtime.manifests.through(digest, () => getManifest(source, digest, signal));
   const image = await readImage(root, source, runtime, signal);
   const ledger = runtime.ledger(plan.runId, target.registry);
-  for (const [blob, repository] of Object.entries(planned.mounts ?? {})) ledger.expect(blob as Digest, repository);
+  planned.mounts?.forEach((repository, blob) => ledger.expect(blob, repository));
   const onProgress = (event: { kind: string; bytes: number }) => {
     if (event.kind === 'transferred')
       runtime.progress({ kind: 'image-progress', image: planned.image, bytes: event.bytes });
@@ -229,23 +222,18 @@ async function copyPlanned(
   };
 }
 
-function statusOf({ missing, present }: PlannedImage, { referrers }: CopyState): CopyResult['status'] {
+function statusOf({ missing, present }: CopiedImage, { referrers }: CopyState): CopyResult['status'] {
   if (missing) return 'repaired';
   return present && referrers.bytesTransferred === 0 ? 'skipped' : 'copied';
 }
 
 /** Checks a repaired image again: a registry may accept a missing piece and still not serve it. */
-async function checkRepair(
-  root: Root,
-  { target }: PlannedImage,
-  runtime: Runtime,
-  signal?: AbortSignal,
-): Promise<void> {
+async function checkRepair(root: Root, { target }: CopiedImage, runtime: Runtime, signal?: AbortSignal): Promise<void> {
   const missing = await new Wholeness(runtime).missing(root, signal);
   if (missing.length === 0) return;
   throw new FactoryError(
     'ImagesIncomplete',
-    `the registry accepted the missing pieces, but ${target} still lacks ${describePieces(missing)}`,
+    `the registry accepted the missing pieces, but ${formatReference(target)} still lacks ${describePieces(missing)}`,
     {
       hint: "Check the registry's storage and log. Delete the repository there and run its garbage collection: the next sync copies everything again.",
     },

@@ -5,14 +5,7 @@ import type { Manifest } from '../oci/spec/manifest.ts';
 import { digestsBelow } from '../oci/spec/manifest-graph.ts';
 import { getManifest, resolveTag } from '../oci/registry/manifests.ts';
 import type { Repository } from '../oci/registry/repository.ts';
-import {
-  formatReference,
-  isInside,
-  parseReference,
-  type Reference,
-  type RegistryLocation,
-  relocate,
-} from '../oci/spec/reference.ts';
+import { formatReference, isInside, type Reference, type RegistryLocation, relocate } from '../oci/spec/reference.ts';
 import { RegistryFailure } from '../oci/registry/registry-failure.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { Plan } from '../state/documents.ts';
@@ -48,11 +41,7 @@ async function imagesOf({ images }: Omit<Plan, 'unused'>, documents: RunDocument
   return Promise.all(
     images.map(async ({ target, digest, source }, index) => {
       const built = (await documents.copyResult(index).find())?.digest;
-      return {
-        reference: parseReference(target),
-        digest: built ?? digest,
-        source: source === undefined ? undefined : parseReference(source),
-      };
+      return { reference: target, digest: built ?? digest, source };
     }),
   );
 }

@@ -5,6 +5,12 @@ import type { Manifest } from '../oci/spec/manifest.ts';
 import { getManifest } from '../oci/registry/manifests.ts';
 import type { Repository } from '../oci/registry/repository.ts';
 import type { Runtime } from '../runtime/runtime.ts';
+import type { PlannedImage } from '../state/documents.ts';
+
+/** Returns whether the target had the image when the run was planned. */
+export function isPresent(image: PlannedImage): boolean {
+  return image.status === 'current' || (image.status === 'copy' && image.present === true);
+}
 
 /** Reads an image from its root manifest, through the cache. */
 export function readImage(

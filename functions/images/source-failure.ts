@@ -1,5 +1,6 @@
 import { type ErrorName, FactoryError } from '../errors.ts';
 import { Paused } from '../oci/copy/deadline.ts';
+import { formatReference, type Reference } from '../oci/spec/reference.ts';
 import { RegistryFailure } from '../oci/registry/registry-failure.ts';
 
 /** Errors of a source that serves wrong content, or none. */
@@ -13,7 +14,7 @@ export function isFailureOf(registry: string, error: unknown): boolean {
 }
 
 /** Describes the switch to another source, with its reason. */
-export function sourceNote(image: string, error: unknown, next: string): string {
+export function sourceNote(source: Reference, error: unknown, next: Reference): string {
   const reason = error instanceof Paused ? `${error.registry} requests a pause` : (error as Error).message;
-  return `${image}: ${reason}; trying ${next}`;
+  return `${formatReference(source)}: ${reason}; trying ${formatReference(next)}`;
 }

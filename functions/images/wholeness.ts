@@ -4,6 +4,7 @@ import type { Digest } from '../oci/spec/digest.ts';
 import { loadImage, type Piece } from '../oci/spec/image.ts';
 import { isLeftAtItsUrls, type Manifest } from '../oci/spec/manifest.ts';
 import { getManifest, resolveTag } from '../oci/registry/manifests.ts';
+import { formatReference } from '../oci/spec/reference.ts';
 import type { Repository } from '../oci/registry/repository.ts';
 import { isAbsence } from '../oci/registry/registry-failure.ts';
 import type { Runtime } from '../runtime/runtime.ts';
@@ -105,7 +106,7 @@ export function unrepaired(
   error: FactoryError,
 ): FactoryError {
   const { name, message, hint, topic } = error;
-  const lost = `${target} lacks ${describePieces(missing)}, which could not be copied again`;
+  const lost = `${formatReference(target)} lacks ${describePieces(missing)}, which could not be copied again`;
   return new FactoryError(name, `${lost}: ${message}`, { hint, topic, cause: error });
 }
 

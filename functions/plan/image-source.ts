@@ -148,7 +148,7 @@ export class ImageSource {
       );
       this.#signal?.throwIfAborted();
       if (digest !== this.digest) continue;
-      const message = sourceNote(formatReference(failed), failure, formatReference(other));
+      const message = sourceNote(failed, failure, other);
       this.#runtime.progress({ kind: 'note', message });
       this.#reference = other;
       this.#others = this.#others.filter(({ registry }) => registry !== failed.registry);

@@ -18,7 +18,8 @@ import { type Platform } from '../oci/spec/platform.ts';
 import { filterPlatforms } from '../oci/spec/platform-filter.ts';
 import type { ReferrersPolicy } from '../oci/registry/referrers.ts';
 import { builtDigest } from '../state/built-images.ts';
-import type { PlannedImage } from '../state/documents.ts';
+import type { CopiedImage, PlannedImage } from '../state/documents.ts';
+import { isPresent } from '../images/images.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { ImageSource } from './image-source.ts';
 import { pullWarnings } from './pull-warnings.ts';
@@ -58,40 +59,34 @@ export async function planImages(
   await inParallel([...names.entries()], lookupsInFlight, signal, async ([index, name], lookup) => {
     found[index] = await planImage(name, settings, runtime, lookup);
   });
-  for (const { planned, source } of found) {
-    if (!source) continue;
-    planned.source = formatReference(source.reference);
-    if (source.others.length > 0) planned.otherSources = source.others.map(formatReference);
-  }
   return { found, warnings: warningsOf(names, found, settings, runtime) };
 }
 
 /** Divides the images to copy into waves. */
 export function planCopies(found: readonly Found[]): ImagePlan {
+  const images = found.map(({ planned }) => planned);
   // Only copied images mount and share blobs.
-  const copies = found.flatMap(({ planned, image, repository }, index) =>
-    image
-      ? [
-          {
-            index,
-            planned,
-            size: image.size,
-            blobs: blobsToCopy(planned, image),
-            repository,
-            present: planned.present ?? planned.status === 'current',
-          },
-        ]
-      : [],
-  );
+  const copies = found.flatMap(({ planned, image }, index) => {
+    if (!image) return [];
+    const { repository } = planned.target;
+    return {
+      index,
+      planned,
+      size: image.size,
+      blobs: blobsToCopy(planned, image),
+      repository,
+      present: isPresent(planned),
+    };
+  });
   const { waves, mounts, brings } = planWaves(copies);
-  copies.forEach(({ planned, size }, i) => {
-    planned.size = size;
-    planned.uniqueSize = brings[i] ?? 0;
+  copies.forEach(({ index, planned, size }, i) => {
+    if (planned.status === 'current') images[index] = { ...planned, size };
+    if (planned.status !== 'copy') return;
     const mounted = mounts[i];
-    if (mounted && Object.keys(mounted).length > 0) planned.mounts = mounted;
+    images[index] = { ...planned, size, uniqueSize: brings[i] ?? 0, ...(mounted?.size && { mounts: mounted }) };
   });
   return {
-    images: found.map(({ planned }) => planned),
+    images,
     // Images that are current need no copy.
     waves: waves.map((wave) => wave.flatMap((i) => (copies[i]?.planned.status === 'copy' ? copies[i].index : []))),
   };
@@ -106,7 +101,6 @@ function blobsToCopy({ missing }: PlannedImage, { blobs }: Image): readonly Desc
 
 export interface Found {
   planned: PlannedImage;
-  repository: string;
   /** Set only when the image is to be copied. */
   image?: Image;
   /** The platforms of its index. Known only where the run chooses platforms. */
@@ -121,9 +115,13 @@ async function planImage(
   signal?: AbortSignal,
 ): Promise<Found> {
   const target = relocate(name, settings.registry);
-  const planned: PlannedImage = { image: formatReference(name), target: formatReference(target), status: 'failed' };
-  const found: Found = { planned, repository: target.repository };
-  const isExpected = settings.expected.has(planned.target);
+  const planned: Pick<PlannedImage, 'image' | 'target' | 'sourceDigest' | 'digest'> = {
+    image: formatReference(name),
+    target,
+  };
+  const found: Omit<Found, 'planned'> = {};
+  const key = formatReference(target);
+  const isExpected = settings.expected.has(key);
   const absence = isExpected ? 'unlikely' : 'likely';
   const present = resolveTag(runtime.repository(target), tagOrDigest(target), signal, absence);
   try {
@@ -135,23 +133,27 @@ async function planImage(
     found.source = source;
     const filtered = await filteredRoot(source, found, settings.platforms, runtime);
     planned.sourceDigest = source.digest;
-    const digest = await expectedDigest(planned.target, filtered?.digest ?? source.digest, await present, runtime);
+    const digest = await expectedDigest(key, filtered?.digest ?? source.digest, await present, runtime);
     if (digest !== undefined) planned.digest = digest;
-    // There may be new referrers: the copy task looks for them, and copies nothing else.
-    const current = digest !== undefined && (await present) === digest;
-    const wanted = !current || settings.referrers !== 'off';
-    planned.status = wanted ? 'copy' : 'current';
-    if (wanted && current) planned.present = true;
-    if (wanted && settings.read) found.image = await source.image(filtered ?? (await source.root()));
-    return found;
+    const isThere = digest !== undefined && (await present) === digest;
+    if (isThere && settings.referrers === 'off')
+      return { ...found, planned: { ...planned, ...placesOf(source), digest, status: 'current' } };
+    if (settings.read) found.image = await source.image(filtered ?? (await source.root()));
+    // There may be new referrers of an image that is there: the copy task looks for them, and copies nothing else.
+    const copied: CopiedImage = { ...planned, ...placesOf(source), status: 'copy', ...(isThere && { present: true }) };
+    return { ...found, planned: copied };
   } catch (error) {
     signal?.throwIfAborted();
     // Throws when the target is what failed.
     await present;
-    planned.status = 'failed';
-    planned.error = FactoryError.from(error).toJSON();
-    return found;
+    const places = found.source && placesOf(found.source);
+    return { ...found, planned: { ...planned, ...places, status: 'failed', error: FactoryError.from(error).toJSON() } };
   }
+}
+
+/** Returns the source that an image is read from, and those that a copy can move to. */
+function placesOf({ reference, others }: ImageSource): Pick<CopiedImage, 'source' | 'otherSources'> {
+  return { source: reference, ...(others.length > 0 && { otherSources: [...others] }) };
 }
 
 /** Returns the digest that belongs at the target; `undefined` for an image that a template still has to build. */
@@ -176,7 +178,7 @@ export function candidatesOf(name: ImageName, { sources }: Pick<ImageSettings, '
 /** Returns the root manifest for the target when it differs from the source's, because platforms are left out. */
 async function filteredRoot(
   source: ImageSource,
-  found: Found,
+  found: Pick<Found, 'offers'>,
   platforms: readonly Platform[],
   runtime: Runtime,
 ): Promise<Manifest | undefined> {

@@ -213,9 +213,13 @@ async function decide(
   );
   unmatched.push(...unmatchedPlatforms(settings.platforms, found));
   warnings.push(...refuseUnmatched(unmatched, settings.allowUnmatched));
-  const planned = found.map((image) => image.planned);
-  const soaking = await soakingImages(runtime.store, planned, settings.soakDays, now);
-  const heldTags = await holdTags(planned, soaking, settings.referrers, runtime, signal);
+  const soaking = await soakingImages(
+    runtime.store,
+    found.map(({ planned }) => planned),
+    settings.soakDays,
+    now,
+  );
+  const heldTags = await holdTags(found, soaking, settings.referrers, runtime, signal);
   const switched = new Set(settings.modifyDefault ? likely.changes.flatMap(({ image }) => image ?? []) : []);
   const inUse = referencesAtOurs(scopes, settings);
   // Verify looks below every image itself, and lists the missing pieces among the differences.
@@ -226,7 +230,7 @@ async function decide(
   // A version that this run replaces need not be complete.
   const left = settings.modifyDefault ? changes.changes : [];
   const held = repairs.held.filter(
-    ({ planned: { status, target } }) => status === 'copy' || isKept(target, scopes, left),
+    ({ planned: { status, target } }) => status === 'copy' || isKept(formatReference(target), scopes, left),
   );
   return {
     ...planCopies([...found, ...held]),

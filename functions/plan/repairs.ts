@@ -12,8 +12,8 @@ import {
   type RegistryLocation,
   tagOrDigest,
 } from '../oci/spec/reference.ts';
-import { manifestReader } from '../images/images.ts';
-import type { PlannedImage } from '../state/documents.ts';
+import { isPresent, manifestReader } from '../images/images.ts';
+import type { CopiedImage, CurrentImage, PlannedImage } from '../state/documents.ts';
 import type { Inventory } from '../state/inventory.ts';
 import { type Look, noteLooks, readLooks } from '../state/looks.ts';
 import { describePieces, unrepaired, Wholeness } from '../images/wholeness.ts';
@@ -59,17 +59,17 @@ export async function planRepairs(
   const noted: Look[] = [];
   const held: Found[] = [];
   const unseen = new Map<string, FactoryError>();
-  const planned = found.filter(({ planned: { image, target, digest, status, present } }) => {
-    const isThere = status === 'current' || present;
-    return isThere && (switched.has(image) || looks.isDue(target, digest, recheckDays, now));
+  const planned = found.filter(({ planned: image }) => {
+    const isDue = () => looks.isDue(formatReference(image.target), image.digest, recheckDays, now);
+    return isPresent(image) && (switched.has(image.image) || isDue());
   });
-  const targets = new Set(found.map(({ planned: { target } }) => target));
+  const targets = new Set(found.map(({ planned: { target } }) => formatReference(target)));
   const others = settings.inUse.filter(
     (reference) => !targets.has(reference) && looks.isDue(reference, undefined, recheckDays, now),
   );
   await lookAt(
     planned,
-    ({ planned: { target } }) => target,
+    ({ planned: { target } }) => formatReference(target),
     (image, lookup) => look(image, [], lookup),
   );
   await lookAt(
@@ -78,12 +78,12 @@ export async function planRepairs(
     async (reference, lookup) => {
       const { image, missing } = await findHeld(reference, settings, runtime, lookup);
       await look(image, missing, lookup);
-      if (image.planned.missing ?? image.planned.error) held.push(image);
+      if (image.planned.missing || image.planned.status === 'failed') held.push(image);
     },
   );
   await noteLooks(runtime.store, noted, now);
   return {
-    held: held.toSorted((a, b) => a.planned.target.localeCompare(b.planned.target)),
+    held: held.toSorted((a, b) => a.planned.image.localeCompare(b.planned.image)),
     warnings: unseenWarnings(unseen),
   };
 
@@ -103,13 +103,15 @@ export async function planRepairs(
   }
 
   async function look(image: Found, missing: readonly Piece[], lookup: AbortSignal): Promise<void> {
-    const { target, digest } = image.planned;
-    if (digest === undefined) return;
-    const root = { repository: runtime.repository(parseReference(target)), digest };
+    const { planned } = image;
+    const { target, digest } = planned;
+    if (planned.status === 'failed' || digest === undefined) return;
+    const root = { repository: runtime.repository(target), digest };
     const lacks = async () => [...missing, ...(await wholeness.missing(root, lookup))];
     const pieces = await lacks();
-    noted.push({ reference: target, digest, whole: pieces.length === 0 });
-    if (pieces.length > 0) await planRepair(image, digest, lacks, wholeness, settings, runtime, lookup);
+    noted.push({ reference: formatReference(target), digest, whole: pieces.length === 0 });
+    if (pieces.length > 0)
+      image.planned = await planRepair(image, { ...planned, digest }, lacks, wholeness, settings, runtime, lookup);
   }
 }
 
@@ -137,55 +139,49 @@ async function findHeld(
     registry: undefined,
     repository: registry.prefix === '' ? target.repository : target.repository.slice(registry.prefix.length + 1),
   };
-  const row = { image: formatReference(name), target: reference, held: true } as const;
+  const row = { image: formatReference(name), target, held: true } as const;
   const missing: Piece[] = served === undefined && digest !== undefined ? [{ kind: 'manifest', digest }] : [];
-  if (digest !== undefined)
-    return { image: { planned: { ...row, digest, status: 'current' }, repository: target.repository }, missing };
+  if (digest !== undefined) return { image: { planned: { ...row, digest, status: 'current' } }, missing };
   const error = new FactoryError('ImagesIncomplete', `${reference} is not at the registry, and an override names it`, {
     hint: 'Reset the field, or copy the version again with sync and "pins".',
   }).toJSON();
-  return { image: { planned: { ...row, status: 'failed', error }, repository: target.repository }, missing };
+  return { image: { planned: { ...row, status: 'failed', error } }, missing };
 }
 
 /** Plans to copy the missing pieces from the first source that has all of them, no matter where its tag points now. */
 async function planRepair(
   found: Found,
-  digest: Digest,
+  there: (CurrentImage | CopiedImage) & { digest: Digest },
   lacks: () => Promise<readonly Piece[]>,
   wholeness: Wholeness,
   settings: RepairSettings,
   runtime: Runtime,
   signal: AbortSignal,
-): Promise<void> {
-  const { planned } = found;
-  planned.missing = await lacks();
-  delete planned.present;
+): Promise<PlannedImage> {
+  const planned = { ...there, missing: await lacks() };
+  if (planned.status === 'copy') delete planned.present;
   const candidates = candidatesOf(parseImageName(planned.image), settings);
   const failures: FactoryError[] = [];
   for (const candidate of candidates) {
     const source = runtime.repository(candidate);
     try {
       const read = manifestReader(source, runtime, signal);
-      const image = await loadImage(await read(digest), read);
+      const image = await loadImage(await read(there.digest), read);
       // Now every manifest is known, and so is everything below a missing one.
       const missing = await lacks();
       if (!(await wholeness.serves(source, missing, signal))) continue;
-      planned.missing = missing;
-      planned.source = formatReference(candidate);
-      delete planned.otherSources;
-      planned.status = 'copy';
       found.image = image;
-      return;
+      delete planned.otherSources;
+      return { ...planned, missing, source: candidate, status: 'copy' };
     } catch (error) {
       if (!(error instanceof FactoryError)) throw error;
       failures.push(error);
     }
   }
-  planned.status = 'failed';
   // A source that could not be reached is a more informative reason than one that lacks the pieces.
   const telling = failures.find(({ name }) => name !== 'ImageNotFound' && name !== 'RegistryForbidden');
   const error = telling ? unrepaired(planned, telling) : unmendable(planned, candidates, runtime);
-  planned.error = error.toJSON();
+  return { ...planned, status: 'failed', error: error.toJSON() };
 }
 
 function unmendable(
@@ -196,7 +192,7 @@ function unmendable(
   const sources = [...new Set(candidates.map(({ registry }) => registry))].join(', ');
   return new FactoryError(
     'ImagesIncomplete',
-    `${target} lacks ${describePieces(missing)}; no source has all of these pieces (${sources})`,
+    `${formatReference(target)} lacks ${describePieces(missing)}; no source has all of these pieces (${sources})`,
     {
       hint:
         buildPushTemplate === undefined

@@ -1,6 +1,5 @@
 import { inParallel } from '../async/in-parallel.ts';
 import { resolveTag } from '../oci/registry/manifests.ts';
-import { formatReference, parseReference } from '../oci/spec/reference.ts';
 import type { ReferrersPolicy } from '../oci/registry/referrers.ts';
 import type { PlannedImage } from '../state/documents.ts';
 import type { Runtime } from '../runtime/runtime.ts';
@@ -39,29 +38,30 @@ export async function soakingImages(
 
 /**
  * Keeps tags at the target that fields use. Moving such a tag would switch every field that names it, so an image that
- * soaks is copied under its digest alone, and gets the tag in a later run. Changes `images` accordingly; returns the
+ * soaks is copied under its digest alone, and gets the tag in a later run. Changes `found` accordingly; returns the
  * images whose tag stays.
  */
 export async function holdTags(
-  images: readonly PlannedImage[],
+  found: readonly { planned: PlannedImage }[],
   soaking: ReadonlyMap<string, string>,
   referrers: ReferrersPolicy,
   runtime: Runtime,
   signal?: AbortSignal,
 ): Promise<Set<string>> {
   const held = new Set<string>();
-  const moving = images.filter(({ image, status, present }) => soaking.has(image) && status === 'copy' && !present);
-  await inParallel(moving, lookupsInFlight, signal, async (planned, lookup) => {
+  await inParallel(found, lookupsInFlight, signal, async (image, lookup) => {
+    const { planned } = image;
+    if (planned.status !== 'copy' || planned.present || !soaking.has(planned.image)) return;
     const { digest } = planned;
-    const { tag, ...reference } = parseReference(planned.target);
+    const { tag, ...reference } = planned.target;
     const repository = runtime.repository(reference);
     if (digest === undefined || tag === undefined) return;
     if ((await resolveTag(repository, tag, lookup)) === undefined) return;
     held.add(planned.image);
-    planned.target = formatReference({ ...reference, tag: undefined, digest });
-    if ((await resolveTag(repository, digest, lookup)) !== digest) return;
-    if (referrers === 'off') planned.status = 'current';
-    else planned.present = true;
+    const target = { ...reference, tag: undefined, digest };
+    const isThere = (await resolveTag(repository, digest, lookup)) === digest;
+    if (isThere && referrers === 'off') image.planned = { ...planned, target, digest, status: 'current' };
+    else image.planned = { ...planned, target, ...(isThere && { present: true }) };
   });
   return held;
 }

@@ -13,7 +13,7 @@ export interface WavePlan {
   /** Indexes of images, wave by wave, largest first. A wave begins when the one before has ended. */
   waves: number[][];
   /** Per image: blobs that an image of an earlier wave uploads, with the repository to mount from. */
-  mounts: Record<Digest, string>[];
+  mounts: ReadonlyMap<Digest, string>[];
   /** Per image: the bytes that it uploads, counted once over all images. */
   brings: number[];
 }
@@ -75,7 +75,7 @@ export function planWaves(images: readonly WaveImage[], worthWaiting = worthAWav
         // Survives mutation: every image has a wave; only the type checker needs the defaults.
         return holder !== repository && (waveOf[bringer] ?? 0) < (waveOf[image] ?? 0) ? [[digest, holder]] : [];
       });
-      return Object.fromEntries(others);
+      return new Map(others);
     }),
     brings: images.map(({ blobs, present }, image) =>
       present ? 0 : sum(blobs.filter(({ digest }) => (bringers.get(digest) ?? image) === image)),

@@ -11,6 +11,8 @@ import type {
   Report,
   StoppedRun,
 } from '../state/documents.ts';
+import { isPresent } from '../images/images.ts';
+import { formatReference } from '../oci/spec/reference.ts';
 import { redacted } from '../http/redact.ts';
 import { changeInventory } from '../state/inventory.ts';
 import { type Look, noteLooks } from '../state/looks.ts';
@@ -87,11 +89,13 @@ async function finish(
   const copies = plan?.action === 'sync' ? plan.images : [];
   await attempt('the copies were not recorded for a later prune', () =>
     changeInventory(runtime.store, (inventory) => {
-      copies.forEach(({ target, digest: planned, status, present }, index) => {
-        const digest = results[index]?.digest ?? planned;
+      copies.forEach((planned, index) => {
+        const target = formatReference(planned.target);
+        const digest = results[index]?.digest ?? planned.digest;
         // An image that was present may belong to somebody else, unless an earlier run copied it.
-        const ours = (results[index]?.status === 'copied' && !present) || Object.hasOwn(inventory, target);
-        const there = status === 'current' || (results[index] && results[index].status !== 'failed');
+        const isCopied = results[index]?.status === 'copied' && !isPresent(planned);
+        const ours = isCopied || Object.hasOwn(inventory, target);
+        const there = planned.status === 'current' || (results[index] && results[index].status !== 'failed');
         if (ours && there && digest) inventory[target] = digest;
       });
     }),
@@ -99,10 +103,10 @@ async function finish(
   await attempt('the checks of the copies were not recorded: the next run repeats them', () =>
     noteLooks(
       runtime.store,
-      copies.flatMap(({ target: reference, digest: planned }, index): Look[] => {
+      copies.flatMap(({ target, digest: planned }, index): Look[] => {
         const { status, digest = planned } = results[index] ?? {};
         const isCopied = status === 'copied' || status === 'repaired';
-        return isCopied && digest !== undefined ? [{ reference, digest, whole: true }] : [];
+        return isCopied && digest !== undefined ? [{ reference: formatReference(target), digest, whole: true }] : [];
       }),
       new Date(),
     ),
@@ -211,7 +215,7 @@ async function describe(
 
 /** Returns the incomplete images that the plan found. */
 function incompleteOf({ images }: Plan): IncompleteImage[] {
-  return images.flatMap(({ target: reference, missing }) => (missing ? [{ reference, missing }] : []));
+  return images.flatMap(({ target, missing }) => (missing ? [{ reference: formatReference(target), missing }] : []));
 }
 
 /** Returns the failures of incomplete images that Harness still uses and the run does not replace. */
@@ -226,18 +230,12 @@ function heldFailures({ images: planned }: Plan, images: readonly ImageResult[])
 function imageResult(plan: Plan, planned: PlannedImage, result: CopyResult | undefined): ImageResult {
   const row = {
     image: planned.image,
-    source: planned.source ?? null,
-    target: planned.target,
+    source: planned.source ? formatReference(planned.source) : null,
+    target: formatReference(planned.target),
     digest: planned.digest ?? null,
   };
   if (planned.status === 'failed')
-    return {
-      ...row,
-      status: 'failed',
-      bytesTransferred: 0,
-      bytesSkipped: 0,
-      ...(planned.error && { error: planned.error }),
-    };
+    return { ...row, status: 'failed', bytesTransferred: 0, bytesSkipped: 0, error: planned.error };
   if (planned.status === 'current')
     return { ...row, status: 'skipped', bytesTransferred: 0, bytesSkipped: planned.size ?? 0 };
   if (result) {

@@ -5,7 +5,7 @@ import type { Digest } from '../oci/spec/digest.ts';
 import type { ScanAnswer } from '../oci/registry/image-scans.ts';
 import { inParallel } from '../async/in-parallel.ts';
 import { getManifest } from '../oci/registry/manifests.ts';
-import { parseReference } from '../oci/spec/reference.ts';
+import { formatReference, parseReference } from '../oci/spec/reference.ts';
 import { RegistryFailure } from '../oci/registry/registry-failure.ts';
 import type { Plan, ScanResult, Scans } from '../state/documents.ts';
 import type { Runtime } from '../runtime/runtime.ts';
@@ -72,7 +72,14 @@ async function begin(plan: Plan, { allow }: ScanSettings, runtime: Runtime): Pro
       const arrived = status === 'current' || (copied && copied.status !== 'failed');
       const there = copied?.digest ?? digest;
       if (!arrived || there === undefined) return [];
-      return [{ image, target, digest: there, result: { status: 'pending', detail: 'not checked yet' } }];
+      return [
+        {
+          image,
+          target: formatReference(target),
+          digest: there,
+          result: { status: 'pending', detail: 'not checked yet' },
+        },
+      ];
     }),
   );
   const now = new Date().toISOString();

@@ -62,10 +62,10 @@ function targetsOf({ images, registry, startedAt }: Plan, changes: readonly Fiel
   const targets = new Map<string, Target>();
   for (const { to, image = '' } of changes) {
     if (to === null || !isOurs(to, registry)) continue;
-    const { status, present, digest } = planned.get(image) ?? {};
+    const known = planned.get(image);
     // An image from the customer's template had no digest when it was planned.
-    const confirmed = isFresh && status === 'copy' && !present && digest !== undefined;
-    targets.set(to, { name: to, digest, confirmed });
+    const confirmed = isFresh && known?.status === 'copy' && !known.present && known.digest !== undefined;
+    targets.set(to, { name: to, digest: known?.digest, confirmed });
   }
   return [...targets.values()];
 }

@@ -1,29 +1,58 @@
 import * as z from 'zod';
 import { actions } from '../settings/execution-input.ts';
 import { failingSeverities } from '../settings/scan-settings.ts';
-import { digest } from './content.ts';
-import { errorDocument, fieldChange, keptField, piece, type Plan, registryCounts, unusedImage } from './documents.ts';
-import { versioned } from './schema.ts';
+import { type Digest, isDigest } from '../oci/spec/digest.ts';
+import { digest, reference } from './content.ts';
+import {
+  errorDocument,
+  fieldChange,
+  keptField,
+  piece,
+  type Plan,
+  type PlannedImage,
+  registryCounts,
+  unusedImage,
+} from './documents.ts';
+import { type Schema, versioned } from './schema.ts';
 
 const text = z.string();
 const number = z.number();
 
-const plannedImage = z.looseObject({
+const mounts = z.codec(z.record(digest, text), z.custom<ReadonlyMap<Digest, string>>(), {
+  decode: (stored) =>
+    new Map(
+      Object.keys(stored)
+        .filter(isDigest)
+        .map((blob) => [blob, stored[blob] ?? '']),
+    ),
+  encode: (value) => Object.fromEntries(value),
+});
+
+const imageOfRun = {
   image: text,
-  source: text.exactOptional(),
-  otherSources: z.array(text).exactOptional(),
-  target: text,
+  target: reference,
+  source: reference.exactOptional(),
+  otherSources: z.array(reference).exactOptional(),
   sourceDigest: digest.exactOptional(),
   digest: digest.exactOptional(),
-  status: z.enum(['current', 'copy', 'failed']),
-  present: z.literal(true).exactOptional(),
   missing: z.array(piece).exactOptional(),
   held: z.literal(true).exactOptional(),
-  size: number.exactOptional(),
-  uniqueSize: number.exactOptional(),
-  mounts: z.record(text, text).exactOptional(),
-  error: errorDocument.exactOptional(),
-});
+};
+
+/** Decodes the names of a planned image to values. */
+export const plannedImage: z.ZodType<PlannedImage> = z.discriminatedUnion('status', [
+  z.looseObject({ ...imageOfRun, status: z.literal('current'), digest, size: number.exactOptional() }),
+  z.looseObject({
+    ...imageOfRun,
+    status: z.literal('copy'),
+    source: reference,
+    present: z.literal(true).exactOptional(),
+    size: number.exactOptional(),
+    uniqueSize: number.exactOptional(),
+    mounts: mounts.exactOptional(),
+  }),
+  z.looseObject({ ...imageOfRun, status: z.literal('failed'), error: errorDocument }),
+]);
 
 const scan = z.looseObject({
   failOn: z.enum(failingSeverities),
@@ -31,7 +60,9 @@ const scan = z.looseObject({
   deadlineMinutes: number,
 });
 
-export const planSchema = versioned<Plan>({
+type StoredPlan = Omit<Plan, 'images'> & { images: unknown[] };
+
+const storedPlan = versioned<StoredPlan>({
   content: z.looseObject({
     runId: text,
     action: z.enum(actions),
@@ -56,3 +87,11 @@ export const planSchema = versioned<Plan>({
   }),
   cure: 'Start the run again, or delete the folder of the run.',
 });
+
+export const planSchema: Schema<Plan> = {
+  decode(body, place) {
+    const plan = storedPlan.decode(body, place);
+    return plan && { ...plan, images: plan.images.map((image) => z.decode(plannedImage, image)) };
+  },
+  encode: (plan) => storedPlan.encode({ ...plan, images: plan.images.map((image) => z.encode(plannedImage, image)) }),
+};

@@ -2,7 +2,7 @@ import * as z from 'zod';
 import type { ErrorDocument } from '../errors.ts';
 import { harnessModules, infrastructureTypes } from '../harness/scope.ts';
 import type { Digest } from '../oci/spec/digest.ts';
-import type { RegistryLocation } from '../oci/spec/reference.ts';
+import type { Reference, RegistryLocation } from '../oci/spec/reference.ts';
 import type { ReferrersPolicy } from '../oci/registry/referrers.ts';
 import { type Action, actions } from '../settings/execution-input.ts';
 import type { ScanSettings } from '../settings/scan-settings.ts';
@@ -32,34 +32,53 @@ export const piece: z.ZodType<Piece> = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('blob'), digest, size: number }),
 ]);
 
-/** An image of a run, as the plan found it. */
-export interface PlannedImage {
+interface ImageOfRun {
   /** As Harness names it, after pins: `harness/ci-addon:1.18.22`. */
   image: string;
+  target: Reference;
   /** The source; absent when no source has the image. */
-  source?: string;
+  source?: Reference;
   /** Sources that a copy tries in order when the first one fails. Each may have another digest. */
-  otherSources?: string[];
-  target: string;
+  otherSources?: Reference[];
   /** The digest of the official manifest. */
   sourceDigest?: Digest;
   /** The digest of the manifest for the target. It differs from the source's when platforms are left out. */
   digest?: Digest;
-  /** `current`: the target has the image. `copy`: the run copies it. `failed`: the run cannot copy it. */
-  status: 'current' | 'copy' | 'failed';
-  /** Set with `copy` when the target has the image, and the run looks for its referrers only. */
-  present?: true;
-  /** Pieces that the image lacks at the target. With `copy`, the run copies them again. */
+  /** Pieces that the image lacks at the target. */
   missing?: readonly Piece[];
   /** Set when an override names the image and the run switches nothing to it: a failure is a warning. */
   held?: true;
-  /** Bytes of all blobs, and of the blobs that no other image of this run has. Known with `copy`. */
+}
+
+/** An image that the target has. */
+export interface CurrentImage extends ImageOfRun {
+  status: 'current';
+  digest: Digest;
+  /** Bytes of all blobs, when the plan read them. */
+  size?: number;
+}
+
+/** An image that the run copies, or repairs when pieces are missing. Without a digest, BUILD_PUSH_TEMPLATE builds it. */
+export interface CopiedImage extends ImageOfRun {
+  status: 'copy';
+  source: Reference;
+  /** Set when the target has the image, and the run looks for its referrers only. */
+  present?: true;
+  /** Bytes of all blobs, and of the blobs that no other image of this run has. */
   size?: number;
   uniqueSize?: number;
-  /** Blobs that another image of the run copies: digest → the repository to mount it from. */
-  mounts?: Record<Digest, string>;
-  error?: ErrorDocument;
+  /** Blobs that another image of the run copies, each with the repository to mount it from. */
+  mounts?: ReadonlyMap<Digest, string>;
 }
+
+/** An image that the run cannot copy. */
+interface FailedImage extends ImageOfRun {
+  status: 'failed';
+  error: ErrorDocument;
+}
+
+/** An image of a run, as the plan found it. */
+export type PlannedImage = CurrentImage | CopiedImage | FailedImage;
 
 /** A change of one field of a configuration. `null` stands for "no override". */
 export const fieldChange = configScope.extend({

@@ -1,12 +1,14 @@
 import { type ErrorName, FactoryError } from '../errors.ts';
 import { resolveImage } from '../harness/image-resolution.ts';
+import type { Digest } from '../oci/spec/digest.ts';
 import { inParallel } from '../async/in-parallel.ts';
-import { parseReference, tagOrDigest } from '../oci/spec/reference.ts';
+import { formatReference, parseReference, tagOrDigest } from '../oci/spec/reference.ts';
 import { resolveTag } from '../oci/registry/manifests.ts';
+import { isPresent } from '../images/images.ts';
 import { type ImageConnector, readImageConnector } from '../overrides/image-connector.ts';
 import { isOurs } from '../overrides/override.ts';
 import { describeDifference, waitForAgreement, writeOverrides } from '../overrides/agreement.ts';
-import type { ConfigResult, FieldChange, IncompleteImage, Plan, PlannedImage } from '../state/documents.ts';
+import type { ConfigResult, FieldChange, IncompleteImage, Plan } from '../state/documents.ts';
 import { type Look, noteLooks } from '../state/looks.ts';
 import { overridesInUse } from '../overrides/overrides-in-use.ts';
 import { describePieces, Wholeness } from '../images/wholeness.ts';
@@ -110,21 +112,17 @@ async function missingImages(
   const copied = plan.images.filter(
     ({ status, image }) => status === 'copy' && changes.some((change) => change.image === image),
   );
-  const expected = new Map(copied.map(({ target, digest }) => [target, digest as string | undefined]));
+  const expected = new Map(copied.map(({ target, digest }) => [formatReference(target), digest]));
   return missingTargets(expected, runtime, signal);
 }
 
 function absentImages({ images }: Plan): string[] {
   return images.flatMap((planned) => {
-    const { status, image, target, digest, error } = planned;
-    if (status === 'failed') return [`${image}: ${error?.message ?? 'not found'}`];
-    if (isThere(planned)) return [];
-    return [`${target} is not at the registry as ${digest ?? 'built from the current image'}`];
+    if (planned.status === 'failed') return [`${planned.image}: ${planned.error.message}`];
+    if (isPresent(planned)) return [];
+    const { target, digest } = planned;
+    return [`${formatReference(target)} is not at the registry as ${digest ?? 'built from the current image'}`];
   });
-}
-
-function isThere({ status, present }: PlannedImage): boolean {
-  return status === 'current' || present === true;
 }
 
 /** A manifest that nobody can use is a difference. After any other failure `verify` has no result. */
@@ -133,7 +131,7 @@ const unusable: ReadonlySet<string> = new Set<ErrorName>(['ManifestInvalid', 'Ma
 /** Returns missing pieces of the images that Harness uses now, or would use after a sync. */
 async function incompleteImages(plan: Plan, runtime: Runtime, signal?: AbortSignal): Promise<string[]> {
   const wholeness = new Wholeness(runtime);
-  const planned = new Map(plan.images.map((image) => [image.target, image]));
+  const planned = new Map(plan.images.map((image) => [formatReference(image.target), image]));
   const references = new Set([...planned.keys(), ...(await referencesInUse(plan, runtime, signal))]);
   const differences: string[] = [];
   const looks: Look[] = [];
@@ -142,7 +140,7 @@ async function incompleteImages(plan: Plan, runtime: Runtime, signal?: AbortSign
     const image = planned.get(reference);
     const name = parseReference(reference);
     const repository = runtime.repository(name);
-    const digest = image && isThere(image) ? image.digest : await resolveTag(repository, tagOrDigest(name), lookup);
+    const digest = image && isPresent(image) ? image.digest : await resolveTag(repository, tagOrDigest(name), lookup);
     if (digest === undefined) {
       // `absentImages` reports planned images.
       if (!image) differences.push(`${reference} is not at the registry`);
@@ -191,7 +189,7 @@ async function referencesInUse(
  * is expected.
  */
 async function missingTargets(
-  expected: ReadonlyMap<string, string | undefined>,
+  expected: ReadonlyMap<string, Digest | undefined>,
   runtime: Runtime,
   signal?: AbortSignal,
 ): Promise<string[]> {

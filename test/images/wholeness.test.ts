@@ -9,6 +9,7 @@ import { type Registry as EmbeddedRegistry, startRegistry } from '../../infra/lo
 import { connect, count, disconnect } from '../oci/connect.ts';
 import { indexOf, storedImage } from '../oci/stored-images.ts';
 import { MemoryStore } from '../state/memory-store.ts';
+import { parseReference } from '../../functions/oci/spec/reference.ts';
 
 const name = 'mirror/cache';
 const [amd, arm] = ['amd', 'arm'].map((own) => storedImage([Buffer.from('base'), Buffer.from(own)])) as [
@@ -161,7 +162,7 @@ describe('a message about missing pieces', () => {
 
   it('names the pieces that could not be copied again, and keeps the name and the hint of the failure', () => {
     const failure = new FactoryError('RegistryThrottled', 'HTTP 429', { hint: 'Wait.' });
-    expect(unrepaired({ target: 'reg.example/a:1', missing: [child(arm)] }, failure)).toMatchObject({
+    expect(unrepaired({ target: parseReference('reg.example/a:1'), missing: [child(arm)] }, failure)).toMatchObject({
       name: 'RegistryThrottled',
       message: `reg.example/a:1 lacks manifest ${arm.digest}, which could not be copied again: HTTP 429`,
       hint: 'Wait.',

@@ -1,15 +1,15 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { FactoryError } from '../../functions/errors.ts';
 import type { Digest } from '../../functions/oci/spec/digest.ts';
-import { parseRegistryLocation } from '../../functions/oci/spec/reference.ts';
+import { parseRegistryLocation, formatReference, parseReference } from '../../functions/oci/spec/reference.ts';
 import type { Found } from '../../functions/plan/images.ts';
 import { planRepairs, type Repairs, type RepairSettings } from '../../functions/plan/repairs.ts';
-import type { PlannedImage } from '../../functions/state/documents.ts';
 import { noteLooks, readLooks } from '../../functions/state/looks.ts';
 import type { Runtime } from '../../functions/runtime/runtime.ts';
 import type { Image } from '../../infra/local/embedded/registry/storage.ts';
 import { storedImage } from '../oci/stored-images.ts';
 import { type Factory, type FactoryOptions, startFactory } from '../tasks/factory.ts';
+import { imageOf } from '../tasks/stage.ts';
 
 const now = new Date('2026-01-31T12:00:00Z');
 const image = storedImage([Buffer.from('cache')]);
@@ -40,9 +40,8 @@ function put(name: string, of: Image = image): void {
 
 const lose = (name = 'plugins/cache') => factory.target.storage.deleteBlob(at(name), lost);
 
-function found(name: string, more: Partial<PlannedImage> = {}): Found {
-  const planned: PlannedImage = { image: name, target: target(name), digest, status: 'current', ...more };
-  return { planned, repository: at(name.split(':')[0] ?? '') };
+function found(name: string, more: Record<string, unknown> = {}): Found {
+  return { planned: imageOf({ image: name, target: target(name), digest, status: 'current', ...more }) };
 }
 
 async function plan(
@@ -79,7 +78,7 @@ const isDue = async (name = 'plugins/cache:1') => (await readLooks(factory.store
 const looked = () => factory.target.requests.filter(({ path }) => path.includes('/blobs/')).length > 0;
 
 describe('an image that is at the registry', () => {
-  it.each<[string, number, Partial<PlannedImage>, boolean]>([
+  it.each<[string, number, Record<string, unknown>, boolean]>([
     ['is looked at when the last look is too old', 7, {}, true],
     ['is left alone when the last look is not', 6, {}, false],
     ['is looked at when only its referrers are copied', 7, { status: 'copy', present: true }, true],
@@ -117,7 +116,7 @@ describe('an image that is at the registry', () => {
     expect(broken.planned).toEqual({
       ...found('plugins/cache:1').planned,
       status: 'copy',
-      source: `${factory.source.host}/plugins/cache:1`,
+      source: parseReference(`${factory.source.host}/plugins/cache:1`),
       missing: [lostBlob],
     });
     expect(broken.image?.root.digest).toBe(digest);
@@ -130,7 +129,8 @@ describe('an image that no source can mend', () => {
   const mended = async (sources = [factory.source.host], prepare?: (runtime: Runtime) => void) => {
     const broken = found('plugins/cache:1');
     const { error } = await plan([broken], { sources: sources.map(parseRegistryLocation) }, prepare);
-    return { ...broken.planned, thrown: error };
+    const { planned } = broken;
+    return { ...planned, error: planned.status === 'failed' ? planned.error : undefined, thrown: error };
   };
 
   it('fails an image that no source can repair, with the missing pieces and the sources tried', async () => {
@@ -171,7 +171,10 @@ describe('an image that no source can mend', () => {
     put('backup/plugins/cache:1');
     factory.source.faults.add({ match: { path: /^\/v2\/plugins/, times: 99 }, act: { status: 503 } });
     const { status, source } = await mended([factory.source.host, `${factory.source.host}/backup`]);
-    expect([status, source]).toEqual(['copy', `${factory.source.host}/backup/plugins/cache:1`]);
+    expect([status, source && formatReference(source)]).toEqual([
+      'copy',
+      `${factory.source.host}/backup/plugins/cache:1`,
+    ]);
   });
 
   it('ends the plan when the factory has a bug', async () => {
@@ -214,12 +217,12 @@ describe('a version that an override names and the run does not plan', () => {
     expect(held.map(({ planned }) => planned)).toEqual([
       {
         image: 'plugins/cache:1',
-        target: target('plugins/cache:1'),
+        target: parseReference(target('plugins/cache:1')),
         held: true,
         digest,
         status: 'copy',
         missing: [lostBlob],
-        source: `${factory.source.host}/plugins/cache:1`,
+        source: parseReference(`${factory.source.host}/plugins/cache:1`),
       },
     ]);
   });
@@ -261,7 +264,7 @@ describe('a version that an override names and the run does not plan', () => {
     expect(held.map(({ planned }) => planned)).toEqual(
       [1, 2].map((version) => ({
         image: `plugins/gone:${version}`,
-        target: target(`plugins/gone:${version}`),
+        target: parseReference(target(`plugins/gone:${version}`)),
         held: true,
         status: 'failed',
         error: {

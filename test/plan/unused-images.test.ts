@@ -1,5 +1,4 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import type { Digest } from '../../functions/oci/spec/digest.ts';
 import { parseRegistryLocation } from '../../functions/oci/spec/reference.ts';
 import { findUnusedImages } from '../../functions/plan/unused-images.ts';
 import type { FieldChange, Plan, PlannedImage } from '../../functions/state/documents.ts';
@@ -7,6 +6,7 @@ import { readInventory } from '../../functions/state/inventory.ts';
 import type { Image } from '../../infra/local/embedded/registry/storage.ts';
 import { indexOf, storedImage } from '../oci/stored-images.ts';
 import { type Factory, startFactory } from '../tasks/factory.ts';
+import { imageOf } from '../tasks/stage.ts';
 
 const repository = 'mirror/plugins/cache';
 const images = Object.fromEntries(
@@ -50,9 +50,9 @@ async function ran(
   }, undefined);
 }
 
-function planned(version: string, more: Partial<PlannedImage> = {}): PlannedImage {
+function planned(version: string, more: Record<string, unknown> = {}): PlannedImage {
   const image = `plugins/cache:${version}`;
-  return { image, target: copyOf(version), digest: images['3'].digest as Digest, status: 'current', ...more };
+  return imageOf({ image, target: copyOf(version), digest: images['3'].digest, status: 'current', ...more });
 }
 
 /** Versions, and other references, that nothing uses. */
@@ -126,7 +126,7 @@ describe('the tag of a copy whose digest is in use', () => {
   it('counts the tag as unused when the plan stores the digest under a new tag', async () => {
     overrides({});
     factory.target.storage.deleteTag(repository, '4');
-    const images5 = [planned('5', { digest: images['1'].digest as Digest })];
+    const images5 = [planned('5', { digest: images['1'].digest })];
     expect(await unused({ images: images5 })).toEqual(['1', '2']);
   });
 

@@ -56,7 +56,7 @@ function uploads(list: readonly WaveImage[], { waves, mounts }: ReturnType<typeo
     for (const i of wave) {
       for (const { digest } of list[i]?.blobs ?? []) {
         const { repository = '' } = list[i] ?? {};
-        const from = mounts[i]?.[digest];
+        const from = mounts[i]?.get(digest);
         if (from !== undefined) expect(held.get(from)).toContain(digest);
         if (from === undefined && !held.get(repository)?.has(digest))
           uploaded.set(digest, [...(uploaded.get(digest) ?? []), i]);
@@ -159,7 +159,7 @@ describe('waves', () => {
     const list = Array.from({ length: 30 }, (_, i) => image(`r/${i}`, empty, blob(i % 3, 2 ** 25), blob(100 + i)));
     const { waves, mounts } = planWaves(list);
     expect(waves.map((wave) => wave.length)).toEqual([3, 27]);
-    for (const i of waves[1] ?? []) expect(mounts[i]).toHaveProperty([empty.digest]);
+    for (const i of waves[1] ?? []) expect(mounts[i]?.has(empty.digest)).toBe(true);
   });
 
   it('plans two waves along a chain: an image that shares with two others waits for both', () => {
@@ -174,7 +174,12 @@ describe('waves', () => {
       [1, 3],
       [2, 0],
     ]);
-    expect(mounts).toEqual([{ [digestOf(1)]: 'b' }, {}, { [digestOf(2)]: 'b', [digestOf(3)]: 'd' }, {}]);
+    expect(mounts.map((of) => Object.fromEntries(of))).toEqual([
+      { [digestOf(1)]: 'b' },
+      {},
+      { [digestOf(2)]: 'b', [digestOf(3)]: 'd' },
+      {},
+    ]);
   });
 
   it('plans one wave where the target has the shared blobs already', () => {
@@ -182,20 +187,20 @@ describe('waves', () => {
     const list = [{ ...image('a', base), present: true }, image('b', base), image('c', base, blob(2))];
     const { waves, mounts, brings } = planWaves(list);
     expect(waves).toEqual([[2, 0, 1]]);
-    expect(mounts).toEqual([{}, { [base.digest]: 'a' }, { [base.digest]: 'a' }]);
+    expect(mounts).toEqual([new Map(), new Map([[base.digest, 'a']]), new Map([[base.digest, 'a']])]);
     expect(brings).toEqual([0, 0, 2 ** 20]);
   });
 
   it('mount nothing where the blob comes to the very repository', () => {
     const { waves, mounts } = planWaves([image('a', blob(1), blob(2)), image('a', blob(1))]);
     expect(waves).toEqual([[0], [1]]);
-    expect(mounts).toEqual([{}, {}]);
+    expect(mounts).toEqual([new Map(), new Map()]);
   });
 
   it('plans one wave when nothing is shared, and none for no images', () => {
     expect(planWaves([image('a', blob(1, 1)), image('b', blob(2, 2))])).toEqual({
       waves: [[1, 0]],
-      mounts: [{}, {}],
+      mounts: [new Map(), new Map()],
       brings: [1, 2],
     });
     expect(planWaves([])).toEqual({ waves: [], mounts: [], brings: [] });

@@ -7,6 +7,7 @@ import { noteLooks, readLooks } from '../../functions/state/looks.ts';
 import { checkPullable } from '../../functions/snapshot/pullable.ts';
 import { storedImage } from '../oci/stored-images.ts';
 import { type Factory, startFactory } from '../tasks/factory.ts';
+import { imageOf } from '../tasks/stage.ts';
 
 const startedAt = new Date().toISOString();
 const name = 'plugins/cache:1';
@@ -39,13 +40,8 @@ const change = (to: string | null, key: string | undefined = name): FieldChange 
   to,
   image: key,
 });
-const planned = (more: Partial<PlannedImage> = {}): PlannedImage => ({
-  image: name,
-  target,
-  digest,
-  status: 'copy',
-  ...more,
-});
+const planned = (more: Record<string, unknown> = {}): PlannedImage =>
+  imageOf({ image: name, target, digest, status: 'copy', ...more });
 
 /** Checks what is to be written, that many milliseconds after the run began. Returns what ends the run. */
 function check(
@@ -132,7 +128,7 @@ describe('the images to be written', () => {
     expect(await check({ images: [planned({ status: 'current' })] })).toBeUndefined();
     expect((await readLooks(store)).isDue(target, digest, 7, now)).toBe(false);
     loseLayer();
-    const whole = { image: 'beside', target: beside.reference, digest: beside.digest, status: 'current' } as const;
+    const whole = imageOf({ image: 'beside', target: beside.reference, digest: beside.digest, status: 'current' });
     const changes = [change(target), change(beside.reference, 'beside')];
     const error = await check({ images: [planned({ status: 'current' }), whole] }, changes);
     expect(error?.name).toBe('ImagesIncomplete');
@@ -149,12 +145,11 @@ describe('the blobs of an image', () => {
     expect(asked(/blobs/)).toBe(0);
   });
 
-  const { digest: _, ...built } = { digest, status: 'copy' as const };
-  it.each<[string, Partial<PlannedImage>, number]>([
+  it.each<[string, Record<string, unknown>, number]>([
     ['later than that', {}, 60_000],
     ['when it was there before', { status: 'current' }, 0],
     ['when only its referrers were copied', { present: true }, 0],
-    ['when a template built it', { ...built, digest: undefined as never }, 0],
+    ['when a template built it', { digest: undefined }, 0],
   ])('looks up the blobs of an image %s', async (_situation, more, laterMs) => {
     const lost = loseLayer();
     expect((await check({ images: [planned(more)] }, undefined, laterMs))?.message).toContain(`lacks blob ${lost}`);

@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from '@jest/globals';
 import { gate, type GateEvent } from '../../functions/gate/gate.ts';
 import { digestOf } from '../../functions/oci/spec/digest.ts';
 import type { CopyResult, FieldChange, Plan, PlannedImage, ScanResult } from '../../functions/state/documents.ts';
-import { change, planOf, runId, setStage, type Stage } from './stage.ts';
+import { change, planOf, runId, setStage, type Stage, imageOf } from './stage.ts';
 
 let stage: Stage;
 beforeEach(() => {
@@ -10,12 +10,8 @@ beforeEach(() => {
 });
 
 const digest = digestOf(new Uint8Array());
-const image = (name: string, status: PlannedImage['status'], more: Partial<PlannedImage> = {}): PlannedImage => ({
-  image: name,
-  target: `registry.example/mirror/${name}`,
-  status,
-  ...more,
-});
+const image = (name: string, status: PlannedImage['status'], more: Record<string, unknown> = {}): PlannedImage =>
+  imageOf({ image: name, target: `registry.example/mirror/${name}`, status, ...more });
 const copied: CopyResult = { status: 'copied', bytesTransferred: 7, bytesSkipped: 0 };
 const refused: CopyResult = {
   status: 'failed',

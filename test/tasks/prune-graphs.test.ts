@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
-import type { Digest } from '../../functions/oci/spec/digest.ts';
 import { parseImageName, parseRegistryLocation } from '../../functions/oci/spec/reference.ts';
 import { findUnusedImages } from '../../functions/plan/unused-images.ts';
 import { prune } from '../../functions/prune/prune.ts';
@@ -9,6 +8,7 @@ import type { Quirks } from '../../infra/local/embedded/registry/quirks.ts';
 import type { Image } from '../../infra/local/embedded/registry/storage.ts';
 import { artifact, indexOf, storedImage } from '../oci/stored-images.ts';
 import { type Factory, startFactory } from './factory.ts';
+import { imageOf } from './stage.ts';
 
 /** Every case has repositories of its own, so that cases share one registry. */
 const repositories = ['one', 'two'];
@@ -214,7 +214,7 @@ function emptyPlan(registry: string): Plan {
 }
 
 function planned(target: string, digest: string): PlannedImage {
-  return { image: 'harness/any:1', target, digest: digest as Digest, status: 'current' };
+  return imageOf({ image: 'harness/any:1', target, digest, status: 'current' });
 }
 
 /** Finds what is unused and deletes it, as the tasks of a run do. */

@@ -6,15 +6,17 @@ import { errorNames } from '../../functions/errors.ts';
 import { anonymous } from '../../functions/oci/registry/auth/credentials.ts';
 import type { Digest } from '../../functions/oci/spec/digest.ts';
 import { report } from '../../functions/report/report.ts';
+import type { ErrorDocument } from '../../functions/errors.ts';
 import type { ConfigResult, Plan, PlannedImage, Report } from '../../functions/state/documents.ts';
 import { readInventory } from '../../functions/state/inventory.ts';
 import { Runtime } from '../../functions/runtime/runtime.ts';
 import { parseConfiguration } from '../../functions/settings/configuration.ts';
 import { FileStore } from '../../infra/local/file-store.ts';
 import { k8, startFactory } from './factory.ts';
+import { imageOf } from './stage.ts';
 
 const digest = `sha256:${'a'.repeat(64)}` as Digest;
-const error = (name: string, message = 'why') => ({ name, message, hint: 'do' }) as NonNullable<PlannedImage['error']>;
+const error = (name: string, message = 'why') => ({ name, message, hint: 'do' }) as ErrorDocument;
 const caught = (name: string, message = 'why') => ({
   Error: name,
   Cause: JSON.stringify({ errorMessage: JSON.stringify(error(name, message)) }),
@@ -37,16 +39,17 @@ afterEach(async () => {
   await rm(folder, { recursive: true });
 });
 
-const image = (name: string, more: Partial<PlannedImage> = {}): PlannedImage => ({
-  image: name,
-  source: `docker.io/${name}`,
-  target: `reg.example/m/${name}`,
-  digest,
-  status: 'copy',
-  size: 100,
-  uniqueSize: 60,
-  ...more,
-});
+const image = (name: string, more: Record<string, unknown> = {}): PlannedImage =>
+  imageOf({
+    image: name,
+    source: `docker.io/${name}`,
+    target: `reg.example/m/${name}`,
+    digest,
+    status: 'copy',
+    size: 100,
+    uniqueSize: 60,
+    ...more,
+  });
 
 async function reported(plan: Partial<Plan>, state: Parameters<typeof report>[0]['state'] = {}): Promise<Report> {
   await runtime.run('run').plan.put({

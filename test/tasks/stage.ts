@@ -1,5 +1,6 @@
 import { anonymous } from '../../functions/oci/registry/auth/credentials.ts';
-import type { FieldChange, Plan } from '../../functions/state/documents.ts';
+import { plannedImage } from '../../functions/state/document-schemas.ts';
+import type { FieldChange, Plan, PlannedImage } from '../../functions/state/documents.ts';
 import type { RunDocuments } from '../../functions/state/run-documents.ts';
 import { Runtime, type RuntimeParts } from '../../functions/runtime/runtime.ts';
 import { parseConfiguration } from '../../functions/settings/configuration.ts';
@@ -81,6 +82,18 @@ export async function setHarnessStage(parts: Partial<RuntimeParts> = {}): Promis
 /** A change in `ci K8`, unless it says otherwise. */
 export function change(field: string, to: string | null, more: Partial<FieldChange> = {}): FieldChange {
   return { module: 'ci', infrastructureType: 'K8', field, from: null, to, ...more };
+}
+
+/** An image of a plan as the plan stores it. Has a digest, a source and an error where its status demands them. */
+export function imageOf(stored: {
+  image: string;
+  target: string;
+  status: string;
+  [key: string]: unknown;
+}): PlannedImage {
+  const error = stored.status === 'failed' && { error: { name: 'ImageNotFound', message: 'not found', hint: '' } };
+  const digest = stored.status === 'current' && { digest: `sha256:${'0'.repeat(64)}` };
+  return plannedImage.parse({ source: `source.example/${stored.image}`, ...digest, ...error, ...stored });
 }
 
 export function planOf(more: Partial<Plan> = {}): Plan {

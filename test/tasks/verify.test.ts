@@ -1,13 +1,14 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { type ErrorDocument, FactoryError } from '../../functions/errors.ts';
 import type { Digest } from '../../functions/oci/spec/digest.ts';
-import { parseRegistryLocation } from '../../functions/oci/spec/reference.ts';
+import { parseRegistryLocation, formatReference } from '../../functions/oci/spec/reference.ts';
 import type { ConfigResult, FieldChange, Plan, PlannedImage } from '../../functions/state/documents.ts';
 import type { TaskRun } from '../../functions/task.ts';
 import { verify } from '../../functions/verify/verify.ts';
 import type { Image } from '../../infra/local/embedded/registry/storage.ts';
 import { indexOf, storedImage } from '../oci/stored-images.ts';
 import { type Factory, type FactoryOptions, pullThrough, startFactory } from './factory.ts';
+import { imageOf } from './stage.ts';
 
 /** The task alone, on documents as the tasks before it leave them. */
 
@@ -31,11 +32,16 @@ const stored = (content: string) => storedImage([Buffer.from(content)]);
 function put(name: string, image = stored(name)): PlannedImage {
   const [path = '', tag = ''] = name.split(':');
   factory.target.putImage(`mirror/${path}`, tag, image);
-  return { image: name, target: target(name), digest: digestOf(image), status: 'current' };
+  return imageOf({ image: name, target: target(name), digest: digestOf(image), status: 'current' });
 }
 
-function planned(name: string, more: Partial<PlannedImage> = {}): PlannedImage {
-  return { image: name, target: target(name), digest: digestOf(stored(name)), status: 'copy', ...more };
+function planned(name: string, more: Record<string, unknown> = {}): PlannedImage {
+  return imageOf({ image: name, target: target(name), digest: digestOf(stored(name)), status: 'copy', ...more });
+}
+
+/** An image that BUILD_PUSH_TEMPLATE is to build. */
+function unbuilt(name: string): PlannedImage {
+  return imageOf({ image: name, target: target(name), status: 'copy' });
 }
 
 function change(field: string, from: string | null, to: string | null, image?: string): FieldChange {
@@ -183,8 +189,7 @@ describe('verification after a switch', () => {
 
   it('takes any digest for an image that was built, as long as there is one', async () => {
     put('x/built:1');
-    const { digest: _, ...built } = planned('x/built:1');
-    const { digest: __, ...gone } = planned('x/gone:1');
+    const [built, gone] = [unbuilt('x/built:1'), unbuilt('x/gone:1')];
     const changes = [built, gone].map(({ image }) => change(image, null, target(image), image));
     const { error } = await check({ plan: { images: [built, gone] }, changes, results: [] });
     expect(error?.message).toBe(`1 difference: ${target('x/gone:1')} is not at the registry`);
@@ -299,17 +304,17 @@ describe('verify', () => {
   });
 
   it('agrees on complete images', async () => {
-    const images = [put('x/a:1'), { ...put('x/b:1'), status: 'copy', present: true } satisfies PlannedImage];
+    put('x/b:1');
+    const images = [put('x/a:1'), planned('x/b:1', { present: true })];
     expect(await message({ plan: { images } })).toBeUndefined();
-    expect(await seenWhole()).toEqual(images.map((image) => image.target));
+    expect(await seenWhole()).toEqual(images.map((image) => formatReference(image.target)));
     expect(await factory.store.get(`runs/${runId}/incomplete.json`)).toBeUndefined();
   });
 
   it('names each planned image that is not there once, and why', async () => {
-    const { digest: _, ...built } = planned('x/built:1');
     const images = [
       planned('x/gone:1'),
-      built,
+      unbuilt('x/built:1'),
       planned('x/failed:1', {
         status: 'failed',
         error: { name: 'ImageNotFound', message: 'no source has it', hint: '' },

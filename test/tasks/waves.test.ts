@@ -1,7 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { copy } from '../../functions/copy/copy.ts';
 import { plan } from '../../functions/plan/plan.ts';
-import type { Plan } from '../../functions/state/documents.ts';
 import { storedImage } from '../oci/stored-images.ts';
 import { type Factory, k8Images, startFactory } from './factory.ts';
 
@@ -43,7 +42,9 @@ describe('images that are copied each by a process of its own', () => {
       await Promise.all(wave.map((image) => factory.task(copy, { runId: 'run-1', image })));
     }
     for (const image of sharing) expect([image, factory.arrived(image)]).toEqual([image, factory.official(image)]);
-    const { images } = await factory.document<Plan>('runs/run-1/plan.json');
+    const { images } = await factory.document<{ images: { image: string; uniqueSize?: number }[] }>(
+      'runs/run-1/plan.json',
+    );
     const shared = images.filter(({ image }) => sharing.includes(image));
     expect(shared.reduce((sum, { uniqueSize = 0 }) => sum + uniqueSize, 0)).toBeGreaterThan(500 * KiB);
     const repeated = received() - held();
