@@ -1,5 +1,5 @@
 import { FactoryError } from '../errors.ts';
-import { type ConfigScope, isSameScope } from '../harness/scope.ts';
+import { isSameScope } from '../harness/scope.ts';
 import { compareOverrides, describeDifference, waitForAgreement, writeOverrides } from '../overrides/agreement.ts';
 import { isSameField } from '../overrides/apply-changes.ts';
 import type { ConfigResult, FieldChange, RollbackState, Snapshot } from '../state/documents.ts';
@@ -40,7 +40,11 @@ export async function rollback({ runId }: { runId: string }, run: TaskRun): Prom
   const changes = await changesBegun(undone, results);
   const known = await own.rollback.find();
   const earlier = known && known.since >= snapshot.takenAt ? known : undefined;
-  const attempt = await putBack(runId, changes, results, snapshot, earlier?.written ?? [], run);
+  const attempt: Attempt = { left: [], written: [...(earlier?.written ?? [])], reason: '', cause: undefined };
+  for (const scope of snapshot.scopes) {
+    const mine = changes.filter((change) => isSameScope(change, scope));
+    if (mine.length > 0) await putBackScope({ runId, scope, mine, results, attempt }, run);
+  }
   const isDone = attempt.left.length === 0;
   const isDisturbed = isDone && recovers !== undefined && (await isWriting(undone));
   if (isDisturbed) attempt.reason = `a function of run ${undone.runId} may still be writing`;
@@ -98,30 +102,17 @@ interface Attempt extends Omit<RollbackState, 'since'> {
   cause: unknown;
 }
 
-async function putBack(
-  runId: string,
-  changes: readonly FieldChange[],
-  results: readonly ConfigResult[],
-  snapshot: Snapshot,
-  written: readonly ConfigScope[],
-  run: TaskRun,
-): Promise<Attempt> {
-  const attempt: Attempt = { left: [], written: [...written], reason: '', cause: undefined };
-  for (const scope of snapshot.scopes) {
-    const mine = changes.filter((change) => isSameScope(change, scope));
-    if (mine.length > 0) await putBackScope(runId, scope, mine, results, attempt, run);
-  }
-  return attempt;
+interface Begun {
+  runId: string;
+  scope: Snapshot['scopes'][number];
+  /** The changes of this scope that the run may have made. */
+  mine: readonly FieldChange[];
+  results: readonly ConfigResult[];
+  /** Updated with the outcome. */
+  attempt: Attempt;
 }
 
-async function putBackScope(
-  runId: string,
-  scope: Snapshot['scopes'][number],
-  mine: readonly FieldChange[],
-  results: readonly ConfigResult[],
-  attempt: Attempt,
-  run: TaskRun,
-): Promise<void> {
+async function putBackScope({ runId, scope, mine, results, attempt }: Begun, run: TaskRun): Promise<void> {
   const { runtime } = run;
   const { signal } = runtime.patience;
   const asBefore = (change: FieldChange): FieldChange => ({

@@ -8,14 +8,18 @@ export const digest = z.custom<Digest>((value) => typeof value === 'string' && i
 });
 
 /** The name of an image at a registry, stored as text. */
-export const reference = z.codec(z.string(), z.custom<Reference>(), {
-  decode: (text, context) => {
-    try {
-      return parseReference(text);
-    } catch (error) {
-      context.issues.push({ code: 'custom', message: (error as Error).message, input: text });
-      return z.NEVER;
-    }
+export const reference = z.codec(
+  z.string(),
+  z.custom<Reference>((value) => typeof value === 'object'),
+  {
+    decode: (text, context) => {
+      try {
+        return parseReference(text);
+      } catch (error) {
+        context.issues.push({ code: 'custom', message: (error as Error).message, input: text });
+        return z.NEVER;
+      }
+    },
+    encode: formatReference,
   },
-  encode: formatReference,
-});
+);

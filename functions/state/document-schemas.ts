@@ -18,7 +18,7 @@ import { type Schema, versioned } from './schema.ts';
 const text = z.string();
 const number = z.number();
 
-const mounts = z.codec(z.record(digest, text), z.custom<ReadonlyMap<Digest, string>>(), {
+const mounts = z.codec(z.record(digest, text), z.custom<ReadonlyMap<Digest, string>>((value) => value instanceof Map), {
   decode: (stored) =>
     new Map(
       Object.keys(stored)

@@ -40,8 +40,8 @@ const change = (to: string | null, key: string | undefined = name): FieldChange 
   to,
   image: key,
 });
-const planned = (more: Record<string, unknown> = {}): PlannedImage =>
-  imageOf({ image: name, target, digest, status: 'copy', ...more });
+const planned = (more: Record<string, unknown> = { digest }): PlannedImage =>
+  imageOf({ image: name, target, status: 'copy', ...more });
 
 /** Checks what is to be written, that many milliseconds after the run began. Returns what ends the run. */
 function check(
@@ -109,7 +109,7 @@ describe('the images to be written', () => {
 
   it('need not have the digest of a version that an override holds', async () => {
     factory.target.putImage('mirror/plugins/cache', '1', other);
-    expect(await check({ images: [planned({ held: true })] })).toBeUndefined();
+    expect(await check({ images: [planned({ digest, held: true })] })).toBeUndefined();
   });
 
   it('marks an incomplete image for a check by the next sync', async () => {
@@ -125,12 +125,12 @@ describe('the images to be written', () => {
       ],
       now,
     );
-    expect(await check({ images: [planned({ status: 'current' })] })).toBeUndefined();
+    expect(await check({ images: [planned({ digest, status: 'current' })] })).toBeUndefined();
     expect((await readLooks(store)).isDue(target, digest, 7, now)).toBe(false);
     loseLayer();
     const whole = imageOf({ image: 'beside', target: beside.reference, digest: beside.digest, status: 'current' });
     const changes = [change(target), change(beside.reference, 'beside')];
-    const error = await check({ images: [planned({ status: 'current' }), whole] }, changes);
+    const error = await check({ images: [planned({ digest, status: 'current' }), whole] }, changes);
     expect(error?.name).toBe('ImagesIncomplete');
     const looks = await readLooks(store);
     expect(looks.isDue(target, digest, 7, now)).toBe(true);
@@ -146,10 +146,10 @@ describe('the blobs of an image', () => {
   });
 
   it.each<[string, Record<string, unknown>, number]>([
-    ['later than that', {}, 60_000],
-    ['when it was there before', { status: 'current' }, 0],
-    ['when only its referrers were copied', { present: true }, 0],
-    ['when a template built it', { digest: undefined }, 0],
+    ['later than that', { digest }, 60_000],
+    ['when it was there before', { digest, status: 'current' }, 0],
+    ['when only its referrers were copied', { digest, present: true }, 0],
+    ['when a template built it', {}, 0],
   ])('looks up the blobs of an image %s', async (_situation, more, laterMs) => {
     const lost = loseLayer();
     expect((await check({ images: [planned(more)] }, undefined, laterMs))?.message).toContain(`lacks blob ${lost}`);
