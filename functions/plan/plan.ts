@@ -32,7 +32,8 @@ export interface PlanEvent {
 }
 
 /** Validates the input, reads the state of Harness and of the registries, and decides what the run will do. */
-export async function plan({ runId, input }: PlanEvent, { runtime, signal }: TaskRun): Promise<PlanResult> {
+export async function plan({ runId, input }: PlanEvent, run: TaskRun): Promise<PlanResult> {
+  const { runtime, signal } = run;
   const startedAt = new Date();
   const stopped = stoppedRunOf(input, runtime);
   if (stopped !== undefined) return planRecovery(runId, stopped, startedAt, runtime);
@@ -44,7 +45,7 @@ export async function plan({ runId, input }: PlanEvent, { runtime, signal }: Tas
   const scopes = await readScopes(snapshot?.scopes ?? scopesOf(settings), runtime, signal);
   const decision: Decision = snapshot
     ? { images: [], waves: [], warnings: [], ...restoreChanges(scopes, snapshot) }
-    : await decide(settings, scopes, startedAt, runtime, signal);
+    : await decide(settings, scopes, startedAt, run);
   const { images, waves, warnings } = decision;
   if (settings.action === 'sync') checkCopies(waves, runtime.configuration.buildPushTemplate);
   const refused = await readRefusedFields(runtime.store);
@@ -69,7 +70,7 @@ export async function plan({ runId, input }: PlanEvent, { runtime, signal }: Tas
     warnings,
   };
   if (settings.action === 'plan' || settings.action === 'verify' || settings.prune) {
-    Object.assign(document, await lookForUnused(document, settings.keepVersions, scopes, runtime, signal));
+    Object.assign(document, await lookForUnused(document, settings.keepVersions, scopes, run));
   }
   document.registries = runtime.takeCounts();
   const documents = runtime.run(runId);
@@ -145,8 +146,7 @@ async function lookForUnused(
   document: Plan,
   keepVersions: number,
   scopes: readonly ScopeConfiguration[],
-  runtime: Runtime,
-  signal?: AbortSignal,
+  { runtime, signal }: TaskRun,
 ): Promise<Pick<Plan, 'unused' | 'warnings'>> {
   const { warnings } = document;
   try {
@@ -184,8 +184,7 @@ async function decide(
   settings: RunSettings,
   scopes: readonly ScopeConfiguration[],
   now: Date,
-  runtime: Runtime,
-  signal?: AbortSignal,
+  { runtime, signal }: TaskRun,
 ): Promise<Decision> {
   const unmatched = unmatchedNames(settings, scopes);
   if (settings.action === 'reset') {

@@ -111,7 +111,13 @@ export async function planRepairs(
     const pieces = await lacks();
     noted.push({ reference: formatReference(target), digest, whole: pieces.length === 0 });
     if (pieces.length > 0)
-      image.planned = await planRepair(image, { ...planned, digest }, lacks, wholeness, settings, runtime, lookup);
+      image.planned = await planRepair(
+        image,
+        { ...planned, digest },
+        { ...settings, lacks, wholeness },
+        runtime,
+        lookup,
+      );
   }
 }
 
@@ -148,19 +154,24 @@ async function findHeld(
   return { image: { planned: { ...row, status: 'failed', error } }, missing };
 }
 
+interface Lookup {
+  sources: readonly RegistryLocation[];
+  wholeness: Wholeness;
+  /** Looks for the missing pieces. */
+  lacks: () => Promise<readonly Piece[]>;
+}
+
 /** Plans to copy the missing pieces from the first source that has all of them, no matter where its tag points now. */
 async function planRepair(
   found: Found,
   there: (CurrentImage | CopiedImage) & { digest: Digest },
-  lacks: () => Promise<readonly Piece[]>,
-  wholeness: Wholeness,
-  settings: RepairSettings,
+  { sources, lacks, wholeness }: Lookup,
   runtime: Runtime,
   signal: AbortSignal,
 ): Promise<PlannedImage> {
   const planned = { ...there, missing: await lacks() };
   if (planned.status === 'copy') delete planned.present;
-  const candidates = candidatesOf(parseImageName(planned.image), settings);
+  const candidates = candidatesOf(parseImageName(planned.image), { sources });
   const failures: FactoryError[] = [];
   for (const candidate of candidates) {
     const source = runtime.repository(candidate);

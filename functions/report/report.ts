@@ -17,6 +17,7 @@ import { redacted } from '../http/redact.ts';
 import { changeInventory } from '../state/inventory.ts';
 import { type Look, noteLooks } from '../state/looks.ts';
 import { sumCounts } from '../runtime/registry-counts.ts';
+import { isSameField } from '../overrides/apply-changes.ts';
 import { mayDiffer, rollbackFailed } from '../overrides/rollback-failed.ts';
 import type { RunDocuments } from '../state/run-documents.ts';
 import { parseErrorCause, type WorkflowError } from '../workflow-error.ts';
@@ -146,7 +147,7 @@ async function finishStopped(
     action: report.action,
     reason: `run ${stopped}: ${ended}; ${failed ? 'the rollback failed' : outcome}; its report is ${undone.report.location}`,
     config: report.config,
-    totals: { ...totalsOf([], startedAt) },
+    totals: totalsOf([], startedAt),
     ...(failed && error && { error }),
   };
   await own.report.put(document);
@@ -268,13 +269,7 @@ function configResults(
   kept: readonly KeptField[],
   written: readonly ConfigResult[],
 ): ConfigResult[] {
-  const isWritten = (change: FieldChange) =>
-    written.some(
-      (row) =>
-        row.field === change.field &&
-        row.module === change.module &&
-        row.infrastructureType === change.infrastructureType,
-    );
+  const isWritten = (change: FieldChange) => written.some((row) => isSameField(row, change));
   // The differences that verify finds are the changes that sync would write.
   const planned = (plan.action === 'plan' || plan.action === 'verify') && plan.modifyDefault;
   return [
@@ -284,17 +279,12 @@ function configResults(
       .map(({ image: _, ...row }): ConfigResult =>
         planned ? { ...row, status: 'planned' } : { ...row, to: row.from, status: 'unchanged' },
       ),
-    ...kept.map(({ module, infrastructureType, field, value, reason }): ConfigResult => {
-      return {
-        module,
-        infrastructureType,
-        field,
-        from: value,
-        to: value,
-        status: 'unchanged',
-        ...(reason !== undefined && { reason }),
-      };
-    }),
+    ...kept.map(({ image: _, value, ...row }): ConfigResult => ({
+      ...row,
+      from: value,
+      to: value,
+      status: 'unchanged',
+    })),
   ];
 }
 
@@ -374,16 +364,7 @@ function withoutPlan(runId: string, error: ErrorDocument | undefined, state: Rep
     runId,
     images: [],
     config: [],
-    totals: {
-      images: 0,
-      copied: 0,
-      repaired: 0,
-      skipped: 0,
-      failed: 0,
-      bytesTransferred: 0,
-      bytesSkipped: 0,
-      durationMs: 0,
-    },
+    totals: { ...totalsOf([], ''), durationMs: 0 },
     ...(error && { error }),
   };
 }
