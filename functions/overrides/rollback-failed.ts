@@ -22,7 +22,7 @@ export function rollbackFailed(
       ? `every field was put back, but may have changed since${why}`
       : `${what}${why}: ${left.join('; ')}`;
   return new FactoryError('RollbackFailed', message, {
-    hint: `When Harness answers again, ${place.restore(run.runId)}. The snapshot is ${run.snapshot.location}.`,
+    hint: `When Harness responds again, ${place.restore(run.runId)}. The snapshot is ${run.snapshot.location}.`,
     cause,
   });
 }

@@ -66,8 +66,8 @@ const over: ReadonlySet<string> = new Set(['ABORTED', 'TIMED_OUT', 'FAILED', 'SU
 
 function howItEnded({ status, error, cause }: ExecutionEnd): string {
   const why = [error, cause?.slice(0, 500)].filter(Boolean).join(': ');
-  const said = why === '' ? '' : ` (${why})`;
-  if (status === 'ABORTED') return `somebody stopped the execution${said}; Step Functions does not record who`;
-  if (status === 'TIMED_OUT') return `the execution ran longer than the workflow allows${said}`;
-  return `the execution ended without a report${said}`;
+  const reason = why === '' ? '' : ` (${why})`;
+  if (status === 'ABORTED') return `somebody stopped the execution${reason}; Step Functions does not record who`;
+  if (status === 'TIMED_OUT') return `the execution ran longer than the workflow allows${reason}`;
+  return `the execution ended without a report${reason}`;
 }

@@ -46,7 +46,7 @@ describe('a rollback that failed', () => {
     const error = rollbackFailed(documents, { left: [unknown], reason: '' }, runtime, cause);
     expect(error).toMatchObject({ name: 'RollbackFailed', cause });
     expect(error.hint).toBe(
-      `When Harness answers again, ${stateMachine.restore('run-1')}. The snapshot is memory:runs/run-1/snapshot.json.`,
+      `When Harness responds again, ${stateMachine.restore('run-1')}. The snapshot is memory:runs/run-1/snapshot.json.`,
     );
   });
 });
