@@ -8,6 +8,7 @@ import type { Quirks } from '../../infra/local/embedded/registry/quirks.ts';
 import type { Image } from '../../infra/local/embedded/registry/storage.ts';
 import { artifact, indexOf, storedImage } from '../oci/stored-images.ts';
 import { type Factory, startFactory } from './factory.ts';
+import { RunDocuments } from '../../functions/state/run-documents.ts';
 import { imageOf } from './stage.ts';
 
 /** Every case has repositories of its own, so that cases share one registry. */
@@ -125,7 +126,7 @@ async function check({ manifests, tags, digests, quirks }: Case, listed = true):
   Object.assign(state.ci, { K8: overrides.ci, VM: {} });
   Object.assign(state.idp, { K8: overrides.idp });
   await store.put('inventory.json', Buffer.from(JSON.stringify(inventory)));
-  await store.put(`runs/${other.runId}/plan.json`, Buffer.from(JSON.stringify(other)));
+  await new RunDocuments(store, other.runId).plan.put(other);
 
   const used = [
     ...tags.filter(({ ours, use }) => use !== 'nobody' || !ours),

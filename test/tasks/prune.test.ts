@@ -36,7 +36,8 @@ function useInVm(value: string): void {
 async function runAtWork(version: string): Promise<void> {
   const [newest] = (await factory.store.list('runs/')).filter((key) => key.endsWith('/plan.json')).slice(-1);
   const plan = await factory.document<Plan>(newest ?? '');
-  const images = [{ image: cache(version), target: factory.copyOf(cache(version)), status: 'current' }];
+  const digest = digestAt(version);
+  const images = [{ image: cache(version), target: factory.copyOf(cache(version)), digest, status: 'current' }];
   await factory.store.put('runs/other/plan.json', Buffer.from(JSON.stringify({ ...plan, runId: 'other', images })));
 }
 
