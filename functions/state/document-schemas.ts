@@ -18,15 +18,19 @@ import { type Schema, versioned } from './schema.ts';
 const text = z.string();
 const number = z.number();
 
-const mounts = z.codec(z.record(digest, text), z.custom<ReadonlyMap<Digest, string>>((value) => value instanceof Map), {
-  decode: (stored) =>
-    new Map(
-      Object.keys(stored)
-        .filter(isDigest)
-        .map((blob) => [blob, stored[blob] ?? '']),
-    ),
-  encode: (value) => Object.fromEntries(value),
-});
+const mounts = z.codec(
+  z.record(digest, text),
+  z.custom<ReadonlyMap<Digest, string>>((value) => value instanceof Map),
+  {
+    decode: (stored) =>
+      new Map(
+        Object.keys(stored)
+          .filter(isDigest)
+          .map((blob) => [blob, stored[blob] ?? '']),
+      ),
+    encode: (value) => Object.fromEntries(value),
+  },
+);
 
 const imageOfRun = {
   image: text,
