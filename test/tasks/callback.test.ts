@@ -246,7 +246,7 @@ describe('a run that calls back', () => {
       const result = await factory.sync({}, { runId: 'run-1' });
       expect(result).toMatchObject({ status: 'SUCCEEDED', totals: { failed: 0 } });
       expect(result.warnings).toContainEqual(expect.stringMatching(/^callback to Harness failed: HTTP 4/));
-      expect(await factory.document('runs/run-1/report.json')).toEqual(result);
+      expect(await factory.document('runs/run-1/report.json')).toEqual({ version: 1, ...result });
       expect(next).toMatchObject([{ runId: 'run-2', status: 'SUCCEEDED' }]);
       expect(JSON.stringify(result)).not.toContain('a-trigger-token');
     } finally {
