@@ -2,6 +2,7 @@ import { FactoryError } from '../errors.ts';
 import type { ConfigScope } from '../harness/scope.ts';
 import { isDigest } from '../oci/spec/digest.ts';
 import { type ImageName, maxTextLength, parseImageName, ReferenceSyntaxError } from '../oci/spec/reference.ts';
+import { type FieldSet, setOf } from '../settings/field-sets.ts';
 import { globMatcher } from '../text/glob.ts';
 import { printable } from '../text/printable.ts';
 import { own } from '../text/own.ts';
@@ -25,6 +26,7 @@ export interface SelectedField extends ConfigScope {
 
 export interface SelectionSettings {
   includeWindowsRootless: boolean;
+  includeSets: readonly FieldSet[];
   includeFields: readonly string[];
   excludeFields: readonly string[];
   pins: Readonly<Record<string, string>>;
@@ -49,6 +51,7 @@ export function selectFields(scopes: readonly ScopeConfiguration[], settings: Se
   /** Official tags by pinned image. */
   const pinned = new Map<string, Set<string | undefined>>();
   const known = new Set<string>();
+  const unlisted = new Set<string>();
   for (const { module, infrastructureType, defaults, overrides } of scopes) {
     for (const [field, value] of Object.entries(defaults)) {
       if (field.length > maxTextLength) {
@@ -66,7 +69,10 @@ export function selectFields(scopes: readonly ScopeConfiguration[], settings: Se
         continue;
       }
       known.add(image.repository);
-      if (!chosen(field, image.repository)) continue;
+      if (!chosen(field, image.repository)) {
+        if (settings.includeSets.length > 0 && setOf(field) === undefined) unlisted.add(field);
+        continue;
+      }
       const pin = own(settings.pins, image.repository);
       if (pin !== undefined) pinned.set(image.repository, (pinned.get(image.repository) ?? new Set()).add(image.tag));
       fields.push({
@@ -83,7 +89,14 @@ export function selectFields(scopes: readonly ScopeConfiguration[], settings: Se
     if (!tags && known.has(name)) warnings.push(`the pin of ${name} has no effect: no selected field uses that image`);
     if (tags && isDigest(pin) && new Set([...tags].map(variantOf)).size > 1) throw ambiguousPin(name, pin, [...tags]);
   }
+  if (unlisted.size > 0) warnings.push(unlistedWarning([...unlisted]));
   return { fields, warnings };
+}
+
+/** Returns the warning on fields that no set of `include_sets` can choose. */
+function unlistedWarning(fields: readonly string[]): string {
+  const [is, they] = fields.length === 1 ? ['field is', 'it'] : ['fields are', 'them'];
+  return `${fields.length} ${is} in no set and left out: ${fields.join(', ')}; include_fields can add ${they}`;
 }
 
 /** Returns a filter for fields by globs. A glob names fields (`buildAndPush*`) or images (`plugins/*`). */

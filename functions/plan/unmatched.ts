@@ -2,6 +2,7 @@ import { FactoryError, type Problem } from '../errors.ts';
 import { formatPlatform, type Platform, platformMatches } from '../oci/spec/platform.ts';
 import { globMatcher } from '../text/glob.ts';
 import type { ProtectiveEntry, RunSettings } from '../settings/execution-input.ts';
+import { setOf } from '../settings/field-sets.ts';
 import { parseOverride } from '../overrides/override.ts';
 import { nearest } from '../text/nearest.ts';
 import type { Found } from './images.ts';
@@ -15,7 +16,7 @@ const comparedNames = 500;
 type Settings = Pick<RunSettings, 'action' | 'protective' | 'extraImages'>;
 
 /**
- * Returns a problem for every pin and glob that matches nothing. Compares with all fields of these scopes and their
+ * Returns a problem for every pin, glob and set that matches nothing. Compares with all fields of these scopes and their
  * images, selected or not; pins and `scan_allow` also with extra images. A reset ignores pins and `scan_allow`.
  */
 export function unmatchedNames(
@@ -32,9 +33,10 @@ export function unmatchedNames(
     pin: images.union(new Set(unversioned.map(({ repository }) => repository))),
     field: fields.union(images),
     scan: images.union(new Set(extraImages.map(({ repository }) => repository))),
+    set: new Set([...fields].flatMap((field) => setOf(field) ?? [])),
   };
   return protective
-    .filter(({ kind }) => action !== 'reset' || kind === 'field')
+    .filter(({ kind }) => action !== 'reset' || kind === 'field' || kind === 'set')
     .filter(({ kind, name }) => {
       const matches = kind === 'pin' ? (candidate: string) => candidate === name : globMatcher([withoutTag(name)]);
       return ![...known[kind]].some((candidate) => matches(candidate));
@@ -48,8 +50,8 @@ function withoutTag(glob: string): string {
 }
 
 function allowedIn(kind: ProtectiveEntry['kind'], name: string, known: readonly string[]): string {
-  const what = { pin: 'an image', field: 'a field or an image', scan: 'an image' }[kind];
-  const near = similar(name, known);
+  const what = { pin: 'an image', field: 'a field or an image', scan: 'an image', set: 'a set with fields' }[kind];
+  const near = kind === 'set' ? known : similar(name, known);
   const list = near.length > 0 ? `, such as ${near.join(', ')}` : '';
   return `${what} of these modules and infrastructure types${list}`;
 }

@@ -13,12 +13,13 @@ import {
 import { formatPlatform, parsePlatform, type Platform } from '../oci/spec/platform.ts';
 import type { ReferrersPolicy } from '../oci/registry/referrers.ts';
 import type { Configuration } from './configuration.ts';
+import { fieldSetNames, fieldsOf, type FieldSet } from './field-sets.ts';
 import { officialName } from './official-name.ts';
 import { sourceLocation } from './official-sources.ts';
 import { problemsOf } from './problems.ts';
 import { registryLocation } from './registry-location.ts';
 import { type AllowedFinding, impossibleScans, scanKeys, type ScanSettings, scanSettings } from './scan-settings.ts';
-import { bool, choice, globs, listOf, parsed, text, wholeNumber } from './value-schemas.ts';
+import { bool, choice, globs, listOf, nameOf, parsed, text, wholeNumber } from './value-schemas.ts';
 
 export const actions = ['sync', 'reset', 'plan', 'verify', 'restore'] as const;
 export type Action = (typeof actions)[number];
@@ -35,7 +36,9 @@ interface CommonSettings {
   maxConcurrency: number;
   modules: HarnessModule[];
   sources: RegistryLocation[];
+  /** Globs, and the fields of `includeSets`. */
   includeFields: string[];
+  includeSets: FieldSet[];
   excludeFields: string[];
   /** Image name → tag or digest. */
   pins: Record<string, string>;
@@ -59,8 +62,8 @@ interface CommonSettings {
 
 /** An entry of the input that protects what it names. It must match something. */
 export interface ProtectiveEntry {
-  /** `pin`: an image name. `field`: a glob on fields and images. `scan`: a glob on images. */
-  kind: 'pin' | 'field' | 'scan';
+  /** `pin`: an image name. `field`: a glob on fields and images. `scan`: a glob on images. `set`: a set of fields. */
+  kind: 'pin' | 'field' | 'scan' | 'set';
   /** JSON path. */
   path: string;
   /** The entry as given, in JSON. */
@@ -105,6 +108,7 @@ const schema = z.strictObject(
       parsed('dockerhub, gar, ecr-public or host[:port][/prefix]', sourceLocation),
       'dockerhub, gar, ecr-public, host[:port][/prefix], or a list of these',
     ).optional(),
+    include_sets: listOf(nameOf(fieldSetNames), `a list of ${fieldSetNames.join(', ')}`).optional(),
     include_fields: globs.optional(),
     exclude_fields: globs.optional(),
     pins: z
@@ -189,7 +193,8 @@ function settingsOf(data: Input, configuration: Configuration): RunSettings | un
     maxConcurrency: data.max_concurrency ?? configuration.maxConcurrency,
     modules: unique(data.modules ?? ['ci']),
     sources,
-    includeFields: (data.include_fields ?? []).map(named),
+    includeFields: [...(data.include_fields ?? []).map(named), ...fieldsOf(data.include_sets ?? [])],
+    includeSets: unique(data.include_sets ?? []),
     excludeFields: (data.exclude_fields ?? []).map(named),
     pins: Object.fromEntries(Object.entries(data.pins ?? {}).map(([name, version]) => [named(name), version])),
     extraImages: data.extra_images ?? [],
@@ -228,6 +233,7 @@ function protectiveEntries(data: Input, named: (name: string) => string): Protec
   return [
     ...pins,
     ...listed('field', '$.include_fields', data.include_fields),
+    ...listed('set', '$.include_sets', data.include_sets),
     ...listed('field', '$.exclude_fields', data.exclude_fields),
     ...scans,
   ];

@@ -1,12 +1,24 @@
 import * as z from 'zod';
 import { reasonOf } from './problems.ts';
 import { globLimit, isGlob } from '../text/glob.ts';
+import { nearest } from '../text/nearest.ts';
 
 /** Schemas for the values of an execution input. The error of each states the allowed values. */
 
 export const bool = z.boolean({ error: 'true or false' });
 
 export const choice = <const T extends readonly string[]>(values: T) => z.enum(values, { error: values.join(', ') });
+
+/** Accepts one of several names. The problem of a misspelled name suggests the nearest. */
+export const nameOf = <const T extends string>(names: readonly T[]) =>
+  z.string({ error: names.join(', ') }).transform((value, context): T => {
+    const name = names.find((each) => each === value);
+    if (name !== undefined) return name;
+    const [meant] = nearest(value, names, 1);
+    const reason = meant === undefined ? undefined : `did you mean ${JSON.stringify(meant)}?`;
+    context.issues.push({ code: 'custom', message: names.join(', '), input: value, params: { reason } });
+    return z.NEVER;
+  });
 
 export function wholeNumber(min: number, max: number) {
   const error = `a whole number from ${min} to ${max}`;

@@ -12,6 +12,7 @@ const open: ReadonlySet<string> = new Set<InputKey>([
   'allow_unmatched',
   'exclude_fields',
   'include_fields',
+  'include_sets',
   'include_windows_rootless',
   'infrastructure_type',
   'keep_versions',

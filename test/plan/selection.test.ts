@@ -10,7 +10,13 @@ import {
   unlistedImages,
 } from '../../functions/plan/selection.ts';
 
-const settings: SelectionSettings = { includeWindowsRootless: false, includeFields: [], excludeFields: [], pins: {} };
+const settings: SelectionSettings = {
+  includeWindowsRootless: false,
+  includeSets: [],
+  includeFields: [],
+  excludeFields: [],
+  pins: {},
+};
 const digest = `sha256:${'a'.repeat(64)}`;
 
 const scope = (defaults: Record<string, string>, more: Partial<ScopeConfiguration> = {}): ScopeConfiguration => ({

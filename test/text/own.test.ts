@@ -19,7 +19,7 @@ const record = <T>(key: string, value: T) =>
 
 describe.each(names)('%s', (name) => {
   const scope = { module: 'ci', infrastructureType: 'K8' } as const;
-  const settings = { includeWindowsRootless: false, includeFields: [], excludeFields: [], pins: {} };
+  const settings = { includeWindowsRootless: false, includeSets: [], includeFields: [], excludeFields: [], pins: {} };
 
   it('belongs to the record that has it, and to no other', () => {
     expect(own({}, name)).toBeUndefined();

@@ -76,7 +76,7 @@ const variables = [
   'SCHEDULE_TIME_ZONE',
 ];
 
-const settings = { includeWindowsRootless: false, includeFields: [], excludeFields: [], pins: {} };
+const settings = { includeWindowsRootless: false, includeSets: [], includeFields: [], excludeFields: [], pins: {} };
 
 /** Everything that reads text which others may have written. */
 export const parsers: Readonly<Record<string, (text: string) => unknown>> = {

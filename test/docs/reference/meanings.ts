@@ -22,6 +22,7 @@ export const keyTopics = {
   'What is copied': [
     'infrastructure_type',
     'modules',
+    'include_sets',
     'include_fields',
     'exclude_fields',
     'include_windows_rootless',
@@ -62,7 +63,7 @@ export const keyMeanings: Record<InputKey, KeyMeaning> = {
   },
   allow_unmatched: {
     meaning:
-      'Report a pin, glob, platform or `images` of `scan_allow` that matches nothing as a warning. By default it ends the run before anything is written, because it would protect nothing. Use it for one input shared by several accounts.',
+      'Report a pin, glob, set, platform or `images` of `scan_allow` that matches nothing as a warning. By default it ends the run before anything is written, because it would protect nothing. Use it for one input shared by several accounts.',
   },
   infrastructure_type: {
     setting: 'infrastructureTypes',
@@ -70,6 +71,10 @@ export const keyMeanings: Record<InputKey, KeyMeaning> = {
   },
   modules: {
     meaning: 'A list of the Harness modules to serve. `VM` exists for `ci` only.',
+  },
+  include_sets: {
+    meaning:
+      'Only fields of these purposes: `core` (addon, lite engine, git clone), `build-push` (build, push, upload), `cache`, `sto`, `supply-chain`, `iacm`, `idp`, `dbops`. With `include_fields`, the fields of both. A field that Harness added later is in no set: a warning names it.',
   },
   include_fields: {
     meaning:
