@@ -1,8 +1,14 @@
+import { type Retrier, retriersOf } from './task-retries.ts';
 import definition from './workflow.asl.json' with { type: 'json' };
 
-/** The workflow as an Amazon States Language document, with placeholders: `${LambdaInvoke}`, `${PlanFunction}`. */
+/**
+ * The workflow as an Amazon States Language document, with placeholders: `${LambdaInvoke}`, `${PlanFunction}`. The file
+ * has only the retriers that are special to a task.
+ */
 export function readWorkflowDefinition(): string {
-  return JSON.stringify(definition);
+  return JSON.stringify(definition, (_, value: { Type?: string; Retry?: Retrier[] } | null) =>
+    value?.Type === 'Task' ? { ...value, Retry: retriersOf(value.Retry ?? []) } : value,
+  );
 }
 
 /** The tasks a definition calls: `${UpdateConfigFunction}` stands for the handler in `functions/update-config`. */

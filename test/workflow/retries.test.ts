@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import definition from '../../infra/workflow.asl.json' with { type: 'json' };
+import { readWorkflowDefinition } from '../../infra/workflow-definition.ts';
 
 interface Retrier {
   ErrorEquals: string[];
@@ -24,6 +24,7 @@ function tasksIn(states: Record<string, State>): [string, State][] {
   ]);
 }
 
+const definition = JSON.parse(readWorkflowDefinition()) as { States: Record<string, State> };
 const tasks = tasksIn(definition.States);
 const always = new Set(['Rollback', 'Report']);
 const ordinary = tasks.filter(([name]) => !always.has(name));
@@ -85,7 +86,7 @@ describe('the retries of the workflow', () => {
   });
 
   it('give a rollback that waits for Harness twelve hours, and less between two attempts than its lock lives', () => {
-    const state = definition.States.Rollback;
+    const state = definition.States['Rollback'] as State;
     const pending = retrierOf(state, 'RollbackPending') as Retrier;
     expect(patience(pending)).toBeGreaterThan(12 * 3_600);
     expect(pending.MaxDelaySeconds).toBeLessThanOrEqual(300);
