@@ -1,4 +1,5 @@
 import { FactoryError } from '../errors.ts';
+import { isLoopback } from '../http/host-patterns.ts';
 import { displayUrl } from '../http/redact.ts';
 import { trimEnd } from '../text/trim-end.ts';
 
@@ -20,10 +21,6 @@ export function parseBaseUrl(text: string): URL {
   if (url.protocol === 'http:' && !isLoopback(url.hostname)) throw invalid(displayUrl(url));
   const prefix = trimEnd(trimEnd(url.pathname, '/').replace(/\/gateway$/, ''), '/');
   return new URL(`${prefix}/gateway`, url.origin);
-}
-
-function isLoopback(hostname: string): boolean {
-  return hostname === 'localhost' || hostname === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(hostname);
 }
 
 function invalid(found: string): FactoryError {

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import { NetworkError } from './network-error.ts';
+import { NetworkError, slowBody } from './network-error.ts';
 import { release } from './release.ts';
 
 /** The number of bytes buffered for a slow reader. The rest stays in the kernel's buffers. */
@@ -83,7 +83,6 @@ function joined(chunks: readonly Uint8Array[]): readonly Uint8Array[] {
 function tooSlow(bytes: number, ms: number): NetworkError {
   return new NetworkError('UND_ERR_BODY_TIMEOUT', {
     text: `the response stalled: ${bytes} bytes in ${Math.round(ms / 1000)} s`,
-    hint: 'Try again. The server or the network is slow.',
-    transient: true,
+    ...slowBody,
   });
 }

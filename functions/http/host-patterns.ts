@@ -24,6 +24,12 @@ export function hostOf(url: URL): string {
   return url.hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '');
 }
 
+/** Tests whether a host, with or without a port, is this machine. As in Docker, a registry there speaks plain HTTP. */
+export function isLoopback(host: string): boolean {
+  const name = host.replace(/:\d+$/, '');
+  return name === 'localhost' || name === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(name);
+}
+
 function split(pattern: string): { name: string; onlyPort: string | undefined } {
   if (isIP(pattern)) return { name: pattern, onlyPort: undefined };
   const [, name = '', onlyPort] = /^(.*?)(?::(\d+))?$/.exec(pattern) ?? [];

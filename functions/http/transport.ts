@@ -8,7 +8,7 @@ import { mayReach, outermost, type Reach, reachOfAddress, reachOfHost } from './
 import { bodyChunks } from './body-chunks.ts';
 import { secureContextOf } from './certificates.ts';
 import { hostOf, matchesHost } from './host-patterns.ts';
-import { NetworkError } from './network-error.ts';
+import { NetworkError, noHeaders, slowBody } from './network-error.ts';
 import { displayProxy, portOf, type Proxy, proxyFor } from './proxy.ts';
 import { forwardingFailure, isProxysOwn, proxyRefusal, throughProxy } from './proxy-failure.ts';
 import { tunnelConnector } from './tunnel.ts';
@@ -154,10 +154,10 @@ export class Transport {
   /** Limits the time of a body. The limit of a document applies until the caller asks for chunks. */
   #inTime(body: Dispatcher.ResponseData['body']): Response['chunks'] {
     const { bodyIdleMs } = this.#options;
-    const limit = new TimeLimit(() =>
-      body.destroy(new NetworkError('UND_ERR_BODY_TIMEOUT', slowDocument(4 * bodyIdleMs))),
-    );
-    limit.start(4 * bodyIdleMs);
+    const limitMs = 4 * bodyIdleMs;
+    const text = `the response was not complete within ${limitMs / 1000} s`;
+    const limit = new TimeLimit(() => body.destroy(new NetworkError('UND_ERR_BODY_TIMEOUT', { text, ...slowBody })));
+    limit.start(limitMs);
     // Readers receive the error themselves. Without a reader it must not end the process.
     body.on('error', () => undefined).once('close', () => limit.end());
     return () => {
@@ -297,17 +297,7 @@ function forwardingHeaders(url: URL, { authorization }: Proxy): Record<string, s
   return { host: url.host, ...(authorization !== undefined && { 'proxy-authorization': authorization }) };
 }
 
-const noHeaders = {
-  text: 'no response within the time limit',
-  hint: 'Try again. The server may be overloaded.',
-  transient: true,
-};
 const destroyed = { text: 'the run has ended', hint: 'Start it again.' };
-
-function slowDocument(ms: number) {
-  const hint = 'Try again. The server or the network is slow.';
-  return { text: `the response was not complete within ${ms / 1000} s`, hint, transient: true };
-}
 
 type LookupCallback = Parameters<LookupFunction>[2];
 
@@ -322,30 +312,29 @@ const proxyBodyLimit = 16 * 1024;
 
 /** Reads the first `limit` bytes of a body and discards the rest. */
 export async function readStart({ body }: Response, limit: number): Promise<Buffer> {
+  return (await readUpTo(body, limit)).subarray(0, limit);
+}
+
+/** Reads a body of unknown size. Throws `RangeError` if it exceeds `limit` bytes. */
+export async function readBody({ body }: Response, limit: number): Promise<Buffer> {
+  const read = await readUpTo(body, limit + 1);
+  if (read.length > limit) throw new RangeError(`the response is larger than ${limit} bytes`);
+  return read;
+}
+
+/** Reads chunks until there are `bytes` bytes or more. */
+async function readUpTo(body: Response['body'], bytes: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let length = 0;
   for await (const chunk of body as AsyncIterable<Buffer>) {
     chunks.push(chunk);
     length += chunk.length;
     // Leaving the loop destroys the body and its connection.
-    if (length >= limit) break;
+    if (length >= bytes) break;
   }
-  return Buffer.concat(chunks).subarray(0, limit);
+  return Buffer.concat(chunks, length);
 }
 
 function authorityOf(url: URL): string {
   return `${url.hostname}:${portOf(url)}`;
-}
-
-/** Reads a body of unknown size. Throws `RangeError` if it exceeds `limit` bytes. */
-export async function readBody(response: Response, limit: number): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of response.body as AsyncIterable<Buffer>) {
-    length += chunk.length;
-    // Leaving the loop destroys the body and its connection.
-    if (length > limit) throw new RangeError(`the response is larger than ${limit} bytes`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks, length);
 }

@@ -20,14 +20,16 @@ function letters(text: string): string {
 
 /** Counts the insertions, deletions and replacements between two texts (Levenshtein distance). */
 function editsBetween(a: string, b: string): number {
+  // One row of the matrix for each letter of `a`: the edits to each beginning of `b`.
   let row = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (let i = 1; i <= a.length; i++) {
-    const above = row;
-    row = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const replaced = (above[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      row.push(Math.min(replaced, (above[j] as number) + 1, (row[j - 1] as number) + 1));
-    }
+  for (const [i, letter] of a.split('').entries()) {
+    let [diagonal, left] = [i, i + 1];
+    const below = row.slice(1).map((above, j) => {
+      left = Math.min(diagonal + (letter === b[j] ? 0 : 1), above + 1, left + 1);
+      diagonal = above;
+      return left;
+    });
+    row = [i + 1, ...below];
   }
-  return row[b.length] as number;
+  return row.at(-1) ?? 0;
 }

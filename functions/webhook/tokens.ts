@@ -65,13 +65,18 @@ export class Tokens {
 
 function parseTokens(secret: string): string[] {
   const tokens = Object.entries(fieldsOf(secret)).filter(([, token]) => token !== undefined && token !== '');
-  const bad = tokens.filter(([, token]) => typeof token !== 'string' || !good.test(token)).map(([name]) => name);
+  const usable = tokens.map(([, token]) => token).filter(isUsable);
   // No header can match a token of another syntax, so report it here.
-  if (tokens.length > 0 && bad.length === 0) return tokens.map(([, token]) => token as string);
+  if (tokens.length > 0 && usable.length === tokens.length) return usable;
+  const bad = tokens.filter(([, token]) => !isUsable(token)).map(([name]) => name);
   const found = bad.length === 0 ? 'no token' : `no usable ${bad.join(' and ')} token`;
   throw new FactoryError('InvalidConfiguration', `the secret of the webhook holds ${found}`, {
     hint: `Store {"current": "…"} in it, with a token of at least ${shortest} characters: letters, digits and - . _ ~ + /`,
   });
+}
+
+function isUsable(token: unknown): token is string {
+  return typeof token === 'string' && good.test(token);
 }
 
 function fieldsOf(secret: string): { current?: unknown; previous?: unknown } {

@@ -256,7 +256,7 @@ describe('an update', () => {
 });
 
 describe('a JSON document', () => {
-  it('is read back unchanged, and indented for people', async () => {
+  it('reads a document back unchanged, and indents it for people', async () => {
     const names = versioned({ content: z.array(z.string()), under: 'names', cure: 'Delete it.' });
     await putJson(store, 'a.json', names, ['ü']);
     expect(await getJson(store, 'a.json', names)).toEqual(['ü']);

@@ -8,7 +8,6 @@ import { parsePlatform } from '../../functions/oci/spec/platform.ts';
 import { profileOf } from '../../functions/oci/registry/profile.ts';
 import { parsePullBudget } from '../../functions/oci/registry/pull-budget.ts';
 import {
-  isLoopback,
   isRepositoryName,
   isTag,
   parseImageName,
@@ -21,7 +20,7 @@ import { ApiKey } from '../../functions/harness/api-key.ts';
 import { parseBaseUrl } from '../../functions/harness/base-url.ts';
 import { parseEnvelope } from '../../functions/harness/envelope.ts';
 import { connectorRegistry, resolveImage } from '../../functions/harness/image-resolution.ts';
-import { matchesHost } from '../../functions/http/host-patterns.ts';
+import { isLoopback, matchesHost } from '../../functions/http/host-patterns.ts';
 import { proxyFor } from '../../functions/http/proxy.ts';
 import { isPageType, reasonText } from '../../functions/http/reason-text.ts';
 import { redacted } from '../../functions/http/redact.ts';

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { ErrorName, FactoryError } from '../../errors.ts';
 import { retry, type RetryOptions, type Verdict } from '../../http/retry.ts';
+import { isLoopback } from '../../http/host-patterns.ts';
 import { isPageType } from '../../http/reason-text.ts';
 import { displayUrl } from '../../http/redact.ts';
 import { readBody, type Request, type Response, type Transport } from '../../http/transport.ts';
@@ -13,7 +14,6 @@ import { HostLimits, type Lane, type Slot } from './host-limits.ts';
 import { Pace } from './pace.ts';
 import { type Profile, profileOf } from './profile.ts';
 import { type PullBudget, PullLimit } from './pull-budget.ts';
-import { isLoopback } from '../spec/reference.ts';
 import type { Purpose } from './purpose.ts';
 import { connectionFailureOf, failureOf, RegistryFailure } from './registry-failure.ts';
 import { printable } from '../../text/printable.ts';

@@ -134,12 +134,6 @@ export function isRepositoryName(text: string): boolean {
   return text.length <= maxNameLength && text.split('/').every((component) => pathComponent.test(component));
 }
 
-/** Returns whether a host is this machine. As in Docker, such a registry is reached over plain HTTP. */
-export function isLoopback(registry: string): boolean {
-  const name = registry.replace(/:\d+$/, '');
-  return name === 'localhost' || name === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(name);
-}
-
 /** Returns whether a host is Docker Hub, under any of its names. */
 export function isDockerHub(registry: string): boolean {
   return registry === 'docker.io' || registry === 'index.docker.io' || registry === 'registry-1.docker.io';

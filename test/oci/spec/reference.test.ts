@@ -1,12 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { isLoopback } from '../../../functions/http/host-patterns.ts';
 import { digestOf } from '../../../functions/oci/spec/digest.ts';
 import {
   atDockerHub,
   formatLocation,
   formatReference,
   isInside,
-  isLoopback,
   isRepositoryName,
   isTag,
   parseImageName,

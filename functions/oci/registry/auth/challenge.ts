@@ -14,10 +14,10 @@ const emptyAt = /[\s,]*/y;
 const parameterAt = new RegExp(`\\s*(${token})\\s*=\\s*(?:"((?:[^"\\\\]|\\\\.)*)"|(${token}))\\s*(?:,|$)`, 'y');
 
 /** Parses the challenges of the header, up to the first syntax error. */
-export function parseChallenges(header: string | undefined): Challenge[] {
+export function parseChallenges(header = ''): Challenge[] {
   const challenges: Challenge[] = [];
   let at = 0;
-  while (header !== undefined && at < header.length) {
+  while (at < header.length) {
     match(emptyAt);
     const parameter = match(parameterAt);
     const current = challenges.at(-1);
@@ -38,7 +38,7 @@ export function parseChallenges(header: string | undefined): Challenge[] {
 
   function match(pattern: RegExp): RegExpExecArray | null {
     pattern.lastIndex = at;
-    const found = pattern.exec(header as string);
+    const found = pattern.exec(header);
     if (found) at = pattern.lastIndex;
     return found;
   }
