@@ -78,7 +78,7 @@ export const taskNeeds: Readonly<Record<string, TaskNeeds>> = {
     registryCredentials: true,
     ecr: pull,
     ecrRegistry: [token, 'ecr:GetAccountSetting'],
-    ecrSource: [...pull, throughCache],
+    ecrSource: [...pull, throughCache, 'ecr:ListImages'],
     writes: [locks, manifestCache, 'first-seen.json', looks],
     reads: [inventory, refusedFields, built],
   },

@@ -1,6 +1,5 @@
 import { FactoryError } from '../errors.ts';
 import { type ConfigScope, isSameScope } from '../harness/scope.ts';
-import { isDigest } from '../oci/spec/digest.ts';
 import { formatReference, type ImageName } from '../oci/spec/reference.ts';
 import type { FieldChange, Plan } from '../state/documents.ts';
 import { readInventory } from '../state/inventory.ts';
@@ -16,12 +15,13 @@ import { type Changes, resetChanges, restoreChanges, syncChanges } from './chang
 import { blobMounting } from './blob-mounting.ts';
 import { checkConnector } from './connector.ts';
 import { checkWritePermission } from './write-permission.ts';
+import { findExtras, missingWarnings, withoutMissing } from './extra-images.ts';
 import { type ImagePlan, planCopies, planImages } from './images.ts';
 import { planRepairs } from './repairs.ts';
 import { readSnapshot } from './restore.ts';
 import { planNothing, type PlanResult } from './plan-result.ts';
 import { planRecovery, stoppedRunOf } from './recovery.ts';
-import { fieldFilter, type ScopeConfiguration, type SelectedField, selectFields, unlistedImages } from './selection.ts';
+import { fieldFilter, type ScopeConfiguration, selectFields, unlistedImages } from './selection.ts';
 import { holdBack } from '../overrides/pairs.ts';
 import { holdTags, soakingImages } from './soak.ts';
 import { refuseUnmatched, unmatchedNames, unmatchedPlatforms } from './unmatched.ts';
@@ -195,7 +195,9 @@ async function decide(
   // read.
   if (settings.platforms.length === 0) refuseUnmatched(unmatched, settings.allowUnmatched);
   const { fields, warnings } = selectFields(scopes, settings);
-  const names = imagesOf(fields, settings);
+  const extras = await findExtras(settings, scopes, runtime, signal);
+  const official = [...fields.map(({ image }) => image), ...unlistedImages(fields, settings)];
+  const names = distinct([...official, ...extras.extras.map(({ image }) => image)]);
   checkTargetNames(names, settings.registry);
   const overridden = scopes.flatMap(({ overrides }) => Object.values(overrides));
   // Started during the lookup of the images. The result counts only if something is left to switch.
@@ -204,12 +206,15 @@ async function decide(
   checks.catch(() => undefined);
   const inventory = await readInventory(runtime.store);
   const read = settings.action !== 'verify';
-  const { found, warnings: pullWarnings } = await planImages(
+  const looked = await planImages(
     names,
     { ...settings, read, expected: new Set([...overridden, ...Object.keys(inventory)]) },
     runtime,
     signal,
   );
+  const chosen = extras.extras.filter(({ set }) => set === undefined).map(({ image }) => image);
+  const required = new Set([...official, ...chosen].map(formatReference));
+  const { found, missing } = withoutMissing(looked.found, extras, required);
   unmatched.push(...unmatchedPlatforms(settings.platforms, found));
   warnings.push(...refuseUnmatched(unmatched, settings.allowUnmatched));
   const soaking = await soakingImages(
@@ -234,7 +239,7 @@ async function decide(
   return {
     ...planCopies([...found, ...held]),
     ...changes,
-    warnings: [...warnings, ...pullWarnings, ...repairs.warnings],
+    warnings: [...warnings, ...extras.warnings, ...missingWarnings(missing), ...looked.warnings, ...repairs.warnings],
     checks,
   };
 }
@@ -256,21 +261,8 @@ function referencesAtOurs(scopes: readonly ScopeConfiguration[], { registry }: R
 }
 
 /** Returns each image once, no matter how many fields use it. */
-function imagesOf(fields: readonly SelectedField[], settings: RunSettings): ImageName[] {
-  const images = [
-    ...fields.map(({ image }) => image),
-    ...unlistedImages(fields, settings),
-    ...settings.extraImages.map((image) => withVersion(image, settings.pins)),
-  ];
+function distinct(images: readonly ImageName[]): ImageName[] {
   return [...new Map(images.map((image) => [formatReference(image), image])).values()];
-}
-
-/** Applies a pin to an extra image that names no version. */
-function withVersion(image: ImageName, pins: Readonly<Record<string, string>>): ImageName {
-  if (image.tag !== undefined || image.digest !== undefined) return image;
-  const pin = Object.hasOwn(pins, image.repository) ? pins[image.repository] : undefined;
-  if (pin !== undefined && isDigest(pin)) return { ...image, digest: pin };
-  return { ...image, tag: pin ?? 'latest' };
 }
 
 async function readScopes(

@@ -1,7 +1,9 @@
 import { FactoryError, type Problem } from '../errors.ts';
+import type { ImageName } from '../oci/spec/reference.ts';
 import { formatPlatform, type Platform, platformMatches } from '../oci/spec/platform.ts';
 import { globMatcher } from '../text/glob.ts';
 import type { ProtectiveEntry, RunSettings } from '../settings/execution-input.ts';
+import { imagesOfSets, isMoving } from '../settings/extra-sets.ts';
 import { setOf } from '../settings/field-sets.ts';
 import { parseOverride } from '../overrides/override.ts';
 import { nearest } from '../text/nearest.ts';
@@ -13,14 +15,14 @@ const suggestions = 3;
 /** Names that one entry is compared with: more than any account has. */
 const comparedNames = 500;
 
-type Settings = Pick<RunSettings, 'action' | 'protective' | 'extraImages'>;
+type Settings = Pick<RunSettings, 'action' | 'protective' | 'extraImages' | 'extraSets'>;
 
 /**
  * Returns a problem for every pin, glob and set that matches nothing. Compares with all fields of these scopes and their
  * images, selected or not; pins and `scan_allow` also with extra images. A reset ignores pins and `scan_allow`.
  */
 export function unmatchedNames(
-  { action, protective, extraImages }: Settings,
+  { action, protective, extraImages, extraSets }: Settings,
   scopes: readonly ScopeConfiguration[],
 ): Problem[] {
   const fields = new Set(
@@ -28,15 +30,20 @@ export function unmatchedNames(
   );
   const defaults = scopes.flatMap(({ defaults: of }) => Object.values(of));
   const images = new Set(defaults.flatMap((value) => parseOverride(value)?.repository ?? []));
-  const unversioned = extraImages.filter(({ tag, digest }) => tag === undefined && digest === undefined);
+  const unversioned = extraImages.filter(
+    ({ tag, digest, range }) => tag === undefined && digest === undefined && range === undefined,
+  );
+  const listed = imagesOfSets(extraSets).map(({ image }) => image);
+  const names = (some: readonly ImageName[]) => new Set(some.map(({ repository }) => repository));
   const known: Record<ProtectiveEntry['kind'], Set<string>> = {
-    pin: images.union(new Set(unversioned.map(({ repository }) => repository))),
+    pin: images.union(names([...unversioned, ...listed.filter(isMoving)])),
     field: fields.union(images),
-    scan: images.union(new Set(extraImages.map(({ repository }) => repository))),
+    exclude: fields.union(images).union(names(listed)),
+    scan: images.union(names([...extraImages, ...listed])),
     set: new Set([...fields].flatMap((field) => setOf(field) ?? [])),
   };
   return protective
-    .filter(({ kind }) => action !== 'reset' || kind === 'field' || kind === 'set')
+    .filter(({ kind }) => action !== 'reset' || kind === 'field' || kind === 'exclude' || kind === 'set')
     .filter(({ kind, name }) => {
       const matches = kind === 'pin' ? (candidate: string) => candidate === name : globMatcher([withoutTag(name)]);
       return ![...known[kind]].some((candidate) => matches(candidate));
@@ -50,7 +57,13 @@ function withoutTag(glob: string): string {
 }
 
 function allowedIn(kind: ProtectiveEntry['kind'], name: string, known: readonly string[]): string {
-  const what = { pin: 'an image', field: 'a field or an image', scan: 'an image', set: 'a set with fields' }[kind];
+  const what = {
+    pin: 'an image',
+    field: 'a field or an image',
+    exclude: 'a field or an image',
+    scan: 'an image',
+    set: 'a set with fields',
+  }[kind];
   const near = kind === 'set' ? known : similar(name, known);
   const list = near.length > 0 ? `, such as ${near.join(', ')}` : '';
   return `${what} of these modules and infrastructure types${list}`;

@@ -231,6 +231,7 @@ function heldFailures({ images: planned }: Plan, images: readonly ImageResult[])
 function imageResult(plan: Plan, planned: PlannedImage, result: CopyResult | undefined): ImageResult {
   const row = {
     image: planned.image,
+    ...(planned.requested !== undefined && { requested: planned.requested }),
     source: planned.source ? formatReference(planned.source) : null,
     target: formatReference(planned.target),
     digest: planned.digest ?? null,

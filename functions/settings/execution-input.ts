@@ -1,18 +1,12 @@
 import * as z from 'zod';
 import { FactoryError, type Problem } from '../errors.ts';
 import { harnessModules, infrastructureTypes, type HarnessModule, type InfrastructureType } from '../harness/scope.ts';
-import {
-  formatReference,
-  type ImageName,
-  isRepositoryName,
-  parseImageName,
-  parseTagOrDigest,
-  type RegistryLocation,
-  tagOrDigest,
-} from '../oci/spec/reference.ts';
+import { isRepositoryName, parseTagOrDigest, type RegistryLocation, tagOrDigest } from '../oci/spec/reference.ts';
 import { formatPlatform, parsePlatform, type Platform } from '../oci/spec/platform.ts';
 import type { ReferrersPolicy } from '../oci/registry/referrers.ts';
 import type { Configuration } from './configuration.ts';
+import { type ExtraImage, formatExtraImage, parseExtraImage } from './extra-image.ts';
+import { type ExtraSet, extraSetNames } from './extra-sets.ts';
 import { fieldSetNames, fieldsOf, type FieldSet } from './field-sets.ts';
 import { officialName } from './official-name.ts';
 import { sourceLocation } from './official-sources.ts';
@@ -42,7 +36,9 @@ interface CommonSettings {
   excludeFields: string[];
   /** Image name → tag or digest. */
   pins: Record<string, string>;
-  extraImages: ImageName[];
+  extraImages: ExtraImage[];
+  /** Lists of images that no field names. */
+  extraSets: ExtraSet[];
   platforms: Platform[];
   onPartialFailure: 'abort' | 'update-succeeded';
   referrers: ReferrersPolicy;
@@ -62,8 +58,11 @@ interface CommonSettings {
 
 /** An entry of the input that protects what it names. It must match something. */
 export interface ProtectiveEntry {
-  /** `pin`: an image name. `field`: a glob on fields and images. `scan`: a glob on images. `set`: a set of fields. */
-  kind: 'pin' | 'field' | 'scan' | 'set';
+  /**
+   * `pin`: an image name. `field`: a glob on fields and images. `exclude`: one that applies to `extra_sets` too.
+   * `scan`: a glob on images. `set`: a set of fields.
+   */
+  kind: 'pin' | 'field' | 'exclude' | 'scan' | 'set';
   /** JSON path. */
   path: string;
   /** The entry as given, in JSON. */
@@ -124,11 +123,18 @@ const schema = z.strictObject(
       )
       .optional(),
     extra_images: z
-      .array(parsed('[host/]namespace/name[:tag|@digest], such as harness/delegate:25.10.1', parseImageName), {
-        error: extraImagesText,
-      })
+      .array(
+        parsed(
+          '[host/]namespace/name[:tag|:range|@digest], such as harness/delegate:25.10.1 or plugins/email:^1',
+          parseExtraImage,
+        ),
+        {
+          error: extraImagesText,
+        },
+      )
       .max(maxExtraImages, { error: extraImagesText })
       .optional(),
+    extra_sets: listOf(nameOf(extraSetNames), `a list of ${extraSetNames.join(', ')}`).optional(),
     platforms: z
       .array(parsed('os/architecture[/variant], such as linux/amd64', parsePlatform), {
         error: 'a list of platforms such as linux/amd64',
@@ -198,6 +204,7 @@ function settingsOf(data: Input, configuration: Configuration): RunSettings | un
     excludeFields: (data.exclude_fields ?? []).map(named),
     pins: Object.fromEntries(Object.entries(data.pins ?? {}).map(([name, version]) => [named(name), version])),
     extraImages: data.extra_images ?? [],
+    extraSets: unique(data.extra_sets ?? []),
     platforms: data.platforms ?? [],
     onPartialFailure: data.on_partial_failure ?? 'abort',
     referrers: data.referrers ?? 'off',
@@ -234,7 +241,7 @@ function protectiveEntries(data: Input, named: (name: string) => string): Protec
     ...pins,
     ...listed('field', '$.include_fields', data.include_fields),
     ...listed('set', '$.include_sets', data.include_sets),
-    ...listed('field', '$.exclude_fields', data.exclude_fields),
+    ...listed('exclude', '$.exclude_fields', data.exclude_fields),
     ...scans,
   ];
 }
@@ -299,8 +306,8 @@ function impossible(input: Input, configuration: Configuration): Problem[] {
     if (twin)
       refuse(
         '$.extra_images',
-        formatReference(image),
-        `one of this name: ${formatReference(twin)} would be stored in the same place`,
+        formatExtraImage(image),
+        `one of this name: ${formatExtraImage(twin)} would be stored in the same place`,
       );
   }
   if (
@@ -330,8 +337,9 @@ function contradictoryPins(pins: Readonly<Record<string, string>>, places: reado
 }
 
 /** Returns whether two images are stored in the same place: copies are stored without the host of their source. */
-function isSameTarget(a: ImageName, b: ImageName): boolean {
-  return a.repository === b.repository && tagOrDigest(a) === tagOrDigest(b);
+function isSameTarget(a: ExtraImage, b: ExtraImage): boolean {
+  const versionOf = (image: ExtraImage) => image.range?.text ?? tagOrDigest(image);
+  return a.repository === b.repository && versionOf(a) === versionOf(b);
 }
 
 /** Returns the settings that cannot apply to built images, which have other digests than the official ones. */

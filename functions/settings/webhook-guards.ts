@@ -11,6 +11,7 @@ const open: ReadonlySet<string> = new Set<InputKey>([
   'action',
   'allow_unmatched',
   'exclude_fields',
+  'extra_sets',
   'include_fields',
   'include_sets',
   'include_windows_rootless',

@@ -34,6 +34,7 @@ const mounts = z.codec(
 
 const imageOfRun = {
   image: text,
+  requested: text.exactOptional(),
   target: reference,
   source: reference.exactOptional(),
   otherSources: z.array(reference).exactOptional(),

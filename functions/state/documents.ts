@@ -35,6 +35,8 @@ export const piece: z.ZodType<Piece> = z.discriminatedUnion('kind', [
 interface ImageOfRun {
   /** As Harness names it, after pins: `harness/ci-addon:1.18.22`. */
   image: string;
+  /** The entry of the input whose range the image was chosen for: `plugins/email:^1`. */
+  requested?: string;
   target: Reference;
   /** The source; absent when no source has the image. */
   source?: Reference;
@@ -283,6 +285,8 @@ export type ConfigResult = z.output<typeof configResult>;
 
 const imageResult = z.object({
   image: text,
+  /** The entry of the input whose range the image was chosen for. */
+  requested: text.exactOptional(),
   source: text.nullable(),
   target: text,
   digest: text.nullable(),

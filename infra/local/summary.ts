@@ -110,9 +110,11 @@ function isNews({ status, reason }: ConfigResult): boolean {
 }
 
 function imagesTable(images: readonly ImageResult[], config: readonly ConfigResult[], rows: number): string {
-  const lines = images.map(({ image, status, bytesTransferred, target, error }) => {
+  const lines = images.map(({ image, requested, status, bytesTransferred, target, error }) => {
     const fields = config.filter((row) => row.to === target && isNews(row)).map(({ field }) => field);
-    return [image, status, prettyBytes(bytesTransferred), error ? error.message : shorten(fields)];
+    const name =
+      requested === undefined ? image : `${image} (newest of ${requested.slice(requested.lastIndexOf(':') + 1)})`;
+    return [name, status, prettyBytes(bytesTransferred), error ? error.message : shorten(fields)];
   });
   return table(['Image', 'Status', 'Transfer', 'Fields'], lines, rows);
 }

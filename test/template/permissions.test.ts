@@ -255,7 +255,8 @@ describe('permissions', () => {
     expect(granted(made, 'sts')).toEqual(assume(ofSource, 'plan', 'copy'));
     // The plan looks for the blobs that a repair would bring.
     const allowed = [...pull, 'BatchImportUpstreamImage', 'GetAuthorizationToken'].map((name) => `ecr:${name}`);
-    expect(inSession(made)).toEqual({ plan: allowed.toSorted(), copy: allowed.toSorted() });
+    // The plan reads the tags that a version range chooses from.
+    expect(inSession(made)).toEqual({ plan: [...allowed, 'ecr:ListImages'].toSorted(), copy: allowed.toSorted() });
   });
 
   it('allows both ways where only the deployment knows whether the registry is of the account of the role', () => {
@@ -278,8 +279,9 @@ describe('permissions', () => {
     const from = `arn:<AWS::Partition>:ecr:eu-west-1:123456789012:repository/${path}`;
     const tokenOf = 'ecr:GetAuthorizationToken *';
     const allowed = [...pull, 'BatchImportUpstreamImage'].map((name) => `ecr:${name} ${from}`);
-    const both = [...allowed, tokenOf].toSorted();
-    expect(granted(made, 'ecr')).toEqual({ plan: both, copy: both });
+    const both = [...allowed, tokenOf];
+    const plan = [...both, `ecr:ListImages ${from}`].toSorted();
+    expect(granted(made, 'ecr')).toEqual({ plan, copy: both.toSorted() });
   });
 
   it('leaves no task the right to push to a source', () => {

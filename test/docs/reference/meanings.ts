@@ -28,6 +28,7 @@ export const keyTopics = {
     'include_windows_rootless',
     'pins',
     'extra_images',
+    'extra_sets',
     'platforms',
     'referrers',
   ],
@@ -74,14 +75,15 @@ export const keyMeanings: Record<InputKey, KeyMeaning> = {
   },
   include_sets: {
     meaning:
-      'Only fields of these purposes: `core` (addon, lite engine, git clone), `build-push` (build, push, upload), `cache`, `sto`, `supply-chain`, `iacm`, `idp`, `dbops`. With `include_fields`, the fields of both. A field that Harness added later is in no set: a warning names it.',
+      'Only fields of these purposes: `core` (addon, lite engine, git clone), `build-push` (build, push, upload), `cache`, `sto`, `supply-chain`, `iacm`, `idp`, `dbops`: see [the fields of each](#sets-of-fields). With `include_fields`, the fields of both. A field that Harness added later is in no set: a warning names it.',
   },
   include_fields: {
     meaning:
       'Only fields whose name or image matches, such as `"buildAndPush*"` or `"plugins/*"`. Globs have `*`, `**`, `?`, `[a-z]` and `{a,b}`.',
   },
   exclude_fields: {
-    meaning: 'No field whose name or image matches. Globs as in `include_fields`.',
+    meaning:
+      'No field whose name or image matches, and no image of `extra_sets` that matches. Globs as in `include_fields`.',
   },
   include_windows_rootless: {
     meaning: 'Also copy the rootless Windows images, and `drone-git` without the suffix.',
@@ -91,7 +93,12 @@ export const keyMeanings: Record<InputKey, KeyMeaning> = {
       'Versions to hold, such as `{"harness/ci-addon": "1.18.22"}`. Their `-rootless` variants follow. A pin also holds an extra image that names no version.',
   },
   extra_images: {
-    meaning: 'Images to copy beside those of the fields. No field is set to them.',
+    meaning:
+      'Images to copy beside those of the fields. No field is set to them. A range of npm (`plugins/email:^1`, `~1.2`, `>=1.2 <2`, `*`) stands for the [newest version](#versions-in-ranges) at the source.',
+  },
+  extra_sets: {
+    meaning:
+      '[Lists of images](#sets-of-images) that Harness pulls and no field names. `exclude_fields` leaves images out, and pins hold their versions. One that no source has is a warning.',
   },
   platforms: {
     meaning: 'Platforms to keep. Without it, all. Leaving platforms out changes the digest of an index.',

@@ -1,6 +1,8 @@
 import { format } from 'prettier';
 import { FactoryError, type Problem } from '../../../functions/errors.ts';
 import { type InputKey, inputKeys, parseExecutionInput } from '../../../functions/settings/execution-input.ts';
+import { extraSetNames, listOf } from '../../../functions/settings/extra-sets.ts';
+import { fieldSetNames, fieldsOf } from '../../../functions/settings/field-sets.ts';
 import { parseDeploymentSettings } from '../../../infra/deployment-settings.ts';
 import { settingOf } from '../../../infra/settings.ts';
 import { dockerVariables, keyMeanings, keyTopics, variableTopics } from './meanings.ts';
@@ -42,6 +44,25 @@ are listed at once.
 Image names in \`pins\` and globs may carry a registry, and \`harnesssecure/\` in place of \`harness/\`.
 
 ${keys.join('\n')}
+### Sets of fields
+
+\`include_sets\` names these:
+
+${fieldSetNames.map((set) => `- \`${set}\`: ${codes(fieldsOf([set]))}`).join('\n')}
+
+### Sets of images
+
+\`extra_sets\` names these lists. Where the account's own images are \`harnesssecure/NAME\`, those of the sets are too.
+
+${extraSetNames.map(describeSet).join('\n')}
+
+### Versions in ranges
+
+Tags of two or three numbers count as versions, with or without \`v\`: \`1.2.3\`, \`v1.2.3\`, \`1.2\`, \`26.08.89806\`. Tags with a
+suffix do not: variants such as \`1.2.3-linux-amd64\`, and previews. Text that is a tag is read as one: \`1.x\` is a tag,
+\`^1\` a range. The plan and the report show the version that a range stands for. A range that no version matches ends the
+run before anything is written; with \`allow_unmatched\` it is a warning.
+
 ## Variables
 
 Set environment variables for the command and for \`cdk deploy\`. For \`cdk deploy\` a setting can also be CDK context in
@@ -51,6 +72,17 @@ variable counts as not set. Settings that are wrong or do not go together are al
 ${variables.join('\n')}
 ${section("Docker's own", ['variable', 'values', 'default', 'meaning'], docker)}`;
   return format(page, { parser: 'markdown', printWidth: 120 });
+}
+
+/** Describes a list of images, with its day and its sources. */
+function describeSet(set: (typeof extraSetNames)[number]): string {
+  const { asOf, images, source } = listOf(set);
+  const pages = source.map((url, index) => `[${index + 1}](${url})`).join(', ');
+  return `- \`${set}\`, as of ${asOf} (source ${pages}): ${codes(images)}`;
+}
+
+function codes(names: readonly string[]): string {
+  return names.map((name) => `\`${name}\``).join(', ');
 }
 
 /** Names of all variables that the schema reads. */
