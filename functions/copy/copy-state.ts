@@ -1,23 +1,6 @@
 import { FactoryError } from '../errors.ts';
-import type { CopyTotals } from '../oci/copy/copy-image.ts';
 import type { Paused } from '../oci/copy/deadline.ts';
-import type { RegistryCounts } from '../state/documents.ts';
-
-/** The state that one call of an image's copy hands to the next. */
-export interface CopyState {
-  /** The source in use, when it is not the first. */
-  source?: string;
-  image: CopyTotals;
-  /** The image has arrived. Only its referrers remain. */
-  arrived?: true;
-  referrers: CopyTotals;
-  /** Bytes done by the end of the last call. */
-  done: number;
-  /** Consecutive calls without progress, and calls in total that ended with fewer bytes than they began with. */
-  idleCalls: number;
-  setbacks: number;
-  registries: RegistryCounts[];
-}
+import type { CopyState } from '../state/documents.ts';
 
 /** Calls without progress after which the copy fails. */
 const mostIdleCalls = 5;
@@ -25,20 +8,6 @@ const mostIdleCalls = 5;
 export function newCopyState(): CopyState {
   const none = () => ({ bytesTransferred: 0, bytesSkipped: 0 });
   return { image: none(), referrers: none(), done: 0, idleCalls: 0, setbacks: 0, registries: [] };
-}
-
-/** Reads a stored state; returns a new one when it is invalid. */
-export function readCopyState(stored: unknown): CopyState {
-  const state = stored as CopyState | undefined;
-  const whole =
-    (state?.source === undefined || typeof state.source === 'string') &&
-    (state?.arrived === undefined || state.arrived) &&
-    [state?.done, state?.idleCalls, state?.setbacks].every((number) => Number.isSafeInteger(number)) &&
-    isTotals(state?.image) &&
-    isTotals(state.referrers) &&
-    Array.isArray(state.registries) &&
-    state.registries.every((counts) => typeof counts?.host === 'string' && isObject(counts.requests));
-  return whole ? state : newCopyState();
 }
 
 /** Records the progress of a call. Throws after too many calls without progress. */
@@ -63,12 +32,4 @@ export function noteCall(state: CopyState, image: string, { notBefore }: Paused)
           hint: 'Log in to it for a higher limit, use another source registry, or run later.',
         },
       );
-}
-
-function isTotals(value: CopyTotals | undefined): value is CopyTotals {
-  return Number.isSafeInteger(value?.bytesTransferred) && Number.isSafeInteger(value?.bytesSkipped);
-}
-
-function isObject(value: unknown): boolean {
-  return typeof value === 'object' && value !== null;
 }

@@ -12,12 +12,12 @@ import { manifestReader, readImage } from '../images/images.ts';
 import { sumCounts } from '../runtime/registry-counts.ts';
 import { isFailureOf, sourceNote } from '../images/source-failure.ts';
 import { checkpointOf } from '../state/checkpoints.ts';
-import type { CopiedImage, CopyResult, Plan } from '../state/documents.ts';
+import type { CopiedImage, CopyResult, CopyState, Plan } from '../state/documents.ts';
 import { describePieces, type Root, unrepaired, Wholeness } from '../images/wholeness.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { TaskRun } from '../task.ts';
 import { build } from './build.ts';
-import { type CopyState, newCopyState, noteCall, readCopyState } from './copy-state.ts';
+import { newCopyState, noteCall } from './copy-state.ts';
 import { ensureRepository, pushFailure } from './repository.ts';
 
 export interface CopyEvent {
@@ -67,7 +67,7 @@ async function copyOnce(event: CopyEvent, run: TaskRun): Promise<CopyTaskResult>
   const stateDocument = documents.copyState(event.image);
   // The stored state is a hint: start over when it cannot be read.
   const stored = await stateDocument.find().catch(() => undefined);
-  const state = stored === undefined ? newCopyState() : readCopyState(stored);
+  const state = stored ?? newCopyState();
   if (stored === undefined) runtime.progress({ kind: 'image-started', image, bytes: planned.uniqueSize ?? 0 });
   // The task may run again after it has stored its result.
   const known = await documents.copyResult(event.image).find();

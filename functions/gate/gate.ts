@@ -60,7 +60,7 @@ async function arrived(documents: RunDocuments, image: string, index: number): P
   const document = documents.copyResult(index);
   const result = await document.find();
   if (result) return result.status !== 'failed';
-  const error = new FactoryError('StoreFailed', `the result of copying ${image} is missing from the object store`, {
+  const error = new FactoryError('StoreFailed', `the result of copying ${image} is missing: ${document.location}`, {
     hint: 'Start the run again: something deleted the result during the run.',
   });
   await document.put(failedCopy(error.toJSON()));

@@ -24,6 +24,9 @@ export interface Call {
   timeoutMs: number;
 }
 
+/** A 404 without an error code of Harness: the installation does not have the path, and so not the module. */
+export class PathNotFound extends FactoryError {}
+
 /** A failure that may not recur on a retry. */
 export class TransientFailure extends FactoryError {
   /** The server's `Retry-After`, in milliseconds. */
@@ -115,17 +118,19 @@ export function refused(
     );
   }
   // Harness itself sends 400 for a missing object. 404 and 405 mean that the API has no such path.
+  const lacksPath = status === 404 && !/[A-Z]/.test(envelope?.code ?? '');
+  const failure = lacksPath ? pathNotFound : unexpected;
   if (isPage) {
     const ray = response.header('cf-ray');
     const page = text.replace('a web page', 'an HTML page') + (ray ? ` (Cloudflare, ray ${plain(ray, key)})` : '');
-    return unexpected(
+    return failure(
       call,
       `${status} with ${page}`,
       status === 403 ? behindFirewall : status < 300 ? behindLogin : checkUrl,
     );
   }
   if (status === 404 || status === 405) {
-    return unexpected(call, `${status}${said || (text && `: ${text}`)}`);
+    return failure(call, `${status}${said || (text && `: ${text}`)}`);
   }
   if (status === 401) {
     return new FactoryError('HarnessUnauthorized', where + said, {
@@ -160,6 +165,11 @@ export function lacksPermission(permission: string, accountId: string): FactoryE
 export function unexpected(call: Call, what: string, hint = checkUrl): FactoryError {
   const message = `cannot ${call.purpose}: ${displayUrl(call.url)} returned ${what}`;
   return new FactoryError('HarnessUnexpectedResponse', message, { hint });
+}
+
+function pathNotFound(call: Call, what: string, hint?: string): FactoryError {
+  const { name, message, hint: cure } = unexpected(call, what, hint);
+  return new PathNotFound(name, message, { hint: cure });
 }
 
 const behindLogin = `${checkUrl} If it is right, exempt it from the login page or captive portal on the way.`;

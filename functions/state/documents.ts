@@ -183,6 +183,25 @@ export const copyResult = z.object({
 });
 export type CopyResult = z.output<typeof copyResult>;
 
+const copyTotals = z.object({ bytesTransferred: z.int(), bytesSkipped: z.int() });
+
+/** The state that one call of an image's copy hands to the next. */
+export const copyState = z.object({
+  /** The source in use, when it is not the first. */
+  source: text.exactOptional(),
+  image: copyTotals,
+  /** The image has arrived. Only its referrers remain. */
+  arrived: z.literal(true).exactOptional(),
+  referrers: copyTotals,
+  /** Bytes done by the end of the last call. */
+  done: z.int(),
+  /** Consecutive calls without progress, and calls in total that ended with fewer bytes than they began with. */
+  idleCalls: z.int(),
+  setbacks: z.int(),
+  registries: z.array(registryCounts),
+});
+export type CopyState = z.output<typeof copyState>;
+
 /** The verdict on the scans of one image. */
 const scanResult = z.object({
   status: z.enum(['passed', 'failed', 'pending']),

@@ -40,7 +40,8 @@ const kinds = {
   report: handedOn(content.report),
   copyResult: handedOn(content.copyResult),
   build: handedOn(z.object({ startedAt: z.iso.datetime() })),
-  copyState: versioned({ content: z.record(z.string(), z.unknown()) }),
+  /** One that cannot be read counts as none: the copy begins again. */
+  copyState: versioned({ content: content.copyState }),
 };
 
 /** A place for documents, each under its own key below `runs/<run id>/`. */
@@ -110,8 +111,8 @@ export class RunDocuments extends RunFolder {
     return this.document(`images/${index}-build`, kinds.build);
   }
 
-  /** The state that one call of that copy leaves to the next. It is a hint: check it after reading. */
-  copyState(index: number): Document<object> {
+  /** The state that one call of that copy leaves to the next. */
+  copyState(index: number): Document<content.CopyState> {
     return this.document(`images/${index}-state`, kinds.copyState);
   }
 }

@@ -40,3 +40,22 @@ it('switches self-managed with a warning, since it cannot check the permission',
     expect.stringContaining('whether the key has core_account_edit could not be checked before the switch: '),
   ]);
 });
+
+it.each(profileNames)('looks for unused copies on %s, whose missing modules have no overrides', async (profile) => {
+  const notes: string[] = [];
+  factory = await startFactory({ harness: { profile }, onNote: (note) => notes.push(note) });
+  const choice = { include_fields: ['cacheS3Tag'] };
+  await factory.sync(choice);
+  const { K8 = {} } = factory.harness.defaults.ci;
+  const used = K8['cacheS3Tag'] ?? '';
+  const newer = `${used}.1`;
+  factory.publish([newer]);
+  factory.harness.setDefault('ci', 'K8', 'cacheS3Tag', newer);
+  await factory.sync(choice);
+  const pruned = await factory.sync({ ...choice, prune: true, keep_versions: 1 });
+  expect(pruned.warnings?.filter((warning) => warning.includes('unused'))).toBeUndefined();
+  const verified = await factory.run('verify', choice);
+  expect(verified.error).toBeUndefined();
+  expect(verified.warnings).toBeUndefined();
+  expect(notes.filter((note) => note.includes('only the modules of this run'))).toEqual([]);
+});

@@ -11,7 +11,7 @@ import { noteLooks, readLooks } from '../../functions/state/looks.ts';
 import type { ObjectStore } from '../../functions/state/object-store.ts';
 import { noteRefusedFields, readRefusedFields } from '../../functions/state/refused-fields.ts';
 import { FileStore } from '../../infra/local/file-store.ts';
-import { type MotoServer, region, startMotoServer } from '../aws/moto-server.ts';
+import { type MotoServer, region, startMotoServer } from './moto-server.ts';
 import { available } from '../real-parts.ts';
 
 /** A place that several runs use as their state. */
