@@ -145,6 +145,15 @@ interface EcrProps {
    * @default - none
    */
   readonly ecrTags?: Readonly<Record<string, string>> | undefined;
+  /**
+   * The secret that always holds a valid ECR password, for the connector of Harness: a secret of Secrets Manager that a
+   * Harness secret references, or the identifier of a Harness text secret, such as `account.ecr_password`. A function
+   * replaces its value every 6 hours.
+   *
+   * **WARNING**: give the nodes their own permission to pull instead, where you can. See docs/ecr.md.
+   * @default - none: no function, and no permissions for it
+   */
+  readonly ecrTokenSecret?: ISecret | string | undefined;
 }
 
 /** Settings of the webhook. */

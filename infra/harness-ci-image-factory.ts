@@ -17,6 +17,7 @@ import { Construct } from 'constructs';
 import { parseCron } from './cron.ts';
 import { acceptFinding, acceptWildcard } from './accepted-finding.ts';
 import { assertProps } from './checked-props.ts';
+import { EcrToken } from './ecr-token.ts';
 import { allowExecutions, allowLogs } from './encryption.ts';
 import type { HarnessCiImageFactoryProps } from './harness-ci-image-factory-props.ts';
 import { addVpcEndpoints, connectionEnvironment, functionNetwork } from './network.ts';
@@ -65,6 +66,8 @@ export class HarnessCiImageFactory extends Construct implements IConnectable {
   readonly schedule: RunSchedule | undefined;
   /** `undefined` without `webhook`. */
   readonly webhook: Webhook | undefined;
+  /** `undefined` without `ecrTokenSecret`. */
+  readonly ecrToken: EcrToken | undefined;
   readonly alarms: Alarms;
   /** The security groups of the functions. Empty without a VPC. */
   readonly connections: Connections;
@@ -144,11 +147,15 @@ export class HarnessCiImageFactory extends Construct implements IConnectable {
     if (this.webhook && encryptionKey)
       allowExecutions(this.webhook.function.role, encryptionKey, stateMachine.stateMachineArn);
     new Recovery(this, 'Recovery', stateMachine);
+    const { ecrTokenSecret: secret } = props;
+    this.ecrToken =
+      secret === undefined ? undefined : new EcrToken(this, 'EcrToken', { ...common, secret, registry, settings });
 
     const overdueAfter = props.overdueAfter ?? (isDaily(cron) ? Duration.hours(36) : undefined);
     const deadLetterQueue = this.schedule?.deadLetterQueue;
     const webhook = this.webhook?.function.handler;
-    const watched = { service: this.#service, stateMachine, topic, overdueAfter, deadLetterQueue, webhook };
+    const ecrToken = this.ecrToken?.function.handler;
+    const watched = { service: this.#service, stateMachine, topic, overdueAfter, deadLetterQueue, webhook, ecrToken };
     this.alarms = new Alarms(this, 'Alarms', watched);
     this.#addViews();
   }
@@ -251,7 +258,9 @@ export class HarnessCiImageFactory extends Construct implements IConnectable {
     const { stateMachine } = this;
     const copy = this.functions.get('copy');
     if (copy) new Dashboard(this, 'Dashboard', { service: this.#service, stateMachine, copy, alarms: this.alarms.all });
-    const all = [...this.functions.values(), this.webhook?.function].filter((added) => added !== undefined);
+    const all = [...this.functions.values(), this.webhook?.function, this.ecrToken?.function].filter(
+      (added) => added !== undefined,
+    );
     const logGroups = all.map(({ logGroup }) => logGroup);
     new Queries(this, 'Queries', { folder: this.#service, logGroups });
   }

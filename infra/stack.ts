@@ -5,6 +5,7 @@ import { type ISecret, Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import type { Construct } from 'constructs';
 import { parseEcrHost } from '../functions/aws/ecr.ts';
 import { formatLocation } from '../functions/oci/spec/reference.ts';
+import { isArn } from '../functions/settings/token-secret.ts';
 import type { DeploymentSettings } from './deployment-settings.ts';
 import { HarnessCiImageFactory, type NetworkProps } from './harness-ci-image-factory.ts';
 import { type Template, templateFromArn } from './template.ts';
@@ -30,6 +31,7 @@ export class HarnessCiImageFactoryStack extends Stack {
       gatherScanTemplate: this.#template('GatherScanTemplate', configuration.gatherScanTemplate),
       buildPushTemplate: this.#template('BuildPushTemplate', configuration.buildPushTemplate),
       ecrKmsKey: this.#ecrKmsKey(configuration),
+      ecrTokenSecret: this.#tokenSecret(configuration.ecrTokenSecret),
       callbackUrlSecret: this.#secret('CallbackUrl', configuration.callbackUrlSecret),
       webhook: configuration.webhook
         ? {
@@ -41,7 +43,8 @@ export class HarnessCiImageFactoryStack extends Stack {
     new CfnOutput(this, 'StateMachineArn', { value: this.factory.stateMachine.stateMachineArn });
     new CfnOutput(this, 'StateBucketName', { value: this.factory.bucket.bucketName });
     new CfnOutput(this, 'NotificationTopicArn', { value: this.factory.topic.topicArn });
-    const { webhook } = this.factory;
+    const { webhook, ecrToken } = this.factory;
+    if (ecrToken) new CfnOutput(this, 'EcrTokenFunctionName', { value: ecrToken.function.handler.functionName });
     if (webhook) {
       new CfnOutput(this, 'WebhookUrl', { value: webhook.url });
       new CfnOutput(this, 'WebhookTokenSecretName', { value: webhook.tokenSecret.secretName });
@@ -67,6 +70,11 @@ export class HarnessCiImageFactoryStack extends Stack {
     const { accountId = this.account, region = this.region } = parseEcrHost(registry?.registry ?? '') ?? {};
     const keys = `arn:${this.partition}:kms:${region}:${accountId}:key`;
     return Key.fromKeyArn(this, 'EcrKmsKey', ecrKmsKey.startsWith('arn:') ? ecrKmsKey : `${keys}/${ecrKmsKey}`);
+  }
+
+  /** The identifier of a secret in Harness, or the secret that an ARN names. */
+  #tokenSecret(secret: string | undefined): string | ISecret | undefined {
+    return secret !== undefined && isArn(secret) ? this.#secret('EcrTokenSecret', secret) : secret;
   }
 
   #secret(id: string, nameOrArn: string | undefined): ISecret | undefined {

@@ -37,7 +37,8 @@ export const publicToken = ['ecr-public:GetAuthorizationToken', 'sts:GetServiceB
 // referrers of an image https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_ListImageReferrers.html.
 const manifests = ['ecr:BatchGetImage'] as const;
 
-const pull = [...manifests, 'ecr:BatchCheckLayerAvailability', 'ecr:GetDownloadUrlForLayer'] as const;
+/** The actions that pull an image. */
+export const pull = [...manifests, 'ecr:BatchCheckLayerAvailability', 'ecr:GetDownloadUrlForLayer'] as const;
 
 /**
  * Brings what a pull-through cache does not hold yet; its repositories are made by a registry policy or by hand.

@@ -50,10 +50,10 @@ const libraries = [
   'state',
   'text',
 ];
-/** Functions that are no task of the workflow; they exist on AWS only. */
-const triggers = ['webhook'];
+/** Functions that are no task of the workflow. */
+const others = ['ecr-token', 'webhook'];
 const taskFolders = readdirSync(join(root, 'functions'), { withFileTypes: true })
-  .filter((entry) => entry.isDirectory() && ![...libraries, ...triggers].includes(entry.name))
+  .filter((entry) => entry.isDirectory() && ![...libraries, ...others].includes(entry.name))
   .map(({ name }) => name);
 
 /** The files of ours that the files of a folder may import. All others of ours are forbidden to them. */
@@ -76,6 +76,7 @@ const mayImport: Record<string, RegExp> = {
   'functions/images': /^functions\/(?:images|overrides|runtime|state|oci|async)\/|^functions\/errors/,
   'functions/lambda':
     /^functions\/(?:lambda|aws|runtime|state|settings|http|oci|text)\/|^functions\/(?:errors|task|workflow-error)\.ts$/,
+  'functions/ecr-token': /^functions\/(?:ecr-token|lambda|aws|settings|harness|http|text)\/|^functions\/errors/,
   'functions/webhook': /^functions\/(?:webhook|aws|state|settings|text)\/|^functions\/errors/,
   // A fake that shared code with its client would share its mistakes.
   'infra/local/embedded/harness-api': /^infra\/local\/embedded\/harness-api\//,
@@ -145,7 +146,7 @@ describe('imports run one way', () => {
   });
 
   it('infra knows tasks by their entry only', () => {
-    const inside = new RegExp(`^functions/(${[...taskFolders, ...triggers].join('|')})/(?!handler\\.ts|\\1\\.ts)`);
+    const inside = new RegExp(`^functions/(${[...taskFolders, ...others].join('|')})/(?!handler\\.ts|\\1\\.ts)`);
     const violations = sources('infra').flatMap((file) => importsOf(file).filter((target) => inside.test(target)));
     expect(violations).toEqual([]);
   });

@@ -81,7 +81,8 @@ export class EcrClients {
   }
 }
 
-interface Token {
+/** A password for a registry. It has the permissions of the identity that requested it. */
+export interface EcrToken {
   username: string;
   password: string;
   /** Milliseconds since the epoch. */
@@ -94,7 +95,7 @@ const renewBeforeExpiryMs = 3_600_000;
 /** Gets passwords for ECR registries with IAM. Sends one request per registry and 11 hours, for all callers. */
 export class EcrCredentials implements CredentialProvider {
   readonly #clients: EcrClients;
-  readonly #tokens = new Map<string, { token: Promise<Token>; renewAt: number }>();
+  readonly #tokens = new Map<string, { token: Promise<EcrToken>; renewAt: number }>();
 
   /** `config` (endpoint, credentials) is for tests. On AWS the identity is the function's role, or `roleArn`. */
   constructor(config: EcrConfig = {}) {
@@ -128,7 +129,14 @@ export class EcrCredentials implements CredentialProvider {
     }
   }
 
-  async #request(host: string, registry: EcrHost): Promise<Token> {
+  /** Requests a new token for the private ECR registry `host`. Throws as `credentials` does. */
+  async newToken(host: string): Promise<EcrToken> {
+    const registry = parseEcrHost(host);
+    if (!registry) throw new TypeError(`${host} is no private ECR registry`);
+    return this.#request(host, registry);
+  }
+
+  async #request(host: string, registry: EcrHost): Promise<EcrToken> {
     try {
       const { authorizationData } = await this.#clients
         .of(registry)

@@ -1,4 +1,4 @@
-import { GetSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import { GetSecretValueCommand, PutSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { FactoryError } from '../errors.ts';
 import { misplacedIn } from '../text/plain-text.ts';
@@ -85,7 +85,7 @@ async function fetchSecret(nameOrArn: string, client: SecretsManagerClient): Pro
   try {
     ({ SecretString: stored } = await client.send(new GetSecretValueCommand({ SecretId: nameOrArn })));
   } catch (error) {
-    throw unreadable(nameOrArn, await regionOf(nameOrArn, client), error);
+    throw inaccessible(nameOrArn, await regionOf(nameOrArn, client), error, reading);
   }
   const value = unwrap(stored?.trim() ?? '');
   if (value === '')
@@ -120,18 +120,56 @@ async function regionOf(nameOrArn: string, { config }: SecretsManagerClient): Pr
   return arn === 'arn' && region ? region : config.region();
 }
 
-function unreadable(nameOrArn: string, region: string, cause: unknown): FactoryError {
+/**
+ * Stores a new value of a secret, in the region of its ARN. The previous value stays as `AWSPREVIOUS`.
+ *
+ * Throws `InvalidConfiguration`, which names the secret and never its value.
+ */
+export async function writeSecret(arn: string, value: string, client = clientOfRegion(arn)): Promise<void> {
+  try {
+    await client.send(new PutSecretValueCommand({ SecretId: arn, SecretString: value }));
+  } catch (error) {
+    throw inaccessible(arn, await regionOf(arn, client), error, writing);
+  }
+}
+
+function clientOfRegion(arn: string): SecretsManagerClient {
+  const [, , , region = ''] = arn.split(':');
+  return new SecretsManagerClient({ ...clientConfig(), region });
+}
+
+/** The words for an access to a secret, and the permissions that it needs. */
+interface Access {
+  verb: string;
+  permission: string;
+  keyPermissions: string;
+}
+
+const reading: Access = { verb: 'read', permission: 'secretsmanager:GetSecretValue', keyPermissions: 'kms:Decrypt' };
+const writing: Access = {
+  verb: 'write',
+  permission: 'secretsmanager:PutSecretValue',
+  keyPermissions: 'kms:GenerateDataKey and kms:Decrypt',
+};
+
+function inaccessible(
+  nameOrArn: string,
+  region: string,
+  cause: unknown,
+  { verb, permission, keyPermissions }: Access,
+): FactoryError {
   const { name, text, networkHint } = awsReason(cause);
   const ofKey = /\bKMS\b/.test(text);
   const hints: Record<string, string> = {
     ResourceNotFoundException: `Create the secret ${nameOrArn} in region ${region} of this account, or correct its name.`,
     // IAM is asked before the secret is looked for, and a policy for the secret's ARN does not allow its bare name.
     AccessDeniedException: ofKey
-      ? `Allow the role kms:Decrypt on the key of the secret ${nameOrArn}.`
-      : `Create the secret ${nameOrArn} in region ${region} if it does not exist there; otherwise allow the role secretsmanager:GetSecretValue on it, and kms:Decrypt on its key if it has one.`,
-    DecryptionFailure: 'Allow the role kms:Decrypt on the key of the secret.',
+      ? `Allow the role ${keyPermissions} on the key of the secret ${nameOrArn}.`
+      : `Create the secret ${nameOrArn} in region ${region} if it does not exist there; otherwise allow the role ${permission} on it, and ${keyPermissions} on its key if it has one.`,
+    DecryptionFailure: `Allow the role ${keyPermissions} on the key of the secret.`,
+    EncryptionFailure: `Allow the role ${keyPermissions} on the key of the secret.`,
   };
-  return new FactoryError('InvalidConfiguration', `cannot read the secret ${nameOrArn}: ${text}`, {
+  return new FactoryError('InvalidConfiguration', `cannot ${verb} the secret ${nameOrArn}: ${text}`, {
     hint:
       networkHint ??
       hints[name] ??

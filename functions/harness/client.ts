@@ -4,10 +4,12 @@ import { readBody, Transport, type Response } from '../http/transport.ts';
 import { accountIdFromKey } from './account.ts';
 import { ApiKey } from './api-key.ts';
 import { parseBaseUrl } from './base-url.ts';
-import { parseConnector, type Connector, type ConnectorRef } from './connector.ts';
+import { parseConnector, type Connector } from './connector.ts';
 import { isSuccess, parseEnvelope, parseImages, parsePermitted, type Envelope } from './envelope.ts';
-import { refused, TransientFailure, unanswered, unexpected, type Call } from './failure.ts';
+import { deniedByPolicy, refused, TransientFailure, unanswered, unexpected, type Call } from './failure.ts';
+import type { ObjectRef } from './object-ref.ts';
 import { executionConfigPath, type ConfigScope, type ExecutionConfigOperation } from './scope.ts';
+import { parseSecret, policyDenial, type Secret, withValue } from './secret.ts';
 
 export interface HarnessClientOptions {
   /** Address of Harness, with or without `/gateway`. */
@@ -40,9 +42,9 @@ const bodyLimit = 2 * 1024 * 1024;
 const longestPauseMs = 60_000;
 
 /**
- * Client for the parts of the Harness API that the factory needs: the execution configuration (the image of each step)
- * and connectors. Harness keeps one configuration document per account and module and has no locks. Send one batch at a
- * time, and never write `K8` and `VM` in parallel: writers overwrite each other.
+ * Client for the parts of the Harness API that the factory needs: the execution configuration (the image of each step),
+ * connectors and secrets. Harness keeps one configuration document per account and module and has no locks. Send one
+ * batch at a time, and never write `K8` and `VM` in parallel: writers overwrite each other.
  *
  * Every method throws `FactoryError`: `HarnessUnauthorized`, `HarnessForbidden`, `HarnessRejected`,
  * `HarnessUnreachable`, `HarnessUnexpectedResponse`. An aborted signal throws its reason.
@@ -140,7 +142,7 @@ export class HarnessClient {
   }
 
   /** Returns the connector, or `undefined` when none has this name. Needs `core_connector_view`. */
-  async connector(ref: ConnectorRef, signal?: AbortSignal): Promise<Connector | undefined> {
+  async connector(ref: ObjectRef, signal?: AbortSignal): Promise<Connector | undefined> {
     const { identifier, orgIdentifier, projectIdentifier } = ref;
     const call: Call = {
       method: 'GET',
@@ -155,6 +157,41 @@ export class HarnessClient {
     const connector = parseConnector(data);
     if (!connector) throw unexpected(call, 'without a connector');
     return connector;
+  }
+
+  /** Returns a secret without its value, or `undefined` when none has this identifier. Needs `core_secret_view`. */
+  async secret(ref: ObjectRef, signal?: AbortSignal): Promise<Secret | undefined> {
+    const call = this.#secretCall('GET', ref);
+    const { code, data } = await this.#send(call, undefined, signal, notFoundCodes);
+    if (code !== undefined && notFoundCodes.has(code)) return undefined;
+    const secret = parseSecret(data, ref);
+    if (!secret) throw unexpected(call, 'without the secret');
+    return secret;
+  }
+
+  /**
+   * Sets the value of a text secret and leaves the rest as it was read. Needs `core_secret_edit`.
+   *
+   * @throws {FactoryError} `HarnessRejected` when Harness refuses the update, or a policy of the account denies it.
+   */
+  async updateSecret(secret: Secret, value: string, signal?: AbortSignal): Promise<void> {
+    const call = this.#secretCall('PUT', secret.ref);
+    const { data } = await this.#send(call, JSON.stringify(withValue(secret, value)), signal);
+    const denial = policyDenial(data);
+    if (denial !== undefined) throw deniedByPolicy(call, denial, this.#key);
+    if (!parseSecret(data, secret.ref)) throw unexpected(call, 'without the secret');
+  }
+
+  #secretCall(method: 'GET' | 'PUT', { identifier, orgIdentifier, projectIdentifier }: ObjectRef): Call {
+    const writes = method === 'PUT';
+    return {
+      method,
+      url: this.#url(`ng/api/v2/secrets/${encodeURIComponent(identifier)}`, { orgIdentifier, projectIdentifier }),
+      purpose: `${writes ? 'update' : 'read'} the secret ${identifier}`,
+      fields: [],
+      permission: writes ? 'core_secret_edit' : 'core_secret_view',
+      timeoutMs: writes ? this.#timeoutMs.write : this.#timeoutMs.read,
+    };
   }
 
   #configCall(verb: string, { module, infrastructureType }: ConfigScope, operation: ExecutionConfigOperation): Call {

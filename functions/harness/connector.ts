@@ -1,14 +1,8 @@
 import { printable } from '../text/printable.ts';
-
-/** A connector within the account: in a project, in an organization, or in the account itself when neither is given. */
-export interface ConnectorRef {
-  identifier: string;
-  orgIdentifier?: string;
-  projectIdentifier?: string;
-}
+import type { ObjectRef } from './object-ref.ts';
 
 /** The properties of a connector that the factory needs. */
-export interface Connector extends ConnectorRef {
+export interface Connector extends ObjectRef {
   name: string;
   /** `DockerRegistry` is the only type whose host Harness prepends to image names. */
   type: string;

@@ -12,7 +12,7 @@ import { own } from '../text/own.ts';
 
 /** The facts about a call for its error message. */
 export interface Call {
-  method: 'GET' | 'POST';
+  method: 'GET' | 'POST' | 'PUT';
   url: URL;
   /** The purpose of the call: `update the configuration of ci/K8`. */
   purpose: string;
@@ -151,7 +151,17 @@ export function refused(
       aboutContract(envelope) ??
       (call.fields.length > 0
         ? 'One unknown or read-only field makes Harness refuse the whole request: leave it out with exclude_fields.'
-        : 'Check the account and the infrastructure type; Harness support can look the correlation id up.'),
+        : call.permission.startsWith('core_account_')
+          ? 'Check the account and the infrastructure type; Harness support can look the correlation id up.'
+          : 'Correct what Harness names; its support can look the correlation id up.'),
+  });
+}
+
+/** Returns the error of a write that Harness did not carry out, although it responded with HTTP 200. */
+export function deniedByPolicy(call: Call, reason: string, key: ApiKey): FactoryError {
+  const message = `cannot ${call.purpose}: a policy of the account denied it: ${plain(reason, key)}`;
+  return new FactoryError('HarnessRejected', message, {
+    hint: 'Change the policy (Account Settings, Policies), or exempt this object from it.',
   });
 }
 
@@ -214,6 +224,8 @@ function isTransient({ method }: Call, status: number): boolean {
 const roles: Record<string, string> = {
   core_account_view: ' (Account Viewer has it)',
   core_account_edit: ' (Account Admin has it, or a custom role on the account with "Edit Account")',
+  core_secret_view: ' in the scope of the secret ("View" on secrets)',
+  core_secret_edit: ' in the scope of the secret ("Create / Edit" on secrets)',
 };
 
 function roleWith(permission: string): string {

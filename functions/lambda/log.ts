@@ -30,7 +30,7 @@ export class LambdaLog {
   started(event: unknown, context: LambdaContext): void {
     this.#call = { startedAt: performance.now(), bytes: 0, image: undefined };
     this.#logger.addContext(context as Parameters<Logger['addContext']>[0]);
-    const { runId } = event as { runId?: string };
+    const { runId } = (event ?? {}) as { runId?: string };
     this.#logger.appendKeys({ task: process.env['TASK'], runId });
     this.#logger.info('started');
   }

@@ -1,4 +1,5 @@
-import type { Connector, ConnectorRef } from '../harness/connector.ts';
+import type { Connector } from '../harness/connector.ts';
+import { parseObjectRef } from '../harness/object-ref.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 
 /** The connector through which Harness pulls its images, unless a stage names another one. */
@@ -18,15 +19,6 @@ export async function readImageConnector(runtime: Runtime, signal?: AbortSignal)
   const { connector: named, orgId, projectId } = runtime.configuration;
   const reference = named ?? harnessImage;
   const harness = await runtime.harness();
-  const connector = await harness.connector(scoped(reference, orgId, projectId), signal);
+  const connector = await harness.connector(parseObjectRef(reference, orgId, projectId), signal);
   return { reference, named: named !== undefined, ...(connector && { connector }) };
-}
-
-/** Resolves `account.x` and `org.x` to their scope, and a bare name to the configured project. */
-function scoped(reference: string, orgId: string | undefined, projectId: string | undefined): ConnectorRef {
-  const [first = '', ...rest] = reference.split('.');
-  if (first === 'account' && rest.length > 0) return { identifier: rest.join('.') };
-  const org = orgId !== undefined && { orgIdentifier: orgId };
-  if (first === 'org' && rest.length > 0) return { identifier: rest.join('.'), ...org };
-  return { identifier: reference, ...org, ...(projectId !== undefined && { projectIdentifier: projectId }) };
 }

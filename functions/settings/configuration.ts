@@ -8,6 +8,7 @@ import { misplacedIn } from '../text/plain-text.ts';
 import { sourceLocation } from './official-sources.ts';
 import { reasonOf, render } from './problems.ts';
 import { registryLocation } from './registry-location.ts';
+import { isArn, secretArn, tokenSecretProblems } from './token-secret.ts';
 
 /** Settings of a deployment, or of the environment of a local run, for all its runs. */
 export interface Configuration {
@@ -52,6 +53,8 @@ export interface Configuration {
   /** Number of tags in a repository beyond which ECR expires the oldest. */
   ecrKeepVersions: number | undefined;
   ecrTags: Record<string, string>;
+  /** The secret that always holds a valid ECR password: a Harness text secret, or the ARN of a Secrets Manager secret. */
+  ecrTokenSecret: string | undefined;
   /** Name or ARN of the Secrets Manager secret that holds the URL of a Harness trigger, called when a run ends. */
   callbackUrlSecret: string | undefined;
   /** Name or ARN of the Secrets Manager secret that holds the tokens of the webhook. */
@@ -94,7 +97,7 @@ export const defaultSources = ['gar', 'ecr-public', 'dockerhub'];
 /** Harness identifiers (https://developer.harness.io, "Entity identifier reference"). */
 const identifier = /^[A-Za-z_][A-Za-z0-9_$-]{0,127}$/;
 /** An identifier, here optionally with a scope prefix. */
-const connectorReference = /^(?:account\.|org\.)?[A-Za-z_][A-Za-z0-9_$-]{0,127}$/;
+const objectReference = /^(?:account\.|org\.)?[A-Za-z_][A-Za-z0-9_$-]{0,127}$/;
 /** Accepts anything but an API key in the place of its secret's name: names appear in messages. */
 const secretName = /^(?![ps]at\.)[A-Za-z0-9/_+=.@:-]+$/;
 
@@ -150,7 +153,7 @@ const readers: Readers<Configuration> = {
   connector: variable(
     'CONTAINER_REGISTRY_CONNECTOR',
     'the reference of a Harness connector, such as account.harnessImage',
-    matching(connectorReference),
+    matching(objectReference),
   ),
   registry: variable('REGISTRY_NAME', 'host[:port][/prefix]', registryLocation),
   sources: variable(
@@ -224,6 +227,11 @@ const readers: Readers<Configuration> = {
       ),
     {},
   ),
+  ecrTokenSecret: variable(
+    'ECR_TOKEN_SECRET',
+    'the identifier of a Harness text secret (account.x, org.x or x), or the ARN of a Secrets Manager secret',
+    (text) => matching(isArn(text) ? secretArn : objectReference)(text),
+  ),
   callbackUrlSecret: variable(
     'CALLBACK_URL_SECRET',
     'the name or ARN of a Secrets Manager secret, not the URL itself',
@@ -243,7 +251,7 @@ const readers: Readers<Configuration> = {
 };
 
 /** Variables whose values must not be shown. */
-const secret = new Set(['HARNESS_API_KEY', 'CALLBACK_URL_SECRET']);
+const secret = new Set(['HARNESS_API_KEY', 'CALLBACK_URL_SECRET', 'ECR_TOKEN_SECRET']);
 
 /** Reads the configuration from environment variables. Throws `InvalidConfiguration` with every problem at once. */
 export function parseConfiguration(environment: Environment): Configuration {
@@ -277,6 +285,7 @@ export function readConfiguration(environment: Environment, problems: Problem[])
   if (isSet('PROJECT_ID')) demand('ORG_ID', 'the organization of the project that PROJECT_ID names');
   else if (configuration.connector?.startsWith('org.'))
     demand('ORG_ID', `the organization of connector ${configuration.connector}`);
+  problems.push(...tokenSecretProblems(configuration));
   return configuration;
 }
 

@@ -71,6 +71,13 @@ export async function main(argv: readonly string[], environment: Environment): P
       const entries = await readHistory(storeOf(options));
       await tell(options.json ? `${printableJson(entries)}\n` : historyTable(entries));
     });
+  program
+    .command('refresh-token')
+    .description('store a new ECR password in the secret that ECR_TOKEN_SECRET names')
+    .option('--json', 'print one JSON document')
+    .action(async (options: Options) => {
+      code = await runRefresh(options, environment);
+    });
   try {
     await program.parseAsync(argv, { from: 'user' });
     return code;
@@ -153,6 +160,32 @@ async function runCommand(action: string, options: Options, environment: Environ
     progress.stop();
     const failure = signal.aborted && !(error instanceof FactoryError) ? interrupted() : FactoryError.from(error);
     if (!options.json) throw failure;
+    await tell(`${printableJson({ status: 'FAILED', action, error: failure })}\n`);
+    return codeOf(failure.name);
+  } finally {
+    process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
+  }
+}
+
+/** Refreshes the ECR password. Prints the secret's name and the end of the password's validity, never the password. */
+async function runRefresh({ json }: Options, environment: Environment): Promise<number> {
+  const action = 'refresh-token';
+  const interruption = new AbortController();
+  const interrupt = () => interruption.abort();
+  process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
+  const { signal } = interruption;
+  try {
+    const { refreshToken } = await import('./refresh-token.ts');
+    const { refreshed, sentence } = await refreshToken(environment, signal);
+    await tell(
+      json
+        ? `${printableJson({ status: 'SUCCEEDED', action, ...refreshed })}\n`
+        : `${action}: SUCCEEDED (${sentence})\n`,
+    );
+    return exit.success;
+  } catch (error) {
+    const failure = signal.aborted && !(error instanceof FactoryError) ? interrupted() : FactoryError.from(error);
+    if (!json) throw failure;
     await tell(`${printableJson({ status: 'FAILED', action, error: failure })}\n`);
     return codeOf(failure.name);
   } finally {

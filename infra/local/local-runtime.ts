@@ -15,7 +15,7 @@ import type { ObjectStore } from '../../functions/state/object-store.ts';
 import { decodeText, TextError } from '../../functions/text/plain-text.ts';
 import { reasonOf } from './file-failure.ts';
 import { ownProcess } from './own-process.ts';
-import { homeFolder } from './user-folder.ts';
+import { homeFolder, homeForAwsSdk } from './user-folder.ts';
 
 /**
  * Creates the runtime of a local run: the API key of the environment, Docker's credentials, and AWS credentials for
@@ -29,8 +29,7 @@ export function createLocalRuntime(
   { lockWaitMs = 0, ...more }: { lockWaitMs?: number } & Pick<RuntimeParts, 'place' | 'patience'> = {},
 ): Runtime {
   const { callbackUrlSecret } = configuration;
-  // The AWS SDK looks up the home folder first, and fails for a user without one.
-  if (homeFolder() === undefined) process.env['HOME'] = '/';
+  homeForAwsSdk();
   const aws = awsWhenNeeded(configuration);
   return new Runtime({
     ...aws,

@@ -16,6 +16,11 @@ export function homeFolder(): string | undefined {
   }
 }
 
+/** Sets HOME for a user without a home folder. The AWS SDK looks the home folder up first, and fails without one. */
+export function homeForAwsSdk(): void {
+  if (homeFolder() === undefined) process.env['HOME'] = '/';
+}
+
 /**
  * Returns our folder for the user's state or cache, or `undefined` if the user has no home. Ignores relative paths, as
  * https://specifications.freedesktop.org/basedir-spec/latest/ requires.

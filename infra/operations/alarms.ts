@@ -26,6 +26,8 @@ export interface AlarmsProps {
   readonly deadLetterQueue?: IQueue | undefined;
   /** The function behind the webhook's address. */
   readonly webhook?: IFunction | undefined;
+  /** The function that refreshes the ECR password. */
+  readonly ecrToken?: IFunction | undefined;
 }
 
 /** Creates the alarms. Each publishes to the topic when it is raised and when it clears. */
@@ -35,7 +37,7 @@ export class Alarms extends Construct {
 
   constructor(scope: Construct, id: string, props: AlarmsProps) {
     super(scope, id);
-    const { service, stateMachine, topic, overdueAfter, deadLetterQueue, webhook } = props;
+    const { service, stateMachine, topic, overdueAfter, deadLetterQueue, webhook, ecrToken } = props;
     this.#topic = topic;
 
     // Three alarms, because an expression over metrics has no datapoint while one of them never had any.
@@ -91,6 +93,31 @@ export class Alarms extends Construct {
         ...oneOrMore,
       });
     }
+    if (ecrToken) this.#watchToken(ecrToken);
+  }
+
+  /** The password expires 12 hours after the last refresh. */
+  #watchToken(ecrToken: IFunction): void {
+    this.#add('EcrTokenFailed', {
+      alarmDescription: 'Harness CI Image Factory could not refresh the ECR password. See the log of its function.',
+      metric: ecrToken.metricErrors({ period: Duration.minutes(5), statistic: Stats.SUM }),
+      ...oneOrMore,
+    });
+    const period = Duration.hours(1);
+    const hourly = { period, statistic: Stats.SUM };
+    this.#add('EcrTokenOld', {
+      alarmDescription: 'The ECR password of Harness CI Image Factory is older than 8 hours. It expires after 12.',
+      metric: new MathExpression({
+        expression: 'FILL(calls, 0) - FILL(errors, 0)',
+        usingMetrics: { calls: ecrToken.metricInvocations(hourly), errors: ecrToken.metricErrors(hourly) },
+        period,
+      }),
+      threshold: 1,
+      comparisonOperator: ComparisonOperator.LESS_THAN_THRESHOLD,
+      evaluationPeriods: 8,
+      // FILL may not fill a metric that never had a datapoint.
+      treatMissingData: TreatMissingData.BREACHING,
+    });
   }
 
   #add(id: string, props: AlarmProps): void {

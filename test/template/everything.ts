@@ -27,6 +27,7 @@ export function everything(stack: Stack): HarnessCiImageFactoryProps {
     ecrKmsKey: Alias.fromAliasName(stack, 'RepositoryKey', 'alias/images'),
     ecrKeepVersions: 40,
     ecrTags: { team: 'platform', 'cost center': 'a=1' },
+    ecrTokenSecret: Secret.fromSecretNameV2(stack, 'Password', 'ecr-password'),
     webhook: {},
     vpc: Vpc.fromVpcAttributes(stack, 'Vpc', {
       vpcId: 'vpc-1234567890abcdef0',

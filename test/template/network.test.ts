@@ -29,10 +29,10 @@ describe('functions in a VPC', () => {
   const made = embed(everything);
   const { template, functions, permissions, factory } = made;
 
-  it('every function is in its private subnets, the webhook too', () => {
+  it('every function is in its private subnets, also those outside the workflow', () => {
     const found = Object.values(template.findResources('AWS::Lambda::Function'));
-    expect(found).toHaveLength(functions.size + 1);
-    expect(factory.webhook).toBeDefined();
+    expect(found).toHaveLength(functions.size + 2);
+    expect([factory.webhook, factory.ecrToken]).not.toContain(undefined);
     template.allResourcesProperties('AWS::Lambda::Function', {
       VpcConfig: { SubnetIds: ['subnet-1234567890abcdef0', 'subnet-1234567890abcdef1'] },
     });

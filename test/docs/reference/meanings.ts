@@ -216,6 +216,10 @@ export const variableTopics: Record<string, Record<string, VariableMeaning>> = {
     ECR_TAG_MUTABILITY_EXCLUDE: { meaning: 'Tags that `ECR_TAG_MUTABILITY` leaves out.' },
     ECR_KMS_KEY: { default: "ECR's own key", meaning: 'Key that encrypts repositories that the factory creates.' },
     ECR_KEEP_VERSIONS: { default: 'no rule', meaning: 'Tags of a repository beyond which ECR expires the oldest.' },
+    ECR_TOKEN_SECRET: {
+      meaning:
+        'Secret in which a function keeps a [valid ECR password](ecr.md#pulls-by-your-clusters), refreshed every 6 hours. Outside AWS: `refresh-token`.',
+    },
     ECR_TAGS: { meaning: 'Tags of repositories that the factory creates.' },
   },
 };

@@ -1,0 +1,70 @@
+import { Duration, Stack } from 'aws-cdk-lib';
+import { Role } from 'aws-cdk-lib/aws-iam';
+import { Schedule, ScheduleExpression, ScheduleTargetInput } from 'aws-cdk-lib/aws-scheduler';
+import { LambdaInvoke } from 'aws-cdk-lib/aws-scheduler-targets';
+import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
+import { Construct } from 'constructs';
+import { acceptWildcard } from './accepted-finding.ts';
+import type { HarnessCiImageFactoryProps } from './harness-ci-image-factory-props.ts';
+import { allowRegistry } from './registry-permissions.ts';
+import { allowToRead, allowToReplace } from './secret-access.ts';
+import { servicePrincipal } from './service-principal.ts';
+import type { TargetRegistry } from './target-registry.ts';
+import { type FunctionSettings, TaskFunction } from './task-function.ts';
+import { pull, type TaskNeeds, token } from './task-needs.ts';
+
+export interface EcrTokenProps extends FunctionSettings {
+  /** The identifier of the secret in Harness, or the secret in Secrets Manager. */
+  readonly secret: string | ISecret;
+  readonly registry: TargetRegistry;
+  readonly settings: HarnessCiImageFactoryProps;
+}
+
+/** Passwords have the permissions of the role that requested them, so the role may pull. */
+const needs: TaskNeeds = { ecr: pull, ecrRegistry: [token] };
+
+/** Passwords are valid for 12 hours, so that one failed refresh is survived. */
+const interval = Duration.hours(6);
+
+/** Keeps a valid ECR password in a secret, for the connector of Harness. */
+export class EcrToken extends Construct {
+  readonly function: TaskFunction;
+
+  constructor(scope: Construct, id: string, props: EcrTokenProps) {
+    super(scope, id);
+    const { secret, registry, settings, environment } = props;
+    this.function = new TaskFunction(this, 'Refresh', {
+      ...props,
+      task: 'ecr-token',
+      environment: { ...environment, ECR_TOKEN_SECRET: tokenSecretId(secret) },
+    });
+    const { role, handler } = this.function;
+    allowRegistry(this.function, needs, registry, settings);
+    if (typeof secret === 'string') {
+      if (settings.harnessApiKeySecret) allowToRead(role, settings.harnessApiKeySecret);
+    } else allowToReplace(role, secret);
+    handler.configureAsyncInvoke({ retryAttempts: 2, maxEventAge: Duration.hours(1) });
+
+    const scheduler = new Role(this, 'SchedulerRole', {
+      assumedBy: servicePrincipal('scheduler', {
+        conditions: { StringEquals: { 'aws:SourceAccount': Stack.of(this).account } },
+      }),
+    });
+    acceptWildcard(scheduler, `${handler.functionArn}:*`, 'CDK adds the versions of the function.');
+    new Schedule(this, 'Schedule', {
+      description: 'Harness CI Image Factory: the refresh of the ECR password',
+      schedule: ScheduleExpression.rate(interval),
+      target: new LambdaInvoke(handler, {
+        input: ScheduleTargetInput.fromObject({}),
+        role: scheduler,
+        retryAttempts: 3,
+        maxEventAge: Duration.hours(1),
+      }),
+    });
+  }
+}
+
+/** Returns the value of ECR_TOKEN_SECRET. A name alone would look like an identifier of Harness, so it is the ARN. */
+export function tokenSecretId(secret: string | ISecret): string {
+  return typeof secret === 'string' ? secret : (secret.secretFullArn ?? secret.secretArn);
+}
