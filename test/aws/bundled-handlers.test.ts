@@ -220,6 +220,41 @@ const missing = parts.filter((part) => !available(part));
       }, 30_000);
     });
 
+    describe('the refresh of the ECR password', () => {
+      const password = `${account}-auth-token`;
+      const stored = () => deployment.harness.state[deployment.harness.accountId]?.secrets[0]?.spec.value;
+      const log = () => functions.get('ecr-token')?.log() ?? '';
+      beforeAll(() => {
+        deployment.harness.state[deployment.harness.accountId]?.secrets.push({
+          type: 'SecretText',
+          name: 'ECR password',
+          identifier: 'ecr',
+          spec: { secretManagerIdentifier: 'harnessSecretManager', valueType: 'Inline', value: 'old' },
+        });
+      });
+
+      it('stores a new password in Harness, and logs when it expires, never the password', async () => {
+        const result = await functions.get('ecr-token')?.invoke({});
+        expect(result).toEqual({ registry: targetHost, secret: 'account.ecr', expiresAt: expect.any(String) });
+        expect(stored()).toBe(password);
+        expect(log()).toContain(`the secret account.ecr holds a new password of ${targetHost}, valid until `);
+        expect(log()).not.toContain(password);
+      }, 30_000);
+
+      it('fails with an error that Lambda counts, and says why in its log', async () => {
+        deployment.harness.quirks.policyDeniesSecrets = true;
+        await expect(functions.get('ecr-token')?.invoke({})).rejects.toThrow('a policy of the account denied it');
+        deployment.harness.quirks.policyDeniesSecrets = false;
+        const last = JSON.parse(log().trim().split('\n').at(-1) ?? '') as Line;
+        expect(last).toMatchObject({
+          level: 'ERROR',
+          task: 'ecr-token',
+          error: { name: 'HarnessRejected', hint: expect.any(String) },
+        });
+        expect(log()).not.toContain(password);
+      }, 30_000);
+    });
+
     it('reports error and hint of a failed run, whatever its name and input', async () => {
       const runId = 'run+2=(é)';
       const outcome = await runBundledWorkflow(functions, 'sync', runId);

@@ -26,7 +26,7 @@ export const targetPrefix = 'mirror';
  * which a proxy leads, with certificates of a CA that a layer holds.
  */
 export interface Deployment {
-  /** Bundles by task, and that of the webhook. */
+  /** Bundles by task, with those of the functions that are no task. */
   bundles: ReadonlyMap<string, BundledFunction>;
   /** Functions by task, ready to start. */
   functions: ReadonlyMap<string, LambdaFunctionOptions>;
@@ -71,6 +71,7 @@ export async function startDeployment({ folder, source: data, images }: Deployme
     registryName: `${targetHost}/${targetPrefix}`,
     proxy: { url: proxy.url },
     extraCaCerts: '/opt/ca.pem',
+    ecrTokenSecret: 'account.ecr',
     webhook: {},
   };
   const { template, functions: bundles } = await synthesizeBundled(join(folder, 'cdk.out'), props, layer);
