@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 
@@ -13,11 +13,12 @@ export async function startJsonServer(
   respond: (method: string, body: string) => { status: number; body: unknown },
 ): Promise<JsonServer> {
   const server = createServer((request, response) => {
-    void text(request).then((sent) => {
-      const { status, body } = respond(request.method ?? '', sent);
-      response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
-    });
+    void serve(request, response);
   });
+  async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { status, body } = respond(request.method ?? '', await text(request));
+    response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+  }
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   return {

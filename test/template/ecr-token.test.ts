@@ -164,7 +164,7 @@ describe('with ECR_TOKEN_SECRET, the ARN of a secret,', () => {
       const encryptionKey = new Key(stack, 'Key');
       return { registryName: registry, ecrTokenSecret: new Secret(stack, 'Password', { encryptionKey }) as ISecret };
     });
-    const [key] = Object.keys(made.template.findResources('AWS::KMS::Key')).filter((name) => name.startsWith('Key'));
+    const key = Object.keys(made.template.findResources('AWS::KMS::Key')).find((name) => name.startsWith('Key'));
     const [secret] = Object.keys(made.template.findResources('AWS::SecretsManager::Secret'));
     expect(permissionsOf(made)).toEqual(
       [
