@@ -203,6 +203,7 @@ export class HarnessClient {
       fields: [],
       permission: writes ? 'core_account_edit' : 'core_account_view',
       timeoutMs: writes ? this.#timeoutMs.write : this.#timeoutMs.read,
+      ...(module !== 'ci' && { hintIfAbsent: `Leave ${module} out of modules: this Harness does not serve it.` }),
     };
   }
 

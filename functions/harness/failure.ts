@@ -22,6 +22,8 @@ export interface Call {
   permission: string;
   /** Timeout for the complete response, in milliseconds. */
   timeoutMs: number;
+  /** The hint when the installation does not have the path. */
+  hintIfAbsent?: string;
 }
 
 /** A 404 without an error code of Harness: the installation does not have the path, and so not the module. */
@@ -179,7 +181,7 @@ export function unexpected(call: Call, what: string, hint = checkUrl): FactoryEr
 
 function pathNotFound(call: Call, what: string, hint?: string): FactoryError {
   const { name, message, hint: cure } = unexpected(call, what, hint);
-  return new PathNotFound(name, message, { hint: cure });
+  return new PathNotFound(name, message, { hint: call.hintIfAbsent ?? cure });
 }
 
 const behindLogin = `${checkUrl} If it is right, exempt it from the login page or captive portal on the way.`;

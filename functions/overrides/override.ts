@@ -1,4 +1,5 @@
 import { type ImageName, isInside, parseImageName, type RegistryLocation } from '../oci/spec/reference.ts';
+import { namesOfImage } from '../settings/secured-names.ts';
 import { officialLocations } from '../settings/official-sources.ts';
 
 /** Returns the image that an override names; `undefined` when it names none, because Harness stores any text. */
@@ -28,9 +29,10 @@ export function isForeign(
   const image = parseOverride(value);
   if (!image) return true;
   if (isInside(image, registry)) return false;
-  const namespace = official.repository.slice(0, official.repository.lastIndexOf('/') + 1);
-  if (image.registry === undefined) return !image.repository.startsWith(namespace);
+  const namespaces = namesOfImage(official.repository).map((name) => name.slice(0, name.lastIndexOf('/') + 1));
+  const isOfficial = (path: string) => namespaces.some((namespace) => path.startsWith(namespace));
+  if (image.registry === undefined) return !isOfficial(image.repository);
   const home = [...sources, ...officialLocations].find((source) => isInside(image, source));
   const path = home?.prefix ? image.repository.slice(home.prefix.length + 1) : image.repository;
-  return !home || !path.startsWith(namespace);
+  return !home || !isOfficial(path);
 }

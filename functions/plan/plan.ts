@@ -23,6 +23,7 @@ import { planNothing, type PlanResult } from './plan-result.ts';
 import { planRecovery, stoppedRunOf } from './recovery.ts';
 import { fieldFilter, type ScopeConfiguration, selectFields, unlistedImages } from './selection.ts';
 import { holdBack } from '../overrides/pairs.ts';
+import { skippedSources } from './skipped-sources.ts';
 import { holdTags, soakingImages } from './soak.ts';
 import { refuseUnmatched, unmatchedNames, unmatchedPlatforms } from './unmatched.ts';
 
@@ -239,7 +240,14 @@ async function decide(
   return {
     ...planCopies([...found, ...held]),
     ...changes,
-    warnings: [...warnings, ...extras.warnings, ...missingWarnings(missing), ...looked.warnings, ...repairs.warnings],
+    warnings: [
+      ...warnings,
+      ...extras.warnings,
+      ...missingWarnings(missing),
+      ...skippedSources(found, settings.sources),
+      ...looked.warnings,
+      ...repairs.warnings,
+    ],
     checks,
   };
 }

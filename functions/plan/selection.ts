@@ -3,6 +3,7 @@ import type { ConfigScope } from '../harness/scope.ts';
 import { isDigest } from '../oci/spec/digest.ts';
 import { type ImageName, maxTextLength, parseImageName, ReferenceSyntaxError } from '../oci/spec/reference.ts';
 import { type FieldSet, setOf } from '../settings/field-sets.ts';
+import { namesOfImage, saasName } from '../settings/secured-names.ts';
 import { globMatcher } from '../text/glob.ts';
 import { printable } from '../text/printable.ts';
 import { own } from '../text/own.ts';
@@ -68,13 +69,14 @@ export function selectFields(scopes: readonly ScopeConfiguration[], settings: Se
         );
         continue;
       }
-      known.add(image.repository);
+      const name = saasName(image.repository);
+      known.add(name);
       if (!chosen(field, image.repository)) {
         if (settings.includeSets.length > 0 && setOf(field) === undefined) unlisted.add(field);
         continue;
       }
-      const pin = own(settings.pins, image.repository);
-      if (pin !== undefined) pinned.set(image.repository, (pinned.get(image.repository) ?? new Set()).add(image.tag));
+      const pin = own(settings.pins, name);
+      if (pin !== undefined) pinned.set(name, (pinned.get(name) ?? new Set()).add(image.tag));
       fields.push({
         module,
         infrastructureType,
@@ -99,7 +101,10 @@ function unlistedWarning(fields: readonly string[]): string {
   return `${fields.length} ${is} in no set and left out: ${fields.join(', ')}; include_fields can add ${they}`;
 }
 
-/** Returns a filter for fields by globs. A glob names fields (`buildAndPush*`) or images (`plugins/*`). */
+/**
+ * Returns a filter for fields by globs. A glob names fields (`buildAndPush*`) or images (`plugins/*`), by either of the
+ * names that SaaS and the self-managed platform have.
+ */
 export function fieldFilter({
   includeFields,
   excludeFields,
@@ -107,7 +112,7 @@ export function fieldFilter({
   const included = includeFields.length > 0 ? globMatcher(includeFields) : () => true;
   const excluded = globMatcher(excludeFields);
   return (field: string, repository: string | undefined): boolean => {
-    const names = repository === undefined ? [field] : [field, repository];
+    const names = repository === undefined ? [field] : [field, ...namesOfImage(repository)];
     return names.some((name) => included(name)) && !names.some((name) => excluded(name));
   };
 }

@@ -4,6 +4,7 @@ import { formatPlatform, type Platform, platformMatches } from '../oci/spec/plat
 import { globMatcher } from '../text/glob.ts';
 import type { ProtectiveEntry, RunSettings } from '../settings/execution-input.ts';
 import { imagesOfSets, isMoving } from '../settings/extra-sets.ts';
+import { namesOfImage } from '../settings/secured-names.ts';
 import { setOf } from '../settings/field-sets.ts';
 import { parseOverride } from '../overrides/override.ts';
 import { nearest } from '../text/nearest.ts';
@@ -29,12 +30,13 @@ export function unmatchedNames(
     scopes.flatMap(({ defaults, overrides }) => [...Object.keys(defaults), ...Object.keys(overrides)]),
   );
   const defaults = scopes.flatMap(({ defaults: of }) => Object.values(of));
-  const images = new Set(defaults.flatMap((value) => parseOverride(value)?.repository ?? []));
+  const repositories = defaults.flatMap((value) => parseOverride(value)?.repository ?? []);
+  const images = new Set(repositories.flatMap(namesOfImage));
   const unversioned = extraImages.filter(
     ({ tag, digest, range }) => tag === undefined && digest === undefined && range === undefined,
   );
   const listed = imagesOfSets(extraSets).map(({ image }) => image);
-  const names = (some: readonly ImageName[]) => new Set(some.map(({ repository }) => repository));
+  const names = (some: readonly ImageName[]) => new Set(some.flatMap(({ repository }) => namesOfImage(repository)));
   const known: Record<ProtectiveEntry['kind'], Set<string>> = {
     pin: images.union(names([...unversioned, ...listed.filter(isMoving)])),
     field: fields.union(images),

@@ -1,9 +1,10 @@
 import { FactoryError } from '../errors.ts';
 import type { Finding, ScanAnswer } from '../oci/registry/image-scans.ts';
 import type { Digest } from '../oci/spec/digest.ts';
-import { parseImageName } from '../oci/spec/reference.ts';
+import { formatReference, parseImageName } from '../oci/spec/reference.ts';
 import type { ScanResult } from '../state/documents.ts';
 import { type AllowedFinding, failingSeverities, type ScanSettings } from '../settings/scan-settings.ts';
+import { namesOfImage } from '../settings/secured-names.ts';
 import { globMatcher } from '../text/glob.ts';
 
 /** Maximum number of ids of one image in a report, and in a message. */
@@ -90,7 +91,10 @@ function appliesTo({ until, images }: AllowedFinding, image: string, today: stri
   if (until < today) return false;
   if (images === undefined) return true;
   const matches = globMatcher(images);
-  return matches(parseImageName(image).repository) || matches(image);
+  const name = parseImageName(image);
+  return namesOfImage(name.repository).some(
+    (repository) => matches(repository) || matches(formatReference({ ...name, repository })),
+  );
 }
 
 function merged(findings: readonly Finding[]): Finding[] {

@@ -8,7 +8,7 @@ import type { Configuration } from './configuration.ts';
 import { type ExtraImage, formatExtraImage, parseExtraImage } from './extra-image.ts';
 import { type ExtraSet, extraSetNames } from './extra-sets.ts';
 import { fieldSetNames, fieldsOf, type FieldSet } from './field-sets.ts';
-import { officialName } from './official-name.ts';
+import { officialName, withoutPlace } from './official-name.ts';
 import { sourceLocation } from './official-sources.ts';
 import { problemsOf } from './problems.ts';
 import { registryLocation } from './registry-location.ts';
@@ -34,7 +34,7 @@ interface CommonSettings {
   includeFields: string[];
   includeSets: FieldSet[];
   excludeFields: string[];
-  /** Image name → tag or digest. */
+  /** Image name, as SaaS has it → tag or digest. */
   pins: Record<string, string>;
   extraImages: ExtraImage[];
   /** Lists of images that no field names. */
@@ -67,7 +67,7 @@ export interface ProtectiveEntry {
   path: string;
   /** The entry as given, in JSON. */
   found: string;
-  /** The name as Harness writes it. */
+  /** The name without a registry; of a pin, as SaaS has it. */
   name: string;
 }
 
@@ -189,7 +189,8 @@ function settingsOf(data: Input, configuration: Configuration): RunSettings | un
   const { action = 'sync', registry = configuration.registry, restore_run: restoreRun } = data;
   if (!registry) return undefined;
   const sources = data.source_registry ?? configuration.sources.map(sourceLocation);
-  const named = (name: string) => officialName(name, [...sources, registry]);
+  const places = [...sources, registry];
+  const named = (glob: string) => withoutPlace(glob, places);
   const scan = scanSettings(data);
   const settings: CommonSettings = {
     registry,
@@ -202,7 +203,9 @@ function settingsOf(data: Input, configuration: Configuration): RunSettings | un
     includeFields: [...(data.include_fields ?? []).map(named), ...fieldsOf(data.include_sets ?? [])],
     includeSets: unique(data.include_sets ?? []),
     excludeFields: (data.exclude_fields ?? []).map(named),
-    pins: Object.fromEntries(Object.entries(data.pins ?? {}).map(([name, version]) => [named(name), version])),
+    pins: Object.fromEntries(
+      Object.entries(data.pins ?? {}).map(([name, version]) => [officialName(name, places), version]),
+    ),
     extraImages: data.extra_images ?? [],
     extraSets: unique(data.extra_sets ?? []),
     platforms: data.platforms ?? [],
@@ -215,7 +218,7 @@ function settingsOf(data: Input, configuration: Configuration): RunSettings | un
     prune: data.prune ?? false,
     keepVersions: data.keep_versions ?? 3,
     allowUnmatched: data.allow_unmatched ?? false,
-    protective: protectiveEntries(data, named),
+    protective: protectiveEntries(data, places),
   };
   if (action !== 'restore') return { action, ...settings };
   return restoreRun === undefined ? undefined : { action, restoreRun, ...settings };
@@ -225,12 +228,17 @@ function withImages(entry: AllowedFinding, named: (name: string) => string): All
   return entry.images === undefined ? entry : { ...entry, images: entry.images.map(named) };
 }
 
-function protectiveEntries(data: Input, named: (name: string) => string): ProtectiveEntry[] {
+function protectiveEntries(data: Input, places: readonly RegistryLocation[]): ProtectiveEntry[] {
   const listed = (kind: ProtectiveEntry['kind'], path: string, names: readonly string[] = []) =>
-    names.map((name, index) => ({ kind, path: `${path}[${index}]`, found: JSON.stringify(name), name: named(name) }));
+    names.map((name, index) => ({
+      kind,
+      path: `${path}[${index}]`,
+      found: JSON.stringify(name),
+      name: withoutPlace(name, places),
+    }));
   const pins = Object.keys(data.pins ?? {}).map((name): ProtectiveEntry => {
     const found = JSON.stringify(name);
-    return { kind: 'pin', path: `$.pins[${found}]`, found, name: named(name) };
+    return { kind: 'pin', path: `$.pins[${found}]`, found, name: officialName(name, places) };
   });
   // Skip expired entries: they allow nothing, and have a warning of their own.
   const today = new Date().toISOString().slice(0, 10);

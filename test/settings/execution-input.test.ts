@@ -163,6 +163,7 @@ const good: [string, unknown, Partial<RunSettings>][] = [
       'reg.example:5000/mirror/plugins/docker': '5',
       'https://registry.corp.example:8443/harness/sto-plugin': '6',
       'index.docker.io/harness/ci-addon': '1',
+      'harnesssecure/kaniko': '7',
     },
     {
       pins: {
@@ -172,13 +173,14 @@ const good: [string, unknown, Partial<RunSettings>][] = [
         'harness/drone-git': '4',
         'plugins/docker': '5',
         'harness/sto-plugin': '6',
+        'plugins/kaniko': '7',
       },
     },
   ],
   [
     'exclude_fields',
     ['docker.io/plugins/*', 'harnesssecure/ci-*', 'cache*', '**/{a,b}'],
-    { excludeFields: ['plugins/*', 'harness/ci-*', 'cache*', '**/{a,b}'] },
+    { excludeFields: ['plugins/*', 'harnesssecure/ci-*', 'cache*', '**/{a,b}'] },
   ],
   ['include_fields', ['public.ecr.aws/harness/plugins/*'], { includeFields: ['plugins/*'] }],
 ];

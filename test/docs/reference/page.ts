@@ -41,7 +41,8 @@ Pass one JSON object, in the console of Step Functions, in the body of a webhook
 optional. Unknown keys, wrong values and impossible combinations are refused before anything happens, and all problems
 are listed at once.
 
-Image names in \`pins\` and globs may carry a registry, and \`harnesssecure/\` in place of \`harness/\`.
+Image names in \`pins\` and globs may carry a registry, and both names hold: \`harness/ci-addon\` of SaaS, and
+\`harnesssecure/ci-addon\` of the [self-managed platform](self-managed.md).
 
 ${keys.join('\n')}
 ### Sets of fields
