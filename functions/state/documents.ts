@@ -1,13 +1,11 @@
 import * as z from 'zod';
 import type { ErrorDocument } from '../errors.ts';
 import { harnessModules, infrastructureTypes } from '../harness/scope.ts';
-import type { Digest } from '../oci/spec/digest.ts';
-import type { Reference, RegistryLocation } from '../oci/spec/reference.ts';
-import type { ReferrersPolicy } from '../oci/registry/referrers.ts';
-import { type Action, actions } from '../settings/execution-input.ts';
-import type { ScanSettings } from '../settings/scan-settings.ts';
+import { type Digest, isDigest } from '../oci/spec/digest.ts';
 import type { Piece } from '../oci/spec/image.ts';
-import { digest } from './content.ts';
+import { actions } from '../settings/execution-input.ts';
+import { failingSeverities, type ScanSettings } from '../settings/scan-settings.ts';
+import { digest, reference } from './content.ts';
 
 /** The documents that the tasks of one run write into the object store and read from it, as their schemas define them. */
 
@@ -20,67 +18,81 @@ const time = z.iso.datetime();
 const configScope = z.object({ module: z.enum(harnessModules), infrastructureType: z.enum(infrastructureTypes) });
 
 /** An error as an earlier run reported it. Its name may be one that this release does not use. */
-export const errorDocument: z.ZodType<ErrorDocument> = z.object({
+const errorDocument: z.ZodType<ErrorDocument> = z.object({
   name: text,
   message: text,
   hint: text,
   problems: z.array(z.object({ path: text, found: text, allowed: text, reason: text.exactOptional() })).exactOptional(),
 });
 
-export const piece: z.ZodType<Piece> = z.discriminatedUnion('kind', [
+const piece: z.ZodType<Piece> = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('manifest'), digest }),
   z.object({ kind: z.literal('blob'), digest, size: number }),
 ]);
 
-interface ImageOfRun {
+/** Blobs that another image of the run copies, each with the repository to mount it from. Stored as an object. */
+const mounts = z.codec(
+  z.record(digest, text),
+  z.custom<ReadonlyMap<Digest, string>>((value) => value instanceof Map),
+  {
+    decode: (stored) =>
+      new Map(
+        Object.keys(stored)
+          .filter(isDigest)
+          .map((blob) => [blob, stored[blob] ?? '']),
+      ),
+    encode: (value) => Object.fromEntries(value),
+  },
+);
+
+const imageOfRun = z.object({
   /** As Harness names it, after pins: `harness/ci-addon:1.18.22`. */
-  image: string;
+  image: text,
   /** The entry of the input whose range the image was chosen for: `plugins/email:^1`. */
-  requested?: string;
-  target: Reference;
+  requested: text.exactOptional(),
+  target: reference,
   /** The source; absent when no source has the image. */
-  source?: Reference;
+  source: reference.exactOptional(),
   /** Sources that a copy tries in order when the first one fails. Each may have another digest. */
-  otherSources?: Reference[];
+  otherSources: z.array(reference).exactOptional(),
   /** The digest of the official manifest. */
-  sourceDigest?: Digest;
+  sourceDigest: digest.exactOptional(),
   /** The digest of the manifest for the target. It differs from the source's when platforms are left out. */
-  digest?: Digest;
+  digest: digest.exactOptional(),
   /** Pieces that the image lacks at the target. */
-  missing?: readonly Piece[];
+  missing: z.array(piece).readonly().exactOptional(),
   /** Set when an override names the image and the run switches nothing to it: a failure is a warning. */
-  held?: true;
-}
+  held: z.literal(true).exactOptional(),
+});
 
 /** An image that the target has. */
-export interface CurrentImage extends ImageOfRun {
-  status: 'current';
-  digest: Digest;
+const currentImage = imageOfRun.extend({
+  status: z.literal('current'),
+  digest,
   /** Bytes of all blobs, when the plan read them. */
-  size?: number;
-}
+  size: number.exactOptional(),
+});
+export type CurrentImage = z.output<typeof currentImage>;
 
 /** An image that the run copies, or repairs when pieces are missing. Without a digest, BUILD_PUSH_TEMPLATE builds it. */
-export interface CopiedImage extends ImageOfRun {
-  status: 'copy';
-  source: Reference;
+const copiedImage = imageOfRun.extend({
+  status: z.literal('copy'),
+  source: reference,
   /** Set when the target has the image, and the run looks for its referrers only. */
-  present?: true;
+  present: z.literal(true).exactOptional(),
   /** Bytes of all blobs, and of the blobs that no other image of this run has. */
-  size?: number;
-  uniqueSize?: number;
-  /** Blobs that another image of the run copies, each with the repository to mount it from. */
-  mounts?: ReadonlyMap<Digest, string>;
-}
+  size: number.exactOptional(),
+  uniqueSize: number.exactOptional(),
+  mounts: mounts.exactOptional(),
+});
+export type CopiedImage = z.output<typeof copiedImage>;
 
 /** An image that the run cannot copy. */
-interface FailedImage extends ImageOfRun {
-  status: 'failed';
-  error: ErrorDocument;
-}
+const failedImage = imageOfRun.extend({ status: z.literal('failed'), error: errorDocument });
 
-/** An image of a run, as the plan found it. */
-export type PlannedImage = CurrentImage | CopiedImage | FailedImage;
+/** An image of a run, as the plan found it. Decodes names and mounts to values. */
+export const plannedImage = z.discriminatedUnion('status', [currentImage, copiedImage, failedImage]);
+export type PlannedImage = z.output<typeof plannedImage>;
 
 /** A change of one field of a configuration. `null` stands for "no override". */
 export const fieldChange = configScope.extend({
@@ -102,39 +114,8 @@ export const keptField = configScope.extend({
 });
 export type KeptField = z.output<typeof keptField>;
 
-export interface Plan {
-  runId: string;
-  action: Action;
-  startedAt: string;
-  registry: RegistryLocation;
-  modifyDefault: boolean;
-  onPartialFailure: 'abort' | 'update-succeeded';
-  referrers: ReferrersPolicy;
-  /** `off` when the registry is set to mount no blobs. */
-  mounts?: 'off';
-  /** The largest number of images copied at the same time. */
-  maxConcurrency?: number;
-  /** When set, the run switches only to images that pass their scan. */
-  scan?: ScanSettings | undefined;
-  prune: boolean;
-  images: PlannedImage[];
-  changes: FieldChange[];
-  kept: KeptField[];
-  /** References at our registry that overrides named when the run began. */
-  inUse?: string[];
-  /** Copies at the registry that nothing uses any longer. */
-  unused: UnusedImage[];
-  warnings: string[];
-  /** Requests of the plan to registries. */
-  registries?: RegistryCounts[];
-  /** The reason, when the run ends after the plan without doing anything. */
-  skipped?: string;
-  /** The stopped run that this run rolls back and reports. */
-  recovers?: StoppedRun;
-}
-
 /** Requests to one registry, and its limits. */
-export const registryCounts = z.object({
+const registryCounts = z.object({
   /** `host[:port]`, as in image names. */
   host: text,
   /** Method → number of requests, retries included. */
@@ -284,13 +265,52 @@ export const told = z.object({
 export type Told = z.output<typeof told>;
 
 /** A run that was stopped, whose changes another run rolls back. */
-export interface StoppedRun {
-  runId: string;
+const stoppedRun = z.object({
+  runId: text,
   /** The end of its execution, as a clause. */
-  ended: string;
+  ended: text,
   /** True when the switch was verified before the stop: then it is kept. */
-  verified: boolean;
-}
+  verified: z.boolean(),
+});
+export type StoppedRun = z.output<typeof stoppedRun>;
+
+const scanSettings: z.ZodType<ScanSettings> = z.object({
+  failOn: z.enum(failingSeverities),
+  allow: z.array(z.object({ id: text, until: text, reason: text.optional(), images: texts.optional() })),
+  deadlineMinutes: number,
+});
+
+export const plan = z.object({
+  runId: text,
+  action: z.enum(actions),
+  startedAt: text,
+  registry: z.object({ registry: text, prefix: text }),
+  modifyDefault: z.boolean(),
+  onPartialFailure: z.enum(['abort', 'update-succeeded']),
+  referrers: z.enum(['off', 'signatures', 'all']),
+  /** `off` when the registry is set to mount no blobs. */
+  mounts: z.literal('off').exactOptional(),
+  /** The largest number of images copied at the same time. */
+  maxConcurrency: number.exactOptional(),
+  /** When set, the run switches only to images that pass their scan. */
+  scan: scanSettings.optional(),
+  prune: z.boolean(),
+  images: z.array(plannedImage),
+  changes: z.array(fieldChange),
+  kept: z.array(keptField),
+  /** References at our registry that overrides named when the run began. */
+  inUse: texts.exactOptional(),
+  /** Copies at the registry that nothing uses any longer. */
+  unused: z.array(unusedImage),
+  warnings: texts,
+  /** Requests of the plan to registries. */
+  registries: z.array(registryCounts).exactOptional(),
+  /** The reason, when the run ends after the plan without doing anything. */
+  skipped: text.exactOptional(),
+  /** The stopped run that this run rolls back and reports. */
+  recovers: stoppedRun.exactOptional(),
+});
+export type Plan = z.output<typeof plan>;
 
 /** The outcome of one field in a report. */
 export const configResult = configScope.extend({

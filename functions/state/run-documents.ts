@@ -1,6 +1,5 @@
 import * as z from 'zod';
 import { FactoryError } from '../errors.ts';
-import { planSchema } from './document-schemas.ts';
 import * as content from './documents.ts';
 import { getJson, type ObjectStore, putJson } from './object-store.ts';
 import { type Schema, versioned } from './schema.ts';
@@ -19,6 +18,22 @@ function handedOn<T extends object>(shape: z.ZodType<T>, under?: string): Schema
   const cure = 'Start the run again, or delete the folder of the run.';
   return versioned({ content: shape, cure, ...(under !== undefined && { under }) });
 }
+
+const storedPlan = handedOn<Omit<content.Plan, 'images'> & { images: object[] }>(content.plan);
+
+/** Decodes the images of a plan. Keeps the keys that a later release of the same version may have added. */
+const planSchema: Schema<content.Plan> = {
+  decode(body, place) {
+    const plan = storedPlan.decode(body, place);
+    const decode = (image: object) => ({ ...image, ...content.plannedImage.parse(image) });
+    return plan && { ...plan, images: plan.images.map(decode) };
+  },
+  encode: (plan) =>
+    storedPlan.encode({
+      ...plan,
+      images: plan.images.map((image) => ({ ...image, ...z.encode(content.plannedImage, image) })),
+    }),
+};
 
 /** The kinds of documents of a run. */
 const kinds = {

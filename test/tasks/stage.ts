@@ -1,6 +1,5 @@
 import { anonymous } from '../../functions/oci/registry/auth/credentials.ts';
-import { plannedImage } from '../../functions/state/document-schemas.ts';
-import type { FieldChange, Plan, PlannedImage } from '../../functions/state/documents.ts';
+import { type FieldChange, type Plan, plannedImage, type PlannedImage } from '../../functions/state/documents.ts';
 import type { RunDocuments } from '../../functions/state/run-documents.ts';
 import { Runtime, type RuntimeParts } from '../../functions/runtime/runtime.ts';
 import { parseConfiguration } from '../../functions/settings/configuration.ts';
