@@ -1,6 +1,6 @@
 import { parseJson, required, unprocessable } from './parameters.ts';
 import type { ApiRequest } from './request.ts';
-import { error, success, violation, type Answer } from './responses.ts';
+import { invalid, success, violation, type Answer } from './responses.ts';
 
 interface PermissionCheck {
   permission?: unknown;
@@ -20,9 +20,8 @@ export function checkAccess({ body, grant, query }: ApiRequest): Answer {
       if (typeof permission !== 'string') throw violation(`permissions[${index}].permission`, 'must not be empty');
       if (typeof resourceType !== 'string') throw violation(`permissions[${index}].resourceType`, 'must not be empty');
       const accountIdentifier = resourceScope?.accountIdentifier ?? resourceIdentifier;
-      if (accountIdentifier !== grant.accountId) {
-        throw error(400, 'INVALID_REQUEST', 'Checking permissions for another account is not allowed');
-      }
+      if (accountIdentifier !== grant.accountId)
+        throw invalid('Checking permissions for another account is not allowed');
       const { orgIdentifier = null, projectIdentifier = null } = resourceScope ?? {};
       const scope = { accountIdentifier, orgIdentifier, projectIdentifier };
       const permitted = (grant.permissions as string[]).includes(permission);

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import { error } from './responses.ts';
+import { error, invalid } from './responses.ts';
 
 /** Everything that this API asks for. */
 export const allPermissions = [
@@ -26,7 +26,7 @@ export interface KeyGrant {
 export function authenticate(headers: IncomingHttpHeaders, query: URLSearchParams, keys: KeyGrant[]): KeyGrant {
   const header = headers['harness-account'];
   const accountId = (typeof header === 'string' && header) || query.get('accountId') || query.get('accountIdentifier');
-  if (!accountId) throw error(400, 'INVALID_REQUEST', 'Account detail is not present in the request');
+  if (!accountId) throw invalid('Account detail is not present in the request');
   const key = headers['x-api-key'];
   if (!key) throw error(401, 'INVALID_TOKEN', 'Invalid API key or incorrect JWT');
   const grant = keys.find((g) => g.key === key && g.accountId === accountId);

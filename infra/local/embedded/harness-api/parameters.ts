@@ -1,5 +1,5 @@
 import { frameworkError, violation } from './responses.ts';
-import type { ObjectScope } from './state.ts';
+import type { ObjectScope, ScopedObject } from './state.ts';
 
 /** A required query parameter. */
 export function required(query: URLSearchParams, name: string): string {
@@ -60,20 +60,40 @@ export function parseJson(body: string): unknown {
   }
 }
 
-/** The JSON object of a body. */
-export function objectOf(body: string): Record<string, unknown> {
-  const parsed = parseJson(body);
-  if (parsed === undefined || parsed === null) throw violation('body');
-  if (typeof parsed !== 'object' || Array.isArray(parsed)) throw unprocessable('Cannot construct an object');
-  return parsed as Record<string, unknown>;
-}
-
 /** The scope that a query or an object names. Harness shows an absent part as `null`. */
 export function scopeOf({ orgIdentifier, projectIdentifier }: Record<string, unknown>): ObjectScope {
   return {
     ...(text(orgIdentifier) !== undefined && { orgIdentifier: text(orgIdentifier) as string }),
     ...(text(projectIdentifier) !== undefined && { projectIdentifier: text(projectIdentifier) as string }),
   };
+}
+
+/** Reads the object under `key` of a body: the members that objects of every kind have, and its `spec`. */
+export function scopedObject(body: string, key: string): ScopedObject & { spec: Record<string, unknown> } {
+  const document = parseJson(body);
+  if (document === undefined || document === null) throw violation('body');
+  if (typeof document !== 'object' || Array.isArray(document)) throw unprocessable('Cannot construct an object');
+  const requested = (document as Record<string, unknown>)[key];
+  if (requested === undefined || requested === null) throw violation(key);
+  if (typeof requested !== 'object' || Array.isArray(requested)) throw unprocessable(`Cannot construct a ${key}`);
+  const { description, tags, spec, ...rest } = requested as Record<string, unknown>;
+  const named = (name: string) => requiredText(rest[name], `${key}.${name}`);
+  if (typeof spec !== 'object' || spec === null) throw violation(`${key}.spec`);
+  return {
+    identifier: named('identifier'),
+    name: named('name'),
+    type: named('type'),
+    ...scopeOf(rest),
+    ...(typeof description === 'string' && { description }),
+    ...(typeof tags === 'object' && tags !== null && { tags: tags as Record<string, string> }),
+    spec: spec as Record<string, unknown>,
+  };
+}
+
+export function requiredText(value: unknown, fieldId: string): string {
+  const found = text(value);
+  if (found === undefined) throw violation(fieldId);
+  return found;
 }
 
 /** A text that is not blank. */

@@ -35,6 +35,11 @@ export function error(status: number, code: string, message: string, more: Recor
   return new ApiError({ status, body: { ...body, ...more } });
 }
 
+/** The services' error for a request that contradicts what is stored. */
+export function invalid(message: string): ApiError {
+  return error(400, 'INVALID_REQUEST', message);
+}
+
 /** The services' error for an object that does not exist, under one of its two codes. */
 export function notFound(code: 'RESOURCE_NOT_FOUND_EXCEPTION' | 'ENTITY_NOT_FOUND', message: string): ApiError {
   return error(code === 'ENTITY_NOT_FOUND' ? 404 : 400, code, message);
@@ -60,6 +65,6 @@ export function frameworkError(code: number, message: string, details?: string):
  * promises a 400.
  */
 export function badRequest(status: 400 | 500, message: string): ApiError {
-  if (status === 400) return error(400, 'INVALID_REQUEST', message);
+  if (status === 400) return invalid(message);
   return error(500, 'UNKNOWN_ERROR', 'Oops, something went wrong on our end. Please contact Harness Support.');
 }

@@ -27,23 +27,15 @@ const everyModule: Record<string, Record<string, ConfigHandler>> = {
   '/execution-config/reset-config': { POST: resetConfig },
 };
 
-/** Further paths of some modules. IDP has the checks of CI. */
+const checks = { '/execution-config/get-deprecated-config': { GET: deprecatedConfig } };
+
+/** Further paths of some modules. */
 const someModules: Partial<Record<ModuleName, Record<string, Record<string, ConfigHandler>>>> = {
-  ci: {
-    '/execution-config': { GET: staleVersions, DELETE: deleteConfig },
-    '/execution-config/get-deprecated-config': { GET: deprecatedConfig },
-  },
-  idp: {
-    '/execution-config': { GET: staleVersions },
-    '/execution-config/get-deprecated-config': { GET: deprecatedConfig },
-  },
+  ci: { ...checks, '/execution-config': { GET: staleVersions, DELETE: deleteConfig } },
+  idp: { ...checks, '/execution-config': { GET: staleVersions } },
 };
 
-const mounts = new Map<string, ModuleName>([
-  ['ci', 'ci'],
-  ['iacm-manager', 'iacm'],
-  ['idp', 'idp'],
-]);
+const mounts: Readonly<Record<string, ModuleName>> = { ci: 'ci', 'iacm-manager': 'iacm', idp: 'idp' };
 
 /** The handler of a path. Throws the 404 or 405 of the framework. */
 export function route(method: string, path: string): Handler {
@@ -71,7 +63,7 @@ function find(path: string): Record<string, Handler> | undefined {
 
 function findConfig(path: string): Record<string, Handler> | undefined {
   const [, mount = '', rest = ''] = /^\/gateway\/([^/]+)(\/.*)$/.exec(path) ?? [];
-  const module = mounts.get(mount);
+  const module = Object.hasOwn(mounts, mount) ? mounts[mount] : undefined;
   const handlers = module && (everyModule[rest] ?? someModules[module]?.[rest]);
   if (!handlers) return undefined;
   return Object.fromEntries(

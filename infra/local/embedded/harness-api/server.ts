@@ -4,7 +4,7 @@ import { allPermissions, authenticate, type KeyGrant } from './authentication.ts
 import type { Defaults } from './defaults.ts';
 import { officialDefaults, type ProfileName, quirksOf } from './profiles.ts';
 import { isAbsent, takeFailure, type Quirks } from './quirks.ts';
-import { ApiError, error, frameworkError, type Answer } from './responses.ts';
+import { ApiError, frameworkError, invalid, type Answer } from './responses.ts';
 import { pathNotFound, route } from './routes.ts';
 import {
   emptyAccount,
@@ -106,7 +106,7 @@ export async function startHarnessApi(options: HarnessApiOptions = {}): Promise<
     }
     const grant = authenticate(message.headers, query, keys);
     const account = state[grant.accountId];
-    if (!account) throw error(400, 'INVALID_REQUEST', `Account ${grant.accountId} does not exist`);
+    if (!account) throw invalid(`Account ${grant.accountId} does not exist`);
     return handle({ grant, query, headers: message.headers, body, account, defaults, quirks });
   };
 

@@ -16,21 +16,20 @@ export interface ObjectScope {
   projectIdentifier?: string;
 }
 
-export interface ConnectorDocument extends ObjectScope {
+/** An object with an identifier that is unique in its scope. */
+export interface ScopedObject extends ObjectScope {
   identifier: string;
   name: string;
   description?: string;
   tags?: Record<string, string>;
   type: string;
+}
+
+export interface ConnectorDocument extends ScopedObject {
   spec: Record<string, unknown>;
 }
 
-export interface SecretDocument extends ObjectScope {
-  identifier: string;
-  name: string;
-  description?: string;
-  tags?: Record<string, string>;
-  type: string;
+export interface SecretDocument extends ScopedObject {
   spec: {
     secretManagerIdentifier: string;
     valueType: 'Inline' | 'Reference';
@@ -84,6 +83,10 @@ function harnessImage(connector: Exclude<ImageConnector, 'none'>): ConnectorDocu
 
 function isOfficial(connector: string): connector is keyof typeof officialAddresses {
   return Object.hasOwn(officialAddresses, connector);
+}
+
+export function findInScope<T extends ScopedObject>(objects: T[], identifier: string, scope: ObjectScope) {
+  return objects.find((object) => object.identifier === identifier && isInScope(object, scope));
 }
 
 export function isInScope(document: ObjectScope, scope: ObjectScope): boolean {
