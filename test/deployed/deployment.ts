@@ -47,10 +47,22 @@ const executionMs = 120_000;
 /** The outputs that `cdk deploy` prints, by name. */
 type Outputs = Readonly<
   Record<
-    'StateMachineArn' | 'StateBucketName' | 'NotificationTopicArn' | 'WebhookUrl' | 'WebhookTokenSecretName',
+    | 'StateMachineArn'
+    | 'StateBucketName'
+    | 'NotificationTopicArn'
+    | 'WebhookUrl'
+    | 'WebhookTokenSecretName'
+    | 'EcrTokenFunctionName',
     string
   >
 >;
+
+export interface DeploymentOptions {
+  /** Settings of the deployment beside those that it always has, or in their place. */
+  settings?: Readonly<Record<string, string>>;
+  /** Further variables of every function. */
+  environment?: Readonly<Record<string, string>>;
+}
 
 /** The unmodified app, deployed by the CDK's own command line, and what is outside of AWS. */
 export interface Deployment {
@@ -92,7 +104,7 @@ export interface Deployment {
 }
 
 /** @param images what Harness has by default, by field */
-export async function deploy(images: Readonly<Images>): Promise<Deployment> {
+export async function deploy(images: Readonly<Images>, options: DeploymentOptions = {}): Promise<Deployment> {
   await using started = new AsyncDisposableStack();
   const keep = <T extends { close(): Promise<void> }>(part: T) => started.adopt(part, (it) => it.close());
   const folder = mkdtempSync(join(tmpdir(), 'deployed-'));
@@ -112,7 +124,7 @@ export async function deploy(images: Readonly<Images>): Promise<Deployment> {
       return functions.invoke(call);
     }),
   );
-  functions = keep(new Functions({ AWS_ENDPOINT_URL: aws.config.endpoint }));
+  functions = keep(new Functions({ AWS_ENDPOINT_URL: aws.config.endpoint, ...options.environment }));
 
   const secrets = new SecretsManagerClient(aws.config);
   started.defer(() => secrets.destroy());
@@ -125,6 +137,7 @@ export async function deploy(images: Readonly<Images>): Promise<Deployment> {
     SOURCE_REGISTRY: source.host,
     SCHEDULE: 'off',
     WEBHOOK: 'on',
+    ...options.settings,
   };
   const cdk = (...command: string[]) =>
     promisify(execFile)(process.execPath, [join(root, 'node_modules/aws-cdk/bin/cdk'), ...command], {
