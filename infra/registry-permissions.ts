@@ -5,6 +5,7 @@ import { isEcrPublic } from '../functions/aws/ecr-public.ts';
 import { formatLocation } from '../functions/oci/spec/reference.ts';
 import { defaultSources } from '../functions/settings/configuration.ts';
 import { sourceLocation } from '../functions/settings/official-sources.ts';
+import { parseArn } from '../functions/text/arn.ts';
 import { acceptWildcard } from './accepted-finding.ts';
 import type { HarnessCiImageFactoryProps } from './harness-ci-image-factory-props.ts';
 import { type EcrTarget, type TargetRegistry, targetRegistry } from './target-registry.ts';
@@ -22,7 +23,7 @@ export function allowRegistry(
   { ecr: target }: TargetRegistry,
   { ecrRoleArn, ecrKmsKey, ecrCreateRepositories = true, sourceRegistry }: HarnessCiImageFactoryProps,
 ): void {
-  const isTheRoles = (account: string) => account === ecrRoleArn?.split(':')[4];
+  const isTheRoles = (account: string) => ecrRoleArn !== undefined && account === parseArn(ecrRoleArn).accountId;
   const isUnknown = (account: string) => Token.isUnresolved(account) || Token.isUnresolved(ecrRoleArn);
   const inSession = new Set<string>();
   const allow = (ecr: EcrTarget, actions: readonly string[] = [], unnamed: readonly string[] = [], key?: IKey) => {

@@ -3,6 +3,7 @@ import { PolicyStatement, type Role } from 'aws-cdk-lib/aws-iam';
 import { Function as LambdaFunction, type IFunction } from 'aws-cdk-lib/aws-lambda';
 import { type IStateMachine, StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
+import { parseArn } from '../functions/text/arn.ts';
 import { acceptWildcard } from './accepted-finding.ts';
 
 /** A state machine or function that replaces a step of a run (docs/templates.md). */
@@ -10,7 +11,7 @@ export type Template = IStateMachine | IFunction;
 
 /** The template behind an ARN that `parseConfiguration` accepted: of one of the two kinds. */
 export function templateFromArn(scope: Construct, id: string, arn: string): Template {
-  return arn.split(':')[2] === 'lambda'
+  return parseArn(arn).service === 'lambda'
     ? LambdaFunction.fromFunctionArn(scope, id, arn)
     : StateMachine.fromStateMachineArn(scope, id, arn);
 }

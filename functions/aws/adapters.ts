@@ -1,9 +1,9 @@
 import { inOrder } from '../oci/registry/auth/credentials.ts';
 import { EcrCredentials } from './ecr.ts';
-import { EcrLayerUploads } from './ecr-layer-uploads.ts';
+import { ecrLayerUploads } from './ecr-layer-uploads.ts';
 import { EcrPublicCredentials } from './ecr-public.ts';
 import { EcrRepositories, type RepositorySettings } from './ecr-repositories.ts';
-import { EcrScans } from './ecr-scans.ts';
+import { ecrScans } from './ecr-scans.ts';
 
 /** The settings of a deployment that the AWS adapters read. */
 interface AdapterSettings {
@@ -29,12 +29,10 @@ export function awsAdapters(settings: AdapterSettings) {
     tags: settings.ecrTags,
   };
   const ecr = { roleArn: settings.ecrRoleArn, sessionPolicy: settings.ecrSessionPolicy };
-  const layerUploads = new EcrLayerUploads(ecr);
-  const scans = new EcrScans(ecr);
   return {
     credentials: inOrder(new EcrCredentials(ecr), new EcrPublicCredentials()),
     repositories: new EcrRepositories(ecr, repositories),
-    layerUploads: (registry: string) => layerUploads.of(registry),
-    scans: (registry: string) => scans.of(registry),
+    layerUploads: ecrLayerUploads(ecr),
+    scans: ecrScans(ecr),
   };
 }

@@ -1,6 +1,5 @@
 import {
   CompleteLayerUploadCommand,
-  type ECRClient,
   EmptyUploadException,
   InitiateLayerUploadCommand,
   InvalidLayerException,
@@ -12,47 +11,37 @@ import {
   UploadNotFoundException,
 } from '@aws-sdk/client-ecr';
 import { type LayerPart, type LayerUpload, type LayerUploads, UploadLost } from '../oci/copy/part-sink.ts';
-import { EcrClients, type EcrConfig, ecrFailure, parseEcrHost } from './ecr.ts';
+import { EcrClients, type EcrConfig, ecrFailure, type EcrRegistry } from './ecr.ts';
 
 /** https://docs.aws.amazon.com/AmazonECR/latest/userguide/service-quotas.html: 4,200 parts of 10 MiB. */
 const largestBlob = 4_200 * 10 * 1024 * 1024;
 
 /**
- * Uploads in parts to private ECR registries, by the API behind ECR's OCI endpoint, which itself cannot be resumed
- * (https://github.com/aws/containers-roadmap/issues/2831).
+ * Returns the uploads in parts to private ECR registries, by the API behind ECR's OCI endpoint, which itself cannot be
+ * resumed (https://github.com/aws/containers-roadmap/issues/2831). `config` (endpoint, credentials) is for tests; on AWS
+ * the role of the function counts.
  */
-export class EcrLayerUploads {
-  readonly #clients: EcrClients;
-
-  /** `config` (endpoint, credentials) is for tests; on AWS the role of the function counts. */
-  constructor(config: EcrConfig = {}) {
-    this.#clients = new EcrClients({ maxAttempts: 5, ...config });
-  }
-
-  /** `undefined` for a host that is no private ECR registry. */
-  of(host: string): LayerUploads | undefined {
-    const registry = parseEcrHost(host);
-    return registry && new RegistryLayerUploads(host, registry.accountId, this.#clients.of(registry));
-  }
+export function ecrLayerUploads(config: EcrConfig = {}): (host: string) => LayerUploads | undefined {
+  const clients = new EcrClients({ maxAttempts: 5, ...config });
+  return (host) => {
+    const registry = clients.at(host);
+    return registry && new RegistryLayerUploads(registry);
+  };
 }
 
 class RegistryLayerUploads implements LayerUploads {
   readonly largestBlob = largestBlob;
-  readonly #host: string;
-  readonly #registryId: string;
-  readonly #client: ECRClient;
+  readonly #registry: EcrRegistry;
 
-  constructor(host: string, registryId: string, client: ECRClient) {
-    this.#host = host;
-    this.#registryId = registryId;
-    this.#client = client;
+  constructor(registry: EcrRegistry) {
+    this.#registry = registry;
   }
 
   async start(repository: string, signal?: AbortSignal): Promise<LayerUpload | undefined> {
     const command = new InitiateLayerUploadCommand(this.#in(repository));
     return this.#attempt(`start an upload to ${repository}`, 'ecr:InitiateLayerUpload', signal, async (options) => {
       try {
-        const { uploadId, partSize } = await this.#client.send(command, options);
+        const { uploadId, partSize } = await this.#registry.client.send(command, options);
         if (!uploadId || !partSize) throw new Error('the response holds no upload');
         return { id: uploadId, partBytes: partSize };
       } catch (error) {
@@ -72,7 +61,7 @@ class RegistryLayerUploads implements LayerUploads {
     });
     return this.#attempt(`push a layer to ${repository}`, 'ecr:UploadLayerPart', signal, async (options) => {
       try {
-        const { lastByteReceived } = await this.#client.send(command, options);
+        const { lastByteReceived } = await this.#registry.client.send(command, options);
         return (lastByteReceived ?? -1) + 1;
       } catch (error) {
         // It stands elsewhere, and tells where: after an answer of its own that did not reach us, at the part's end.
@@ -94,7 +83,7 @@ class RegistryLayerUploads implements LayerUploads {
     });
     await this.#attempt(`push layer ${digest} to ${repository}`, 'ecr:CompleteLayerUpload', signal, async (options) => {
       try {
-        await this.#client.send(command, options);
+        await this.#registry.client.send(command, options);
       } catch (error) {
         // Brought by another copy, or by this request before its answer was lost.
         if (!(error instanceof LayerAlreadyExistsException)) throw error;
@@ -103,7 +92,7 @@ class RegistryLayerUploads implements LayerUploads {
   }
 
   #in(repository: string): { registryId: string; repositoryName: string } {
-    return { registryId: this.#registryId, repositoryName: repository };
+    return { registryId: this.#registry.accountId, repositoryName: repository };
   }
 
   async #attempt<T>(
@@ -116,7 +105,7 @@ class RegistryLayerUploads implements LayerUploads {
       return await work(signal ? { abortSignal: signal } : {});
     } catch (error) {
       signal?.throwIfAborted();
-      const failure = ecrFailure(`${action} at ${this.#host}`, permission, error);
+      const failure = ecrFailure(`${action} at ${this.#registry.host}`, permission, error);
       throw heals.some((kind) => error instanceof kind) ? new UploadLost(failure) : failure;
     }
   }

@@ -15,7 +15,7 @@ import { FactoryError } from '../errors.ts';
 import { type Digest, isDigest } from '../oci/spec/digest.ts';
 import type { RepositoryAdministration } from '../oci/registry/repository-administration.ts';
 import { tagLimit } from '../oci/registry/tags.ts';
-import { EcrClients, type EcrConfig, ecrFailure, parseEcrHost } from './ecr.ts';
+import { EcrClients, type EcrConfig, ecrFailure } from './ecr.ts';
 
 /** Settings of repositories that are created. Existing ones stay as they are. */
 export interface RepositorySettings {
@@ -50,9 +50,9 @@ export class EcrRepositories implements RepositoryAdministration {
    * `RegistryFailed`.
    */
   async ensure(host: string, repository: string): Promise<boolean> {
-    const registry = parseEcrHost(host);
+    const registry = this.#clients.at(host);
     if (!registry || this.#settings.create === false) return false;
-    const client = this.#clients.of(registry);
+    const { client } = registry;
     const address = { registryId: registry.accountId };
     let isMissing = false;
     try {
@@ -128,11 +128,10 @@ export class EcrRepositories implements RepositoryAdministration {
 
   /** Returns how to enable cross-repository mounts, or `undefined` when they are enabled or the setting is unknown. */
   async adviceOnMounts(host: string): Promise<string | undefined> {
-    const registry = parseEcrHost(host);
+    const registry = this.#clients.at(host);
     if (!registry) return undefined;
     try {
-      const setting = new GetAccountSettingCommand({ name: 'BLOB_MOUNTING' });
-      const { value } = await this.#clients.of(registry).send(setting);
+      const { value } = await registry.client.send(new GetAccountSettingCommand({ name: 'BLOB_MOUNTING' }));
       // The answer is about the account of those who ask.
       const isDisabled = value === 'DISABLED' && (await this.#clients.areOf(registry));
       return isDisabled ? mountCommand(registry.region) : undefined;
@@ -147,13 +146,13 @@ export class EcrRepositories implements RepositoryAdministration {
    * `ensure`, and `RegistryFailed` for more tags than are read.
    */
   async tags(host: string, repository: string): Promise<Map<string, Digest> | undefined> {
-    const registry = parseEcrHost(host);
+    const registry = this.#clients.at(host);
     if (!registry) return undefined;
     const tags = new Map<string, Digest>();
     const doing = `list the tags of ${host}/${repository}`;
     try {
       const pages = paginateListImages(
-        { client: this.#clients.of(registry), pageSize: 1_000 },
+        { client: registry.client, pageSize: 1_000 },
         { registryId: registry.accountId, repositoryName: repository, filter: { tagStatus: 'TAGGED' } },
       );
       for await (const { imageIds = [] } of pages) {
@@ -179,9 +178,8 @@ export class EcrRepositories implements RepositoryAdministration {
     repository: string,
     references: readonly string[],
   ): Promise<Map<string, string> | false> {
-    const registry = parseEcrHost(host);
+    const registry = this.#clients.at(host);
     if (!registry) return false;
-    const client = this.#clients.of(registry);
     const address = { registryId: registry.accountId, repositoryName: repository };
     const kept = new Map<string, string>();
     try {
@@ -190,7 +188,7 @@ export class EcrRepositories implements RepositoryAdministration {
           .slice(start, start + imagesPerRequest)
           // No tag has a colon.
           .map((reference) => (reference.includes(':') ? { imageDigest: reference } : { imageTag: reference }));
-        const { failures = [] } = await client.send(new BatchDeleteImageCommand({ ...address, imageIds }));
+        const { failures = [] } = await registry.client.send(new BatchDeleteImageCommand({ ...address, imageIds }));
         const refused = failures.filter(({ failureCode }) => failureCode !== 'ImageNotFound');
         const other = refused.find(({ failureCode }) => failureCode !== 'ImageReferencedByManifestList');
         if (other) throw new Error(refused.map(describeFailure).join('; '));

@@ -1,6 +1,5 @@
 import {
   DescribeImageScanFindingsCommand,
-  type ECRClient,
   type EnhancedImageScanFinding,
   GetRegistryScanningConfigurationCommand,
   type GetRegistryScanningConfigurationResponse,
@@ -18,27 +17,23 @@ import type { Digest } from '../oci/spec/digest.ts';
 import type { Finding, ImageScans, LookOptions, ScanAnswer } from '../oci/registry/image-scans.ts';
 import { RegistryFailure } from '../oci/registry/registry-failure.ts';
 import { isLike } from '../text/wildcard.ts';
-import { EcrClients, type EcrConfig, ecrFailure, parseEcrHost } from './ecr.ts';
+import { EcrClients, type EcrConfig, ecrFailure, type EcrRegistry } from './ecr.ts';
 import { serverFaultOf } from './server-fault.ts';
 import { own } from '../text/own.ts';
 
 /** Against a service that never stops offering another page; each has up to 1,000 findings. */
 const maxPages = 100;
 
-/** The scans of private ECR registries, basic and enhanced. */
-export class EcrScans {
-  readonly #clients: EcrClients;
-
-  /** `config` (endpoint, credentials) is for tests; on AWS the role of the function counts. */
-  constructor(config: EcrConfig = {}) {
-    this.#clients = new EcrClients({ maxAttempts: 5, ...config });
-  }
-
-  /** `undefined` for a host that is no private ECR registry. */
-  of(host: string): ImageScans | undefined {
-    const registry = parseEcrHost(host);
-    return registry && new RegistryScans(host, registry.accountId, this.#clients.of(registry));
-  }
+/**
+ * Returns the scans of private ECR registries, basic and enhanced. `config` (endpoint, credentials) is for tests; on AWS
+ * the role of the function counts.
+ */
+export function ecrScans(config: EcrConfig = {}): (host: string) => ImageScans | undefined {
+  const clients = new EcrClients({ maxAttempts: 5, ...config });
+  return (host) => {
+    const registry = clients.at(host);
+    return registry && new RegistryScans(registry);
+  };
 }
 
 /**
@@ -54,14 +49,10 @@ const unscannable: Partial<Record<ScanStatus, string>> = {
 };
 
 class RegistryScans implements ImageScans {
-  readonly #host: string;
-  readonly #registryId: string;
-  readonly #client: ECRClient;
+  readonly #registry: EcrRegistry;
 
-  constructor(host: string, registryId: string, client: ECRClient) {
-    this.#host = host;
-    this.#registryId = registryId;
-    this.#client = client;
+  constructor(registry: EcrRegistry) {
+    this.#registry = registry;
   }
 
   async look(repository: string, digest: Digest, { renew = false, signal }: LookOptions = {}): Promise<ScanAnswer> {
@@ -88,7 +79,7 @@ class RegistryScans implements ImageScans {
         maxResults: 1_000,
       });
       try {
-        const answer = await this.#client.send(command, signal && { abortSignal: signal });
+        const answer = await this.#registry.client.send(command, signal && { abortSignal: signal });
         const { findings = [], enhancedFindings = [], imageScanCompletedAt } = answer.imageScanFindings ?? {};
         scan.status = answer.imageScanStatus?.status;
         scan.description = answer.imageScanStatus?.description ?? '';
@@ -111,7 +102,7 @@ class RegistryScans implements ImageScans {
   /** Nothing has scanned the image yet: basic scans can be asked for, enhanced ones begin by themselves, or never. */
   async #begin(repository: string, digest: Digest, signal?: AbortSignal): Promise<ScanAnswer> {
     const { registryId, scanningConfiguration } = await this.#configuration(signal);
-    const foreign = registryId !== undefined && registryId !== this.#registryId;
+    const foreign = registryId !== undefined && registryId !== this.#registry.accountId;
     if (!foreign && scanningConfiguration?.scanType === 'ENHANCED') {
       if (covers(scanningConfiguration, repository))
         return { state: 'pending', detail: 'not scanned by Inspector yet' };
@@ -120,7 +111,7 @@ class RegistryScans implements ImageScans {
     }
     // https://github.com/aws/containers-roadmap/issues/2541
     const blind = foreign
-      ? `, or by Inspector, whose findings only roles of account ${this.#registryId} can read: set ECR_ROLE_ARN`
+      ? `, or by Inspector, whose findings only roles of account ${this.#registry.accountId} can read: set ECR_ROLE_ARN`
       : '';
     const unstarted = (code: string): ScanAnswer => {
       return { state: 'pending', detail: `not scanned yet (ecr:StartImageScan returned ${code})${blind}` };
@@ -137,7 +128,7 @@ class RegistryScans implements ImageScans {
   ): Promise<ScanAnswer> {
     try {
       const command = new StartImageScanCommand(this.#image(repository, digest));
-      await this.#client.send(command, signal && { abortSignal: signal });
+      await this.#registry.client.send(command, signal && { abortSignal: signal });
       return { state: 'pending', detail: 'PENDING' };
     } catch (error) {
       signal?.throwIfAborted();
@@ -153,7 +144,7 @@ class RegistryScans implements ImageScans {
   async #configuration(signal?: AbortSignal): Promise<Partial<GetRegistryScanningConfigurationResponse>> {
     try {
       const command = new GetRegistryScanningConfigurationCommand({});
-      return await this.#client.send(command, signal && { abortSignal: signal });
+      return await this.#registry.client.send(command, signal && { abortSignal: signal });
     } catch (error) {
       signal?.throwIfAborted();
       if (isNamed(error, 'AccessDeniedException')) return {};
@@ -162,16 +153,16 @@ class RegistryScans implements ImageScans {
   }
 
   #image(repository: string, digest: Digest) {
-    return { registryId: this.#registryId, repositoryName: repository, imageId: { imageDigest: digest } };
+    return { registryId: this.#registry.accountId, repositoryName: repository, imageId: { imageDigest: digest } };
   }
 
   #failure(action: string, permission: string, error: unknown): FactoryError {
     if (error instanceof ImageNotFoundException)
-      return new FactoryError('ImageNotFound', `cannot ${action} at ${this.#host}: ${error.message}`, {
+      return new FactoryError('ImageNotFound', `cannot ${action} at ${this.#registry.host}: ${error.message}`, {
         hint: 'Check the lifecycle rules of the repository, which may have deleted it, and run again.',
         cause: error,
       });
-    const failure = ecrFailure(`${action} at ${this.#host}`, permission, error);
+    const failure = ecrFailure(`${action} at ${this.#registry.host}`, permission, error);
     const status = serverFaultOf(error);
     if (status === undefined) return failure;
     const hint = 'Try again later: ECR does not work as specified.';

@@ -6,6 +6,7 @@ import type { CredentialProvider, Login } from '../oci/registry/auth/credentials
 import { assumeRole, callerAccount } from './assumed-role.ts';
 import { clientConfig } from './client-config.ts';
 import { awsReason } from './failure-reason.ts';
+import { parseArn } from '../text/arn.ts';
 import { own } from '../text/own.ts';
 
 /** The parts of a private ECR registry's host name. */
@@ -23,6 +24,14 @@ export function parseEcrHost(host: string): EcrHost | undefined {
     if (accountId && region) return { accountId, region, fips: fips !== undefined, dualStack: dualStack !== undefined };
   }
   return undefined;
+}
+
+/** A private ECR registry, and the client of its API. */
+export interface EcrRegistry {
+  host: string;
+  accountId: string;
+  region: string;
+  client: ECRClient;
 }
 
 export interface EcrConfig extends ECRClientConfig {
@@ -45,7 +54,7 @@ export class EcrClients {
   constructor({ roleArn, sessionPolicy, sts, ...config }: EcrConfig) {
     this.#config = config;
     this.#sts = sts;
-    this.#roleAccount = roleArn?.split(':')[4];
+    this.#roleAccount = roleArn && parseArn(roleArn).accountId;
     if (roleArn === undefined) return;
     this.#roleCredentials = () =>
       assumeRole({ roleArn, sessionPolicy }, sts).catch((error: unknown) => {
@@ -53,6 +62,12 @@ export class EcrClients {
           'Allow sts:AssumeRole on it, and name the roles of the factory in its trust policy (docs/ecr.md).';
         throw ecrFailure(`assume ${roleArn}`, 'sts:AssumeRole', error, toAllow);
       });
+  }
+
+  /** Returns the registry at a host; `undefined` for a host that is no private ECR registry. */
+  at(host: string): EcrRegistry | undefined {
+    const registry = parseEcrHost(host);
+    return registry && { host, accountId: registry.accountId, region: registry.region, client: this.of(registry) };
   }
 
   of({ accountId, region, fips, dualStack }: EcrHost): ECRClient {
@@ -76,7 +91,7 @@ export class EcrClients {
   /**
    * Returns true when the registry belongs to the caller's account. Some calls name no registry and use the caller's.
    */
-  async areOf({ accountId }: EcrHost): Promise<boolean> {
+  async areOf({ accountId }: Pick<EcrHost, 'accountId'>): Promise<boolean> {
     return accountId === this.#roleAccount || accountId === (await callerAccount(this.#sts));
   }
 }

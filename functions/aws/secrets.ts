@@ -1,6 +1,7 @@
 import { GetSecretValueCommand, PutSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { FactoryError } from '../errors.ts';
+import { parseArn } from '../text/arn.ts';
 import { misplacedIn } from '../text/plain-text.ts';
 import { clientConfig } from './client-config.ts';
 import { awsReason } from './failure-reason.ts';
@@ -116,8 +117,7 @@ function unwrap(secret: string): string {
 
 /** Returns the region that the secret is read from. */
 async function regionOf(nameOrArn: string, { config }: SecretsManagerClient): Promise<string> {
-  const [arn, , , region] = nameOrArn.split(':');
-  return arn === 'arn' && region ? region : config.region();
+  return (nameOrArn.startsWith('arn:') && parseArn(nameOrArn).region) || config.region();
 }
 
 /**
@@ -134,8 +134,7 @@ export async function writeSecret(arn: string, value: string, client = clientOfR
 }
 
 function clientOfRegion(arn: string): SecretsManagerClient {
-  const [, , , region = ''] = arn.split(':');
-  return new SecretsManagerClient({ ...clientConfig(), region });
+  return new SecretsManagerClient({ ...clientConfig(), region: parseArn(arn).region });
 }
 
 /** The words for an access to a secret, and the permissions that it needs. */

@@ -4,6 +4,7 @@ import { SFNClient, type SFNClientConfig } from '@aws-sdk/client-sfn';
 import { FactoryError } from '../errors.ts';
 import { networkFailure } from '../http/network-error.ts';
 import type { Template, TemplateResult } from '../runtime/template.ts';
+import { parseArn } from '../text/arn.ts';
 import { clientConfig } from './client-config.ts';
 import { Executions } from './executions.ts';
 import { awsReason } from './failure-reason.ts';
@@ -26,7 +27,7 @@ export class AwsTemplate implements Template {
   /** `config` is for tests. */
   constructor(arn: string, config: TemplateConfig = {}) {
     this.#arn = arn;
-    this.#config = { ...config, region: arn.split(':')[3] ?? '' };
+    this.#config = { ...config, region: parseArn(arn).region };
   }
 
   /**
@@ -36,7 +37,7 @@ export class AwsTemplate implements Template {
   async call(name: string, input: unknown, signal?: AbortSignal): Promise<TemplateResult> {
     try {
       const text = JSON.stringify(input);
-      return await (this.#arn.split(':')[2] === 'lambda'
+      return await (parseArn(this.#arn).service === 'lambda'
         ? this.#invoke(text, signal)
         : this.#execute(executionName(name), text));
     } catch (error) {

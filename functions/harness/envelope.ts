@@ -1,4 +1,4 @@
-import { parseJson } from '../text/json.ts';
+import { isObject, parseJson } from '../text/json.ts';
 
 /** The envelope of every response of a Harness service. Errors come in several shapes; all their parts are optional. */
 export interface Envelope {
@@ -23,16 +23,15 @@ export function parseEnvelope(body: string): Envelope | undefined {
     // The parser's error quotes the body, which may contain secrets.
     return undefined;
   }
-  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) return undefined;
-  const document = parsed as Record<string, unknown>;
-  const { status, data, code, message, correlationId, failedPermissionChecks } = document;
+  if (!isObject(parsed)) return undefined;
+  const { status, data, code, message, correlationId, failedPermissionChecks } = parsed;
   return {
     ...(typeof status === 'string' && { status }),
     ...(data !== undefined && { data }),
     ...((typeof code === 'string' || typeof code === 'number') && { code: String(code) }),
     ...(typeof message === 'string' && { message }),
     ...(typeof correlationId === 'string' && { correlationId }),
-    details: detailsOf(document),
+    details: detailsOf(parsed),
     missingPermissions: (Array.isArray(failedPermissionChecks) ? failedPermissionChecks : []).flatMap(
       (check: { permission?: unknown } | null) => (typeof check?.permission === 'string' ? [check.permission] : []),
     ),
@@ -66,7 +65,7 @@ export function isSuccess(envelope: Envelope): boolean {
  * other than strings are ignored. Returns `undefined` when the data is not a map.
  */
 export function parseImages(data: unknown): Record<string, string> | undefined {
-  if (typeof data !== 'object' || data === null || Array.isArray(data)) return undefined;
+  if (!isObject(data)) return undefined;
   return Object.fromEntries(
     Object.entries(data).filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
   );

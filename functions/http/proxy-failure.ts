@@ -3,6 +3,7 @@ import { printable } from '../text/printable.ts';
 import { networkFailure, NetworkError } from './network-error.ts';
 import { displayProxy, type Proxy } from './proxy.ts';
 import { reasonText } from './reason-text.ts';
+import { secretsOfHeader } from './redact.ts';
 import { transientStatuses } from './retry.ts';
 
 /** A proxy's own response to a `CONNECT` or to a request that it should have forwarded. */
@@ -21,7 +22,7 @@ const tellingHeaders = ['proxy-authenticate', 'x-squid-error', 'proxy-status', '
 export function proxyRefusal(proxy: Proxy, target: string, response: ProxyResponse): NetworkError {
   const { status, header } = response;
   const phrase = response.phrase ?? STATUS_CODES[status] ?? '';
-  const reason = reasonText(response.body, header('content-type'), secretsOf(proxy));
+  const reason = reasonText(response.body, header('content-type'), secretsOfHeader(proxy.authorization));
   const headers = tellingHeaders.flatMap((name) => {
     const value = header(name);
     return value === undefined ? [] : [`${name}: ${printable(value, 120)}`];
@@ -104,16 +105,6 @@ export function throughProxy(proxy: Proxy, error: unknown): unknown {
     topic,
     transient,
   });
-}
-
-function secretsOf({ authorization = '' }: Proxy): string[] {
-  const value = authorization.replace(/^Basic /, '');
-  return [
-    value,
-    Buffer.from(value, 'base64')
-      .toString()
-      .replace(/^[^:]*:/, ''),
-  ].filter((secret) => secret.length > 3);
 }
 
 function hostOf(target: string): string {

@@ -1,4 +1,4 @@
-import { parseJson as parseDocument } from '../text/json.ts';
+import { isObject, parseJson as parseDocument } from '../text/json.ts';
 import { printable } from '../text/printable.ts';
 import { withoutSecrets } from '../text/secrets.ts';
 
@@ -145,10 +145,6 @@ function describe({ code, message, detail }: Reason, show: (part: string) => str
     if (shown !== '' && !parts.some((before) => before.includes(shown))) parts.push(shown);
   }
   return parts.join(': ');
-}
-
-function isObject(value: unknown): value is Json {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 const entities: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'", nbsp: ' ' };

@@ -5,6 +5,13 @@ export function displayUrl(url: URL): string {
   return `${url.protocol}//${url.host}${url.pathname}`;
 }
 
+/** Returns the parts of an `Authorization` header that a server could echo: its value, and the password in it. */
+export function secretsOfHeader(authorization = ''): string[] {
+  const value = authorization.split(' ').at(-1) ?? '';
+  const login = /^basic /i.test(authorization) ? Buffer.from(value, 'base64').toString() : '';
+  return [value, login.slice(login.indexOf(':') + 1)].filter((secret) => secret.length > 3);
+}
+
 /** Redacts untrusted text for logs: the registered secrets and everything that looks like a secret. */
 export function redacted(text: string): string {
   return withoutSecrets(text)

@@ -6,6 +6,7 @@ import {
   type RegistryLocation,
   relocate,
 } from '../oci/spec/reference.ts';
+import { parseArn } from '../text/arn.ts';
 
 /**
  * Limit on copies. An execution ends when its history has 25,000 events
@@ -27,7 +28,7 @@ const mostBuilds = 100;
  */
 export function checkCopies(waves: readonly (readonly number[])[], template?: string): void {
   const copies = waves.flat().length;
-  const isBuilt = template?.split(':')[2] === 'states';
+  const isBuilt = template !== undefined && parseArn(template).service === 'states';
   const [most, verb, done] = isBuilt ? [mostBuilds, 'build', 'built'] : [mostCopies, 'copy', 'copied'];
   if (copies <= most) return;
   throw new FactoryError('InvalidInput', `${copies} images must be ${done}; one run can ${verb} at most ${most}`, {

@@ -10,7 +10,6 @@ import { changeInventory, readInventory } from '../state/inventory.ts';
 import type { UnusedImage } from '../state/documents.ts';
 import type { TaskRun } from '../task.ts';
 import { overridesInUse } from '../overrides/overrides-in-use.ts';
-import type { Runtime } from '../runtime/runtime.ts';
 import { type Deletion, repositoryDeletions } from './repository-deletions.ts';
 
 type Outcome = Pick<UnusedImage, 'status' | 'reason'>;
@@ -31,9 +30,9 @@ export async function prune({ runId }: { runId: string }, { runtime, signal }: T
   for (const [name, copies] of byRepository) {
     await runtime.lock.hold(runId);
     const repository = runtime.repository({ registry: plan.registry.registry, repository: name });
-    const decisions = await decide(repository, copies, inUse.get(name)?.all ?? new Set(), runtime, signal);
-    for (const { copy, deletion } of decisions) {
-      const outcome = await carryOut(repository, copy.digest, deletion, runtime, signal);
+    const place = { repository, runtime, signal };
+    for (const { copy, deletion } of await decide(copies, inUse.get(name)?.all ?? new Set(), place)) {
+      const outcome = await carryOut(copy.digest, deletion, place);
       rows.push({ ...copy, ...outcome });
       await documents.pruned.put(rows);
       if (outcome.status !== 'kept' || (deletion.delete === 'nothing' && deletion.isGone))
@@ -41,6 +40,11 @@ export async function prune({ runId }: { runId: string }, { runtime, signal }: T
     }
   }
   return { deleted: rows.filter(({ status }) => status !== 'kept').length };
+}
+
+/** The repository of a prune. */
+interface Place extends Pick<TaskRun, 'runtime' | 'signal'> {
+  repository: Repository;
 }
 
 interface Decision {
@@ -52,25 +56,19 @@ interface Decision {
  * Decides which copies of one repository to delete. Deletes nothing of a repository while it is unknown what its tags
  * lead to. Indexes come before their children, because ECR keeps what an index refers to.
  */
-async function decide(
-  repository: Repository,
-  unused: readonly UnusedImage[],
-  inUse: ReadonlySet<Digest>,
-  runtime: Runtime,
-  signal?: AbortSignal,
-): Promise<Decision[]> {
+async function decide(unused: readonly UnusedImage[], inUse: ReadonlySet<Digest>, place: Place): Promise<Decision[]> {
+  const { repository, runtime, signal } = place;
   const read = (digest: Digest, each: AbortSignal) => manifestOf(digest, [repository], runtime, each);
   const below = (roots: Iterable<Digest>) => digestsBelow(roots, read, signal);
   try {
-    const copies = unused.map((copy) => ({ ...copy, tag: parseImageName(copy.reference).tag }));
-    const expected = copies.flatMap(({ tag }) => tag ?? []);
-    const tags = await tagsOf(repository, expected, runtime, signal);
+    const copies = unused.map((copy) => ({ copy, tag: parseImageName(copy.reference).tag, digest: copy.digest }));
+    const tags = await tagsOf(
+      copies.flatMap(({ tag }) => tag ?? []),
+      place,
+    );
     const deletions = await repositoryDeletions(copies, { tags, inUse, below });
     const decisions = await Promise.all(
-      unused.map(async (copy, index) => {
-        const { size } = await below([copy.digest]);
-        return { copy, deletion: deletions[index] as Deletion, size };
-      }),
+      deletions.map(async ([{ copy, digest }, deletion]) => ({ copy, deletion, size: (await below([digest])).size })),
     );
     return decisions.toSorted((a, b) => b.size - a.size);
   } catch (error) {
@@ -86,10 +84,8 @@ async function decide(
  * has.
  */
 async function tagsOf(
-  repository: Repository,
   expected: readonly string[],
-  runtime: Runtime,
-  signal?: AbortSignal,
+  { repository, runtime, signal }: Place,
 ): Promise<ReadonlyMap<string, Digest>> {
   const { registry, name } = repository;
   const tags = (await runtime.repositories.tags?.(registry.name, name)) ?? (await readTags(repository, signal));
@@ -102,13 +98,8 @@ async function tagsOf(
   return tags;
 }
 
-async function carryOut(
-  repository: Repository,
-  digest: Digest,
-  deletion: Deletion,
-  runtime: Runtime,
-  signal?: AbortSignal,
-): Promise<Outcome> {
+async function carryOut(digest: Digest, deletion: Deletion, place: Place): Promise<Outcome> {
+  const { repository, runtime, signal } = place;
   const { registry, name } = repository;
   if (deletion.delete === 'nothing') return { status: 'kept', reason: deletion.reason };
   const reference = deletion.delete === 'digest' ? digest : deletion.tag;
@@ -118,7 +109,7 @@ async function carryOut(
     if (reason !== undefined) return { status: 'kept', reason };
     return { status: deletion.delete === 'digest' ? 'deleted' : 'untagged' };
   }
-  if (deletion.delete === 'tag') return untag(repository, digest, deletion, runtime, signal);
+  if (deletion.delete === 'tag') return untag(digest, deletion, place);
   if (registry.profile.tagsFirst) for (const tag of deletion.tags) await deleteTag(repository, tag, signal);
   await deleteManifest(repository, digest, signal);
   return { status: 'deleted' };
@@ -126,11 +117,9 @@ async function carryOut(
 
 /** Deletes a tag alone, and checks that the registry did so: some delete the manifest with it. */
 async function untag(
-  repository: Repository,
   digest: Digest,
   { tag, others }: Extract<Deletion, { delete: 'tag' }>,
-  runtime: Runtime,
-  signal?: AbortSignal,
+  { repository, runtime, signal }: Place,
 ): Promise<Outcome> {
   const { registry } = repository;
   const shared = `the tag ${others[0]} has the same digest, and ${registry.name} does not delete tags alone`;

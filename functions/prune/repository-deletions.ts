@@ -25,13 +25,13 @@ export interface RepositoryContent {
 }
 
 /**
- * Decides which of the `copies` of one repository can be deleted, in their order. Everything that a remaining tag
+ * Decides which of the `copies` of one repository can be deleted. Returns each copy with its deletion, in their order. Everything that a remaining tag
  * points at or leads to stays complete. Remaining tags are all but those of the copies, no matter who made them.
  */
-export async function repositoryDeletions(
-  copies: readonly Copy[],
+export async function repositoryDeletions<C extends Copy>(
+  copies: readonly C[],
   { tags, inUse, below }: RepositoryContent,
-): Promise<Deletion[]> {
+): Promise<[C, Deletion][]> {
   // A tag that points at another image now no longer belongs to the copy.
   const own = copies.filter(({ tag, digest }) => tag !== undefined && tags.get(tag) === digest);
   const doomed = new Set(own.map(({ tag }) => tag));
@@ -39,7 +39,7 @@ export async function repositoryDeletions(
   const whole = await below([...inUse, ...remaining.map(([, digest]) => digest)]);
   const pointing = (digest: Digest, of: Iterable<[string, Digest]>) =>
     [...of].flatMap(([tag, to]) => (to === digest ? tag : []));
-  return copies.map(({ tag, digest }): Deletion => {
+  const deletionOf = ({ tag, digest }: Copy): Deletion => {
     if (!whole.has(digest)) return { delete: 'digest', tags: pointing(digest, tags) };
     if (tag !== undefined && tags.get(tag) !== digest)
       return { delete: 'nothing', reason: 'its tag now points at another image', isGone: true };
@@ -48,5 +48,6 @@ export async function repositoryDeletions(
     const holder =
       others.length > 0 ? `the tag ${others[0]} has the same digest` : 'an image that is kept refers to it';
     return { delete: 'nothing', reason: holder, isGone: false };
-  });
+  };
+  return copies.map((copy) => [copy, deletionOf(copy)]);
 }

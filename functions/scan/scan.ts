@@ -44,7 +44,7 @@ export async function scan({ runId }: { runId: string }, run: TaskRun): Promise<
   const template = runtime.configuration.gatherScanTemplate;
   if (pending.length > 0) {
     if (template === undefined) await lookAt(pending, settings, run);
-    else await askTemplate(template, pending, scans, plan, settings, run);
+    else await askTemplate(template, pending, { scans, runId, settings }, run);
   }
   const elapsedMs = Date.now() - Date.parse(scans.startedAt);
   const leftMs = settings.deadlineMinutes * minuteMs - elapsedMs;
@@ -140,9 +140,7 @@ async function answersFor(
 async function askTemplate(
   arn: string,
   rows: readonly Row[],
-  scans: Scans,
-  { runId }: Plan,
-  settings: ScanSettings,
+  { scans, runId, settings }: { scans: Scans; runId: string; settings: ScanSettings },
   { runtime, signal, deadline = Deadline.never }: TaskRun,
 ): Promise<void> {
   const images = rows.map(({ image, target, digest }): GatheredImage => ({ image, target, digest }));

@@ -11,6 +11,11 @@ export function parseJson(text: string): unknown {
   return JSON.parse(text);
 }
 
+/** Tests whether a value of JSON is an object: neither a list nor `null`. */
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
 /** Counts brackets outside strings in one pass. */
 function depthOf(text: string): number {
   let depth = 0;

@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs';
 import { addAbortSignal, type Readable } from 'node:stream';
 import { FactoryError } from '../../functions/errors.ts';
 import { render } from '../../functions/settings/problems.ts';
-import { parseJson } from '../../functions/text/json.ts';
+import { isObject, parseJson } from '../../functions/text/json.ts';
 import { decodeText, TextError } from '../../functions/text/plain-text.ts';
 import { reasonOf } from './file-failure.ts';
 
@@ -19,13 +19,13 @@ export async function readInput(
   signal: AbortSignal,
 ): Promise<Record<string, unknown>> {
   const input = source === undefined ? {} : parse(source, await read(source, signal));
-  if (typeof input !== 'object' || input === null || Array.isArray(input)) {
+  if (!isObject(input)) {
     throw invalid(
       `${nameOf(source)} is not a JSON object`,
       'Write the execution input as {"registry": "…"}; docs/reference.md lists the keys.',
     );
   }
-  const asked = (input as Record<string, unknown>)['action'];
+  const { action: asked } = input;
   if (asked !== undefined && asked !== action) {
     const problems = [{ path: '$.action', found: render(asked), allowed: `"${action}", or no action` }];
     throw new FactoryError('InvalidInput', 'the input has another action than the command', {

@@ -75,19 +75,17 @@ function dockerCredentials(environment: Environment): CredentialProvider {
     text = decodeText(readFileSync(file));
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return anonymous;
+    const unusable = (message: string, hint: string) =>
+      new FactoryError('InvalidConfiguration', message, { hint, cause });
     if (cause instanceof TextError)
-      throw new FactoryError(
-        'InvalidConfiguration',
+      throw unusable(
         `cannot use the registry credentials in ${file}: it is ${cause.message}`,
-        {
-          hint: 'Save the file as UTF-8.',
-          cause,
-        },
+        'Save the file as UTF-8.',
       );
-    throw new FactoryError('InvalidConfiguration', `cannot read ${file}: ${reasonOf(cause)}`, {
-      hint: 'Make it readable, or set DOCKER_CONFIG to another folder.',
-      cause,
-    });
+    throw unusable(
+      `cannot read ${file}: ${reasonOf(cause)}`,
+      'Make it readable, or set DOCKER_CONFIG to another folder.',
+    );
   }
   return dockerConfigCredentials(text, file, helperEnvironment(process.env));
 }
@@ -105,15 +103,13 @@ function awsWhenNeeded(configuration: Configuration) {
     logins: async (registry, repository) =>
       isEcr(registry) || isEcrPublic(registry) ? (await aws()).credentials.logins(registry, repository) : [],
   };
+  const ecr = async (registry: string) => (isEcr(registry) ? (await aws()).repositories : undefined);
   const repositories: RepositoryAdministration = {
-    ensure: async (registry, repository) =>
-      isEcr(registry) ? (await aws()).repositories.ensure(registry, repository) : undefined,
-    adviceOnMounts: async (registry) =>
-      isEcr(registry) ? (await aws()).repositories.adviceOnMounts(registry) : undefined,
-    tags: async (registry, repository) =>
-      isEcr(registry) ? (await aws()).repositories.tags(registry, repository) : undefined,
+    ensure: async (registry, repository) => (await ecr(registry))?.ensure(registry, repository),
+    adviceOnMounts: async (registry) => (await ecr(registry))?.adviceOnMounts(registry),
+    tags: async (registry, repository) => (await ecr(registry))?.tags(registry, repository),
     deleteImages: async (registry, repository, references) =>
-      isEcr(registry) ? (await aws()).repositories.deleteImages(registry, repository, references) : false,
+      (await ecr(registry))?.deleteImages(registry, repository, references) ?? false,
   };
   const scans = (registry: string): ImageScans | undefined => {
     if (!isEcr(registry)) return undefined;

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { EcrLayerUploads } from '../../functions/aws/ecr-layer-uploads.ts';
+import { ecrLayerUploads } from '../../functions/aws/ecr-layer-uploads.ts';
 import { Repository } from '../../functions/oci/registry/repository.ts';
 import type { LayerUploads } from '../../functions/oci/copy/part-sink.ts';
 import { profileOf } from '../../functions/oci/registry/profile.ts';
@@ -42,7 +42,7 @@ beforeEach(async () => {
   source = new Repository(connect(from.host), name);
   const known = { ...profileOf(host), chunkBytes: partSize };
   destination = new Repository(connect(to.host, { profile: known }), mirror);
-  const uploads = new EcrLayerUploads(api.config).of(host);
+  const uploads = ecrLayerUploads(api.config)(host);
   if (!uploads) throw new Error(`${host} is not recognised`);
   layerUploads = uploads;
 });
@@ -230,7 +230,7 @@ describe('ECR layer uploads', () => {
   it.each(['public.ecr.aws', 'docker.io', '123456789012.dkr.ecr.us-east-1.amazonaws.com.evil.example'])(
     'does not use the layer uploads of ECR for %s',
     (other) => {
-      expect(new EcrLayerUploads(api.config).of(other)).toBeUndefined();
+      expect(ecrLayerUploads(api.config)(other)).toBeUndefined();
     },
   );
 

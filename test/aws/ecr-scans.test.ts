@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { CreateRepositoryCommand, ECRClient, PutImageCommand } from '@aws-sdk/client-ecr';
-import { EcrScans } from '../../functions/aws/ecr-scans.ts';
+import { ecrScans } from '../../functions/aws/ecr-scans.ts';
 import type { Digest } from '../../functions/oci/spec/digest.ts';
 import type { ImageScans, LookOptions } from '../../functions/oci/registry/image-scans.ts';
 import { available } from '../real-parts.ts';
@@ -32,7 +32,7 @@ const digest = `sha256:${'1'.repeat(64)}` as Digest;
       new PutImageCommand({ repositoryName, imageTag: '1', imageManifest: JSON.stringify(manifest) }),
     );
     const pushed = image?.imageId?.imageDigest as Digest;
-    const scans = new EcrScans(moto.config).of(host) as ImageScans;
+    const scans = ecrScans(moto.config)(host) as ImageScans;
     expect(await scans.look(repositoryName, pushed)).toMatchObject({ state: 'pending' });
     expect(await scans.look(repositoryName, pushed)).toEqual({
       state: 'scanned',
@@ -44,7 +44,7 @@ const digest = `sha256:${'1'.repeat(64)}` as Digest;
   });
 
   it('returns scans only for ECR', () => {
-    expect(new EcrScans(moto.config).of('registry.example')).toBeUndefined();
+    expect(ecrScans(moto.config)('registry.example')).toBeUndefined();
   });
 });
 
@@ -65,7 +65,7 @@ describe('the scans of ECR as a test scripts it', () => {
       return typeof answer === 'function' ? answer(input as Record<string, unknown>) : answer;
     });
     aws = started;
-    const scans = new EcrScans(started.config).of(host) as ImageScans;
+    const scans = ecrScans(started.config)(host) as ImageScans;
     const look = (options?: LookOptions) => scans.look('mirror/plugins/cache', digest, options);
     return { calls: started.calls, look };
   }

@@ -6,8 +6,8 @@ const digest = (letter: string) => `sha256:${letter.repeat(64)}` as Digest;
 const [a, b, index] = [digest('a'), digest('b'), digest('c')];
 
 /** Decides about copies of a repository where `index` leads to `a`. */
-function decide(copies: [string | undefined, Digest][], tags: Record<string, Digest>, inUse: Digest[] = []) {
-  return repositoryDeletions(
+async function decide(copies: [string | undefined, Digest][], tags: Record<string, Digest>, inUse: Digest[] = []) {
+  const deletions = await repositoryDeletions(
     copies.map(([tag, of]) => ({ tag, digest: of })),
     {
       tags: new Map(Object.entries(tags)),
@@ -15,6 +15,7 @@ function decide(copies: [string | undefined, Digest][], tags: Record<string, Dig
       below: async (roots) => new Set([...roots].flatMap((root) => (root === index ? [index, a] : [root]))),
     },
   );
+  return deletions.map(([, deletion]) => deletion);
 }
 
 const leadsOn = { delete: 'nothing', reason: 'an image that is kept refers to it', isGone: false };

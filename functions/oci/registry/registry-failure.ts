@@ -3,7 +3,7 @@ import { type ErrorName, FactoryError } from '../../errors.ts';
 import type { Hint } from '../../hint.ts';
 import { networkFailure } from '../../http/network-error.ts';
 import { parseRetryAfter, transientStatuses } from '../../http/retry.ts';
-import { displayUrl } from '../../http/redact.ts';
+import { displayUrl, secretsOfHeader } from '../../http/redact.ts';
 import { noReason, type ReasonText, reasonText } from '../../http/reason-text.ts';
 import { readStart, type Response } from '../../http/transport.ts';
 import { parseChallenges } from './auth/challenge.ts';
@@ -236,7 +236,7 @@ function pageInstead(registry: string): string {
 
 /** Returns the reason in the start of the body. */
 async function reasonOf(response: Response, authorization: string | undefined): Promise<ReasonText> {
-  const secrets = secretsOf(authorization);
+  const secrets = secretsOfHeader(authorization);
   let reason = noReason;
   try {
     const body = await readStart(response, errorBodyLimit);
@@ -255,16 +255,4 @@ function reasonOfHeaders(response: Response, secrets: readonly string[]): Reason
   return code === undefined
     ? noReason
     : reasonText(JSON.stringify({ code, message: error_description }), undefined, secrets);
-}
-
-/** Returns the parts of an `Authorization` header that a server could echo: its value, and the password in it. */
-function secretsOf(authorization = ''): string[] {
-  const value = authorization.split(' ').at(-1) ?? '';
-  const isBasic = /^basic /i.test(authorization);
-  const password = isBasic
-    ? Buffer.from(value, 'base64')
-        .toString()
-        .replace(/^[^:]*:/, '')
-    : '';
-  return [value, password].filter((secret) => secret.length > 3);
 }

@@ -3,7 +3,7 @@ import { reasonText } from '../../http/reason-text.ts';
 import { type Digest, digestOf, parseDigest } from './digest.ts';
 import { isIndexType, isManifestType, isNondistributable, isSchema1, mediaTypes } from './media-type.ts';
 import type { Platform } from './platform.ts';
-import { parseJson } from '../../text/json.ts';
+import { isObject, parseJson } from '../../text/json.ts';
 import { printable } from '../../text/printable.ts';
 
 /** A pointer to content (image-spec descriptor.md), as far as copying needs it. */
@@ -84,7 +84,7 @@ type Json = Record<string, unknown>;
 function documentOf(bytes: Uint8Array, where: string): Json {
   try {
     const value: unknown = parseJson(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Json;
+    if (isObject(value)) return value;
   } catch (cause) {
     const { isPage, text } = reasonText(Buffer.from(bytes.subarray(0, 4096)).toString(), undefined);
     throw isPage

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
+import { digestOf } from './registry/reference.ts';
 import type { Image, Storage } from './registry/storage.ts';
 import { tar } from './tar.ts';
 
@@ -157,7 +158,7 @@ function attestation(options: SampleImageOptions, subject: Image): Image {
     architecture: 'unknown',
     os: 'unknown',
     config: {},
-    rootfs: { type: 'layers', diff_ids: [sha256(Buffer.from(statement))] },
+    rootfs: { type: 'layers', diff_ids: [digestOf([Buffer.from(statement)])] },
   });
   return manifest(oci, Buffer.from(config), [Buffer.from(statement)], 'application/vnd.in-toto+json');
 }
@@ -175,11 +176,11 @@ function manifest(types: typeof oci, config: Buffer, layers: readonly Buffer[], 
 function image(content: object, mediaType: string, blobs: readonly Buffer[], children: readonly Image[]): Image {
   const bytes = Buffer.from(JSON.stringify(content, null, 2));
   return {
-    digest: sha256(bytes),
+    digest: digestOf([bytes]),
     mediaType,
     bytes,
     children,
-    blobs: new Map(blobs.map((blob) => [sha256(blob), blob])),
+    blobs: new Map(blobs.map((blob) => [digestOf([blob]), blob])),
   };
 }
 
@@ -190,10 +191,10 @@ function layer(seed: string, bytes: number): { blob: Buffer; diffId: string } {
   const key = `${seed} ${bytes}`;
   let made = layers.get(key);
   if (!made) {
-    const path = `opt/${sha256(Buffer.from(key)).slice(7, 19)}/data`;
+    const path = `opt/${digestOf([Buffer.from(key)]).slice(7, 19)}/data`;
     const archive = tar([{ path, content: randomBytes(key, bytes), mode: 0o755 }]);
     // Random bytes do not shrink: storing them is as good, and fast.
-    made = { blob: gzipSync(archive, { level: 0 }), diffId: sha256(archive) };
+    made = { blob: gzipSync(archive, { level: 0 }), diffId: digestOf([archive]) };
     layers.set(key, made);
   }
   return made;
@@ -219,9 +220,5 @@ function descriptorOf({ mediaType, digest, bytes }: Image): Descriptor {
 }
 
 function blobDescriptor(mediaType: string, blob: Buffer): Descriptor {
-  return { mediaType, digest: sha256(blob), size: blob.length };
-}
-
-function sha256(bytes: Buffer): string {
-  return `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+  return { mediaType, digest: digestOf([blob]), size: blob.length };
 }

@@ -1,5 +1,5 @@
 import { FactoryError } from '../../../errors.ts';
-import { parseJson } from '../../../text/json.ts';
+import { isObject, parseJson } from '../../../text/json.ts';
 import { printable } from '../../../text/printable.ts';
 import { isDockerHub } from '../../spec/reference.ts';
 import type { CredentialProvider, Credentials, Login } from './credentials.ts';
@@ -71,17 +71,15 @@ function parse(text: string, origin: string): DockerConfig {
     // The parser's message quotes the text, which holds passwords.
     throw misconfigured(origin, notJson(text));
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw misconfigured(origin, 'it is not a JSON object');
-  const document = value as Record<string, unknown>;
-  const foreign = foreignShapeOf(document);
+  if (!isObject(value)) throw misconfigured(origin, 'it is not a JSON object');
+  const foreign = foreignShapeOf(value);
   if (foreign !== undefined) throw misconfigured(origin, foreign);
   // Go's encoder, and so `docker login`, writes `null` for an empty map.
-  const [auths, credHelpers] = [document['auths'] ?? {}, document['credHelpers'] ?? {}];
-  const { credsStore } = document;
-  if (!isMap(auths) || !Object.values(auths).every(isMap))
+  const [auths, credHelpers] = [value['auths'] ?? {}, value['credHelpers'] ?? {}];
+  const { credsStore } = value;
+  if (!isObject(auths) || !Object.values(auths).every(isObject))
     throw misconfigured(origin, '"auths" is not a map of entries');
-  if (!isMap(credHelpers) || !Object.values(credHelpers).every(isHelperName)) {
+  if (!isObject(credHelpers) || !Object.values(credHelpers).every(isHelperName)) {
     throw misconfigured(origin, '"credHelpers" is not a map of helper names');
   }
   if (credsStore !== undefined && credsStore !== '' && !isHelperName(credsStore)) {
@@ -92,10 +90,6 @@ function parse(text: string, origin: string): DockerConfig {
     credHelpers: credHelpers as Record<string, string>,
     credsStore: credsStore === '' ? undefined : credsStore,
   };
-}
-
-function isMap(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** A helper's name becomes part of a program's name, so it must not be a path. */
@@ -177,7 +171,7 @@ async function fromHelper(helper: string, servers: string[], run: HelperRunner):
     } catch {
       throw helperFailed(program, 'its output is not JSON');
     }
-    if (!isMap(answer)) continue;
+    if (!isObject(answer)) continue;
     const { Username: username, Secret: secret } = answer;
     if (!isText(username) || !isText(secret)) continue;
     return username === '<token>' ? { identityToken: secret } : { username, password: secret };
