@@ -5,11 +5,19 @@ import type { Manifest } from '../oci/spec/manifest.ts';
 import { digestsBelow } from '../oci/spec/manifest-graph.ts';
 import { getManifest, resolveTag } from '../oci/registry/manifests.ts';
 import type { Repository } from '../oci/registry/repository.ts';
-import { formatReference, isInside, type Reference, type RegistryLocation, relocate } from '../oci/spec/reference.ts';
+import {
+  formatReference,
+  isInside,
+  parseImageName,
+  type Reference,
+  type RegistryLocation,
+  relocate,
+} from '../oci/spec/reference.ts';
 import { RegistryFailure } from '../oci/registry/registry-failure.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { Plan } from '../state/documents.ts';
 import { parseOverride } from '../overrides/override.ts';
+import { readFirstSeen, ripeAt } from '../state/first-seen.ts';
 import { type RunDocuments, runsAmong } from '../state/run-documents.ts';
 
 const lookupsInFlight = 16;
@@ -34,7 +42,25 @@ export async function plannedImages(plan: Omit<Plan, 'unused'>, runtime: Runtime
   const plans = await Promise.all(others.map((runId) => runtime.run(runId).plan.find()));
   const atWork = [plan, ...plans.filter((other) => other !== undefined)];
   const images = await Promise.all(atWork.map((each) => imagesOf(each, runtime.run(each.runId))));
-  return images.flat().filter(({ reference }) => isInside(reference, plan.registry));
+  const waiting = await waitingImages(plan.registry, runtime);
+  return [...images.flat(), ...waiting].filter(({ reference }) => isInside(reference, plan.registry));
+}
+
+/**
+ * Returns the versions that a field of any account may still be switched to: the newest ripe one, and those that soak.
+ * Each is in use by its tag and by its digest, because a tag that moves is stored under its digest while it soaks.
+ */
+async function waitingImages(registry: RegistryLocation, { store }: Runtime): Promise<UsedImage[]> {
+  const seen = await readFirstSeen(store);
+  const now = new Date();
+  return Object.values(seen.fields).flatMap(({ soakDays, versions }) => {
+    if (soakDays === 0) return [];
+    const ripe = versions.findLastIndex((version) => ripeAt(seen, version, soakDays) <= now);
+    return versions.slice(Math.max(0, ripe)).flatMap(({ image, digest, copy = digest }): UsedImage[] => {
+      const reference = relocate(parseImageName(image), registry);
+      return [{ reference }, { reference: { ...reference, tag: undefined, digest: copy } }];
+    });
+  });
 }
 
 async function imagesOf({ images }: Omit<Plan, 'unused'>, documents: RunDocuments): Promise<UsedImage[]> {

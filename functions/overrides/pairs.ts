@@ -6,8 +6,10 @@ const pairs = [
   ['addonTagRootless', 'liteEngineTagRootless'],
 ];
 
-/** Returns whether two changes must be made together or not at all. */
-export function areCounterparts(a: FieldChange, b: FieldChange): boolean {
+type Field = Pick<FieldChange, 'module' | 'infrastructureType' | 'field'>;
+
+/** Returns whether two fields must be changed together or not at all. */
+export function areCounterparts(a: Field, b: Field): boolean {
   const sameScope = a.module === b.module && a.infrastructureType === b.infrastructureType;
   return sameScope && a.field !== b.field && pairs.some((pair) => pair.includes(a.field) && pair.includes(b.field));
 }

@@ -2,7 +2,8 @@ import { type ConfigScope, isSameScope } from '../harness/scope.ts';
 import { formatReference, type RegistryLocation, relocate } from '../oci/spec/reference.ts';
 import type { FieldChange, KeptField, Snapshot } from '../state/documents.ts';
 import { isForeign, isOurs, parseOverride } from '../overrides/override.ts';
-import { holdBack } from '../overrides/pairs.ts';
+import { areCounterparts, holdBack } from '../overrides/pairs.ts';
+import type { RipeVersion } from './soak.ts';
 import { fieldFilter, type ScopeConfiguration, type SelectedField } from './selection.ts';
 import { own } from '../text/own.ts';
 
@@ -19,6 +20,8 @@ export interface SyncSettings {
   prune: boolean;
   /** The day until which a soaking image must wait, by image key. */
   soaking: ReadonlyMap<string, string>;
+  /** Ripe versions for fields whose image, or the image of their counterpart, soaks. */
+  ripe: ReadonlyMap<SelectedField, RipeVersion>;
   /** Soaking images whose tag at the registry still points at another image. */
   heldTags: ReadonlySet<string>;
   /** Globs on fields that the factory does not change. */
@@ -35,9 +38,11 @@ export function syncChanges(
 ): Changes {
   const wanted: FieldChange[] = [];
   const kept: KeptField[] = [];
-  for (const { module, infrastructureType, field, image, override } of fields) {
+  for (const selected of fields) {
+    const { module, infrastructureType, field, image, override } = selected;
     const key = formatReference(image);
-    const to = formatReference(relocate(image, settings.registry));
+    const ripe = settings.ripe.get(selected);
+    const to = ripe?.value ?? formatReference(relocate(image, settings.registry));
     const row = { module, infrastructureType, field };
     if (override !== undefined && isForeign(override, image, settings)) {
       kept.push({ ...row, value: override, reason: 'points at another registry' });
@@ -45,10 +50,18 @@ export function syncChanges(
       const reason = `${key} was moved; the new one soaks until ${settings.soaking.get(key)}`;
       kept.push({ ...row, value: override, reason });
     } else if (override === to) {
-      kept.push({ ...row, value: override, image: key });
+      kept.push({ ...row, value: override, ...(ripe ? { reason: waiting(selected) } : { image: key }) });
     } else {
-      wanted.push({ ...row, from: override ?? null, to, image: key });
+      wanted.push({ ...row, from: override ?? null, to, image: ripe?.key ?? key });
     }
+  }
+  /** Returns the reason for a field to stay at its ripe version: its own, or that of its counterpart. */
+  function waiting(selected: SelectedField): string {
+    const until = ({ image }: SelectedField) => settings.soaking.get(formatReference(image));
+    const own = until(selected);
+    if (own !== undefined) return `${formatReference(selected.image)} soaks until ${own}`;
+    const other = fields.find((each) => areCounterparts(each, selected));
+    return `moves together with ${other?.field}, which soaks until ${other && until(other)}`;
   }
   const { changes, held } = holdBack(wanted, ({ image = '' }) => {
     const until = settings.soaking.get(image);

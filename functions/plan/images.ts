@@ -9,6 +9,7 @@ import {
   atDockerHub,
   formatReference,
   type ImageName,
+  parseImageName,
   type Reference,
   type RegistryLocation,
   relocate,
@@ -108,17 +109,56 @@ export interface Found {
   source?: ImageSource;
 }
 
-async function planImage(
-  name: ImageName,
+/** A version that Harness offered earlier. */
+export interface EarlierVersion {
+  /** The name of the planned image. */
+  key: string;
+  image: string;
+  digest: Digest;
+  /** The digest of its copy, when it is another one. */
+  copy?: Digest;
+}
+
+/**
+ * Finds a version that Harness offered earlier, by its digest: at the registry, where an earlier run may have copied it,
+ * or else at a source. Its tag may have moved at both.
+ */
+export async function planVersion(
+  { key, image, digest, copy = digest }: EarlierVersion,
   settings: ImageSettings,
   runtime: Runtime,
   signal?: AbortSignal,
 ): Promise<Found> {
+  const name = parseImageName(image);
   const target = relocate(name, settings.registry);
-  const planned: Pick<PlannedImage, 'image' | 'target' | 'sourceDigest' | 'digest'> = {
-    image: formatReference(name),
-    target,
-  };
+  const here = { ...target, tag: undefined, digest: copy };
+  const isHere = (await resolveTag(runtime.repository(here), copy, signal)) === copy;
+  const sources = candidatesOf({ ...name, digest }, settings);
+  const wanted = { image: key, target, candidates: isHere ? [here, ...sources] : sources };
+  return planWanted(wanted, isHere ? { ...settings, platforms: [] } : settings, runtime, signal);
+}
+
+function planImage(name: ImageName, settings: ImageSettings, runtime: Runtime, signal?: AbortSignal): Promise<Found> {
+  const target = relocate(name, settings.registry);
+  const wanted = { image: formatReference(name), target, candidates: candidatesOf(name, settings) };
+  return planWanted(wanted, settings, runtime, signal);
+}
+
+interface Wanted {
+  /** The name of the planned image. */
+  image: string;
+  target: Reference;
+  /** Possible sources in order. */
+  candidates: readonly Reference[];
+}
+
+async function planWanted(
+  { image, target, candidates }: Wanted,
+  settings: ImageSettings,
+  runtime: Runtime,
+  signal?: AbortSignal,
+): Promise<Found> {
+  const planned: Pick<PlannedImage, 'image' | 'target' | 'sourceDigest' | 'digest'> = { image, target };
   const found: Omit<Found, 'planned'> = {};
   const key = formatReference(target);
   const isExpected = settings.expected.has(key);
@@ -128,7 +168,6 @@ async function planImage(
     // Source and target are requested in parallel. For a new image, read the source's manifest itself, which saves a
     // request. For an image that most runs find unchanged, read only its digest, which no registry counts as a pull.
     const read = settings.read && !isExpected;
-    const candidates = candidatesOf(name, settings);
     const [source] = await Promise.all([ImageSource.find(candidates, { read, runtime, signal }), present]);
     found.source = source;
     const filtered = await filteredRoot(source, found, settings.platforms, runtime);

@@ -1,7 +1,7 @@
 import { FactoryError } from '../errors.ts';
 import { type ConfigScope, isSameScope } from '../harness/scope.ts';
 import { formatReference, type ImageName } from '../oci/spec/reference.ts';
-import type { FieldChange, Plan } from '../state/documents.ts';
+import type { FieldChange, Plan, SoakingVersion } from '../state/documents.ts';
 import { readInventory } from '../state/inventory.ts';
 import { isOurs } from '../overrides/override.ts';
 import { describeLock, type Lock, type LockOutcome } from '../state/lock.ts';
@@ -24,7 +24,7 @@ import { planRecovery, stoppedRunOf } from './recovery.ts';
 import { fieldFilter, type ScopeConfiguration, selectFields, unlistedImages } from './selection.ts';
 import { holdBack } from '../overrides/pairs.ts';
 import { skippedSources } from './skipped-sources.ts';
-import { holdTags, soakingImages } from './soak.ts';
+import { holdTags, planSoak } from './soak.ts';
 import { refuseUnmatched, unmatchedNames, unmatchedPlatforms } from './unmatched.ts';
 
 export interface PlanEvent {
@@ -68,6 +68,7 @@ export async function plan({ runId, input }: PlanEvent, run: TaskRun): Promise<P
     kept,
     inUse: referencesAtOurs(scopes, settings),
     unused: [],
+    ...(decision.soaking && { soaking: decision.soaking }),
     warnings,
   };
   if (settings.action === 'plan' || settings.action === 'verify' || settings.prune) {
@@ -161,6 +162,7 @@ async function lookForUnused(
 
 type Decision = ImagePlan &
   Changes & {
+    soaking?: SoakingVersion[];
     warnings: string[];
     /** The result of `checkSwitch`, when it has been started already. */
     checks?: Promise<string[]>;
@@ -202,7 +204,7 @@ async function decide(
   checkTargetNames(names, settings.registry);
   const overridden = scopes.flatMap(({ overrides }) => Object.values(overrides));
   // Started during the lookup of the images. The result counts only if something is left to switch.
-  const likely = syncChanges(fields, scopes, { ...settings, soaking: new Map(), heldTags: new Set() });
+  const likely = syncChanges(fields, scopes, { ...settings, soaking: new Map(), heldTags: new Set(), ripe: new Map() });
   const checks = checkSwitch(likely.changes, settings, runtime, signal);
   checks.catch(() => undefined);
   const inventory = await readInventory(runtime.store);
@@ -218,30 +220,28 @@ async function decide(
   const { found, missing } = withoutMissing(looked.found, extras, required);
   unmatched.push(...unmatchedPlatforms(settings.platforms, found));
   warnings.push(...refuseUnmatched(unmatched, settings.allowUnmatched));
-  const soaking = await soakingImages(
-    runtime.store,
-    found.map(({ planned }) => planned),
-    settings.soakDays,
-    now,
-  );
-  const heldTags = await holdTags(found, soaking, settings.referrers, runtime, signal);
-  const switched = new Set(settings.modifyDefault ? likely.changes.flatMap(({ image }) => image ?? []) : []);
-  const inUse = referencesAtOurs(scopes, settings);
+  const soak = await planSoak(fields, found, { ...settings, read, inventory }, now, runtime, signal);
+  const heldTags = await holdTags(found, soak, settings.referrers, runtime, signal);
+  const changes = syncChanges(fields, scopes, { ...settings, ...soak, heldTags });
+  const switched = new Set(settings.modifyDefault ? changes.changes.flatMap(({ image }) => image ?? []) : []);
+  const moved = new Set(soak.found.map(({ planned: { target } }) => formatReference(target)));
+  const inUse = referencesAtOurs(scopes, settings).filter((reference) => !moved.has(reference));
   // Verify looks below every image itself, and lists the missing pieces among the differences.
   const repairs = read
     ? await planRepairs(found, { ...settings, now, switched, inUse, inventory }, runtime, signal)
     : { held: [], warnings: [] };
-  const changes = syncChanges(fields, scopes, { ...settings, soaking, heldTags });
   // A version that this run replaces need not be complete.
   const left = settings.modifyDefault ? changes.changes : [];
   const held = repairs.held.filter(
     ({ planned: { status, target } }) => status === 'copy' || isKept(formatReference(target), scopes, left),
   );
   return {
-    ...planCopies([...found, ...held]),
+    ...planCopies([...found, ...soak.found, ...held]),
     ...changes,
+    ...(soak.versions.length > 0 && { soaking: soak.versions }),
     warnings: [
       ...warnings,
+      ...soak.warnings,
       ...extras.warnings,
       ...missingWarnings(missing),
       ...skippedSources(found, settings.sources),

@@ -21,6 +21,8 @@ export interface SelectedField extends ConfigScope {
   field: string;
   /** The official image, after pins. */
   image: ImageName;
+  /** Set when a pin chose the version of the image. */
+  pinned?: true;
   /** The account's override, if any. */
   override: string | undefined;
 }
@@ -82,6 +84,7 @@ export function selectFields(scopes: readonly ScopeConfiguration[], settings: Se
         infrastructureType,
         field,
         image: pin === undefined ? image : applyPin(image, pin),
+        ...(pin !== undefined && { pinned: true }),
         override: own(overrides, field),
       });
     }

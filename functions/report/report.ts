@@ -167,7 +167,7 @@ function resultOf(document: Report, documents: RunDocuments): ReportResult {
   return document.error ? { ...result, cause: causeOf(document.error, documents.report.location) } : result;
 }
 
-function shortened({ unused: _unused, incomplete: _incomplete, ...document }: Report): Report {
+function shortened({ unused: _unused, incomplete: _incomplete, soaking: _soaking, ...document }: Report): Report {
   const warnings = [
     `images, config, unused copies and warnings are too long to be shown here: see runs/${document.runId}/report.json in the object store`,
   ];
@@ -207,6 +207,7 @@ async function describe(
     config: configResults(plan, changes, [...plan.kept, ...held], written),
     totals: totalsOf(images, plan.startedAt),
     ...((plan.unused.length > 0 || pruned) && { unused: pruned ?? plan.unused }),
+    ...(plan.soaking && { soaking: plan.soaking }),
     ...(incomplete.length > 0 && { incomplete }),
     ...(warnings.length > 0 && { warnings: warnings.map((warning) => printable(warning, cellLimit)) }),
     ...(registries.length > 0 && { registries }),

@@ -114,6 +114,18 @@ export const keptField = configScope.extend({
 });
 export type KeptField = z.output<typeof keptField>;
 
+/** A version that Harness is not switched to yet. */
+const soakingVersion = z.object({
+  image: text,
+  /** The digest of the official manifest. */
+  digest,
+  /** The first day of the switch. */
+  until: text,
+  /** The fields that Harness offers it for, or offered it for since the version in use: `ci K8 addonTag`. */
+  fields: texts,
+});
+export type SoakingVersion = z.output<typeof soakingVersion>;
+
 /** Requests to one registry, and its limits. */
 const registryCounts = z.object({
   /** `host[:port]`, as in image names. */
@@ -302,6 +314,8 @@ export const plan = z.object({
   inUse: texts.exactOptional(),
   /** Copies at the registry that nothing uses any longer. */
   unused: z.array(unusedImage),
+  /** Versions that soak, with `soak_days`. */
+  soaking: z.array(soakingVersion).exactOptional(),
   warnings: texts,
   /** Requests of the plan to registries. */
   registries: z.array(registryCounts).exactOptional(),
@@ -369,6 +383,8 @@ export const report = z.object({
   reason: text.exactOptional(),
   /** Copies that nothing uses any longer, with the outcome of a prune. */
   unused: z.array(unusedImage).exactOptional(),
+  /** Versions that Harness is not switched to yet, with the first day of the switch. */
+  soaking: z.array(soakingVersion).exactOptional(),
   /** Images that lacked pieces when they were checked, with every missing piece. */
   incomplete: z.array(incompleteImage).exactOptional(),
   warnings: texts.exactOptional(),

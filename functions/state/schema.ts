@@ -12,29 +12,51 @@ export interface Schema<T> {
   encode(value: T): Uint8Array;
 }
 
-interface Kind<T> {
+interface Content<T> {
   /** The content of a document, without its version. Keys that it does not name are kept. */
   content: z.ZodType<T>;
   /** The key of a content that has no place for a version. Release 0.1.0 stored such a content without the key. */
   under?: string;
-  /** Advises what to do with a document that cannot be read: an imperative sentence. Without it, there is no document. */
-  cure?: string;
 }
 
-/** Every kind of document is at its first version. The next version of one adds a migration from this one. */
-const current = 1;
+interface Kind<T> extends Content<T> {
+  /** Advises what to do with a document that cannot be read: an imperative sentence. Without it, there is no document. */
+  cure?: string;
+  /** The version before the current one. Without it, the current version is the first. */
+  before?: Earlier<T>;
+}
 
-/** Stores documents of one kind with a `version` beside their content. Release 0.1.0 wrote no version. */
-export function versioned<T extends object | null>({ content, under, cure }: Kind<T>): Schema<T> {
+/** An earlier version of a kind of document. */
+export interface Earlier<T> {
+  version: number;
+  /** Returns the content of a document of this version or an earlier one, as the next version has it. */
+  read(version: unknown, stored: unknown): T;
+}
+
+/** Describes the first version of a kind, which `migrate` turns into the next. Release 0.1.0 wrote no version. */
+export function firstVersion<Old extends object, T>(content: Content<Old>, migrate: (old: Old) => T): Earlier<T> {
+  return { version: 1, read: (version, stored) => migrate(readContent(1, content, version, stored)) };
+}
+
+/** Checks a content of the version `current`, or of release 0.1.0, and returns it. */
+function readContent<T>(current: number, { content, under }: Content<T>, version: unknown, stored: unknown): T {
+  const { version: _, ...rest }: Record<string, unknown> = { ...(stored as object) };
+  const value = version === 0 ? stored : version !== current ? undefined : under === undefined ? rest : rest[under];
+  // The original: a later release of the same version may have added keys.
+  content.parse(value);
+  return value as T;
+}
+
+/** Stores documents of one kind with a `version` beside their content. */
+export function versioned<T extends object | null>({ cure, before, ...kind }: Kind<T>): Schema<T> {
+  const current = (before?.version ?? 0) + 1;
   const read = (body: Uint8Array): T => {
     const stored: unknown = JSON.parse(new TextDecoder().decode(body));
-    const { version, ...rest }: Record<string, unknown> = { version: 0, ...(stored as object) };
-    if (typeof version === 'number' && version > current) throw new NewerVersion(version);
-    const value = version === 0 ? stored : version !== current ? undefined : under === undefined ? rest : rest[under];
-    // The original: a later release of the same version may have added keys.
-    content.parse(value);
-    return value as T;
+    const { version }: { version: unknown } = { version: 0, ...(stored as object) };
+    if (typeof version === 'number' && version > current) throw new NewerVersion(version, current);
+    return before && version !== current ? before.read(version, stored) : readContent(current, kind, version, stored);
   };
+  const { under } = kind;
   return {
     decode(body, place) {
       try {
@@ -57,7 +79,7 @@ export function versioned<T extends object | null>({ content, under, cure }: Kin
 }
 
 class NewerVersion extends Error {
-  constructor(version: number) {
+  constructor(version: number, current: number) {
     super(`version ${version}, and this release reads versions up to ${current}`);
   }
 }

@@ -7,6 +7,7 @@ import type {
   IncompleteImage,
   RegistryCounts,
   Report,
+  SoakingVersion,
   UnusedImage,
 } from '../../functions/state/documents.ts';
 import { describePieces } from '../../functions/images/wholeness.ts';
@@ -27,6 +28,7 @@ export function summaryOf(report: Report, rows = 60): string {
       config.filter((row) => isNews(row) && !switchedTo.has(row.to ?? '')),
       rows,
     ),
+    report.soaking && soakingTable(report.soaking, rows),
     // The error of verify lists them.
     report.action !== 'verify' && report.incomplete?.map(describeIncomplete).join('\n'),
     report.unused && `Unused copies: ${report.unused.map(describeUnused).join(', ')}`,
@@ -127,6 +129,11 @@ function configTable(config: readonly ConfigResult[], rows: number): string {
     from === to ? `${valueOf(from)}${reason === undefined ? '' : ` (${reason})`}` : `${valueOf(from)} → ${valueOf(to)}`,
   ]);
   return table(['Config', 'Field', 'Status', 'Image'], lines, rows);
+}
+
+function soakingTable(soaking: readonly SoakingVersion[], rows: number): string {
+  const lines = soaking.map(({ image, until, fields }) => [image, until, shorten(fields)]);
+  return table(['Soaks', 'Until', 'Fields'], lines, rows);
 }
 
 function valueOf(override: string | null): string {

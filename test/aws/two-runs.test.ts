@@ -5,7 +5,7 @@ import { CreateBucketCommand, PutObjectCommand, S3Client } from '@aws-sdk/client
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { S3ObjectStore } from '../../functions/aws/s3-object-store.ts';
 import type { Digest } from '../../functions/oci/spec/digest.ts';
-import { noteFirstSeen } from '../../functions/state/first-seen.ts';
+import { noteFirstSeen, readFirstSeen } from '../../functions/state/first-seen.ts';
 import { changeInventory, readInventory } from '../../functions/state/inventory.ts';
 import { noteLooks, readLooks } from '../../functions/state/looks.ts';
 import type { ObjectStore } from '../../functions/state/object-store.ts';
@@ -87,9 +87,10 @@ describe.each(places)('runs at once on one %s', (_, start) => {
   });
 
   it('lose no time at which an image was first seen', async () => {
-    await record((store, name) => noteFirstSeen(store, [name], now));
-    const seen = await noteFirstSeen(place.open(), names, new Date('2026-02-02'));
-    expect([...seen]).toEqual(names.map((name) => [name, now]));
+    const sighting = (name: string) => ({ images: [`${name}@${digest}`], offers: [] });
+    await record((store, name) => noteFirstSeen(store, sighting(name), now));
+    const { images } = await readFirstSeen(place.open());
+    expect(images).toEqual(Object.fromEntries(names.map((name) => [`${name}@${digest}`, now.toISOString()])));
   });
 
   it('lose no refused field', async () => {

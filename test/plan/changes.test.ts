@@ -13,6 +13,7 @@ const sync: SyncSettings = {
   sources: [{ registry: 'source.example', prefix: 'x' }],
   prune: false,
   soaking: new Map(),
+  ripe: new Map(),
   heldTags: new Set(),
   excludeFields: [],
 };

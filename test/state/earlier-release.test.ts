@@ -2,8 +2,8 @@ import { cp, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Digest } from '../../functions/oci/spec/digest.ts';
-import { soakingImages } from '../../functions/plan/soak.ts';
 import { builtDigest } from '../../functions/state/built-images.ts';
+import { readFirstSeen, ripeAt } from '../../functions/state/first-seen.ts';
 import { readInventory } from '../../functions/state/inventory.ts';
 import { readRefusedFields, refusedOn } from '../../functions/state/refused-fields.ts';
 import { RunDocuments } from '../../functions/state/run-documents.ts';
@@ -75,9 +75,25 @@ describe('the state of release 0.1.0', () => {
   });
 
   it('counts the days of soaking from the plan that saw an image first', async () => {
-    const image = { image: cache('1.10.14'), sourceDigest: officialDigest('1.10.14') };
-    const soaking = await soakingImages(factory.store, [image], 7, new Date(written.getTime() + 6 * 86_400_000));
-    expect([...soaking]).toEqual([[cache('1.10.14'), '2026-12-06']]);
+    const version = { image: cache('1.10.14'), digest: officialDigest('1.10.14'), since: '' };
+    const seen = await readFirstSeen(factory.store);
+    expect(ripeAt(seen, version, 7).toISOString()).toBe('2026-12-06T01:08:17.496Z');
+  });
+
+  it('switches to a version that release 0.1.0 saw, while the current one soaks', async () => {
+    factory.publish([cache('1.10.15')]);
+    factory.harness.setDefault('ci', 'K8', 'cacheS3Tag', cache('1.10.15'));
+    const seen = await readFirstSeen(factory.store);
+    const days = Math.floor((Date.now() - written.getTime()) / 86_400_000);
+    const earlier = Object.entries(seen.images).map(([image, at]) => [
+      image,
+      new Date(Date.parse(at) - Math.max(0, 8 - days) * 86_400_000).toISOString(),
+    ]);
+    await factory.store.put('first-seen.json', Buffer.from(JSON.stringify(Object.fromEntries(earlier))));
+    const report = await factory.sync({ ...choice, soak_days: 7 });
+    expect(report.error).toBeUndefined();
+    expect(factory.overrides()['cacheS3Tag']).toBe(factory.copyOf(cache('1.10.14')));
+    expect(report.soaking).toMatchObject([{ image: cache('1.10.15'), fields: ['ci K8 cacheS3Tag'] }]);
   });
 
   it('remembers refused fields', async () => {

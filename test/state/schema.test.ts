@@ -3,7 +3,7 @@ import { builtDigest } from '../../functions/state/built-images.ts';
 import type { Digest } from '../../functions/oci/spec/digest.ts';
 import { checkpointOf } from '../../functions/state/checkpoints.ts';
 import { parseReference } from '../../functions/oci/spec/reference.ts';
-import { noteFirstSeen } from '../../functions/state/first-seen.ts';
+import { readFirstSeen } from '../../functions/state/first-seen.ts';
 import { changeInventory, readInventory } from '../../functions/state/inventory.ts';
 import { lockSchema } from '../../functions/state/lock.ts';
 import { getJson } from '../../functions/state/object-store.ts';
@@ -42,9 +42,9 @@ const ofRun = {
 };
 
 /** Every kind of document: its key, how it is read, and the beginning of the advice for one that is damaged. */
-const kinds: [key: string, read: () => Promise<unknown>, cure: string][] = [
+const kinds: [key: string, read: () => Promise<unknown>, cure: string, version?: number][] = [
   ['inventory.json', () => readInventory(store), 'Restore it from a backup, or delete it.'],
-  ['first-seen.json', () => noteFirstSeen(store, [], new Date()), 'Delete it.'],
+  ['first-seen.json', () => readFirstSeen(store), 'Delete it.', 2],
   ['refused-fields.json', () => readRefusedFields(store), 'Delete it.'],
   ['locks/account.json', () => getJson(store, 'locks/account.json', lockSchema), 'Delete it when no run is at work'],
   ['runs/run-1/snapshot.json', () => run().snapshot.get(), 'Restore the document from a backup'],
@@ -60,7 +60,7 @@ const kinds: [key: string, read: () => Promise<unknown>, cure: string][] = [
   ],
 ];
 
-describe.each(kinds)('%s', (name, read, cure) => {
+describe.each(kinds)('%s', (name, read, cure, version = 1) => {
   let key = name;
   beforeEach(() => {
     // The key of a build is a hash that the store alone gets to see.
@@ -76,10 +76,10 @@ describe.each(kinds)('%s', (name, read, cure) => {
   });
 
   it('refuses a version of a later release by name', async () => {
-    await write(name, { version: 2 });
+    await write(name, { version: version + 1 });
     await expect(read()).rejects.toMatchObject({
       name: 'StoreFailed',
-      message: `memory:${key} has version 2, and this release reads versions up to 1`,
+      message: `memory:${key} has version ${version + 1}, and this release reads versions up to ${version}`,
       hint: 'Use the release that wrote it, or a newer one.',
     });
   });
@@ -135,6 +135,14 @@ describe('a stored document', () => {
     await expect(readInventory(store)).rejects.toMatchObject({
       message: 'memory:inventory.json is damaged: reg.example/a:1: not a sha256 or sha512 digest',
     });
+  });
+
+  it('reads first sightings of the first version, which had no fields', async () => {
+    const images = { [`harness/a:1@${digest}`]: '2026-01-01T00:00:00.000Z' };
+    await write('first-seen.json', { version: 1, images });
+    expect(await readFirstSeen(store)).toEqual({ images, fields: {} });
+    await write('first-seen.json', images);
+    expect(await readFirstSeen(store)).toEqual({ images, fields: {} });
   });
 
   it('reads null for a free lock', async () => {

@@ -133,7 +133,7 @@ export const keyMeanings: Record<InputKey, KeyMeaning> = {
   },
   soak_days: {
     meaning:
-      'Copy at once, but switch only when an image was first seen this many days ago. A floating tag that moved counts as a new image. Choose fewer days than Harness has between releases.',
+      'Copy at once, but use only [versions](triggers.md#versions-that-have-soaked) that were first seen this many days ago. A floating tag that moved counts as a new version. Harness recommends a month: `30`.',
   },
   wait_for_scan: {
     meaning:

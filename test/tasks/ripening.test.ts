@@ -1,0 +1,159 @@
+import { afterEach, beforeEach, expect, it, jest } from '@jest/globals';
+import type { Report } from '../../functions/state/documents.ts';
+import { summaryOf } from '../../infra/local/summary.ts';
+import { type Factory, startFactory } from './factory.ts';
+
+const addon = (version: string) => `harness/ci-addon:${version}`;
+const engine = (version: string) => `harness/ci-lite-engine:${version}`;
+const floating = 'harness/sto-plugin:latest';
+const soak = { include_fields: ['addonTag', 'liteEngineTag', 'securityTag'], soak_days: 14 };
+
+let factory: Factory;
+beforeEach(async () => {
+  jest.useFakeTimers({
+    now: new Date('2026-01-01T02:00:00Z'),
+    doNotFake: [
+      'hrtime',
+      'nextTick',
+      'performance',
+      'queueMicrotask',
+      'setImmediate',
+      'clearImmediate',
+      'setInterval',
+      'clearInterval',
+      'setTimeout',
+      'clearTimeout',
+    ],
+  });
+  factory = await startFactory();
+});
+afterEach(async () => {
+  jest.useRealTimers();
+  await factory.close();
+});
+
+/** Goes to the night after `n` days, and releases a version and a floating image first if `version` names one. */
+function night(n: number, version?: string): void {
+  jest.setSystemTime(Date.parse('2026-01-01T02:00:00Z') + n * 86_400_000);
+  if (version === undefined) return;
+  factory.publish([addon(version), engine(version)]);
+  factory.publish([floating], { revision: n });
+  factory.harness.setDefault('ci', 'K8', 'addonTag', addon(version));
+  factory.harness.setDefault('ci', 'K8', 'liteEngineTag', engine(version));
+}
+
+/** Runs a sync, and expects it to succeed. */
+async function sync(more: object = {}): Promise<Report> {
+  const report = await factory.sync({ ...soak, ...more });
+  expect(report.error).toBeUndefined();
+  expect(report.warnings).toBeUndefined();
+  return report;
+}
+
+it('switches every week to the release that has soaked, with prune, and reports those that soak', async () => {
+  const floats: (string | undefined)[] = [];
+  for (let week = 0; week < 7; week++) {
+    night(7 * week, `1.18.${week}`);
+    floats.push(factory.official(floating));
+    const report = await sync({ prune: true, keep_versions: 1 });
+    const { addonTag, liteEngineTag, securityTag } = factory.overrides();
+    if (week < 2) {
+      expect(factory.overrides()).toEqual({});
+    } else {
+      const version = `1.18.${week - 2}`;
+      expect({ addonTag, liteEngineTag, securityTag }).toEqual({
+        addonTag: factory.copyOf(addon(version)),
+        liteEngineTag: factory.copyOf(engine(version)),
+        securityTag: factory.copyOf(floating),
+      });
+      expect(factory.arrived(floating)).toBe(floats[week - 2]);
+      expect(report.config.filter(({ status }) => status === 'updated')).toHaveLength(week === 2 ? 3 : 2);
+    }
+    expect(report.soaking).toHaveLength(week === 0 ? 3 : 6);
+    expect(report.soaking?.at(-1)).toMatchObject({
+      until: new Date(Date.now() + 14 * 86_400_000).toISOString().slice(0, 10),
+    });
+    expect((await factory.run('verify', soak)).error).toBeUndefined();
+  }
+});
+
+it('copies nothing and sends no GET on a night on which nothing ripens', async () => {
+  for (let week = 0; week < 4; week++) {
+    night(7 * week, `1.18.${week}`);
+    await sync();
+  }
+  night(22);
+  factory.target.requests.length = 0;
+  factory.source.requests.length = 0;
+  const report = await sync();
+  expect(report.config.filter(({ status }) => status !== 'unchanged')).toEqual([]);
+  const requests = [...factory.target.requests, ...factory.source.requests];
+  expect(requests.filter(({ method }) => method !== 'HEAD')).toEqual([]);
+  // Two for each image, and three for the tag that stays.
+  expect(requests.filter(({ path }) => path.includes('/manifests/'))).toHaveLength(6 + 3);
+});
+
+it('copies a ripe version again that the registry lost', async () => {
+  night(0, '1.18.0');
+  await sync();
+  night(7, '1.18.1');
+  await sync();
+  const { storage } = factory.target;
+  for (const repository of ['mirror/harness/ci-addon', 'mirror/harness/sto-plugin']) {
+    for (const { digest } of storage.manifests(repository)) storage.deleteManifest(repository, digest);
+    for (const digest of storage.blobs(repository)) storage.deleteBlob(repository, digest);
+  }
+  night(14);
+  const report = await sync();
+  expect(factory.overrides()['addonTag']).toBe(factory.copyOf(addon('1.18.0')));
+  expect(factory.arrived(addon('1.18.0'))).toBe(factory.official(addon('1.18.0')));
+  expect(report.images.filter(({ status }) => status === 'copied').map(({ image }) => image)).toContain(
+    addon('1.18.0'),
+  );
+});
+
+it('switches to the next older ripe version when the newest is neither at the registry nor at a source', async () => {
+  for (const [index, version] of ['1.18.0', '1.18.1', '1.18.2'].entries()) {
+    night(index, version);
+    await sync();
+  }
+  for (const { storage } of [factory.target, factory.source]) {
+    const repository = storage === factory.target.storage ? 'mirror/harness/ci-addon' : 'harness/ci-addon';
+    storage.deleteManifest(repository, storage.resolve(repository, '1.18.1') ?? '');
+  }
+  night(15);
+  const report = await factory.sync(soak);
+  expect(report.error).toBeUndefined();
+  expect(report.warnings).toEqual([expect.stringMatching(/^harness\/ci-addon:1\.18\.1@sha256:\w+ has soaked, but /)]);
+  expect(factory.overrides()).toMatchObject({
+    addonTag: factory.copyOf(addon('1.18.0')),
+    liteEngineTag: factory.copyOf(engine('1.18.0')),
+  });
+});
+
+it('plans the switch, and changes nothing', async () => {
+  night(0, '1.18.0');
+  await sync();
+  night(14, '1.18.1');
+  const report = await factory.run('plan', soak);
+  expect(report.config).toMatchObject([
+    { field: 'addonTag', to: factory.copyOf(addon('1.18.0')), status: 'planned' },
+    { field: 'liteEngineTag', to: factory.copyOf(engine('1.18.0')), status: 'planned' },
+    { field: 'securityTag', to: factory.copyOf(floating), status: 'planned' },
+  ]);
+  expect(factory.overrides()).toEqual({});
+  const { soaking = [] } = report;
+  expect(soaking.map(({ image }) => image)).toEqual([addon('1.18.1'), engine('1.18.1'), floating]);
+  expect(summaryOf(report)).toMatch(/Soaks +Until +Fields\nharness\/ci-addon:1\.18\.1 +2026-01-29 +ci K8 addonTag\n/);
+});
+
+it('keeps copies of chosen platforms apart from official digests', async () => {
+  const linux = { platforms: ['linux/amd64'] };
+  for (let week = 0; week < 4; week++) {
+    night(7 * week, `1.18.${week}`);
+    await sync({ ...linux, prune: true, keep_versions: 1 });
+  }
+  expect(factory.overrides()['securityTag']).toBe(factory.copyOf(floating));
+  expect(factory.overrides()['addonTag']).toBe(factory.copyOf(addon('1.18.1')));
+  expect((await factory.run('verify', { ...soak, ...linux })).error).toBeUndefined();
+});
