@@ -191,7 +191,7 @@ async function copyPlanned(
         state.image = soFar;
         await stored.put(checkpoint);
       },
-      layerUploads: runtime.layerUploads(target.registry),
+      layerUploads: await runtime.layerUploads(target.registry),
       onProgress,
       signal,
     }).catch((error: unknown) => {

@@ -44,7 +44,7 @@ export interface RuntimeParts {
   credentials: CredentialProvider;
   repositories: RepositoryAdministration;
   /** Returns the upload protocol of registries that have their own. */
-  layerUploads?: (registry: string) => LayerUploads | undefined;
+  layerUploads?: (registry: string) => LayerUploads | undefined | Promise<LayerUploads | undefined>;
   /** Registries that scan the images they hold. */
   scans?: (registry: string) => ImageScans | undefined;
   /** Returns the template that an ARN in the configuration names. */
@@ -153,7 +153,7 @@ export class Runtime {
     return new Repository(this.registry(registry), repository);
   }
 
-  layerUploads(registry: string): LayerUploads | undefined {
+  async layerUploads(registry: string): Promise<LayerUploads | undefined> {
     return this.#parts.layerUploads?.(registry);
   }
 

@@ -111,6 +111,7 @@ function awsWhenNeeded(configuration: Configuration) {
     deleteImages: async (registry, repository, references) =>
       (await ecr(registry))?.deleteImages(registry, repository, references) ?? false,
   };
+  const layerUploads = async (registry: string) => (isEcr(registry) ? (await aws()).layerUploads(registry) : undefined);
   const scans = (registry: string): ImageScans | undefined => {
     if (!isEcr(registry)) return undefined;
     return {
@@ -127,5 +128,5 @@ function awsWhenNeeded(configuration: Configuration) {
       return new AwsTemplate(arn).call(...call);
     },
   });
-  return { credentials, repositories, scans, template };
+  return { credentials, repositories, layerUploads, scans, template };
 }

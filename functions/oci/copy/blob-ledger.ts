@@ -40,16 +40,10 @@ export class BlobLedger {
   async alone<T>(digest: Digest, copy: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     for (let other = this.#arriving.get(digest); other; other = this.#arriving.get(digest))
       await waitFor(other, signal);
-    const work = copy();
-    const arrival = work.then(
-      () => undefined,
-      () => undefined,
-    );
-    this.#arriving.set(digest, arrival);
-    try {
-      return await work;
-    } finally {
-      this.#arriving.delete(digest);
-    }
+    const work = copy().finally(() => this.#arriving.delete(digest));
+    this.#arriving.set(digest, work.then(ignore, ignore));
+    return work;
   }
 }
+
+function ignore(): void {}

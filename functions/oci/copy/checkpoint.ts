@@ -87,11 +87,11 @@ export class CopyRecord {
     this.interrupted.delete(digest);
   }
 
-  /** Drops an upload. Returns how many of its bytes were acknowledged. */
-  forget(digest: Digest): number {
+  /** Drops an upload, and subtracts its acknowledged bytes. */
+  forget(digest: Digest, onBytes?: (bytes: number) => void): void {
     const { offset = 0 } = this.open.get(digest) ?? {};
     this.open.delete(digest);
-    return offset;
+    if (offset > 0) onBytes?.(-offset);
   }
 
   /** Returns the bytes of finished blobs, plus the acknowledged bytes of the others. */

@@ -10,7 +10,6 @@ import { type BlobCopy, copyBlob, type CopyProgress } from './copy-blob.ts';
 import { Deadline, Paused } from './deadline.ts';
 import type { LayerUploads } from './part-sink.ts';
 import { pushManifests } from './push-manifests.ts';
-import { forget } from './resume-blob.ts';
 import { blobSender } from './send-blob.ts';
 
 export type { CopyProgress } from './copy-blob.ts';
@@ -119,9 +118,7 @@ async function copyUnfinished(copy: BlobCopy, blob: Descriptor, record: CopyReco
   try {
     const how = await copyBlob(copy, blob);
     // The destination has the blob after all: subtract what was sent of it.
-    if (how === 'skipped') {
-      forget({ record, blob, onBytes: (bytes) => copy.onProgress?.({ kind: 'transferred', bytes }) });
-    }
+    if (how === 'skipped') record.forget(blob.digest, (bytes) => copy.onProgress?.({ kind: 'transferred', bytes }));
     record.finish(blob.digest, how);
   } catch (error) {
     // This blob paused by itself; the others continue until their time is up.

@@ -4,7 +4,7 @@ import { RegistryFailure } from '../registry/registry-failure.ts';
 import type { BlobTransfer } from './stream-blob.ts';
 import { chunkBytes, complete, sendChunk } from '../registry/blob-upload.ts';
 import { UploadRefusal } from '../registry/upload-refusal.ts';
-import { cancelUpload, startUpload, uploadProgress, type UploadSession } from '../registry/upload-session.ts';
+import { cancelUpload, startUpload, uploadProgress } from '../registry/upload-session.ts';
 
 /** The destination of the parts of one blob, in sequence. */
 export interface PartSink {
@@ -73,11 +73,8 @@ export function takesParts({ destination: { registry }, blob, layerUploads }: Pa
   return registry.profile.rangeTrusted;
 }
 
-/**
- * Opens an upload in parts, or mounts the blob. Returns `undefined` when the destination does not support uploads in
- * parts.
- */
-export async function openSink(transfer: PartTransfer): Promise<PartSink | 'mounted' | undefined> {
+/** Opens an upload in parts, or mounts the blob. Returns `refused` when the destination supports no uploads in parts. */
+export async function openSink(transfer: PartTransfer): Promise<PartSink | 'mounted' | 'refused'> {
   const { destination, blob, mountFrom, layerUploads, signal } = transfer;
   if (layerUploads && mountFrom === undefined) return startLayer(transfer, layerUploads);
   const session = await startUpload(destination, blob.digest, mountFrom, signal);
@@ -85,9 +82,9 @@ export async function openSink(transfer: PartTransfer): Promise<PartSink | 'moun
   if (layerUploads) return startLayer(transfer, layerUploads);
   const partBytes = chunkBytes(destination, session);
   if (partBytes !== undefined && pathOf(transfer, session.location) !== undefined)
-    return sessionSink(transfer, session, partBytes);
-  await cancelUpload(destination, session);
-  return undefined;
+    return sessionSink(transfer, session.location, partBytes);
+  await cancelUpload(destination, session.location);
+  return 'refused';
 }
 
 /**
@@ -104,8 +101,7 @@ export async function resumeSink(transfer: PartTransfer, open: OpenUpload): Prom
     if (pathOf(transfer, location) === undefined) return undefined;
     const progress = await uploadProgress(destination, location, signal);
     if (!progress || progress.received < open.offset || progress.received > blob.size) return undefined;
-    const session = { location: progress.location, minChunkBytes: undefined, maxChunkBytes: undefined };
-    return sessionSink(transfer, session, open.partBytes, progress.received);
+    return sessionSink(transfer, progress.location, open.partBytes, progress.received);
   } catch (error) {
     // The registry no longer has the session, or the stored path is invalid.
     if (error instanceof RegistryFailure && !error.transient) return undefined;
@@ -123,10 +119,10 @@ function pathOf({ destination: { registry } }: PartTransfer, location: URL): str
 }
 
 /** Sends parts as the chunks of an upload session (distribution-spec, "Pushing a blob in chunks"). */
-function sessionSink(transfer: PartTransfer, session: UploadSession, partBytes: number, received = 0): PartSink {
+function sessionSink(transfer: PartTransfer, from: URL, partBytes: number, received = 0): PartSink {
   const { destination, blob, signal } = transfer;
   const upload = { repository: destination, blob, signal };
-  let { location } = session;
+  let location = from;
   const attempt = async (work: () => Promise<void>) => {
     try {
       await work();
@@ -150,13 +146,13 @@ function sessionSink(transfer: PartTransfer, session: UploadSession, partBytes: 
       return offset + bytes.length;
     },
     complete: () => attempt(() => complete(upload, location)),
-    cancel: () => cancelUpload(destination, { ...session, location }),
+    cancel: () => cancelUpload(destination, location),
   };
 }
 
-async function startLayer(transfer: PartTransfer, uploads: LayerUploads): Promise<PartSink | undefined> {
+async function startLayer(transfer: PartTransfer, uploads: LayerUploads): Promise<PartSink | 'refused'> {
   const started = await uploads.start(transfer.destination.name, transfer.signal);
-  return started && layerSink(transfer, uploads, started);
+  return started ? layerSink(transfer, uploads, started) : 'refused';
 }
 
 function isLost(error: unknown): boolean {

@@ -1,6 +1,8 @@
 import { FactoryError } from '../../errors.ts';
+import { readAhead } from '../../async/read-ahead.ts';
 import { retry, type Verdict } from '../../http/retry.ts';
 import { readBlob } from '../registry/blob-download.ts';
+import type { Descriptor } from '../spec/manifest.ts';
 import type { CopyRecord } from './checkpoint.ts';
 import { type Deadline, Paused } from './deadline.ts';
 import { judgeFailure } from '../registry/registry.ts';
@@ -8,6 +10,7 @@ import { RegistryFailure } from '../registry/registry-failure.ts';
 import { openSink, type PartSink, type PartTransfer, resumeSink, UploadLost } from './part-sink.ts';
 import { inChunks } from '../registry/blob-upload.ts';
 import { UploadRefusal } from '../registry/upload-refusal.ts';
+import type { ResumableHash } from './resumable-hash.ts';
 import { mismatch } from './verified-stream.ts';
 
 export interface PartUpload extends PartTransfer {
@@ -44,67 +47,82 @@ export async function uploadInParts(upload: PartUpload): Promise<'mounted' | 'up
 }
 
 async function attempt(upload: PartUpload): Promise<'mounted' | 'uploaded' | 'refused'> {
-  const { record, blob } = upload;
-  const open = record.open.get(blob.digest);
-  let sink = open && (await resumeSink(upload, open));
-  if (!sink) {
-    forget(upload);
-    const opened = await openSink(upload);
-    if (opened === 'mounted') return opened;
-    if (!opened) return 'refused';
-    sink = opened;
-  }
+  const {
+    record,
+    blob: { digest },
+    onBytes,
+  } = upload;
+  const open = record.open.get(digest);
+  const resumed = open && (await resumeSink(upload, open));
+  if (!resumed) record.forget(digest, onBytes);
+  const sink = resumed ?? (await openSink(upload));
+  if (typeof sink === 'string') return sink;
   try {
     await send(upload, sink);
     return 'uploaded';
   } catch (error) {
-    if (error instanceof UploadLost || error instanceof UploadRefusal || isMismatch(error)) forget(upload);
-    if (!record.open.has(blob.digest)) await sink.cancel();
+    if (error instanceof UploadLost || error instanceof UploadRefusal || isMismatch(error))
+      record.forget(digest, onBytes);
+    if (!record.open.has(digest)) await sink.cancel();
     throw error;
   }
 }
 
-/** Subtracts the acknowledged bytes. */
-export function forget({ record, blob, onBytes }: Pick<PartUpload, 'record' | 'blob' | 'onBytes'>): void {
-  const bytes = record.forget(blob.digest);
-  if (bytes > 0) onBytes?.(-bytes);
-}
-
 async function send(upload: PartUpload, sink: PartSink): Promise<void> {
-  const { source, blob, record, save, deadline, onBytes, signal } = upload;
+  const { blob, record, save, deadline, onBytes, signal } = upload;
   const { kind, partBytes } = sink;
-  const open = record.open.get(blob.digest);
-  const hash = await hashFrom(upload, open?.hash);
-  let offset = open?.offset ?? 0;
+  let { offset, hash } = record.open.get(blob.digest) ?? { offset: 0, hash: undefined };
+  const from = await hashFrom(blob, hash);
+  const parts = readAhead((each) => verifiedParts({ ...upload, signal: each }, partBytes, offset, from), signal);
   let since = deadline.now();
-  for await (const part of inChunks(readBlob(source, blob, signal, offset), partBytes)) {
-    const end = offset + part.length;
-    if (end > blob.size) throw mismatch(blob, `more than the ${blob.size} bytes announced`);
-    if (end < blob.size && part.length < partBytes) throw mismatch(blob, `${end} of ${blob.size} bytes`);
-    hash.update(part);
-    if (end === blob.size) {
-      const digest = hash.digest();
-      if (digest !== blob.digest) throw mismatch(blob, `bytes of ${digest}`);
-    }
-    await sendPart(upload, sink, part, offset);
-    if (end === blob.size) {
+  for await (const part of parts) {
+    await sendPart(upload, sink, part.bytes, offset);
+    offset += part.bytes.length;
+    if (offset === blob.size) {
       await sink.complete();
-      return onBytes?.(part.length);
+      return onBytes?.(part.bytes.length);
     }
-    offset = end;
-    record.open.set(blob.digest, { kind, at: sink.at, partBytes, offset, hash: hash.save() });
-    onBytes?.(part.length);
+    record.open.set(blob.digest, { kind, at: sink.at, partBytes, offset, hash: part.hash });
+    onBytes?.(part.bytes.length);
     await save?.();
     // An aborted part would have to be read again. Assume that the next part takes as long as the last.
     const now = deadline.now();
     if (now + (now - since) >= deadline.pauseAt) throw new Paused();
     since = now;
   }
-  throw mismatch(blob, `${offset} of ${blob.size} bytes`);
+}
+
+interface Part {
+  bytes: Buffer;
+  /** State of the hash after these bytes: see `ResumableHash`. */
+  hash: string;
+}
+
+/** Reads the parts of a blob from byte `start` on. Yields the last one when the blob's size and digest are verified. */
+async function* verifiedParts(
+  { source, blob, signal }: PartUpload,
+  partBytes: number,
+  start: number,
+  hash: ResumableHash,
+): AsyncGenerator<Part, void, undefined> {
+  let end = start;
+  const body = readBlob(source, blob, signal, start);
+  for await (const bytes of inChunks(body, partBytes, { ahead: true, onPiece: (piece) => hash.update(piece) })) {
+    end += bytes.length;
+    if (end > blob.size) throw mismatch(blob, `more than the ${blob.size} bytes announced`);
+    if (end === blob.size) {
+      const digest = hash.digest();
+      if (digest !== blob.digest) throw mismatch(blob, `bytes of ${digest}`);
+      return yield { bytes, hash: '' };
+    }
+    if (bytes.length < partBytes) break;
+    yield { bytes, hash: hash.save() };
+  }
+  throw mismatch(blob, `${end} of ${blob.size} bytes`);
 }
 
 /** Loads the hash on demand: only uploads in parts need it. */
-async function hashFrom({ blob }: PartUpload, saved: string | undefined) {
+async function hashFrom(blob: Descriptor, saved: string | undefined): Promise<ResumableHash> {
   const { resumableHash } = await import('./resumable-hash.ts');
   try {
     return await resumableHash(blob.digest, saved);
@@ -113,7 +131,10 @@ async function hashFrom({ blob }: PartUpload, saved: string | undefined) {
   }
 }
 
-/** Sends the bytes of a part that the destination lacks. */
+/**
+ * Sends the bytes of a part that the destination lacks. They are in memory, so that they arrive as fast as possible:
+ * distribution loses an upload with a chunk that broke off (registry/handlers/blobupload.go, `ResumeBlobUpload`).
+ */
 async function sendPart(upload: PartUpload, sink: PartSink, part: Buffer, offset: number): Promise<void> {
   const { destination, blob } = upload;
   const end = offset + part.length;
@@ -121,7 +142,7 @@ async function sendPart(upload: PartUpload, sink: PartSink, part: Buffer, offset
     const received = await sink.send(part.subarray(start - offset), start);
     if (received <= start || received > end) {
       const text = `${destination.registry.name} has ${received} bytes of blob ${blob.digest} after it was sent ${start} to ${end}`;
-      const hint = 'Something else writes to the same upload, or the registry lost a part of it. Try again.';
+      const hint = 'Try again: something else writes to the same upload, or the registry lost a part of it.';
       throw new UploadLost(new RegistryFailure('RegistryFailed', text, { hint, status: 0, transient: false }));
     }
     start = received;

@@ -3,10 +3,10 @@ import { FactoryError } from '../../errors.ts';
 import type { BlobCopy } from './copy-blob.ts';
 import { Deadline, Paused } from './deadline.ts';
 import { takesParts } from './part-sink.ts';
-import { forget, type PartUpload, uploadInParts } from './resume-blob.ts';
+import { type PartUpload, uploadInParts } from './resume-blob.ts';
 import { type BlobTransfer, transferBlob } from './stream-blob.ts';
 
-/** Parts are held in memory while they are sent. */
+/** Each holds two parts in memory: one that is sent, and the next. */
 const partUploadsInFlight = 2;
 
 /** Assumed speed of a transfer, in bytes per millisecond. */
@@ -14,9 +14,9 @@ const assumedSpeed = (8 * 1024 * 1024) / 1_000;
 
 /**
  * Time that a copy without a deadline may lose when its process is killed, in milliseconds: at the assumed speed,
- * layers of up to 240 MiB are sent in one stream. Parts cost a slower hash: see `resumableHash`.
+ * layers of up to 120 MiB are sent in one stream. Parts cost a slower hash: see `resumableHash`.
  */
-const acceptableLoss = 30_000;
+const acceptableLoss = 15_000;
 
 /** Maximum number of interrupted transfers of one blob. */
 const mostInterruptions = 2;
@@ -46,7 +46,7 @@ export function blobSender(
       });
       if (how !== 'refused') return how;
     }
-    forget(upload);
+    record.forget(digest, upload.onBytes);
     if (large && interruptions >= mostInterruptions) throw tooLarge(transfer, interruptions);
     try {
       return await transferBlob(transfer);
@@ -63,7 +63,7 @@ function tooLarge({ blob, destination: { registry, name } }: BlobTransfer, times
     'RegistryFailed',
     `blob ${blob.digest} of ${blob.size} bytes did not reach ${registry.name}/${name} within one call, ${times} times`,
     {
-      hint: 'The registry cannot resume uploads. Copy without a time limit, or allow each call more time or bandwidth.',
+      hint: 'Copy without a time limit, or allow each call more time or bandwidth: the registry cannot resume uploads.',
     },
   );
 }

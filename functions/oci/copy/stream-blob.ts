@@ -79,7 +79,7 @@ async function attempt(transfer: BlobTransfer, wanted: UploadWay | undefined): P
   } catch (error) {
     failed = true;
     onBytes?.(-moved);
-    await cancelUpload(destination, session);
+    await cancelUpload(destination, session.location);
     throw error;
   }
 }
@@ -117,13 +117,13 @@ function stall({ destination: { registry, name }, blob }: BlobTransfer, stallMs:
   return new RegistryFailure(
     'RegistryUnreachable',
     `${registry.name} accepted no data of blob ${blob.digest} for ${name} within ${stallMs / 1000} s`,
-    { hint: 'Try again; check the proxies and firewalls on the way.', status: 0, transient: true },
+    { hint: 'Try again; check the proxies and firewalls in between.', status: 0, transient: true },
   );
 }
 
 function judge(error: unknown): Verdict {
   if (error instanceof RegistryFailure) {
-    // A new session cures an expired session, bytes corrupted on the way, and a token that expired during the upload.
+    // A new session cures an expired session, bytes corrupted in between, and a token that expired during the upload.
     const fresh = error.code === 'BLOB_UPLOAD_UNKNOWN' || error.code === 'DIGEST_INVALID';
     if (fresh || (error.status === 401 && !error.exhausted)) return { retry: true };
     return error.exhausted ? { retry: false } : judgeFailure(error);

@@ -32,6 +32,6 @@ export async function* verifiedStream(
 
 export function mismatch(descriptor: Descriptor, got: string): FactoryError {
   return new FactoryError('DigestMismatch', `blob ${descriptor.digest} arrived as ${got}`, {
-    hint: 'Try again, or use another source: the source registry, or a proxy on the way, serves wrong content. None of it was kept.',
+    hint: 'Try again, or use another source: the source registry, or a proxy in between, serves wrong content. None of it was kept.',
   });
 }

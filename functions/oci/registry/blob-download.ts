@@ -61,7 +61,7 @@ function bodyFrom(response: Response, offset: number, blob: Descriptor): AsyncIt
         'RegistryFailed',
         `the registry returned a range other than bytes ${offset}- of blob ${blob.digest}`,
         {
-          hint: 'The registry, or a cache in front of it, does not handle range requests. Try again, or use another source registry.',
+          hint: 'Try again, or use another source registry: this one, or a cache in front of it, does not handle range requests.',
           status: response.status,
           transient: false,
         },

@@ -3,6 +3,7 @@ import type { Descriptor } from '../spec/manifest.ts';
 import type { Repository } from './repository.ts';
 import { type UploadWay, uploadWay } from './profile.ts';
 import { RegistryFailure } from './registry-failure.ts';
+import type { RegistryRequest } from './registry.ts';
 import { nextLocation, uploadProgress, type UploadSession } from './upload-session.ts';
 
 /**
@@ -44,14 +45,12 @@ function chunkLimits({ minChunkBytes, maxChunkBytes }: UploadSession): { min: nu
 
 /** Sends a whole blob into a session and completes it. Throws `RegistryFailure`. */
 export async function sendBlob(upload: Upload): Promise<void> {
-  switch (upload.way) {
-    case 'put':
-      return complete(upload, upload.session.location, upload.body);
-    case 'patch':
-      return complete(upload, await patch(upload));
-    case 'chunk':
-      return complete(upload, await chunks(upload));
-  }
+  const { session, way, blob, body } = upload;
+  if (way === 'put') return complete(upload, session.location, body);
+  if (way === 'chunk') return complete(upload, await chunks(upload));
+  const headers = { ...octets, 'content-length': String(blob.size) };
+  const content = { headers, body, headersTimeoutMs: commitTimeoutMs };
+  return complete(upload, await patch(upload, session.location, content));
 }
 
 const octets = { 'content-type': 'application/octet-stream' };
@@ -85,19 +84,15 @@ const noBody = { 'content-length': '0' };
 /** Statuses of a PATCH: 202 as specified, 201 from ECR, 204 from Google. */
 const patched = [200, 201, 202, 204];
 
-async function patch(upload: Upload): Promise<URL> {
-  const { repository, session, blob, body } = upload;
-  const response = await repository.request({
-    ...part(upload),
-    method: 'PATCH',
-    target: session.location,
-    expect: patched,
-    headers: { ...octets, 'content-length': String(blob.size) },
-    body,
-    headersTimeoutMs: commitTimeoutMs,
-  });
+async function patch(
+  upload: PartOf,
+  target: URL,
+  content: Pick<RegistryRequest, 'headers' | 'body' | 'headersTimeoutMs'>,
+): Promise<URL> {
+  const { repository } = upload;
+  const response = await repository.request({ ...part(upload), method: 'PATCH', target, expect: patched, ...content });
   await response.body.dump();
-  return nextLocation(repository, response, session.location);
+  return nextLocation(repository, response, target);
 }
 
 /** Returns the size of a chunk in bytes; `undefined` where a registry requires more than is held in memory. */
@@ -125,17 +120,11 @@ export async function sendChunk(upload: PartOf, location: URL, chunk: Buffer, of
   let target = location;
   while (start < end) {
     try {
-      const response = await repository.request({
-        ...part(upload),
-        method: 'PATCH',
-        target,
-        expect: patched,
+      return await patch(upload, target, {
         headers: { ...octets, 'content-range': `${start}-${end - 1}` },
         body: chunk.subarray(start - offset),
         ...(chunk.length > slowChunk && { headersTimeoutMs: Math.ceil(chunk.length / slowChunk) * 60_000 }),
       });
-      await response.body.dump();
-      return nextLocation(repository, response, target);
     } catch (error) {
       // 416: the registry has received another number of bytes (distribution-spec, end-13).
       const astray = error instanceof RegistryFailure && error.status === 416;
@@ -150,21 +139,35 @@ export async function sendChunk(upload: PartOf, location: URL, chunk: Buffer, of
   return target;
 }
 
+export interface Chunking {
+  /** A chunk stays valid while the next is read, in a second buffer. */
+  ahead?: boolean;
+  /** Receives the pieces of a chunk before the chunk is yielded. */
+  onPiece?: (piece: Uint8Array) => void;
+}
+
 /**
  * Splits a body into chunks of `bytes` bytes; only the last may be shorter. Memory stays flat: the pieces of the body are
  * released, and all chunks share one buffer, so a chunk is valid until the next is requested.
  */
-export async function* inChunks(body: AsyncIterable<Uint8Array>, bytes: number): AsyncGenerator<Buffer> {
-  const chunk = Buffer.allocUnsafeSlow(bytes);
+export async function* inChunks(
+  body: AsyncIterable<Uint8Array>,
+  bytes: number,
+  { ahead = false, onPiece }: Chunking = {},
+): AsyncGenerator<Buffer, void, undefined> {
+  let chunk = Buffer.allocUnsafeSlow(bytes);
+  let spare = ahead ? Buffer.allocUnsafeSlow(bytes) : chunk;
   let length = 0;
   for await (const piece of body) {
     for (let rest = piece; rest.length > 0;) {
       const fits = rest.subarray(0, bytes - length);
+      onPiece?.(fits);
       chunk.set(fits, length);
       length += fits.length;
       rest = rest.subarray(fits.length);
       if (length < bytes) continue;
       yield chunk;
+      [chunk, spare] = [spare, chunk];
       length = 0;
     }
     release(piece);

@@ -120,7 +120,7 @@ const cancelTimeoutMs = 5_000;
  * Cancels a session, as far as the user may delete. Takes no signal, since it is called after an abort. Never
  * throws.
  */
-export async function cancelUpload(repository: Repository, { location }: UploadSession): Promise<void> {
+export async function cancelUpload(repository: Repository, location: URL): Promise<void> {
   try {
     const response = await repository.request({
       method: 'DELETE',

@@ -1,0 +1,23 @@
+/**
+ * Yields what `read` yields, and reads the next value while one is in use. Aborts the signal of `read` when the
+ * iteration ends early.
+ */
+export async function* readAhead<T>(
+  read: (signal: AbortSignal) => AsyncGenerator<T, void, undefined>,
+  outer?: AbortSignal,
+): AsyncGenerator<T, void, undefined> {
+  const over = new AbortController();
+  const values = read(outer ? AbortSignal.any([outer, over.signal]) : over.signal);
+  let next = values.next();
+  try {
+    for (let result = await next; !result.done; result = await next) {
+      next = values.next();
+      // A failure is thrown in its turn.
+      next.catch(() => undefined);
+      yield result.value;
+    }
+  } finally {
+    over.abort();
+    await values.return();
+  }
+}
