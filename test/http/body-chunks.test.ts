@@ -50,6 +50,16 @@ describe('a body in chunks of one size', () => {
     },
   );
 
+  it('a chunk stays valid while the next is read ahead', async () => {
+    const pieces: string[] = [];
+    const onPiece = (piece: Uint8Array) => void pieces.push(Buffer.from(piece).toString());
+    const body = Readable.from(['012', '345', '67'].map((text) => Buffer.from(text)));
+    const chunks = inChunks(body, 4, { ahead: true, onPiece });
+    const [first, second] = [await chunks.next(), await chunks.next()];
+    expect([first, second].map(({ value }) => String(value))).toEqual(['0123', '4567']);
+    expect(pieces).toEqual(['012', '3', '45', '67']);
+  });
+
   it('an empty body has no chunk', async () => {
     expect(await Array.fromAsync(inChunks(Readable.from([]), 4))).toEqual([]);
   });

@@ -1,9 +1,9 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type BlobCopy, restoreBlob } from './copy-blob.ts';
 import type { Digest } from '../spec/digest.ts';
 import type { Image } from '../spec/image.ts';
 import { inParallel } from '../../async/in-parallel.ts';
 import type { Manifest } from '../spec/manifest.ts';
+import { wallClock } from '../registry/clock.ts';
 import { putManifest, resolveTag } from '../registry/manifests.ts';
 import { isImmutable } from '../registry/push-refusal.ts';
 import { RegistryFailure } from '../registry/registry-failure.ts';
@@ -72,15 +72,9 @@ async function pushWhole(push: ManifestsPush, manifest: Manifest, reference: str
       return (await putManifest(destination, reference, manifest, signal)).digest;
     } catch (error) {
       const pause = pauses[tries];
-      if (
-        pause === undefined ||
-        !(error instanceof RegistryFailure) ||
-        !error.codes.some((code) => incomplete.has(code))
-      )
-        throw error;
-      await sleep(pause * destination.registry.retryPolicy.baseMs, undefined, signal && { signal }).catch(
-        () => undefined,
-      );
+      const lacks = error instanceof RegistryFailure && error.codes.some((code) => incomplete.has(code));
+      if (pause === undefined || !lacks) throw error;
+      await wallClock.sleep(pause * destination.registry.retryPolicy.baseMs, signal);
       signal?.throwIfAborted();
       await restore(push, manifest);
     }

@@ -1,4 +1,3 @@
-import { FactoryError } from '../../errors.ts';
 import { readAhead } from '../../async/read-ahead.ts';
 import { retry, type Verdict } from '../../http/retry.ts';
 import { readBlob } from '../registry/blob-download.ts';
@@ -11,7 +10,7 @@ import { openSink, type PartSink, type PartTransfer, resumeSink, UploadLost } fr
 import { inChunks } from '../registry/blob-upload.ts';
 import { UploadRefusal } from '../registry/upload-refusal.ts';
 import type { ResumableHash } from './resumable-hash.ts';
-import { mismatch } from './verified-stream.ts';
+import { isMismatch, mismatch } from './verified-stream.ts';
 
 export interface PartUpload extends PartTransfer {
   /** Updated after each part. An interrupted upload resumes from what it recorded. */
@@ -149,12 +148,7 @@ async function sendPart(upload: PartUpload, sink: PartSink, part: Buffer, offset
   }
 }
 
-function isMismatch(error: unknown): boolean {
-  return error instanceof FactoryError && error.name === 'DigestMismatch';
-}
-
 function judge(error: unknown): Verdict {
   // A single loss or corruption is cured by starting over; the attempts are bounded.
-  if (error instanceof UploadLost || isMismatch(error)) return { retry: true };
-  return error instanceof RegistryFailure && error.exhausted ? { retry: false } : judgeFailure(error);
+  return error instanceof UploadLost || isMismatch(error) ? { retry: true } : judgeFailure(error);
 }

@@ -1,4 +1,5 @@
 import pLimit from 'p-limit';
+import { inTurn } from '../../async/in-turn.ts';
 import { FactoryError } from '../../errors.ts';
 import type { BlobCopy } from './copy-blob.ts';
 import { Deadline, Paused } from './deadline.ts';
@@ -6,8 +7,8 @@ import { takesParts } from './part-sink.ts';
 import { type PartUpload, uploadInParts } from './resume-blob.ts';
 import { type BlobTransfer, transferBlob } from './stream-blob.ts';
 
-/** Each holds two parts in memory: one that is sent, and the next. */
-const partUploadsInFlight = 2;
+/** Limits the uploads in parts of all images: each holds two parts in memory, one that is sent and the next. */
+const partUploads = pLimit(3);
 
 /** Assumed speed of a transfer, in bytes per millisecond. */
 const assumedSpeed = (8 * 1024 * 1024) / 1_000;
@@ -29,7 +30,6 @@ export function blobSender(
   progress: Pick<PartUpload, 'record' | 'deadline' | 'layerUploads' | 'save'>,
 ): NonNullable<BlobCopy['send']> {
   const { record, deadline, save } = progress;
-  const limited = pLimit(partUploadsInFlight);
   const left = () => (deadline === Deadline.never && save ? acceptableLoss : deadline.left);
   return async (transfer) => {
     const { blob, destination, signal } = transfer;
@@ -40,7 +40,7 @@ export function blobSender(
     // A blob that fits into one part gains nothing: an interruption loses the whole part.
     const large = size > destination.registry.profile.chunkBytes;
     if (large && takesParts(upload) && (begun || size / assumedSpeed > left())) {
-      const how = await limited(async () => {
+      const how = await inTurn(partUploads, signal, async () => {
         if (!deadline.admits) throw new Paused();
         return uploadInParts(upload);
       });

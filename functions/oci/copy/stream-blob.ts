@@ -1,4 +1,3 @@
-import { FactoryError } from '../../errors.ts';
 import { retry, type Verdict } from '../../http/retry.ts';
 import { readBlob } from '../registry/blob-download.ts';
 import type { Descriptor } from '../spec/manifest.ts';
@@ -10,7 +9,7 @@ import { watched } from './watched-stream.ts';
 import { sendBlob, wayInto } from '../registry/blob-upload.ts';
 import { UploadRefusal } from '../registry/upload-refusal.ts';
 import { cancelUpload, startUpload, type UploadSession } from '../registry/upload-session.ts';
-import { verifiedStream } from './verified-stream.ts';
+import { isMismatch, verifiedStream } from './verified-stream.ts';
 
 export interface BlobTransfer {
   source: Repository;
@@ -122,12 +121,8 @@ function stall({ destination: { registry, name }, blob }: BlobTransfer, stallMs:
 }
 
 function judge(error: unknown): Verdict {
-  if (error instanceof RegistryFailure) {
-    // A new session cures an expired session, bytes corrupted in between, and a token that expired during the upload.
-    const fresh = error.code === 'BLOB_UPLOAD_UNKNOWN' || error.code === 'DIGEST_INVALID';
-    if (fresh || (error.status === 401 && !error.exhausted)) return { retry: true };
-    return error.exhausted ? { retry: false } : judgeFailure(error);
-  }
-  // A single corrupted transfer is retried; the attempts are bounded.
-  return { retry: error instanceof FactoryError && error.name === 'DigestMismatch' };
+  // A new transfer cures corrupted bytes, an expired session, and a token that expired during the upload.
+  const { code, status, exhausted } = error instanceof RegistryFailure ? error : {};
+  const cured = code === 'BLOB_UPLOAD_UNKNOWN' || code === 'DIGEST_INVALID' || (status === 401 && !exhausted);
+  return cured || isMismatch(error) ? { retry: true } : judgeFailure(error);
 }

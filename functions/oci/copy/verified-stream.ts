@@ -30,6 +30,10 @@ export async function* verifiedStream(
   if (held) yield held;
 }
 
+export function isMismatch(error: unknown): boolean {
+  return error instanceof FactoryError && error.name === 'DigestMismatch';
+}
+
 export function mismatch(descriptor: Descriptor, got: string): FactoryError {
   return new FactoryError('DigestMismatch', `blob ${descriptor.digest} arrived as ${got}`, {
     hint: 'Try again, or use another source: the source registry, or a proxy in between, serves wrong content. None of it was kept.',

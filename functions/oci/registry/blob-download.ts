@@ -1,6 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Response } from '../../http/transport.ts';
 import { openBlob } from './blobs.ts';
+import { wallClock } from './clock.ts';
 import type { Descriptor } from '../spec/manifest.ts';
 import type { Repository } from './repository.ts';
 import { brokenConnection, RegistryFailure } from './registry-failure.ts';
@@ -43,7 +43,7 @@ export async function* readBlob(
       if (!failure.transient || resumes === maxResumes) throw failure;
       // Reconnect at once after much progress, and after a pause otherwise.
       const ceiling = offset - startedAt >= goodPart ? 0 : Math.min(maxMs, baseMs * 2 ** resumes);
-      await sleep(Math.random() * ceiling, undefined, signal && { signal }).catch(() => undefined);
+      await wallClock.sleep(Math.random() * ceiling, signal);
       signal?.throwIfAborted();
     } finally {
       response.body.on('error', () => undefined).destroy();

@@ -139,21 +139,15 @@ export async function sendChunk(upload: PartOf, location: URL, chunk: Buffer, of
   return target;
 }
 
-export interface Chunking {
-  /** A chunk stays valid while the next is read, in a second buffer. */
-  ahead?: boolean;
-  /** Receives the pieces of a chunk before the chunk is yielded. */
-  onPiece?: (piece: Uint8Array) => void;
-}
-
 /**
  * Splits a body into chunks of `bytes` bytes; only the last may be shorter. Memory stays flat: the pieces of the body are
- * released, and all chunks share one buffer, so a chunk is valid until the next is requested.
+ * released, and all chunks share one buffer, so a chunk is valid until the next is requested. With `ahead` it is valid
+ * until the one after. `onPiece` receives the pieces of a chunk before the chunk is yielded.
  */
 export async function* inChunks(
   body: AsyncIterable<Uint8Array>,
   bytes: number,
-  { ahead = false, onPiece }: Chunking = {},
+  { ahead = false, onPiece }: { ahead?: boolean; onPiece?: (piece: Uint8Array) => void } = {},
 ): AsyncGenerator<Buffer, void, undefined> {
   let chunk = Buffer.allocUnsafeSlow(bytes);
   let spare = ahead ? Buffer.allocUnsafeSlow(bytes) : chunk;

@@ -403,9 +403,9 @@ interface Answer {
   authorization: string | undefined;
 }
 
-/** Retries transient failures, unless the registry requests too long a pause. */
+/** Retries transient failures, unless they were retried, or the registry requests too long a pause. */
 export function judgeFailure(error: unknown): Verdict {
-  if (!(error instanceof RegistryFailure) || !error.transient) return { retry: false };
+  if (!(error instanceof RegistryFailure) || !error.transient || error.exhausted) return { retry: false };
   return { retry: (error.retryAfterMs ?? 0) <= longestPauseMs, afterMs: error.retryAfterMs };
 }
 

@@ -1,16 +1,14 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { beforeEach, describe, expect, it } from '@jest/globals';
 import { BlobLedger } from '../../../functions/oci/copy/blob-ledger.ts';
 import { getManifest, resolveTag } from '../../../functions/oci/registry/manifests.ts';
 import { Repository } from '../../../functions/oci/registry/repository.ts';
 import { type Profile, profileOf } from '../../../functions/oci/registry/profile.ts';
 import type { Act, Fault } from '../../../infra/local/embedded/registry/faults.ts';
-import { type Registry as EmbeddedRegistry, startRegistry } from '../../../infra/local/embedded/registry/server.ts';
 import { sampleImage } from '../../../infra/local/embedded/sample-images.ts';
-import { connect, copy, count, disconnect, errorOf, expectWhole, received } from '../connect.ts';
+import { connect, copy, count, errorOf, expectWhole, received } from '../connect.ts';
 import { storedImage } from '../stored-images.ts';
+import { from, mirror, name, source, to, useTwoRegistries } from './two-registries.ts';
 
-const name = 'harness/ci-addon';
-const mirror = 'mirror/ci-addon';
 const index = sampleImage({ name, tag: '1', attestations: true, layerBytes: 4096 });
 /**
  * An image with a blob for PATCH and one for PUT, by the destination's profile. Both are larger than the buffers of
@@ -19,23 +17,15 @@ const index = sampleImage({ name, tag: '1', attestations: true, layerBytes: 4096
 const large = storedImage([Buffer.alloc(9 * 1024 * 1024, 'large'), Buffer.alloc(2 * 1024 * 1024, 'medium')]);
 const MiB = 1024 * 1024;
 
-let from: EmbeddedRegistry;
-let to: EmbeddedRegistry;
-let source: Repository;
 let destination: Repository;
 
-beforeEach(async () => {
-  [from, to] = await Promise.all([startRegistry(), startRegistry()]);
+useTwoRegistries();
+beforeEach(() => {
   from.putImage(name, 'index', index);
   from.putImage(name, 'large', large);
-  source = new Repository(connect(from.host), name);
   // Every blob is looked for.
   const profile: Profile = { ...profileOf(to.host), maxPut: 8 * MiB, mount: 'after-manifest' };
   destination = new Repository(connect(to.host, { profile }), mirror);
-});
-afterEach(async () => {
-  await disconnect();
-  await Promise.all([from.close(), to.close()]);
 });
 
 function expectNothingTagged(): void {

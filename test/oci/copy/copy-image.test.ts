@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { beforeEach, describe, expect, it } from '@jest/globals';
 import { BlobLedger } from '../../../functions/oci/copy/blob-ledger.ts';
 import { type CopyProgress, copyImage } from '../../../functions/oci/copy/copy-image.ts';
 import { loadImage } from '../../../functions/oci/spec/image.ts';
@@ -10,13 +10,13 @@ import { profileOf } from '../../../functions/oci/registry/profile.ts';
 import { listTags } from '../../../functions/oci/registry/tags.ts';
 import { profile } from '../../../infra/local/embedded/registry/profiles.ts';
 import type { Quirks } from '../../../infra/local/embedded/registry/quirks.ts';
-import { type Registry as EmbeddedRegistry, startRegistry } from '../../../infra/local/embedded/registry/server.ts';
 import { sampleImage } from '../../../infra/local/embedded/sample-images.ts';
-import { connect, copy, count, disconnect, errorOf, expectWhole, received } from '../connect.ts';
+import { connect, copy, count, errorOf, expectWhole, received } from '../connect.ts';
 import { artifact, indexOf, storedImage } from '../stored-images.ts';
+import { destination, from, mirror, name, source, to, useTwoRegistries } from './two-registries.ts';
 
-const name = 'harness/ci-addon';
-const mirror = 'mirror/ci-addon';
+useTwoRegistries();
+
 const layerBytes = 4096;
 const amd64 = [{ os: 'linux', architecture: 'amd64' }];
 const index = sampleImage({ name, tag: '1', attestations: true, layerBytes });
@@ -25,21 +25,6 @@ const dockerSingle = sampleImage({ name, tag: '1', platforms: amd64, docker: tru
 const dockerList = sampleImage({ name, tag: '1', docker: true, layerBytes });
 /** Above what is sent with one PUT. */
 const large = storedImage([Buffer.alloc(9 * 1024 * 1024, 'large'), Buffer.from('small')]);
-
-let from: EmbeddedRegistry;
-let to: EmbeddedRegistry;
-let source: Repository;
-let destination: Repository;
-
-beforeEach(async () => {
-  [from, to] = await Promise.all([startRegistry(), startRegistry()]);
-  source = new Repository(connect(from.host), name);
-  destination = new Repository(connect(to.host), mirror);
-});
-afterEach(async () => {
-  await disconnect();
-  await Promise.all([from.close(), to.close()]);
-});
 
 const at = (repository: string): Repository => new Repository(destination.registry, repository);
 

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { beforeEach, describe, expect, it } from '@jest/globals';
 import { BlobLedger } from '../../../functions/oci/copy/blob-ledger.ts';
 import { copyReferrers } from '../../../functions/oci/copy/copy-referrers.ts';
 import type { Digest } from '../../../functions/oci/spec/digest.ts';
@@ -10,14 +10,12 @@ import {
   listReferrers,
   type ReferrersPolicy,
 } from '../../../functions/oci/registry/referrers.ts';
-import { type Registry as EmbeddedRegistry, startRegistry } from '../../../infra/local/embedded/registry/server.ts';
 import type { Image } from '../../../infra/local/embedded/registry/storage.ts';
 import { sampleImage } from '../../../infra/local/embedded/sample-images.ts';
-import { connect, copy, count, disconnect, errorOf, expectWhole, received } from '../connect.ts';
+import { copy, count, errorOf, expectWhole, received } from '../connect.ts';
 import { artifact, descriptorOf, indexOf } from '../stored-images.ts';
+import { destination, from, mirror, name, source, to, useTwoRegistries } from './two-registries.ts';
 
-const name = 'harness/ci-addon';
-const mirror = 'mirror/ci-addon';
 const notation = 'application/vnd.cncf.notary.signature';
 const spdx = 'application/spdx+json';
 const image = sampleImage({ name, tag: '1', layerBytes: 2048 });
@@ -30,22 +28,11 @@ const cosign = artifact('application/vnd.dev.cosign.simplesigning.v1+json', Buff
 const subjects = [image.digest, child.digest] as Digest[];
 const fallbackTag = image.digest.replace(':', '-');
 
-let from: EmbeddedRegistry;
-let to: EmbeddedRegistry;
-let source: Repository;
-let destination: Repository;
-
+useTwoRegistries();
 beforeEach(async () => {
-  [from, to] = await Promise.all([startRegistry(), startRegistry()]);
-  source = new Repository(connect(from.host), name);
-  destination = new Repository(connect(to.host), mirror);
   from.putImage(name, '1', image);
   await copy(source, '1', destination);
   for (const stored of Object.values(artifacts)) from.putImage(name, undefined, stored);
-});
-afterEach(async () => {
-  await disconnect();
-  await Promise.all([from.close(), to.close()]);
 });
 
 const run = (policy: ReferrersPolicy) =>

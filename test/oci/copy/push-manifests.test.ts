@@ -1,32 +1,20 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { beforeEach, describe, expect, it } from '@jest/globals';
 import { BlobLedger } from '../../../functions/oci/copy/blob-ledger.ts';
 import type { Digest } from '../../../functions/oci/spec/digest.ts';
 import { Repository } from '../../../functions/oci/registry/repository.ts';
 import { profileOf } from '../../../functions/oci/registry/profile.ts';
-import { type Registry as EmbeddedRegistry, startRegistry } from '../../../infra/local/embedded/registry/server.ts';
 import { sampleImage } from '../../../infra/local/embedded/sample-images.ts';
-import { connect, copy, count, disconnect, errorOf, expectWhole, received } from '../connect.ts';
+import { connect, copy, count, errorOf, expectWhole, received } from '../connect.ts';
 import { storedImage } from '../stored-images.ts';
+import { destination, from, mirror, name, source, to, useTwoRegistries } from './two-registries.ts';
 
-const name = 'harness/ci-addon';
-const mirror = 'mirror/ci-addon';
 const image = storedImage([Buffer.from('one'), Buffer.from('two')]);
 const index = sampleImage({ name, tag: '1', attestations: true, layerBytes: 64 });
 
-let from: EmbeddedRegistry;
-let to: EmbeddedRegistry;
-let source: Repository;
-let destination: Repository;
-beforeEach(async () => {
-  [from, to] = await Promise.all([startRegistry(), startRegistry()]);
+useTwoRegistries();
+beforeEach(() => {
   from.putImage(name, '1', image);
   from.putImage(name, 'index', index);
-  source = new Repository(connect(from.host), name);
-  destination = new Repository(connect(to.host), mirror);
-});
-afterEach(async () => {
-  await disconnect();
-  await Promise.all([from.close(), to.close()]);
 });
 
 const rootPut = { method: 'PUT', path: /\/manifests\/(1|index)$/ };

@@ -1,16 +1,17 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { getManifest, resolveTag } from '../../../functions/oci/registry/manifests.ts';
 import { Repository } from '../../../functions/oci/registry/repository.ts';
 import { profileOf } from '../../../functions/oci/registry/profile.ts';
 import { type ProfileName, profile, profileNames } from '../../../infra/local/embedded/registry/profiles.ts';
-import { type Registry as EmbeddedRegistry, startRegistry } from '../../../infra/local/embedded/registry/server.ts';
+import { startRegistry } from '../../../infra/local/embedded/registry/server.ts';
 import { sampleImage } from '../../../infra/local/embedded/sample-images.ts';
-import { connect, copy, count, disconnect, errorOf, expectWhole } from '../connect.ts';
+import { connect, copy, count, errorOf, expectWhole } from '../connect.ts';
 import { always } from '../providers.ts';
 import { storedImage } from '../stored-images.ts';
+import { destination, from, mirror, name, source, to, useTwoRegistries } from './two-registries.ts';
 
-const name = 'harness/ci-addon';
-const mirror = 'mirror/ci-addon';
+useTwoRegistries();
+
 const layerBytes = 4096;
 const index = sampleImage({ name, tag: '1', attestations: true, layerBytes });
 const dockerList = sampleImage({ name, tag: '1', docker: true, layerBytes });
@@ -20,21 +21,6 @@ const image = (bytes: number) => storedImage([Buffer.alloc(bytes, 'large'), Buff
 const large = image(9 * MiB);
 /** Above the largest limit of a PUT. */
 const huge = image(21 * MiB);
-
-let from: EmbeddedRegistry;
-let to: EmbeddedRegistry;
-let source: Repository;
-let destination: Repository;
-
-beforeEach(async () => {
-  [from, to] = await Promise.all([startRegistry(), startRegistry()]);
-  source = new Repository(connect(from.host), name);
-  destination = new Repository(connect(to.host), mirror);
-});
-afterEach(async () => {
-  await disconnect();
-  await Promise.all([from.close(), to.close()]);
-});
 
 const at = (repository: string): Repository => new Repository(destination.registry, repository);
 

@@ -1,37 +1,27 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { beforeEach, describe, expect, it } from '@jest/globals';
 import { BlobLedger } from '../../../functions/oci/copy/blob-ledger.ts';
 import { Deadline } from '../../../functions/oci/copy/deadline.ts';
 import type { Digest } from '../../../functions/oci/spec/digest.ts';
 import { Repository } from '../../../functions/oci/registry/repository.ts';
 import { type Profile, profileOf } from '../../../functions/oci/registry/profile.ts';
-import { type Registry as EmbeddedRegistry, startRegistry } from '../../../infra/local/embedded/registry/server.ts';
-import { connect, copy, disconnect, expectWhole, received } from '../connect.ts';
+import { connect, copy, expectWhole, received } from '../connect.ts';
 import { indexOf, storedImage } from '../stored-images.ts';
+import { from, mirror, name, source, to, useTwoRegistries } from './two-registries.ts';
 
-const name = 'harness/ci-addon';
-const mirror = 'mirror/ci-addon';
 const [amd, arm] = ['amd', 'arm'].map((own) => storedImage([Buffer.from('base'), Buffer.from(own.repeat(9))]));
 const image = indexOf([indexOf([amd as never, arm as never])]);
 const lost = [...(arm?.blobs.keys() ?? [])].at(-1) as Digest;
 const lostBytes = arm?.blobs.get(lost)?.length;
 
-let from: EmbeddedRegistry;
-let to: EmbeddedRegistry;
-let source: Repository;
-beforeEach(async () => {
-  [from, to] = await Promise.all([startRegistry(), startRegistry()]);
+useTwoRegistries();
+beforeEach(() => {
   for (const [registry, repository] of [
     [from, name],
     [to, mirror],
   ] as const)
     registry.putImage(repository, '1', image);
-  source = new Repository(connect(from.host), name);
   to.storage.deleteBlob(mirror, lost);
   to.storage.deleteManifest(mirror, arm?.digest ?? '');
-});
-afterEach(async () => {
-  await disconnect();
-  await Promise.all([from.close(), to.close()]);
 });
 
 /** A destination whose registry behaves like one of that name. */

@@ -1,26 +1,26 @@
 import { randomBytes } from 'node:crypto';
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { beforeEach, describe, expect, it } from '@jest/globals';
 import { CopyRecord, type OpenUpload } from '../../../functions/oci/copy/checkpoint.ts';
 import { Deadline } from '../../../functions/oci/copy/deadline.ts';
 import { digestOf } from '../../../functions/oci/spec/digest.ts';
 import { Repository } from '../../../functions/oci/registry/repository.ts';
 import { resumableHash } from '../../../functions/oci/copy/resumable-hash.ts';
 import { type Profile, profileOf } from '../../../functions/oci/registry/profile.ts';
-import { type Registry as EmbeddedRegistry, startRegistry } from '../../../infra/local/embedded/registry/server.ts';
+import { startRegistry } from '../../../infra/local/embedded/registry/server.ts';
 import { ByteClock, call, type CallOptions, callUntilDone, pausedCall, type PausedCall } from './calls.ts';
-import { connect, copy, count, disconnect, errorOf, expectWhole, received } from '../connect.ts';
+import { connect, copy, count, errorOf, expectWhole, received } from '../connect.ts';
 import { always } from '../providers.ts';
 import { imageDocument, manifestOf } from '../documents.ts';
 import { storedImage } from '../stored-images.ts';
+import { sent } from './fault-matrix.ts';
+import { from, mirror, name, source, to, useTwoRegistries } from './two-registries.ts';
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
-const name = 'harness/ci-addon';
-const mirror = 'mirror/ci-addon';
 const part = 64 * KiB;
 /** Each layer needs several calls of `callBytes`. */
 const callBytes = 512 * KiB;
-const layers = [randomBytes(2 * MiB + 1), randomBytes(1.5 * MiB), randomBytes(MiB + part), Buffer.from('small')];
+const layers = [2 * MiB + 1, 1.5 * MiB, MiB + part, 1.25 * MiB, 5].map((bytes) => randomBytes(bytes));
 const image = storedImage(layers);
 const size = [...image.blobs.values()].reduce((sum, { length }) => sum + length, 0);
 const one = storedImage([randomBytes(MiB)]);
@@ -29,20 +29,12 @@ const [, layerDigest = ''] = one.blobs.keys();
 const oneSize = [...one.blobs.values()].reduce((sum, { length }) => sum + length, 0);
 const otherHash = (await resumableHash(digestOf(layer))).save();
 
-let from: EmbeddedRegistry;
-let to: EmbeddedRegistry;
-let source: Repository;
 let notes: string[];
-beforeEach(async () => {
-  [from, to] = await Promise.all([startRegistry(), startRegistry()]);
+useTwoRegistries();
+beforeEach(() => {
   from.putImage(name, '1', image);
   from.putImage(name, 'one', one);
-  source = new Repository(connect(from.host), name);
   notes = [];
-});
-afterEach(async () => {
-  await disconnect();
-  await Promise.all([from.close(), to.close()]);
 });
 
 function destination(profile: Partial<Profile> = {}): Repository {
@@ -134,10 +126,10 @@ describe('a copy in several calls', () => {
 
   it('starts nothing after its time, and finishes what it started', async () => {
     const there = destination();
-    const first = await pausedCall(source, '1', there, { bytes: callBytes });
-    const second = await pausedCall(source, '1', there, { bytes: callBytes, checkpoint: first.checkpoint });
+    const first = await pausedCall(source, '1', there, { bytes: 2 * callBytes });
+    const second = await pausedCall(source, '1', there, { bytes: 2 * callBytes, checkpoint: first.checkpoint });
     const begun = first.checkpoint.open.map(([blob]) => blob);
-    expect(begun).toHaveLength(2);
+    expect(begun).toHaveLength(3);
     expect(second.checkpoint.open.map(([blob]) => blob)).toEqual(begun);
   });
 
@@ -254,6 +246,15 @@ describe('a resumed upload', () => {
     expectWhole(to, mirror, one);
     expect(received(to)).toBe(open(before).offset + oneSize - MiB);
     expect(copied.bytesTransferred + copied.bytesSkipped).toBe(oneSize);
+  });
+
+  it('reads the whole layer, and sends only its rest, where the source ignores Range', async () => {
+    from.quirks.noRange = true;
+    const before = await half();
+    const read = sent(from);
+    await rest(before);
+    expect(sent(from) - read).toBeGreaterThanOrEqual(MiB);
+    expect(received(to)).toBe(oneSize);
   });
 
   it('counts nothing twice where the registry no longer accepts parts', async () => {
@@ -471,8 +472,8 @@ describe('a registry that requests a pause', () => {
     // Not its fault, and not the network's.
     expect(checkpoint.interrupted).toEqual([]);
     // After the pause, in a new process.
-    source = new Repository(connect(from.host), name);
-    await steps('one', { bytes: 100 * MiB, checkpoint });
+    const later = new Repository(connect(from.host), name);
+    await callUntilDone(later, 'one', destination(), { bytes: 100 * MiB, checkpoint });
     expectWhole(to, mirror, one);
   });
 

@@ -1,31 +1,23 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { beforeEach, describe, expect, it } from '@jest/globals';
 import { BlobLedger } from '../../../functions/oci/copy/blob-ledger.ts';
 import { Repository } from '../../../functions/oci/registry/repository.ts';
 import { type Profile, profileOf } from '../../../functions/oci/registry/profile.ts';
-import { type Registry as EmbeddedRegistry, startRegistry } from '../../../infra/local/embedded/registry/server.ts';
 import { sampleImage } from '../../../infra/local/embedded/sample-images.ts';
-import { connect, copy, count, disconnect, errorOf, expectWhole, received } from '../connect.ts';
+import { connect, copy, count, errorOf, expectWhole, received } from '../connect.ts';
 import { indexOf, storedImage } from '../stored-images.ts';
+import { from, mirror, name, to, useTwoRegistries } from './two-registries.ts';
 
 const MiB = 1024 * 1024;
-const name = 'harness/ci-addon';
-const mirror = 'mirror/ci-addon';
 const config = 1;
 /** Two large layers, so that two uploads meet what the registry does not take. */
 const image = storedImage([Buffer.alloc(13 * MiB, 'one'), Buffer.alloc(12 * MiB, 'two'), Buffer.from('small')]);
 const later = storedImage([Buffer.alloc(11 * MiB, 'later')]);
 const size = [...image.blobs.values()].reduce((sum, { length }) => sum + length, 0);
 
-let from: EmbeddedRegistry;
-let to: EmbeddedRegistry;
 let notes: string[];
-beforeEach(async () => {
-  [from, to] = await Promise.all([startRegistry(), startRegistry()]);
+useTwoRegistries();
+beforeEach(() => {
   notes = [];
-});
-afterEach(async () => {
-  await disconnect();
-  await Promise.all([from.close(), to.close()]);
 });
 
 function destination(profile: Partial<Profile> = {}): Repository {
