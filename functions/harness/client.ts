@@ -5,8 +5,16 @@ import { accountIdFromKey } from './account.ts';
 import { ApiKey } from './api-key.ts';
 import { parseBaseUrl } from './base-url.ts';
 import { parseConnector, type Connector } from './connector.ts';
-import { isSuccess, parseEnvelope, parseImages, parsePermitted, type Envelope } from './envelope.ts';
-import { deniedByPolicy, refused, TransientFailure, unanswered, unexpected, type Call } from './failure.ts';
+import { isSuccess, parseBare, parseEnvelope, parseImages, parsePermitted, type Envelope } from './envelope.ts';
+import {
+  deniedByPolicy,
+  PathNotFound,
+  refused,
+  TransientFailure,
+  unanswered,
+  unexpected,
+  type Call,
+} from './failure.ts';
 import type { ObjectRef } from './object-ref.ts';
 import { executionConfigPath, type ConfigScope, type ExecutionConfigOperation } from './scope.ts';
 import { parseSecret, policyDenial, type Secret, withValue } from './secret.ts';
@@ -52,6 +60,10 @@ const longestPauseMs = 60_000;
 export class HarnessClient {
   readonly accountId: string;
   readonly #gateway: URL;
+  /** The address in front of the gateway, with a slash at its end. */
+  readonly #rootHref: string;
+  /** Set once the path of Database DevOps was found without the gateway. */
+  #dbopsAtRoot = false;
   readonly #renewKey: HarnessClientOptions['renewKey'];
   readonly #hasOwnAccount: boolean;
   #key: ApiKey;
@@ -64,6 +76,7 @@ export class HarnessClient {
   /** @throws {FactoryError} `InvalidConfiguration` for an unusable URL or key, or when no account is known. */
   constructor(options: HarnessClientOptions) {
     this.#gateway = parseBaseUrl(options.url);
+    this.#rootHref = this.#gateway.href.replace(/gateway$/, '');
     this.#key = new ApiKey(options.apiKey);
     this.#keyText = options.apiKey;
     this.#renewKey = options.renewKey;
@@ -77,8 +90,8 @@ export class HarnessClient {
 
   /** Returns the official images: field to `namespace/name:tag`. */
   async defaultConfig(scope: ConfigScope, signal?: AbortSignal): Promise<Record<string, string>> {
-    const call = this.#configCall('read the default images of', scope, 'get-default-config');
-    const { data } = await this.#send(call, undefined, signal);
+    const read = this.#configCall('read the default images of', scope, 'get-default-config');
+    const { data, call } = await this.#sendConfig(read, undefined, signal);
     const images = parseImages(data);
     if (!images) throw unexpected(call, 'without a map of images');
     return images;
@@ -89,9 +102,9 @@ export class HarnessClient {
    * supply chain fields. Leaves out blank values: Harness stores them but ignores them at run time.
    */
   async overrides(scope: ConfigScope, signal?: AbortSignal): Promise<Record<string, string>> {
-    const call = this.#configCall('read the overrides of', scope, 'get-customer-config');
-    call.url.searchParams.set('overridesOnly', 'true');
-    const { data } = await this.#send(call, undefined, signal);
+    const read = this.#configCall('read the overrides of', scope, 'get-customer-config');
+    read.url.searchParams.set('overridesOnly', 'true');
+    const { data, call } = await this.#sendConfig(read, undefined, signal);
     const images = parseImages(data ?? {});
     if (!images) throw unexpected(call, 'without a map of images');
     return Object.fromEntries(Object.entries(images).filter(([, value]) => value.trim() !== ''));
@@ -196,15 +209,44 @@ export class HarnessClient {
 
   #configCall(verb: string, { module, infrastructureType }: ConfigScope, operation: ExecutionConfigOperation): Call {
     const writes = operation === 'update-config' || operation === 'reset-config';
-    return {
+    const path = executionConfigPath(module, operation);
+    const call: Call = {
       method: writes ? 'POST' : 'GET',
-      url: this.#url(executionConfigPath(module, operation), { infra: infrastructureType }),
+      url: this.#url(path, { infra: infrastructureType }),
       purpose: `${verb} ${module}/${infrastructureType}`,
       fields: [],
       permission: writes ? 'core_account_edit' : 'core_account_view',
       timeoutMs: writes ? this.#timeoutMs.write : this.#timeoutMs.read,
       ...(module !== 'ci' && { hintIfAbsent: `Leave ${module} out of modules: this Harness does not serve it.` }),
     };
+    if (module !== 'dbops') return call;
+    // Database DevOps has no infrastructures and no envelope, and takes the account from a header
+    // (harness/developer-hub, "Database DevOps", execution configuration).
+    return {
+      ...call,
+      url: new URL(`${this.#gateway.href}/${path}`),
+      purpose: `${verb} ${module}`,
+      headers: { 'harness-account': this.accountId },
+      bare: true,
+    };
+  }
+
+  /**
+   * Sends a request for a configuration. Newer pages of Database DevOps name its path without the gateway: tries that
+   * where the gateway lacks the path.
+   */
+  async #sendConfig(call: Call, body?: string, signal?: AbortSignal): Promise<Envelope & { call: Call }> {
+    if (!call.bare) return { ...(await this.#send(call, body, signal)), call };
+    const direct = { ...call, url: new URL(call.url.href.replace(`${this.#gateway.href}/`, this.#rootHref)) };
+    if (this.#dbopsAtRoot) return { ...(await this.#send(direct, body, signal)), call: direct };
+    try {
+      return { ...(await this.#send(call, body, signal)), call };
+    } catch (error) {
+      if (!(error instanceof PathNotFound)) throw error;
+      const response = await this.#send(direct, body, signal);
+      this.#dbopsAtRoot = true;
+      return { ...response, call: direct };
+    }
   }
 
   #url(path: string, query: Record<string, string | undefined>): URL {
@@ -222,7 +264,7 @@ export class HarnessClient {
   ): Promise<void> {
     if (operations.length === 0) return;
     const fields = operations.map(({ field }) => field);
-    await this.#send({ ...call, fields }, JSON.stringify(operations), signal);
+    await this.#sendConfig({ ...call, fields }, JSON.stringify(operations), signal);
   }
 
   /** Retries until there is a final response, and again with a new key when Harness refuses the current one. */
@@ -284,6 +326,7 @@ export class HarnessClient {
         headers: {
           accept: 'application/json',
           ...(body !== undefined && { 'content-type': 'application/json' }),
+          ...call.headers,
           ...key.headers(),
         },
         body,
@@ -293,8 +336,8 @@ export class HarnessClient {
     } catch (error) {
       throw unanswered(call, error);
     }
-    const envelope = parseEnvelope(text);
     const ok = response.status >= 200 && response.status < 300;
+    const envelope = ok && call.bare ? parseBare(text) : parseEnvelope(text);
     if (envelope && ((ok && isSuccess(envelope)) || expected.has(envelope.code ?? ''))) return envelope;
     throw refused(call, response, text, envelope, key);
   }

@@ -38,6 +38,22 @@ export function parseEnvelope(body: string): Envelope | undefined {
   };
 }
 
+/**
+ * Parses the body of a successful response of a service without envelopes. An empty body is a success without data.
+ * Returns `undefined` for a body that is not JSON.
+ */
+export function parseBare(body: string): Envelope | undefined {
+  const envelope = parseEnvelope(body);
+  if (envelope?.status !== undefined) return envelope;
+  try {
+    const data = body.trim() === '' ? {} : { data: parseJson(body) };
+    return { status: 'SUCCESS', ...data, details: [], missingPermissions: [] };
+  } catch {
+    // The parser's error quotes the body, which may contain secrets.
+    return undefined;
+  }
+}
+
 /** Collects the reasons from the other parts of an error (harness/harness-core, ErrorDTO and FailureDTO). */
 function detailsOf({ detailedMessage, responseMessages, errors }: Record<string, unknown>): string[] {
   const list = (value: unknown) =>

@@ -22,6 +22,10 @@ export interface Call {
   permission: string;
   /** Timeout for the complete response, in milliseconds. */
   timeoutMs: number;
+  /** Further headers. */
+  headers?: Readonly<Record<string, string>>;
+  /** Set for a service whose responses have no envelope. */
+  bare?: true;
   /** The hint when the installation does not have the path. */
   hintIfAbsent?: string;
 }
@@ -136,7 +140,7 @@ export function refused(
   }
   if (status === 401) {
     return new FactoryError('HarnessUnauthorized', where + said, {
-      hint: `Check that the API key is complete, has not expired, and belongs to account ${call.url.searchParams.get('accountIdentifier')}.`,
+      hint: `Check that the API key is complete, has not expired, and belongs to account ${call.url.searchParams.get('accountIdentifier') ?? call.headers?.['harness-account']}.`,
     });
   }
   if (status === 403) {

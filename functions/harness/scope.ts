@@ -1,12 +1,15 @@
 /** The Harness modules that have an execution configuration of their own. */
-export const harnessModules = ['ci', 'iacm', 'idp'] as const;
+export const harnessModules = ['ci', 'iacm', 'idp', 'dbops'] as const;
 export type HarnessModule = (typeof harnessModules)[number];
 
 /** Kinds of build infrastructure. Harness Cloud (`DLITE_VM`) has no configuration to override. */
 export const infrastructureTypes = ['K8', 'VM'] as const;
 export type InfrastructureType = (typeof infrastructureTypes)[number];
 
-/** The scope of a configuration: one module on one kind of build infrastructure. */
+/**
+ * The scope of a configuration: one module on one kind of build infrastructure. Modules other than `ci` run on
+ * Kubernetes only.
+ */
 export interface ConfigScope {
   module: HarnessModule;
   infrastructureType: InfrastructureType;
@@ -17,7 +20,7 @@ export function isSameScope(a: ConfigScope, b: ConfigScope): boolean {
 }
 
 /** Path of each module at the gateway. The service of IACM has another name than the module. */
-const mounts: Record<HarnessModule, string> = { ci: 'ci', iacm: 'iacm-manager', idp: 'idp' };
+const mounts: Record<HarnessModule, string> = { ci: 'ci', iacm: 'iacm-manager', idp: 'idp', dbops: 'v1/dbops' };
 
 export type ExecutionConfigOperation = 'get-default-config' | 'get-customer-config' | 'update-config' | 'reset-config';
 

@@ -102,7 +102,7 @@ const schema = z.strictObject(
     include_windows_rootless: bool.optional(),
     modify_default: bool.optional(),
     max_concurrency: wholeNumber(1, 40).optional(),
-    modules: listOf(choice(harnessModules), 'a list of ci, iacm, idp').optional(),
+    modules: listOf(choice(harnessModules), `a list of ${harnessModules.join(', ')}`).optional(),
     source_registry: listOf(
       parsed('dockerhub, gar, ecr-public or host[:port][/prefix]', sourceLocation),
       'dockerhub, gar, ecr-public, host[:port][/prefix], or a list of these',

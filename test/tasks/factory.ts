@@ -109,7 +109,7 @@ export interface Factory {
   /** Puts samples into the source. */
   publish(images: readonly string[], options?: PushSamplesOptions): Image[];
   /** The stored overrides of an account's scope. */
-  overrides(module?: 'ci' | 'iacm' | 'idp', infra?: 'K8' | 'VM'): Images;
+  overrides(module?: 'ci' | 'iacm' | 'idp' | 'dbops', infra?: 'K8' | 'VM'): Images;
   /** Writes to Harness so far, as `path infra fields`. */
   writes(): { path: string; infra: string; fields: string[] }[];
   document<T>(key: string): Promise<T>;
@@ -194,7 +194,10 @@ export async function startFactory(options: FactoryOptions = {}): Promise<Factor
       target.storage.resolve(`${registry.slice(registry.indexOf('/') + 1)}/${split(image)[0]}`, split(image)[1]),
     official: (image) => source.storage.resolve(...split(image)),
     publish,
-    overrides: (module = 'ci', infra = 'K8') => ({ ...harness.state[harness.accountId]?.[module][infra] }),
+    overrides(module = 'ci', infra = 'K8') {
+      const account = harness.state[harness.accountId];
+      return { ...(module === 'dbops' ? account?.dbops : account?.[module][infra]) };
+    },
     writes: () =>
       harness.requests
         .filter(({ method, path }) => method === 'POST' && path.includes('/execution-config/'))

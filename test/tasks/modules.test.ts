@@ -78,6 +78,24 @@ describe('iacm and idp', () => {
   });
 });
 
+describe('iacm of 2026, which lists the fields of ci too', () => {
+  it('switches what it can, and reports the fields that it does not let anyone write', async () => {
+    const nonWritableFields = ['iacm/K8/{addonTag,liteEngineTag,ssca*,cache*}'];
+    factory = await startFactory({ harness: { profile: 'saas-2026', quirks: { nonWritableFields } } });
+    const report = await factory.sync({ modules: ['iacm'] });
+    expect(report.error).toBeUndefined();
+    const rejected = report.config.filter(({ status }) => status === 'rejected').map(({ field }) => field);
+    expect(rejected).toEqual(
+      expect.arrayContaining(['addonTag', 'liteEngineTag', 'cacheProxyImage', 'sscaComplianceTag']),
+    );
+    const { K8 = {} } = factory.harness.defaults.iacm;
+    const written = Object.keys(K8).filter((field) => !field.endsWith('Rootless') && !rejected.includes(field));
+    expect(Object.keys(factory.overrides('iacm')).toSorted()).toEqual(written.toSorted());
+    expect(written).toEqual(expect.arrayContaining(['iacmTerraform', 'iacmRemediationAgent', 'gitCloneTag']));
+    expect(factory.overrides('ci')).toEqual({});
+  });
+});
+
 describe('VM', () => {
   it('leaves out what has no VM field: neither is it copied, nor written', async () => {
     factory = await startFactory();

@@ -45,7 +45,7 @@ export function setStage(parts: Partial<RuntimeParts> = {}, environment = {}): S
 export interface HarnessStage extends Stage {
   harness: EmbeddedHarnessApi;
   /** The stored overrides of a scope, to be changed at will. */
-  overrides(module?: 'ci' | 'iacm' | 'idp', infra?: 'K8' | 'VM'): Images;
+  overrides(module?: 'ci' | 'iacm' | 'idp' | 'dbops', infra?: 'K8' | 'VM'): Images;
   /** Requests since the last call, as `reads ci K8` or `writes ci K8 field…`. */
   requests(): string[];
   close(): Promise<void>;
@@ -63,7 +63,7 @@ export async function setHarnessStage(parts: Partial<RuntimeParts> = {}): Promis
     overrides(module = 'ci', infra = 'K8') {
       const account = harness.state[harness.accountId];
       if (!account) throw new TypeError('no account');
-      return account[module][infra];
+      return module === 'dbops' ? account.dbops : account[module][infra];
     },
     requests: () =>
       harness.requests.splice(0).map(({ method, path, query, body }) => {

@@ -71,7 +71,8 @@ export const keyMeanings: Record<InputKey, KeyMeaning> = {
     meaning: 'The infrastructure whose images are copied and switched: one, or a list of both.',
   },
   modules: {
-    meaning: 'A list of the Harness modules to serve. `VM` exists for `ci` only.',
+    meaning:
+      'A list of the Harness modules to serve. `VM` exists for `ci` only. The lite engine and the addon of `dbops` steps (Database DevOps) are those of `ci`. `iacm` lists the fields of `ci` too, and those that it does not let anyone write are `rejected`.',
   },
   include_sets: {
     meaning:
