@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import * as z from 'zod';
 import { FactoryError } from '../errors.ts';
 import { type Action, actions } from '../settings/execution-input.ts';
-import { type ObjectStore, updateJson } from './object-store.ts';
+import { getJson, type ObjectStore, updateJson } from './object-store.ts';
 import { RunDocuments } from './run-documents.ts';
 import { versioned } from './schema.ts';
 import { printable } from '../text/printable.ts';
@@ -149,22 +149,26 @@ export class AccountLock {
     return outcome;
   }
 
+  /** Only reads the lock when no renewal is due: concurrent copies must not wait for each other to write it. */
   async #renew(runId: string, waitSeconds: number) {
     const recorded = await this.#record(runId).find();
-    let found: Lock | null | undefined;
-    if (recorded) {
-      await updateJson(this.#store, keyOf(recorded.accountId), lockSchema, (lock) => {
+    if (!recorded) return {};
+    const { accountId } = recorded;
+    const isDue = (lock: Lock | null | undefined, now: number): lock is Lock =>
+      lock?.runId === runId && (waitSeconds > 0 || Date.parse(lock.renewedAt) + renewalMs <= now);
+    let found = await getJson(this.#store, keyOf(accountId), lockSchema);
+    if (isDue(found, Date.now())) {
+      await updateJson(this.#store, keyOf(accountId), lockSchema, (lock) => {
         found = lock;
         const now = Date.now();
-        if (lock?.runId !== runId || (waitSeconds === 0 && Date.parse(lock.renewedAt) + renewalMs > now))
-          return undefined;
+        if (!isDue(lock, now)) return undefined;
         const { renewedAt, expiresAt } = term(now, waitSeconds);
         // Another task of the run may have to wait longer.
         const latest = Math.max(Date.parse(expiresAt), Date.parse(lock.expiresAt));
         return { ...lock, renewedAt, expiresAt: new Date(latest).toISOString() };
       });
     }
-    return { accountId: recorded?.accountId, lock: found };
+    return { accountId, lock: found };
   }
 }
 

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { copy } from '../../functions/copy/copy.ts';
 import type { Report } from '../../functions/state/documents.ts';
 import { lockSchema, type Lock, type LockOptions } from '../../functions/state/lock.ts';
-import { updateJson } from '../../functions/state/object-store.ts';
+import { getJson, updateJson } from '../../functions/state/object-store.ts';
 import { type Factory, type FactoryOptions, startFactory } from './factory.ts';
 
 const minutes = (n: number) => new Date(Date.now() + n * 60_000).toISOString();
@@ -25,10 +25,8 @@ async function putLock(lock: Lock | null, accountId = 'embedded'): Promise<void>
   await updateJson(factory.store, `locks/${accountId}.json`, lockSchema, () => lock);
 }
 
-async function lockNow(): Promise<Lock | null | undefined> {
-  let now: Lock | null | undefined;
-  await updateJson(factory.store, 'locks/embedded.json', lockSchema, (lock) => void (now = lock));
-  return now;
+function lockNow(): Promise<Lock | null | undefined> {
+  return getJson(factory.store, 'locks/embedded.json', lockSchema);
 }
 
 /** Does something when a document is written whose key ends so, and lets the run wait for it. */
