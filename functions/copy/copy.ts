@@ -13,7 +13,8 @@ import { sumCounts } from '../runtime/registry-counts.ts';
 import { isFailureOf, sourceNote } from '../images/source-failure.ts';
 import { checkpointOf } from '../state/checkpoints.ts';
 import type { CopiedImage, CopyResult, CopyState, Plan } from '../state/documents.ts';
-import { describePieces, type Root, unrepaired, Wholeness } from '../images/wholeness.ts';
+import { describePieces, unrepaired } from '../images/pieces.ts';
+import { type Root, Wholeness } from '../images/wholeness.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { TaskRun } from '../task.ts';
 import { build } from './build.ts';
@@ -59,18 +60,20 @@ export async function copy(event: CopyEvent, run: TaskRun): Promise<CopyTaskResu
 async function copyOnce(event: CopyEvent, run: TaskRun): Promise<CopyTaskResult> {
   const { runtime, deadline = Deadline.never } = run;
   const documents = runtime.run(event.runId);
-  await runtime.lock.renew(event.runId);
-  const plan = await runtime.plan(event.runId);
+  const stateDocument = documents.copyState(event.image);
+  const [plan, stored, known] = await Promise.all([
+    runtime.plan(event.runId),
+    // The stored state is a hint: start over when it cannot be read.
+    stateDocument.find().catch(() => undefined),
+    // The task may run again after it has stored its result.
+    documents.copyResult(event.image).find(),
+    runtime.lock.renew(event.runId),
+  ]);
   const planned = plan.images[event.image];
   if (planned?.status !== 'copy') throw new RangeError(`the plan of run ${event.runId} has no image ${event.image}`);
   const { image, digest } = planned;
-  const stateDocument = documents.copyState(event.image);
-  // The stored state is a hint: start over when it cannot be read.
-  const stored = await stateDocument.find().catch(() => undefined);
   const state = stored ?? newCopyState();
   if (stored === undefined) runtime.progress({ kind: 'image-started', image, bytes: planned.uniqueSize ?? 0 });
-  // The task may run again after it has stored its result.
-  const known = await documents.copyResult(event.image).find();
   const attempted = () =>
     digest === undefined ? build(plan, event.image, planned, run) : attempt(plan, { ...planned, digest }, state, run);
   const result = known && known.status !== 'failed' ? known : await attempted();

@@ -11,7 +11,8 @@ import { describeDifference, waitForAgreement, writeOverrides } from '../overrid
 import type { ConfigResult, FieldChange, IncompleteImage, Plan } from '../state/documents.ts';
 import { type Look, noteLooks } from '../state/looks.ts';
 import { overridesInUse } from '../overrides/overrides-in-use.ts';
-import { describePieces, Wholeness } from '../images/wholeness.ts';
+import { describePieces } from '../images/pieces.ts';
+import { Wholeness } from '../images/wholeness.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { TaskRun } from '../task.ts';
 

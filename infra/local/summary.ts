@@ -10,7 +10,7 @@ import type {
   SoakingVersion,
   UnusedImage,
 } from '../../functions/state/documents.ts';
-import { describePieces } from '../../functions/images/wholeness.ts';
+import { describePieces } from '../../functions/images/pieces.ts';
 import { isLow } from '../../functions/oci/registry/pull-budget.ts';
 import { describeProblems } from '../../functions/settings/problems.ts';
 import { cellLimit, printable } from '../../functions/text/printable.ts';

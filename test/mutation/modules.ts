@@ -8,6 +8,7 @@ export const modules: Readonly<Record<string, readonly string[]>> = {
   'functions/prune/repository-deletions.ts': ['test/prune/repository-deletions'],
   'functions/gate/gate.ts': ['test/tasks/gate'],
   'functions/snapshot/pullable.ts': ['test/snapshot/pullable', 'test/tasks/pullable'],
+  'functions/images/pieces.ts': ['test/images/wholeness'],
   'functions/images/wholeness.ts': ['test/images/wholeness', 'test/tasks/repairs'],
   'functions/plan/repairs.ts': ['test/plan/planned-repairs', 'test/tasks/repairs'],
   'functions/snapshot/snapshot.ts': ['test/snapshot/snapshot', 'test/tasks/snapshot'],
