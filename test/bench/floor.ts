@@ -1,18 +1,29 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { inParallel } from '../../functions/async/in-parallel.ts';
 import { accountIdFromKey } from '../../functions/harness/account.ts';
 import { Pool } from 'undici';
 import { acceptedManifests } from '../../functions/oci/spec/media-type.ts';
 import type { Job } from './peers.ts';
 
 /**
- * The least time of Node.js and undici for a sync of an image of one platform: read Harness, copy, verify the digest,
- * switch Harness, and read it again. No retries, limits, mounts or other checks. Our sync can save at most the rest.
+ * The least time of Node.js and undici for a sync: read Harness, copy every blob once, verify the digests, switch Harness,
+ * and read it again. No retries, limits or other checks. Our sync can save at most the rest.
  */
 interface Descriptor {
   digest: string;
   size: number;
 }
+
+interface Manifest {
+  config?: Descriptor;
+  layers?: Descriptor[];
+  manifests?: Descriptor[];
+}
+
+const imagesInFlight = 5;
+/** The first repository that gets each blob. Others mount it from there. */
+const sent = new Map<string, { at: string; done: Promise<void> }>();
 
 const job = JSON.parse(await readFile(process.argv[2] ?? '', 'utf8')) as Omit<Job, 'home'>;
 const settings = { connections: 16, pipelining: 1 };
@@ -25,18 +36,9 @@ const harness = new Pool(job.harness.url, settings);
 const account = accountIdFromKey(job.harness.apiKey);
 
 await askHarness('GET', 'get-default-config');
-for (const { repository, tag } of job.images) {
-  const at = `/v2/${repository}`;
-  const found = await source.request({
-    method: 'GET',
-    path: `${at}/manifests/${tag}`,
-    headers: { accept: acceptedManifests },
-  });
-  const manifest = Buffer.from(await found.body.arrayBuffer());
-  const { config, layers } = JSON.parse(manifest.toString()) as { config: Descriptor; layers: Descriptor[] };
-  await Promise.all([config, ...layers].map((blob) => copyBlob(at, blob)));
-  await put(`${at}/manifests/${tag}`, String(found.headers['content-type']), manifest.length, manifest);
-}
+await inParallel(job.images, imagesInFlight, undefined, ({ repository, tag }) =>
+  copyManifest(`/v2/${repository}`, tag),
+);
 const [image] = job.images;
 await askHarness('POST', 'update-config', [
   { field: 'image0Tag', value: `${job.target}/${image?.repository}:${image?.tag}` },
@@ -53,6 +55,37 @@ async function askHarness(method: 'GET' | 'POST', operation: string, body?: obje
   });
   await answer.dump();
   if (statusCode !== 200) throw new Error(`HTTP ${statusCode} of Harness for ${operation}`);
+}
+
+async function copyManifest(at: string, reference: string): Promise<void> {
+  const found = await source.request({
+    method: 'GET',
+    path: `${at}/manifests/${reference}`,
+    headers: { accept: acceptedManifests },
+  });
+  const manifest = Buffer.from(await found.body.arrayBuffer());
+  const { config, layers = [], manifests = [] } = JSON.parse(manifest.toString()) as Manifest;
+  await Promise.all([
+    ...[...(config ? [config] : []), ...layers].map((blob) => bringBlob(at, blob)),
+    ...manifests.map(({ digest }) => copyManifest(at, digest)),
+  ]);
+  await put(`${at}/manifests/${reference}`, String(found.headers['content-type']), manifest.length, manifest);
+}
+
+async function bringBlob(at: string, blob: Descriptor): Promise<void> {
+  const first = sent.get(blob.digest);
+  if (!first) {
+    const done = copyBlob(at, blob);
+    sent.set(blob.digest, { at, done });
+    return done;
+  }
+  await first.done;
+  if (first.at === at) return;
+  const from = encodeURIComponent(first.at.slice('/v2/'.length));
+  const path = `${at}/blobs/uploads/?mount=${blob.digest}&from=${from}`;
+  const { statusCode, body } = await target.request({ method: 'POST', path, headers: { 'content-length': '0' } });
+  await body.dump();
+  if (statusCode !== 201) throw new Error(`HTTP ${statusCode} for ${path}`);
 }
 
 async function copyBlob(at: string, { digest, size }: Descriptor): Promise<void> {

@@ -51,7 +51,7 @@ export function floor(folder: string): Peer {
     name: 'Node.js floor',
     family: 'floor',
     note: 'Harness asked, GET, SHA-256 and PUT by undici, Harness switched and asked again, and nothing else',
-    only: ['W1', 'W4'],
+    only: ['W1', 'W2', 'W3', 'W4'],
     ...program(join(import.meta.dirname, 'floor.ts'), join(folder, 'floor.mjs')),
   };
 }
