@@ -35,7 +35,7 @@ function ecrProblems(environment: Environment, account: string): Problem[] {
   const problems: Problem[] = [];
   if (target !== '' && !Token.isUnresolved(target) && ecrAccount(target) === undefined) {
     const idle = ['ECR_KMS_KEY', 'ECR_KEEP_VERSIONS', 'ECR_TAGS'].filter((variable) => textOf(variable) !== '');
-    if (!['', 'MUTABLE'].includes(textOf('ECR_TAG_MUTABILITY'))) idle.push('ECR_TAG_MUTABILITY');
+    if (!['', 'MUTABLE'].includes(textOf('ECR_TAG_MUTABILITY').toUpperCase())) idle.push('ECR_TAG_MUTABILITY');
     for (const path of idle)
       problems.push({ path, found: 'a value', allowed: 'nothing when images are stored elsewhere than in ECR' });
   }

@@ -111,11 +111,12 @@ function writesConfig({ action, modifyDefault }: RunSettings): boolean {
 }
 
 function planHead(runId: string, startedAt: Date, settings: RunSettings) {
-  const { action, registry, modifyDefault, onPartialFailure, referrers, maxConcurrency, scan, prune } = settings;
+  const { action, input, registry, modifyDefault, onPartialFailure, referrers, maxConcurrency, scan, prune } = settings;
   return {
     runId,
     action,
     startedAt: startedAt.toISOString(),
+    input,
     registry,
     modifyDefault,
     onPartialFailure,

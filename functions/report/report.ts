@@ -21,7 +21,7 @@ import { isSameField } from '../overrides/apply-changes.ts';
 import { mayDiffer, rollbackFailed } from '../overrides/rollback-failed.ts';
 import type { RunDocuments } from '../state/run-documents.ts';
 import { parseErrorCause, type WorkflowError } from '../workflow-error.ts';
-import { actions } from '../settings/execution-input.ts';
+import { actions, understood } from '../settings/execution-input.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { TaskRun } from '../task.ts';
 import { cellLimit, printable } from '../text/printable.ts';
@@ -167,11 +167,12 @@ function resultOf(document: Report, documents: RunDocuments): ReportResult {
   return document.error ? { ...result, cause: causeOf(document.error, documents.report.location) } : result;
 }
 
-function shortened({ unused: _unused, incomplete: _incomplete, soaking: _soaking, ...document }: Report): Report {
+function shortened(document: Report): Report {
+  const { input: _input, unused: _unused, incomplete: _incomplete, soaking: _soaking, ...rest } = document;
   const warnings = [
-    `images, config, unused copies and warnings are too long to be shown here: see runs/${document.runId}/report.json in the object store`,
+    `input, images, config, unused copies and warnings are too long to be shown here: see runs/${document.runId}/report.json in the object store`,
   ];
-  return { ...document, images: [], config: [], warnings };
+  return { ...rest, images: [], config: [], warnings };
 }
 
 async function describe(
@@ -202,6 +203,7 @@ async function describe(
     status: error ? 'FAILED' : plan.skipped === undefined ? 'SUCCEEDED' : 'SKIPPED',
     action: plan.action,
     runId: plan.runId,
+    ...(plan.input && { input: plan.input }),
     ...(plan.skipped !== undefined && { reason: plan.skipped }),
     images,
     config: configResults(plan, changes, [...plan.kept, ...held], written),
@@ -362,7 +364,8 @@ function imagesMissing(plan: Plan, images: readonly ImageResult[]): ErrorDocumen
 function withoutPlan(runId: string, error: ErrorDocument | undefined, state: ReportEvent['state']): Report {
   return {
     status: 'FAILED',
-    action: actions.find((action) => action === (state.input as { action?: unknown } | null)?.action) ?? 'sync',
+    action:
+      actions.find((action) => action === (understood(state.input) as { action?: unknown } | null)?.action) ?? 'sync',
     runId,
     images: [],
     config: [],

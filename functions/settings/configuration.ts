@@ -8,6 +8,8 @@ import { misplacedIn } from '../text/plain-text.ts';
 import { sourceLocation } from './official-sources.ts';
 import { reasonOf, render } from './problems.ts';
 import { registryLocation } from './registry-location.ts';
+import { itemsOf } from './text-list.ts';
+import { wordIn } from './word.ts';
 import { isArn, secretArn, tokenSecretProblems } from './token-secret.ts';
 
 /** Settings of a deployment, or of the environment of a local run, for all its runs. */
@@ -167,12 +169,7 @@ const readers: Readers<Configuration> = {
     },
     defaultSources,
   ),
-  modifyDefault: variable(
-    'MODIFY_DEFAULT',
-    'true or false',
-    (text) => z.enum(['true', 'false']).parse(text) === 'true',
-    true,
-  ),
+  modifyDefault: variable('MODIFY_DEFAULT', 'true or false', (text) => oneOf([true, false], text), true),
   maxConcurrency: variable('MAX_CONCURRENCY', 'a whole number from 1 to 40', (text) => wholeNumber(text, 1, 40), 5),
   insecureRegistries: variable('INSECURE_REGISTRIES', 'a comma-separated list of host[:port]', hosts, []),
   trustedTokenHosts: variable('TRUSTED_TOKEN_HOSTS', 'a comma-separated list of host[:port]', hosts, []),
@@ -197,7 +194,7 @@ const readers: Readers<Configuration> = {
   ecrTagMutability: variable(
     'ECR_TAG_MUTABILITY',
     tagMutabilities.join(', '),
-    (text) => z.enum(tagMutabilities).parse(text),
+    (text) => oneOf(tagMutabilities, text),
     'MUTABLE',
   ),
   ecrTagMutabilityExclude: variable(
@@ -245,7 +242,7 @@ const readers: Readers<Configuration> = {
   webhookAllow: variable(
     'WEBHOOK_ALLOW',
     `a comma-separated list of ${guardedKeys.join(', ')}`,
-    (text) => list(text).map((key) => z.enum(guardedKeys).parse(key)),
+    (text) => list(text).map((key) => oneOf(guardedKeys, key)),
     [],
   ),
 };
@@ -345,7 +342,13 @@ export function variable<T>(
 }
 
 export function isOn(text: string): boolean {
-  return z.enum(['on', 'off']).parse(text) === 'on';
+  return oneOf(['on', 'off'], text) === 'on';
+}
+
+function oneOf<const T>(words: readonly T[], text: string): T {
+  const word = wordIn(words, text);
+  if (word === undefined) throw new TypeError();
+  return word;
 }
 
 function matching(pattern: RegExp): (text: string) => string {
@@ -364,10 +367,11 @@ function wholeNumber(text: string, min: number, max: number): number {
 }
 
 function list(text: string): string[] {
-  return text
-    .split(',')
-    .map((item) => item.trim())
-    .filter(Boolean);
+  return z
+    .array(z.string())
+    .min(1)
+    .parse(itemsOf(text))
+    .map((item) => item.trim());
 }
 
 function hosts(text: string): string[] {

@@ -1,7 +1,13 @@
 import * as z from 'zod';
 import { FactoryError, type Problem } from '../errors.ts';
 import { harnessModules, infrastructureTypes, type HarnessModule, type InfrastructureType } from '../harness/scope.ts';
-import { isRepositoryName, parseTagOrDigest, type RegistryLocation, tagOrDigest } from '../oci/spec/reference.ts';
+import {
+  formatLocation,
+  isRepositoryName,
+  parseTagOrDigest,
+  type RegistryLocation,
+  tagOrDigest,
+} from '../oci/spec/reference.ts';
 import { formatPlatform, parsePlatform, type Platform } from '../oci/spec/platform.ts';
 import type { ReferrersPolicy } from '../oci/registry/referrers.ts';
 import type { Configuration } from './configuration.ts';
@@ -13,7 +19,8 @@ import { sourceLocation } from './official-sources.ts';
 import { problemsOf } from './problems.ts';
 import { registryLocation } from './registry-location.ts';
 import { type AllowedFinding, impossibleScans, scanKeys, type ScanSettings, scanSettings } from './scan-settings.ts';
-import { bool, choice, globs, listOf, nameOf, parsed, text, wholeNumber } from './value-schemas.ts';
+import { understoodInput } from './understood-input.ts';
+import { bool, choice, globs, listed, listOf, parsed, text, wholeNumber } from './value-schemas.ts';
 
 export const actions = ['sync', 'reset', 'plan', 'verify', 'restore'] as const;
 export type Action = (typeof actions)[number];
@@ -23,6 +30,8 @@ export type RunSettings = CommonSettings &
   ({ action: Exclude<Action, 'restore'> } | { action: 'restore'; restoreRun: string });
 
 interface CommonSettings {
+  /** The input as understood: the keys that were given, each with a value of its type. */
+  input: Readonly<Record<string, unknown>>;
   registry: RegistryLocation;
   infrastructureTypes: InfrastructureType[];
   includeWindowsRootless: boolean;
@@ -107,7 +116,7 @@ const schema = z.strictObject(
       parsed('dockerhub, gar, ecr-public or host[:port][/prefix]', sourceLocation),
       'dockerhub, gar, ecr-public, host[:port][/prefix], or a list of these',
     ).optional(),
-    include_sets: listOf(nameOf(fieldSetNames), `a list of ${fieldSetNames.join(', ')}`).optional(),
+    include_sets: listOf(choice(fieldSetNames), `a list of ${fieldSetNames.join(', ')}`).optional(),
     include_fields: globs.optional(),
     exclude_fields: globs.optional(),
     pins: z
@@ -123,22 +132,29 @@ const schema = z.strictObject(
       )
       .optional(),
     extra_images: z
-      .array(
-        parsed(
-          '[host/]namespace/name[:tag|:range|@digest], such as harness/delegate:25.10.1 or plugins/email:^1',
-          parseExtraImage,
-        ),
-        {
-          error: extraImagesText,
-        },
+      .preprocess(
+        listed,
+        z
+          .array(
+            parsed(
+              '[host/]namespace/name[:tag|:range|@digest], such as harness/delegate:25.10.1 or plugins/email:^1',
+              parseExtraImage,
+            ),
+            {
+              error: extraImagesText,
+            },
+          )
+          .max(maxExtraImages, { error: extraImagesText }),
       )
-      .max(maxExtraImages, { error: extraImagesText })
       .optional(),
-    extra_sets: listOf(nameOf(extraSetNames), `a list of ${extraSetNames.join(', ')}`).optional(),
+    extra_sets: listOf(choice(extraSetNames), `a list of ${extraSetNames.join(', ')}`).optional(),
     platforms: z
-      .array(parsed('os/architecture[/variant], such as linux/amd64', parsePlatform), {
-        error: 'a list of platforms such as linux/amd64',
-      })
+      .preprocess(
+        listed,
+        z.array(parsed('os/architecture[/variant], such as linux/amd64', parsePlatform), {
+          error: 'a list of platforms such as linux/amd64',
+        }),
+      )
       .optional(),
     ...scanKeys,
     on_partial_failure: choice(['abort', 'update-succeeded']).optional(),
@@ -165,16 +181,23 @@ export function inputKeys(): string[] {
 type Input = z.output<typeof schema>;
 export type InputKey = keyof Input;
 
+/** Returns an execution input with each value as its key takes it. A refused value stays as it is. */
+export function understood(input: unknown): unknown {
+  return understoodInput(input, schema.shape);
+}
+
 /**
  * Validates an execution input and fills in the defaults of the deployment. Throws `InvalidInput` with all problems at
  * once, each with its JSON path, the value found and the values allowed.
  */
 export function parseExecutionInput(input: unknown, configuration: Configuration): RunSettings {
-  const parsed = schema.safeParse(input ?? {});
+  const given = understood(input ?? {});
+  const parsed = schema.safeParse(given);
   const problems = parsed.success
     ? impossible(parsed.data, configuration)
-    : [...problemsOf(parsed.error, input), ...impossibleDespite(parsed.error, input, configuration)];
-  const settings = parsed.success && problems.length === 0 ? settingsOf(parsed.data, configuration) : undefined;
+    : [...problemsOf(parsed.error, given), ...impossibleDespite(parsed.error, given, configuration)];
+  const settings =
+    parsed.success && problems.length === 0 ? settingsOf(parsed.data, given as object, configuration) : undefined;
   if (!settings) {
     throw new FactoryError('InvalidInput', `the execution input has ${count(problems.length, 'problem')}`, {
       hint: 'Correct the input; docs/reference.md lists every key with its values.',
@@ -185,7 +208,7 @@ export function parseExecutionInput(input: unknown, configuration: Configuration
 }
 
 /** Returns `undefined` for an input that lacks what `impossible` asks for. */
-function settingsOf(data: Input, configuration: Configuration): RunSettings | undefined {
+function settingsOf(data: Input, given: object, configuration: Configuration): RunSettings | undefined {
   const { action = 'sync', registry = configuration.registry, restore_run: restoreRun } = data;
   if (!registry) return undefined;
   const sources = data.source_registry ?? configuration.sources.map(sourceLocation);
@@ -193,6 +216,7 @@ function settingsOf(data: Input, configuration: Configuration): RunSettings | un
   const named = (glob: string) => withoutPlace(glob, places);
   const scan = scanSettings(data);
   const settings: CommonSettings = {
+    input: { ...given, ...(data.registry && { registry: formatLocation(data.registry) }) },
     registry,
     infrastructureTypes: unique(data.infrastructure_type ?? ['K8']),
     includeWindowsRootless: data.include_windows_rootless ?? false,

@@ -5,6 +5,7 @@ import {
   type RegistryLocation,
 } from '../oci/spec/reference.ts';
 import { nearest } from '../text/nearest.ts';
+import { own } from '../text/own.ts';
 import { registryLocation } from './registry-location.ts';
 
 /**
@@ -21,11 +22,11 @@ const officialSources: Readonly<Record<string, string>> = {
 const otherNames: Readonly<Record<string, string>> = { ecr: 'ecr-public', docker: 'dockerhub', hub: 'dockerhub' };
 
 /**
- * Returns the location of a source named `gar`, `ecr-public`, `dockerhub`, or by its own address. Throws
+ * Returns the location of a source named `gar`, `ecr-public`, `dockerhub`, in any case, or by its own address. Throws
  * `ReferenceSyntaxError`.
  */
 export function sourceLocation(name: string): RegistryLocation {
-  const official = Object.hasOwn(officialSources, name) ? officialSources[name] : undefined;
+  const official = own(officialSources, name.toLowerCase());
   if (official !== undefined) return parseRegistryLocation(official);
   const [host = ''] = name.split('/');
   const [meant] = looksLikeRegistry(host)

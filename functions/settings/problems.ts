@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import { FactoryError, type Problem } from '../errors.ts';
 import { parseImageName, ReferenceSyntaxError } from '../oci/spec/reference.ts';
 import { printable } from '../text/printable.ts';
+import { UnresolvedText } from './understood-input.ts';
 
 const foundLimit = 80;
 const reasonLimit = 200;
@@ -70,6 +71,7 @@ function pathStep(step: PropertyKey): string {
 /** Renders a value for messages: shortened, and without text that looks like credentials. */
 export function render(value: unknown): string {
   if (value === undefined) return 'nothing';
+  if (value instanceof UnresolvedText) return value.found;
   return shorten(withoutCredentials(JSON.stringify(value)), foundLimit);
 }
 

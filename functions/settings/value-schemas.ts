@@ -2,23 +2,24 @@ import * as z from 'zod';
 import { reasonOf } from './problems.ts';
 import { globLimit, isGlob } from '../text/glob.ts';
 import { nearest } from '../text/nearest.ts';
+import { UnresolvedText } from './understood-input.ts';
 
 /** Schemas for the values of an execution input. The error of each states the allowed values. */
 
 export const bool = z.boolean({ error: 'true or false' });
 
-export const choice = <const T extends readonly string[]>(values: T) => z.enum(values, { error: values.join(', ') });
-
 /** Accepts one of several names. The problem of a misspelled name suggests the nearest. */
-export const nameOf = <const T extends string>(names: readonly T[]) =>
-  z.string({ error: names.join(', ') }).transform((value, context): T => {
-    const name = names.find((each) => each === value);
-    if (name !== undefined) return name;
-    const [meant] = nearest(value, names, 1);
-    const reason = meant === undefined ? undefined : `did you mean ${JSON.stringify(meant)}?`;
-    context.issues.push({ code: 'custom', message: names.join(', '), input: value, params: { reason } });
-    return z.NEVER;
-  });
+export const choice = <const T extends readonly string[]>(names: T) =>
+  z.preprocess(
+    (value, context) => {
+      if (typeof value !== 'string' || names.includes(value)) return value;
+      const [meant] = nearest(value, names, 1);
+      const reason = meant === undefined ? undefined : `did you mean ${JSON.stringify(meant)}?`;
+      context.issues.push({ code: 'custom', message: names.join(', '), input: value, params: { reason } });
+      return z.NEVER;
+    },
+    z.enum(names, { error: names.join(', ') }),
+  );
 
 export function wholeNumber(min: number, max: number) {
   const error = `a whole number from ${min} to ${max}`;
@@ -27,23 +28,28 @@ export function wholeNumber(min: number, max: number) {
 
 /** Accepts one value or a non-empty list of values. */
 export const listOf = <T extends z.ZodType>(item: T, error: string) =>
-  z.preprocess(
-    (value) => (value === undefined || Array.isArray(value) ? value : [value]),
-    z.array(item, { error }).min(1, { error }),
-  );
+  z.preprocess(listed, z.array(item, { error }).min(1, { error }));
+
+/** Makes a list of one text. */
+export function listed(value: unknown): unknown {
+  return typeof value === 'string' || value instanceof UnresolvedText ? [value] : value;
+}
 
 export const text = (allowed: string, accepts: (value: string) => boolean) =>
   z.string({ error: allowed }).refine(accepts, { error: allowed, abort: true });
 
-export const globs = z.array(
-  // A leading "!" would invert the list; include and exclude lists exist for that.
-  text(
-    `a glob on field or image names of *, **, ?, [a-z] and {a,b}, such as "buildAndPush*" or "plugins/*"; at most ${globLimit} characters, not negated`,
-    (glob) => glob.trim() !== '' && !glob.startsWith('!') && isGlob(glob),
+export const globs = z.preprocess(
+  listed,
+  z.array(
+    // A leading "!" would invert the list; include and exclude lists exist for that.
+    text(
+      `a glob on field or image names of *, **, ?, [a-z] and {a,b}, such as "buildAndPush*" or "plugins/*"; at most ${globLimit} characters, not negated`,
+      (glob) => glob.trim() !== '' && !glob.startsWith('!') && isGlob(glob),
+    ),
+    {
+      error: 'a list of globs',
+    },
   ),
-  {
-    error: 'a list of globs',
-  },
 );
 
 /** Accepts text that `parse` accepts, and returns the parsed value. The parser's reason goes into the problem. */

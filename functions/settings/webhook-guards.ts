@@ -56,10 +56,9 @@ const guards: Readonly<Record<GuardedKey & InputKey, Guard>> = {
 
 /**
  * Returns a problem for every key of a webhook's input that exceeds what the deployment grants the holder of a token.
- * `settings` is the parsed input.
  */
-export function beyondTrust(input: unknown, settings: RunSettings, configuration: Configuration): Problem[] {
-  return Object.entries(input ?? {}).flatMap(([key, value]): Problem[] => {
+export function beyondTrust(settings: RunSettings, configuration: Configuration): Problem[] {
+  return Object.entries(settings.input).flatMap(([key, value]): Problem[] => {
     if (open.has(key) || configuration.webhookAllow.some((allowed) => allowed === key)) return [];
     const guard = own<Guard>(guards, key);
     if (guard?.isHarmless(settings, configuration)) return [];

@@ -296,6 +296,8 @@ export const plan = z.object({
   runId: text,
   action: z.enum(actions),
   startedAt: text,
+  /** The execution input as understood. Absent in plans that no input describes, and in those of release 0.1.0. */
+  input: z.record(text, z.unknown()).exactOptional(),
   registry: z.object({ registry: text, prefix: text }),
   modifyDefault: z.boolean(),
   onPartialFailure: z.enum(['abort', 'update-succeeded']),
@@ -366,6 +368,8 @@ export const report = z.object({
   status: z.enum(['SUCCEEDED', 'FAILED', 'SKIPPED']),
   action: z.enum(actions),
   runId: text,
+  /** The execution input as understood. Absent when the input was refused. */
+  input: z.record(text, z.unknown()).exactOptional(),
   images: z.array(imageResult),
   config: z.array(configResult),
   totals: z.object({

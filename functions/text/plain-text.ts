@@ -27,7 +27,6 @@ function utf16(): TextError {
 const placeholders: readonly (readonly [pattern: RegExp, shown: string])[] = [
   [/\$\{/, 'an unexpanded ${…}'],
   [/\$\(/, 'an unexpanded $(…)'],
-  [/<\+/, 'an unresolved Harness expression (<+…>)'],
   [/\{\{/, 'an unexpanded {{…}}'],
   [/^\$[A-Za-z_]\w*$/, 'an unexpanded $NAME'],
   [/^%\w+%$/, 'an unexpanded %NAME%'],
@@ -41,5 +40,14 @@ const quotes: ReadonlySet<string> = new Set(['""', "''", '``', '“”', '‘’
 export function misplacedIn(value: string): string | undefined {
   // `docker run --env-file` keeps the quotes as part of the value.
   if (value.length > 1 && quotes.has(value.slice(0, 1) + value.slice(-1))) return 'a value in quotes';
-  return placeholders.find(([pattern]) => pattern.test(value))?.[1];
+  return unresolvedIn(value) ?? placeholders.find(([pattern]) => pattern.test(value))?.[1];
+}
+
+/**
+ * Describes text that Harness left in place of a value: an expression that it did not resolve, or the `null` of an
+ * expression without a value. Returns `undefined` for other text.
+ */
+export function unresolvedIn(value: string): string | undefined {
+  if (value.includes('<+')) return 'an unresolved Harness expression (<+…>)';
+  return value === 'null' ? '"null", the text of a Harness expression without a value' : undefined;
 }

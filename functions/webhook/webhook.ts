@@ -65,10 +65,12 @@ async function startRun(
   }
   let delivery: Delivery;
   try {
-    delivery = readDelivery(bytes, headers['idempotency-key']);
-    const settings = parseExecutionInput(delivery.input, configuration);
-    const problems = beyondTrust(delivery.input, settings, configuration);
+    const { input, id } = readDelivery(bytes, headers['idempotency-key']);
+    const settings = parseExecutionInput(input, configuration);
+    const problems = beyondTrust(settings, configuration);
     if (problems.length > 0) throw untrusted(problems);
+    // The run gets what was judged. One input in two spellings is one delivery.
+    delivery = { input: settings.input, id };
   } catch (error) {
     if (error instanceof FactoryError && error.name === 'InvalidInput') return json(400, { error });
     throw error;

@@ -1,6 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { addAbortSignal, type Readable } from 'node:stream';
 import { FactoryError } from '../../functions/errors.ts';
+import { understood } from '../../functions/settings/execution-input.ts';
 import { render } from '../../functions/settings/problems.ts';
 import { isObject, parseJson } from '../../functions/text/json.ts';
 import { decodeText, TextError } from '../../functions/text/plain-text.ts';
@@ -18,7 +19,7 @@ export async function readInput(
   action: string,
   signal: AbortSignal,
 ): Promise<Record<string, unknown>> {
-  const input = source === undefined ? {} : parse(source, await read(source, signal));
+  const input = source === undefined ? {} : understood(parse(source, await read(source, signal)));
   if (!isObject(input)) {
     throw invalid(
       `${nameOf(source)} is not a JSON object`,

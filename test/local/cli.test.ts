@@ -24,6 +24,7 @@ describe('sync', () => {
       'action',
       'config',
       'images',
+      'input',
       'registries',
       'runId',
       'status',

@@ -62,6 +62,7 @@ describe('defaults', () => {
       keepVersions: 3,
       allowUnmatched: false,
       protective: [],
+      input: {},
     });
   });
 
@@ -186,29 +187,30 @@ const good: [string, unknown, Partial<RunSettings>][] = [
 ];
 
 const bad: [string, unknown, string?][] = [
-  ['action', 'Sync'],
+  ['action', 'Synch'],
   ['action', null],
-  ['registry', ''],
   ['registry', 7],
   ['registry', 'http://reg.example'],
   ['registry', 'fairwinds'],
   ['registry', 'reg.example/../x'],
   ['registry', 'reg.example/a b'],
   ['registry', 'reg.example/a\u0000'],
-  ['registry', 'reg.example/a\n'],
+  ['registry', 'reg.example/a\nb'],
   ['registry', 'reg.example/Upper'],
   ['registry', 'reg.example:99999'],
   ['registry', 'reg.example/a@sha256:x'],
   ['registry', `reg.example/${'a'.repeat(256)}`],
-  ['infrastructure_type', 'k8'],
+  ['infrastructure_type', 'k9'],
   ['infrastructure_type', []],
   ['infrastructure_type', ['K8', 'DLITE_VM'], '$.infrastructure_type[1]'],
-  ['include_windows_rootless', 'true'],
+  ['include_windows_rootless', 'on'],
   ['modify_default', 1],
   ['max_concurrency', 0],
   ['max_concurrency', 41],
   ['max_concurrency', 2.5],
-  ['max_concurrency', '5'],
+  ['max_concurrency', '41'],
+  ['max_concurrency', '5.0'],
+  ['max_concurrency', '0x5'],
   ['max_concurrency', Number.NaN],
   ['modules', ['cd'], '$.modules[0]'],
   ['modules', []],
@@ -219,7 +221,7 @@ const bad: [string, unknown, string?][] = [
   ['extra_images', ['plugins/email:^1', 'x.example/plugins/email:^1'], '$.extra_images'],
   ['include_sets', []],
   ['include_sets', ['core', 'sto*'], '$.include_sets[1]'],
-  ['include_fields', 'addonTag'],
+  ['include_fields', { addonTag: true }],
   ['include_fields', [' '], '$.include_fields[0]'],
   ['include_fields', ['!addonTag'], '$.include_fields[0]'],
   ['exclude_fields', [7], '$.exclude_fields[0]'],
@@ -238,9 +240,10 @@ const bad: [string, unknown, string?][] = [
   ['extra_images', [{}], '$.extra_images[0]'],
   ['platforms', ['linux'], '$.platforms[0]'],
   ['platforms', ['linux/amd64/v8/x'], '$.platforms[0]'],
-  ['platforms', 'linux/amd64'],
+  ['platforms', 'linux'],
+  ['platforms', { os: 'linux' }],
   ['wait_for_scan', 'yes'],
-  ['scan_fail_on', 'critical'],
+  ['scan_fail_on', 'severe'],
   ['scan_allow', { id: 'CVE-1', until: '2026-01-31' }],
   ['scan_allow', [{ id: 'CVE-1' }], '$.scan_allow[0].until'],
   ['scan_allow', [{ id: 'CVE-1', until: '2026-02-30' }], '$.scan_allow[0].until'],
@@ -308,8 +311,8 @@ describe('the reason of the parser', () => {
     ['registry', 'registry.example.com/Mirror', '$.registry', /"Mirror" is not a path component \(lower-case/],
     ['registry', 'http://registry.example.com', '$.registry', /it is a URL/],
     ['registry', 'fairwinds', '$.registry', /neither a dot nor a port/],
-    ['source_registry', 'GAR', '$.source_registry', /did you mean "gar"/],
-    ['source_registry', ['gar', 'DockerHub'], '$.source_registry[1]', /did you mean "dockerhub"/],
+    ['source_registry', 'G-A-R', '$.source_registry', /did you mean "gar"/],
+    ['source_registry', ['gar', 'DockerHubs'], '$.source_registry[1]', /did you mean "dockerhub"/],
     ['source_registry', 'ecr', '$.source_registry', /did you mean "ecr-public"/],
     ['source_registry', 'quay', '$.source_registry', /neither a dot nor a port/],
     ['registry', 'registry.example.com:99999', '$.registry', /port 99999 is not between 1 and 65535/],
@@ -426,7 +429,7 @@ describe('impossible combinations', () => {
     expect(problemsOf({}, without).map(({ path }) => path)).toEqual(['$.registry']);
     expect(problemsOf({ registry: 'a.example' }, without)).toEqual([]);
     // A registry that is wrong is not also missing.
-    expect(problemsOf({ registry: '' }, without)).toHaveLength(1);
+    expect(problemsOf({ registry: 'a' }, without)).toHaveLength(1);
   });
 });
 

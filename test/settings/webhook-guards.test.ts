@@ -13,7 +13,7 @@ function refused(
 ) {
   const configuration = parseConfiguration({ HARNESS_API_KEY_SECRET: 'key', REGISTRY_NAME: registry });
   const settings = parseExecutionInput(input, configuration);
-  return beyondTrust(input, settings, { ...configuration, webhookAllow });
+  return beyondTrust(settings, { ...configuration, webhookAllow });
 }
 
 describe('a key that a webhook may not set as it likes', () => {
@@ -42,6 +42,39 @@ describe('a key that a webhook may not set as it likes', () => {
     expect(refused({ [key]: value }, undefined, [key])).toEqual([]);
     const others = guardedKeys.filter((other) => other !== key);
     expect(refused({ [key]: value }, undefined, others)).toHaveLength(1);
+  });
+
+  it.each<[GuardedKey, string]>([
+    ['registry', 'evil.example/mirror'],
+    ['registry', ' HTTPS://evil.example/mirror/ '],
+    ['source_registry', 'dockerhub'],
+    ['source_registry', '["evil.example"]'],
+    ['source_registry', 'gar,evil.example'],
+    ['extra_images', 'evil.example/x:1'],
+    ['extra_images', 'plugins/cache:1,evil.example/x:1'],
+    ['extra_images', '["plugins/cache:1","evil.example/x:1"]'],
+    ['pins', `{"plugins/cache": "${digest}"}`],
+    ['platforms', 'linux/s390x'],
+    ['platforms', ' ["linux/s390x"]'],
+    ['reset_scope', 'ALL'],
+    ['prune', 'true'],
+    ['prune', ' TRUE\n'],
+  ])('judges a text by the value that it stands for: %s %j', (key, value) => {
+    expect(refused({ [key]: value }).map(({ path }) => path)).toEqual([`$.${key}`]);
+    expect(refused({ [key]: value }, undefined, [key])).toEqual([]);
+  });
+
+  it.each([
+    { prune: 'False', reset_scope: 'OURS', platforms: '', source_registry: ' ', registry: '', pins: '{}' },
+    { registry: 'https://registry.example/mirror/team/', extra_images: 'plugins/cache:1, harness/delegate:1' },
+  ])("accepts texts that stand for values within the deployment's trust: %j", (input) => {
+    expect(refused(input)).toEqual([]);
+  });
+
+  it.each(['PRUNE', 'Prune', ' prune', '__proto__'])('refuses the input with another spelling of a key: %j', (key) => {
+    expect(() => refused(JSON.parse(`{${JSON.stringify(key)}: "true"}`) as Record<string, unknown>)).toThrow(
+      'the execution input has 1 problem',
+    );
   });
 
   it.each([
@@ -74,7 +107,7 @@ describe('a key that a webhook may not set as it likes', () => {
     const configuration = parseConfiguration({ HARNESS_API_KEY_SECRET: 'key' });
     const input = { registry: 'registry.example/mirror' };
     const settings = parseExecutionInput(input, configuration);
-    expect(beyondTrust(input, settings, configuration)).toHaveLength(1);
+    expect(beyondTrust(settings, configuration)).toHaveLength(1);
   });
 });
 
@@ -89,7 +122,7 @@ describe('other keys', () => {
     const configuration = parseConfiguration({ HARNESS_API_KEY_SECRET: 'key', REGISTRY_NAME: 'registry.example' });
     const settings = parseExecutionInput({}, configuration);
     for (const key of ['a_later_key', 'constructor', 'toString'])
-      expect(beyondTrust({ [key]: 1 }, settings, configuration)).toEqual([
+      expect(beyondTrust({ ...settings, input: { [key]: 1 } }, configuration)).toEqual([
         { path: `$.${key}`, found: '1', allowed: 'nothing from a webhook' },
       ]);
   });

@@ -140,6 +140,32 @@ describe('an official image of Docker Hub', () => {
   });
 });
 
+describe('an input of texts, as Harness variables are', () => {
+  it('runs as its values do, and the report has the input as understood', async () => {
+    factory = await startFactory();
+    const report = await factory.sync({
+      registry: '',
+      infrastructure_type: 'k8',
+      modules: '["ci"]',
+      include_fields: 'addonTag, liteEngineTag',
+      pins: '{"harness/ci-addon": "1.18.22"}',
+      max_concurrency: '2',
+      prune: 'false',
+    });
+    expect(report).toMatchObject({ status: 'SUCCEEDED', totals: { copied: 2 } });
+    expect(report.input).toEqual({
+      action: 'sync',
+      infrastructure_type: 'K8',
+      modules: ['ci'],
+      include_fields: ['addonTag', 'liteEngineTag'],
+      pins: { 'harness/ci-addon': '1.18.22' },
+      max_concurrency: 2,
+      prune: false,
+    });
+    expect(Object.keys(factory.overrides()).toSorted()).toEqual(['addonTag', 'liteEngineTag']);
+  });
+});
+
 describe('include_fields and exclude_fields', () => {
   it('choose by field and by image, and exclusion wins', async () => {
     factory = await startFactory();

@@ -235,7 +235,7 @@ describe('the document of real runs', () => {
   /** The contract, key by key; `?` are the ones that may be missing. */
   function check(document: Report): void {
     const optional = (value: object, names: string[]) => keys(value).filter((key) => !names.includes(key));
-    expect(optional(document, ['error', 'incomplete', 'reason', 'registries', 'unused', 'warnings'])).toEqual([
+    expect(optional(document, ['error', 'incomplete', 'input', 'reason', 'registries', 'unused', 'warnings'])).toEqual([
       'action',
       'config',
       'images',

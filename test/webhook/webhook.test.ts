@@ -204,9 +204,18 @@ type Answer = Omit<RunStatus, 'error'> & { error?: { name: string; problems?: { 
       expect(await inputOf((await send({ body })).body.runId)).toEqual({});
     });
 
+    it('starts the run with the values that it judged', async () => {
+      const texts = { action: 'Sync', modules: '["ci"]', infrastructure_type: 'k8,VM', prune: 'false', registry: ' ' };
+      const understood = { action: 'sync', modules: ['ci'], infrastructure_type: ['K8', 'VM'], prune: false };
+      const first = await post(texts);
+      expect(await inputOf(first.body.runId)).toEqual(understood);
+      expect((await post(understood)).body.runId).toBe(first.body.runId);
+      expect((await post({ prune: 'true' })).status).toBe(400);
+    });
+
     it('refuses every key that is not listed', () => {
       const parsed = parseExecutionInput({}, configuration);
-      expect(beyondTrust({ a_later_key: 1, constructor: 1 }, parsed, configuration)).toEqual([
+      expect(beyondTrust({ ...parsed, input: { a_later_key: 1, constructor: 1 } }, configuration)).toEqual([
         { path: '$.a_later_key', found: '1', allowed: 'nothing from a webhook' },
         { path: '$.constructor', found: '1', allowed: 'nothing from a webhook' },
       ]);

@@ -41,6 +41,19 @@ Pass one JSON object, in the console of Step Functions, in the body of a webhook
 optional. Unknown keys, wrong values and impossible combinations are refused before anything happens, and all problems
 are listed at once.
 
+Harness variables are texts, so every value can be given as text:
+
+- An empty text means that the key is not given. White space around a text is ignored.
+- \`true\` and \`false\`, digits, and the names of options stand for their values. Case is ignored: \`k8\` is \`K8\`.
+- A list is JSON such as \`["ci"]\`, or has commas between its items: \`K8,VM\`. A comma within braces or brackets belongs to
+  its item. One item needs neither.
+- A map is JSON: \`{"harness/ci-addon": "1.18.22"}\`.
+- \`https://HOST/PREFIX/\` is the registry \`HOST/PREFIX\`.
+- \`null\`, and text with \`<+\`, is refused: Harness did not resolve an expression.
+
+The report has the input as understood, in \`input\`. Variables are read
+alike, where they take such values.
+
 Image names in \`pins\` and globs may carry a registry, and both names hold: \`harness/ci-addon\` of SaaS, and
 \`harnesssecure/ci-addon\` of the [self-managed platform](self-managed.md).
 
