@@ -166,7 +166,7 @@ describe('extra_sets', () => {
     expect(report.images.map(({ image }) => image)).toEqual([cache, 'harness/delegate:25.10.1']);
   });
 
-  it('are refused under a wrong name, with the nearest', async () => {
+  it('refuse a wrong name, with the nearest', async () => {
     await start();
     const { error } = await factory.run('plan', { extra_sets: ['sto_scanner'] });
     expect(error?.problems).toEqual([
@@ -179,7 +179,7 @@ describe('extra_sets', () => {
     ]);
   });
 
-  it('are the images of the self-managed platform in its accounts', async () => {
+  it('name the images of the self-managed platform in its accounts', async () => {
     factory = await startFactory({ harness: { profile: 'self-managed' } });
     const secured = imagesOfSets(['delegate']).map(({ image }) =>
       image.repository.replace('harness/', 'harnesssecure/'),

@@ -58,7 +58,7 @@ describe('an account of the self-managed platform', () => {
     expect(factory.writes()).toEqual([]);
   });
 
-  it('is pruned although it lacks a module', async () => {
+  it('prunes although it lacks a module', async () => {
     const input = { include_fields: ['plugins/cache'] };
     for (const version of ['1.0.0', '1.1.0', '1.2.0']) {
       factory.publish([`harnesssecure/cache:${version}`]);

@@ -43,7 +43,7 @@ describe('the versions within a range', () => {
     ]);
   });
 
-  it('are the same for every order of the tags', () => {
+  it('have one order for every order of the tags', () => {
     const tags = ['1.2', '1.2.0', 'v1.2.0', '01.2.0', '2.0.0'];
     fc.assert(
       fc.property(fc.shuffledSubarray(tags, { minLength: tags.length }), (shuffled) => {
