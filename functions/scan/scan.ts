@@ -90,16 +90,17 @@ async function lookAt(rows: readonly Row[], settings: ScanSettings, run: TaskRun
   const today = dayOf(new Date().toISOString());
   await inParallel(rows, looksInFlight, run.signal, async (row, signal) => {
     if (run.deadline?.admits === false) return;
-    row.result = await judged(signal, async () => {
+    try {
       const answers = await answersFor(row, run.runtime, signal);
       const unchangedMs = remember(row, answers);
       const result = judge(row.image, answers, settings, today);
       // Further findings cannot turn a failure into a pass, so only a pass waits until the findings settle.
       const settling = Math.max(0, ...[...answers.values()].map(settlingMs));
-      return result.status === 'passed' && unchangedMs < settling
-        ? { status: 'pending', detail: 'more findings may follow' }
-        : result;
-    });
+      const isSettling = result.status === 'passed' && unchangedMs < settling;
+      row.result = isSettling ? { status: 'pending', detail: 'more findings may follow' } : result;
+    } catch (error) {
+      row.result = failureOf(error, signal);
+    }
   });
 }
 
@@ -156,14 +157,6 @@ async function askTemplate(
     // The time of this call is up, not that of the scanner.
     if (error instanceof Paused) return;
     for (const row of rows) row.result = failureOf(error, signal);
-  }
-}
-
-async function judged(signal: AbortSignal, work: () => Promise<ScanResult>): Promise<ScanResult> {
-  try {
-    return await work();
-  } catch (error) {
-    return failureOf(error, signal);
   }
 }
 

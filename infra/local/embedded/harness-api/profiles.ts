@@ -5,15 +5,15 @@ import { saas2026 } from './profiles/saas-2026.ts';
 import { selfManaged } from './profiles/self-managed.ts';
 import { defaultQuirks, type Quirks } from './quirks.ts';
 
-export const profileNames = ['saas-2026', 'saas-2023', 'self-managed'] as const;
-
-export type ProfileName = (typeof profileNames)[number];
-
-const profiles: Record<ProfileName, Profile> = {
+const profiles = {
   'saas-2026': saas2026,
   'saas-2023': saas2023,
   'self-managed': selfManaged,
-};
+} satisfies Record<string, Profile>;
+
+export type ProfileName = keyof typeof profiles;
+
+export const profileNames = Object.keys(profiles) as ProfileName[];
 
 /** The images of a profile. A fresh copy each time, so that `setDefault` in one test is not seen in another. */
 export function officialDefaults(name: ProfileName = 'saas-2026'): Defaults {

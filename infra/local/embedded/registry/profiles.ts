@@ -1,24 +1,5 @@
 import type { Quirks } from './quirks.ts';
 
-export const profileNames = [
-  'acr',
-  'artifactory',
-  'cloudflare',
-  'distribution',
-  'docker-hub',
-  'ecr',
-  'ecr-public',
-  'gar',
-  'ghcr',
-  'gitlab',
-  'harbor',
-  'nexus',
-  'quay',
-  'zot',
-] as const;
-
-export type ProfileName = (typeof profileNames)[number];
-
 interface Profile {
   quirks: Quirks;
   /** The authentication scheme of the registry. */
@@ -28,7 +9,7 @@ interface Profile {
 const MiB = 1024 * 1024;
 
 /** Lists are as hosted registries behaved when the sources were written; none is a contract of theirs. */
-const profiles: Record<ProfileName, Profile> = {
+const profiles = {
   // harbor#23015, sdk-container-builds#258, opencontainers/artifacts#55
   acr: {
     auth: 'bearer',
@@ -143,7 +124,11 @@ const profiles: Record<ProfileName, Profile> = {
   // ggcr#1193
   quay: { auth: 'bearer', quirks: { mountRequiresFrom: true, redirectBlobs: { expiresSeconds: 600 } } },
   zot: { auth: 'basic', quirks: {} },
-};
+} as const satisfies Record<string, Profile>;
+
+export type ProfileName = keyof typeof profiles;
+
+export const profileNames = Object.keys(profiles) as ProfileName[];
 
 /** A copy of the quirks of a registry. */
 export function profile(name: ProfileName): Quirks {

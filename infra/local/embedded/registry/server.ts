@@ -65,33 +65,27 @@ export class Registry {
   /** Every request to the registry, its token endpoint and its blob host, in order of arrival. */
   readonly requests: RequestRecord[] = [];
   readonly uploads: Uploads;
+  /** `127.0.0.1:PORT`; set when the server listens. */
+  host = '';
   /** The token service; unused unless the auth is `bearer`. */
   readonly tokens: Tokens;
   readonly #auth: AuthOptions;
   readonly #context: Context;
   readonly #servers: Loopback[] = [];
-  readonly #blobHost: BlobHost;
-  #host = '';
 
   constructor(options: RegistryOptions) {
     this.quirks = structuredClone(options.quirks ?? {});
     this.#auth = options.auth ?? { kind: 'none' };
     this.tokens = new Tokens(this.#auth.kind === 'bearer' ? this.#auth : { kind: 'bearer', users: {} });
     this.uploads = new Uploads(this.quirks);
-    this.#blobHost = new BlobHost(this.quirks, { requests: this.requests, faults: this.faults });
     this.#context = {
       storage: this.storage,
       quirks: this.quirks,
       uploads: this.uploads,
-      blobHost: this.#blobHost,
+      blobHost: new BlobHost(this.quirks, { requests: this.requests, faults: this.faults }),
       rateLimit: new RateLimit(this.quirks),
     };
     for (const name of options.repositories ?? []) this.storage.createRepository(name);
-  }
-
-  /** `127.0.0.1:PORT` */
-  get host(): string {
-    return this.#host;
   }
 
   /** Puts a whole image without HTTP: see `Storage.putImage`. */
@@ -104,7 +98,7 @@ export class Registry {
     const { requests, faults } = this;
     const main = await listen({ server: 'registry', port, requests, faults, handle: (e) => this.#handle(e) });
     this.#servers.push(main);
-    this.#host = main.host;
+    this.host = main.host;
     this.tokens.realm = `${main.origin}/token`;
     if (this.#auth.kind === 'bearer' && this.#auth.separateHost) {
       const apart = await listen({ server: 'tokens', requests, faults, handle: (e) => this.tokens.handle(e) });
@@ -115,7 +109,7 @@ export class Registry {
 
   /** Cuts every connection and frees the ports. */
   async close(): Promise<void> {
-    await Promise.all([...this.#servers.map((server) => server.close()), this.#blobHost.close()]);
+    await Promise.all([...this.#servers.map((server) => server.close()), this.#context.blobHost.close()]);
   }
 
   async #handle(exchange: Exchange): Promise<void> {
