@@ -1,7 +1,7 @@
 import { ArnFormat, Aws, Duration, Names, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import type { IMetric, MetricOptions } from 'aws-cdk-lib/aws-cloudwatch';
 import { Connections, type IConnectable } from 'aws-cdk-lib/aws-ec2';
-import { type Grant, type IGrantable, PermissionsBoundary, PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import { type Grant, type IGrantable, PermissionsBoundary } from 'aws-cdk-lib/aws-iam';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { IBucket } from 'aws-cdk-lib/aws-s3';
 import { Secret } from 'aws-cdk-lib/aws-secretsmanager';
@@ -19,6 +19,7 @@ import { acceptFinding, acceptWildcard } from './accepted-finding.ts';
 import { assertProps } from './checked-props.ts';
 import { EcrToken } from './ecr-token.ts';
 import { allowExecutions, allowLogs } from './encryption.ts';
+import { allowToDescribe } from './executions.ts';
 import type { HarnessCiImageFactoryProps } from './harness-ci-image-factory-props.ts';
 import { addVpcEndpoints, connectionEnvironment, functionNetwork } from './network.ts';
 import { allowAlarmsToPublish, allowToPublish, notificationTopic } from './notification-topic.ts';
@@ -219,7 +220,7 @@ export class HarnessCiImageFactory extends Construct implements IConnectable {
       ...common.environment,
       STATE_BUCKET: this.bucket.bucketName,
       ...(needs.notifies && { NOTIFICATION_TOPIC_ARN: this.topic.topicArn }),
-      ...(needs.executions && { STATE_MACHINE_ARN: this.#arnOf('stateMachine') }),
+      ...(needs.executions && { STATE_MACHINE_ARN: this.#stateMachineArn }),
     };
     const id = placeholderOf(task).replace(/Function$/, '');
     const added = new TaskFunction(this, id, { ...common, task, environment });
@@ -231,10 +232,8 @@ export class HarnessCiImageFactory extends Construct implements IConnectable {
     const template = needs.template && settings[needs.template];
     if (template) allowTemplate(role, template);
     if (needs.executions) {
-      const executions = this.#arnOf('execution', ':*');
-      role.addToPolicy(new PolicyStatement({ actions: ['states:DescribeExecution'], resources: [executions] }));
-      acceptWildcard(role, executions, 'The executions of one state machine, by run id.');
-      if (encryptionKey) allowExecutions(role, encryptionKey, this.#arnOf('stateMachine'));
+      allowToDescribe(role, this.#service);
+      if (encryptionKey) allowExecutions(role, encryptionKey, this.#stateMachineArn);
     }
     if (needs.notifies) {
       if (callbackUrlSecret) allowToRead(role, callbackUrlSecret);
@@ -243,14 +242,13 @@ export class HarnessCiImageFactory extends Construct implements IConnectable {
     return added;
   }
 
-  /** Returns an ARN of the workflow from its name, because its functions are created before it. */
-  #arnOf(resource: 'stateMachine' | 'execution', suffix = ''): string {
-    const arnFormat = ArnFormat.COLON_RESOURCE_NAME;
+  /** Returns the ARN of the workflow from its name, because its functions are created before it. */
+  get #stateMachineArn(): string {
     return Stack.of(this).formatArn({
       service: 'states',
-      resource,
-      resourceName: `${this.#service}${suffix}`,
-      arnFormat,
+      resource: 'stateMachine',
+      resourceName: this.#service,
+      arnFormat: ArnFormat.COLON_RESOURCE_NAME,
     });
   }
 

@@ -4,7 +4,7 @@ import { Function as LambdaFunction, type IFunction } from 'aws-cdk-lib/aws-lamb
 import { type IStateMachine, StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
 import { parseArn } from '../functions/text/arn.ts';
-import { acceptWildcard } from './accepted-finding.ts';
+import { allowToDescribe } from './executions.ts';
 
 /** A state machine or function that replaces a step of a run (docs/templates.md). */
 export type Template = IStateMachine | IFunction;
@@ -27,18 +27,7 @@ export function allowTemplate(role: Role, template: Template): void {
     role.addToPolicy(new PolicyStatement({ actions: ['lambda:InvokeFunction'], resources: [arn] }));
     return;
   }
-  const stack = Stack.of(role);
-  const { region, account } = template.env;
-  const { resourceName: name } = stack.splitArn(arn, ArnFormat.COLON_RESOURCE_NAME);
-  const executions = stack.formatArn({
-    service: 'states',
-    region,
-    account,
-    resource: 'execution',
-    resourceName: `${name}:*`,
-    arnFormat: ArnFormat.COLON_RESOURCE_NAME,
-  });
+  const { resourceName: name = '' } = Stack.of(role).splitArn(arn, ArnFormat.COLON_RESOURCE_NAME);
   role.addToPolicy(new PolicyStatement({ actions: ['states:StartExecution'], resources: [arn] }));
-  role.addToPolicy(new PolicyStatement({ actions: ['states:DescribeExecution'], resources: [executions] }));
-  acceptWildcard(role, executions, 'The executions of one state machine, by run id.');
+  allowToDescribe(role, name, template.env);
 }

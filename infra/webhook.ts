@@ -1,11 +1,12 @@
-import { ArnFormat, Duration, Stack } from 'aws-cdk-lib';
+import { Duration } from 'aws-cdk-lib';
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 import { FunctionUrlAuthType } from 'aws-cdk-lib/aws-lambda';
 import { type ISecret, Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import type { StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
-import { acceptFinding, acceptWildcard } from './accepted-finding.ts';
+import { acceptFinding } from './accepted-finding.ts';
+import { allowToDescribe } from './executions.ts';
 import type { WebhookOptions } from './harness-ci-image-factory-props.ts';
 import { allowToRead } from './secret-access.ts';
 import { secretId } from './settings.ts';
@@ -43,16 +44,9 @@ export class Webhook extends Construct {
       reservedConcurrency,
     });
     const { role, handler } = this.function;
-    const executions = Stack.of(this).formatArn({
-      service: 'states',
-      resource: 'execution',
-      resourceName: `${stateMachine.stateMachineName}:*`,
-      arnFormat: ArnFormat.COLON_RESOURCE_NAME,
-    });
-    const { stateMachineArn } = stateMachine;
+    const { stateMachineArn, stateMachineName } = stateMachine;
     role.addToPolicy(new PolicyStatement({ actions: ['states:StartExecution'], resources: [stateMachineArn] }));
-    role.addToPolicy(new PolicyStatement({ actions: ['states:DescribeExecution'], resources: [executions] }));
-    acceptWildcard(role, executions, 'The executions of one state machine, by run id.');
+    allowToDescribe(role, stateMachineName);
     allowToRead(role, this.tokenSecret);
     this.url = `${handler.addFunctionUrl({ authType: FunctionUrlAuthType.NONE }).url}runs`;
   }
