@@ -19,5 +19,6 @@ export function skippedSources(found: readonly Found[], sources: readonly Regist
   if (first === 0 || place === undefined) return [];
   const skipped = sources.slice(0, first).map(formatLocation).join(', ');
   const images = places.length === 1 ? '1 image of harnesssecure/ is' : `${places.length} images of harnesssecure/ are`;
-  return [`${images} at ${formatLocation(place)}, and none at ${skipped}: leave these out of source_registry`];
+  const left = sources.slice(first).map(formatLocation).join(', ');
+  return [`${images} at ${formatLocation(place)}, and none at ${skipped}: set source_registry to ${left}`];
 }

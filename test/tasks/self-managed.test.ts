@@ -119,7 +119,7 @@ describe('the sources in the default order', () => {
     const [gar, ecrPublic, dockerHub = ''] = sources.addresses;
     for (const { source } of report.images) expect(source).toMatch(new RegExp(`^${dockerHub}/harnesssecure/`));
     expect(report.warnings).toContain(
-      `5 images of harnesssecure/ are at ${dockerHub}, and none at ${gar}, ${ecrPublic}: leave these out of source_registry`,
+      `5 images of harnesssecure/ are at ${dockerHub}, and none at ${gar}, ${ecrPublic}: set source_registry to ${dockerHub}`,
     );
     const alone = await factory.run('plan', { ...input, source_registry: dockerHub });
     expect(alone.warnings?.join() ?? '').not.toContain('source_registry');

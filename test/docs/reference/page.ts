@@ -75,7 +75,8 @@ ${extraSetNames.map(describeSet).join('\n')}
 Tags of two or three numbers count as versions, with or without \`v\`: \`1.2.3\`, \`v1.2.3\`, \`1.2\`, \`26.08.89806\`. Tags with a
 suffix do not: variants such as \`1.2.3-linux-amd64\`, and previews. Text that is a tag is read as one: \`1.x\` is a tag,
 \`^1\` a range. The plan and the report show the version that a range stands for. A range that no version matches ends the
-run before anything is written; with \`allow_unmatched\` it is a warning.
+run before anything is written; with \`allow_unmatched\` it is a warning. A pull-through cache lists only the versions that
+it holds: give tags where it is the source.
 
 ## Variables
 
