@@ -74,8 +74,11 @@ const size = [...image.blobs.values()].reduce((sum, { length }) => sum + length,
       if (moved > callBytes) clock.ring();
     };
     const { checkpoint } = await half({ bytes: 3 * MiB, clock, watch });
+    expect(checkpoint.open.length).toBeGreaterThan(0);
     const { copied } = await callUntilDone(source, '1', target, { bytes: 100 * MiB, checkpoint });
     await expectCopied(copied);
+    expect(ours('PATCH').every(({ status }) => status === 202)).toBe(true);
+    expect(ours('GET').map(({ status }) => status)).toEqual(checkpoint.open.map(() => 204));
   });
 
   it('starts again when its session was cancelled', async () => {

@@ -1,3 +1,4 @@
+import { delayed } from '../../async/delayed.ts';
 import { readAhead } from '../../async/read-ahead.ts';
 import { retry, type Verdict } from '../../http/retry.ts';
 import { readBlob } from '../registry/blob-download.ts';
@@ -11,6 +12,12 @@ import { inChunks } from '../registry/blob-upload.ts';
 import { UploadRefusal } from '../registry/upload-refusal.ts';
 import type { ResumableHash } from './resumable-hash.ts';
 import { isMismatch, mismatch } from './verified-stream.ts';
+
+/**
+ * Time for the end of a part that is being sent when the copy is aborted, in milliseconds: distribution loses an upload
+ * with a part that was cut off (registry/handlers/blobupload.go, `ResumeBlobUpload`).
+ */
+const graceMs = 5_000;
 
 export interface PartUpload extends PartTransfer {
   /** Updated after each part. An interrupted upload resumes from what it recorded. */
@@ -50,11 +57,13 @@ async function attempt(upload: PartUpload): Promise<'mounted' | 'uploaded' | 're
     record,
     blob: { digest },
     onBytes,
+    signal,
   } = upload;
   const open = record.open.get(digest);
-  const resumed = open && (await resumeSink(upload, open));
+  const patient = { ...upload, signal: signal && delayed(signal, graceMs) };
+  const resumed = open && (await resumeSink(patient, open));
   if (!resumed) record.forget(digest, onBytes);
-  const sink = resumed ?? (await openSink(upload));
+  const sink = resumed ?? (await openSink(patient));
   if (typeof sink === 'string') return sink;
   try {
     await send(upload, sink);
@@ -130,10 +139,7 @@ async function hashFrom(blob: Descriptor, saved: string | undefined): Promise<Re
   }
 }
 
-/**
- * Sends the bytes of a part that the destination lacks. They are in memory, so that they arrive as fast as possible:
- * distribution loses an upload with a chunk that broke off (registry/handlers/blobupload.go, `ResumeBlobUpload`).
- */
+/** Sends the bytes of a part that the destination lacks, from memory: a part must not wait for the source. */
 async function sendPart(upload: PartUpload, sink: PartSink, part: Buffer, offset: number): Promise<void> {
   const { destination, blob } = upload;
   const end = offset + part.length;
