@@ -5,7 +5,15 @@ import { accountIdFromKey } from './account.ts';
 import { ApiKey } from './api-key.ts';
 import { parseBaseUrl } from './base-url.ts';
 import { parseConnector, type Connector } from './connector.ts';
-import { isSuccess, parseBare, parseEnvelope, parseImages, parsePermitted, type Envelope } from './envelope.ts';
+import {
+  isSuccess,
+  parseBare,
+  parseEnvelope,
+  parseImages,
+  parseOutdated,
+  parsePermitted,
+  type Envelope,
+} from './envelope.ts';
 import {
   deniedByPolicy,
   PathNotFound,
@@ -108,6 +116,27 @@ export class HarnessClient {
     const images = parseImages(data ?? {});
     if (!images) throw unexpected(call, 'without a map of images');
     return Object.fromEntries(Object.entries(images).filter(([, value]) => value.trim() !== ''));
+  }
+
+  /**
+   * Returns the versions of overrides that Harness's own check names as more than two minor versions behind: field to
+   * version. Sends one request: versions of 2023 respond with 500 when an override is missing.
+   */
+  async outdatedVersions(signal?: AbortSignal): Promise<Record<string, string>> {
+    const call = this.#checkCall('check the versions of', 'ci/execution-config');
+    const { data } = await this.#attemptOnce(call, signal);
+    const versions = parseOutdated(data);
+    if (!versions) throw unexpected(call, 'without a list of versions');
+    return versions;
+  }
+
+  /** Returns the overrides whose major version Harness's own check names as old: field to image. Sends one request. */
+  async deprecatedImages(signal?: AbortSignal): Promise<Record<string, string>> {
+    const call = this.#checkCall('read the deprecated images of', 'ci/execution-config/get-deprecated-config');
+    const { data } = await this.#attemptOnce(call, signal);
+    const images = parseImages(data ?? {});
+    if (!images) throw unexpected(call, 'without a map of images');
+    return images;
   }
 
   /**
@@ -247,6 +276,22 @@ export class HarnessClient {
       this.#dbopsAtRoot = true;
       return { ...response, call: direct };
     }
+  }
+
+  #checkCall(verb: string, path: string): Call {
+    return {
+      method: 'GET',
+      url: this.#url(path, {}),
+      purpose: `${verb} ci`,
+      fields: [],
+      permission: 'core_account_view',
+      timeoutMs: this.#timeoutMs.read,
+    };
+  }
+
+  /** Sends a request without retries. */
+  async #attemptOnce(call: Call, signal?: AbortSignal): Promise<Envelope> {
+    return this.#attempt(call, undefined, AbortSignal.any([this.#signal, signal].filter((s) => s !== undefined)));
   }
 
   #url(path: string, query: Record<string, string | undefined>): URL {

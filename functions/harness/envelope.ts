@@ -1,4 +1,5 @@
 import { isObject, parseJson } from '../text/json.ts';
+import { own } from '../text/own.ts';
 
 /** The envelope of every response of a Harness service. Errors come in several shapes; all their parts are optional. */
 export interface Envelope {
@@ -85,6 +86,19 @@ export function parseImages(data: unknown): Record<string, string> | undefined {
   return Object.fromEntries(
     Object.entries(data).filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
   );
+}
+
+/** The names of fields in the check for outdated versions (harness/harness-core, CIExecutionConfigService). */
+const checkedFields: Readonly<Record<string, string>> = { AddonImage: 'addonTag', LiteEngineImage: 'liteEngineTag' };
+
+/** Returns the versions that the check for outdated versions names, by field; `undefined` when the data is no list. */
+export function parseOutdated(data: unknown): Record<string, string> | undefined {
+  if (!Array.isArray(data)) return undefined;
+  const entries = (data as ({ tag?: unknown; version?: unknown } | null)[]).flatMap((entry) => {
+    const field = typeof entry?.tag === 'string' ? own(checkedFields, entry.tag) : undefined;
+    return field !== undefined && typeof entry?.version === 'string' ? [[field, entry.version] as const] : [];
+  });
+  return Object.fromEntries(entries);
 }
 
 /** Returns the result for one permission of an access check; `undefined` when the data lacks it. */

@@ -14,6 +14,7 @@ import type { TaskRun } from '../task.ts';
 import { type Changes, resetChanges, restoreChanges, syncChanges } from './changes.ts';
 import { blobMounting } from './blob-mounting.ts';
 import { checkConnector } from './connector.ts';
+import { findDefaultsAhead } from './defaults-ahead.ts';
 import { checkWritePermission } from './write-permission.ts';
 import { findExtras, missingWarnings, withoutMissing } from './extra-images.ts';
 import { type ImagePlan, planCopies, planImages } from './images.ts';
@@ -55,6 +56,8 @@ export async function plan({ runId, input }: PlanEvent, run: TaskRun): Promise<P
     return day && `Harness refused on ${day} to change this field; it is tried again after 30 days`;
   });
   const kept = [...decision.kept, ...held];
+  const ahead = findDefaultsAhead({ changes, kept }, scopes, runtime, signal);
+  ahead.catch(() => undefined);
   const checks = decision.checks ?? checkSwitch(changes, settings, runtime, signal);
   if (changes.length > 0) warnings.push(...(await checks));
   if (lock.dead) warnings.push(await describeDeadRun(lock.dead, runtime));
@@ -69,6 +72,7 @@ export async function plan({ runId, input }: PlanEvent, run: TaskRun): Promise<P
     inUse: referencesAtOurs(scopes, settings),
     unused: [],
     ...(decision.soaking && { soaking: decision.soaking }),
+    ...((await ahead).length > 0 && { ahead: await ahead }),
     warnings,
   };
   if (settings.action === 'plan' || settings.action === 'verify' || settings.prune) {

@@ -18,6 +18,7 @@ import { changeInventory } from '../state/inventory.ts';
 import { type Look, noteLooks } from '../state/looks.ts';
 import { sumCounts } from '../runtime/registry-counts.ts';
 import { isSameField } from '../overrides/apply-changes.ts';
+import { behindOf } from '../overrides/lag.ts';
 import { mayDiffer, rollbackFailed } from '../overrides/rollback-failed.ts';
 import type { RunDocuments } from '../state/run-documents.ts';
 import { parseErrorCause, type WorkflowError } from '../workflow-error.ts';
@@ -206,7 +207,7 @@ async function describe(
     ...(plan.input && { input: plan.input }),
     ...(plan.skipped !== undefined && { reason: plan.skipped }),
     images,
-    config: configResults(plan, changes, [...plan.kept, ...held], written),
+    config: withLag(configResults(plan, changes, [...plan.kept, ...held], written), plan),
     totals: totalsOf(images, plan.startedAt),
     ...((plan.unused.length > 0 || pruned) && { unused: pruned ?? plan.unused }),
     ...(plan.soaking && { soaking: plan.soaking }),
@@ -290,6 +291,16 @@ function configResults(
       status: 'unchanged',
     })),
   ];
+}
+
+/** Adds by how much each field is behind Harness's default at the end of the run. */
+function withLag(rows: readonly ConfigResult[], { ahead = [] }: Plan): ConfigResult[] {
+  return rows.map((row) => {
+    const official = ahead.find((each) => isSameField(each, row));
+    const isUnwritten = row.status === 'rejected' || row.status === 'rolled-back';
+    const behind = official && behindOf(isUnwritten ? row.from : row.to, official);
+    return behind ? { ...row, behind } : row;
+  });
 }
 
 function totalsOf(images: readonly ImageResult[], startedAt: string): Report['totals'] {

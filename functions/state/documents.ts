@@ -114,6 +114,17 @@ export const keptField = configScope.extend({
 });
 export type KeptField = z.output<typeof keptField>;
 
+/** Harness's default for a field whose override is behind it. */
+const fieldDefault = configScope.extend({
+  field: text,
+  /** The official image: `harness/ci-addon:1.18.27`. */
+  official: text,
+  /** The version that Harness's own checks name as more than two minor versions old, and the image of an old major one. */
+  outdated: text.exactOptional(),
+  deprecated: text.exactOptional(),
+});
+export type FieldDefault = z.output<typeof fieldDefault>;
+
 /** A version that Harness is not switched to yet. */
 const soakingVersion = z.object({
   image: text,
@@ -318,6 +329,8 @@ export const plan = z.object({
   unused: z.array(unusedImage),
   /** Versions that soak, with `soak_days`. */
   soaking: z.array(soakingVersion).exactOptional(),
+  /** Harness's defaults for the fields that are behind them before or after the run. */
+  ahead: z.array(fieldDefault).exactOptional(),
   warnings: texts,
   /** Requests of the plan to registries. */
   registries: z.array(registryCounts).exactOptional(),
@@ -335,6 +348,17 @@ export const configResult = configScope.extend({
   to: text.nullable(),
   status: z.enum(['updated', 'reset', 'unchanged', 'rejected', 'rolled-back', 'planned']),
   reason: text.exactOptional(),
+  /** Set when the override is older than Harness's default. */
+  behind: z
+    .object({
+      /** `2 minor versions` */
+      by: text,
+      /** Harness's default. */
+      official: text,
+      /** The result of Harness's own check, when it names the override. */
+      harness: z.enum(['outdated', 'deprecated']).exactOptional(),
+    })
+    .exactOptional(),
 });
 export type ConfigResult = z.output<typeof configResult>;
 

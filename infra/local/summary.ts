@@ -25,7 +25,7 @@ export function summaryOf(report: Report, rows = 60): string {
     imagesTable(images, config, rows),
     // The row of an image lists the fields that switched to it.
     configTable(
-      config.filter((row) => isNews(row) && !switchedTo.has(row.to ?? '')),
+      config.filter((row) => row.behind ?? (isNews(row) && !switchedTo.has(row.to ?? ''))),
       rows,
     ),
     report.soaking && soakingTable(report.soaking, rows),
@@ -122,13 +122,18 @@ function imagesTable(images: readonly ImageResult[], config: readonly ConfigResu
 }
 
 function configTable(config: readonly ConfigResult[], rows: number): string {
-  const lines = config.map(({ module, infrastructureType, field, from, to, status, reason }) => [
-    `${module} ${infrastructureType}`,
-    field,
-    status,
-    from === to ? `${valueOf(from)}${reason === undefined ? '' : ` (${reason})`}` : `${valueOf(from)} → ${valueOf(to)}`,
-  ]);
+  const lines = config.map(({ module, infrastructureType, field, from, to, status, reason, behind }) => {
+    const value = from === to ? valueOf(from) : `${valueOf(from)} → ${valueOf(to)}`;
+    const notes = [from === to && reason, behind && describeLag(behind)].filter(Boolean);
+    const note = notes.length === 0 ? '' : ` (${notes.join('; ')})`;
+    return [`${module} ${infrastructureType}`, field, status, value + note];
+  });
   return table(['Config', 'Field', 'Status', 'Image'], lines, rows);
+}
+
+function describeLag({ by, official, harness }: NonNullable<ConfigResult['behind']>): string {
+  const version = official.slice(official.lastIndexOf(':') + 1);
+  return `${by} behind ${version}${harness === undefined ? '' : `; Harness reports it as ${harness}`}`;
 }
 
 function soakingTable(soaking: readonly SoakingVersion[], rows: number): string {
