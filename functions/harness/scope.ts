@@ -6,6 +6,14 @@ export type HarnessModule = (typeof harnessModules)[number];
 export const infrastructureTypes = ['K8', 'VM'] as const;
 export type InfrastructureType = (typeof infrastructureTypes)[number];
 
+/** Kinds of build infrastructure without a configuration of their own that is known, each with what is known. */
+export const otherInfrastructureTypes: Readonly<Record<string, string>> = {
+  // Newer code of ci-manager tests that the default images of ECS are those of K8.
+  ECS: 'its default images are those of K8, and no public source shows overrides for ECS',
+  DLITE_VM: 'Harness Cloud has no configuration of its own, and can use the overrides of VM',
+  CLOUD: 'Harness Cloud has no configuration of its own, and can use the overrides of VM',
+};
+
 /**
  * The scope of a configuration: one module on one kind of build infrastructure. Modules other than `ci` run on
  * Kubernetes only.

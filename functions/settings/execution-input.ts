@@ -1,6 +1,12 @@
 import * as z from 'zod';
 import { FactoryError, type Problem } from '../errors.ts';
-import { harnessModules, infrastructureTypes, type HarnessModule, type InfrastructureType } from '../harness/scope.ts';
+import {
+  harnessModules,
+  infrastructureTypes,
+  otherInfrastructureTypes,
+  type HarnessModule,
+  type InfrastructureType,
+} from '../harness/scope.ts';
 import {
   formatLocation,
   isRepositoryName,
@@ -107,7 +113,10 @@ const schema = z.strictObject(
   {
     action: choice(actions).optional(),
     registry: location('host[:port][/prefix], such as registry.example.com/harness-mirror').optional(),
-    infrastructure_type: listOf(choice(infrastructureTypes), 'K8, VM or a list of both').optional(),
+    infrastructure_type: listOf(
+      choice(infrastructureTypes, otherInfrastructureTypes),
+      'K8, VM or a list of both',
+    ).optional(),
     include_windows_rootless: bool.optional(),
     modify_default: bool.optional(),
     max_concurrency: wholeNumber(1, 40).optional(),

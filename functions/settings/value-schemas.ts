@@ -2,19 +2,24 @@ import * as z from 'zod';
 import { reasonOf } from './problems.ts';
 import { globLimit, isGlob } from '../text/glob.ts';
 import { nearest } from '../text/nearest.ts';
+import { own } from '../text/own.ts';
 import { UnresolvedText } from './understood-input.ts';
 
 /** Schemas for the values of an execution input. The error of each states the allowed values. */
 
 export const bool = z.boolean({ error: 'true or false' });
 
-/** Accepts one of several names. The problem of a misspelled name suggests the nearest. */
-export const choice = <const T extends readonly string[]>(names: T) =>
+/**
+ * Accepts one of several names. The problem of a misspelled name suggests the nearest. `refusals` holds reasons for names
+ * that people may expect here, in upper case.
+ */
+export const choice = <const T extends readonly string[]>(names: T, refusals: Readonly<Record<string, string>> = {}) =>
   z.preprocess(
     (value, context) => {
       if (typeof value !== 'string' || names.includes(value)) return value;
       const [meant] = nearest(value, names, 1);
-      const reason = meant === undefined ? undefined : `did you mean ${JSON.stringify(meant)}?`;
+      const suggestion = meant === undefined ? undefined : `did you mean ${JSON.stringify(meant)}?`;
+      const reason = own(refusals, value.toUpperCase()) ?? suggestion;
       context.issues.push({ code: 'custom', message: names.join(', '), input: value, params: { reason } });
       return z.NEVER;
     },

@@ -319,6 +319,8 @@ describe('the reason of the parser', () => {
     ['source_registry', ['gar', 'registry.example.com/a//b'], '$.source_registry[1]', /"" is not a path component/],
     ['include_sets', ['core', 'build_push'], '$.include_sets[1]', /did you mean "build-push"/],
     ['extra_images', ['harness/ci-addon:1.18.22 '], '$.extra_images[0]', /a space/],
+    ['infrastructure_type', 'ecs', '$.infrastructure_type', /default images are those of K8, and no public source/],
+    ['infrastructure_type', ['K8', 'DLITE_VM'], '$.infrastructure_type[1]', /Harness Cloud has no configuration/],
     ['extra_images', ['harness/ci-addon@sha256:4f53'], '$.extra_images[0]', /"sha256:4f53" is not a digest/],
     ['pins', { 'harness/ci-addon': 'sha256:4f53' }, '$.pins["harness/ci-addon"]', /"sha256:4f53" is not a digest/],
     ['pins', { 'harness/ci-addon': '-1' }, '$.pins["harness/ci-addon"]', /"-1" is not a tag/],
