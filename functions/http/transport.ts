@@ -1,7 +1,7 @@
 import { lookup } from 'node:dns/promises';
 import type { LookupAddress, LookupOptions } from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
-import type { Readable } from 'node:stream';
+import { getDefaultHighWaterMark, type Readable } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
 import { createSecureContext } from 'node:tls';
 import { mayReach, outermost, type Reach, reachOfAddress, reachOfHost } from './address-policy.ts';
@@ -9,6 +9,7 @@ import { bodyChunks } from './body-chunks.ts';
 import { secureContextOf } from './certificates.ts';
 import { hostOf, matchesHost } from './host-patterns.ts';
 import { NetworkError, noHeaders, slowBody } from './network-error.ts';
+import { release } from './release.ts';
 import { displayProxy, portOf, type Proxy, proxyFor } from './proxy.ts';
 import { forwardingFailure, isProxysOwn, proxyRefusal, throughProxy } from './proxy-failure.ts';
 import { tunnelConnector } from './tunnel.ts';
@@ -54,6 +55,7 @@ export interface Request {
   method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   url: URL;
   headers?: Record<string, string>;
+  /** The chunks of a stream belong to the request: large ones are freed when they are sent. */
   body?: Uint8Array | string | AsyncIterable<Uint8Array> | undefined;
   /** Overrides `headersMs`, in milliseconds. A registry may hash a large blob before it responds. */
   headersTimeoutMs?: number;
@@ -119,7 +121,7 @@ export class Transport {
       method: request.method,
       headers: { 'user-agent': userAgent, ...(forwarding && forwardingHeaders(url, forwarding)), ...request.headers },
       // undici accepts any async iterable, but its types accept only streams.
-      body: (streams ? followedBy(body, () => limit.start(headersMs)) : body) as Readable | null,
+      body: (streams ? sending(body, () => limit.start(headersMs)) : body) as Readable | null,
       headersTimeout: headersMs,
       bodyTimeout: this.#options.bodyIdleMs,
       onInfo: () => !streams && limit.start(headersMs),
@@ -287,10 +289,24 @@ class TimeLimit {
   }
 }
 
-async function* followedBy<T>(items: AsyncIterable<T>, then: () => void): AsyncGenerator<T, void, undefined> {
-  yield* items;
+/**
+ * Passes a body to undici, and frees each large chunk when it is sent: see `release`. Calls `then` at the end of the
+ * body.
+ */
+async function* sending(
+  chunks: AsyncIterable<Uint8Array>,
+  then: () => void,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  for await (const chunk of chunks) {
+    yield chunk;
+    // A socket buffers a smaller chunk. After a larger one, undici waits until the socket has sent everything.
+    if (chunk.length >= socketBuffer) release(chunk);
+  }
   then();
 }
+
+/** The bytes that a socket buffers before it makes its writer wait. */
+const socketBuffer = getDefaultHighWaterMark(false);
 
 /** Returns the headers of a request that a proxy forwards (RFC 9112, 3.2.2). */
 function forwardingHeaders(url: URL, { authorization }: Proxy): Record<string, string> {

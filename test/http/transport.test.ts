@@ -1,6 +1,8 @@
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { networkFailure } from '../../functions/http/network-error.ts';
 import { displayUrl } from '../../functions/http/redact.ts';
@@ -98,6 +100,24 @@ describe('the transport', () => {
     expect(await failureOf(send(pieces(4, 5)))).toMatchObject({ code: 'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH' });
     expect(await failureOf(send(pieces(4, 7)))).toMatchObject({ code: 'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH' });
     expect((await send(pieces(4, 6))).status).toBe(200);
+  });
+
+  it('frees the large chunks of an upload when they are sent, and sends every byte of them', async () => {
+    const received = createHash('sha256');
+    const url = await serve(async (request, response) => {
+      for await (const chunk of request) received.update(chunk as Buffer);
+      response.end();
+    });
+    const sizes = [...Array.from({ length: 100 }, () => 128 * 1024), 1024];
+    const chunks = sizes.map((size, i) => new Uint8Array(size).fill(i));
+    const sent = createHash('sha256');
+    for (const chunk of chunks) sent.update(chunk);
+    const body = Readable.from(chunks);
+    const length = sizes.reduce((sum, size) => sum + size, 0);
+    const headers = { 'content-length': String(length) };
+    await (await transport.request({ method: 'PUT', url, headers, body })).body.dump();
+    expect(received.digest('hex')).toBe(sent.digest('hex'));
+    expect(chunks.map((chunk) => chunk.length)).toEqual([...Array.from({ length: 100 }, () => 0), 1024]);
   });
 
   it('ends by its signal, with the reason', async () => {
