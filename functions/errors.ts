@@ -43,6 +43,7 @@ export const errorNames = [
   'ScanTimedOut',
   'SnapshotNotFound',
   'StoreFailed',
+  'SwitchBlocked',
   'TemplateFailed',
   'UnexpectedError',
   'VerificationFailed',

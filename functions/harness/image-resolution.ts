@@ -22,6 +22,12 @@ export function connectorRegistry(connectorUrl: string): string | undefined {
   return host !== undefined && dockerHub.has(host) ? 'docker.io' : host;
 }
 
+/** Returns `host[:port][/path]`, below which Harness looks for images that do not contain the connector's host. */
+export function connectorPlace(connectorUrl: string): string | undefined {
+  const { host, path = '' } = parts(connectorUrl) ?? {};
+  return host === undefined ? undefined : trimEnd(host + path, '/');
+}
+
 /** Hosts of Docker Hub. With a connector to one of them, Harness uses images as written. */
 const dockerHub = new Set(['index.docker.io', 'registry.hub.docker.com']);
 

@@ -1,75 +1,229 @@
 import { FactoryError } from '../errors.ts';
-import { connectorRegistry, resolveImage } from '../harness/image-resolution.ts';
-import type { RegistryLocation } from '../oci/spec/reference.ts';
-import type { FieldChange } from '../state/documents.ts';
+import { connectorPlace, connectorRegistry, resolveImage } from '../harness/image-resolution.ts';
+import { findPulls } from '../images/pulls.ts';
+import { isLoopback } from '../http/host-patterns.ts';
+import { isPresent } from '../images/images.ts';
+import { formatLocation, formatReference, type RegistryLocation } from '../oci/spec/reference.ts';
 import { type ImageConnector, readImageConnector } from '../overrides/image-connector.ts';
 import { isOurs } from '../overrides/override.ts';
+import { type ResolvedImage, resolveFields } from '../overrides/pulls.ts';
 import type { Runtime } from '../runtime/runtime.ts';
+import type { RunSettings } from '../settings/execution-input.ts';
+import type { BlockedSwitch, FieldChange, PlannedImage, Pull } from '../state/documents.ts';
+import { isWindowsOnly, type ScopeConfiguration } from './selection.ts';
+
+/** The connector of Harness's images, or the failure to read it. */
+type ConnectorRead = ImageConnector | FactoryError;
+
+/** Reads the connector of Harness's images, or returns the failure. */
+export async function readConnector(runtime: Runtime, signal?: AbortSignal): Promise<ConnectorRead> {
+  try {
+    return await readImageConnector(runtime, signal);
+  } catch (error) {
+    signal?.throwIfAborted();
+    if (error instanceof FactoryError) return error;
+    throw error;
+  }
+}
+
+interface Planned {
+  changes: readonly FieldChange[];
+  scopes: readonly ScopeConfiguration[];
+  images: readonly PlannedImage[];
+}
+
+interface ConnectorCheck {
+  warnings: string[];
+  /** Set when the changes must not be written, because Harness would pull something else. */
+  blocked?: BlockedSwitch;
+  /** The images that Harness would pull after the run. */
+  pulls?: Pull[];
+}
 
 /**
- * Checks that Harness would pull exactly the images that the run writes, through CONTAINER_REGISTRY_CONNECTOR or,
- * without one, `account.harnessImage`. Returns warnings.
+ * Resolves every image of the run's scopes through the connector as it is, and looks for those at our registry. Reports
+ * what stands in the way of the switch: a connector that makes Harness pull other images than the run writes, or a
+ * configured connector that is missing or of another type.
  *
- * @throws {FactoryError} `InvalidConfiguration`, before any copy or switch, when a configured connector is missing or
- * of another type, or when either connector makes Harness pull a different image.
+ * @throws {FactoryError} The failure to read the connector, when the run would switch Harness without knowing it.
  */
 export async function checkConnector(
-  changes: readonly FieldChange[],
-  registry: RegistryLocation,
+  found: ConnectorRead,
+  { changes, scopes, images }: Planned,
+  settings: RunSettings,
   runtime: Runtime,
   signal?: AbortSignal,
-): Promise<string[]> {
-  // A reset or restore writes back the images of Harness or of the user: a wrong connector must not block it.
-  const written = changes.flatMap(({ to }) => (to !== null && isOurs(to, registry) ? [to] : []));
-  if (written.length === 0) return [];
-  const nodes = `the nodes need rights of their own to pull from ${registry.registry}`;
-  let found: ImageConnector;
-  try {
-    found = await readImageConnector(runtime, signal);
-  } catch (error) {
-    if (!(error instanceof FactoryError) || error.name !== 'HarnessForbidden') throw error;
-    return [`the connector of Harness's images could not be checked: ${error.message}`];
+): Promise<ConnectorCheck> {
+  const { registry, action } = settings;
+  const switches = action === 'restore' || (settings.modifyDefault && action !== 'verify');
+  // A restore writes back the images of Harness or of the user: a wrong connector must not block it.
+  const written = switches ? changes.flatMap(({ to }) => (to !== null && isOurs(to, registry) ? [to] : [])) : [];
+  if (found instanceof FactoryError) {
+    // A key that may switch need not be allowed to see connectors. After any other failure, a switch is not safe.
+    if (found.name !== 'HarnessForbidden' && written.length > 0 && action !== 'plan') throw found;
+    return { warnings: [`the connector of Harness's images could not be checked: ${found.message}`] };
   }
-  const { reference, named, connector } = found;
-  if (!connector) {
-    if (!named) return [`there is no connector ${reference}: Harness uses the images as written, and ${nodes}`];
-    throw misconfigured(
-      `connector ${reference} does not exist`,
-      'Create it, or correct CONTAINER_REGISTRY_CONNECTOR, ORG_ID and PROJECT_ID.',
+  const known = new Map(images.map((image) => [formatReference(image.target), statusOf(image, action)]));
+  const isUsed = (field: string) =>
+    settings.includeWindowsRootless || !isWindowsOnly(field.slice(field.lastIndexOf(' ') + 1));
+  const look = (resolved: readonly ResolvedImage[]) => {
+    // An ordinary night spends no request on images that the user leaves out, and that few accounts can use.
+    const wanted = action === 'sync' ? resolved.filter(({ fields }) => fields.some(isUsed)) : resolved;
+    return findPulls(wanted, registry, known, runtime, signal);
+  };
+  const url = dockerAddress(found);
+  const reason = written.length > 0 ? obstacle(found, written) : undefined;
+  const planned = switches && reason === undefined ? changes : [];
+  const pulls = await look(resolveFields(scopes, planned, url));
+  if (reason === undefined) {
+    return { warnings: [...warningsOf(found, pulls), ...(written.length > 0 ? rightsOf(found, registry) : [])], pulls };
+  }
+  const address = addressOf(registry, runtime);
+  const then = withoutOverride(await look(resolveFields(scopes, changes, address)));
+  return { warnings: [], pulls, blocked: { reason, steps: stepsOf(found, address, then, settings) } };
+
+  function warningsOf(connector: ImageConnector, all: readonly Pull[]): string[] {
+    // Verify lists these among the differences.
+    const moved = action === 'verify' ? [] : misresolved(connector, scopes, planned, registry);
+    return [...moved, ...missingWarnings(connector, withoutOverride(all), registry, addressOf(registry, runtime))];
+  }
+
+  /** Returns the missing images of fields without an override that pods use and that no copy of this run brings. */
+  function withoutOverride(all: readonly Pull[]): Pull[] {
+    return all.filter(
+      ({ reference, official, status, fields }) =>
+        official !== undefined &&
+        (status === 'missing' || status === 'unknown') &&
+        !known.has(reference) &&
+        reference !== official &&
+        fields.some(isUsed),
     );
   }
-  const { type, dockerRegistryUrl: url } = connector;
-  if (type !== 'DockerRegistry' || url === undefined) {
-    const mistyped = `connector ${reference} is of type ${type}`;
-    if (!named) return [`${mistyped}: Harness uses the images as written, and ${nodes}`];
-    throw misconfigured(mistyped, 'Harness pulls its images through a connector of type Docker Registry only.');
+}
+
+/** Returns the address of a Docker connector. With any other, Harness uses images as written. */
+function dockerAddress({ connector }: ImageConnector): string | undefined {
+  return connector?.type === 'DockerRegistry' ? connector.dockerRegistryUrl : undefined;
+}
+
+/** Returns the address at which a connector makes Harness look for every image below the registry. */
+function addressOf(registry: RegistryLocation, { configuration: { insecureRegistries } }: Runtime): string {
+  const isPlain = isLoopback(registry.registry) || insecureRegistries.includes(registry.registry);
+  return `${isPlain ? 'http' : 'https'}://${formatLocation(registry)}`;
+}
+
+function statusOf(image: PlannedImage, action: RunSettings['action']): Pull['status'] {
+  if (isPresent(image)) return 'present';
+  return image.status === 'copy' && action !== 'verify' ? 'planned' : 'missing';
+}
+
+/** Returns the reason why Harness would not pull what the run writes. */
+function obstacle(found: ImageConnector, written: readonly string[]): string | undefined {
+  const { reference, named, connector } = found;
+  const url = dockerAddress(found);
+  if (url === undefined) {
+    if (!named) return undefined;
+    return connector ? `connector ${reference} is of type ${connector.type}` : `connector ${reference} does not exist`;
   }
-  checkResolution(reference, url, written);
+  const place = shown(url);
+  for (const value of written) {
+    const pulled = resolveImage(value, url);
+    if (pulled === undefined) return `Harness cannot read the address of connector ${reference}, "${place}"`;
+    if (pulled !== value)
+      return `through connector ${reference} (${place}) Harness would pull ${pulled} instead of ${value}`;
+  }
+  return undefined;
+}
+
+/** Returns the steps to a switch, in an order in which every image that pods pull exists. */
+function stepsOf(
+  { reference, named, connector }: ImageConnector,
+  address: string,
+  missing: readonly Pull[],
+  { action, registry: { registry } }: RunSettings,
+): string[] {
+  const kept = connector?.dockerRegistryUrl === undefined ? undefined : connectorRegistry(connector.dockerRegistryUrl);
+  const hasOtherLogin = connector?.authType !== undefined && connector.authType !== 'Anonymous' && kept !== registry;
+  const login = hasOtherLogin ? `, with credentials for ${registry}` : '';
+  const verb = connector?.type === 'DockerRegistry' ? 'give' : 'create';
+  const change =
+    verb === 'give'
+      ? `Give connector ${reference} the address ${address}${login}.`
+      : `Make ${reference} a connector of type Docker Registry with the address ${address}${named ? ', or correct CONTAINER_REGISTRY_CONNECTOR, ORG_ID and PROJECT_ID' : ''}.`;
+  return [
+    ...(action === 'restore' ? [] : [`${action === 'sync' ? 'Done: copy' : 'Run sync, which copies'} the images.`]),
+    ...(missing.length > 0
+      ? [`Copy ${namesOf(missing)} too, which pods would pull from ${address} then and which are not there.`]
+      : []),
+    change,
+    `Run ${action === 'restore' ? 'restore' : 'sync'} again.`,
+  ];
+}
+
+/** Returns a warning when overrides at our registry, which this run leaves as they are, are not used as written. */
+function misresolved(
+  found: ImageConnector,
+  scopes: readonly ScopeConfiguration[],
+  changes: readonly FieldChange[],
+  registry: RegistryLocation,
+): string[] {
+  const url = dockerAddress(found);
+  if (url === undefined) return [];
+  const changed = new Set(changes.map(({ from }) => from));
+  const values = scopes.flatMap(({ overrides }) => Object.values(overrides)).filter((value) => isOurs(value, registry));
+  const value = values.find((each) => !changed.has(each) && resolveImage(each, url) !== each);
+  if (value === undefined) return [];
+  return [
+    `through connector ${found.reference} (${shown(url)}) Harness pulls ${resolveImage(value, url) ?? 'nothing'} instead of ${value}`,
+  ];
+}
+
+/** Returns a warning when images without an override are not where the connector makes Harness look for them. */
+function missingWarnings(
+  found: ImageConnector,
+  missing: readonly Pull[],
+  registry: RegistryLocation,
+  address: string,
+): string[] {
+  const url = dockerAddress(found);
+  const place = url === undefined ? undefined : connectorPlace(url);
+  const isHostOnly =
+    url !== undefined && connectorRegistry(url) === registry.registry && place !== formatLocation(registry);
+  const subject = `connector ${found.reference} is ${shown(url ?? '')}. Images without an override would be pulled from ${place}/…`;
+  if (isHostOnly) {
+    const which = missing.length === 0 ? 'not from the copies' : `where these do not exist: ${namesOf(missing)}`;
+    return [`${subject}, ${which}. Set it to ${address}.`];
+  }
+  if (missing.length === 0) return [];
+  const [images, they, them] = missing.length === 1 ? ['image', 'it does', 'it'] : ['images', 'they do', 'them'];
+  return [
+    `${missing.length} ${images} without an override would be pulled from ${formatLocation(registry)}, where ${they} not exist: ${namesOf(missing)}. Leave no field of ${them} out, or copy ${them} with extra_images.`,
+  ];
+}
+
+/** Returns a warning when pods get no credentials for our registry from the connector. */
+function rightsOf(found: ImageConnector, { registry }: RegistryLocation): string[] {
+  const { reference, connector } = found;
+  const nodes = `the nodes need rights of their own to pull from ${registry}`;
+  const url = dockerAddress(found);
+  if (!connector) return [`there is no connector ${reference}: Harness uses the images as written, and ${nodes}`];
+  if (url === undefined)
+    return [`connector ${reference} is of type ${connector.type}: Harness uses the images as written, and ${nodes}`];
   const owner = connectorRegistry(url);
-  return owner === registry.registry
+  return owner === registry
     ? []
     : [`connector ${reference} is for ${owner}: Harness uses the images as written, but ${nodes}`];
 }
 
-function checkResolution(reference: string, url: string, written: readonly string[]): void {
-  const shown = url.replace(/\/\/[^/@]*@/, '//');
-  for (const value of written) {
-    const pulled = resolveImage(value, url);
-    if (pulled === undefined) {
-      throw misconfigured(
-        `Harness cannot read the address of connector ${reference}, "${shown}"`,
-        'Give it an address such as https://registry.example.com.',
-      );
-    }
-    if (pulled !== value) {
-      throw misconfigured(
-        `through connector ${reference} (${shown}) Harness would pull ${pulled} instead of ${value}`,
-        `Give the connector the address https://${value.slice(0, value.indexOf('/'))}, exactly as written here, or set "registry" to the registry that the connector is for.`,
-      );
-    }
-  }
+const shownNames = 10;
+
+function namesOf(pulls: readonly Pull[]): string {
+  const names = pulls.map(({ official, reference }) => official ?? reference);
+  const more = names.length - shownNames;
+  return names.slice(0, shownNames).join(', ') + (more > 0 ? ` and ${more} more` : '');
 }
 
-function misconfigured(message: string, hint: string): FactoryError {
-  return new FactoryError('InvalidConfiguration', message, { hint });
+/** Hides credentials in an address. */
+function shown(url: string): string {
+  return url.replace(/\/\/[^/@]*@/, '//');
 }

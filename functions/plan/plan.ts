@@ -13,7 +13,7 @@ import { parseExecutionInput, type RunSettings } from '../settings/execution-inp
 import type { TaskRun } from '../task.ts';
 import { type Changes, resetChanges, restoreChanges, syncChanges } from './changes.ts';
 import { blobMounting } from './blob-mounting.ts';
-import { checkConnector } from './connector.ts';
+import { checkConnector, readConnector } from './connector.ts';
 import { findDefaultsAhead } from './defaults-ahead.ts';
 import { checkWritePermission } from './write-permission.ts';
 import { findExtras, missingWarnings, withoutMissing } from './extra-images.ts';
@@ -43,6 +43,9 @@ export async function plan({ runId, input }: PlanEvent, run: TaskRun): Promise<P
   const lock = await lockFor(runId, settings, runtime, signal);
   const head = planHead(runId, startedAt, settings);
   if (lock.holder) return planNothing({ ...head, skipped: describeLock(lock.holder) }, 'report', runtime);
+  // Started while Harness and the registries are read.
+  const connector = settings.action === 'reset' ? undefined : readConnector(runtime, signal);
+  connector?.catch(() => undefined);
   const snapshot = settings.action === 'restore' ? await readSnapshot(settings.restoreRun, runtime) : undefined;
   const scopes = await readScopes(snapshot?.scopes ?? scopesOf(settings), runtime, signal);
   const decision: Decision = snapshot
@@ -51,15 +54,19 @@ export async function plan({ runId, input }: PlanEvent, run: TaskRun): Promise<P
   const { images, waves, warnings } = decision;
   if (settings.action === 'sync') checkCopies(waves, runtime.configuration.buildPushTemplate);
   const refused = await readRefusedFields(runtime.store);
-  const { changes, held } = holdBack(decision.changes, (change) => {
+  const accepted = holdBack(decision.changes, (change) => {
     const day = refusedOn(refused, change, startedAt);
     return day && `Harness refused on ${day} to change this field; it is tried again after 30 days`;
   });
+  const planned = { changes: accepted.changes, scopes, images };
+  const check = connector && (await checkConnector(await connector, planned, settings, runtime, signal));
+  const { changes, held } = check?.blocked ? holdAll(accepted) : accepted;
   const kept = [...decision.kept, ...held];
   const ahead = findDefaultsAhead({ changes, kept }, scopes, runtime, signal);
   ahead.catch(() => undefined);
-  const checks = decision.checks ?? checkSwitch(changes, settings, runtime, signal);
-  if (changes.length > 0) warnings.push(...(await checks));
+  warnings.push(...(check?.warnings ?? []));
+  const permission = decision.permission ?? checkPermission(changes, settings, runtime, signal);
+  if (changes.length > 0) warnings.push(...(await permission));
   if (lock.dead) warnings.push(await describeDeadRun(lock.dead, runtime));
   const mounting = waves.flat().length > 0 ? await blobMounting(settings, runtime) : undefined;
   warnings.push(...(mounting?.warnings ?? []));
@@ -74,6 +81,8 @@ export async function plan({ runId, input }: PlanEvent, run: TaskRun): Promise<P
     ...(decision.soaking && { soaking: decision.soaking }),
     ...((await ahead).length > 0 && { ahead: await ahead }),
     warnings,
+    ...(check?.pulls && { pulls: check.pulls }),
+    ...(check?.blocked && { blocked: check.blocked }),
   };
   if (settings.action === 'plan' || settings.action === 'verify' || settings.prune) {
     Object.assign(document, await lookForUnused(document, settings.keepVersions, scopes, run));
@@ -169,23 +178,24 @@ type Decision = ImagePlan &
   Changes & {
     soaking?: SoakingVersion[];
     warnings: string[];
-    /** The result of `checkSwitch`, when it has been started already. */
-    checks?: Promise<string[]>;
+    /** The result of `checkPermission`, when it has been started already. */
+    permission?: Promise<string[]>;
   };
 
-/** Checks that Harness would pull the images that the run writes, and that the key may write them. Returns warnings. */
-async function checkSwitch(
+/** Checks that the key may write what the run writes. Returns warnings. */
+async function checkPermission(
   changes: readonly FieldChange[],
   settings: RunSettings,
   runtime: Runtime,
   signal?: AbortSignal,
 ): Promise<string[]> {
-  // Verify checks the connector itself, and lists its faults among the differences.
-  const switches = settings.action === 'restore' || (settings.modifyDefault && settings.action !== 'verify');
-  const checks: Promise<string[]>[] = [];
-  if (switches) checks.push(checkConnector(changes, settings.registry, runtime, signal));
-  if (writesConfig(settings) && changes.length > 0) checks.push(checkWritePermission(runtime, signal));
-  return (await Promise.all(checks)).flat();
+  return writesConfig(settings) && changes.length > 0 ? checkWritePermission(runtime, signal) : [];
+}
+
+/** Holds every change back: Harness would pull other images than those that the run writes. */
+function holdAll({ changes, held }: ReturnType<typeof holdBack>): ReturnType<typeof holdBack> {
+  const all = holdBack(changes, () => "the connector of Harness's images is in the way");
+  return { changes: all.changes, held: [...held, ...all.held] };
 }
 
 async function decide(
@@ -210,8 +220,8 @@ async function decide(
   const overridden = scopes.flatMap(({ overrides }) => Object.values(overrides));
   // Started during the lookup of the images. The result counts only if something is left to switch.
   const likely = syncChanges(fields, scopes, { ...settings, soaking: new Map(), heldTags: new Set(), ripe: new Map() });
-  const checks = checkSwitch(likely.changes, settings, runtime, signal);
-  checks.catch(() => undefined);
+  const permission = checkPermission(likely.changes, settings, runtime, signal);
+  permission.catch(() => undefined);
   const inventory = await readInventory(runtime.store);
   const read = settings.action !== 'verify';
   const looked = await planImages(
@@ -253,7 +263,7 @@ async function decide(
       ...looked.warnings,
       ...repairs.warnings,
     ],
-    checks,
+    permission,
   };
 }
 

@@ -27,6 +27,11 @@ export interface SelectedField extends ConfigScope {
   override: string | undefined;
 }
 
+/** Returns whether only Windows pods use a field, and only behind a feature flag. */
+export function isWindowsOnly(field: string): boolean {
+  return windowsRootlessFields.has(field);
+}
+
 export interface SelectionSettings {
   includeWindowsRootless: boolean;
   includeSets: readonly FieldSet[];

@@ -8,6 +8,7 @@ import type {
   KeptField,
   Plan,
   PlannedImage,
+  Pull,
   Report,
   StoppedRun,
 } from '../state/documents.ts';
@@ -169,7 +170,14 @@ function resultOf(document: Report, documents: RunDocuments): ReportResult {
 }
 
 function shortened(document: Report): Report {
-  const { input: _input, unused: _unused, incomplete: _incomplete, soaking: _soaking, ...rest } = document;
+  const {
+    input: _input,
+    unused: _unused,
+    incomplete: _incomplete,
+    soaking: _soaking,
+    pulls: _pulls,
+    ...rest
+  } = document;
   const warnings = [
     `input, images, config, unused copies and warnings are too long to be shown here: see runs/${document.runId}/report.json in the object store`,
   ];
@@ -188,7 +196,7 @@ async function describe(
   const scans = await documents.scans.find();
   const copied = plan.images.map((planned, index) => imageResult(plan, planned, results[index]));
   const images = withScans(copied, scans);
-  const error = ended ?? imagesMissing(plan, images);
+  const error = ended ?? imagesMissing(plan, images) ?? switchBlocked(plan);
   const incomplete = (await documents.incomplete.find()) ?? incompleteOf(plan);
   const pruned = await documents.pruned.find();
   const warnings = [
@@ -212,10 +220,30 @@ async function describe(
     ...((plan.unused.length > 0 || pruned) && { unused: pruned ?? plan.unused }),
     ...(plan.soaking && { soaking: plan.soaking }),
     ...(incomplete.length > 0 && { incomplete }),
+    ...(plan.pulls && { pulls: pullsOf(plan.pulls, plan, images) }),
+    ...(plan.blocked && { blocked: plan.blocked }),
     ...(warnings.length > 0 && { warnings: warnings.map((warning) => printable(warning, cellLimit)) }),
     ...(registries.length > 0 && { registries }),
     ...(error && { error }),
   };
+}
+
+/** Returns the images that Harness would pull, with the outcome of this run's copies. */
+function pullsOf(pulls: readonly Pull[], { action }: Plan, images: readonly ImageResult[]): Pull[] {
+  if (action === 'plan') return [...pulls];
+  const failed = new Set(images.flatMap(({ target, status }) => (arrived.has(status) ? [] : target)));
+  return pulls.map((row) =>
+    row.status === 'planned' ? { ...row, status: failed.has(row.reference) ? 'missing' : 'present' } : row,
+  );
+}
+
+const arrived: ReadonlySet<ImageResult['status']> = new Set(['copied', 'repaired', 'skipped']);
+
+/** Returns the failure of a run that copied, was to switch Harness, and did not. A plan reports it, and succeeds. */
+function switchBlocked({ action, blocked }: Plan): ErrorDocument | undefined {
+  if (!blocked || action === 'plan') return undefined;
+  const steps = blocked.steps.map((step, index) => `${index + 1}. ${step}`).join(' ');
+  return new FactoryError('SwitchBlocked', `Harness was not switched: ${blocked.reason}`, { hint: steps }).toJSON();
 }
 
 /** Returns the incomplete images that the plan found. */

@@ -137,6 +137,30 @@ const soakingVersion = z.object({
 });
 export type SoakingVersion = z.output<typeof soakingVersion>;
 
+/** An image that pods would pull through the connector of Harness's images. */
+const pull = z.object({
+  /** The reference that a pod pulls. */
+  reference: text,
+  /**
+   * `planned`: this run copies it. `elsewhere`: it is at another registry, and was not looked up. `unknown`: Harness
+   * cannot resolve it, or the registry refused the lookup.
+   */
+  status: z.enum(['present', 'planned', 'missing', 'elsewhere', 'unknown']),
+  /** The fields that use it, as `module infrastructure field`. */
+  fields: texts,
+  /** Harness's default, when one of the fields has no override. */
+  official: text.exactOptional(),
+});
+export type Pull = z.output<typeof pull>;
+
+/** The reason why a sync or restore does not switch Harness, and the way out. */
+const blockedSwitch = z.object({
+  reason: text,
+  /** The steps after the copies, in an order without an outage. */
+  steps: texts,
+});
+export type BlockedSwitch = z.output<typeof blockedSwitch>;
+
 /** Requests to one registry, and its limits. */
 const registryCounts = z.object({
   /** `host[:port]`, as in image names. */
@@ -332,6 +356,10 @@ export const plan = z.object({
   /** Harness's defaults for the fields that are behind them before or after the run. */
   ahead: z.array(fieldDefault).exactOptional(),
   warnings: texts,
+  /** The images that Harness would pull after this run. Absent when the connector cannot be read. */
+  pulls: z.array(pull).exactOptional(),
+  /** Set when the run must not switch Harness. */
+  blocked: blockedSwitch.exactOptional(),
   /** Requests of the plan to registries. */
   registries: z.array(registryCounts).exactOptional(),
   /** The reason, when the run ends after the plan without doing anything. */
@@ -415,6 +443,10 @@ export const report = z.object({
   soaking: z.array(soakingVersion).exactOptional(),
   /** Images that lacked pieces when they were checked, with every missing piece. */
   incomplete: z.array(incompleteImage).exactOptional(),
+  /** The images that Harness would pull after this run, with the outcome of its copies. */
+  pulls: z.array(pull).exactOptional(),
+  /** The reason why Harness is not switched, and the steps that allow it. A `sync` or `restore` then fails. */
+  blocked: blockedSwitch.exactOptional(),
   warnings: texts.exactOptional(),
   /** Requests of the plan and of the copies to each registry. */
   registries: z.array(registryCounts).exactOptional(),

@@ -1,6 +1,7 @@
 import prettyBytes from 'pretty-bytes';
 import type { ErrorDocument } from '../../functions/errors.ts';
 import type {
+  BlockedSwitch,
   ConfigResult,
   FieldChange,
   ImageResult,
@@ -31,9 +32,11 @@ export function summaryOf(report: Report, rows = 60): string {
     report.soaking && soakingTable(report.soaking, rows),
     // The error of verify lists them.
     report.action !== 'verify' && report.incomplete?.map(describeIncomplete).join('\n'),
+    pullsTable(report, rows),
     report.unused && `Unused copies: ${report.unused.map(describeUnused).join(', ')}`,
     report.warnings?.map((warning) => `Warning: ${shown(warning)}`).join('\n'),
     report.registries?.flatMap(strainOf).join('\n'),
+    report.blocked && report.error?.name !== 'SwitchBlocked' && describeBlocked(report.blocked),
     report.error && describeError(report.error),
     totals.images > 0 && describeTotals(report),
   ];
@@ -56,6 +59,35 @@ function describeTotals({ action, images, totals }: Report): string {
 
 function describeIncomplete({ reference, missing }: IncompleteImage): string {
   return `Incomplete: ${shown(reference)} lacks ${describePieces(missing)}`;
+}
+
+/** Renders where pods would pull their images from: missing images one by one, the others by place. */
+function pullsTable({ action, pulls = [] }: Report, rows: number): string {
+  const missing = pulls.filter(({ status }) => status === 'missing' || status === 'unknown');
+  if (action !== 'plan' && action !== 'verify' && missing.length === 0) return '';
+  const there = pulls.filter(({ status }) => status !== 'missing' && status !== 'unknown');
+  const places = Map.groupBy(there, ({ reference, status }) => `${status} ${placeOf(reference)}`);
+  return table(
+    ['Would be pulled from', 'Status', 'Fields'],
+    [
+      ...missing.map(({ reference, status, fields }) => [reference, status, shorten(fields)]),
+      ...[...places.values()].map((group) => {
+        const [{ reference, status } = { reference: '', status: '' }] = group;
+        return [`${placeOf(reference)} (${plural(group.length, 'image')})`, status, ''];
+      }),
+    ],
+    rows,
+  );
+}
+
+/** Returns the registry of a reference with the path above the namespace. */
+function placeOf(reference: string): string {
+  return reference.split('/').slice(0, -2).join('/');
+}
+
+function describeBlocked({ reason, steps }: BlockedSwitch): string {
+  const lines = steps.map((step, index) => `  ${index + 1}. ${shown(step)}`);
+  return [`sync would not switch Harness: ${shown(reason)}`, ...lines].join('\n');
 }
 
 function describeUnused({ reference, status, reason }: UnusedImage): string {

@@ -25,6 +25,7 @@ describe('sync', () => {
       'config',
       'images',
       'input',
+      'pulls',
       'registries',
       'runId',
       'status',

@@ -59,7 +59,7 @@ export async function startSetting() {
   });
   const origin = await startRegistry();
   const target = await startRegistry();
-  pullThrough(harness, `http://${target.host}`);
+  pullThrough(harness, `http://${target.host}/mirror`);
   pushSamples(
     origin,
     [

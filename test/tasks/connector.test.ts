@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
+import type { Report } from '../../functions/state/documents.ts';
 import type { KeyGrant } from '../../infra/local/embedded/harness-api/authentication.ts';
-import { type Factory, type FactoryOptions, pullThrough, startFactory } from './factory.ts';
+import { type Factory, type FactoryOptions, pullThrough, startFactory, statuses } from './factory.ts';
 
 const choice = { include_fields: ['cacheS3Tag'] };
 
@@ -26,21 +27,45 @@ async function expectSwitched(warnings?: unknown[]): Promise<void> {
   expect(factory.overrides()).toEqual({ cacheS3Tag: factory.copyOf('plugins/cache:1.10.12') });
 }
 
-async function expectRefused(message: string, hint: string): Promise<void> {
+/** Expects that a sync copies, does not switch, and fails with the steps; and that a plan reports the same. */
+async function expectBlocked(reason: string, step: string): Promise<void> {
+  const blocked = {
+    reason: expect.stringContaining(reason),
+    steps: expect.arrayContaining([expect.stringContaining(step)]),
+  };
+  const plan = await factory.run('plan', choice);
+  expect(plan).toMatchObject({ status: 'SUCCEEDED', blocked });
   const report = await factory.sync(choice);
-  expect(report.error).toMatchObject({
-    name: 'InvalidConfiguration',
-    message: expect.stringContaining(message),
-    hint: expect.stringContaining(hint),
+  expect(report).toMatchObject({
+    status: 'FAILED',
+    error: {
+      name: 'SwitchBlocked',
+      message: expect.stringContaining(reason),
+      hint: expect.stringContaining(step),
+    },
+    blocked,
+    totals: { copied: 1, failed: 0 },
   });
-  expect(factory.target.storage.repositories()).toEqual([]);
+  expect(statuses(report)).toEqual({ 'ci K8 cacheS3Tag': 'unchanged' });
+  expect(factory.arrived('plugins/cache:1.10.12')).toBeDefined();
   expect(factory.overrides()).toEqual({});
+  expect(factory.writes()).toEqual([]);
 }
 
 describe('the default connector account.harnessImage', () => {
   it('accepts a connector for our registry', async () => {
     factory = await startFactory();
-    await expectSwitched();
+    const report = await factory.sync();
+    expect(report.error).toBeUndefined();
+    expect(report.warnings).toBeUndefined();
+    expect(factory.overrides()).toMatchObject({ cacheS3Tag: factory.copyOf('plugins/cache:1.10.12') });
+  });
+
+  it('warns about images without an override that the registry lacks', async () => {
+    factory = await startFactory();
+    await expectSwitched([
+      expect.stringMatching(/^4 images without an override would be pulled from .*\/mirror, where they do not exist: /),
+    ]);
   });
 
   it('warns about the default Docker Hub connector: the nodes need their own pull rights', async () => {
@@ -82,31 +107,31 @@ describe('the default connector account.harnessImage', () => {
   });
 
   it.each(['https://us-docker.pkg.dev/gar-prod-setup/harness-public', 'http://127.0.0.1:1/v2/'])(
-    'ends the run before any copy when a connector at %s would make Harness pull something else',
+    'copies and does not switch when a connector at %s would make Harness pull something else',
     async (url) => {
       await startWith([dockerConnector('harnessImage', url)]);
       const copy = factory.copyOf('plugins/cache:1.10.12');
-      await expectRefused(
+      await expectBlocked(
         `Harness would pull ${url.replace(/^https?:\/\/|\/$/g, '')}/${copy} instead of ${copy}`,
-        `https://${factory.target.host}`,
+        `Give connector account.harnessImage the address http://${factory.registry}.`,
       );
     },
   );
 
-  it('ends the run when Harness cannot parse the address of account.harnessImage', async () => {
+  it('does not switch when Harness cannot parse the address of account.harnessImage', async () => {
     await startWith([dockerConnector('harnessImage', 'registry.example.com')]);
-    await expectRefused(
+    await expectBlocked(
       'cannot read the address of connector account.harnessImage, "registry.example.com"',
-      'https://',
+      `http://${factory.registry}`,
     );
   });
 
-  it('does not read the connector when nothing is switched', async () => {
+  it('reads the connector once in a run that switches nothing', async () => {
     factory = await startFactory();
     await factory.sync(choice);
     factory.harness.requests.length = 0;
     await factory.sync(choice);
-    expect(factory.harness.requests.filter(({ path }) => path.includes('/connectors/'))).toEqual([]);
+    expect(factory.harness.requests.filter(({ path }) => path.includes('/connectors/'))).toHaveLength(1);
   });
 
   it("lets a restore write the user's own images back despite a wrong connector", async () => {
@@ -136,14 +161,141 @@ describe('CONTAINER_REGISTRY_CONNECTOR', () => {
 
   it('checks only the configured connector', async () => {
     await startWith([dockerConnector('harnessImage', 'https://elsewhere.example')], { environment });
-    await expectRefused('connector account.mirror does not exist', 'CONTAINER_REGISTRY_CONNECTOR');
+    await expectBlocked('connector account.mirror does not exist', 'CONTAINER_REGISTRY_CONNECTOR');
   });
 
   it('keeps the password in its address to itself', async () => {
     await startWith([dockerConnector('mirror', 'https://user:secret@elsewhere.example')], { environment });
-    await expectRefused(
+    await expectBlocked(
       'through connector account.mirror (https://elsewhere.example) Harness would pull',
-      'Give the connector the address',
+      `Give connector account.mirror the address http://${factory.registry}.`,
     );
+  });
+});
+
+/** The fields by status of their image, for a report's `pulls`. */
+function pulled({ pulls = [] }: Report): Record<string, string> {
+  return Object.fromEntries(
+    pulls.flatMap(({ reference, status, fields }) => fields.map((field) => [field, `${status} ${reference}`])),
+  );
+}
+
+describe('the images that Harness would pull', () => {
+  it('resolves overridden and other fields of K8 and VM, and looks up those at our registry alone', async () => {
+    await startWith([dockerConnector('harnessImage', 'https://index.docker.io/v2/')]);
+    const input = { infrastructure_type: ['K8', 'VM'], exclude_fields: ['securityTag'] };
+    const copy = (image: string) => factory.copyOf(image);
+    const excluded = { 'ci K8 securityTag': 'elsewhere docker.io/harness/sto-plugin:latest' };
+    // A sync leaves out what few accounts can use.
+    const rest = {
+      ...excluded,
+      'ci K8 addonTagRootless': 'elsewhere docker.io/harness/ci-addon:rootless-1.18.22',
+      'ci K8 liteEngineTagRootless': 'elsewhere docker.io/harness/ci-lite-engine:rootless-1.18.22',
+    };
+    const fields = {
+      'ci K8 addonTag': 'harness/ci-addon:1.18.22',
+      'ci K8 liteEngineTag': 'harness/ci-lite-engine:1.18.22',
+      'ci K8 gitCloneTag': 'harness/drone-git:1.7.25-rootless',
+      'ci K8 cacheGCSTag': 'plugins/cache:1.10.12',
+      'ci K8 cacheS3Tag': 'plugins/cache:1.10.12',
+      'ci VM gitCloneTag': 'harness/drone-git:1.7.25',
+      'ci VM cacheS3Tag': 'plugins/cache:1.10.12',
+    };
+    const as = (status: string) =>
+      Object.fromEntries(Object.entries(fields).map(([field, image]) => [field, `${status} ${copy(image)}`]));
+    expect(pulled(await factory.run('plan', input))).toEqual({ ...as('planned'), ...rest });
+    expect(pulled(await factory.sync(input))).toEqual({ ...as('present'), ...excluded });
+    expect(pulled(await factory.run('verify', input))).toEqual({ ...as('present'), ...rest });
+    expect(pulled(await factory.sync(input))).toEqual({ ...as('present'), ...excluded });
+  });
+
+  it('costs no request for an image that the run has looked up', async () => {
+    factory = await startFactory();
+    await factory.sync({ include_windows_rootless: true });
+    factory.target.requests.length = 0;
+    const report = await factory.sync({ include_windows_rootless: true });
+    expect(new Set(report.pulls?.map(({ status }) => status))).toEqual(new Set(['present']));
+    const names = factory.target.requests.filter(({ path }) => path.includes('/manifests/')).map(({ path }) => path);
+    expect(names).toHaveLength(new Set(names).size);
+    expect(names).toHaveLength(report.totals.images);
+  });
+
+  it.each(['plan', 'sync', 'verify'])(
+    'lists what a connector without the prefix makes pods miss: %s',
+    async (action) => {
+      factory = await startFactory();
+      await factory.sync();
+      pullThrough(factory.harness, `http://${factory.target.host}`);
+      factory.harness.setDefault('ci', 'K8', 'newTag', 'plugins/new:1');
+      const report = await factory.run(action, { exclude_fields: ['newTag'] });
+      expect(report.warnings).toEqual([
+        `connector account.harnessImage is http://${factory.target.host}. Images without an override would be pulled from ${factory.target.host}/…, where these do not exist: plugins/new:1. Set it to http://${factory.registry}.`,
+      ]);
+      expect(pulled(report)).toMatchObject({ 'ci K8 newTag': `missing ${factory.target.host}/plugins/new:1` });
+    },
+  );
+
+  it('warns when the connector was moved after the switch and nothing is left to switch', async () => {
+    factory = await startFactory();
+    await factory.sync();
+    pullThrough(factory.harness, 'https://elsewhere.example/x');
+    const copy = factory.copyOf('harness/ci-addon:1.18.22');
+    expect((await factory.sync()).warnings).toEqual([
+      `through connector account.harnessImage (https://elsewhere.example/x) Harness pulls elsewhere.example/x/${copy} instead of ${copy}`,
+    ]);
+  });
+
+  it('reports an image as unknown that the registry does not let the factory look up', async () => {
+    factory = await startFactory();
+    await factory.sync();
+    pullThrough(factory.harness, `http://${factory.target.host}/other`);
+    factory.target.faults.add({ match: { path: /\/other\//, times: 99 }, act: { status: 403 } });
+    const report = await factory.run('plan', { exclude_fields: ['securityTag'] });
+    expect(report.status).toBe('SUCCEEDED');
+    expect(pulled(report)).toMatchObject({
+      'ci K8 securityTag': `present ${factory.copyOf('harness/sto-plugin:latest')}`,
+      'ci K8 addonTagRootless': `unknown ${factory.target.host}/other/harness/ci-addon:rootless-1.18.22`,
+    });
+  });
+
+  it.each(['gar', 'ecr-public'] as const)(
+    'gives the steps of a switch away from %s, and they work',
+    async (connector) => {
+      factory = await startFactory({ harness: { profile: 'saas-2026', connector } });
+      const plan = await factory.run('plan');
+      expect(plan).toMatchObject({
+        status: 'SUCCEEDED',
+        blocked: { reason: expect.stringContaining('Harness would pull') },
+      });
+      const report = await factory.sync();
+      expect(report).toMatchObject({ error: { name: 'SwitchBlocked' }, totals: { failed: 0 } });
+      expect(report.blocked?.steps).toEqual([
+        'Done: copy the images.',
+        `Give connector account.harnessImage the address http://${factory.registry}.`,
+        'Run sync again.',
+      ]);
+      pullThrough(factory.harness, `http://${factory.registry}`);
+      const moved = await factory.run('plan');
+      expect(moved.warnings).toBeUndefined();
+      expect(moved.pulls?.filter(({ status }) => status !== 'present').flatMap(({ fields }) => fields)).toEqual([
+        'ci K8 addonTagRootless',
+        'ci K8 liteEngineTagRootless',
+      ]);
+      expect((await factory.sync()).status).toBe('SUCCEEDED');
+    },
+  );
+
+  it('names the images that pods would miss after the change of the connector', async () => {
+    factory = await startFactory({ harness: { connector: 'gar' } });
+    const { blocked } = await factory.sync({ exclude_fields: ['securityTag'] });
+    expect(blocked?.steps[1]).toMatch(/^Copy harness\/sto-plugin:latest too, /);
+  });
+
+  it('asks for other credentials when those of the connector are for another registry', async () => {
+    factory = await startFactory({ harness: { connector: 'gar' } });
+    const account = factory.harness.state[factory.harness.accountId];
+    for (const { spec } of account?.connectors ?? []) spec['auth'] = { type: 'UsernamePassword' };
+    const { blocked } = await factory.run('plan');
+    expect(blocked?.steps[1]).toContain(`, with credentials for ${factory.target.host}.`);
   });
 });

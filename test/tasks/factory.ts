@@ -122,10 +122,10 @@ export async function startFactory(options: FactoryOptions = {}): Promise<Factor
   const harness = await startHarnessApi({ ...options.harness, defaults: { ...few, ...options.harness?.defaults } });
   const [source, target] = await Promise.all([startRegistry(options.source), startRegistry(options.target)]);
   // As in an account that is set up, pods can pull the copies; tests of connectors bring their own accounts.
-  if (!accounts && connector === undefined) pullThrough(harness, `http://${target.host}`);
+  const registry = `${target.host}/${options.prefix ?? 'mirror'}`;
+  if (!accounts && connector === undefined) pullThrough(harness, `http://${registry}`);
   const folder = await mkdtemp(join(tmpdir(), 'factory-test-'));
   const store = new ObservedStore(folder);
-  const registry = `${target.host}/${options.prefix ?? 'mirror'}`;
   const configuration = parseConfiguration({
     HARNESS_URL: harness.url,
     HARNESS_API_KEY: harness.apiKey,
@@ -219,6 +219,14 @@ export function pullThrough(harness: EmbeddedHarnessApi, dockerRegistryUrl: stri
   const connectors = harness.state[harness.accountId]?.connectors ?? [];
   for (const { identifier, spec } of connectors)
     if (identifier === 'harnessImage') Object.assign(spec, { dockerRegistryUrl });
+}
+
+/**
+ * The warnings of a run that selects a few fields only, without the one on the images of the others: pods would look for
+ * them at the registry, where they are not.
+ */
+export function ownWarnings({ warnings = [] }: Report): string[] {
+  return warnings.filter((warning) => !/^\d+ images? without an override would be pulled from /.test(warning));
 }
 
 /** Rows of a report's config by field: `status`. */

@@ -381,14 +381,14 @@ describe('CONTAINER_REGISTRY_CONNECTOR', () => {
       [connector('DockerRegistry', 'https://index.docker.io/v2/', { projectIdentifier: 'p' })],
       'does not exist',
     ],
-  ])('ends the run before any copy when the connector %s', async (_, connectors, message) => {
+  ])('does not switch when the connector %s', async (_, connectors, message) => {
     await startWith({
       environment: { CONTAINER_REGISTRY_CONNECTOR: 'account.mirror' },
       harness: { accounts: { embedded: { connectors } } },
     });
     const report = await factory.sync();
-    expect(report.error).toMatchObject({ name: 'InvalidConfiguration', message: expect.stringContaining(message) });
-    expect(factory.target.storage.repositories()).toEqual([]);
+    expect(report.error).toMatchObject({ name: 'SwitchBlocked', message: expect.stringContaining(message) });
+    expect(factory.writes()).toEqual([]);
   });
 
   it('resets even though the connector is missing', async () => {

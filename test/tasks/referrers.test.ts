@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Image } from '../../infra/local/embedded/registry/storage.ts';
 import { artifact } from '../oci/stored-images.ts';
-import { type Factory, imageStatuses, startFactory, statuses } from './factory.ts';
+import { type Factory, imageStatuses, startFactory, statuses, ownWarnings } from './factory.ts';
 
 const cache = 'plugins/cache:1.10.12';
 const repository = 'plugins/cache';
@@ -45,7 +45,7 @@ describe('signatures of an image', () => {
     expect(report.status).toBe('SUCCEEDED');
     expect(imageStatuses(report)).toEqual({ [cache]: 'copied' });
     expect(statuses(report)).toMatchObject({ 'ci K8 cacheS3Tag': 'updated' });
-    expect(report.warnings).toEqual([
+    expect(ownWarnings(report)).toEqual([
       expect.stringMatching(`^${cache}: ${notation} ${signature.digest} was not copied: .*405`),
     ]);
     expect(report.images[0]).not.toHaveProperty('warnings');

@@ -235,14 +235,19 @@ describe('the document of real runs', () => {
   /** The contract, key by key; `?` are the ones that may be missing. */
   function check(document: Report): void {
     const optional = (value: object, names: string[]) => keys(value).filter((key) => !names.includes(key));
-    expect(optional(document, ['error', 'incomplete', 'input', 'reason', 'registries', 'unused', 'warnings'])).toEqual([
-      'action',
-      'config',
-      'images',
-      'runId',
-      'status',
-      'totals',
-    ]);
+    expect(
+      optional(document, [
+        'blocked',
+        'error',
+        'incomplete',
+        'input',
+        'pulls',
+        'reason',
+        'registries',
+        'unused',
+        'warnings',
+      ]),
+    ).toEqual(['action', 'config', 'images', 'runId', 'status', 'totals']);
     expect(allowed.status).toContain(document.status);
     for (const row of document.images) {
       expect(optional(row, ['error'])).toEqual([

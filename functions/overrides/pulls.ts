@@ -1,0 +1,54 @@
+import { resolveImage } from '../harness/image-resolution.ts';
+import { type ConfigScope, isSameScope } from '../harness/scope.ts';
+import { formatReference } from '../oci/spec/reference.ts';
+import type { FieldChange } from '../state/documents.ts';
+import { own } from '../text/own.ts';
+import { parseOverride } from './override.ts';
+
+/** The images of one scope: Harness's own, and what the account uses instead. */
+interface Configuration extends ConfigScope {
+  defaults: Readonly<Record<string, string>>;
+  overrides: Readonly<Record<string, string>>;
+}
+
+/** An image that pods would pull. */
+export interface ResolvedImage {
+  /** The reference that a pod pulls, with its registry; the value itself when Harness cannot resolve it. */
+  reference: string;
+  /** False when Harness cannot read the connector's address, or when the value names no image. */
+  resolved: boolean;
+  /** The fields that use the image, such as `ci K8 addonTag`. */
+  fields: string[];
+  /** The official image, when a field has no override. */
+  official?: string;
+}
+
+/**
+ * Resolves the image of every field through a connector, after the changes. `url` is the address of a Docker connector;
+ * `undefined` stands for no such connector: Harness then uses images as written.
+ */
+export function resolveFields(
+  scopes: readonly Configuration[],
+  changes: readonly FieldChange[],
+  url: string | undefined,
+): ResolvedImage[] {
+  const found = new Map<string, ResolvedImage>();
+  for (const scope of scopes) {
+    const { module, infrastructureType, defaults, overrides } = scope;
+    for (const field of new Set([...Object.keys(defaults), ...Object.keys(overrides)])) {
+      const change = changes.find((each) => each.field === field && isSameScope(each, scope));
+      const override = change ? change.to : own(overrides, field);
+      const value = override ?? own(defaults, field) ?? '';
+      if (value === '') continue;
+      const pulled = url === undefined ? value : resolveImage(value, url);
+      const name = pulled === undefined ? undefined : parseOverride(pulled);
+      const tagged = name && (name.tag ?? name.digest) === undefined ? { ...name, tag: 'latest' } : name;
+      const reference = tagged ? formatReference({ ...tagged, registry: tagged.registry ?? 'docker.io' }) : value;
+      const row = found.get(reference) ?? { reference, resolved: tagged !== undefined, fields: [] };
+      row.fields.push(`${module} ${infrastructureType} ${field}`);
+      if (override === null || override === undefined) row.official = value;
+      found.set(reference, row);
+    }
+  }
+  return [...found.values()];
+}
