@@ -19,7 +19,6 @@ const settingNames: readonly string[] = [
   'webhook',
   'webhookTokenSecret',
   'webhookAllow',
-  'ecrTokenSecret',
 ];
 /** Keys that `cdk` itself keeps in cdk.context.json. Its other keys contain a colon. */
 const namesOfCdk = new Set(['acknowledged-issue-numbers', 'cli-telemetry']);

@@ -7,7 +7,6 @@ import { proxyFor } from '../functions/http/proxy.ts';
 import { describeProblems, render } from '../functions/settings/problems.ts';
 import { settingProblems } from './checked-settings.ts';
 import type { HarnessCiImageFactoryProps } from './harness-ci-image-factory-props.ts';
-import { tokenSecretId } from './ecr-token.ts';
 import { environmentOf, settingOf } from './settings.ts';
 
 /** Throws `InvalidConfiguration` with all problems of the props: invalid values and invalid combinations. */
@@ -31,14 +30,13 @@ export function assertProps(scope: Construct, props: HarnessCiImageFactoryProps)
 
 /** Returns the problems of the environment that the functions would have. */
 function environmentProblems(scope: Construct, props: HarnessCiImageFactoryProps): Problem[] {
-  const { schedule = '', scheduleTimeZone = '', webhook, ecrTokenSecret } = props;
+  const { schedule = '', scheduleTimeZone = '', webhook } = props;
   const environment = {
     ...environmentOf(props),
     SCHEDULE: schedule,
     SCHEDULE_TIME_ZONE: scheduleTimeZone,
     WEBHOOK: webhook ? 'on' : 'off',
     WEBHOOK_ALLOW: webhook?.allow?.join(',') ?? '',
-    ECR_TOKEN_SECRET: ecrTokenSecret === undefined ? '' : tokenSecretId(ecrTokenSecret),
   };
   const { account } = Stack.of(scope);
   return settingProblems(environment, account).map((problem) => ({ ...problem, path: propOf(problem.path) }));

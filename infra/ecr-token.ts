@@ -32,12 +32,8 @@ export class EcrToken extends Construct {
 
   constructor(scope: Construct, id: string, props: EcrTokenProps) {
     super(scope, id);
-    const { secret, registry, settings, environment } = props;
-    this.function = new TaskFunction(this, 'Refresh', {
-      ...props,
-      task: 'ecr-token',
-      environment: { ...environment, ECR_TOKEN_SECRET: tokenSecretId(secret) },
-    });
+    const { secret, registry, settings } = props;
+    this.function = new TaskFunction(this, 'Refresh', { ...props, task: 'ecr-token' });
     const { role, handler } = this.function;
     allowRegistry(this.function, needs, registry, settings);
     if (typeof secret === 'string') {
@@ -62,9 +58,4 @@ export class EcrToken extends Construct {
       }),
     });
   }
-}
-
-/** Returns the value of ECR_TOKEN_SECRET. A name alone would look like an identifier of Harness, so it is the ARN. */
-export function tokenSecretId(secret: string | ISecret): string {
-  return typeof secret === 'string' ? secret : (secret.secretFullArn ?? secret.secretArn);
 }

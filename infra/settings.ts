@@ -29,6 +29,7 @@ export const settings = [
   'ecrKmsKey',
   'ecrKeepVersions',
   'ecrTags',
+  'ecrTokenSecret',
   'callbackUrlSecret',
 ] as const satisfies readonly (keyof HarnessCiImageFactoryProps)[];
 
@@ -45,12 +46,13 @@ export function settingOf(variable: string): string {
 /** Returns the settings as environment variables of the functions, without those that are not set. */
 export function environmentOf(props: HarnessCiImageFactoryProps): Record<string, string> {
   const environment: Record<string, string> = {};
-  const { ecrKmsKey, ecrTags = {}, ecrCreateRepositories } = props;
+  const { ecrKmsKey, ecrTags = {}, ecrCreateRepositories, ecrTokenSecret } = props;
   const values = {
     ...props,
     ecrCreateRepositories: ecrCreateRepositories === false ? 'off' : undefined,
     ecrKmsKey: ecrKmsKey && keyName(ecrKmsKey),
     ecrTags: Object.entries(ecrTags).map((tag) => tag.join('=')),
+    ecrTokenSecret: ecrTokenSecret && tokenSecretId(ecrTokenSecret),
   };
   for (const setting of settings) {
     const text = textOf(values[setting]);
@@ -69,4 +71,9 @@ function textOf(value: string | number | boolean | readonly string[] | ISecret |
 /** Returns the id for GetSecretValue: the full ARN, the name, or an ARN without its suffix. */
 export function secretId({ secretFullArn, secretArn, secretName, env, stack }: ISecret | Secret): string {
   return secretFullArn ?? (env.account === stack.account ? secretName : secretArn);
+}
+
+/** Returns the value of ECR_TOKEN_SECRET. A name alone would look like an identifier of Harness, so it is the ARN. */
+function tokenSecretId(secret: string | ISecret): string {
+  return typeof secret === 'string' ? secret : (secret.secretFullArn ?? secret.secretArn);
 }

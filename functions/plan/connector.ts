@@ -10,6 +10,7 @@ import { type ResolvedImage, resolveFields } from '../overrides/pulls.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { RunSettings } from '../settings/execution-input.ts';
 import type { BlockedSwitch, FieldChange, PlannedImage, Pull } from '../state/documents.ts';
+import { ecrPasswordWarnings } from './ecr-password.ts';
 import { isWindowsOnly, type ScopeConfiguration } from './selection.ts';
 
 /** The connector of Harness's images, or the failure to read it. */
@@ -76,7 +77,15 @@ export async function checkConnector(
   const planned = switches && reason === undefined ? changes : [];
   const pulls = await look(resolveFields(scopes, planned, url));
   if (reason === undefined) {
-    return { warnings: [...warningsOf(found, pulls), ...(written.length > 0 ? rightsOf(found, registry) : [])], pulls };
+    return {
+      warnings: [
+        ...warningsOf(found, pulls),
+        ...(written.length > 0
+          ? [...rightsOf(found, registry), ...ecrPasswordWarnings(found, runtime.configuration)]
+          : []),
+      ],
+      pulls,
+    };
   }
   const address = addressOf(registry, runtime);
   const then = withoutOverride(await look(resolveFields(scopes, changes, address)));

@@ -134,6 +134,7 @@ describe('the stack', () => {
       ECR_KMS_KEY: 'alias/images',
       ECR_KEEP_VERSIONS: '40',
       ECR_TAGS: 'team=platform,cost center=a=1',
+      ECR_TOKEN_SECRET: 'account.ecr',
     };
     const inReadyEcr = { REGISTRY_NAME: inEcr.REGISTRY_NAME, ECR_CREATE_REPOSITORIES: 'off' };
     for (const settings of [elsewhere, inEcr, inReadyEcr])
@@ -142,9 +143,9 @@ describe('the stack', () => {
 
     const source = readFileSync(new URL('functions/settings/configuration.ts', root), 'utf8');
     const variables = [...source.matchAll(/variable\(\s*'(\w+)'/g)].map(([, name = '']) => name);
-    // Of local runs; of the deployment itself; of one function (ecr-token.test.ts); and a folder (app.test.ts).
+    // Of local runs; of the deployment itself; and a folder (app.test.ts).
     const others =
-      /^(HARNESS_API_KEY|SCHEDULE|SCHEDULE_TIME_ZONE|WEBHOOK|WEBHOOK_TOKEN_SECRET|WEBHOOK_ALLOW|ECR_TOKEN_SECRET|REGISTRY_CERTS)$/;
+      /^(HARNESS_API_KEY|SCHEDULE|SCHEDULE_TIME_ZONE|WEBHOOK|WEBHOOK_TOKEN_SECRET|WEBHOOK_ALLOW|REGISTRY_CERTS)$/;
     expect(variables.filter((name) => !others.test(name)).toSorted()).toEqual(
       Object.keys({ ...elsewhere, ...inEcr, ...inReadyEcr }).toSorted(),
     );
