@@ -22,11 +22,11 @@ const officialSources: Readonly<Record<string, string>> = {
 const otherNames: Readonly<Record<string, string>> = { ecr: 'ecr-public', docker: 'dockerhub', hub: 'dockerhub' };
 
 /**
- * Returns the location of a source named `gar`, `ecr-public`, `dockerhub`, in any case, or by its own address. Throws
+ * Returns the location of a source named `gar`, `ecr-public`, `dockerhub`, or by its own address. Throws
  * `ReferenceSyntaxError`.
  */
 export function sourceLocation(name: string): RegistryLocation {
-  const official = own(officialSources, name.toLowerCase());
+  const official = own(officialSources, name);
   if (official !== undefined) return parseRegistryLocation(official);
   const [host = ''] = name.split('/');
   const [meant] = looksLikeRegistry(host)

@@ -73,7 +73,7 @@ const good: [string, string, Partial<Configuration>][] = [
   ['SOURCE_REGISTRY', 'gar, mirror.example/x ,', { sources: ['gar', 'mirror.example/x'] }],
   ['MODIFY_DEFAULT', 'false', { modifyDefault: false }],
   ['MODIFY_DEFAULT', 'False', { modifyDefault: false }],
-  ['SOURCE_REGISTRY', '["GAR", "mirror.example/x"]', { sources: ['GAR', 'mirror.example/x'] }],
+  ['SOURCE_REGISTRY', '["gar", "mirror.example/x"]', { sources: ['gar', 'mirror.example/x'] }],
   ['REGISTRY_NAME', 'https://reg.example/a/', { registry: { registry: 'reg.example', prefix: 'a' } }],
   ['MAX_CONCURRENCY', '40', { maxConcurrency: 40 }],
   ['INSECURE_REGISTRIES', 'a.example:5000,b.example', { insecureRegistries: ['a.example:5000', 'b.example'] }],
