@@ -311,6 +311,7 @@ describe('the reason of the parser', () => {
     ['registry', 'registry.example.com/Mirror', '$.registry', /"Mirror" is not a path component \(lower-case/],
     ['registry', 'http://registry.example.com', '$.registry', /it is a URL/],
     ['registry', 'fairwinds', '$.registry', /neither a dot nor a port/],
+    ['source_registry', 'GAR', '$.source_registry', /did you mean "gar"/],
     ['source_registry', 'G-A-R', '$.source_registry', /did you mean "gar"/],
     ['source_registry', ['gar', 'DockerHubs'], '$.source_registry[1]', /did you mean "dockerhub"/],
     ['source_registry', 'ecr', '$.source_registry', /did you mean "ecr-public"/],
