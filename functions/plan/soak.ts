@@ -170,6 +170,15 @@ export async function chooseVersions(
     return own(seen.fields, fieldKey(accountId, field))?.versions ?? [version];
   }
 
+  /** Returns the versions of a field after the one that its override names. A tag that moves names none of them. */
+  function newerThanUsed(field: SelectedField): readonly SeenVersion[] {
+    const versions = historyOf(field) ?? [];
+    const used = versions.filter(
+      ({ image }) => formatReference(relocate(parseImageName(image), registry)) === field.override,
+    );
+    return used.length === 1 ? versions.slice(versions.indexOf(used[0] as SeenVersion) + 1) : versions;
+  }
+
   /** Returns the index of the version that an override names, or of the oldest that is not older; 0 without one. */
   async function indexInUse(
     field: SelectedField,
@@ -252,11 +261,12 @@ export async function chooseVersions(
     };
     for (const field of fields) {
       const name = `${field.module} ${field.infrastructureType} ${field.field}`;
-      for (const version of historyOf(field) ?? []) add(version, name);
+      for (const version of newerThanUsed(field)) add(version, name);
     }
+    const ofFields = new Set(fields.map(({ image }) => formatReference(image)));
     for (const { planned: image } of found) {
       const version = versionOf(image);
-      if (version && !rows.has(seenKey(version))) add(version);
+      if (version && !ofFields.has(image.image)) add(version);
     }
     return [...rows.values()].toSorted((a, b) => a.until.localeCompare(b.until) || a.image.localeCompare(b.image));
   }

@@ -84,9 +84,13 @@ export function seenKey({ image, digest: official }: Pick<SeenVersion, 'image' |
   return `${image}@${official}`;
 }
 
-/** Returns the time from which a version may be used. */
+/**
+ * Returns the first day on which a version may be used, as its beginning in UTC. Days, because nightly runs do not start
+ * at the same second.
+ */
 export function ripeAt(seen: FirstSeen, version: SeenVersion, soakDays: number): Date {
-  return new Date(Date.parse(own(seen.images, seenKey(version)) ?? version.since) + soakDays * dayMs);
+  const first = Date.parse(own(seen.images, seenKey(version)) ?? version.since);
+  return new Date((Math.floor(first / dayMs) + soakDays) * dayMs);
 }
 
 export async function readFirstSeen(store: ObjectStore): Promise<FirstSeen> {

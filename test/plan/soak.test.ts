@@ -10,7 +10,7 @@ import { MemoryStore } from '../state/memory-store.ts';
 
 const registry = { registry: 'reg.example', prefix: 'mirror' };
 const scope = { module: 'ci', infrastructureType: 'K8' } as const;
-const day = (n: number) => new Date(Date.UTC(2026, 0, n, 2));
+const day = (n: number) => new Date(Date.UTC(2026, 0, 0, 2) + n * 86_400_000);
 const dateOf = (n: number) => day(n).toISOString().slice(0, 10);
 const digestFor = (image: string) => digestOf(Buffer.from(image));
 
@@ -130,9 +130,26 @@ describe('a version that soaks', () => {
     ]);
   });
 
+  it('does not appear in the report when it is in use, or older than that', async () => {
+    release('1.18.1');
+    await account.night(1, 0);
+    release('1.18.2');
+    await account.night(2, 0);
+    release('1.18.3');
+    const { versions } = await account.night(3, 7);
+    expect(versions.map(({ image }) => image)).toEqual(['harness/ci-addon:1.18.3', 'harness/ci-lite-engine:1.18.3']);
+  });
+
   it('becomes the one in use at once without soak_days', async () => {
     release('1.18.1');
     expect((await account.night(1, 0)).switched).toHaveLength(2);
+  });
+
+  it('becomes ripe on its day, even when the run starts some minutes earlier than the one that saw it', async () => {
+    release('1.18.1');
+    await account.night(1.01, 7);
+    expect((await account.night(7.9, 7)).soaking.size).toBe(2);
+    expect((await account.night(8, 7)).switched).toHaveLength(2);
   });
 
   it('counts the days since it was first seen, also in runs that do not wait', async () => {

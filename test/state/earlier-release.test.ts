@@ -77,7 +77,7 @@ describe('the state of release 0.1.0', () => {
   it('counts the days of soaking from the plan that saw an image first', async () => {
     const version = { image: cache('1.10.14'), digest: officialDigest('1.10.14'), since: '' };
     const seen = await readFirstSeen(factory.store);
-    expect(ripeAt(seen, version, 7).toISOString()).toBe('2026-12-06T01:08:17.496Z');
+    expect(ripeAt(seen, version, 7).toISOString()).toBe('2026-12-06T00:00:00.000Z');
   });
 
   it('switches to a version that release 0.1.0 saw, while the current one soaks', async () => {
