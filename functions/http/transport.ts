@@ -124,6 +124,9 @@ export class Transport {
       body: (streams ? sending(body, () => limit.start(headersMs)) : body) as Readable | null,
       headersTimeout: headersMs,
       bodyTimeout: this.#options.bodyIdleMs,
+      // undici would close the connection after each HEAD, for servers that respond to it with a body. The next request
+      // would wait for another handshake.
+      ...(request.method === 'HEAD' && { reset: false }),
       onInfo: () => !streams && limit.start(headersMs),
       signal: signal ? AbortSignal.any([signal, late.signal]) : late.signal,
     };

@@ -70,14 +70,17 @@ describe('the transport', () => {
     await response.body.dump();
   });
 
-  it('reuses the connection for a request that immediately follows a response', async () => {
-    let connections = 0;
-    const server = createServer((_, response) => response.end());
-    server.on('connection', () => connections++);
-    const url = await listen(server);
-    for (let n = 0; n < 10; n++) await (await get(url)).body.dump();
-    expect(connections).toBe(1);
-  });
+  it.each(['GET', 'HEAD'] as const)(
+    'reuses the connection for a %s that immediately follows a response',
+    async (method) => {
+      let connections = 0;
+      const server = createServer((_, response) => response.end());
+      server.on('connection', () => connections++);
+      const url = await listen(server);
+      for (let n = 0; n < 10; n++) await (await transport.request({ method, url })).body.dump();
+      expect(connections).toBe(1);
+    },
+  );
 
   it('never sends the credentials of a URL', async () => {
     const url = await serve((request, response) => response.end(request.headers.authorization ?? 'none'));
