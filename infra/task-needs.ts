@@ -68,6 +68,7 @@ const built = 'built/*';
 const inventory = 'inventory.json';
 const refusedFields = 'refused-fields.json';
 const looks = 'looks/*';
+const firstSeen = 'first-seen.json';
 
 /** A task that is not listed gets the defaults. */
 export const taskNeeds: Readonly<Record<string, TaskNeeds>> = {
@@ -80,7 +81,7 @@ export const taskNeeds: Readonly<Record<string, TaskNeeds>> = {
     ecr: pull,
     ecrRegistry: [token, 'ecr:GetAccountSetting'],
     ecrSource: [...pull, throughCache, 'ecr:ListImages'],
-    writes: [locks, manifestCache, 'first-seen.json', looks],
+    writes: [locks, manifestCache, firstSeen, looks],
     reads: [inventory, refusedFields, built],
   },
   copy: {
@@ -129,6 +130,7 @@ export const taskNeeds: Readonly<Record<string, TaskNeeds>> = {
     ecr: [...manifests, 'ecr:BatchDeleteImage', 'ecr:ListImages'],
     ecrRegistry: [token],
     writes: [locks, inventory, manifestCache],
+    reads: [firstSeen],
   },
   report: { notifies: true, writes: [locks, inventory, looks] },
 };

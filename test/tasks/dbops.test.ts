@@ -19,7 +19,7 @@ function copies(): Record<string, string> {
 const paths = () => factory.harness.requests.map(({ path }) => path).filter((path) => path.includes('dbops'));
 
 describe('Database DevOps', () => {
-  it('is switched to the copies, verified, and reset, through the gateway', async () => {
+  it('switches to the copies, verifies them, and resets, through the gateway', async () => {
     const report = await factory.sync({ modules });
     expect(report.error).toBeUndefined();
     expect(statuses(report)).toEqual({
@@ -47,7 +47,7 @@ describe('Database DevOps', () => {
     for (const { query } of requests) expect(Object.keys(query)).not.toContain('accountIdentifier');
   });
 
-  it('is found without the gateway where the gateway does not have it, and tried there once only', async () => {
+  it('falls back to the path without the gateway, and tries the gateway once only', async () => {
     factory.harness.quirks.absentPaths = [`/gateway/v1/`];
     const report = await factory.sync({ modules });
     expect(report.error).toBeUndefined();
@@ -59,7 +59,7 @@ describe('Database DevOps', () => {
     expect(factory.overrides('dbops')).toEqual({});
   });
 
-  it('is put back when a later module fails', async () => {
+  it('puts its overrides back when a later module fails', async () => {
     const before = { mongoTag: 'plugins/drone-liquibase:1.0.0-mongo' };
     Object.assign(factory.harness.state[factory.harness.accountId]?.dbops ?? {}, before);
     factory.harness.quirks.failNext = [{ count: 9, status: 503, path: '/ci/execution-config/update-config' }];
@@ -72,7 +72,7 @@ describe('Database DevOps', () => {
     expect(factory.overrides('dbops')).toEqual(before);
   });
 
-  it('is restored to the overrides of before a run', async () => {
+  it('restores the overrides of before a run', async () => {
     const { runId } = await factory.sync({ modules });
     await factory.run('restore', { restore_run: runId });
     expect(factory.overrides('dbops')).toEqual({});
