@@ -3,13 +3,14 @@ import { connectorPlace, connectorRegistry, resolveImage } from '../harness/imag
 import { findPulls } from '../images/pulls.ts';
 import { isLoopback } from '../http/host-patterns.ts';
 import { isPresent } from '../images/images.ts';
-import { formatLocation, formatReference, type RegistryLocation } from '../oci/spec/reference.ts';
+import { formatLocation, formatReference, type RegistryLocation, relocate } from '../oci/spec/reference.ts';
 import { type ImageConnector, readImageConnector } from '../overrides/image-connector.ts';
-import { isOurs } from '../overrides/override.ts';
+import { isOurs, parseOverride } from '../overrides/override.ts';
 import { type ResolvedImage, resolveFields } from '../overrides/pulls.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { RunSettings } from '../settings/execution-input.ts';
 import type { BlockedSwitch, FieldChange, PlannedImage, Pull } from '../state/documents.ts';
+import { readInventory } from '../state/inventory.ts';
 import { ecrPasswordWarnings } from './ecr-password.ts';
 import { isWindowsOnly, type ScopeConfiguration } from './selection.ts';
 
@@ -64,28 +65,34 @@ export async function checkConnector(
     if (found.name !== 'HarnessForbidden' && written.length > 0 && action !== 'plan') throw found;
     return { warnings: [`the connector of Harness's images could not be checked: ${found.message}`] };
   }
-  const known = new Map(images.map((image) => [formatReference(image.target), statusOf(image, action)]));
+  const known = new Map<string, Pull['status']>(
+    images.map((image) => [formatReference(image.target), statusOf(image, action)]),
+  );
+  if (action === 'sync') {
+    // An ordinary night spends no request on copies that are in use already: they are checked every recheck_days.
+    for (const copy of Object.keys(await readInventory(runtime.store)))
+      if (!known.has(copy)) known.set(copy, 'present');
+  }
   const isUsed = (field: string) =>
     settings.includeWindowsRootless || !isWindowsOnly(field.slice(field.lastIndexOf(' ') + 1));
   const look = (resolved: readonly ResolvedImage[]) => {
-    // An ordinary night spends no request on images that the user leaves out, and that few accounts can use.
+    // Nor on images that the user leaves out, and that few accounts can use.
     const wanted = action === 'sync' ? resolved.filter(({ fields }) => fields.some(isUsed)) : resolved;
     return findPulls(wanted, registry, known, runtime, signal);
   };
   const url = dockerAddress(found);
-  const reason = written.length > 0 ? obstacle(found, written) : undefined;
+  const relative = switches ? relativeCopies(changes, registry) : new Map<string, string>();
+  const reason =
+    (written.length > 0 ? obstacle(found, written) : undefined) ??
+    (relative.size > 0 ? relativeObstacle(found, relative, registry) : undefined);
   const planned = switches && reason === undefined ? changes : [];
   const pulls = await look(resolveFields(scopes, planned, url));
   if (reason === undefined) {
-    return {
-      warnings: [
-        ...warningsOf(found, pulls),
-        ...(written.length > 0
-          ? [...rightsOf(found, registry), ...ecrPasswordWarnings(found, runtime.configuration)]
-          : []),
-      ],
-      pulls,
-    };
+    const rights =
+      written.length > 0
+        ? [...rightsOf(found, registry), ...ecrPasswordWarnings(found, runtime.configuration)]
+        : elsewhereOf(found, relative);
+    return { warnings: [...warningsOf(found, pulls), ...rights], pulls };
   }
   const address = addressOf(registry, runtime);
   const then = withoutOverride(await look(resolveFields(scopes, changes, address)));
@@ -142,6 +149,51 @@ function obstacle(found: ImageConnector, written: readonly string[]): string | u
       return `through connector ${reference} (${place}) Harness would pull ${pulled} instead of ${value}`;
   }
   return undefined;
+}
+
+/** Returns the values without a registry that the run writes, with the copy that each stands for. */
+function relativeCopies(changes: readonly FieldChange[], registry: RegistryLocation): Map<string, string> {
+  return new Map(
+    changes.flatMap(({ to, image }): [string, string][] => {
+      const name = to === null || image === undefined ? undefined : parseOverride(to);
+      return to === null || name?.registry !== undefined || !name
+        ? []
+        : [[to, formatReference(relocate(name, registry))]];
+    }),
+  );
+}
+
+/**
+ * Returns the reason why values without a registry would break pods. Through a connector for another registry, they are
+ * as good as Harness's own names; through one for our registry with another path, no image is there.
+ */
+function relativeObstacle(
+  found: ImageConnector,
+  copies: ReadonlyMap<string, string>,
+  { registry }: RegistryLocation,
+): string | undefined {
+  const url = dockerAddress(found);
+  if (url === undefined) return undefined;
+  for (const [value, copy] of copies) {
+    const pulled = resolveImage(value, url);
+    if (pulled === undefined) return `Harness cannot read the address of connector ${found.reference}, "${shown(url)}"`;
+    if (pulled !== copy && connectorRegistry(url) === registry)
+      return `through connector ${found.reference} (${shown(url)}) Harness would pull ${pulled} instead of ${copy}`;
+  }
+  return undefined;
+}
+
+/** Returns a warning when values without a registry lead to another registry than ours. */
+function elsewhereOf(found: ImageConnector, copies: ReadonlyMap<string, string>): string[] {
+  const url = dockerAddress(found);
+  const [first] = copies;
+  if (!first) return [];
+  const [value, copy] = first;
+  const pulled = url === undefined ? value : resolveImage(value, url);
+  if (pulled === copy) return [];
+  return [
+    `through connector ${found.reference} Harness pulls ${pulled ?? 'nothing'}, not the copy. Only stages with a connector for the copies use them.`,
+  ];
 }
 
 /** Returns the steps to a switch, in an order in which every image that pods pull exists. */

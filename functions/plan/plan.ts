@@ -15,6 +15,7 @@ import { type Changes, resetChanges, restoreChanges, syncChanges } from './chang
 import { blobMounting } from './blob-mounting.ts';
 import { checkConnector, readConnector } from './connector.ts';
 import { findDefaultsAhead } from './defaults-ahead.ts';
+import { asWritten, withCopiesNamed } from './relative-values.ts';
 import { checkWritePermission } from './write-permission.ts';
 import { findExtras, missingWarnings, withoutMissing } from './extra-images.ts';
 import { type ImagePlan, planCopies, planImages } from './images.ts';
@@ -48,9 +49,11 @@ export async function plan({ runId, input }: PlanEvent, run: TaskRun): Promise<P
   connector?.catch(() => undefined);
   const snapshot = settings.action === 'restore' ? await readSnapshot(settings.restoreRun, runtime) : undefined;
   const scopes = await readScopes(snapshot?.scopes ?? scopesOf(settings), runtime, signal);
+  const named = await withCopiesNamed(scopes, settings, runtime);
   const decision: Decision = snapshot
     ? { images: [], waves: [], warnings: [], ...restoreChanges(scopes, snapshot) }
-    : await decide(settings, scopes, startedAt, run);
+    : await decide(settings, named, startedAt, run);
+  if (!snapshot) Object.assign(decision, asWritten(decision, scopes, settings));
   const { images, waves, warnings } = decision;
   if (settings.action === 'sync') checkCopies(waves, runtime.configuration.buildPushTemplate);
   const refused = await readRefusedFields(runtime.store);
@@ -76,7 +79,7 @@ export async function plan({ runId, input }: PlanEvent, run: TaskRun): Promise<P
     images,
     changes,
     kept,
-    inUse: referencesAtOurs(scopes, settings),
+    inUse: referencesAtOurs(named, settings),
     unused: [],
     ...(decision.soaking && { soaking: decision.soaking }),
     ...((await ahead).length > 0 && { ahead: await ahead }),

@@ -61,6 +61,8 @@ interface CommonSettings {
   /** Days after which `sync` checks an image again that is already at the registry. */
   recheckDays: number;
   resetScope: 'ours' | 'all';
+  /** `relative`: overrides name an image without the registry, and each connector adds its own. */
+  overrideValues: 'absolute' | 'relative';
   /** `undefined` when the run does not wait for scans. */
   scan: ScanSettings | undefined;
   prune: boolean;
@@ -171,6 +173,7 @@ const schema = z.strictObject(
     soak_days: wholeNumber(0, 90).optional(),
     recheck_days: wholeNumber(0, 90).optional(),
     reset_scope: choice(['ours', 'all']).optional(),
+    override_values: choice(['absolute', 'relative']).optional(),
     prune: bool.optional(),
     keep_versions: wholeNumber(1, 50).optional(),
     allow_unmatched: bool.optional(),
@@ -247,6 +250,7 @@ function settingsOf(data: Input, given: object, configuration: Configuration): R
     soakDays: data.soak_days ?? 0,
     recheckDays: data.recheck_days ?? 7,
     resetScope: data.reset_scope ?? 'ours',
+    overrideValues: data.override_values ?? 'absolute',
     scan: scan && { ...scan, allow: scan.allow.map((entry) => withImages(entry, named)) },
     prune: data.prune ?? false,
     keepVersions: data.keep_versions ?? 3,

@@ -2,10 +2,16 @@ import { FactoryError } from '../errors.ts';
 import type { Digest } from '../oci/spec/digest.ts';
 import { inParallel } from '../async/in-parallel.ts';
 import { resolveTag } from '../oci/registry/manifests.ts';
-import { parseReference, tagOrDigest } from '../oci/spec/reference.ts';
+import {
+  formatReference,
+  parseReference,
+  type RegistryLocation,
+  relocate,
+  tagOrDigest,
+} from '../oci/spec/reference.ts';
 import type { FieldChange, Plan } from '../state/documents.ts';
 import { type Look, noteLooks } from '../state/looks.ts';
-import { isOurs } from '../overrides/override.ts';
+import { isOurs, parseOverride } from '../overrides/override.ts';
 import { Wholeness } from '../images/wholeness.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 
@@ -61,13 +67,21 @@ function targetsOf({ images, registry, startedAt }: Plan, changes: readonly Fiel
   const planned = new Map(images.flatMap((image) => (image.held ? [] : [[image.image, image]])));
   const targets = new Map<string, Target>();
   for (const { to, image = '' } of changes) {
-    if (to === null || !isOurs(to, registry)) continue;
+    const copy = to === null ? undefined : copyNamed(to, image, registry);
+    if (copy === undefined) continue;
     const known = planned.get(image);
     // An image from the customer's template had no digest when it was planned.
     const confirmed = isFresh && known?.status === 'copy' && !known.present && known.digest !== undefined;
-    targets.set(to, { name: to, digest: known?.digest, confirmed });
+    targets.set(copy, { name: copy, digest: known?.digest, confirmed });
   }
   return [...targets.values()];
+}
+
+/** Returns the copy that a value stands for. A value without a registry stands for one when the run copies its image. */
+function copyNamed(value: string, image: string, registry: RegistryLocation): string | undefined {
+  if (isOurs(value, registry)) return value;
+  const name = image === '' ? undefined : parseOverride(value);
+  return name && name.registry === undefined ? formatReference(relocate(name, registry)) : undefined;
 }
 
 /** Returns the faults of an image. */

@@ -20,7 +20,7 @@ import { cellLimit, printable } from '../../functions/text/printable.ts';
 export function summaryOf(report: Report, rows = 60): string {
   const { totals, config } = report;
   const images = report.images.filter(({ status }) => status !== 'skipped');
-  const switchedTo = new Set(images.map(({ target }) => target));
+  const switchedTo = new Set(images.flatMap(({ target, image }) => [target, image]));
   const parts = [
     headline(report),
     imagesTable(images, config, rows),
@@ -145,7 +145,9 @@ function isNews({ status, reason }: ConfigResult): boolean {
 
 function imagesTable(images: readonly ImageResult[], config: readonly ConfigResult[], rows: number): string {
   const lines = images.map(({ image, requested, status, bytesTransferred, target, error }) => {
-    const fields = config.filter((row) => row.to === target && isNews(row)).map(({ field }) => field);
+    const fields = config
+      .filter((row) => (row.to === target || row.to === image) && isNews(row))
+      .map(({ field }) => field);
     const name =
       requested === undefined ? image : `${image} (newest of ${requested.slice(requested.lastIndexOf(':') + 1)})`;
     return [name, status, prettyBytes(bytesTransferred), error ? error.message : shorten(fields)];

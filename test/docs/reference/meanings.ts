@@ -18,7 +18,15 @@ export interface VariableMeaning {
 
 /** Every input key, by topic. The type checker demands that none is left out. */
 export const keyTopics = {
-  'The job': ['action', 'restore_run', 'modify_default', 'on_partial_failure', 'reset_scope', 'allow_unmatched'],
+  'The job': [
+    'action',
+    'restore_run',
+    'modify_default',
+    'on_partial_failure',
+    'reset_scope',
+    'override_values',
+    'allow_unmatched',
+  ],
   'What is copied': [
     'infrastructure_type',
     'modules',
@@ -58,6 +66,10 @@ export const keyMeanings: Record<InputKey, KeyMeaning> = {
   on_partial_failure: {
     meaning:
       'When an image fails: `abort` switches nothing. `update-succeeded` switches the fields whose images succeeded.',
+  },
+  override_values: {
+    meaning:
+      '`absolute` writes `registry/namespace/name:tag`. `relative` writes `namespace/name:tag`, and the connector of each stage adds its registry: see [image connectors](connectors.md#connectors-of-stages).',
   },
   reset_scope: {
     meaning: 'With `reset`: `ours` removes the overrides that point at `registry`, `all` removes every override.',

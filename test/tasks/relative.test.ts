@@ -1,0 +1,110 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { type Factory, ownWarnings, pullThrough, startFactory, statuses } from './factory.ts';
+
+const cache = 'plugins/cache:1.10.12';
+const choice = { include_fields: ['cacheS3Tag'] };
+const relative = { ...choice, override_values: 'relative' };
+
+let factory: Factory;
+beforeEach(async () => {
+  factory = await startFactory();
+});
+afterEach(() => factory.close());
+
+const set = (overrides: Record<string, string>) => {
+  const account = factory.harness.state[factory.harness.accountId];
+  if (account) account.ci.K8 = overrides;
+};
+
+describe('override_values: relative', () => {
+  it('writes the official name, verifies, and finds nothing to do the next night', async () => {
+    const report = await factory.sync(relative);
+    expect(report).toMatchObject({ status: 'SUCCEEDED', totals: { copied: 1 } });
+    expect(factory.overrides()).toEqual({ cacheS3Tag: cache });
+    expect(report.pulls).toContainEqual(
+      expect.objectContaining({ reference: factory.copyOf(cache), status: 'present' }),
+    );
+    expect((await factory.run('verify', relative)).error).toBeUndefined();
+    expect(statuses(await factory.sync(relative))).toEqual({ 'ci K8 cacheS3Tag': 'unchanged' });
+    expect(factory.writes()).toHaveLength(1);
+  });
+
+  it('changes the form of copies in either direction', async () => {
+    await factory.sync(choice);
+    expect((await factory.sync(relative)).config).toMatchObject([
+      { status: 'updated', from: factory.copyOf(cache), to: cache },
+    ]);
+    expect(factory.overrides()).toEqual({ cacheS3Tag: cache });
+    await factory.sync(choice);
+    expect(factory.overrides()).toEqual({ cacheS3Tag: factory.copyOf(cache) });
+  });
+
+  it('resets the values that a run wrote, and leaves those of the user', async () => {
+    await factory.sync(relative);
+    set({ cacheS3Tag: cache, addonTag: 'harness/ci-addon:1.16.0' });
+    expect(statuses(await factory.run('reset'))).toEqual({
+      'ci K8 cacheS3Tag': 'reset',
+      'ci K8 addonTag': 'unchanged',
+    });
+    expect(factory.overrides()).toEqual({ addonTag: 'harness/ci-addon:1.16.0' });
+  });
+
+  it('removes the value of a field that Harness no longer has, with prune', async () => {
+    await factory.sync(relative);
+    factory.harness.setDefault('ci', 'K8', 'cacheS3Tag', undefined);
+    factory.store.onPut = (key) => {
+      // Harness's setter knows fields for longer than its list of images shows them.
+      if (key.endsWith('/plan.json')) factory.harness.setDefault('ci', 'K8', 'cacheS3Tag', cache);
+    };
+    await factory.sync({ override_values: 'relative', include_fields: ['addonTag', 'liteEngineTag'], prune: true });
+    expect(factory.overrides()).toEqual({
+      addonTag: 'harness/ci-addon:1.18.22',
+      liteEngineTag: 'harness/ci-lite-engine:1.18.22',
+    });
+  });
+
+  it('keeps the copies that values without a registry name from being pruned', async () => {
+    await factory.sync(relative);
+    await factory.sync({ ...relative, prune: true, keep_versions: 1 });
+    expect(factory.arrived(cache)).toBeDefined();
+  });
+
+  it('restores and rolls back values as they were', async () => {
+    await factory.sync(choice);
+    const { runId } = await factory.sync(relative);
+    await factory.run('restore', { restore_run: runId });
+    expect(factory.overrides()).toEqual({ cacheS3Tag: factory.copyOf(cache) });
+    factory.harness.quirks.failNext = [{ count: 1, status: 400, path: '/update-config' }];
+    expect((await factory.sync(relative)).status).toBe('FAILED');
+    expect(factory.overrides()).toEqual({ cacheS3Tag: factory.copyOf(cache) });
+  });
+
+  it('repairs a copy that a value without a registry names', async () => {
+    await factory.sync(relative);
+    const digest = factory.arrived(cache) ?? '';
+    factory.target.storage.deleteManifest('mirror/plugins/cache', digest);
+    expect(await factory.sync(relative)).toMatchObject({ status: 'SUCCEEDED' });
+    expect(factory.arrived(cache)).toBe(digest);
+  });
+
+  it('warns when the connector of the account is for another registry', async () => {
+    pullThrough(factory.harness, 'https://index.docker.io/v2/');
+    const report = await factory.sync(relative);
+    expect(report.error).toBeUndefined();
+    expect(ownWarnings(report)).toEqual([
+      `through connector account.harnessImage Harness pulls ${cache}, not the copy. Only stages with a connector for the copies use them.`,
+    ]);
+  });
+
+  it('does not switch when the connector is for the registry without the prefix', async () => {
+    pullThrough(factory.harness, `http://${factory.target.host}`);
+    const report = await factory.sync(relative);
+    expect(report.error).toMatchObject({
+      name: 'SwitchBlocked',
+      message: expect.stringContaining(
+        `would pull ${factory.target.host}/${cache} instead of ${factory.copyOf(cache)}`,
+      ),
+    });
+    expect(factory.writes()).toEqual([]);
+  });
+});
