@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import type { Report } from '../../functions/state/documents.ts';
 import { type ProfileName, profileNames } from '../../infra/local/embedded/harness-api/profiles.ts';
 import { summaryOf } from '../../infra/local/summary.ts';
-import { type Factory, startFactory, warningsOf } from './factory.ts';
+import { type Factory, startFactory, ownWarnings } from './factory.ts';
 
 let factory: Factory;
 afterEach(() => factory.close());
@@ -90,7 +90,7 @@ it.each([403, 404, 500, 503])('continues without a word when a check returns %i,
   factory.harness.quirks.failNext = [{ count: 100, status, path: '/get-deprecated-config' }];
   const report = await factory.run('plan', { ...pair, pins: { [names.addon]: '1.14.3', [names.engine]: '1.14.3' } });
   expect(report.error).toBeUndefined();
-  expect(warningsOf(report)).toEqual([]);
+  expect(ownWarnings(report)).toEqual([]);
   expect(behind(report)['addonTag']).toMatchObject({ harness: 'outdated' });
   expect(checks()).toHaveLength(2);
 });
@@ -101,7 +101,7 @@ it("says how far a user's own image is behind on saas-2023, whose checks fail on
   Object.assign(ci?.K8 ?? {}, { addonTag: 'other.example/tools/ci-addon:1.14.3' });
   const report = await factory.run('plan', pair);
   expect(report.error).toBeUndefined();
-  expect(warningsOf(report)).toEqual([]);
+  expect(ownWarnings(report)).toEqual([]);
   expect(behind(report)['addonTag']).toEqual({ by: '4 minor versions', official: `${names.addon}:1.18.27` });
   expect(checks()).toHaveLength(2);
 });

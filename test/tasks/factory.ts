@@ -229,11 +229,6 @@ export function ownWarnings({ warnings = [] }: Report): string[] {
   return warnings.filter((warning) => !/^\d+ images? without an override would be pulled from /.test(warning));
 }
 
-/** The warnings of a report, without the one on fields that a test leaves out. */
-export function warningsOf({ warnings = [] }: Report): string[] {
-  return warnings.filter((warning) => !warning.includes('without an override would be pulled'));
-}
-
 /** Rows of a report's config by field: `status`. */
 export function statuses(report: Report): Record<string, string> {
   return Object.fromEntries(

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, it, jest } from '@jest/globals';
 import type { Report } from '../../functions/state/documents.ts';
 import { summaryOf } from '../../infra/local/summary.ts';
-import { type Factory, startFactory, warningsOf } from './factory.ts';
+import { type Factory, startFactory, ownWarnings } from './factory.ts';
 
 const addon = (version: string) => `harness/ci-addon:${version}`;
 const engine = (version: string) => `harness/ci-lite-engine:${version}`;
@@ -46,7 +46,7 @@ function night(n: number, version?: string): void {
 async function sync(more: object = {}): Promise<Report> {
   const report = await factory.sync({ ...soak, ...more });
   expect(report.error).toBeUndefined();
-  expect(warningsOf(report)).toEqual([]);
+  expect(ownWarnings(report)).toEqual([]);
   return report;
 }
 
@@ -131,7 +131,7 @@ it('switches to the next older ripe version when the newest is neither at the re
   night(15);
   const report = await factory.sync(soak);
   expect(report.error).toBeUndefined();
-  expect(warningsOf(report)).toEqual([
+  expect(ownWarnings(report)).toEqual([
     expect.stringMatching(/^harness\/ci-addon:1\.18\.1@sha256:\w+ has soaked, but /),
   ]);
   expect(factory.overrides()).toMatchObject({
