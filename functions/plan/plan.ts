@@ -19,6 +19,7 @@ import { asWritten, withCopiesNamed } from './relative-values.ts';
 import { checkWritePermission } from './write-permission.ts';
 import { findExtras, missingWarnings, withoutMissing } from './extra-images.ts';
 import { type ImagePlan, planCopies, planImages } from './images.ts';
+import { reachWarnings } from './reach.ts';
 import { planRepairs } from './repairs.ts';
 import { readSnapshot } from './restore.ts';
 import { planNothing, type PlanResult } from './plan-result.ts';
@@ -69,7 +70,7 @@ export async function plan({ runId, input }: PlanEvent, run: TaskRun): Promise<P
   ahead.catch(() => undefined);
   warnings.push(...(check?.warnings ?? []));
   const permission = decision.permission ?? checkPermission(changes, settings, runtime, signal);
-  if (changes.length > 0) warnings.push(...(await permission));
+  if (changes.length > 0) warnings.push(...(await permission), ...reachWarnings(changes, settings));
   if (lock.dead) warnings.push(await describeDeadRun(lock.dead, runtime));
   const mounting = waves.flat().length > 0 ? await blobMounting(settings, runtime) : undefined;
   warnings.push(...(mounting?.warnings ?? []));

@@ -30,6 +30,7 @@ describe('sync', () => {
       'runId',
       'status',
       'totals',
+      'warnings',
     ]);
     expect(document).toMatchObject({
       status: 'SUCCEEDED',

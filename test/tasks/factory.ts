@@ -221,12 +221,12 @@ export function pullThrough(harness: EmbeddedHarnessApi, dockerRegistryUrl: stri
     if (identifier === 'harnessImage') Object.assign(spec, { dockerRegistryUrl });
 }
 
-/**
- * The warnings of a run that selects a few fields only, without the one on the images of the others: pods would look for
- * them at the registry, where they are not.
- */
+/** Warnings that the few images of these tests and a first switch bring along. */
+const usual = /^\d+ images? without an override would be pulled from | uses the overrides of .+ too: /;
+
+/** Returns the warnings of a report without those on fields that the run does not select, and on the reach of a switch. */
 export function ownWarnings({ warnings = [] }: Report): string[] {
-  return warnings.filter((warning) => !/^\d+ images? without an override would be pulled from /.test(warning));
+  return warnings.filter((warning) => !usual.test(warning));
 }
 
 /** Rows of a report's config by field: `status`. */

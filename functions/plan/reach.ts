@@ -1,0 +1,38 @@
+import { isOurs } from '../overrides/override.ts';
+import type { FieldChange } from '../state/documents.ts';
+import type { RunSettings } from '../settings/execution-input.ts';
+import { formatLocation } from '../oci/spec/reference.ts';
+
+/** The fields of the images that start every step: https://developer.harness.io, "Harness CI images". */
+const runtimeField = /^(?:addon|liteEngine)Tag/;
+
+/**
+ * Returns a warning for each place that a switch reaches beyond the CI stages of its infrastructure type. Only fields
+ * that point at the registry for the first time count: a newer version there reaches nobody else.
+ *
+ * - Harness Cloud takes the image of VM for its own container steps (harness/harness-core, VM step
+ *   serializers), and `account.harnessImage` as the connector.
+ * - Step groups of CD that run in containers take the overrides of addon and lite engine before their own defaults.
+ */
+export function reachWarnings(
+  changes: readonly FieldChange[],
+  { action, modifyDefault, registry }: Pick<RunSettings, 'action' | 'modifyDefault' | 'registry'>,
+): string[] {
+  if (!modifyDefault || (action !== 'sync' && action !== 'plan')) return [];
+  const first = changes.filter(({ from, to }) => to !== null && !(from !== null && isOurs(from, registry)));
+  const place = formatLocation(registry);
+  const warnings: string[] = [];
+  if (first.some(({ infrastructureType }) => infrastructureType === 'VM'))
+    warnings.push(
+      `Harness Cloud uses the overrides of VM too: its container steps will pull from ${place}. If Harness Cloud cannot reach it, take VM out of infrastructure_type`,
+    );
+  if (first.some(({ module, infrastructureType, field }) => isRuntime(module, infrastructureType, field)))
+    warnings.push(
+      `CD uses the overrides of addon and lite engine too: its containerized step groups will pull from ${place}. Make sure that their clusters can, or set exclude_fields to ["addonTag*", "liteEngineTag*"]`,
+    );
+  return warnings;
+}
+
+function isRuntime(module: string, infrastructureType: string, field: string): boolean {
+  return module === 'ci' && infrastructureType === 'K8' && runtimeField.test(field);
+}
