@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { Report } from '../../functions/state/documents.ts';
 import type { KeyGrant } from '../../infra/local/embedded/harness-api/authentication.ts';
-import { type Factory, type FactoryOptions, pullThrough, startFactory, statuses } from './factory.ts';
+import { type Factory, type FactoryOptions, ownWarnings, pullThrough, startFactory, statuses } from './factory.ts';
 
 const choice = { include_fields: ['cacheS3Tag'] };
 
@@ -57,7 +57,7 @@ describe('the default connector account.harnessImage', () => {
     factory = await startFactory();
     const report = await factory.sync();
     expect(report.error).toBeUndefined();
-    expect(report.warnings).toBeUndefined();
+    expect(ownWarnings(report)).toEqual([]);
     expect(factory.overrides()).toMatchObject({ cacheS3Tag: factory.copyOf('plugins/cache:1.10.12') });
   });
 
@@ -276,7 +276,7 @@ describe('the images that Harness would pull', () => {
       ]);
       pullThrough(factory.harness, `http://${factory.registry}`);
       const moved = await factory.run('plan');
-      expect(moved.warnings).toBeUndefined();
+      expect(ownWarnings(moved)).toEqual([]);
       expect(moved.pulls?.filter(({ status }) => status !== 'present').flatMap(({ fields }) => fields)).toEqual([
         'ci K8 addonTagRootless',
         'ci K8 liteEngineTagRootless',
