@@ -80,7 +80,8 @@ export const keyMeanings: Record<InputKey, KeyMeaning> = {
   },
   infrastructure_type: {
     setting: 'infrastructureTypes',
-    meaning: 'The infrastructure whose images are copied and switched: one, or a list of both. Container steps on Harness Cloud use the images of `VM` too, so it must reach `registry`.',
+    meaning:
+      'The infrastructure whose images are copied and switched: one, or a list of both. Container steps on Harness Cloud use the images of `VM` too, so it must reach `registry`.',
   },
   modules: {
     meaning:
