@@ -91,7 +91,7 @@ export function resetChanges(scopes: readonly ScopeConfiguration[], settings: Re
       if (!settings.chosen(field, official))
         result.kept.push({ ...row, value, reason: 'left out by include_fields or exclude_fields' });
       else if (settings.resetScope === 'ours' && !isOurs(value, settings.registry))
-        result.kept.push({ ...row, value, reason: 'does not point at our registry' });
+        result.kept.push({ ...row, value, reason: 'does not point at our registry; reset_scope: all removes it too' });
       else result.changes.push({ ...row, from: value, to: null });
     }
   }

@@ -112,6 +112,8 @@ const hostPattern = /^(?:\*?\.)?[A-Za-z0-9_[][A-Za-z0-9._:[\]-]*(?:\/\d{1,3})?$/
  */
 const templateArn =
   /^arn:aws[a-z-]*:(?:states:[a-z0-9-]+:\d{12}:stateMachine:[\w-]{1,80}|lambda:[a-z0-9-]+:\d{12}:function:[\w-]{1,64}(?::[\w$-]{1,128})?)$/;
+/** The identifier of a Harness template, optionally with a scope and a version. */
+const templateIdentifier = /^(?:account\.|org\.)?[A-Za-z_][A-Za-z0-9_$-]{0,127}(?:[:@][\w.-]{1,128})?$/;
 const templateText = 'the ARN of a Step Functions state machine or of a Lambda function';
 
 /**
@@ -183,8 +185,8 @@ const readers: Readers<Configuration> = {
     if (!isAbsolute(text)) throw new TypeError();
     return text;
   }),
-  gatherScanTemplate: variable('GATHER_SCAN_TEMPLATE', templateText, matching(templateArn)),
-  buildPushTemplate: variable('BUILD_PUSH_TEMPLATE', templateText, matching(templateArn)),
+  gatherScanTemplate: variable('GATHER_SCAN_TEMPLATE', templateText, template),
+  buildPushTemplate: variable('BUILD_PUSH_TEMPLATE', templateText, template),
   ecrRoleArn: variable(
     'ECR_ROLE_ARN',
     'the ARN of an IAM role',
@@ -349,6 +351,16 @@ function oneOf<const T>(words: readonly T[], text: string): T {
   const word = wordIn(words, text);
   if (word === undefined) throw new TypeError();
   return word;
+}
+
+/** Accepts an ARN. Names a Harness template, which the Terraform solution had here, as what it is. */
+function template(text: string): string {
+  if (templateArn.test(text)) return text;
+  if (templateIdentifier.test(text))
+    throw new ReferenceSyntaxError(
+      'it is the identifier of a Harness template, which only a pipeline of Harness can run',
+    );
+  throw new TypeError();
 }
 
 function matching(pattern: RegExp): (text: string) => string {

@@ -207,7 +207,7 @@ export function parseExecutionInput(input: unknown, configuration: Configuration
   const parsed = schema.safeParse(given);
   const problems = parsed.success
     ? impossible(parsed.data, configuration)
-    : [...problemsOf(parsed.error, given), ...impossibleDespite(parsed.error, given, configuration)];
+    : [...problemsOf(parsed.error, given, inputKeys()), ...impossibleDespite(parsed.error, given, configuration)];
   const settings =
     parsed.success && problems.length === 0 ? settingsOf(parsed.data, given as object, configuration) : undefined;
   if (!settings) {

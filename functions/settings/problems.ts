@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import { FactoryError, type Problem } from '../errors.ts';
 import { parseImageName, ReferenceSyntaxError } from '../oci/spec/reference.ts';
 import { printable } from '../text/printable.ts';
+import { meantBy } from './terraform-names.ts';
 import { UnresolvedText } from './understood-input.ts';
 
 const foundLimit = 80;
@@ -11,16 +12,16 @@ const lookLimit = 2_000;
 
 /**
  * Returns every issue of a failed parse as a problem. The schemas here state the allowed values in each message. The
- * path and the value found are read from the raw value.
+ * path and the value found are read from the raw value. `keys` are the keys that an unknown one may stand for.
  */
-export function problemsOf(error: z.ZodError, raw: unknown): Problem[] {
+export function problemsOf(error: z.ZodError, raw: unknown, keys: readonly string[]): Problem[] {
   return error.issues.flatMap((issue): Problem[] => {
     if (issue.code === 'unrecognized_keys') {
-      return issue.keys.map((key) => ({
-        ...at(raw, [...issue.path, key]),
-        found: 'an unknown key',
-        allowed: issue.message,
-      }));
+      return issue.keys.map((key) => {
+        const reason = issue.path.length === 0 ? meantBy(key, keys) : undefined;
+        const place = at(raw, [...issue.path, key]);
+        return { ...place, found: 'an unknown key', allowed: issue.message, ...(reason !== undefined && { reason }) };
+      });
     }
     const reason: unknown =
       issue.code === 'invalid_key'

@@ -182,8 +182,8 @@ describe('reset', () => {
       { ...k8, field: 'gone', from: overrides.gone, to: null },
     ]);
     expect(kept.map(({ field: name, reason }) => [name, reason])).toEqual([
-      ['b', 'does not point at our registry'],
-      ['c', 'does not point at our registry'],
+      ['b', 'does not point at our registry; reset_scope: all removes it too'],
+      ['c', 'does not point at our registry; reset_scope: all removes it too'],
     ]);
   });
 

@@ -195,6 +195,8 @@ describe('problems', () => {
     ['SOURCE_REGISTRY', 'gar,http://x.example', 'it is a URL'],
     ['SOURCE_REGISTRY', 'gar,docker_hub', 'did you mean "dockerhub"?'],
     ['REGISTRY_NAME', 'fairwinds/x', '"fairwinds" is not a registry host'],
+    ['GATHER_SCAN_TEMPLATE', 'account.scan_images', 'the identifier of a Harness template'],
+    ['BUILD_PUSH_TEMPLATE', 'org.build:1.0.0', 'the identifier of a Harness template'],
     ['HARNESS_URL', 'https://app.harness.io/?a=1', 'a query or fragment after'],
   ])('adds the reason of the parser to a problem of %s', (name, value, reason) => {
     const [problem] = problemsOf({ HARNESS_API_KEY: 'sat.acct1.id.secret', [name]: value });

@@ -297,12 +297,23 @@ describe('every key', () => {
     });
   });
 
+  it.each([
+    ['max_build_concurrency', 'here it is "max_concurrency"'],
+    ['modify_default_image_config', 'here it is "modify_default"'],
+    ['container_registry', 'here it is "registry"'],
+    ['harness_platform_url', 'here it is the variable HARNESS_URL'],
+    ['excludeFields', 'did you mean "exclude_fields"?'],
+  ])('names what an unknown key stands for: %s', (key, reason) => {
+    expect(problemsOf({ [key]: 'x' })).toEqual([expect.objectContaining({ path: `$.${key}`, reason })]);
+  });
+
   it('refuses an unknown key, also one that names a property of every object', () => {
     expect(problemsOf({ Registry: 'x' })).toEqual([
       {
         path: '$.Registry',
         found: 'an unknown key',
         allowed: expect.stringContaining('registry, infrastructure_type'),
+        reason: 'did you mean "registry"?',
       },
     ]);
     expect(problemsOf(JSON.parse('{"constructor": 1}')).map(({ path }) => path)).toEqual(['$.constructor']);
