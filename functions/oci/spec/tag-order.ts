@@ -38,12 +38,16 @@ export function compareTags(a: string, b: string): number | undefined {
 
 const places = ['major', 'minor', 'patch'] as const;
 
-/** Describes by how much `tag` is older than `newer`: `2 minor versions`. Returns `undefined` when it is not older. */
+/**
+ * Describes by how much `tag` is older than `newer`: `2 minor versions`. Returns `undefined` when it is not older. A tag
+ * that begins the newer one (`1`, `1.18`) usually moves with it, and is not older.
+ */
 export function describeLag(tag: string, newer: string): string | undefined {
   const [older, other] = [versionOf(tag), versionOf(newer)];
   if (!older || !other || older.shape !== other.shape) return undefined;
   const difference = firstDifference(older, other);
   if (!difference || difference.ofA > difference.ofB) return undefined;
+  if (difference.place >= (older.groups[difference.group]?.length ?? 0)) return undefined;
   const place = difference.group === 0 && (older.groups[0]?.length ?? 0) > 1 ? places[difference.place] : undefined;
   if (place === undefined) return 'some versions';
   const count = difference.ofB - difference.ofA;

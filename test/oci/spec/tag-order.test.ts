@@ -49,6 +49,8 @@ describe('the lag of a tag', () => {
     ['1.18.27', '1.18.27'],
     ['1.18.28', '1.18.27'],
     ['latest', '1.18.27'],
+    ['1', '1.10.12'],
+    ['1.18', '1.18.27'],
     ['1.7.25', '1.7.26-rootless'],
   ])('does not exist for %s and %s', (tag, newer) => {
     expect(describeLag(tag, newer)).toBeUndefined();
