@@ -3,7 +3,7 @@ import { isAbsolute } from 'node:path';
 import { App, Aws } from 'aws-cdk-lib';
 import type { Problem } from '../functions/errors.ts';
 import type { Environment } from '../functions/settings/configuration.ts';
-import { describeProblems, render } from '../functions/settings/problems.ts';
+import { countProblems, describeProblems, render } from '../functions/settings/problems.ts';
 import { settingProblems } from './checked-settings.ts';
 import { parseDeploymentSettings } from './deployment-settings.ts';
 import { defaultApiKeySecretName } from './harness-ci-image-factory.ts';
@@ -46,8 +46,7 @@ if (problems.length === 0) {
   new HarnessCiImageFactoryStack(app, 'HarnessCiImageFactory', { configuration: parseDeploymentSettings(environment) });
   app.synth();
 } else {
-  const count = `${problems.length} problem${problems.length === 1 ? '' : 's'}`;
-  const heading = `InvalidConfiguration: the settings of the deployment have ${count}. docs/reference.md lists them all.`;
+  const heading = `InvalidConfiguration: the settings of the deployment have ${countProblems(problems)}. docs/reference.md lists them all.`;
   console.error([heading, ...describeProblems(problems)].join('\n'));
   process.exitCode = 2;
 }

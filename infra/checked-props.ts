@@ -4,7 +4,7 @@ import type { Construct } from 'constructs';
 import { FactoryError, type Problem } from '../functions/errors.ts';
 import { NetworkError } from '../functions/http/network-error.ts';
 import { proxyFor } from '../functions/http/proxy.ts';
-import { describeProblems, render } from '../functions/settings/problems.ts';
+import { countProblems, describeProblems, render } from '../functions/settings/problems.ts';
 import { settingProblems } from './checked-settings.ts';
 import type { HarnessCiImageFactoryProps } from './harness-ci-image-factory-props.ts';
 import { environmentOf, settingOf } from './settings.ts';
@@ -19,10 +19,13 @@ export function assertProps(scope: Construct, props: HarnessCiImageFactoryProps)
     ...operationsProblems(props),
   ];
   if (problems.length === 0) return;
-  const count = `${problems.length} problem${problems.length === 1 ? '' : 's'}`;
-  const error = new FactoryError('InvalidConfiguration', `the props of ${scope.node.path} have ${count}`, {
-    hint: 'Correct the props; HarnessCiImageFactoryProps describes them all.',
-  });
+  const error = new FactoryError(
+    'InvalidConfiguration',
+    `the props of ${scope.node.path} have ${countProblems(problems)}`,
+    {
+      hint: 'Correct the props; HarnessCiImageFactoryProps describes them all.',
+    },
+  );
   // CDK shows only the message of an error.
   error.message = [error.message, ...describeProblems(problems)].join('\n');
   throw error;

@@ -6,7 +6,7 @@ import { parseBaseUrl } from '../harness/base-url.ts';
 import { parseRegistryLocation, ReferenceSyntaxError, type RegistryLocation } from '../oci/spec/reference.ts';
 import { misplacedIn } from '../text/plain-text.ts';
 import { sourceLocation } from './official-sources.ts';
-import { reasonOf, render } from './problems.ts';
+import { countProblems, reasonOf, render } from './problems.ts';
 import { registryLocation } from './registry-location.ts';
 import { itemsOf } from './text-list.ts';
 import { wordIn } from './word.ts';
@@ -291,8 +291,7 @@ export function readConfiguration(environment: Environment, problems: Problem[])
 /** Throws `InvalidConfiguration` when there is a problem. */
 export function refuse(problems: Problem[]): void {
   if (problems.length === 0) return;
-  const count = `${problems.length} problem${problems.length === 1 ? '' : 's'}`;
-  throw new FactoryError('InvalidConfiguration', `the configuration has ${count}`, {
+  throw new FactoryError('InvalidConfiguration', `the configuration has ${countProblems(problems)}`, {
     hint: 'Correct the environment variables; docs/reference.md lists them all.',
     problems,
   });

@@ -22,7 +22,7 @@ import { type ExtraSet, extraSetNames } from './extra-sets.ts';
 import { fieldSetNames, fieldsOf, type FieldSet } from './field-sets.ts';
 import { officialName, withoutPlace } from './official-name.ts';
 import { sourceLocation } from './official-sources.ts';
-import { problemsOf } from './problems.ts';
+import { countProblems, problemsOf } from './problems.ts';
 import { registryLocation } from './registry-location.ts';
 import { type AllowedFinding, impossibleScans, scanKeys, type ScanSettings, scanSettings } from './scan-settings.ts';
 import { understoodInput } from './understood-input.ts';
@@ -211,7 +211,7 @@ export function parseExecutionInput(input: unknown, configuration: Configuration
   const settings =
     parsed.success && problems.length === 0 ? settingsOf(parsed.data, given as object, configuration) : undefined;
   if (!settings) {
-    throw new FactoryError('InvalidInput', `the execution input has ${count(problems.length, 'problem')}`, {
+    throw new FactoryError('InvalidInput', `the execution input has ${countProblems(problems)}`, {
       hint: 'Correct the input; docs/reference.md lists every key with its values.',
       problems,
     });
@@ -398,8 +398,4 @@ function impossibleBuilds({ soak_days: soakDays = 0, referrers = 'off' }: Input)
 
 function unique<T>(values: T[]): T[] {
   return [...new Set(values)];
-}
-
-function count(n: number, noun: string): string {
-  return `${n} ${noun}${n === 1 ? '' : 's'}`;
 }

@@ -97,6 +97,11 @@ function withoutUserinfo(word: string): string {
   return at > 0 ? `***${word.slice(at)}` : word;
 }
 
+/** Returns `1 problem`, `2 problems`. */
+export function countProblems({ length }: readonly Problem[]): string {
+  return `${length} problem${length === 1 ? '' : 's'}`;
+}
+
 /** Formats problems as lines for a terminal or a log. */
 export function describeProblems(problems: readonly Problem[] = []): string[] {
   return problems.map(({ path, found, allowed, reason }) => {

@@ -1,7 +1,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { FactoryError } from '../../functions/errors.ts';
 import type { Report } from '../../functions/state/documents.ts';
-import { type Environment, parseConfiguration } from '../../functions/settings/configuration.ts';
+import { type Environment, parseConfiguration, refuse } from '../../functions/settings/configuration.ts';
 import { parseExecutionInput } from '../../functions/settings/execution-input.ts';
 import { printableJson } from '../../functions/text/printable.ts';
 import packageJson from '../../package.json' with { type: 'json' };
@@ -220,7 +220,8 @@ function configurationFor(input: unknown, environment: Environment) {
     } catch (also) {
       if (also instanceof FactoryError && also.name === 'InvalidInput') problems.push(...(also.problems ?? []));
     }
-    throw new FactoryError('InvalidConfiguration', error.message, { hint: error.hint, problems });
+    refuse(problems);
+    throw error;
   }
 }
 

@@ -70,6 +70,7 @@ const beside: Record<string, string[]> = {
     ...read(credentials),
     ...ecr('BatchDeleteImage', 'BatchGetImage', 'ListImages'),
     ...writes('inventory.json', 'locks/*', 'manifests/*'),
+    ...reads('first-seen.json'),
   ],
   report: [
     ...read(callback),
