@@ -7,7 +7,7 @@ import { parseRegistryLocation, ReferenceSyntaxError, type RegistryLocation } fr
 import { misplacedIn } from '../text/plain-text.ts';
 import { sourceLocation } from './official-sources.ts';
 import { countProblems, reasonOf, render } from './problems.ts';
-import { registryLocation } from './registry-location.ts';
+import { isRegistryAddress, registryLocation } from './registry-location.ts';
 import { itemsOf } from './text-list.ts';
 import { wordIn } from './word.ts';
 import { isArn, secretArn, tokenSecretProblems } from './token-secret.ts';
@@ -100,8 +100,8 @@ export const defaultSources = ['gar', 'ecr-public', 'dockerhub'];
 const identifier = /^[A-Za-z_][A-Za-z0-9_$-]{0,127}$/;
 /** An identifier, here optionally with a scope prefix. */
 const objectReference = /^(?:account\.|org\.)?[A-Za-z_][A-Za-z0-9_$-]{0,127}$/;
-/** Accepts anything but an API key in the place of its secret's name: names appear in messages. */
-const secretName = /^(?![ps]at\.)[A-Za-z0-9/_+=.@:-]+$/;
+/** Names and ARNs of Secrets Manager. */
+const secretName = /^[A-Za-z0-9/_+=.@:-]+$/;
 
 /** An entry of `NO_PROXY`. Excludes `*`, which would turn the protection off. */
 const hostPattern = /^(?:\*?\.)?[A-Za-z0-9_[][A-Za-z0-9._:[\]-]*(?:\/\d{1,3})?$/;
@@ -142,22 +142,18 @@ const readers: Readers<Configuration> = {
     void new ApiKey(text);
     return text;
   }),
-  harnessApiKeySecret: variable(
-    'HARNESS_API_KEY_SECRET',
-    'the name or ARN of a Secrets Manager secret',
-    matching(secretName),
-  ),
+  harnessApiKeySecret: variable('HARNESS_API_KEY_SECRET', 'the name or ARN of a Secrets Manager secret', secretOf),
   registryCredentialsSecret: variable(
     'REGISTRY_CREDENTIALS_SECRET',
     'the name or ARN of a Secrets Manager secret',
-    matching(secretName),
+    secretOf,
   ),
   orgId: variable('ORG_ID', 'the identifier of a Harness organization', matching(identifier)),
   projectId: variable('PROJECT_ID', 'the identifier of a Harness project', matching(identifier)),
   connector: variable(
     'CONTAINER_REGISTRY_CONNECTOR',
     'the reference of a Harness connector, such as account.harnessImage',
-    matching(objectReference),
+    connectorReference,
   ),
   registry: variable('REGISTRY_NAME', 'host[:port][/prefix]', registryLocation),
   sources: variable(
@@ -234,13 +230,9 @@ const readers: Readers<Configuration> = {
   callbackUrlSecret: variable(
     'CALLBACK_URL_SECRET',
     'the name or ARN of a Secrets Manager secret, not the URL itself',
-    (text) => matching(secretName)(matching(/^(?!https?:)/)(text)),
+    (text) => secretOf(matching(/^(?!https?:)/)(text)),
   ),
-  webhookTokenSecret: variable(
-    'WEBHOOK_TOKEN_SECRET',
-    'the name or ARN of a Secrets Manager secret',
-    matching(secretName),
-  ),
+  webhookTokenSecret: variable('WEBHOOK_TOKEN_SECRET', 'the name or ARN of a Secrets Manager secret', secretOf),
   webhookAllow: variable(
     'WEBHOOK_ALLOW',
     `a comma-separated list of ${guardedKeys.join(', ')}`,
@@ -249,8 +241,8 @@ const readers: Readers<Configuration> = {
   ),
 };
 
-/** Variables whose values must not be shown. */
-const secret = new Set(['HARNESS_API_KEY', 'CALLBACK_URL_SECRET', 'ECR_TOKEN_SECRET']);
+/** Variables whose values must not be shown: a secret may stand where its name belongs. */
+const secret = /^HARNESS_API_KEY$|_SECRET$/;
 
 /** Reads the configuration from environment variables. Throws `InvalidConfiguration` with every problem at once. */
 export function parseConfiguration(environment: Environment): Configuration {
@@ -335,7 +327,7 @@ export function variable<T>(
     } catch (error) {
       const reason = reasonOf(error);
       // The reason describes the text in place of the secret, and repeats nothing of it.
-      if (secret.has(name)) problems.push({ path: name, found: reason ?? '(not shown)', allowed });
+      if (secret.test(name)) problems.push({ path: name, found: reason ?? '(not shown)', allowed });
       else problems.push({ path: name, found: render(text), allowed, ...(reason !== undefined && { reason }) });
     }
     return initial;
@@ -360,6 +352,19 @@ function template(text: string): string {
       'it is the identifier of a Harness template, which only a pipeline of Harness can run',
     );
   throw new TypeError();
+}
+
+/** Accepts the name or ARN of a secret. Refuses an API key in its place, because names appear in messages. */
+function secretOf(text: string): string {
+  if (/^[ps]at\./.test(text)) throw new ReferenceSyntaxError('an API key in place of the name of its secret');
+  return matching(secretName)(text);
+}
+
+/** Accepts the reference of a connector. Names a registry in its place as what it is. */
+function connectorReference(text: string): string {
+  if (isRegistryAddress(text))
+    throw new ReferenceSyntaxError('it is the address of a registry: put it into REGISTRY_NAME');
+  return matching(objectReference)(text);
 }
 
 function matching(pattern: RegExp): (text: string) => string {

@@ -137,7 +137,8 @@ describe('every variable', () => {
     ['HARNESS_API_KEY', 'line\nhunter2222'],
     ['HARNESS_API_KEY_SECRET', 'a secret'],
     ['HARNESS_API_KEY_SECRET', 'sat.account.id.hunter2222'],
-    ['REGISTRY_CREDENTIALS_SECRET', '{"auths":{}}'],
+    ['HARNESS_API_KEY_SECRET', 'my key hunter2222'],
+    ['REGISTRY_CREDENTIALS_SECRET', '{"auths":{"r.example":{"auth":"hunter2222"}}}'],
     ['ORG_ID', 'account.x'],
     ['ORG_ID', '1x'],
     ['PROJECT_ID', 'a/b'],
@@ -178,7 +179,7 @@ describe('every variable', () => {
     ['ECR_TAGS', 'team'],
     ['ECR_TAGS', 'aws:team=x'],
     ['CALLBACK_URL_SECRET', 'https://app.harness.io/gateway/pipeline/api/webhook/custom/hunter2222/v3'],
-    ['WEBHOOK_TOKEN_SECRET', 'a secret'],
+    ['WEBHOOK_TOKEN_SECRET', 'two tokens, hunter2222'],
     ['WEBHOOK_ALLOW', 'all'],
     ['WEBHOOK_ALLOW', 'prune,constructor'],
   ])('%s refuses %j, and shows no secret', (name, value) => {
@@ -197,6 +198,12 @@ describe('problems', () => {
     ['REGISTRY_NAME', 'fairwinds/x', '"fairwinds" is not a registry host'],
     ['GATHER_SCAN_TEMPLATE', 'account.scan_images', 'the identifier of a Harness template'],
     ['BUILD_PUSH_TEMPLATE', 'org.build:1.0.0', 'the identifier of a Harness template'],
+    ['REGISTRY_NAME', 'account.harnessImage', 'put it into CONTAINER_REGISTRY_CONNECTOR'],
+    ['REGISTRY_NAME', 'org.harness_image', 'put it into CONTAINER_REGISTRY_CONNECTOR'],
+    ['SOURCE_REGISTRY', 'gar,account.harnessImage', 'put it into CONTAINER_REGISTRY_CONNECTOR'],
+    ['CONTAINER_REGISTRY_CONNECTOR', 'registry.example.com/harness', 'put it into REGISTRY_NAME'],
+    ['CONTAINER_REGISTRY_CONNECTOR', 'registry.example.com:5000', 'put it into REGISTRY_NAME'],
+    ['CONTAINER_REGISTRY_CONNECTOR', 'https://registry.example.com', 'put it into REGISTRY_NAME'],
     ['HARNESS_URL', 'https://app.harness.io/?a=1', 'a query or fragment after'],
   ])('adds the reason of the parser to a problem of %s', (name, value, reason) => {
     const [problem] = problemsOf({ HARNESS_API_KEY: 'sat.acct1.id.secret', [name]: value });
@@ -206,12 +213,29 @@ describe('problems', () => {
   it.each([
     ['HARNESS_API_KEY', "'sat.a.b.hunter2222'", 'a value in quotes'],
     ['HARNESS_API_KEY', 'Bearer sat.a.b.hunter2222', 'a key after "Bearer"'],
+    ['HARNESS_API_KEY_SECRET', 'pat.hunter2222', 'an API key in place of the name of its secret'],
+    ['HARNESS_API_KEY_SECRET', 'sat.a.b.hunter2222', 'an API key in place of the name of its secret'],
+    ['WEBHOOK_TOKEN_SECRET', 'pat.a.b.hunter2222', 'an API key in place of the name of its secret'],
     ['CALLBACK_URL_SECRET', '${CALLBACK}', 'an unexpanded ${…}'],
     ['HARNESS_URL', '"https://app.harness.io"', 'a value in quotes'],
   ])('describes the text in place of a value of %s: %j', (name, value, found) => {
     const environment = { HARNESS_API_KEY: 'sat.acct1.id.secret', [name]: value };
     expect(problemsOf(environment)).toMatchObject([{ path: name, found }]);
   });
+
+  it.each([
+    ['CONTAINER_REGISTRY_CONNECTOR', 'project.x'],
+    ['CONTAINER_REGISTRY_CONNECTOR', 'account.x:y z'],
+  ])('takes no other value of %s for a registry: %j', (name, value) => {
+    expect(problemsOf({ [name]: value })).toEqual([expect.not.objectContaining({ reason: expect.anything() })]);
+  });
+
+  it.each(['account.example', 'org.registry-1', 'account.Example/x', 'account.Example:443', 'my.account.Example'])(
+    'takes a host that begins like a reference for a registry: %s',
+    (REGISTRY_NAME) => {
+      expect(problemsOf({ REGISTRY_NAME })).toEqual([]);
+    },
+  );
 
   it('lists all problems at once', () => {
     const paths = problemsOf({
