@@ -4,6 +4,7 @@ import { App, Aws } from 'aws-cdk-lib';
 import type { Problem } from '../functions/errors.ts';
 import type { Environment } from '../functions/settings/configuration.ts';
 import { countProblems, describeProblems, render } from '../functions/settings/problems.ts';
+import { meantBy } from '../functions/settings/terraform-names.ts';
 import { settingProblems } from './checked-settings.ts';
 import { parseDeploymentSettings } from './deployment-settings.ts';
 import { defaultApiKeySecretName } from './harness-ci-image-factory.ts';
@@ -55,7 +56,11 @@ if (problems.length === 0) {
 function unknownNames(): Problem[] {
   return given
     .filter(([key]) => !settingNames.includes(key))
-    .map(([key]) => ({ path: `-c ${key}`, found: 'an unknown key', allowed: settingNames.join(', ') }));
+    .map(([key]) => {
+      const reason = meantBy(key, settingNames);
+      const problem = { path: `-c ${key}`, found: 'an unknown key', allowed: settingNames.join(', ') };
+      return reason === undefined ? problem : { ...problem, reason };
+    });
 }
 
 function certificateProblems(): Problem[] {

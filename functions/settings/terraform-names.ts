@@ -1,22 +1,40 @@
 import { nearest } from '../text/nearest.ts';
 
-/** Inputs of the Terraform solution in harness-community/solutions-architecture, each with what it is here. */
+/** Inputs of the Terraform solution in harness-community/solutions-architecture, each with its variable here. */
 const terraformNames: Readonly<Record<string, string>> = {
-  container_registry: '"registry"',
-  container_registry_connector_ref: 'the variable CONTAINER_REGISTRY_CONNECTOR',
-  harness_api_key_secret: 'the variable HARNESS_API_KEY_SECRET',
-  harness_platform_url: 'the variable HARNESS_URL',
-  max_build_concurrency: '"max_concurrency"',
-  modify_default_image_config: '"modify_default"',
-  organization_name: 'the variable ORG_ID',
-  project_name: 'the variable PROJECT_ID',
-  schedule: 'the variable SCHEDULE',
+  container_registry: 'REGISTRY_NAME',
+  container_registry_connector_ref: 'CONTAINER_REGISTRY_CONNECTOR',
+  harness_api_key_secret: 'HARNESS_API_KEY_SECRET',
+  harness_platform_url: 'HARNESS_URL',
+  max_build_concurrency: 'MAX_CONCURRENCY',
+  modify_default_image_config: 'MODIFY_DEFAULT',
+  organization_name: 'ORG_ID',
+  project_name: 'PROJECT_ID',
+  schedule: 'SCHEDULE',
 };
 
-/** Returns what an unknown key of an input may stand for. */
+/** Keys of an input that differ from the variable with the same meaning. */
+const inputKeys: Readonly<Record<string, string>> = { REGISTRY_NAME: 'registry' };
+
+/**
+ * Returns what an unknown key may stand for: one of `keys`, which are those of an input or the settings of a deployment,
+ * or a variable.
+ */
 export function meantBy(key: string, keys: readonly string[]): string | undefined {
   const [original] = nearest(key, Object.keys(terraformNames), 1);
   const [known] = nearest(key, keys, 1);
-  if (original !== undefined) return `here it is ${terraformNames[original]}`;
+  const variable = original === undefined ? undefined : terraformNames[original];
+  if (variable !== undefined) return `here it is ${placeOf(variable, keys)}`;
   return known === undefined ? undefined : `did you mean ${JSON.stringify(known)}?`;
+}
+
+function placeOf(variable: string, keys: readonly string[]): string {
+  const names = [variable, inputKeys[variable] ?? variable].map(letters);
+  const key = keys.find((name) => names.includes(letters(name)));
+  return key === undefined ? `the variable ${variable}` : JSON.stringify(key);
+}
+
+/** Removes what distinguishes `max_concurrency`, `maxConcurrency` and `MAX_CONCURRENCY`. */
+function letters(name: string): string {
+  return name.replaceAll('_', '').toLowerCase();
 }

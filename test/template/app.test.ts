@@ -49,16 +49,33 @@ describe('the CDK app', () => {
         REGISTRY_NAME: 'registry.example',
         ECR_KMS_KEY: 'alias/images',
       },
-      { orgId: 'org 1', ecrTags: 'a=b', registryNmae: 'registry.example', REGISTRY_NAME: 'registry.example' },
+      {
+        orgId: 'org 1',
+        ecrTags: 'a=b',
+        registryNmae: 'registry.example',
+        REGISTRY_NAME: 'registry.example',
+        max_build_concurrency: '5',
+        harness_platform_url: 'https://app.harness.io',
+        colour: 'blue',
+      },
     );
     expect(status).toBe(2);
     const [first, ...problems] = stderr.trimEnd().split('\n');
-    expect(first).toMatch(/^InvalidConfiguration: .* 7 problems/);
+    expect(first).toMatch(/^InvalidConfiguration: .* 10 problems/);
     expect(problems.toSorted()).toEqual([
-      expect.stringMatching(/^ {2}-c REGISTRY_NAME: found an unknown key; allowed: .*registryName/),
+      expect.stringMatching(
+        /^ {2}-c REGISTRY_NAME: found an unknown key \(did you mean "registryName"\?\); allowed: .*registryName/,
+      ),
+      expect.stringMatching(/^ {2}-c colour: found an unknown key; allowed: .*registryName/),
       expect.stringMatching(/^ {2}-c ecrTags: found a value; allowed: nothing when/),
+      expect.stringMatching(
+        /^ {2}-c harness_platform_url: found an unknown key \(here it is "harnessUrl"\); allowed: /,
+      ),
+      expect.stringMatching(
+        /^ {2}-c max_build_concurrency: found an unknown key \(here it is "maxConcurrency"\); allowed: /,
+      ),
       expect.stringMatching(/^ {2}-c orgId: found "org 1"/),
-      expect.stringMatching(/^ {2}-c registryNmae: found an unknown key; allowed: .*registryName/),
+      expect.stringMatching(/^ {2}-c registryNmae: found an unknown key \(did you mean "registryName"\?\); allowed: /),
       expect.stringMatching(/^ {2}ECR_KMS_KEY: found a value; allowed: nothing when/),
       expect.stringMatching(/^ {2}MAX_CONCURRENCY: found "41"/),
       expect.stringMatching(/^ {2}REGISTRY_CERTS: found ".*none"; allowed: a folder/),
