@@ -4,6 +4,7 @@ import { nearest } from '../text/nearest.ts';
 const terraformNames: Readonly<Record<string, string>> = {
   container_registry: 'REGISTRY_NAME',
   container_registry_connector_ref: 'CONTAINER_REGISTRY_CONNECTOR',
+  enable_schedule: 'SCHEDULE',
   harness_api_key_secret: 'HARNESS_API_KEY_SECRET',
   harness_platform_url: 'HARNESS_URL',
   max_build_concurrency: 'MAX_CONCURRENCY',
@@ -13,6 +14,9 @@ const terraformNames: Readonly<Record<string, string>> = {
   schedule: 'SCHEDULE',
 };
 
+/** Inputs of it that nothing here stands for. */
+const notNeeded = ['container_registry_type', 'kubernetes_connector_ref', 'kubernetes_namespace'];
+
 /** Keys of an input that differ from the variable with the same meaning. */
 const inputKeys: Readonly<Record<string, string>> = { REGISTRY_NAME: 'registry' };
 
@@ -21,16 +25,18 @@ const inputKeys: Readonly<Record<string, string>> = { REGISTRY_NAME: 'registry' 
  * or a variable.
  */
 export function meantBy(key: string, keys: readonly string[]): string | undefined {
-  const [original] = nearest(key, Object.keys(terraformNames), 1);
+  const [original] = nearest(key, [...Object.keys(terraformNames), ...notNeeded], 1);
   const [known] = nearest(key, keys, 1);
+  if (original !== undefined && notNeeded.includes(original))
+    return 'leave it out: images are copied here, not built on a cluster';
   const variable = original === undefined ? undefined : terraformNames[original];
   if (variable !== undefined) return `here it is ${placeOf(variable, keys)}`;
   return known === undefined ? undefined : `did you mean ${JSON.stringify(known)}?`;
 }
 
 function placeOf(variable: string, keys: readonly string[]): string {
-  const names = [variable, inputKeys[variable] ?? variable].map(letters);
-  const key = keys.find((name) => names.includes(letters(name)));
+  const names = new Set([variable, inputKeys[variable] ?? variable].map(letters));
+  const key = keys.find((name) => names.has(letters(name)));
   return key === undefined ? `the variable ${variable}` : JSON.stringify(key);
 }
 

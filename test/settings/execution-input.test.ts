@@ -302,6 +302,9 @@ describe('every key', () => {
     ['modify_default_image_config', 'here it is "modify_default"'],
     ['container_registry', 'here it is "registry"'],
     ['harness_platform_url', 'here it is the variable HARNESS_URL'],
+    ['enable_schedule', 'here it is the variable SCHEDULE'],
+    ['container_registry_type', 'leave it out: images are copied here, not built on a cluster'],
+    ['kubernetes_namespace', 'leave it out: images are copied here, not built on a cluster'],
     ['excludeFields', 'did you mean "exclude_fields"?'],
   ])('names what an unknown key stands for: %s', (key, reason) => {
     expect(problemsOf({ [key]: 'x' })).toEqual([expect.objectContaining({ path: `$.${key}`, reason })]);
