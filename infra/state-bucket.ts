@@ -34,8 +34,7 @@ export function stateBucket(scope: Construct, { encryptionKey, removalPolicy }: 
 
 /** Lets the role of a task read and write the documents of runs, and what else of the state it needs. */
 export function allowState(role: IRole, bucket: IBucket, { reads = [], writes = [] }: TaskNeeds): void {
-  // Without it, S3 answers 403 for a key that is not there. Such an answer knows no s3:prefix, so there is no
-  // condition.
+  // Without it, S3 returns 403 for a missing key. That check has no s3:prefix, so the statement has no condition.
   role.addToPrincipalPolicy(new PolicyStatement({ actions: ['s3:ListBucket'], resources: [bucket.bucketArn] }));
   // Conditional writes need no more: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
   const written = ['runs/*', ...writes].map((key) => bucket.arnForObjects(key));

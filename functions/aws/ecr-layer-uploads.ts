@@ -64,7 +64,7 @@ class RegistryLayerUploads implements LayerUploads {
         const { lastByteReceived } = await this.#registry.client.send(command, options);
         return (lastByteReceived ?? -1) + 1;
       } catch (error) {
-        // It stands elsewhere, and tells where: after an answer of its own that did not reach us, at the part's end.
+        // The error reports the last byte received. After a lost response, that is the end of this part.
         if (error instanceof InvalidLayerPartException) return (error.lastValidByteReceived ?? -1) + 1;
         throw error;
       }
@@ -85,7 +85,7 @@ class RegistryLayerUploads implements LayerUploads {
       try {
         await this.#registry.client.send(command, options);
       } catch (error) {
-        // Brought by another copy, or by this request before its answer was lost.
+        // Another copy uploaded the layer, or this request did before its response was lost.
         if (!(error instanceof LayerAlreadyExistsException)) throw error;
       }
     });

@@ -132,7 +132,7 @@ export class EcrRepositories implements RepositoryAdministration {
     if (!registry) return undefined;
     try {
       const { value } = await registry.client.send(new GetAccountSettingCommand({ name: 'BLOB_MOUNTING' }));
-      // The answer is about the account of those who ask.
+      // The response describes the caller's account only.
       const isDisabled = value === 'DISABLED' && (await this.#clients.areOf(registry));
       return isDisabled ? mountCommand(registry.region) : undefined;
     } catch {

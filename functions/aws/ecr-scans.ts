@@ -206,7 +206,7 @@ function answerOf(scan: Scan): ScanAnswer {
 }
 
 /**
- * A basic scan knows what was known on its day, or failed for what may have passed. Inspector scans when it wants to.
+ * A basic scan is out of date after a day, or failed for a reason that may have passed. Inspector schedules its own scans.
  */
 function isOutdated(scan: Scan): boolean {
   if (scan.status === 'FAILED') return true;

@@ -4,7 +4,7 @@ import type { Found } from './images.ts';
 
 /**
  * Returns a warning when no image of the self-managed platform is at the first sources: Harness publishes
- * `harnesssecure/NAME` at Docker Hub, and each lookup elsewhere is in vain.
+ * `harnesssecure/NAME` at Docker Hub, and no other source has them.
  */
 export function skippedSources(found: readonly Found[], sources: readonly RegistryLocation[]): string[] {
   const places = found.flatMap(({ planned: { source } }) => {

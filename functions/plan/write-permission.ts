@@ -6,7 +6,7 @@ const permission = 'core_account_edit';
 
 /**
  * Checks before the copies that the key may switch Harness. Throws `HarnessForbidden` when it may not. Returns a
- * warning when Harness does not answer the check: the switch then shows it.
+ * warning when the check fails: the switch then shows whether it may.
  */
 export async function checkWritePermission(runtime: Runtime, signal?: AbortSignal): Promise<string[]> {
   const harness = await runtime.harness();

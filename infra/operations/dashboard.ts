@@ -55,7 +55,7 @@ export class Dashboard extends Construct {
             own('ImagesFailed', 'failed'),
           ]),
           graph('Bytes moved', [own('BytesTransferred', 'bytes')], [own('BlobsMounted', 'blobs mounted')]),
-          graph('Registries', [own('Throttles', 'answers 429'), own('Retries', 'requests sent again')]),
+          graph('Registries', [own('Throttles', 'HTTP 429'), own('Retries', 'retried requests')]),
         ],
         [
           graph('Copy function: calls', [

@@ -1,18 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
-import { FactoryError, type Problem } from '../../functions/errors.ts';
 import { type Configuration, type Environment, parseConfiguration } from '../../functions/settings/configuration.ts';
+import { problemsFrom } from './problems-from.ts';
 
 const key = { HARNESS_API_KEY: 'sat.account.id.hunter2222' };
 
-function problemsOf(environment: Environment): Problem[] {
-  try {
-    parseConfiguration({ ...key, ...environment });
-  } catch (error) {
-    if (error instanceof FactoryError && error.name === 'InvalidConfiguration') return error.problems ?? [];
-    throw error;
-  }
-  return [];
-}
+const problemsOf = (environment: Environment) =>
+  problemsFrom('InvalidConfiguration', () => parseConfiguration({ ...key, ...environment }));
 
 describe('defaults', () => {
   it('need nothing but a key', () => {

@@ -1,22 +1,14 @@
 import { describe, expect, it } from '@jest/globals';
-import { FactoryError, type Problem } from '../../functions/errors.ts';
 import type { Environment } from '../../functions/settings/configuration.ts';
 import { parseEcrTokenSettings } from '../../functions/settings/ecr-token-settings.ts';
+import { problemsFrom } from './problems-from.ts';
 
 const arn = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:ecr-password-a1B2c3';
 const host = '123456789012.dkr.ecr.eu-west-1.amazonaws.com';
 const key = 'sat.acct1.key.aaaaaaaaaaaa';
 const parse = (environment: Environment) => parseEcrTokenSettings({ REGISTRY_NAME: `${host}/mirror`, ...environment });
 
-function problemsOf(environment: Environment): readonly Problem[] {
-  try {
-    parse(environment);
-    return [];
-  } catch (error) {
-    if (error instanceof FactoryError && error.name === 'InvalidConfiguration') return error.problems ?? [];
-    throw error;
-  }
-}
+const problemsOf = (environment: Environment) => problemsFrom('InvalidConfiguration', () => parse(environment));
 
 describe('ECR_TOKEN_SECRET', () => {
   it.each([

@@ -1,9 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { FactoryError, type Problem } from '../../functions/errors.ts';
+import { FactoryError } from '../../functions/errors.ts';
 import { parseConfiguration } from '../../functions/settings/configuration.ts';
 import { inputKeys, parseExecutionInput, type RunSettings } from '../../functions/settings/execution-input.ts';
 import { describeProblems } from '../../functions/settings/problems.ts';
+import { problemsFrom } from './problems-from.ts';
 
 const configuration = parseConfiguration({
   HARNESS_API_KEY: 'sat.account.id.secret',
@@ -13,15 +14,8 @@ const digest = `sha256:${'0'.repeat(64)}`;
 const long = `sha512:${'0'.repeat(128)}`;
 const parse = (input: unknown): RunSettings => parseExecutionInput(input, configuration);
 
-function problemsOf(input: unknown, of = configuration): Problem[] {
-  try {
-    parseExecutionInput(input, of);
-  } catch (error) {
-    if (error instanceof FactoryError && error.name === 'InvalidInput') return error.problems ?? [];
-    throw error;
-  }
-  return [];
-}
+const problemsOf = (input: unknown, of = configuration) =>
+  problemsFrom('InvalidInput', () => parseExecutionInput(input, of));
 
 const image = (repository: string, more = {}) => ({
   registry: undefined,

@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { FactoryError, type Problem } from '../../functions/errors.ts';
 import { parseConfiguration } from '../../functions/settings/configuration.ts';
 import { inputKeys, parseExecutionInput, understood } from '../../functions/settings/execution-input.ts';
+import { problemsFrom } from './problems-from.ts';
 
 const configuration = parseConfiguration({
   HARNESS_API_KEY: 'sat.account.id.secret',
@@ -10,15 +10,7 @@ const configuration = parseConfiguration({
 });
 const inputOf = (input: unknown) => parseExecutionInput(input, configuration).input;
 
-function problemsOf(input: unknown): Problem[] {
-  try {
-    parseExecutionInput(input, configuration);
-  } catch (error) {
-    if (error instanceof FactoryError && error.name === 'InvalidInput') return error.problems ?? [];
-    throw error;
-  }
-  return [];
-}
+const problemsOf = (input: unknown) => problemsFrom('InvalidInput', () => parseExecutionInput(input, configuration));
 
 describe('understood input', () => {
   it.each<[string, string, unknown]>([

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, it, jest } from '@jest/globals';
 import type { Report } from '../../functions/state/documents.ts';
 import { summaryOf } from '../../infra/local/summary.ts';
+import { stopClock } from '../state/clock.ts';
 import { type Factory, startFactory, ownWarnings } from './factory.ts';
 
 const addon = (version: string) => `harness/ci-addon:${version}`;
@@ -10,21 +11,7 @@ const soak = { include_fields: ['addonTag', 'liteEngineTag', 'securityTag'], soa
 
 let factory: Factory;
 beforeEach(async () => {
-  jest.useFakeTimers({
-    now: new Date('2026-01-01T02:00:00Z'),
-    doNotFake: [
-      'hrtime',
-      'nextTick',
-      'performance',
-      'queueMicrotask',
-      'setImmediate',
-      'clearImmediate',
-      'setInterval',
-      'clearInterval',
-      'setTimeout',
-      'clearTimeout',
-    ],
-  });
+  stopClock(Date.parse('2026-01-01T02:00:00Z'));
   factory = await startFactory();
 });
 afterEach(async () => {

@@ -1,19 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
-import { FactoryError, type Problem } from '../../functions/errors.ts';
 import type { Environment } from '../../functions/settings/configuration.ts';
 import { type DeploymentSettings, parseDeploymentSettings } from '../../infra/deployment-settings.ts';
+import { problemsFrom } from '../settings/problems-from.ts';
 
 const parse = (environment: Environment) => parseDeploymentSettings({ HARNESS_API_KEY_SECRET: 'key', ...environment });
 
-function problemsOf(environment: Environment): readonly Problem[] {
-  try {
-    parse(environment);
-    return [];
-  } catch (error) {
-    if (error instanceof FactoryError && error.name === 'InvalidConfiguration') return error.problems ?? [];
-    throw error;
-  }
-}
+const problemsOf = (environment: Environment) => problemsFrom('InvalidConfiguration', () => parse(environment));
 
 describe('the settings of a deployment', () => {
   it('run every night and have no webhook by default', () => {
