@@ -6,21 +6,13 @@ import type { Environment } from '../functions/settings/configuration.ts';
 import { countProblems, describeProblems, render } from '../functions/settings/problems.ts';
 import { meantBy } from '../functions/settings/terraform-names.ts';
 import { settingProblems } from './checked-settings.ts';
-import { parseDeploymentSettings } from './deployment-settings.ts';
+import { parseDeploymentSettings, settingNames } from './deployment-settings.ts';
 import { defaultApiKeySecretName } from './harness-ci-image-factory.ts';
-import { settingOf, settings, variableOf } from './settings.ts';
+import { settingOf, variableOf } from './settings.ts';
 import { HarnessCiImageFactoryStack } from './stack.ts';
 
 // By hand, because what is wrong must leave nothing to deploy.
 const app = new App({ autoSynth: false });
-const settingNames: readonly string[] = [
-  ...settings,
-  'schedule',
-  'scheduleTimeZone',
-  'webhook',
-  'webhookTokenSecret',
-  'webhookAllow',
-];
 /** Keys that `cdk` itself keeps in cdk.context.json. Its other keys contain a colon. */
 const namesOfCdk = new Set(['acknowledged-issue-numbers', 'cli-telemetry']);
 

@@ -6,8 +6,9 @@ import { NetworkError } from '../functions/http/network-error.ts';
 import { proxyFor } from '../functions/http/proxy.ts';
 import { countProblems, describeProblems, render } from '../functions/settings/problems.ts';
 import { settingProblems } from './checked-settings.ts';
+import { deploymentEnvironment, propOf } from './deployment-settings.ts';
 import type { HarnessCiImageFactoryProps } from './harness-ci-image-factory-props.ts';
-import { environmentOf, settingOf } from './settings.ts';
+import { environmentOf } from './settings.ts';
 
 /** Throws `InvalidConfiguration` with all problems of the props: invalid values and invalid combinations. */
 export function assertProps(scope: Construct, props: HarnessCiImageFactoryProps): void {
@@ -33,21 +34,13 @@ export function assertProps(scope: Construct, props: HarnessCiImageFactoryProps)
 
 /** Returns the problems of the environment that the functions would have. */
 function environmentProblems(scope: Construct, props: HarnessCiImageFactoryProps): Problem[] {
-  const { schedule = '', scheduleTimeZone = '', webhook } = props;
   const environment = {
     ...environmentOf(props),
-    SCHEDULE: schedule,
-    SCHEDULE_TIME_ZONE: scheduleTimeZone,
-    WEBHOOK: webhook ? 'on' : 'off',
-    WEBHOOK_ALLOW: webhook?.allow?.join(',') ?? '',
+    ...deploymentEnvironment(props),
+    WEBHOOK_ALLOW: props.webhook?.allow?.join(',') ?? '',
   };
   const { account } = Stack.of(scope);
   return settingProblems(environment, account).map((problem) => ({ ...problem, path: propOf(problem.path) }));
-}
-
-/** The prop behind an environment variable. */
-function propOf(variable: string): string {
-  return variable === 'WEBHOOK_ALLOW' ? 'webhook.allow' : settingOf(variable);
 }
 
 /** Returns the problems that an environment variable cannot show. */

@@ -1,6 +1,7 @@
 import type { Problem } from '../functions/errors.ts';
 import {
   type Configuration,
+  configurationVariables,
   type Environment,
   isGiven,
   isOn,
@@ -11,42 +12,104 @@ import {
   variable,
 } from '../functions/settings/configuration.ts';
 import { parseCron, parseTimeZone } from './cron.ts';
+import type { HarnessCiImageFactoryProps } from './harness-ci-image-factory-props.ts';
+import { settingOf, variableOf } from './settings.ts';
 
-/** Settings that only a deployment has. */
-interface OwnSettings {
-  /** The six fields of EventBridge's cron, or `off`. */
-  schedule: string;
-  scheduleTimeZone: string;
-  webhook: boolean;
+/** A setting that only a deployment has. Its variable has the name of its key: `SCHEDULE_TIME_ZONE`. */
+export interface DeploymentSetting<T> {
+  /** The values that `parse` accepts, in words. */
+  readonly allowed: string;
+  readonly parse: (text: string) => T;
+  readonly initial?: T;
+  /** The text of the reference beside the variable. */
+  readonly meaning: string;
+  /** The default in words, where the reference cannot show `initial`. */
+  readonly default?: string;
+  /** Returns the value of the prop as text, to be checked by the same rule. Absent if the prop has a type of CDK. */
+  readonly textOf?: (props: HarnessCiImageFactoryProps) => string | number | undefined;
+  /** The path of the prop, such as `webhook.allow`. Default: the key. */
+  readonly prop?: string;
 }
+
+/**
+ * Every setting that only a deployment has. The variables and context keys of the app, the checks of the props and the
+ * reference come from here.
+ */
+export const deploymentSettings = {
+  schedule: setting({
+    allowed:
+      'off, or six fields as EventBridge has them: minutes hours day-of-month month day-of-week year, such as "0 2 * * ? *"',
+    parse: (text) => (text === 'off' ? text : parseCron(text)),
+    initial: '0 2 * * ? *',
+    meaning: 'When runs start, in the [cron of EventBridge](triggers.md#the-schedule). `off`: never.',
+    textOf: ({ schedule }) => schedule,
+  }),
+  scheduleTimeZone: setting({
+    allowed: 'the name of a time zone, such as Europe/Berlin',
+    parse: parseTimeZone,
+    initial: 'UTC',
+    meaning: 'Time zone of `SCHEDULE`.',
+    textOf: ({ scheduleTimeZone }) => scheduleTimeZone,
+  }),
+  webhook: setting({
+    allowed: 'on or off',
+    parse: isOn,
+    initial: false,
+    meaning: '`on`: a public address at which pipelines [start runs](triggers.md#the-webhook).',
+    textOf: ({ webhook }) => (webhook ? 'on' : 'off'),
+  }),
+};
+
+function setting<T>(entry: DeploymentSetting<T> & { readonly initial: T }): DeploymentSetting<T>;
+function setting<T>(entry: DeploymentSetting<T>): DeploymentSetting<T | undefined>;
+function setting<T>(entry: DeploymentSetting<T>): DeploymentSetting<T | undefined> {
+  return entry;
+}
+
+type OwnSettings = {
+  [Name in keyof typeof deploymentSettings]: (typeof deploymentSettings)[Name] extends DeploymentSetting<infer T>
+    ? T
+    : never;
+};
 
 /** Settings of `cdk deploy`: those of the functions, and its own. */
 export type DeploymentSettings = Configuration & OwnSettings;
 
-const readers: Readers<OwnSettings> = {
-  schedule: variable(
-    'SCHEDULE',
-    'off, or six fields as EventBridge has them: minutes hours day-of-month month day-of-week year, such as "0 2 * * ? *"',
-    (text) => (text === 'off' ? text : parseCron(text)),
-    '0 2 * * ? *',
-  ),
-  scheduleTimeZone: variable(
-    'SCHEDULE_TIME_ZONE',
-    'the name of a time zone, such as Europe/Berlin',
-    parseTimeZone,
-    'UTC',
-  ),
-  webhook: variable('WEBHOOK', 'on or off', isOn, false),
-};
+const own = Object.entries<DeploymentSetting<unknown>>(deploymentSettings).map(([name, entry]) => ({
+  ...entry,
+  name,
+  variable: variableOf(name),
+}));
+
+const readers = Object.fromEntries(
+  own.map(({ name, variable: path, allowed, parse, initial }) => [name, variable(path, allowed, parse, initial)]),
+) as Readers<OwnSettings>;
+
+/** The names of all settings of `cdk deploy`, as context keys. The API key itself is no setting on AWS. */
+export const settingNames: readonly string[] = [
+  ...configurationVariables.filter((path) => path !== 'HARNESS_API_KEY').map(settingOf),
+  ...own.map(({ name }) => name),
+];
 
 /** Reads the settings from environment variables. Throws `InvalidConfiguration` with every problem at once. */
 export function parseDeploymentSettings(environment: Environment): DeploymentSettings {
   const problems: Problem[] = [];
   const configuration = readConfiguration(environment, problems);
-  const own = readVariables(readers, environment, problems);
+  const settings = readVariables(readers, environment, problems);
   for (const name of ['WEBHOOK_TOKEN_SECRET', 'WEBHOOK_ALLOW'])
     if (isGiven(environment, name) && !isGiven(environment, 'WEBHOOK'))
       problems.push({ path: 'WEBHOOK', found: 'nothing', allowed: `on or off, with ${name}` });
   refuse(problems);
-  return { ...configuration, ...own };
+  return { ...configuration, ...settings };
+}
+
+/** Returns the props that only a deployment has as variables. */
+export function deploymentEnvironment(props: HarnessCiImageFactoryProps): Record<string, string> {
+  return Object.fromEntries(own.map(({ variable: path, textOf }) => [path, String(textOf?.(props) ?? '')]));
+}
+
+/** Returns the path of the prop behind a variable: `webhook.allow` for `WEBHOOK_ALLOW`. */
+export function propOf(path: string): string {
+  const { prop } = own.find((entry) => entry.variable === path) ?? {};
+  return prop ?? (path === 'WEBHOOK_ALLOW' ? 'webhook.allow' : settingOf(path));
 }

@@ -4,7 +4,7 @@ import { keyName } from './registry-permissions.ts';
 import { arnOf, type Template } from './template.ts';
 
 /** The props that every function has as an environment variable. */
-export const settings = [
+const settings = [
   'harnessUrl',
   'harnessAccountId',
   'orgId',

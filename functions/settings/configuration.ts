@@ -241,6 +241,11 @@ const readers: Readers<Configuration> = {
   ),
 };
 
+/** The names of all variables of the configuration. */
+export const configurationVariables: readonly string[] = Object.values<Reader<unknown>>(readers).map(
+  ({ variableName }) => variableName,
+);
+
 /** Variables whose values must not be shown: a secret may stand where its name belongs. */
 const secret = /^HARNESS_API_KEY$|_SECRET$/;
 
@@ -295,7 +300,10 @@ export function isGiven(environment: Environment, name: string): boolean {
 }
 
 /** Reads one setting. Adds a problem and returns the default when the value of its variable is wrong. */
-type Reader<T> = (environment: Environment, problems: Problem[]) => T;
+interface Reader<T> {
+  readonly variableName: string;
+  readonly read: (environment: Environment, problems: Problem[]) => T;
+}
 export type Readers<Settings> = { readonly [Name in keyof Settings]: Reader<Settings[Name]> };
 
 export function readVariables<Settings>(
@@ -304,7 +312,7 @@ export function readVariables<Settings>(
   problems: Problem[],
 ): Settings {
   const entries = Object.entries<Reader<unknown>>(table);
-  return Object.fromEntries(entries.map(([name, read]) => [name, read(environment, problems)])) as Settings;
+  return Object.fromEntries(entries.map(([name, { read }]) => [name, read(environment, problems)])) as Settings;
 }
 
 /** Returns the reader of an environment variable. `allowed` describes the values that `parse` accepts. */
@@ -316,7 +324,7 @@ export function variable<T>(
   parse: (text: string) => T,
   initial?: T,
 ): Reader<T | undefined> {
-  return (environment, problems) => {
+  const read: Reader<T | undefined>['read'] = (environment, problems) => {
     // `trim` removes a byte order mark, too.
     const text = environment[name]?.trim();
     if (!text) return initial;
@@ -332,6 +340,7 @@ export function variable<T>(
     }
     return initial;
   };
+  return { variableName: name, read };
 }
 
 export function isOn(text: string): boolean {

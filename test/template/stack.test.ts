@@ -1,7 +1,8 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import { Match } from 'aws-cdk-lib/assertions';
 import validateDefinition from 'asl-validator';
+import { configurationVariables } from '../../functions/settings/configuration.ts';
 import { placeholderOf, readWorkflowDefinition, tasksOf } from '../../infra/workflow-definition.ts';
 import { synthesize, text } from './synthesize.ts';
 
@@ -141,12 +142,9 @@ describe('the stack', () => {
       for (const { Environment } of synthesize(settings).functions.values())
         expect(Environment.Variables).toMatchObject(settings);
 
-    const source = readFileSync(new URL('functions/settings/configuration.ts', root), 'utf8');
-    const variables = [...source.matchAll(/variable\(\s*'(\w+)'/g)].map(([, name = '']) => name);
-    // Of local runs; of the deployment itself; and a folder (app.test.ts).
-    const others =
-      /^(HARNESS_API_KEY|SCHEDULE|SCHEDULE_TIME_ZONE|WEBHOOK|WEBHOOK_TOKEN_SECRET|WEBHOOK_ALLOW|REGISTRY_CERTS)$/;
-    expect(variables.filter((name) => !others.test(name)).toSorted()).toEqual(
+    // Of local runs; of the webhook; and a folder (app.test.ts).
+    const others = /^(HARNESS_API_KEY|WEBHOOK_TOKEN_SECRET|WEBHOOK_ALLOW|REGISTRY_CERTS)$/;
+    expect(configurationVariables.filter((name) => !others.test(name)).toSorted()).toEqual(
       Object.keys({ ...elsewhere, ...inEcr, ...inReadyEcr }).toSorted(),
     );
   });

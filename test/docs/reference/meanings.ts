@@ -1,4 +1,6 @@
 import type { InputKey } from '../../../functions/settings/execution-input.ts';
+import { type DeploymentSetting, deploymentSettings } from '../../../infra/deployment-settings.ts';
+import { variableOf } from '../../../infra/settings.ts';
 
 /** The text beside an input key. Values and defaults come from the schema. */
 export interface KeyMeaning {
@@ -168,6 +170,13 @@ export const keyMeanings: Record<InputKey, KeyMeaning> = {
   },
 };
 
+const ofDeployments = Object.fromEntries(
+  Object.entries<DeploymentSetting<unknown>>(deploymentSettings).map(([name, { meaning, default: text }]) => [
+    variableOf(name),
+    { meaning, ...(text !== undefined && { default: text }) },
+  ]),
+);
+
 /** Every variable that the schema reads, by topic. A test demands that none is left out. */
 export const variableTopics: Record<string, Record<string, VariableMeaning>> = {
   Harness: {
@@ -210,9 +219,7 @@ export const variableTopics: Record<string, Record<string, VariableMeaning>> = {
     MAX_CONCURRENCY: { meaning: 'Default of `max_concurrency`.' },
   },
   'Deployment on AWS': {
-    SCHEDULE: { meaning: 'When runs start, in the [cron of EventBridge](triggers.md#the-schedule). `off`: never.' },
-    SCHEDULE_TIME_ZONE: { meaning: 'Time zone of `SCHEDULE`.' },
-    WEBHOOK: { meaning: '`on`: a public address at which pipelines [start runs](triggers.md#the-webhook).' },
+    ...ofDeployments,
     WEBHOOK_TOKEN_SECRET: { default: 'a new secret', meaning: 'Secret with the tokens of the webhook.' },
     WEBHOOK_ALLOW: {
       meaning:
