@@ -44,11 +44,14 @@ function environmentProblems(scope: Construct, props: HarnessCiImageFactoryProps
 }
 
 /** Returns the problems that an environment variable cannot show. */
-function valueProblems({ registryName, ecrTags = {} }: HarnessCiImageFactoryProps): Problem[] {
+function valueProblems({ registryName, ecrTags = {}, notificationEmails }: HarnessCiImageFactoryProps): Problem[] {
   const problems: Problem[] = [];
   if (Token.isUnresolved(registryName))
     // The policies depend on its value.
     problems.push({ path: 'registryName', found: 'a token', allowed: 'a name that is known at synthesis' });
+  if (notificationEmails?.some((address) => Token.isUnresolved(address)))
+    // The names of the subscriptions are made of them.
+    problems.push({ path: 'notificationEmails', found: 'a token', allowed: 'addresses that are known at synthesis' });
   for (const [key, value] of Object.entries(ecrTags))
     if (/[=,]/.test(key) || value.includes(','))
       problems.push({ path: 'ecrTags', found: render(`${key}: ${value}`), allowed: 'no "," and, in keys, no "="' });

@@ -1,3 +1,4 @@
+import * as z from 'zod';
 import type { Problem } from '../functions/errors.ts';
 import {
   type Configuration,
@@ -11,6 +12,7 @@ import {
   refuse,
   variable,
 } from '../functions/settings/configuration.ts';
+import { itemsOf } from '../functions/settings/text-list.ts';
 import { parseCron, parseTimeZone } from './cron.ts';
 import type { HarnessCiImageFactoryProps } from './harness-ci-image-factory-props.ts';
 import { settingOf, variableOf } from './settings.ts';
@@ -57,6 +59,14 @@ export const deploymentSettings = {
     initial: false,
     meaning: '`on`: a public address at which pipelines [start runs](triggers.md#the-webhook).',
     textOf: ({ webhook }) => (webhook ? 'on' : 'off'),
+  }),
+  notificationEmail: setting<readonly string[]>({
+    allowed: 'a comma-separated list of e-mail addresses',
+    parse: (text) => z.array(z.email()).min(1).parse(itemsOf(text)),
+    initial: [],
+    meaning: 'Addresses that get outcomes and alarms. Each must confirm the message that AWS sends to it first.',
+    textOf: ({ notificationEmails }) => notificationEmails?.join(','),
+    prop: 'notificationEmails',
   }),
 };
 

@@ -296,6 +296,11 @@ interface OperationsProps {
    */
   readonly topic?: ITopic | undefined;
   /**
+   * E-mail addresses that subscribe to the topic. Each gets a message from AWS, and nothing else until it confirms.
+   * @default - none: nobody is notified, unless you subscribe to the topic yourself
+   */
+  readonly notificationEmails?: readonly string[] | undefined;
+  /**
    * The time without a successful sync after which an alarm is raised: whole hours, 1 to 168.
    * @default - 36 hours if `schedule` runs every day, else no such alarm
    */

@@ -22,7 +22,7 @@ import { allowExecutions, allowLogs } from './encryption.ts';
 import { allowToDescribe } from './executions.ts';
 import type { HarnessCiImageFactoryProps } from './harness-ci-image-factory-props.ts';
 import { addVpcEndpoints, connectionEnvironment, functionNetwork } from './network.ts';
-import { allowAlarmsToPublish, allowToPublish, notificationTopic } from './notification-topic.ts';
+import { allowAlarmsToPublish, allowToPublish, notificationTopic, subscribeEmails } from './notification-topic.ts';
 import { Alarms } from './operations/alarms.ts';
 import { Dashboard } from './operations/dashboard.ts';
 import { type FactoryMetric, factoryMetric, metricsNamespace } from './operations/metrics.ts';
@@ -52,8 +52,8 @@ export const defaultApiKeySecretName = 'harness-ci-image-factory/api-key';
  * @example
  * const factory = new HarnessCiImageFactory(this, 'ImageFactory', {
  *   registryName: `${this.account}.dkr.ecr.${this.region}.${this.urlSuffix}/mirror`,
+ *   notificationEmails: ['platform@example.com'],
  * });
- * factory.topic.addSubscription(new EmailSubscription('platform@example.com'));
  */
 export class HarnessCiImageFactory extends Construct implements IConnectable {
   /** Holds plans, snapshots and reports by run. */
@@ -86,6 +86,7 @@ export class HarnessCiImageFactory extends Construct implements IConnectable {
     this.bucket = props.bucket ?? stateBucket(this, props);
     this.topic = props.topic ?? notificationTopic(this, encryptionKey);
     allowAlarmsToPublish(this, this.topic);
+    subscribeEmails(this, this.topic, props.notificationEmails);
 
     const apiKey = props.harnessApiKeySecret ?? Secret.fromSecretNameV2(this, 'ApiKey', defaultApiKeySecretName);
     const registry = targetRegistry(this, props.registryName);

@@ -1,7 +1,7 @@
 import { RemovalPolicy, Stack } from 'aws-cdk-lib';
 import { type IRole, PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { type IKey, Key } from 'aws-cdk-lib/aws-kms';
-import { type ITopic, Topic } from 'aws-cdk-lib/aws-sns';
+import { type ITopic, Subscription, SubscriptionProtocol, Topic } from 'aws-cdk-lib/aws-sns';
 import type { Construct } from 'constructs';
 import { allowAlarms } from './encryption.ts';
 import { servicePrincipal } from './service-principal.ts';
@@ -10,6 +10,12 @@ import { servicePrincipal } from './service-principal.ts';
 export function notificationTopic(scope: Construct, encryptionKey: IKey | undefined): Topic {
   const masterKey = encryptionKey ?? topicKey(scope);
   return new Topic(scope, 'Notifications', { displayName: 'Harness CI Image Factory', masterKey, enforceSSL: true });
+}
+
+/** Subscribes addresses to the topic. SNS writes to each, and sends nothing else until it confirms. */
+export function subscribeEmails(scope: Construct, topic: ITopic, addresses: readonly string[] = []): void {
+  for (const endpoint of new Set(addresses))
+    new Subscription(scope, `Email ${endpoint}`, { topic, protocol: SubscriptionProtocol.EMAIL, endpoint });
 }
 
 /** AWS's own key, alias/aws/sns, does not let alarms publish, and its policy cannot be changed. */

@@ -26,6 +26,7 @@ export class HarnessCiImageFactoryStack extends Stack {
       registryName: configuration.registry && formatLocation(configuration.registry),
       registryCredentialsSecret: this.#secret('RegistryCredentials', configuration.registryCredentialsSecret),
       sourceRegistry: configuration.sources,
+      notificationEmails: configuration.notificationEmail,
       containerRegistryConnector: configuration.connector,
       ...this.#certificates(configuration.registryCerts),
       gatherScanTemplate: this.#template('GatherScanTemplate', configuration.gatherScanTemplate),
@@ -43,6 +44,12 @@ export class HarnessCiImageFactoryStack extends Stack {
     new CfnOutput(this, 'StateMachineArn', { value: this.factory.stateMachine.stateMachineArn });
     new CfnOutput(this, 'StateBucketName', { value: this.factory.bucket.bucketName });
     new CfnOutput(this, 'NotificationTopicArn', { value: this.factory.topic.topicArn });
+    const { notificationEmail: addresses } = configuration;
+    if (addresses.length > 0)
+      new CfnOutput(this, 'NotificationEmails', {
+        value: addresses.join(', '),
+        description: 'Each must confirm the message that AWS sent to it. Until then, it gets nothing else.',
+      });
     const { webhook, ecrToken } = this.factory;
     if (ecrToken) new CfnOutput(this, 'EcrTokenFunctionName', { value: ecrToken.function.handler.functionName });
     if (webhook) {

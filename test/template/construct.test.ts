@@ -86,6 +86,8 @@ describe('the construct', () => {
     ['extraCaCerts', () => ({ extraCaCerts: 'ca.pem', layers: everything(new Stack()).layers })],
     ['scheduleTimeZone', () => ({ scheduleTimeZone: '+02:00' })],
     ['ecrKeepVersions', () => ({ ecrKeepVersions: 4 })],
+    ['notificationEmails', () => ({ notificationEmails: ['platform'] })],
+    ['notificationEmails', (stack) => ({ notificationEmails: [`${stack.account}@example.com`] })],
     ['ecrTags', () => ({ ecrTags: { 'a=b': 'c' } })],
     ['ecrTags', () => ({ ecrTags: { a: 'b,c=d' } })],
     ['ecrRoleArn', () => ({ ecrRoleArn: 'images' })],

@@ -17,6 +17,7 @@ describe('the settings of a deployment', () => {
     ['SCHEDULE', 'cron(30 4 ? * mon-fri *)', { schedule: '30 4 ? * MON-FRI *' }],
     ['SCHEDULE_TIME_ZONE', 'Europe/Berlin', { scheduleTimeZone: 'Europe/Berlin' }],
     ['WEBHOOK', 'on', { webhook: true }],
+    ['NOTIFICATION_EMAIL', 'a@example.com, b@example.com', { notificationEmail: ['a@example.com', 'b@example.com'] }],
     ['MAX_CONCURRENCY', '7', { maxConcurrency: 7 }],
   ])('accept the value %s=%s', (name, value, expected) => {
     expect(parse({ [name]: value })).toMatchObject(expected);
@@ -28,6 +29,8 @@ describe('the settings of a deployment', () => {
     ['SCHEDULE', '$(SCHEDULE)', 'an unexpanded $(…)'],
     ['SCHEDULE_TIME_ZONE', 'Berlin', '"Berlin"'],
     ['WEBHOOK', 'true', '"true"'],
+    ['NOTIFICATION_EMAIL', 'platform', '"platform"'],
+    ['NOTIFICATION_EMAIL', 'https://hooks.example.com', '"https://hooks.example.com"'],
   ])('refuse the value %s=%s', (name, value, found) => {
     expect(problemsOf({ [name]: value })).toMatchObject([{ path: name, found }]);
   });

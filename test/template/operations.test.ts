@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { Duration } from 'aws-cdk-lib';
 import { Match } from 'aws-cdk-lib/assertions';
+import { Topic } from 'aws-cdk-lib/aws-sns';
 import { LambdaLog } from '../../functions/lambda/log.ts';
 import { FactoryError } from '../../functions/errors.ts';
 import type { Report } from '../../functions/state/documents.ts';
@@ -54,6 +55,35 @@ describe('notifications', () => {
         ]),
       },
     });
+  });
+
+  const subscriptions = (found: typeof template) =>
+    Object.values(found.findResources('AWS::SNS::Subscription')).map(({ Properties }) => Properties as object);
+
+  it('subscribes each address once, and names them in the output', () => {
+    const made = synthesize({ NOTIFICATION_EMAIL: 'a@example.com, b+c@example.com,a@example.com' });
+    expect(subscriptions(made.template)).toEqual(
+      ['a@example.com', 'b+c@example.com'].map((Endpoint) => ({
+        Endpoint,
+        Protocol: 'email',
+        TopicArn: { Ref: made.logicalId(made.factory.topic) },
+      })),
+    );
+    made.template.hasOutput('NotificationEmails', {
+      Value: 'a@example.com, b+c@example.com, a@example.com',
+      Description: Match.stringLikeRegexp('must confirm'),
+    });
+  });
+
+  it('subscribes addresses to a topic that is given, and nobody without addresses', () => {
+    const arn = 'arn:aws:sns:eu-west-1:123456789012:given';
+    const { template: made } = embed((stack) => ({
+      topic: Topic.fromTopicArn(stack, 'Topic', arn),
+      notificationEmails: ['a@example.com'],
+    }));
+    expect(subscriptions(made)).toEqual([{ Endpoint: 'a@example.com', Protocol: 'email', TopicArn: arn }]);
+    expect(subscriptions(template)).toEqual([]);
+    expect(template.findOutputs('NotificationEmails')).toEqual({});
   });
 
   it('lets only the report task send notifications', () => {
