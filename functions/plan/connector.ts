@@ -1,5 +1,6 @@
 import { FactoryError } from '../errors.ts';
 import { connectorPlace, connectorRegistry, resolveImage } from '../harness/image-resolution.ts';
+import { isWindowsOnly } from '../harness/windows-fields.ts';
 import { findPulls } from '../images/pulls.ts';
 import { isLoopback } from '../http/host-patterns.ts';
 import { isPresent } from '../images/images.ts';
@@ -12,7 +13,7 @@ import type { RunSettings } from '../settings/execution-input.ts';
 import type { BlockedSwitch, FieldChange, PlannedImage, Pull } from '../state/documents.ts';
 import { readInventory } from '../state/inventory.ts';
 import { ecrPasswordWarnings } from './ecr-password.ts';
-import { isWindowsOnly, type ScopeConfiguration } from './selection.ts';
+import type { ScopeConfiguration } from './selection.ts';
 
 /** The connector of Harness's images, or the failure to read it. */
 type ConnectorRead = ImageConnector | FactoryError;
@@ -212,12 +213,18 @@ function stepsOf(
       ? `Give connector ${reference} the address ${address}${login}.`
       : `Make ${reference} a connector of type Docker Registry with the address ${address}${named ? ', or correct CONTAINER_REGISTRY_CONNECTOR, ORG_ID and PROJECT_ID' : ''}.`;
   return [
-    ...(action === 'restore' ? [] : [`${action === 'sync' ? 'Done: copy' : 'Run sync, which copies'} the images.`]),
+    ...(action === 'restore'
+      ? []
+      : [
+          action === 'sync'
+            ? 'Done: the images are copied.'
+            : 'Copy the images: run sync with "modify_default": false.',
+        ]),
     ...(missing.length > 0
       ? [`Copy ${namesOf(missing)} too, which pods would pull from ${address} then and which are not there.`]
       : []),
     change,
-    `Run ${action === 'restore' ? 'restore' : 'sync'} again.`,
+    action === 'plan' ? 'Run sync.' : `Run ${action} again.`,
   ];
 }
 

@@ -1,5 +1,6 @@
 import { FactoryError } from '../errors.ts';
 import type { ConfigScope } from '../harness/scope.ts';
+import { isWindowsOnly } from '../harness/windows-fields.ts';
 import { isDigest } from '../oci/spec/digest.ts';
 import { type ImageName, maxTextLength, parseImageName, ReferenceSyntaxError } from '../oci/spec/reference.ts';
 import { type FieldSet, setOf } from '../settings/field-sets.ts';
@@ -27,11 +28,6 @@ export interface SelectedField extends ConfigScope {
   override: string | undefined;
 }
 
-/** Returns whether only Windows pods use a field, and only behind a feature flag. */
-export function isWindowsOnly(field: string): boolean {
-  return windowsRootlessFields.has(field);
-}
-
 export interface SelectionSettings {
   includeWindowsRootless: boolean;
   includeSets: readonly FieldSet[];
@@ -44,9 +40,6 @@ export interface Selection {
   fields: SelectedField[];
   warnings: string[];
 }
-
-/** Fields that only Windows pods use, behind a feature flag of Harness. Their images are ten times as large. */
-const windowsRootlessFields = new Set(['addonTagRootless', 'liteEngineTagRootless']);
 
 /**
  * Selects the fields of a run, and the image of each. Throws `InvalidInput` when one pinned digest would replace
@@ -68,7 +61,7 @@ export function selectFields(scopes: readonly ScopeConfiguration[], settings: Se
         );
         continue;
       }
-      if (value === '' || (windowsRootlessFields.has(field) && !settings.includeWindowsRootless)) continue;
+      if (value === '' || (isWindowsOnly(field) && !settings.includeWindowsRootless)) continue;
       const image = parseOfficial(value);
       if (image instanceof ReferenceSyntaxError) {
         warnings.push(

@@ -12,6 +12,7 @@ import type {
   UnusedImage,
 } from '../../functions/state/documents.ts';
 import { describePieces } from '../../functions/images/pieces.ts';
+import { isWindowsOnly } from '../../functions/harness/windows-fields.ts';
 import { isLow } from '../../functions/oci/registry/pull-budget.ts';
 import { describeProblems } from '../../functions/settings/problems.ts';
 import { cellLimit, printable } from '../../functions/text/printable.ts';
@@ -21,12 +22,18 @@ export function summaryOf(report: Report, rows = 60): string {
   const { totals, config } = report;
   const images = report.images.filter(({ status }) => status !== 'skipped');
   const switchedTo = new Set(images.flatMap(({ target, image }) => [target, image]));
+  const soaking = new Set(report.soaking?.flatMap(({ fields }) => fields));
+  // What a person decides on comes first. The tables may be long.
   const parts = [
     headline(report),
+    report.blocked && report.error?.name !== 'SwitchBlocked' && describeBlocked(report.blocked),
+    report.warnings?.map((warning) => `Warning: ${shown(warning)}`).join('\n'),
     imagesTable(images, config, rows),
-    // The row of an image lists the fields that switched to it.
+    // The row of an image lists the fields that switched to it, and the row of a soaking version those that wait for it.
     configTable(
-      config.filter((row) => row.behind ?? (isNews(row) && !switchedTo.has(row.to ?? ''))),
+      config.filter(
+        (row) => row.behind ?? (isNews(row) && !switchedTo.has(row.to ?? '') && !soaking.has(placeOfField(row))),
+      ),
       rows,
     ),
     report.soaking && soakingTable(report.soaking, rows),
@@ -34,9 +41,7 @@ export function summaryOf(report: Report, rows = 60): string {
     report.action !== 'verify' && report.incomplete?.map(describeIncomplete).join('\n'),
     pullsTable(report, rows),
     report.unused && `Unused copies: ${report.unused.map(describeUnused).join(', ')}`,
-    report.warnings?.map((warning) => `Warning: ${shown(warning)}`).join('\n'),
     report.registries?.flatMap(strainOf).join('\n'),
-    report.blocked && report.error?.name !== 'SwitchBlocked' && describeBlocked(report.blocked),
     report.error && describeError(report.error),
     totals.images > 0 && describeTotals(report),
   ];
@@ -70,7 +75,7 @@ function pullsTable({ action, pulls = [] }: Report, rows: number): string {
   return table(
     ['Would be pulled from', 'Status', 'Fields'],
     [
-      ...missing.map(({ reference, status, fields }) => [reference, status, shorten(fields)]),
+      ...missing.map(({ reference, status, fields }) => [reference, status, shorten(fields) + windowsNote(fields)]),
       ...[...places.values()].map((group) => {
         const [{ reference, status } = { reference: '', status: '' }] = group;
         return [`${placeOf(reference)} (${plural(group.length, 'image')})`, status, ''];
@@ -78,6 +83,12 @@ function pullsTable({ action, pulls = [] }: Report, rows: number): string {
     ],
     rows,
   );
+}
+
+/** Explains why a run copied no image of these fields: most accounts have no Windows nodes. */
+function windowsNote(fields: readonly string[]): string {
+  const isWindows = fields.every((field) => isWindowsOnly(field.slice(field.lastIndexOf(' ') + 1)));
+  return isWindows ? ' (for Windows nodes only; copied with include_windows_rootless)' : '';
 }
 
 /** Returns the registry of a reference with the path above the namespace. */
@@ -120,7 +131,7 @@ export function describeChanges(changes: readonly FieldChange[]): string {
   return table(['Config', 'Field', 'Now', 'Then'], lines, lines.length);
 }
 
-function headline({ status, action, runId, reason, images, config, totals }: Report): string {
+function headline({ status, action, runId, reason, images, config, totals, blocked }: Report): string {
   const fields = (...wanted: ConfigResult['status'][]) =>
     plural(config.filter((row) => wanted.includes(row.status)).length, 'field');
   const pending = images.filter((image) => image.status !== 'skipped').length;
@@ -131,7 +142,9 @@ function headline({ status, action, runId, reason, images, config, totals }: Rep
       : `${plural(totals.copied, 'image')} copied, ${totals.repaired ? `${totals.repaired} repaired, ` : ''}${fields('updated', 'reset')} switched`,
     reset: idle ? 'nothing to reset' : `${fields('reset')} reset`,
     restore: idle ? 'nothing to restore' : `${fields('updated', 'reset')} restored`,
-    plan: idle ? 'nothing to do' : `${plural(pending, 'image')} to copy, ${fields('planned')} to switch`,
+    plan: idle
+      ? 'nothing to do'
+      : `${plural(pending, 'image')} to copy, ${blocked ? 'the switch is blocked' : `${fields('planned')} to switch`}`,
     verify: 'the registry has every image that Harness will pull',
   }[action];
   const note = status === 'SUCCEEDED' ? outcome : reason;
@@ -155,14 +168,39 @@ function imagesTable(images: readonly ImageResult[], config: readonly ConfigResu
   return table(['Image', 'Status', 'Transfer', 'Fields'], lines, rows);
 }
 
+/** Fields with the same reason that still get a row each. */
+const ownRows = 3;
+
 function configTable(config: readonly ConfigResult[], rows: number): string {
-  const lines = config.map(({ module, infrastructureType, field, from, to, status, reason, behind }) => {
-    const value = from === to ? valueOf(from) : `${valueOf(from)} → ${valueOf(to)}`;
-    const notes = [from === to && reason, behind && describeLag(behind)].filter(Boolean);
-    const note = notes.length === 0 ? '' : ` (${notes.join('; ')})`;
-    return [`${module} ${infrastructureType}`, field, status, value + note];
+  const groups = Map.groupBy(config, (row) =>
+    JSON.stringify([scopeOf(row), row.status, row.from === row.to, noteOf(row)]),
+  );
+  const lines = [...groups.values()].flatMap((group) => {
+    const [first] = group;
+    const isOne = first?.reason !== undefined && first.from === first.to && group.length > ownRows;
+    if (!isOne) return group.map((row) => [scopeOf(row), row.field, row.status, changeOf(row) + noteOf(row)]);
+    const others = new Set(group.map(({ from }) => from)).size - 1;
+    const value = valueOf(first.from) + (others > 0 ? ` and ${others} more` : '');
+    return [[scopeOf(first), shorten(group.map(({ field }) => field)), first.status, value + noteOf(first)]];
   });
   return table(['Config', 'Field', 'Status', 'Image'], lines, rows);
+}
+
+function scopeOf({ module, infrastructureType }: ConfigResult): string {
+  return `${module} ${infrastructureType}`;
+}
+
+function placeOfField(row: ConfigResult): string {
+  return `${scopeOf(row)} ${row.field}`;
+}
+
+function changeOf({ from, to }: ConfigResult): string {
+  return from === to ? valueOf(from) : `${valueOf(from)} → ${valueOf(to)}`;
+}
+
+function noteOf({ from, to, reason, behind }: ConfigResult): string {
+  const notes = [from === to && reason, behind && describeLag(behind)].filter(Boolean);
+  return notes.length === 0 ? '' : ` (${notes.join('; ')})`;
 }
 
 function describeLag({ by, official, harness }: NonNullable<ConfigResult['behind']>): string {

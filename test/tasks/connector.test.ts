@@ -270,7 +270,7 @@ describe('the images that Harness would pull', () => {
       const report = await factory.sync();
       expect(report).toMatchObject({ error: { name: 'SwitchBlocked' }, totals: { failed: 0 } });
       expect(report.blocked?.steps).toEqual([
-        'Done: copy the images.',
+        'Done: the images are copied.',
         `Give connector account.harnessImage the address http://${factory.registry}.`,
         'Run sync again.',
       ]);

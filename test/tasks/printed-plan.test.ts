@@ -1,0 +1,66 @@
+import { afterEach, expect, it } from '@jest/globals';
+import { profileNames } from '../../infra/local/embedded/harness-api/profiles.ts';
+import { summaryOf } from '../../infra/local/summary.ts';
+import { type Factory, startFactory } from './factory.ts';
+
+let factory: Factory;
+afterEach(() => factory.close());
+
+/** Returns the first words of each block of a printed report, in order. */
+const blocks = (text: string) => text.split('\n\n').map((block) => /^\S+(?: \S+)?/.exec(block)?.[0]);
+
+it.each(profileNames)(
+  'prints a blocked switch of %s with its steps first, and one reason for all fields',
+  async (profile) => {
+    factory = await startFactory({ harness: { profile, connector: 'gar' } });
+    const report = await factory.run('plan');
+    const text = summaryOf(report);
+    expect(text).toMatch(
+      /^plan .*: SUCCEEDED \(\d+ images to copy, the switch is blocked\)\n\nsync would not switch Harness: /,
+    );
+    expect(text).toContain('\n  1. Copy the images: run sync with "modify_default": false.\n  2. Give connector');
+    expect(text).toContain('\n  3. Run sync.\n');
+    expect(text.match(/is in the way/g)).toHaveLength(1);
+    const others = report.config.length - 3;
+    expect(text).toMatch(
+      new RegExp(`ci K8 +(?:\\w+, ){2}\\w+ and ${others} more +unchanged +Harness's own \\(the connector `),
+    );
+  },
+);
+
+it('prints warnings before the tables, and why nothing copies the images of Windows nodes', async () => {
+  factory = await startFactory({ harness: { profile: 'saas-2026' } });
+  const text = summaryOf(await factory.run('plan'));
+  expect(blocks(text)).toEqual([
+    expect.stringMatching(/^plan /),
+    'Warning: CD',
+    'Image',
+    'Would be',
+    expect.stringMatching(/images:$/),
+  ]);
+  expect(text).toMatch(
+    /ci-addon:rootless-\S+ +missing +ci K8 addonTagRootless \(for Windows nodes only; copied with include_windows_rootless\)\n/,
+  );
+});
+
+it('prints a field that soaks once, with its version', async () => {
+  factory = await startFactory();
+  const text = summaryOf(await factory.run('plan', { soak_days: '7' }));
+  expect(text.match(/\bcacheS3Tag\b/g)).toHaveLength(1);
+  expect(text).toMatch(/\nSoaks +Until +Fields\n/);
+  expect(text).not.toMatch(/\nConfig /);
+});
+
+it('prints up to three fields with one reason in a row each, and the values of more as one and a count', async () => {
+  factory = await startFactory();
+  const { K8 } = factory.harness.state[factory.harness.accountId]?.ci ?? {};
+  const use = (overrides: Record<string, string>) => Object.assign(K8 ?? {}, overrides);
+  use({ gitCloneTag: 'other.example/a:1', cacheGCSTag: 'other.example/b:1', cacheS3Tag: 'other.example/c:1' });
+  expect(summaryOf(await factory.run('plan'))).toMatch(
+    /\nci K8 +gitCloneTag +unchanged +other\.example\/a:1 \(points at another registry\)\n/,
+  );
+  use({ securityTag: 'other.example/d:1' });
+  expect(summaryOf(await factory.run('plan'))).toMatch(
+    /\nci K8 .* and 1 more +unchanged +other\.example\/a:1 and 3 more \(points at another registry\)\n/,
+  );
+});
