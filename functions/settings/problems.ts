@@ -3,7 +3,7 @@ import { FactoryError, type Problem } from '../errors.ts';
 import { parseImageName, ReferenceSyntaxError } from '../oci/spec/reference.ts';
 import { printable } from '../text/printable.ts';
 import { meantBy } from './terraform-names.ts';
-import { UnresolvedText } from './understood-input.ts';
+import { UnreadableText } from './understood-input.ts';
 
 const foundLimit = 80;
 const reasonLimit = 200;
@@ -72,7 +72,7 @@ function pathStep(step: PropertyKey): string {
 /** Renders a value for messages: shortened, and without text that looks like credentials. */
 export function render(value: unknown): string {
   if (value === undefined) return 'nothing';
-  if (value instanceof UnresolvedText) return value.found;
+  if (value instanceof UnreadableText) return value.found;
   return shorten(withoutCredentials(JSON.stringify(value)), foundLimit);
 }
 

@@ -5,8 +5,8 @@ import { unresolvedIn } from '../text/plain-text.ts';
 import { itemsOf } from './text-list.ts';
 import { wordIn } from './word.ts';
 
-/** A text that Harness left unresolved. No schema accepts it, so its key reports it with the values allowed there. */
-export class UnresolvedText {
+/** A text that stands for no value. No schema accepts it, so its key reports it with the values allowed there. */
+export class UnreadableText {
   /** Describes the text for messages. */
   readonly found: string;
 
@@ -44,6 +44,8 @@ function read(value: unknown, schema: z.core.$ZodType): unknown {
   if (taken instanceof z.ZodArray) {
     const items = typeof value === 'string' ? itemsOf(value) : value;
     if (!Array.isArray(items)) return items;
+    if (items[0] === value && isBrokenList(items[0], taken.element))
+      return new UnreadableText('a list that is not JSON, such as ["a", "b"] with double quotes');
     // One item may stand for a list.
     if (typeof value === 'string' && items.length === 1 && items[0] === value) return read(value, taken.element);
     return items.map((item) => read(item, taken.element));
@@ -62,6 +64,12 @@ function takenBy(schema: z.core.$ZodType): z.core.$ZodType {
   return schema;
 }
 
+/** Returns whether a text in brackets cannot be meant as one item. A glob may have brackets, but no quotes. */
+function isBrokenList(text: unknown, element: z.core.$ZodType): boolean {
+  if (typeof text !== 'string' || !/^\[[^]*\]$/.test(text)) return false;
+  return /['"]/.test(text) || takenBy(element) instanceof z.ZodEnum;
+}
+
 function mapOf(text: string): unknown {
   if (!text.startsWith('{')) return text;
   try {
@@ -75,9 +83,9 @@ function mapOf(text: string): unknown {
 function resolved(value: unknown): unknown {
   if (typeof value === 'string') {
     const found = unresolvedIn(value);
-    return found === undefined ? value : new UnresolvedText(found);
+    return found === undefined ? value : new UnreadableText(found);
   }
   if (Array.isArray(value)) return value.map(resolved);
-  if (!isObject(value) || value instanceof UnresolvedText) return value;
+  if (!isObject(value) || value instanceof UnreadableText) return value;
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, resolved(item)]));
 }

@@ -3,7 +3,7 @@ import { reasonOf } from './problems.ts';
 import { globLimit, isGlob } from '../text/glob.ts';
 import { nearest } from '../text/nearest.ts';
 import { own } from '../text/own.ts';
-import { UnresolvedText } from './understood-input.ts';
+import { UnreadableText } from './understood-input.ts';
 
 /** Schemas for the values of an execution input. The error of each states the allowed values. */
 
@@ -37,7 +37,7 @@ export const listOf = <T extends z.ZodType>(item: T, error: string) =>
 
 /** Makes a list of one text. */
 export function listed(value: unknown): unknown {
-  return typeof value === 'string' || value instanceof UnresolvedText ? [value] : value;
+  return typeof value === 'string' || value instanceof UnreadableText ? [value] : value;
 }
 
 export const text = (allowed: string, accepts: (value: string) => boolean) =>

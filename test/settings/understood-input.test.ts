@@ -10,6 +10,7 @@ const configuration = parseConfiguration({
 });
 const inputOf = (input: unknown) => parseExecutionInput(input, configuration).input;
 
+const brokenList = 'a list that is not JSON, such as ["a", "b"] with double quotes';
 const problemsOf = (input: unknown) => problemsFrom('InvalidInput', () => parseExecutionInput(input, configuration));
 
 describe('understood input', () => {
@@ -72,6 +73,11 @@ describe('texts that are no values of their keys', () => {
     ['max_concurrency', '-5', '$.max_concurrency', '"-5"'],
     ['registry', 'null', '$.registry', '"null", the text of a Harness expression without a value'],
     ['modify_default', '<+pipeline.variables.switch>', '$.modify_default', 'an unresolved Harness expression (<+…>)'],
+    ['modules', "['ci','iacm']", '$.modules', brokenList],
+    ['modules', '[ci, iacm]', '$.modules', brokenList],
+    ['modules', '["ci",]', '$.modules', brokenList],
+    ['extra_images', "['plugins/email:^1']", '$.extra_images', brokenList],
+    ['exclude_fields', "['addonTag*', 'liteEngineTag*']", '$.exclude_fields', brokenList],
     ['exclude_fields', 'a*,<+input>', '$.exclude_fields[1]', 'an unresolved Harness expression (<+…>)'],
     ['include_fields', '<+input>', '$.include_fields', 'an unresolved Harness expression (<+…>)'],
     ['modules', '<+input>', '$.modules', 'an unresolved Harness expression (<+…>)'],
