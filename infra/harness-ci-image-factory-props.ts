@@ -170,8 +170,8 @@ export interface WebhookOptions {
    */
   readonly reservedConcurrency?: number | undefined;
   /**
-   * Keys of an execution input that the webhook accepts with any value: `extra_images`, `pins`, `platforms`, `prune`,
-   * `registry`, `reset_scope`, `source_registry`.
+   * Keys of an execution input that the webhook accepts with any value: `extra_images`, `override_values`, `pins`,
+   * `platforms`, `prune`, `registry`, `reset_scope`, `source_registry`.
    *
    * **WARNING**: each lets the holder of a token exceed the limits of the deployment. See docs/triggers.md.
    * @default - none

@@ -68,6 +68,7 @@ export interface Configuration {
 /** Input keys that WEBHOOK_ALLOW can open. */
 export const guardedKeys = [
   'extra_images',
+  'override_values',
   'pins',
   'platforms',
   'prune',

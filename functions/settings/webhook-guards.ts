@@ -6,31 +6,6 @@ import type { InputKey, RunSettings } from './execution-input.ts';
 import { own } from '../text/own.ts';
 import { render } from './problems.ts';
 
-/** Keys that only choose among options that the deployment trusts. A key in neither list is refused. */
-const open: ReadonlySet<string> = new Set<InputKey>([
-  'action',
-  'allow_unmatched',
-  'exclude_fields',
-  'extra_sets',
-  'include_fields',
-  'include_sets',
-  'include_windows_rootless',
-  'infrastructure_type',
-  'keep_versions',
-  'max_concurrency',
-  'modify_default',
-  'modules',
-  'on_partial_failure',
-  'recheck_days',
-  'referrers',
-  'restore_run',
-  'scan_allow',
-  'scan_deadline_minutes',
-  'scan_fail_on',
-  'soak_days',
-  'wait_for_scan',
-]);
-
 interface Guard {
   /** Returns whether a value stays within what the deployment trusts. */
   isHarmless: (settings: RunSettings, configuration: Configuration) => boolean;
@@ -38,20 +13,48 @@ interface Guard {
   allowed: string;
 }
 
-const guards: Readonly<Record<GuardedKey & InputKey, Guard>> = {
+/**
+ * The rule for each key of the input. A key is open when it only chooses among images, fields and checks that the
+ * deployment trusts. It has a guard when a value of it can make Harness or its stages pull anything else, write or
+ * delete anything else, or leave out a part of an image. A guarded key belongs in `guardedKeys`, so that
+ * WEBHOOK_ALLOW can open it. A key without a rule does not compile.
+ */
+const rules: { readonly [Key in InputKey]: Key extends GuardedKey ? Guard : 'open' } = {
+  action: 'open',
+  allow_unmatched: 'open',
+  exclude_fields: 'open',
   extra_images: {
     isHarmless: ({ extraImages }) => extraImages.every(({ registry }) => registry === undefined),
     allowed: 'images without a registry',
   },
+  extra_sets: 'open',
+  include_fields: 'open',
+  include_sets: 'open',
+  include_windows_rootless: 'open',
+  infrastructure_type: 'open',
+  keep_versions: 'open',
+  max_concurrency: 'open',
+  modify_default: 'open',
+  modules: 'open',
+  on_partial_failure: 'open',
+  override_values: { isHarmless: ({ overrideValues }) => overrideValues === 'absolute', allowed: 'absolute' },
   pins: { isHarmless: ({ pins }) => !Object.values(pins).some(isDigest), allowed: 'tags' },
   platforms: { isHarmless: ({ platforms }) => platforms.length === 0, allowed: 'nothing' },
   prune: { isHarmless: ({ prune }) => !prune, allowed: 'false' },
+  recheck_days: 'open',
+  referrers: 'open',
   registry: {
     isHarmless: ({ registry }, configuration) => isAtOrBelow(registry, configuration.registry),
     allowed: 'the registry of the deployment, or a prefix below it',
   },
   reset_scope: { isHarmless: ({ resetScope }) => resetScope === 'ours', allowed: 'ours' },
+  restore_run: 'open',
+  scan_allow: 'open',
+  scan_deadline_minutes: 'open',
+  scan_fail_on: 'open',
+  soak_days: 'open',
   source_registry: { isHarmless: () => false, allowed: 'nothing' },
+  wait_for_scan: 'open',
 };
 
 /**
@@ -59,12 +62,12 @@ const guards: Readonly<Record<GuardedKey & InputKey, Guard>> = {
  */
 export function beyondTrust(settings: RunSettings, configuration: Configuration): Problem[] {
   return Object.entries(settings.input).flatMap(([key, value]): Problem[] => {
-    if (open.has(key) || configuration.webhookAllow.some((allowed) => allowed === key)) return [];
-    const guard = own<Guard>(guards, key);
-    if (guard?.isHarmless(settings, configuration)) return [];
-    const opening = guard ? `; WEBHOOK_ALLOW of the deployment can open ${key}` : '';
+    const rule = own<Guard | 'open'>(rules, key);
+    if (rule === 'open' || configuration.webhookAllow.some((allowed) => allowed === key)) return [];
+    if (rule?.isHarmless(settings, configuration)) return [];
+    const opening = rule ? `; WEBHOOK_ALLOW of the deployment can open ${key}` : '';
     return [
-      { path: `$.${key}`, found: render(value), allowed: `${guard?.allowed ?? 'nothing'} from a webhook${opening}` },
+      { path: `$.${key}`, found: render(value), allowed: `${rule?.allowed ?? 'nothing'} from a webhook${opening}` },
     ];
   });
 }

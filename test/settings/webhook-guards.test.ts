@@ -24,6 +24,7 @@ describe('a key that a webhook may not set as it likes', () => {
     ['extra_images', ['plugins/cache:1', 'evil.example/x:1'], 'images without a registry'],
     ['pins', { 'harness/ci-addon': '1', 'plugins/cache': digest }, 'tags'],
     ['platforms', ['linux/s390x'], 'nothing'],
+    ['override_values', 'relative', 'absolute'],
     ['reset_scope', 'all', 'ours'],
     ['prune', true, 'false'],
   ];
@@ -57,6 +58,7 @@ describe('a key that a webhook may not set as it likes', () => {
     ['platforms', 'linux/s390x'],
     ['platforms', ' ["linux/s390x"]'],
     ['reset_scope', 'ALL'],
+    ['override_values', ' Relative'],
     ['prune', 'true'],
     ['prune', ' TRUE\n'],
   ])('judges a text by the value that it stands for: %s %j', (key, value) => {
@@ -83,6 +85,7 @@ describe('a key that a webhook may not set as it likes', () => {
     { platforms: [] },
     { reset_scope: 'ours' },
     { prune: false },
+    { override_values: 'absolute' },
     {},
   ])("accepts a guarded key within the deployment's trust: %j", (input) => {
     expect(refused(input)).toEqual([]);
@@ -118,7 +121,7 @@ describe('other keys', () => {
     expect(refused(undefined as never)).toEqual([]);
   });
 
-  it('refuses keys that no list mentions, and WEBHOOK_ALLOW opens none of them', () => {
+  it('refuses keys without a rule, and WEBHOOK_ALLOW opens none of them', () => {
     const configuration = parseConfiguration({ HARNESS_API_KEY_SECRET: 'key', REGISTRY_NAME: 'registry.example' });
     const settings = parseExecutionInput({}, configuration);
     for (const key of ['a_later_key', 'constructor', 'toString'])

@@ -148,6 +148,7 @@ type Answer = Omit<RunStatus, 'error'> & { error?: { name: string; problems?: { 
       ['platforms', { platforms: ['linux/s390x'] }],
       ['reset_scope', { action: 'reset', reset_scope: 'all' }],
       ['prune', { prune: true }],
+      ['override_values', { override_values: 'relative' }],
     ];
 
     it.each(beyond)('refuses input beyond the trusted %s: %j', async (key, input) => {
