@@ -106,6 +106,8 @@ export function countProblems({ length }: readonly Problem[]): string {
 export function describeProblems(problems: readonly Problem[] = []): string[] {
   return problems.map(({ path, found, allowed, reason }) => {
     const why = reason === undefined ? '' : ` (${reason})`;
-    return `  ${printable(`${path}: found ${found}${why}; allowed: ${allowed}`, Infinity)}`;
+    const rule =
+      found === 'nothing' ? `not set${why}; expected ${allowed}` : `found ${found}${why}; allowed: ${allowed}`;
+    return `  ${printable(`${path}: ${rule}`, Infinity)}`;
   });
 }

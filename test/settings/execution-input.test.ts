@@ -354,6 +354,11 @@ describe('the reason of the parser', () => {
     const [line] = describeProblems(problemsOf({ platforms: ['amd64'] }));
     expect(line).toContain('found "amd64" (it has 1 part, not 2 or 3); allowed: os/architecture[/variant]');
   });
+
+  it('prints that a key is not set, and what is expected', () => {
+    const [line] = describeProblems(problemsOf({ action: 'restore' }));
+    expect(line).toMatch(/^ {2}\$\.restore_run: not set; expected the id of the run whose snapshot is put back/);
+  });
 });
 
 describe('an input that is no object', () => {
