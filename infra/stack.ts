@@ -5,7 +5,7 @@ import { type ISecret, Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import type { Construct } from 'constructs';
 import { parseEcrHost } from '../functions/aws/ecr.ts';
 import { formatLocation } from '../functions/oci/spec/reference.ts';
-import { isArn } from '../functions/settings/token-secret.ts';
+import { isArn } from '../functions/text/arn.ts';
 import type { DeploymentSettings } from './deployment-settings.ts';
 import { HarnessCiImageFactory, type NetworkProps } from './harness-ci-image-factory.ts';
 import { type Template, templateFromArn } from './template.ts';
@@ -76,7 +76,7 @@ export class HarnessCiImageFactoryStack extends Stack {
     if (alias) return Alias.fromAliasName(this, 'EcrKmsKey', alias);
     const { accountId = this.account, region = this.region } = parseEcrHost(registry?.registry ?? '') ?? {};
     const keys = `arn:${this.partition}:kms:${region}:${accountId}:key`;
-    return Key.fromKeyArn(this, 'EcrKmsKey', ecrKmsKey.startsWith('arn:') ? ecrKmsKey : `${keys}/${ecrKmsKey}`);
+    return Key.fromKeyArn(this, 'EcrKmsKey', isArn(ecrKmsKey) ? ecrKmsKey : `${keys}/${ecrKmsKey}`);
   }
 
   /** The identifier of a secret in Harness, or the secret that an ARN names. */
@@ -86,7 +86,7 @@ export class HarnessCiImageFactoryStack extends Stack {
 
   #secret(id: string, nameOrArn: string | undefined): ISecret | undefined {
     if (nameOrArn === undefined) return undefined;
-    if (!nameOrArn.startsWith('arn:')) return Secret.fromSecretNameV2(this, id, nameOrArn);
+    if (!isArn(nameOrArn)) return Secret.fromSecretNameV2(this, id, nameOrArn);
     // Secrets Manager ends every ARN with six characters of its own; people often leave them out.
     return /-[A-Za-z0-9]{6}$/.test(nameOrArn)
       ? Secret.fromSecretCompleteArn(this, id, nameOrArn)

@@ -1,7 +1,7 @@
 import { GetSecretValueCommand, PutSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { FactoryError } from '../errors.ts';
-import { parseArn } from '../text/arn.ts';
+import { isArn, parseArn } from '../text/arn.ts';
 import { misplacedIn } from '../text/plain-text.ts';
 import { clientConfig } from './client-config.ts';
 import { awsReason } from './failure-reason.ts';
@@ -117,7 +117,7 @@ function unwrap(secret: string): string {
 
 /** Returns the region that the secret is read from. */
 async function regionOf(nameOrArn: string, { config }: SecretsManagerClient): Promise<string> {
-  return (nameOrArn.startsWith('arn:') && parseArn(nameOrArn).region) || config.region();
+  return (isArn(nameOrArn) && parseArn(nameOrArn).region) || config.region();
 }
 
 /**

@@ -3,67 +3,15 @@ import * as z from 'zod';
 import { FactoryError, type Problem } from '../errors.ts';
 import { ApiKey } from '../harness/api-key.ts';
 import { parseBaseUrl } from '../harness/base-url.ts';
-import { parseRegistryLocation, ReferenceSyntaxError, type RegistryLocation } from '../oci/spec/reference.ts';
+import { parseRegistryLocation, ReferenceSyntaxError } from '../oci/spec/reference.ts';
+import { isArn } from '../text/arn.ts';
 import { misplacedIn } from '../text/plain-text.ts';
 import { sourceLocation } from './official-sources.ts';
 import { countProblems, reasonOf, render } from './problems.ts';
 import { isRegistryAddress, registryLocation } from './registry-location.ts';
 import { itemsOf } from './text-list.ts';
 import { wordIn } from './word.ts';
-import { isArn, secretArn, tokenSecretProblems } from './token-secret.ts';
-
-/** Settings of a deployment, or of the environment of a local run, for all its runs. */
-export interface Configuration {
-  harnessUrl: string;
-  /** Taken from the API key when not set. */
-  harnessAccountId: string | undefined;
-  /** The key itself (local runs). */
-  harnessApiKey: string | undefined;
-  /** Name or ARN of the Secrets Manager secret that holds the key. */
-  harnessApiKeySecret: string | undefined;
-  /** Name or ARN of the Secrets Manager secret that holds a Docker `config.json`. */
-  registryCredentialsSecret: string | undefined;
-  orgId: string | undefined;
-  projectId: string | undefined;
-  connector: string | undefined;
-  registry: RegistryLocation | undefined;
-  sources: string[];
-  modifyDefault: boolean;
-  maxConcurrency: number;
-  insecureRegistries: string[];
-  trustedTokenHosts: string[];
-  /**
-   * Hosts, as `NO_PROXY` lists them, that a registry may refer us to although they are more private than the registry.
-   */
-  trustedPrivateHosts: string[];
-  /** Folder of CAs and client certificates, laid out as Docker's `certs.d`. */
-  registryCerts: string | undefined;
-  /** ARN of a state machine or function that judges images instead of the registry's scanner. */
-  gatherScanTemplate: string | undefined;
-  /** ARN of a state machine or function that builds images instead of copying them. */
-  buildPushTemplate: string | undefined;
-  /** Role for all requests to ECR: credentials, repositories, scans. */
-  ecrRoleArn: string | undefined;
-  /** Creates missing repositories before the push. */
-  ecrCreateRepositories: boolean;
-  /** Setting of created repositories, like the next four. */
-  ecrTagMutability: TagMutability;
-  /** Tags that `ecrTagMutability` does not apply to. */
-  ecrTagMutabilityExclude: string[];
-  /** ARN, id or alias of the key that encrypts them, instead of ECR's own encryption. */
-  ecrKmsKey: string | undefined;
-  /** Number of tags in a repository beyond which ECR expires the oldest. */
-  ecrKeepVersions: number | undefined;
-  ecrTags: Record<string, string>;
-  /** The secret that always holds a valid ECR password: a Harness text secret, or the ARN of a Secrets Manager secret. */
-  ecrTokenSecret: string | undefined;
-  /** Name or ARN of the Secrets Manager secret that holds the URL of a Harness trigger, called when a run ends. */
-  callbackUrlSecret: string | undefined;
-  /** Name or ARN of the Secrets Manager secret that holds the tokens of the webhook. */
-  webhookTokenSecret: string | undefined;
-  /** Input keys that the webhook accepts with any value. */
-  webhookAllow: GuardedKey[];
-}
+import { secretArn, tokenSecretProblems } from './token-secret.ts';
 
 /** Input keys that WEBHOOK_ALLOW can open. */
 export const guardedKeys = [
@@ -123,7 +71,8 @@ const templateText = 'the ARN of a Step Functions state machine or of a Lambda f
  */
 const tagPattern = /^(?!aws:)(?<key>[\p{L}\p{N} _.:/+@-]{1,128})=(?<value>[\p{L}\p{N} _.:/=+@-]{0,256})$/u;
 
-const readers: Readers<Configuration> = {
+/** The readers of the settings, each with the variable that holds it. */
+const readers = {
   harnessUrl: variable(
     'HARNESS_URL',
     'an https URL such as https://app.harness.io, without credentials, query or fragment',
@@ -133,17 +82,21 @@ const readers: Readers<Configuration> = {
     },
     'https://app.harness.io',
   ),
+  /** Taken from the API key when not set. */
   harnessAccountId: variable(
     'HARNESS_ACCOUNT_ID',
     'the account id: letters, digits, "_" and "-"',
     matching(/^[A-Za-z0-9_-]{1,128}$/),
   ),
+  /** The key itself (local runs). */
   harnessApiKey: variable('HARNESS_API_KEY', 'an API key (pat.… or sat.…) in one line, without quotes', (text) => {
     // Refuses text that cannot be a key. The error describes it without repeating it.
     void new ApiKey(text);
     return text;
   }),
+  /** Name or ARN of the Secrets Manager secret that holds the key. */
   harnessApiKeySecret: variable('HARNESS_API_KEY_SECRET', 'the name or ARN of a Secrets Manager secret', secretOf),
+  /** Name or ARN of the Secrets Manager secret that holds a Docker `config.json`. */
   registryCredentialsSecret: variable(
     'REGISTRY_CREDENTIALS_SECRET',
     'the name or ARN of a Secrets Manager secret',
@@ -162,7 +115,6 @@ const readers: Readers<Configuration> = {
     'a comma-separated list of dockerhub, gar, ecr-public, host[:port][/prefix]',
     (text) => {
       const names = list(text);
-      z.array(z.string()).min(1).parse(names);
       names.forEach(sourceLocation);
       return names;
     },
@@ -172,41 +124,53 @@ const readers: Readers<Configuration> = {
   maxConcurrency: variable('MAX_CONCURRENCY', 'a whole number from 1 to 40', (text) => wholeNumber(text, 1, 40), 5),
   insecureRegistries: variable('INSECURE_REGISTRIES', 'a comma-separated list of host[:port]', hosts, []),
   trustedTokenHosts: variable('TRUSTED_TOKEN_HOSTS', 'a comma-separated list of host[:port]', hosts, []),
+  /**
+   * Hosts, as `NO_PROXY` lists them, that a registry may refer us to although they are more private than the registry.
+   */
   trustedPrivateHosts: variable(
     'TRUSTED_PRIVATE_HOSTS',
     'a comma-separated list of host[:port], .domain, address or range (10.0.0.0/8)',
     (text) => list(text).map(matching(hostPattern)),
     [],
   ),
+  /** Folder of CAs and client certificates, laid out as Docker's `certs.d`. */
   registryCerts: variable('REGISTRY_CERTS', 'the absolute path of a folder', (text) => {
     if (!isAbsolute(text)) throw new TypeError();
     return text;
   }),
+  /** ARN of a state machine or function that judges images instead of the registry's scanner. */
   gatherScanTemplate: variable('GATHER_SCAN_TEMPLATE', templateText, template),
+  /** ARN of a state machine or function that builds images instead of copying them. */
   buildPushTemplate: variable('BUILD_PUSH_TEMPLATE', templateText, template),
+  /** Role for all requests to ECR: credentials, repositories, scans. */
   ecrRoleArn: variable(
     'ECR_ROLE_ARN',
     'the ARN of an IAM role',
     matching(/^arn:aws[a-z-]*:iam::\d{12}:role\/[\w+=,.@/-]+$/),
   ),
+  /** Creates missing repositories before the push. */
   ecrCreateRepositories: variable('ECR_CREATE_REPOSITORIES', 'on or off', isOn, true),
+  /** Setting of created repositories, like the next four. */
   ecrTagMutability: variable(
     'ECR_TAG_MUTABILITY',
     tagMutabilities.join(', '),
     (text) => oneOf(tagMutabilities, text),
     'MUTABLE',
   ),
+  /** Tags that `ecrTagMutability` does not apply to. */
   ecrTagMutabilityExclude: variable(
     'ECR_TAG_MUTABILITY_EXCLUDE',
     `a comma-separated list of up to ${mostExclusions} tags, in which "*" stands for any characters, such as latest*`,
     (text) => z.array(z.string().regex(exclusionFilter)).min(1).max(mostExclusions).parse(list(text)),
     [],
   ),
+  /** ARN, id or alias of the key that encrypts them, instead of ECR's own encryption. */
   ecrKmsKey: variable(
     'ECR_KMS_KEY',
     'the ARN, id or alias (alias/…) of a KMS key',
     matching(/^(?:arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:(?:key|alias)\/|alias\/)?[\w/-]+$/),
   ),
+  /** Number of tags in a repository beyond which ECR expires the oldest. */
   ecrKeepVersions: variable('ECR_KEEP_VERSIONS', 'a whole number from 5 to 1000', (text) =>
     wholeNumber(text, 5, 1_000),
   ),
@@ -223,17 +187,21 @@ const readers: Readers<Configuration> = {
       ),
     {},
   ),
+  /** The secret that always holds a valid ECR password: a Harness text secret, or the ARN of a Secrets Manager secret. */
   ecrTokenSecret: variable(
     'ECR_TOKEN_SECRET',
     'the identifier of a Harness text secret (account.x, org.x or x), or the ARN of a Secrets Manager secret',
     (text) => matching(isArn(text) ? secretArn : objectReference)(text),
   ),
+  /** Name or ARN of the Secrets Manager secret that holds the URL of a Harness trigger, called when a run ends. */
   callbackUrlSecret: variable(
     'CALLBACK_URL_SECRET',
     'the name or ARN of a Secrets Manager secret, not the URL itself',
     (text) => secretOf(matching(/^(?!https?:)/)(text)),
   ),
+  /** Name or ARN of the Secrets Manager secret that holds the tokens of the webhook. */
   webhookTokenSecret: variable('WEBHOOK_TOKEN_SECRET', 'the name or ARN of a Secrets Manager secret', secretOf),
+  /** Input keys that the webhook accepts with any value. */
   webhookAllow: variable(
     'WEBHOOK_ALLOW',
     `a comma-separated list of ${guardedKeys.join(', ')}`,
@@ -246,6 +214,9 @@ const readers: Readers<Configuration> = {
 export const configurationVariables: readonly string[] = Object.values<Reader<unknown>>(readers).map(
   ({ variableName }) => variableName,
 );
+
+/** Settings of a deployment, or of the environment of a local run, for all its runs. */
+export type Configuration = { [Name in keyof typeof readers]: ReturnType<(typeof readers)[Name]['read']> };
 
 /** Variables whose values must not be shown: a secret may stand where its name belongs. */
 const secret = /^HARNESS_API_KEY$|_SECRET$/;

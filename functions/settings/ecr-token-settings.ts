@@ -1,7 +1,7 @@
 import type { Problem } from '../errors.ts';
 import { type ObjectRef, parseObjectRef } from '../harness/object-ref.ts';
+import { isArn } from '../text/arn.ts';
 import { type Configuration, type Environment, readConfiguration, refuse } from './configuration.ts';
-import { isArn } from './token-secret.ts';
 
 /** The secret that holds the ECR password. */
 export type TokenSecret =

@@ -1,6 +1,7 @@
 import type { Problem } from '../errors.ts';
 import { profileOf } from '../oci/registry/profile.ts';
 import type { RegistryLocation } from '../oci/spec/reference.ts';
+import { isArn, parseArn } from '../text/arn.ts';
 
 /** https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssecretsmanager.html */
 export const secretArn = /^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:[A-Za-z0-9/_+=.@-]+$/;
@@ -33,10 +34,6 @@ export function tokenSecretProblems(settings: TokenSecretSettings): Problem[] {
   return problems;
 }
 
-export function isArn(text: string): boolean {
-  return text.startsWith('arn:');
-}
-
 /** Refuses a secret with another purpose, because a refresh replaces its value. */
 function sharingProblems(arn: string, settings: TokenSecretSettings): Problem[] {
   const { harnessApiKeySecret, registryCredentialsSecret, callbackUrlSecret, webhookTokenSecret } = settings;
@@ -48,7 +45,7 @@ function sharingProblems(arn: string, settings: TokenSecretSettings): Problem[] 
 
 /** Returns the name in a name or ARN, without the six characters that Secrets Manager appends to the ARN. */
 function nameOf(nameOrArn: string): string {
-  return isArn(nameOrArn) ? (nameOrArn.split(':')[6] ?? '').replace(/-[A-Za-z0-9]{6}$/, '') : nameOrArn;
+  return isArn(nameOrArn) ? parseArn(nameOrArn).name.replace(/-[A-Za-z0-9]{6}$/, '') : nameOrArn;
 }
 
 function scopeProblems(reference: string, { orgId, projectId }: TokenSecretSettings): Problem[] {

@@ -95,7 +95,7 @@ export const plannedImage = z.discriminatedUnion('status', [currentImage, copied
 export type PlannedImage = z.output<typeof plannedImage>;
 
 /** A change of one field of a configuration. `null` stands for "no override". */
-export const fieldChange = configScope.extend({
+const fieldChange = configScope.extend({
   field: text,
   from: text.nullable(),
   /** The value to write; `null` removes the override. */
@@ -106,13 +106,16 @@ export const fieldChange = configScope.extend({
 export type FieldChange = z.output<typeof fieldChange>;
 
 /** A field that is not changed, with the reason where it is not obvious. */
-export const keptField = configScope.extend({
+const keptField = configScope.extend({
   field: text,
   value: text.nullable(),
   image: text.exactOptional(),
   reason: text.exactOptional(),
 });
 export type KeptField = z.output<typeof keptField>;
+
+export const changes = z.object({ changes: z.array(fieldChange), held: z.array(keptField) });
+export const lock = z.object({ accountId: text });
 
 /** Harness's default for a field whose override is behind it. */
 const fieldDefault = configScope.extend({
@@ -180,11 +183,12 @@ const registryCounts = z.object({
 export type RegistryCounts = z.output<typeof registryCounts>;
 
 /** An image at the registry that lacks pieces. */
-export const incompleteImage = z.object({ reference: text, missing: z.array(piece).readonly() });
+const incompleteImage = z.object({ reference: text, missing: z.array(piece).readonly() });
 export type IncompleteImage = z.output<typeof incompleteImage>;
+export const incomplete = z.array(incompleteImage);
 
 /** A copy that nothing uses. */
-export const unusedImage = z.object({
+const unusedImage = z.object({
   reference: text,
   digest,
   /** The outcome of `prune`: it deleted the image, deleted the tag alone, or kept both. Absent without `prune`. */
@@ -193,6 +197,7 @@ export const unusedImage = z.object({
   reason: text.exactOptional(),
 });
 export type UnusedImage = z.output<typeof unusedImage>;
+export const pruned = z.array(unusedImage);
 
 /** The result of copying one image. */
 export const copyResult = z.object({
@@ -229,6 +234,8 @@ export const copyState = z.object({
   registries: z.array(registryCounts),
 });
 export type CopyState = z.output<typeof copyState>;
+
+export const build = z.object({ startedAt: time });
 
 /** The verdict on the scans of one image. */
 const scanResult = z.object({
@@ -284,6 +291,7 @@ export const writes = z.object({
   since: time.exactOptional(),
 });
 export type Writes = z.output<typeof writes>;
+export const verified = z.object({ at: time });
 
 /** The progress of a rollback after its last attempt. */
 export const rollbackState = z.object({
@@ -297,6 +305,7 @@ export const rollbackState = z.object({
   reason: text,
 });
 export type RollbackState = z.output<typeof rollbackState>;
+export const recovery = z.object({ by: text });
 
 /** Deliveries of the report of a run, so that a retried report repeats none. */
 export const told = z.object({
@@ -350,7 +359,7 @@ export const plan = z.object({
   /** References at our registry that overrides named when the run began. */
   inUse: texts.exactOptional(),
   /** Copies at the registry that nothing uses any longer. */
-  unused: z.array(unusedImage),
+  unused: pruned,
   /** Versions that soak, with `soak_days`. */
   soaking: z.array(soakingVersion).exactOptional(),
   /** Harness's defaults for the fields that are behind them before or after the run. */
@@ -370,7 +379,7 @@ export const plan = z.object({
 export type Plan = z.output<typeof plan>;
 
 /** The outcome of one field in a report. */
-export const configResult = configScope.extend({
+const configResult = configScope.extend({
   field: text,
   from: text.nullable(),
   to: text.nullable(),
@@ -389,6 +398,7 @@ export const configResult = configScope.extend({
     .exactOptional(),
 });
 export type ConfigResult = z.output<typeof configResult>;
+export const config = z.array(configResult);
 
 const imageResult = z.object({
   image: text,
@@ -423,7 +433,7 @@ export const report = z.object({
   /** The execution input as understood. Absent when the input was refused. */
   input: z.record(text, z.unknown()).exactOptional(),
   images: z.array(imageResult),
-  config: z.array(configResult),
+  config,
   totals: z.object({
     images: number,
     copied: number,
@@ -438,11 +448,11 @@ export const report = z.object({
   /** The reason for a skipped run. */
   reason: text.exactOptional(),
   /** Copies that nothing uses any longer, with the outcome of a prune. */
-  unused: z.array(unusedImage).exactOptional(),
+  unused: pruned.exactOptional(),
   /** Versions that Harness is not switched to yet, with the first day of the switch. */
   soaking: z.array(soakingVersion).exactOptional(),
   /** Images that lacked pieces when they were checked, with every missing piece. */
-  incomplete: z.array(incompleteImage).exactOptional(),
+  incomplete: incomplete.exactOptional(),
   /** The images that Harness would pull after this run, with the outcome of its copies. */
   pulls: z.array(pull).exactOptional(),
   /** The reason why Harness is not switched, and the steps that allow it. A `sync` or `restore` then fails. */

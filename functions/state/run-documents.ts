@@ -35,29 +35,11 @@ const planSchema: Schema<content.Plan> = {
     }),
 };
 
-/** The kinds of documents of a run. */
-const kinds = {
-  changes: handedOn(z.object({ changes: z.array(content.fieldChange), held: z.array(content.keptField) })),
-  lock: handedOn(z.object({ accountId: z.string() })),
-  snapshot: versioned({
-    content: content.snapshot,
-    cure: 'Restore the document from a backup, or restore another run.',
-  }),
-  config: handedOn(z.array(content.configResult), 'fields'),
-  writes: handedOn(content.writes),
-  verified: handedOn(z.object({ at: z.iso.datetime() })),
-  rollback: handedOn(content.rollbackState),
-  recovery: handedOn(z.object({ by: z.string() })),
-  told: handedOn(content.told),
-  scans: handedOn(content.scans),
-  pruned: handedOn(z.array(content.unusedImage), 'images'),
-  incomplete: handedOn(z.array(content.incompleteImage), 'images'),
-  report: handedOn(content.report),
-  copyResult: handedOn(content.copyResult),
-  build: handedOn(z.object({ startedAt: z.iso.datetime() })),
-  /** One that cannot be read counts as none: the copy begins again. */
-  copyState: versioned({ content: content.copyState }),
-};
+/** The schemas of the documents that have a place for each image. */
+const copyResult = handedOn(content.copyResult);
+const build = handedOn(content.build);
+/** A state that cannot be read counts as none: the copy begins again. */
+const copyState = versioned({ content: content.copyState });
 
 /** A place for documents, each under its own key below `runs/<run id>/`. */
 class RunFolder {
@@ -95,40 +77,43 @@ class RunFolder {
 export class RunDocuments extends RunFolder {
   readonly plan = this.document('plan', planSchema);
   /** The changes to make and the fields held back, given the images that arrived. */
-  readonly changes = this.document('changes', kinds.changes);
+  readonly changes = this.document('changes', handedOn(content.changes));
   /** The account whose lock the run requested. Not every task can ask Harness for it. */
-  readonly lock = this.document('lock', kinds.lock);
-  readonly snapshot = this.document('snapshot', kinds.snapshot);
+  readonly lock = this.document('lock', handedOn(content.lock));
+  readonly snapshot = this.document(
+    'snapshot',
+    versioned({ content: content.snapshot, cure: 'Restore the document from a backup, or restore another run.' }),
+  );
   /** The outcome of each change, rewritten after every batch. */
-  readonly config = this.document('config', kinds.config);
-  readonly writes = this.document('writes', kinds.writes);
+  readonly config = this.document('config', handedOn(content.config, 'fields'));
+  readonly writes = this.document('writes', handedOn(content.writes));
   /** Written when the switch was verified. It is not rolled back afterwards. */
-  readonly verified = this.document('verified', kinds.verified);
-  readonly rollback = this.document('rollback', kinds.rollback);
+  readonly verified = this.document('verified', handedOn(content.verified));
+  readonly rollback = this.document('rollback', handedOn(content.rollbackState));
   /** The latest run that rolled this run back after it was stopped. */
-  readonly recovery = this.document('recovery', kinds.recovery);
+  readonly recovery = this.document('recovery', handedOn(content.recovery));
   /** Deliveries of the report. */
-  readonly told = this.document('told', kinds.told);
+  readonly told = this.document('told', handedOn(content.told));
   /** The progress of the scans, rewritten by every check. */
-  readonly scans = this.document('scans', kinds.scans);
-  readonly pruned = this.document('pruned', kinds.pruned);
+  readonly scans = this.document('scans', handedOn(content.scans));
+  readonly pruned = this.document('pruned', handedOn(content.pruned, 'images'));
   /** Images that `verify` found incomplete. */
-  readonly incomplete = this.document('incomplete', kinds.incomplete);
-  readonly report = this.document('report', kinds.report);
+  readonly incomplete = this.document('incomplete', handedOn(content.incomplete, 'images'));
+  readonly report = this.document('report', handedOn(content.report));
 
   /** The result of copying the image at `index` in the plan. */
   copyResult(index: number): Document<content.CopyResult> {
-    return this.document(`images/${index}`, kinds.copyResult);
+    return this.document(`images/${index}`, copyResult);
   }
 
   /** The start of the build of that image by BUILD_PUSH_TEMPLATE. */
   build(index: number): Document<{ startedAt: string }> {
-    return this.document(`images/${index}-build`, kinds.build);
+    return this.document(`images/${index}-build`, build);
   }
 
   /** The state that one call of that copy leaves to the next. */
   copyState(index: number): Document<content.CopyState> {
-    return this.document(`images/${index}-state`, kinds.copyState);
+    return this.document(`images/${index}-state`, copyState);
   }
 }
 
