@@ -194,7 +194,7 @@ async function copyPlanned(
         state.image = soFar;
         await stored.put(checkpoint);
       },
-      layerUploads: await runtime.layerUploads(target.registry),
+      layerUploads: await runtime.parts.layerUploads?.(target.registry),
       onProgress,
       signal,
     }).catch((error: unknown) => {

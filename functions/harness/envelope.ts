@@ -1,42 +1,47 @@
+import * as z from 'zod';
 import { isObject, parseJson } from '../text/json.ts';
 import { own } from '../text/own.ts';
 
+const text = z.string().optional().catch(undefined);
+const list = <T extends z.ZodObject>(item: T) => z.array(item.nullable().catch(null)).catch([]);
+
 /** The envelope of every response of a Harness service. Errors come in several shapes; all their parts are optional. */
-export interface Envelope {
-  status?: string;
-  data?: unknown;
-  /** `INVALID_REQUEST`, `NG_ACCESS_DENIED`, …; a number in responses of the framework below Harness. */
-  code?: string;
-  message?: string;
-  correlationId?: string;
-  /** Further reasons beside the message: of single fields, and of causes. */
-  details: string[];
-  /** The permissions that the key lacks, in a 403. */
-  missingPermissions: string[];
-}
+const schema = z
+  .object({
+    status: text,
+    data: z.unknown().optional(),
+    /** `INVALID_REQUEST`, `NG_ACCESS_DENIED`, …; a number in responses of the framework below Harness. */
+    code: z
+      .union([z.string(), z.number().transform(String)])
+      .optional()
+      .catch(undefined),
+    message: text,
+    correlationId: text,
+    // The other parts of an error (harness/harness-core, ErrorDTO and FailureDTO).
+    detailedMessage: text,
+    responseMessages: list(z.object({ message: text })),
+    errors: list(z.object({ fieldId: text, error: text, message: text })),
+    failedPermissionChecks: list(z.object({ permission: text })),
+  })
+  .transform(({ detailedMessage, responseMessages, errors, failedPermissionChecks, ...envelope }) => {
+    const fields = errors.slice(0, 10).map((field) => {
+      const reason = field?.error ?? field?.message;
+      return reason !== undefined && field?.fieldId !== undefined ? `${field.fieldId}: ${reason}` : reason;
+    });
+    const causes = responseMessages.slice(0, 10).map((cause) => cause?.message);
+    return {
+      ...envelope,
+      /** Further reasons beside the message: of single fields, and of causes. */
+      details: [detailedMessage, ...causes, ...fields].flatMap((reason) => reason || []),
+      /** The permissions that the key lacks, in a 403. */
+      missingPermissions: failedPermissionChecks.flatMap((check) => check?.permission ?? []),
+    };
+  });
+export type Envelope = z.output<typeof schema>;
 
 /** Parses the body of a response; `undefined` when it is not a JSON object. */
 export function parseEnvelope(body: string): Envelope | undefined {
-  let parsed: unknown;
-  try {
-    parsed = parseJson(body);
-  } catch {
-    // The parser's error quotes the body, which may contain secrets.
-    return undefined;
-  }
-  if (!isObject(parsed)) return undefined;
-  const { status, data, code, message, correlationId, failedPermissionChecks } = parsed;
-  return {
-    ...(typeof status === 'string' && { status }),
-    ...(data !== undefined && { data }),
-    ...((typeof code === 'string' || typeof code === 'number') && { code: String(code) }),
-    ...(typeof message === 'string' && { message }),
-    ...(typeof correlationId === 'string' && { correlationId }),
-    details: detailsOf(parsed),
-    missingPermissions: (Array.isArray(failedPermissionChecks) ? failedPermissionChecks : []).flatMap(
-      (check: { permission?: unknown } | null) => (typeof check?.permission === 'string' ? [check.permission] : []),
-    ),
-  };
+  return schema.safeParse(jsonOf(body)).data;
 }
 
 /**
@@ -46,27 +51,18 @@ export function parseEnvelope(body: string): Envelope | undefined {
 export function parseBare(body: string): Envelope | undefined {
   const envelope = parseEnvelope(body);
   if (envelope?.status !== undefined) return envelope;
-  try {
-    const data = body.trim() === '' ? {} : { data: parseJson(body) };
-    return { status: 'SUCCESS', ...data, details: [], missingPermissions: [] };
-  } catch {
-    // The parser's error quotes the body, which may contain secrets.
-    return undefined;
-  }
+  const data = jsonOf(body);
+  if (data === undefined && body.trim() !== '') return undefined;
+  return schema.parse({ status: 'SUCCESS', data });
 }
 
-/** Collects the reasons from the other parts of an error (harness/harness-core, ErrorDTO and FailureDTO). */
-function detailsOf({ detailedMessage, responseMessages, errors }: Record<string, unknown>): string[] {
-  const list = (value: unknown) =>
-    (Array.isArray(value) ? (value as unknown[]) : []).slice(0, 10).map(Object) as Record<string, unknown>[];
-  const causes = list(responseMessages).map((item) => item['message']);
-  const fields = list(errors).map(({ fieldId, error, message }) => {
-    const reason = error ?? message;
-    return typeof fieldId === 'string' && typeof reason === 'string' ? `${fieldId}: ${reason}` : reason;
-  });
-  return [detailedMessage, ...causes, ...fields].filter(
-    (text): text is string => typeof text === 'string' && text !== '',
-  );
+/** Returns `undefined` for text that is not JSON. The parser's error would quote it, and it may contain secrets. */
+function jsonOf(body: string): unknown {
+  try {
+    return parseJson(body);
+  } catch {
+    return undefined;
+  }
 }
 
 /**
@@ -91,20 +87,18 @@ export function parseImages(data: unknown): Record<string, string> | undefined {
 /** The names of fields in the check for outdated versions (harness/harness-core, CIExecutionConfigService). */
 const checkedFields: Readonly<Record<string, string>> = { AddonImage: 'addonTag', LiteEngineImage: 'liteEngineTag' };
 
+const outdated = z.array(z.object({ tag: z.string(), version: z.string() }).nullable().catch(null));
+
 /** Returns the versions that the check for outdated versions names, by field; `undefined` when the data is no list. */
 export function parseOutdated(data: unknown): Record<string, string> | undefined {
-  if (!Array.isArray(data)) return undefined;
-  const entries = (data as ({ tag?: unknown; version?: unknown } | null)[]).flatMap((entry) => {
-    const field = typeof entry?.tag === 'string' ? own(checkedFields, entry.tag) : undefined;
-    return field !== undefined && typeof entry?.version === 'string' ? [[field, entry.version] as const] : [];
-  });
-  return Object.fromEntries(entries);
+  const found = outdated.safeParse(data).data;
+  const entries = found?.map((entry) => [entry && own(checkedFields, entry.tag), entry?.version]);
+  return entries && Object.fromEntries(entries.filter(([field]) => field));
 }
+
+const access = z.object({ accessControlList: list(z.object({ permission: text, permitted: z.boolean() })) });
 
 /** Returns the result for one permission of an access check; `undefined` when the data lacks it. */
 export function parsePermitted(data: unknown, permission: string): boolean | undefined {
-  const { accessControlList } = (data ?? {}) as { accessControlList?: unknown };
-  const checks = Array.isArray(accessControlList) ? (accessControlList as Record<string, unknown>[]) : [];
-  const permitted = checks.find((check) => check?.['permission'] === permission)?.['permitted'];
-  return typeof permitted === 'boolean' ? permitted : undefined;
+  return access.safeParse(data).data?.accessControlList.find((check) => check?.permission === permission)?.permitted;
 }

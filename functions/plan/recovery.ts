@@ -10,8 +10,8 @@ const recoveryInput = z.strictObject({ recover_run: z.string().regex(runIdPatter
  * Returns the run to roll back because its execution was stopped; `undefined` for any other input. Only the deployment,
  * and users who may start executions, can send this: the webhook and the command line do not accept the key.
  */
-export function stoppedRunOf(input: unknown, { findExecution }: Runtime): string | undefined {
-  if (!findExecution) return undefined;
+export function stoppedRunOf(input: unknown, { parts }: Runtime): string | undefined {
+  if (!parts.findExecution) return undefined;
   return recoveryInput.safeParse(input).data?.recover_run;
 }
 
@@ -42,11 +42,11 @@ export async function planRecovery(
 
   if (await documents.report.find()) return skip('it has a report');
   if (planned?.recovers) return skip('it was itself rolling back another run');
-  const execution = await runtime.findExecution?.(stopped);
+  const execution = await runtime.parts.findExecution?.(stopped);
   if (!execution) return skip('there is no such execution');
   if (!over.has(execution.status)) return skip(`its execution is ${execution.status}`);
   const { by } = (await documents.recovery.find()) ?? {};
-  const other = by === undefined || by === runId ? undefined : await runtime.findExecution?.(by);
+  const other = by === undefined || by === runId ? undefined : await runtime.parts.findExecution?.(by);
   if (other?.status === 'RUNNING') return skip(`run ${by} is already rolling it back`);
 
   const noted = await documents.lock.find();

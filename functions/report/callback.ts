@@ -22,7 +22,7 @@ const refusals = new Set([400, 401, 403, 404]);
  * trigger's token. https://developer.harness.io/docs/platform/triggers/trigger-deployments-using-custom-triggers/
  */
 export async function sendCallback(report: Report, runtime: Runtime): Promise<string | undefined> {
-  const { callbackTarget } = runtime;
+  const { callbackTarget } = runtime.parts;
   if (!callbackTarget) return undefined;
   try {
     const target = await callbackTarget();

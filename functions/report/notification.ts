@@ -10,7 +10,7 @@ const rowsLimit = 10;
 /** Notifies people of the end of a run. Returns a warning when that fails. */
 export async function sendNotification(report: Report, runtime: Runtime): Promise<string | undefined> {
   try {
-    await runtime.notify?.(notificationOf(report, runtime.run(report.runId).report.location));
+    await runtime.parts.notify?.(notificationOf(report, runtime.run(report.runId).report.location));
     return undefined;
   } catch (error) {
     const reason = error instanceof Error ? `${error.name}: ${error.message}` : String(error);

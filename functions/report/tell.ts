@@ -19,7 +19,7 @@ export async function tell(report: Report, startedAt: string | undefined, runtim
   const told: Told = known && known.startedAt === startedAt ? known : { startedAt, warnings: [] };
   const warnings = [...told.warnings];
   const note = (more: Partial<Told>) => document.put(Object.assign(told, more)).catch(() => undefined);
-  if (runtime.callbackTarget && told.callback === undefined) {
+  if (runtime.parts.callbackTarget && told.callback === undefined) {
     await note({ callback: 'begun' });
     const warning = await sendCallback(report, runtime);
     if (warning !== undefined) warnings.push(warning);
@@ -28,14 +28,15 @@ export async function tell(report: Report, startedAt: string | undefined, runtim
     warnings.push('callback to Harness may have failed: the report task ended during it');
     await note({ callback: 'done', warnings: [...warnings] });
   }
-  if (runtime.notify && !told.notified) {
+  if (runtime.parts.notify && !told.notified) {
     const warning = await sendNotification(report, runtime);
     if (warning === undefined) await note({ notified: true });
     else warnings.push(warning);
   }
   if (!told.recorded) {
     await note({ recorded: true });
-    runtime.record(warnings.length > 0 ? { ...report, warnings: [...(report.warnings ?? []), ...warnings] } : report);
+    const more = warnings.length > 0 && { warnings: [...(report.warnings ?? []), ...warnings] };
+    runtime.parts.record?.({ ...report, ...more });
   }
   return warnings;
 }

@@ -81,11 +81,9 @@ export class Runtime {
   readonly lock: AccountLock;
   readonly place: Place;
   readonly patience: Patience;
-  readonly findExecution: RuntimeParts['findExecution'];
-  readonly callbackTarget: RuntimeParts['callbackTarget'];
-  readonly notify: RuntimeParts['notify'];
   readonly transport: Transport;
-  readonly #parts: RuntimeParts;
+  /** The parts that differ by the place of runs. */
+  readonly parts: RuntimeParts;
   readonly #registries = new Map<string, Registry>();
   readonly #counter = new RegistryCounter();
   #ledgers: { runId: string; byRegistry: Map<string, BlobLedger> } = { runId: '', byRegistry: new Map() };
@@ -95,7 +93,7 @@ export class Runtime {
   #refusedKey: string | undefined;
 
   constructor(parts: RuntimeParts) {
-    this.#parts = parts;
+    this.parts = parts;
     const { registryCerts, trustedPrivateHosts } = parts.configuration;
     this.transport = new Transport({ registryCerts, trustedPrivateHosts });
     this.configuration = parts.configuration;
@@ -106,9 +104,6 @@ export class Runtime {
     this.lock = new AccountLock(parts.store, parts.lock ?? {}, (message) => this.progress({ kind: 'note', message }));
     this.place = parts.place ?? commandLine();
     this.patience = parts.patience ?? new Patience(0);
-    this.findExecution = parts.findExecution;
-    this.callbackTarget = parts.callbackTarget;
-    this.notify = parts.notify;
   }
 
   run(runId: string): RunDocuments {
@@ -130,11 +125,11 @@ export class Runtime {
       registry = new Registry({
         registry: name,
         transport: this.transport,
-        credentials: this.#parts.credentials,
+        credentials: this.parts.credentials,
         insecure: this.configuration.insecureRegistries.includes(name),
         trustedTokenHosts: this.configuration.trustedTokenHosts,
         onNote: (message) => this.progress({ kind: 'note', message }),
-        ...(this.#parts.retry && { retry: this.#parts.retry }),
+        ...(this.parts.retry && { retry: this.parts.retry }),
       });
       let told = 0;
       registry.limits.watchPauses((until) => {
@@ -153,16 +148,8 @@ export class Runtime {
     return new Repository(this.registry(registry), repository);
   }
 
-  async layerUploads(registry: string): Promise<LayerUploads | undefined> {
-    return this.#parts.layerUploads?.(registry);
-  }
-
-  scans(registry: string): ImageScans | undefined {
-    return this.#parts.scans?.(registry);
-  }
-
   template(arn: string): Template {
-    const template = this.#parts.template?.(arn);
+    const template = this.parts.template?.(arn);
     if (!template) throw new TypeError(`nothing here can call ${arn}`);
     return template;
   }
@@ -189,11 +176,7 @@ export class Runtime {
   }
 
   progress(event: ProgressEvent): void {
-    this.#parts.onProgress?.(event.kind === 'note' ? { ...event, message: redacted(event.message) } : event);
-  }
-
-  record(report: Report): void {
-    this.#parts.record?.(report);
+    this.parts.onProgress?.(event.kind === 'note' ? { ...event, message: redacted(event.message) } : event);
   }
 
   async close(): Promise<void> {
@@ -202,7 +185,7 @@ export class Runtime {
 
   async #connectHarness(): Promise<HarnessClient> {
     const { harnessUrl, harnessAccountId } = this.configuration;
-    const apiKey = await this.#parts.harnessApiKey(this.#refusedKey);
+    const apiKey = await this.parts.harnessApiKey(this.#refusedKey);
     // The key counts as refused until the client accepts it.
     this.#refusedKey = apiKey;
     const client = new HarnessClient({
@@ -212,11 +195,11 @@ export class Runtime {
         // The next task starts with the key that is stored then.
         this.#refusedKey = refused;
         this.#harness = undefined;
-        return this.#parts.harnessApiKey(refused);
+        return this.parts.harnessApiKey(refused);
       },
       ...(harnessAccountId !== undefined && { accountId: harnessAccountId }),
       transport: this.transport,
-      ...(this.#parts.retry && { retry: { attempts: 4, baseMs: 500, maxMs: 8_000, ...this.#parts.retry } }),
+      ...(this.parts.retry && { retry: { attempts: 4, baseMs: 500, maxMs: 8_000, ...this.parts.retry } }),
     });
     this.#refusedKey = undefined;
     return client;

@@ -128,7 +128,7 @@ async function answersFor(
   signal: AbortSignal,
 ): Promise<Map<Digest, ScanAnswer>> {
   const reference = parseReference(target);
-  const scans = runtime.scans(reference.registry);
+  const scans = runtime.parts.scans?.(reference.registry);
   if (!scans) throw new RangeError(`${reference.registry} does not scan`);
   const repository = runtime.repository(reference);
   const read = (wanted: Digest) => runtime.manifests.through(wanted, () => getManifest(repository, wanted, signal));

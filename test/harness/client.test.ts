@@ -183,11 +183,8 @@ describe('writing', () => {
 describe('connectors', () => {
   it('reads the connector that Harness pulls its images through', async () => {
     expect(await client.connector({ identifier: 'harnessImage' })).toEqual({
-      identifier: 'harnessImage',
-      name: 'Harness Docker Connector',
       type: 'DockerRegistry',
       dockerRegistryUrl: 'https://index.docker.io/v2/',
-      providerType: 'DockerHub',
       authType: 'Anonymous',
     });
   });
@@ -198,11 +195,8 @@ describe('connectors', () => {
     account().connectors = [{ ...connector, orgIdentifier: 'default', projectIdentifier: 'ci' }];
     const project = { orgIdentifier: 'default', projectIdentifier: 'ci' };
     expect(await client.connector({ identifier: 'mirror', ...project })).toEqual({
-      identifier: 'mirror',
-      name: 'Mirror',
       type: 'DockerRegistry',
-      ...project,
-      ...spec,
+      dockerRegistryUrl: 'https://registry.example.com',
     });
     expect(await client.connector({ identifier: 'mirror', orgIdentifier: 'default' })).toBeUndefined();
     expect(await client.connector({ identifier: 'mirror' })).toBeUndefined();
@@ -225,7 +219,7 @@ describe('connectors', () => {
 
   it('reads only the type of a connector of another type', async () => {
     account().connectors = [{ identifier: 'gh', name: 'GitHub', type: 'Github', spec: { url: 'https://github.com' } }];
-    expect(await client.connector({ identifier: 'gh' })).toEqual({ identifier: 'gh', name: 'GitHub', type: 'Github' });
+    expect(await client.connector({ identifier: 'gh' })).toEqual({ type: 'Github' });
   });
 
   it('keeps an odd identifier inside its path segment', async () => {

@@ -5,7 +5,7 @@ const host = '123456789012.dkr.ecr.eu-west-1.amazonaws.com';
 const connectorOf = (dockerRegistryUrl: string, authType: string) => ({
   reference: 'account.harnessImage',
   named: false,
-  connector: { identifier: 'harnessImage', name: 'Harness', type: 'DockerRegistry', dockerRegistryUrl, authType },
+  connector: { type: 'DockerRegistry', dockerRegistryUrl, authType },
 });
 
 describe('a connector for ECR', () => {
