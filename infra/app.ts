@@ -5,6 +5,7 @@ import type { Problem } from '../functions/errors.ts';
 import type { Environment } from '../functions/settings/configuration.ts';
 import { countProblems, describeProblems, render } from '../functions/settings/problems.ts';
 import { meantBy } from '../functions/settings/terraform-names.ts';
+import { isObject } from '../functions/text/json.ts';
 import { settingProblems } from './checked-settings.ts';
 import { parseDeploymentSettings, settingNames } from './deployment-settings.ts';
 import { defaultApiKeySecretName } from './harness-ci-image-factory.ts';
@@ -21,7 +22,7 @@ const given = Object.entries(app.node.getAllContext() as Record<string, unknown>
   ([key]) => !key.includes(':') && !namesOfCdk.has(key),
 );
 const context = Object.fromEntries(
-  given.filter(([key]) => settingNames.includes(key)).map(([key, value]) => [variableOf(key), String(value)]),
+  given.filter(([key]) => settingNames.includes(key)).map(([key, value]) => [variableOf(key), textOf(value)]),
 );
 const environment: Environment = {
   ...process.env,
@@ -42,6 +43,11 @@ if (problems.length === 0) {
   const heading = `InvalidConfiguration: the settings of the deployment have ${countProblems(problems)}. docs/reference.md lists them all.`;
   console.error([heading, ...describeProblems(problems)].join('\n'));
   process.exitCode = 2;
+}
+
+/** Returns a value of cdk.json as a variable has it: a map in JSON, a list with commas. */
+function textOf(value: unknown): string {
+  return isObject(value) ? JSON.stringify(value) : String(value);
 }
 
 /** A misspelled one would be left out without a word. */

@@ -1,5 +1,6 @@
 import * as z from 'zod';
-import type { Problem } from '../functions/errors.ts';
+import { FactoryError, type Problem } from '../functions/errors.ts';
+import { partitionOf } from '../functions/oci/registry/aws-partitions.ts';
 import {
   type Configuration,
   configurationVariables,
@@ -12,7 +13,9 @@ import {
   refuse,
   variable,
 } from '../functions/settings/configuration.ts';
+import { parseExecutionInput } from '../functions/settings/execution-input.ts';
 import { itemsOf } from '../functions/settings/text-list.ts';
+import { isObject, parseJson } from '../functions/text/json.ts';
 import { parseCron, parseTimeZone } from './cron.ts';
 import type { HarnessCiImageFactoryProps } from './harness-ci-image-factory-props.ts';
 import { settingOf, variableOf } from './settings.ts';
@@ -52,6 +55,18 @@ export const deploymentSettings = {
     initial: 'UTC',
     meaning: 'Time zone of `SCHEDULE`.',
     textOf: ({ scheduleTimeZone }) => scheduleTimeZone,
+  }),
+  scheduleInput: setting<Readonly<Record<string, unknown>>>({
+    allowed: 'an execution input in JSON, such as {"soak_days": 30}',
+    parse: (text) => {
+      const input = parseJson(text);
+      if (!isObject(input)) throw new TypeError();
+      return input;
+    },
+    initial: {},
+    default: '`{}`',
+    meaning: 'The [input](#execution-input) of scheduled runs.',
+    textOf: ({ scheduleInput }) => scheduleInput && JSON.stringify(scheduleInput),
   }),
   webhook: setting({
     allowed: 'on or off',
@@ -109,8 +124,31 @@ export function parseDeploymentSettings(environment: Environment): DeploymentSet
   for (const name of ['WEBHOOK_TOKEN_SECRET', 'WEBHOOK_ALLOW'])
     if (isGiven(environment, name) && !isGiven(environment, 'WEBHOOK'))
       problems.push({ path: 'WEBHOOK', found: 'nothing', allowed: `on or off, with ${name}` });
+  problems.push(...inputProblems(settings.scheduleInput, configuration));
   refuse(problems);
   return { ...configuration, ...settings };
+}
+
+/** Stands for the ECR registry of the stack's account, which only the deployment knows. */
+const defaultRegistry = {
+  registry: `000000000000.dkr.ecr.us-east-1.${partitionOf('us-east-1').dnsSuffix}`,
+  prefix: '',
+};
+
+/** Returns the problems that every scheduled run would report. */
+function inputProblems(input: object, configuration: Configuration): Problem[] {
+  try {
+    parseExecutionInput(input, { ...configuration, registry: configuration.registry ?? defaultRegistry });
+    return [];
+  } catch (error) {
+    if (!(error instanceof FactoryError)) throw error;
+    const problems = error.problems ?? [];
+    return problems.map((problem) => ({
+      ...problem,
+      path: 'SCHEDULE_INPUT',
+      found: `${problem.path}: ${problem.found}`,
+    }));
+  }
 }
 
 /** Returns the props that only a deployment has as variables. */

@@ -192,6 +192,11 @@ interface TriggerProps {
    */
   readonly scheduleTimeZone?: string | undefined;
   /**
+   * The input of scheduled runs, with the keys of an execution input, such as `{ soak_days: 30 }`.
+   * @default - none: a `sync` with the deployment's defaults
+   */
+  readonly scheduleInput?: Readonly<Record<string, unknown>> | undefined;
+  /**
    * A public URL, protected by a token, with which Harness pipelines start runs and read their status.
    * @default - none
    */

@@ -142,9 +142,9 @@ export class HarnessCiImageFactory extends Construct implements IConnectable {
     acceptWildcard(this.stateMachine, '*', 'The actions of log delivery and X-Ray support no resources.');
 
     const { stateMachine, topic } = this;
-    const { schedule: cron, scheduleTimeZone: timeZone } = props;
-    this.schedule =
-      cron === 'off' ? undefined : new RunSchedule(this, 'Schedule', { stateMachine, cron, timeZone, encryptionKey });
+    const { schedule: cron, scheduleTimeZone: timeZone, scheduleInput: input } = props;
+    const rule = { stateMachine, cron, timeZone, input, encryptionKey };
+    this.schedule = cron === 'off' ? undefined : new RunSchedule(this, 'Schedule', rule);
     this.webhook = props.webhook && new Webhook(this, 'Webhook', { ...props.webhook, ...common, stateMachine });
     if (this.webhook && encryptionKey)
       allowExecutions(this.webhook.function.role, encryptionKey, stateMachine.stateMachineArn);

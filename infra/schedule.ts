@@ -23,6 +23,11 @@ export interface RunScheduleProps {
    */
   readonly timeZone?: string | undefined;
   /**
+   * The input of the runs.
+   * @default {}
+   */
+  readonly input?: Readonly<Record<string, unknown>> | undefined;
+  /**
    * The KMS key of the dead-letter queue.
    * @default - the key of SQS
    */
@@ -30,7 +35,7 @@ export interface RunScheduleProps {
 }
 
 /**
- * Starts the workflow on a schedule with the deployment's defaults. EventBridge Scheduler delivers at least once. A
+ * Starts the workflow on a schedule. EventBridge Scheduler delivers at least once. A
  * second start finds the lock of the Harness account held, or no work left.
  */
 export class RunSchedule extends Construct {
@@ -39,7 +44,7 @@ export class RunSchedule extends Construct {
 
   constructor(scope: Construct, id: string, props: RunScheduleProps) {
     super(scope, id);
-    const { stateMachine, cron = '0 2 * * ? *', timeZone = 'UTC', encryptionKey } = props;
+    const { stateMachine, cron = '0 2 * * ? *', timeZone = 'UTC', input = {}, encryptionKey } = props;
     this.deadLetterQueue = new Queue(this, 'DeadLetters', {
       ...(encryptionKey
         ? { encryption: QueueEncryption.KMS, encryptionMasterKey: encryptionKey }
@@ -60,7 +65,7 @@ export class RunSchedule extends Construct {
       description: 'Harness CI Image Factory: the regular run',
       schedule: ScheduleExpression.expression(`cron(${parseCron(cron)})`, TimeZone.of(parseTimeZone(timeZone))),
       target: new StepFunctionsStartExecution(stateMachine, {
-        input: ScheduleTargetInput.fromObject({}),
+        input: ScheduleTargetInput.fromObject(input),
         role,
         deadLetterQueue: this.deadLetterQueue,
         retryAttempts: 3,

@@ -29,9 +29,12 @@ describe('the page of triggers', () => {
   it('shows a schedule that a deployment takes', () => {
     const [, SCHEDULE] = /SCHEDULE='([^']+)'/.exec(page) ?? [];
     const [, SCHEDULE_TIME_ZONE] = /SCHEDULE_TIME_ZONE=(\S+)/.exec(page) ?? [];
-    expect(parseDeploymentSettings({ HARNESS_API_KEY_SECRET: 'key', SCHEDULE, SCHEDULE_TIME_ZONE })).toMatchObject({
+    const [, SCHEDULE_INPUT = ''] = /SCHEDULE_INPUT='([^']+)'/.exec(page) ?? [];
+    const shown = { HARNESS_API_KEY_SECRET: 'key', SCHEDULE, SCHEDULE_TIME_ZONE, SCHEDULE_INPUT };
+    expect(parseDeploymentSettings(shown)).toMatchObject({
       schedule: SCHEDULE,
       scheduleTimeZone: SCHEDULE_TIME_ZONE,
+      scheduleInput: JSON.parse(SCHEDULE_INPUT) as object,
     });
   });
 });

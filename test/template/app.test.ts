@@ -83,11 +83,13 @@ describe('the CDK app', () => {
     expect(readdirSync(outdir)).toEqual([]);
   });
 
-  it('takes the settings of the webhook as context, too', () => {
-    const { status, stderr } = app({}, { webhook: 'on', webhookAllow: 'prune,pins' });
+  it('takes settings of the deployment as context, too', () => {
+    const context = { webhook: 'on', webhookAllow: 'prune,pins', scheduleInput: { soak_days: 30 } };
+    const { status, stderr } = app({}, context);
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
     const template = readFileSync(join(outdir, 'HarnessCiImageFactory.template.json'), 'utf8');
     expect(template).toContain('"WEBHOOK_ALLOW": "prune,pins"');
+    expect(template).toContain(JSON.stringify('{"soak_days":30}'));
   });
 
   it("needs no settings, and takes no notice of the API key of a local run or of CDK's own context", () => {

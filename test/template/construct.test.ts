@@ -85,6 +85,7 @@ describe('the construct', () => {
     ['overdueAfter', () => ({ overdueAfter: Duration.hours(169) })],
     ['extraCaCerts', () => ({ extraCaCerts: 'ca.pem', layers: everything(new Stack()).layers })],
     ['scheduleTimeZone', () => ({ scheduleTimeZone: '+02:00' })],
+    ['scheduleInput', () => ({ scheduleInput: { soak_days: 300 } })],
     ['ecrKeepVersions', () => ({ ecrKeepVersions: 4 })],
     ['notificationEmails', () => ({ notificationEmails: ['platform'] })],
     ['notificationEmails', (stack) => ({ notificationEmails: [`${stack.account}@example.com`] })],

@@ -17,6 +17,8 @@ describe('the settings of a deployment', () => {
     ['SCHEDULE', 'cron(30 4 ? * mon-fri *)', { schedule: '30 4 ? * MON-FRI *' }],
     ['SCHEDULE_TIME_ZONE', 'Europe/Berlin', { scheduleTimeZone: 'Europe/Berlin' }],
     ['WEBHOOK', 'on', { webhook: true }],
+    ['SCHEDULE_INPUT', '{"soak_days": "30"}', { scheduleInput: { soak_days: '30' } }],
+    ['SCHEDULE_INPUT', '{"wait_for_scan": true}', { scheduleInput: { wait_for_scan: true } }],
     ['NOTIFICATION_EMAIL', 'a@example.com, b@example.com', { notificationEmail: ['a@example.com', 'b@example.com'] }],
     ['MAX_CONCURRENCY', '7', { maxConcurrency: 7 }],
   ])('accept the value %s=%s', (name, value, expected) => {
@@ -29,6 +31,11 @@ describe('the settings of a deployment', () => {
     ['SCHEDULE', '$(SCHEDULE)', 'an unexpanded $(…)'],
     ['SCHEDULE_TIME_ZONE', 'Berlin', '"Berlin"'],
     ['WEBHOOK', 'true', '"true"'],
+    ['SCHEDULE_INPUT', 'soak_days: 30', '"soak_days: 30"'],
+    ['SCHEDULE_INPUT', '[]', '"[]"'],
+    ['SCHEDULE_INPUT', '{"soak_days": 300}', '$.soak_days: 300'],
+    ['SCHEDULE_INPUT', '{"soakDays": 30}', '$.soakDays: an unknown key'],
+    ['SCHEDULE_INPUT', '{"action": "restore"}', '$.restore_run: nothing'],
     ['NOTIFICATION_EMAIL', 'platform', '"platform"'],
     ['NOTIFICATION_EMAIL', 'https://hooks.example.com', '"https://hooks.example.com"'],
   ])('refuse the value %s=%s', (name, value, found) => {

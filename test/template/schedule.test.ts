@@ -34,6 +34,12 @@ describe('the schedule', () => {
     });
   });
 
+  it('starts runs with an input of its own', () => {
+    scheduled({ input: { soak_days: 30 } }).template.hasResourceProperties('AWS::Scheduler::Schedule', {
+      Target: { Input: '{"soak_days":30}' },
+    });
+  });
+
   it('keeps its hour in a time zone with summer time', () => {
     scheduled({ cron: 'cron(30 4 ? * mon-fri *)', timeZone: 'Europe/Berlin' }).template.hasResourceProperties(
       'AWS::Scheduler::Schedule',
