@@ -67,6 +67,7 @@ const manifestCache = 'manifests/*';
 const built = 'built/*';
 const inventory = 'inventory.json';
 const refusedFields = 'refused-fields.json';
+const writtenValues = 'written-values.json';
 const looks = 'looks/*';
 const firstSeen = 'first-seen.json';
 
@@ -82,7 +83,7 @@ export const taskNeeds: Readonly<Record<string, TaskNeeds>> = {
     ecrRegistry: [token, 'ecr:GetAccountSetting'],
     ecrSource: [...pull, throughCache, 'ecr:ListImages'],
     writes: [locks, manifestCache, firstSeen, looks],
-    reads: [inventory, refusedFields, built],
+    reads: [inventory, refusedFields, built, writtenValues],
   },
   copy: {
     memory: 1024,
@@ -112,7 +113,7 @@ export const taskNeeds: Readonly<Record<string, TaskNeeds>> = {
     ecrRegistry: [token],
     writes: [manifestCache, looks],
   },
-  'update-config': { harnessApiKey: true, writes: [locks, refusedFields] },
+  'update-config': { harnessApiKey: true, writes: [locks, refusedFields, writtenValues] },
   'reset-config': { harnessApiKey: true, writes: [locks, refusedFields] },
   verify: {
     memory: 1024,

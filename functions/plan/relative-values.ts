@@ -5,7 +5,7 @@ import type { Runtime } from '../runtime/runtime.ts';
 import type { RunSettings } from '../settings/execution-input.ts';
 import type { FieldChange } from '../state/documents.ts';
 import { readInventory } from '../state/inventory.ts';
-import { runsAmong } from '../state/run-documents.ts';
+import { readWrittenValues } from '../state/written-values.ts';
 import { own } from '../text/own.ts';
 import type { Changes } from './changes.ts';
 import type { ScopeConfiguration } from './selection.ts';
@@ -23,7 +23,7 @@ export async function withCopiesNamed(
   const values = scopes.flatMap(({ overrides }) => Object.values(overrides));
   const relative = new Map(values.flatMap((value) => copyOf(value, registry) ?? []));
   if (relative.size === 0) return [...scopes];
-  const written = await valuesWritten(runtime);
+  const written = await readWrittenValues(runtime.store, (await runtime.harness()).accountId);
   const inventory = overrideValues === 'relative' ? await readInventory(runtime.store) : {};
   const named = (value: string): string => {
     const copy = relative.get(value);
@@ -41,22 +41,6 @@ function copyOf(value: string, registry: RegistryLocation): [string, string][] |
   const image = parseOverride(value);
   if (!image || image.registry !== undefined) return undefined;
   return [[value, formatReference(relocate(image, registry))]];
-}
-
-/** Returns the values that runs of this account have written, from the documents beside their snapshots. */
-async function valuesWritten(runtime: Runtime): Promise<Set<string>> {
-  const { accountId } = await runtime.harness();
-  const runs = runsAmong(await runtime.store.list('runs/'), ['snapshot.json']);
-  const values = await Promise.all(
-    runs.map(async (runId) => {
-      const documents = runtime.run(runId);
-      const snapshot = await documents.snapshot.find();
-      if (snapshot?.accountId !== accountId) return [];
-      const { changes } = (await documents.changes.find()) ?? { changes: [] };
-      return changes.flatMap(({ to, image }) => (to === null || image === undefined ? [] : to));
-    }),
-  );
-  return new Set(values.flat());
 }
 
 /**

@@ -1,4 +1,7 @@
 import { applyChanges } from '../overrides/apply-changes.ts';
+import type { FieldChange } from '../state/documents.ts';
+import { parseOverride } from '../overrides/override.ts';
+import { noteWrittenValues } from '../state/written-values.ts';
 import type { TaskRun } from '../task.ts';
 
 /** Points the run's fields at their images: one batch per module and infrastructure type, in sequence. */
@@ -6,7 +9,15 @@ export async function updateConfig({ runId }: { runId: string }, run: TaskRun): 
   const harness = await run.runtime.harness();
   await applyChanges(runId, 'updated', run, async (scope, changes) => {
     const values = changes.flatMap(({ field, to }) => (to === null ? [] : [{ field, value: to }]));
+    await noteWrittenValues(run.runtime.store, harness.accountId, relativeValues(changes));
     await harness.updateConfig(scope, values);
   });
   return { status: 'updated' };
+}
+
+/** Returns the names of copies without a registry. A restore writes the values of others, too. */
+function relativeValues(changes: readonly FieldChange[]): string[] {
+  return changes.flatMap(({ to, image }) =>
+    to !== null && image !== undefined && parseOverride(to)?.registry === undefined ? [to] : [],
+  );
 }

@@ -8,6 +8,7 @@ import { changeInventory, readInventory } from '../../functions/state/inventory.
 import { lockSchema } from '../../functions/state/lock.ts';
 import { getJson } from '../../functions/state/object-store.ts';
 import { readRefusedFields } from '../../functions/state/refused-fields.ts';
+import { readWrittenValues } from '../../functions/state/written-values.ts';
 import { RunDocuments } from '../../functions/state/run-documents.ts';
 import { planOf } from '../tasks/stage.ts';
 import { MemoryStore } from './memory-store.ts';
@@ -46,6 +47,7 @@ const kinds: [key: string, read: () => Promise<unknown>, cure: string, version?:
   ['inventory.json', () => readInventory(store), 'Restore it from a backup, or delete it.'],
   ['first-seen.json', () => readFirstSeen(store), 'Delete it.', 2],
   ['refused-fields.json', () => readRefusedFields(store), 'Delete it.'],
+  ['written-values.json', () => readWrittenValues(store, 'account'), 'Restore it from a backup, or delete it.'],
   ['locks/account.json', () => getJson(store, 'locks/account.json', lockSchema), 'Delete it when no run is at work'],
   ['runs/run-1/snapshot.json', () => run().snapshot.get(), 'Restore the document from a backup'],
   ...Object.entries(ofRun).map(([name, document]): [string, () => Promise<unknown>, string] => [

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { type Factory, ownWarnings, pullThrough, startFactory, statuses } from './factory.ts';
 
 const cache = 'plugins/cache:1.10.12';
@@ -47,6 +47,27 @@ describe('override_values: relative', () => {
       'ci K8 addonTag': 'unchanged',
     });
     expect(factory.overrides()).toEqual({ addonTag: 'harness/ci-addon:1.16.0' });
+  });
+
+  it('reads nothing of earlier runs to find out whose a value is, however many there are', async () => {
+    const reads = async () => {
+      const get = jest.spyOn(factory.store, 'get');
+      const list = jest.spyOn(factory.store, 'list');
+      const report = await factory.sync(relative);
+      expect(statuses(report)).toEqual({ 'ci K8 cacheS3Tag': 'unchanged' });
+      const keys = get.mock.calls.map(([key]) => key.replace(report.runId, 'RUN')).toSorted();
+      const lists = list.mock.calls.map(([prefix]) => prefix);
+      get.mockRestore();
+      list.mockRestore();
+      return { keys, lists };
+    };
+    const { runId } = await factory.sync(relative);
+    await factory.sync(relative);
+    const one = await reads();
+    expect(one.keys).toContain('written-values.json');
+    expect(one.keys.filter((key) => key.includes(runId))).toEqual([]);
+    for (let night = 0; night < 3; night++) await factory.sync(relative);
+    expect(await reads()).toEqual(one);
   });
 
   it('removes the value of a field that Harness no longer has, with prune', async () => {

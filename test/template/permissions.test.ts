@@ -43,7 +43,7 @@ const beside: Record<string, string[]> = {
     ...publicToken,
     'ecr:GetAccountSetting *',
     ...writes('first-seen.json', 'locks/*', 'looks/*', 'manifests/*'),
-    ...reads('built/*', 'inventory.json', 'refused-fields.json'),
+    ...reads('built/*', 'inventory.json', 'refused-fields.json', 'written-values.json'),
     'states:DescribeExecution <executions>',
   ],
   copy: [
@@ -61,7 +61,7 @@ const beside: Record<string, string[]> = {
     ...writes('locks/*', 'manifests/*'),
   ],
   snapshot: [...read(apiKey), ...read(credentials), ...ecr(...pull), ...writes('looks/*', 'manifests/*')],
-  'update-config': [...read(apiKey), ...writes('locks/*', 'refused-fields.json')],
+  'update-config': [...read(apiKey), ...writes('locks/*', 'refused-fields.json', 'written-values.json')],
   'reset-config': [...read(apiKey), ...writes('locks/*', 'refused-fields.json')],
   verify: [...read(apiKey), ...read(credentials), ...ecr(...pull), ...writes('locks/*', 'looks/*', 'manifests/*')],
   rollback: [...read(apiKey), ...writes('locks/*', 'refused-fields.json')],

@@ -68,6 +68,7 @@ describe('permissions of tasks in the state bucket', () => {
     expect(await factory.sync()).toMatchObject({ status: 'FAILED' });
     harness.quirks.loseWrites = 0;
     expect(await factory.sync()).toMatchObject({ status: 'SUCCEEDED' });
+    expect(await factory.sync({ override_values: 'relative' })).toMatchObject({ status: 'SUCCEEDED' });
     expect(await factory.run('reset')).toMatchObject({ status: 'SUCCEEDED' });
   }, 60_000);
 
