@@ -73,7 +73,7 @@ const mayImport: Record<string, RegExp> = {
   'functions/runtime': /^functions\/(?:runtime|state|settings|harness|http|oci)\//,
   'functions/overrides':
     /^functions\/(?:overrides|runtime|state|settings|harness|oci|text)\/|^functions\/(?:errors|task)\.ts$/,
-  'functions/images': /^functions\/(?:images|overrides|runtime|state|oci|async)\/|^functions\/errors/,
+  'functions/images': /^functions\/(?:images|overrides|runtime|state|oci|async)\/|^functions\/(?:errors|task)\.ts$/,
   'functions/lambda':
     /^functions\/(?:lambda|aws|runtime|state|settings|http|oci|text)\/|^functions\/(?:errors|task|workflow-error)\.ts$/,
   'functions/ecr-token': /^functions\/(?:ecr-token|lambda|aws|settings|harness|http|text)\/|^functions\/errors/,

@@ -15,7 +15,6 @@ import { checkpointOf } from '../state/checkpoints.ts';
 import type { CopiedImage, CopyResult, CopyState, Plan } from '../state/documents.ts';
 import { describePieces, unrepaired } from '../images/pieces.ts';
 import { type Root, Wholeness } from '../images/wholeness.ts';
-import type { Runtime } from '../runtime/runtime.ts';
 import type { TaskRun } from '../task.ts';
 import { build } from './build.ts';
 import { newCopyState, noteCall } from './copy-state.ts';
@@ -163,7 +162,7 @@ async function copyPlanned(
   const { target, digest } = planned;
   const destination = runtime.repository(target);
   const root = await runtime.manifests.through(digest, () => getManifest(source, digest, signal));
-  const image = await readImage(root, source, runtime, signal);
+  const image = await readImage(root, source, { runtime, signal });
   const ledger = runtime.ledger(plan.runId, target.registry);
   planned.mounts?.forEach((repository, blob) => ledger.expect(blob, repository));
   const onProgress = (event: { kind: string; bytes: number }) => {
@@ -202,7 +201,7 @@ async function copyPlanned(
     });
     state.image = totals;
     if (!confirmed) await checkArrival(destination, target, digest, signal);
-    if (repair) await checkRepair({ repository: destination, digest }, planned, runtime, signal);
+    if (repair) await checkRepair({ repository: destination, digest }, planned, { runtime, signal });
     state.arrived = true;
   }
   // The root and the images of an index: each may have signatures.
@@ -213,7 +212,7 @@ async function copyPlanned(
     subjects,
     policy: plan.referrers,
     ledger,
-    read: manifestReader(source, runtime, signal),
+    read: manifestReader(source, { runtime, signal }),
     ...counting({ onProgress }, state.referrers),
     signal,
   });
@@ -231,7 +230,7 @@ function statusOf({ missing, present }: CopiedImage, { referrers }: CopyState): 
 }
 
 /** Checks a repaired image again: a registry may accept a missing piece and still not serve it. */
-async function checkRepair(root: Root, { target }: CopiedImage, runtime: Runtime, signal?: AbortSignal): Promise<void> {
+async function checkRepair(root: Root, { target }: CopiedImage, { runtime, signal }: TaskRun): Promise<void> {
   const missing = await new Wholeness(runtime).missing(root, signal);
   if (missing.length === 0) return;
   throw new FactoryError(

@@ -19,6 +19,7 @@ import type { Plan } from '../state/documents.ts';
 import { parseOverride } from '../overrides/override.ts';
 import { readFirstSeen, ripeAt } from '../state/first-seen.ts';
 import { type RunDocuments, runsAmong } from '../state/run-documents.ts';
+import type { TaskRun } from '../task.ts';
 
 const lookupsInFlight = 16;
 
@@ -109,8 +110,7 @@ export interface ProtectedDigests {
 export async function protectedDigests(
   used: readonly UsedImage[],
   known: Readonly<Record<string, Digest>>,
-  runtime: Runtime,
-  signal?: AbortSignal,
+  { runtime, signal }: TaskRun,
 ): Promise<Map<string, ProtectedDigests>> {
   const found = new Map<string, ProtectedDigests>();
   await inParallel(used, lookupsInFlight, signal, async (image, lookup) => {
@@ -124,7 +124,11 @@ export async function protectedDigests(
       tag === undefined ? undefined : await resolveTag(repository, tag, lookup),
     ].filter((digest) => digest !== undefined);
     const places = [repository, ...(source ? [runtime.repository(source)] : [])];
-    const all = await digestsBelow(tops, (digest, each) => manifestOf(digest, places, runtime, each), lookup);
+    const all = await digestsBelow(
+      tops,
+      (digest, each) => manifestOf(digest, places, { runtime, signal: each }),
+      lookup,
+    );
     const of = found.get(reference.repository) ?? { tagged: new Set(), all: new Set() };
     const tagged = of.tagged.union(new Set(tag === undefined ? [] : tops));
     found.set(reference.repository, { tagged, all: of.all.union(all) });
@@ -136,8 +140,7 @@ export async function protectedDigests(
 export async function manifestOf(
   digest: Digest,
   places: readonly Repository[],
-  runtime: Runtime,
-  signal?: AbortSignal,
+  { runtime, signal }: TaskRun,
 ): Promise<Manifest | undefined> {
   for (const place of places) {
     try {

@@ -4,8 +4,8 @@ import { type Image, loadImage } from '../oci/spec/image.ts';
 import type { Manifest } from '../oci/spec/manifest.ts';
 import { getManifest } from '../oci/registry/manifests.ts';
 import type { Repository } from '../oci/registry/repository.ts';
-import type { Runtime } from '../runtime/runtime.ts';
 import type { PlannedImage } from '../state/documents.ts';
+import type { TaskRun } from '../task.ts';
 
 /** Returns whether the target had the image when the run was planned. */
 export function isPresent(image: PlannedImage): boolean {
@@ -13,20 +13,14 @@ export function isPresent(image: PlannedImage): boolean {
 }
 
 /** Reads an image from its root manifest, through the cache. */
-export function readImage(
-  root: Manifest,
-  repository: Repository,
-  runtime: Runtime,
-  signal?: AbortSignal,
-): Promise<Image> {
+export function readImage(root: Manifest, repository: Repository, { runtime, signal }: TaskRun): Promise<Image> {
   return loadImage(root, (digest) => runtime.manifests.through(digest, () => getManifest(repository, digest, signal)));
 }
 
 /** Returns a reader of optional manifests, which uses the cache and respects the registry's pull limit. */
 export function manifestReader(
   repository: Repository,
-  runtime: Runtime,
-  signal?: AbortSignal,
+  { runtime, signal }: TaskRun,
 ): (digest: Digest) => Promise<Manifest> {
   const { name, pulls } = repository.registry;
   return (digest) =>

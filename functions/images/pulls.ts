@@ -3,8 +3,8 @@ import { inParallel } from '../async/in-parallel.ts';
 import { resolveTag } from '../oci/registry/manifests.ts';
 import { parseReference, type RegistryLocation, tagOrDigest } from '../oci/spec/reference.ts';
 import type { ResolvedImage } from '../overrides/pulls.ts';
-import type { Runtime } from '../runtime/runtime.ts';
 import type { Pull } from '../state/documents.ts';
+import type { TaskRun } from '../task.ts';
 
 const lookupsInFlight = 16; // Survives mutation: the number of parallel requests decides the speed alone.
 
@@ -16,8 +16,7 @@ export async function findPulls(
   images: readonly ResolvedImage[],
   { registry }: RegistryLocation,
   known: ReadonlyMap<string, Pull['status']>,
-  runtime: Runtime,
-  signal?: AbortSignal,
+  { runtime, signal }: TaskRun,
 ): Promise<Pull[]> {
   const pulls: Pull[] = [];
   await inParallel([...images.entries()], lookupsInFlight, signal, async ([index, image], lookup) => {

@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ConfigScope } from '../harness/scope.ts';
-import type { Runtime } from '../runtime/runtime.ts';
 import type { TaskRun } from '../task.ts';
 import { own } from '../text/own.ts';
 import { writing } from '../state/writes.ts';
@@ -17,26 +16,19 @@ export interface Difference extends Wanted {
 }
 
 /** Reads the overrides back with growing pauses until they agree with `wanted`. Returns the remaining differences. */
-export async function waitForAgreement(
-  wanted: readonly Wanted[],
-  runtime: Runtime,
-  signal?: AbortSignal,
-): Promise<Difference[]> {
-  let differences = await compareOverrides(wanted, runtime, signal);
+export async function waitForAgreement(wanted: readonly Wanted[], run: TaskRun): Promise<Difference[]> {
+  const { runtime, signal } = run;
+  let differences = await compareOverrides(wanted, run);
   for (const pause of runtime.readBackPausesMs) {
     if (differences.length === 0) break;
     await sleep(pause, undefined, signal && { signal });
-    differences = await compareOverrides(wanted, runtime, signal);
+    differences = await compareOverrides(wanted, run);
   }
   return differences;
 }
 
 /** Reads the overrides once and returns the differences. */
-export async function compareOverrides(
-  wanted: readonly Wanted[],
-  runtime: Runtime,
-  signal?: AbortSignal,
-): Promise<Difference[]> {
+export async function compareOverrides(wanted: readonly Wanted[], { runtime, signal }: TaskRun): Promise<Difference[]> {
   const harness = await runtime.harness();
   const differences: Difference[] = [];
   for (const { module, infrastructureType, fields } of byScope(wanted)) {

@@ -1,6 +1,6 @@
 import type { Connector } from '../harness/connector.ts';
 import { parseObjectRef } from '../harness/object-ref.ts';
-import type { Runtime } from '../runtime/runtime.ts';
+import type { TaskRun } from '../task.ts';
 
 /** The connector through which Harness pulls its images, unless a stage names another one. */
 const harnessImage = 'account.harnessImage';
@@ -15,7 +15,7 @@ export interface ImageConnector {
 }
 
 /** Reads the connector of images: CONTAINER_REGISTRY_CONNECTOR, by default `account.harnessImage`. */
-export async function readImageConnector(runtime: Runtime, signal?: AbortSignal): Promise<ImageConnector> {
+export async function readImageConnector({ runtime, signal }: TaskRun): Promise<ImageConnector> {
   const { connector: named, orgId, projectId } = runtime.configuration;
   const reference = named ?? harnessImage;
   const harness = await runtime.harness();

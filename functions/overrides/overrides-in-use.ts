@@ -1,7 +1,7 @@
 import type { HarnessClient } from '../harness/client.ts';
 import { PathNotFound } from '../harness/failure.ts';
 import { type ConfigScope, harnessModules, infrastructureTypes, isSameScope } from '../harness/scope.ts';
-import type { Runtime } from '../runtime/runtime.ts';
+import type { TaskRun } from '../task.ts';
 
 /**
  * Reads the overrides of all scopes, because another module than the run's may use the same copy. A module that the
@@ -9,8 +9,7 @@ import type { Runtime } from '../runtime/runtime.ts';
  */
 export async function overridesInUse(
   scopes: readonly (ConfigScope & { overrides: Record<string, string> })[],
-  runtime: Runtime,
-  signal?: AbortSignal,
+  { runtime, signal }: TaskRun,
 ): Promise<string[]> {
   const harness = await runtime.harness();
   const values: string[] = [];

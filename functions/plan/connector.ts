@@ -14,14 +14,15 @@ import type { BlockedSwitch, FieldChange, PlannedImage, Pull } from '../state/do
 import { readInventory } from '../state/inventory.ts';
 import { ecrPasswordWarnings } from './ecr-password.ts';
 import type { ScopeConfiguration } from './selection.ts';
+import type { TaskRun } from '../task.ts';
 
 /** The connector of Harness's images, or the failure to read it. */
 type ConnectorRead = ImageConnector | FactoryError;
 
 /** Reads the connector of Harness's images, or returns the failure. */
-export async function readConnector(runtime: Runtime, signal?: AbortSignal): Promise<ConnectorRead> {
+export async function readConnector({ runtime, signal }: TaskRun): Promise<ConnectorRead> {
   try {
-    return await readImageConnector(runtime, signal);
+    return await readImageConnector({ runtime, signal });
   } catch (error) {
     signal?.throwIfAborted();
     if (error instanceof FactoryError) return error;
@@ -54,8 +55,7 @@ export async function checkConnector(
   found: ConnectorRead,
   { changes, scopes, images }: Planned,
   settings: RunSettings,
-  runtime: Runtime,
-  signal?: AbortSignal,
+  { runtime, signal }: TaskRun,
 ): Promise<ConnectorCheck> {
   const { registry, action } = settings;
   const switches = action === 'restore' || (settings.modifyDefault && action !== 'verify');
@@ -79,7 +79,7 @@ export async function checkConnector(
   const look = (resolved: readonly ResolvedImage[]) => {
     // Nor on images that the user leaves out, and that few accounts can use.
     const wanted = action === 'sync' ? resolved.filter(({ fields }) => fields.some(isUsed)) : resolved;
-    return findPulls(wanted, registry, known, runtime, signal);
+    return findPulls(wanted, registry, known, { runtime, signal });
   };
   const url = dockerAddress(found);
   const relative = switches ? relativeCopies(changes, registry) : new Map<string, string>();

@@ -3,9 +3,9 @@ import { isSameScope } from '../harness/scope.ts';
 import { lagOf } from '../overrides/lag.ts';
 import type { FieldDefault } from '../state/documents.ts';
 import { own } from '../text/own.ts';
-import type { Runtime } from '../runtime/runtime.ts';
 import type { Changes } from './changes.ts';
 import type { ScopeConfiguration } from './selection.ts';
+import type { TaskRun } from '../task.ts';
 
 /** The fields that Harness checks, on Kubernetes. */
 const checkedFields = new Set(['addonTag', 'liteEngineTag']);
@@ -17,8 +17,7 @@ const checkedFields = new Set(['addonTag', 'liteEngineTag']);
 export async function findDefaultsAhead(
   { changes, kept }: Changes,
   scopes: readonly ScopeConfiguration[],
-  runtime: Runtime,
-  signal?: AbortSignal,
+  run: TaskRun,
 ): Promise<FieldDefault[]> {
   const rows = [
     ...changes.map(({ from, to, ...row }) => ({ ...row, before: from, after: to })),
@@ -35,15 +34,11 @@ export async function findDefaultsAhead(
     ahead.push({ ...row, field, official });
     stays ||= isBehind && module === 'ci' && checkedFields.has(field);
   }
-  return stays ? withChecks(ahead, runtime, signal) : ahead;
+  return stays ? withChecks(ahead, run) : ahead;
 }
 
 /** Adds the results of Harness's checks. Older versions of Harness fail on them: then there are none. */
-async function withChecks(
-  ahead: readonly FieldDefault[],
-  runtime: Runtime,
-  signal?: AbortSignal,
-): Promise<FieldDefault[]> {
+async function withChecks(ahead: readonly FieldDefault[], { runtime, signal }: TaskRun): Promise<FieldDefault[]> {
   const harness = await runtime.harness();
   const orNone = async (check: Promise<Record<string, string>>) => {
     try {

@@ -4,7 +4,6 @@ import { listTags } from '../oci/registry/tags.ts';
 import { isDigest } from '../oci/spec/digest.ts';
 import { formatReference, type ImageName, type RegistryLocation } from '../oci/spec/reference.ts';
 import { parseVersionRange, type VersionRange, versionsWithin } from '../oci/spec/version-range.ts';
-import type { Runtime } from '../runtime/runtime.ts';
 import type { RunSettings } from '../settings/execution-input.ts';
 import { formatExtraImage, type ExtraImage } from '../settings/extra-image.ts';
 import { type ExtraSet, imagesOfSets, isMoving, listOf } from '../settings/extra-sets.ts';
@@ -13,6 +12,7 @@ import { globMatcher } from '../text/glob.ts';
 import { own } from '../text/own.ts';
 import { candidatesOf, type Found } from './images.ts';
 import type { ScopeConfiguration } from './selection.ts';
+import type { TaskRun } from '../task.ts';
 
 const lookupsInFlight = 16;
 /** Maximum number of tags of a repository at a source. Repositories of Harness have some hundreds. */
@@ -66,8 +66,7 @@ export interface Extras {
 export async function findExtras(
   settings: Settings,
   scopes: readonly ScopeConfiguration[],
-  runtime: Runtime,
-  signal?: AbortSignal,
+  { runtime, signal }: TaskRun,
 ): Promise<Extras> {
   const wanted = wantedImages(settings, isSelfManaged(scopes));
   const extras: (Extra | undefined)[] = [];
@@ -80,7 +79,7 @@ export async function findExtras(
       extras[index] = { image: withVersion(name), ...of };
       return;
     }
-    const { tag, newest } = await newestTag(name, range, settings, runtime, lookup);
+    const { tag, newest } = await newestTag(name, range, settings, { runtime, signal: lookup });
     if (tag !== undefined) extras[index] = { image: { ...name, tag }, requested: formatExtraImage(image), ...of };
     else if (set === undefined) problems.push(noMatch(path, image, newest));
     else missing.push({ set, image: formatExtraImage(image) });
@@ -136,8 +135,7 @@ async function newestTag(
   name: ImageName,
   range: VersionRange,
   settings: { sources: readonly RegistryLocation[] },
-  runtime: Runtime,
-  signal?: AbortSignal,
+  { runtime, signal }: TaskRun,
 ): Promise<Newest> {
   const failures: FactoryError[] = [];
   const newest = new Set<string>();

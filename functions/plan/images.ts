@@ -25,6 +25,7 @@ import type { Runtime } from '../runtime/runtime.ts';
 import { ImageSource } from './image-source.ts';
 import { pullWarnings } from './pull-warnings.ts';
 import { planWaves } from './waves.ts';
+import type { TaskRun } from '../task.ts';
 
 /** Images looked up in parallel. Each costs one small request at the source and one at the target. */
 const lookupsInFlight = 16;
@@ -53,12 +54,11 @@ export interface ImagePlan {
 export async function planImages(
   names: readonly ImageName[],
   settings: ImageSettings,
-  runtime: Runtime,
-  signal?: AbortSignal,
+  { runtime, signal }: TaskRun,
 ): Promise<{ found: Found[]; warnings: string[] }> {
   const found: Found[] = [];
   await inParallel([...names.entries()], lookupsInFlight, signal, async ([index, name], lookup) => {
-    found[index] = await planImage(name, settings, runtime, lookup);
+    found[index] = await planImage(name, settings, { runtime, signal: lookup });
   });
   return { found, warnings: warningsOf(names, found, settings, runtime) };
 }
@@ -126,8 +126,7 @@ export interface EarlierVersion {
 export async function planVersion(
   { key, image, digest, copy = digest }: EarlierVersion,
   settings: ImageSettings,
-  runtime: Runtime,
-  signal?: AbortSignal,
+  { runtime, signal }: TaskRun,
 ): Promise<Found> {
   const name = parseImageName(image);
   const target = relocate(name, settings.registry);
@@ -135,13 +134,13 @@ export async function planVersion(
   const isHere = (await resolveTag(runtime.repository(here), copy, signal)) === copy;
   const sources = candidatesOf({ ...name, digest }, settings);
   const wanted = { image: key, target, candidates: isHere ? [here, ...sources] : sources };
-  return planWanted(wanted, isHere ? { ...settings, platforms: [] } : settings, runtime, signal);
+  return planWanted(wanted, isHere ? { ...settings, platforms: [] } : settings, { runtime, signal });
 }
 
-function planImage(name: ImageName, settings: ImageSettings, runtime: Runtime, signal?: AbortSignal): Promise<Found> {
+function planImage(name: ImageName, settings: ImageSettings, run: TaskRun): Promise<Found> {
   const target = relocate(name, settings.registry);
   const wanted = { image: formatReference(name), target, candidates: candidatesOf(name, settings) };
-  return planWanted(wanted, settings, runtime, signal);
+  return planWanted(wanted, settings, run);
 }
 
 interface Wanted {
@@ -155,8 +154,7 @@ interface Wanted {
 async function planWanted(
   { image, target, candidates }: Wanted,
   settings: ImageSettings,
-  runtime: Runtime,
-  signal?: AbortSignal,
+  { runtime, signal }: TaskRun,
 ): Promise<Found> {
   const planned: Pick<PlannedImage, 'image' | 'target' | 'sourceDigest' | 'digest'> = { image, target };
   const found: Omit<Found, 'planned'> = {};

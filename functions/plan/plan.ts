@@ -37,19 +37,19 @@ export interface PlanEvent {
 
 /** Validates the input, reads the state of Harness and of the registries, and decides what the run will do. */
 export async function plan({ runId, input }: PlanEvent, run: TaskRun): Promise<PlanResult> {
-  const { runtime, signal } = run;
+  const { runtime } = run;
   const startedAt = new Date();
   const stopped = stoppedRunOf(input, runtime);
   if (stopped !== undefined) return planRecovery(runId, stopped, startedAt, runtime);
   const settings = parseExecutionInput(input, runtime.configuration);
-  const lock = await lockFor(runId, settings, runtime, signal);
+  const lock = await lockFor(runId, settings, run);
   const head = planHead(runId, startedAt, settings);
   if (lock.holder) return planNothing({ ...head, skipped: describeLock(lock.holder) }, 'report', runtime);
   // Started while Harness and the registries are read.
-  const connector = settings.action === 'reset' ? undefined : readConnector(runtime, signal);
+  const connector = settings.action === 'reset' ? undefined : readConnector(run);
   connector?.catch(() => undefined);
   const snapshot = settings.action === 'restore' ? await readSnapshot(settings.restoreRun, runtime) : undefined;
-  const scopes = await readScopes(snapshot?.scopes ?? scopesOf(settings), runtime, signal);
+  const scopes = await readScopes(snapshot?.scopes ?? scopesOf(settings), run);
   const named = await withCopiesNamed(scopes, settings, runtime);
   const decision: Decision = snapshot
     ? { images: [], waves: [], warnings: [], ...restoreChanges(scopes, snapshot) }
@@ -63,13 +63,13 @@ export async function plan({ runId, input }: PlanEvent, run: TaskRun): Promise<P
     return day && `Harness refused on ${day} to change this field; it is tried again after 30 days`;
   });
   const planned = { changes: accepted.changes, scopes, images };
-  const check = connector && (await checkConnector(await connector, planned, settings, runtime, signal));
+  const check = connector && (await checkConnector(await connector, planned, settings, run));
   const { changes, held } = check?.blocked ? holdAll(accepted) : accepted;
   const kept = [...decision.kept, ...held];
-  const ahead = findDefaultsAhead({ changes, kept }, scopes, runtime, signal);
+  const ahead = findDefaultsAhead({ changes, kept }, scopes, run);
   ahead.catch(() => undefined);
   warnings.push(...(check?.warnings ?? []));
-  const permission = decision.permission ?? checkPermission(changes, settings, runtime, signal);
+  const permission = decision.permission ?? checkPermission(changes, settings, run);
   if (changes.length > 0) warnings.push(...(await permission), ...reachWarnings(changes, settings));
   if (lock.dead) warnings.push(await describeDeadRun(lock.dead, runtime));
   const mounting = waves.flat().length > 0 ? await blobMounting(settings, runtime) : undefined;
@@ -106,12 +106,7 @@ export async function plan({ runId, input }: PlanEvent, run: TaskRun): Promise<P
 }
 
 /** Takes the account's lock. An action that only reads takes none and waits for none. */
-async function lockFor(
-  runId: string,
-  { action }: RunSettings,
-  runtime: Runtime,
-  signal?: AbortSignal,
-): Promise<LockOutcome> {
+async function lockFor(runId: string, { action }: RunSettings, { runtime, signal }: TaskRun): Promise<LockOutcome> {
   if (action === 'plan' || action === 'verify') return {};
   return runtime.lock.take({ runId, action }, (await runtime.harness()).accountId, signal);
 }
@@ -166,13 +161,13 @@ async function lookForUnused(
   document: Plan,
   keepVersions: number,
   scopes: readonly ScopeConfiguration[],
-  { runtime, signal }: TaskRun,
+  run: TaskRun,
 ): Promise<Pick<Plan, 'unused' | 'warnings'>> {
   const { warnings } = document;
   try {
-    return { unused: await findUnusedImages(document, keepVersions, scopes, runtime, signal), warnings };
+    return { unused: await findUnusedImages(document, keepVersions, scopes, run), warnings };
   } catch (error) {
-    signal?.throwIfAborted();
+    run.signal?.throwIfAborted();
     if (!(error instanceof FactoryError) || error.name === 'StoreFailed') throw error;
     return { unused: [], warnings: [...warnings, `could not look for unused copies: ${error.message}`] };
   }
@@ -190,10 +185,9 @@ type Decision = ImagePlan &
 async function checkPermission(
   changes: readonly FieldChange[],
   settings: RunSettings,
-  runtime: Runtime,
-  signal?: AbortSignal,
+  run: TaskRun,
 ): Promise<string[]> {
-  return writesConfig(settings) && changes.length > 0 ? checkWritePermission(runtime, signal) : [];
+  return writesConfig(settings) && changes.length > 0 ? checkWritePermission(run) : [];
 }
 
 /** Holds every change back: Harness would pull other images than those that the run writes. */
@@ -206,7 +200,7 @@ async function decide(
   settings: RunSettings,
   scopes: readonly ScopeConfiguration[],
   now: Date,
-  { runtime, signal }: TaskRun,
+  run: TaskRun,
 ): Promise<Decision> {
   const unmatched = unmatchedNames(settings, scopes);
   if (settings.action === 'reset') {
@@ -217,37 +211,36 @@ async function decide(
   // read.
   if (settings.platforms.length === 0) refuseUnmatched(unmatched, settings.allowUnmatched);
   const { fields, warnings } = selectFields(scopes, settings);
-  const extras = await findExtras(settings, scopes, runtime, signal);
+  const extras = await findExtras(settings, scopes, run);
   const official = [...fields.map(({ image }) => image), ...unlistedImages(fields, settings)];
   const names = distinct([...official, ...extras.extras.map(({ image }) => image)]);
   checkTargetNames(names, settings.registry);
   const overridden = scopes.flatMap(({ overrides }) => Object.values(overrides));
   // Started during the lookup of the images. The result counts only if something is left to switch.
   const likely = syncChanges(fields, scopes, { ...settings, soaking: new Map(), heldTags: new Set(), ripe: new Map() });
-  const permission = checkPermission(likely.changes, settings, runtime, signal);
+  const permission = checkPermission(likely.changes, settings, run);
   permission.catch(() => undefined);
-  const inventory = await readInventory(runtime.store);
+  const inventory = await readInventory(run.runtime.store);
   const read = settings.action !== 'verify';
   const looked = await planImages(
     names,
     { ...settings, read, expected: new Set([...overridden, ...Object.keys(inventory)]) },
-    runtime,
-    signal,
+    run,
   );
   const chosen = extras.extras.filter(({ set }) => set === undefined).map(({ image }) => image);
   const required = new Set([...official, ...chosen].map(formatReference));
   const { found, missing } = withoutMissing(looked.found, extras, required);
   unmatched.push(...unmatchedPlatforms(settings.platforms, found));
   warnings.push(...refuseUnmatched(unmatched, settings.allowUnmatched));
-  const soak = await planSoak(fields, found, { ...settings, read, inventory }, now, runtime, signal);
-  const heldTags = await holdTags(found, soak, settings.referrers, runtime, signal);
+  const soak = await planSoak(fields, found, { ...settings, read, inventory }, now, run);
+  const heldTags = await holdTags(found, soak, settings.referrers, run);
   const changes = syncChanges(fields, scopes, { ...settings, ...soak, heldTags });
   const switched = new Set(settings.modifyDefault ? changes.changes.flatMap(({ image }) => image ?? []) : []);
   const moved = new Set(soak.found.map(({ planned: { target } }) => formatReference(target)));
   const inUse = referencesAtOurs(scopes, settings).filter((reference) => !moved.has(reference));
   // Verify looks below every image itself, and lists the missing pieces among the differences.
   const repairs = read
-    ? await planRepairs(found, { ...settings, now, switched, inUse, inventory }, runtime, signal)
+    ? await planRepairs(found, { ...settings, now, switched, inUse, inventory }, run)
     : { held: [], warnings: [] };
   // A version that this run replaces need not be complete.
   const left = settings.modifyDefault ? changes.changes : [];
@@ -292,11 +285,7 @@ function distinct(images: readonly ImageName[]): ImageName[] {
   return [...new Map(images.map((image) => [formatReference(image), image])).values()];
 }
 
-async function readScopes(
-  scopes: readonly ConfigScope[],
-  runtime: Runtime,
-  signal?: AbortSignal,
-): Promise<ScopeConfiguration[]> {
+async function readScopes(scopes: readonly ConfigScope[], { runtime, signal }: TaskRun): Promise<ScopeConfiguration[]> {
   const harness = await runtime.harness();
   return Promise.all(
     scopes.map(async ({ module, infrastructureType }) => {

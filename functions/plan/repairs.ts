@@ -21,6 +21,7 @@ import { Wholeness } from '../images/wholeness.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { candidatesOf, type Found } from './images.ts';
 import { own } from '../text/own.ts';
+import type { TaskRun } from '../task.ts';
 
 export interface RepairSettings {
   registry: RegistryLocation;
@@ -51,8 +52,7 @@ export interface Repairs {
 export async function planRepairs(
   found: readonly Found[],
   settings: RepairSettings,
-  runtime: Runtime,
-  signal?: AbortSignal,
+  { runtime, signal }: TaskRun,
 ): Promise<Repairs> {
   const { recheckDays, now, switched } = settings;
   const looks = await readLooks(runtime.store);
@@ -77,7 +77,7 @@ export async function planRepairs(
     others,
     (reference) => reference,
     async (reference, lookup) => {
-      const { image, missing } = await findHeld(reference, settings, runtime, lookup);
+      const { image, missing } = await findHeld(reference, settings, { runtime, signal: lookup });
       await look(image, missing, lookup);
       if (image.planned.missing || image.planned.status === 'failed') held.push(image);
     },
@@ -116,8 +116,7 @@ export async function planRepairs(
         image,
         { ...planned, digest },
         { ...settings, lacks, wholeness },
-        runtime,
-        lookup,
+        { runtime, signal: lookup },
       );
   }
 }
@@ -135,8 +134,7 @@ function unseenWarnings(unseen: ReadonlyMap<string, FactoryError>): string[] {
 async function findHeld(
   reference: string,
   { registry, inventory }: RepairSettings,
-  runtime: Runtime,
-  signal: AbortSignal,
+  { runtime, signal }: TaskRun,
 ): Promise<{ image: Found; missing: readonly Piece[] }> {
   const target = parseReference(reference);
   const served = await resolveTag(runtime.repository(target), tagOrDigest(target), signal);
@@ -167,8 +165,7 @@ async function planRepair(
   found: Found,
   there: (CurrentImage | CopiedImage) & { digest: Digest },
   { sources, lacks, wholeness }: Lookup,
-  runtime: Runtime,
-  signal: AbortSignal,
+  { runtime, signal }: TaskRun,
 ): Promise<PlannedImage> {
   const planned = { ...there, missing: await lacks() };
   if (planned.status === 'copy') delete planned.present;
@@ -177,7 +174,7 @@ async function planRepair(
   for (const candidate of candidates) {
     const source = runtime.repository(candidate);
     try {
-      const read = manifestReader(source, runtime, signal);
+      const read = manifestReader(source, { runtime, signal });
       const image = await loadImage(await read(there.digest), read);
       // Now every manifest is known, and so is everything below a missing one.
       const missing = await lacks();

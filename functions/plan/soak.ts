@@ -4,7 +4,6 @@ import { resolveTag } from '../oci/registry/manifests.ts';
 import type { ReferrersPolicy } from '../oci/registry/referrers.ts';
 import type { Digest } from '../oci/spec/digest.ts';
 import type { PlannedImage, SoakingVersion } from '../state/documents.ts';
-import type { Runtime } from '../runtime/runtime.ts';
 import {
   compareImages,
   fieldKey,
@@ -24,6 +23,7 @@ import { type Found, type ImageSettings, planVersion } from './images.ts';
 import { planRepairs, type RepairSettings } from './repairs.ts';
 import { ripeVersions } from './ripe-versions.ts';
 import type { SelectedField } from './selection.ts';
+import type { TaskRun } from '../task.ts';
 
 const lookupsInFlight = 16; // Survives mutation: the number of parallel requests decides the speed alone.
 
@@ -67,15 +67,18 @@ export async function planSoak(
   found: readonly Found[],
   settings: Settings & Omit<ImageSettings, 'expected'> & Pick<RepairSettings, 'inventory' | 'recheckDays'>,
   now: Date,
-  runtime: Runtime,
-  signal?: AbortSignal,
+  { runtime, signal }: TaskRun,
 ): Promise<Soak> {
   const { accountId } = await runtime.harness();
   const seen = await noteFirstSeen(runtime.store, sightingsOf(fields, found, settings, accountId), now);
   const find: Situation['find'] = async (version, key, lookup) => {
-    const image = await planVersion({ ...version, key }, { ...settings, expected: new Set() }, runtime, lookup);
+    const image = await planVersion(
+      { ...version, key },
+      { ...settings, expected: new Set() },
+      { runtime, signal: lookup },
+    );
     const repair = { ...settings, now, switched: new Set([key]), inUse: [] };
-    if (settings.read) await planRepairs([image], repair, runtime, lookup);
+    if (settings.read) await planRepairs([image], repair, { runtime, signal: lookup });
     return image.planned.status === 'failed' ? undefined : image;
   };
   const resolve: Situation['resolve'] = (reference, lookup) =>
@@ -303,8 +306,7 @@ export async function holdTags(
   found: readonly { planned: PlannedImage }[],
   { soaking, found: ripe }: Pick<Soak, 'soaking' | 'found'>,
   referrers: ReferrersPolicy,
-  runtime: Runtime,
-  signal?: AbortSignal,
+  { runtime, signal }: TaskRun,
 ): Promise<Set<string>> {
   const held = new Set<string>();
   const taken = new Set(ripe.map(({ planned: { target } }) => formatReference(target)));

@@ -7,6 +7,7 @@ import { RunDocuments, runsAmong } from '../state/run-documents.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { parseImageName } from '../oci/spec/reference.ts';
 import { isOurs } from '../overrides/override.ts';
+import type { TaskRun } from '../task.ts';
 
 /**
  * Returns the factory's copies at the plan's registry that nothing uses: no planned image, no override of any module
@@ -18,13 +19,13 @@ export async function findUnusedImages(
   plan: Omit<Plan, 'unused'>,
   keepVersions: number,
   scopes: readonly ScopeConfiguration[],
-  runtime: Runtime,
-  signal?: AbortSignal,
+  run: TaskRun,
 ): Promise<UnusedImage[]> {
+  const { runtime } = run;
   const inventory = await readInventory(runtime.store);
   const values = [
     ...plan.kept.flatMap(({ value }) => value ?? []),
-    ...(await overridesInUse(scopes, runtime, signal)),
+    ...(await overridesInUse(scopes, run)),
     ...(await recentValues(keepVersions, runtime)),
   ];
   const used = [...(await plannedImages(plan, runtime)), ...imagesNamed(values, plan.registry)];
@@ -33,7 +34,7 @@ export async function findUnusedImages(
     .filter(([reference]) => !names.has(reference) && isOurs(reference, plan.registry))
     .map(([reference, digest]) => ({ reference, digest }));
   if (candidates.length === 0) return [];
-  const inUse = await protectedDigests(used, inventory, runtime, signal);
+  const inUse = await protectedDigests(used, inventory, run);
   const { deletesTags } = runtime.registry(plan.registry.registry).profile;
   return candidates.filter(({ reference, digest }) => {
     const { repository, tag } = parseImageName(reference);

@@ -1,6 +1,6 @@
 import { FactoryError } from '../errors.ts';
 import { lacksPermission } from '../harness/failure.ts';
-import type { Runtime } from '../runtime/runtime.ts';
+import type { TaskRun } from '../task.ts';
 
 const permission = 'core_account_edit';
 
@@ -8,7 +8,7 @@ const permission = 'core_account_edit';
  * Checks before the copies that the key may switch Harness. Throws `HarnessForbidden` when it may not. Returns a
  * warning when the check fails: the switch then shows whether it may.
  */
-export async function checkWritePermission(runtime: Runtime, signal?: AbortSignal): Promise<string[]> {
+export async function checkWritePermission({ runtime, signal }: TaskRun): Promise<string[]> {
   const harness = await runtime.harness();
   let permitted: boolean;
   try {

@@ -15,22 +15,23 @@ import { type Deletion, repositoryDeletions } from './repository-deletions.ts';
 type Outcome = Pick<UnusedImage, 'status' | 'reason'>;
 
 /** Deletes the copies that the plan found unused, after the switch of Harness is verified. */
-export async function prune({ runId }: { runId: string }, { runtime, signal }: TaskRun): Promise<{ deleted: number }> {
+export async function prune({ runId }: { runId: string }, run: TaskRun): Promise<{ deleted: number }> {
+  const { runtime } = run;
   const documents = runtime.run(runId);
   const plan = await documents.plan.get();
   if (plan.unused.length === 0) return { deleted: 0 };
   // Check again: the plan may be hours old, and other accounts may use the same copies.
-  const overrides = await overridesInUse([], runtime, signal);
+  const overrides = await overridesInUse([], run);
   const used = [...(await plannedImages(plan, runtime)), ...imagesNamed(overrides, plan.registry)];
   const names = new Set(used.flatMap(namesOf));
-  const inUse = await protectedDigests(used, await readInventory(runtime.store), runtime, signal);
+  const inUse = await protectedDigests(used, await readInventory(runtime.store), run);
   const unused = plan.unused.filter(({ reference }) => !names.has(reference));
   const rows: UnusedImage[] = [];
   const byRepository = Map.groupBy(unused, ({ reference }) => parseImageName(reference).repository);
   for (const [name, copies] of byRepository) {
     await runtime.lock.hold(runId);
     const repository = runtime.repository({ registry: plan.registry.registry, repository: name });
-    const place = { repository, runtime, signal };
+    const place = { ...run, repository };
     for (const { copy, deletion } of await decide(copies, inUse.get(name)?.all ?? new Set(), place)) {
       const outcome = await carryOut(copy.digest, deletion, place);
       rows.push({ ...copy, ...outcome });
@@ -43,7 +44,7 @@ export async function prune({ runId }: { runId: string }, { runtime, signal }: T
 }
 
 /** The repository of a prune. */
-interface Place extends Pick<TaskRun, 'runtime' | 'signal'> {
+interface Place extends TaskRun {
   repository: Repository;
 }
 
@@ -58,7 +59,7 @@ interface Decision {
  */
 async function decide(unused: readonly UnusedImage[], inUse: ReadonlySet<Digest>, place: Place): Promise<Decision[]> {
   const { repository, runtime, signal } = place;
-  const read = (digest: Digest, each: AbortSignal) => manifestOf(digest, [repository], runtime, each);
+  const read = (digest: Digest, each: AbortSignal) => manifestOf(digest, [repository], { runtime, signal: each });
   const below = (roots: Iterable<Digest>) => digestsBelow(roots, read, signal);
   try {
     const copies = unused.map((copy) => ({ copy, tag: parseImageName(copy.reference).tag, digest: copy.digest }));
@@ -123,7 +124,7 @@ async function untag(
 ): Promise<Outcome> {
   const { registry } = repository;
   const shared = `the tag ${others[0]} has the same digest, and ${registry.name} does not delete tags alone`;
-  const manifest = await manifestOf(digest, [repository], runtime, signal);
+  const manifest = await manifestOf(digest, [repository], { runtime, signal });
   if (!manifest || !(await deleteTag(repository, tag, signal))) return { status: 'kept', reason: shared };
   if ((await resolveTag(repository, tag, signal)) === digest) return { status: 'kept', reason: shared };
   const lost = [];

@@ -128,7 +128,7 @@ async function putBackScope({ runId, scope, mine, results, attempt }: Begun, run
   let checked = mine;
   let undo = isWritten() ? [] : mine;
   try {
-    const unlike = await compareOverrides(mine, runtime, signal);
+    const unlike = await compareOverrides(mine, { runtime, signal });
     // Write back what was written, even where a stale read does not show it yet. A field that was written back already
     // and shows a third value has been changed by somebody else since.
     const isRecorded = (change: FieldChange) => !isWritten() && results.some((row) => isSameField(row, change));
@@ -148,7 +148,7 @@ async function putBackScope({ runId, scope, mine, results, attempt }: Begun, run
     look = compareOverrides;
   }
   try {
-    attempt.left.push(...(await look(wanted, runtime, signal)).map(describeDifference));
+    attempt.left.push(...(await look(wanted, { runtime, signal })).map(describeDifference));
   } catch (error) {
     note(error);
     attempt.left.push(...checked.map((change) => mayDiffer(change, asBefore(change).to, isWritten())));

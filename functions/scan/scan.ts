@@ -91,7 +91,7 @@ async function lookAt(rows: readonly Row[], settings: ScanSettings, run: TaskRun
   await inParallel(rows, looksInFlight, run.signal, async (row, signal) => {
     if (run.deadline?.admits === false) return;
     try {
-      const answers = await answersFor(row, run.runtime, signal);
+      const answers = await answersFor(row, { runtime: run.runtime, signal });
       const unchangedMs = remember(row, answers);
       const result = judge(row.image, answers, settings, today);
       // Further findings cannot turn a failure into a pass, so only a pass waits until the findings settle.
@@ -124,8 +124,7 @@ function settlingMs(answer: ScanAnswer): number {
 /** Reads the registry's scan of each platform's manifest. The first call of a run renews outdated scans. */
 async function answersFor(
   { target, digest, seen }: Row,
-  runtime: Runtime,
-  signal: AbortSignal,
+  { runtime, signal }: TaskRun,
 ): Promise<Map<Digest, ScanAnswer>> {
   const reference = parseReference(target);
   const scans = runtime.parts.scans?.(reference.registry);

@@ -13,7 +13,7 @@ import type { FieldChange, Plan } from '../state/documents.ts';
 import { type Look, noteLooks } from '../state/looks.ts';
 import { isOurs, parseOverride } from '../overrides/override.ts';
 import { Wholeness } from '../images/wholeness.ts';
-import type { Runtime } from '../runtime/runtime.ts';
+import type { TaskRun } from '../task.ts';
 
 const imagesAtOnce = 16; // Survives mutation: the number of parallel requests decides the speed alone.
 /** Maximum number of missing pieces in a message. */
@@ -43,14 +43,13 @@ interface Target {
 export async function checkPullable(
   plan: Plan,
   changes: readonly FieldChange[],
-  runtime: Runtime,
-  signal?: AbortSignal,
+  { runtime, signal }: TaskRun,
 ): Promise<void> {
   const missing: string[] = [];
   const incomplete: Look[] = [];
   const wholeness = new Wholeness(runtime);
   await inParallel(targetsOf(plan, changes), imagesAtOnce, signal, async (target, lookup) => {
-    const faults = await faultsOf(target, wholeness, runtime, lookup);
+    const faults = await faultsOf(target, wholeness, { runtime, signal: lookup });
     if (faults.length === 0) return;
     missing.push(...faults);
     const { name: reference, digest } = target;
@@ -88,8 +87,7 @@ function copyNamed(value: string, image: string, registry: RegistryLocation): st
 async function faultsOf(
   { name, digest, confirmed }: Target,
   wholeness: Wholeness,
-  runtime: Runtime,
-  signal: AbortSignal,
+  { runtime, signal }: TaskRun,
 ): Promise<string[]> {
   const reference = parseReference(name);
   const repository = runtime.repository(reference);

@@ -29,7 +29,7 @@ export async function snapshot({ runId }: SnapshotEvent, { runtime, signal }: Ta
   }
   const [before] = await Promise.all([
     Promise.all(scopes.map(async (scope) => ({ ...scope, overrides: await harness.overrides(scope, signal) }))),
-    checkPullable(await documents.plan.get(), planned.changes, runtime, signal),
+    checkPullable(await documents.plan.get(), planned.changes, { runtime, signal }),
   ]);
   const { changes, held } = holdBack(planned.changes, (change) => {
     const overrides = before.find((scope) => isSameScope(scope, change))?.overrides ?? {};

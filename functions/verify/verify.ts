@@ -13,7 +13,6 @@ import { type Look, noteLooks } from '../state/looks.ts';
 import { overridesInUse } from '../overrides/overrides-in-use.ts';
 import { describePieces } from '../images/pieces.ts';
 import { Wholeness } from '../images/wholeness.ts';
-import type { Runtime } from '../runtime/runtime.ts';
 import type { TaskRun } from '../task.ts';
 
 const imagesInFlight = 16; // Survives mutation: the number of parallel requests decides the speed alone.
@@ -28,15 +27,14 @@ export interface VerifyResult {
  * difference.
  */
 export async function verify({ runId }: { runId: string }, run: TaskRun): Promise<VerifyResult> {
-  const { runtime, signal } = run;
-  const documents = runtime.run(runId);
+  const documents = run.runtime.run(runId);
   const plan = await documents.plan.get();
   const { changes } = await documents.changes.get();
   const results = await documents.config.find();
   const found = await Promise.all([
     configDifferences(plan, changes, results, run),
-    misresolvedImages(overridesAtOurs(plan, results), runtime, signal),
-    missingImages(plan, changes, runtime, signal),
+    misresolvedImages(overridesAtOurs(plan, results), run),
+    missingImages(plan, changes, run),
   ]);
   const differences = found.flat();
   if (differences.length > 0) throw disagreement(results ? 'VerificationFailed' : 'DriftFound', differences, plan);
@@ -58,21 +56,20 @@ async function configDifferences(
     if (plan.action !== 'verify' || !plan.modifyDefault) return [];
     return changes.map((change) => describeDifference({ ...change, now: change.from }));
   }
-  const { runtime, signal } = run;
   const written = results.filter(({ status }) => status !== 'rejected');
-  const lost = await waitForAgreement(written, runtime, signal);
+  const lost = await waitForAgreement(written, run);
   if (lost.length === 0) return [];
   // Harness has no lock: another writer may have saved a document that it read before this run's write.
   await writeOverrides(plan.runId, lost, run);
-  return (await waitForAgreement(written, runtime, signal)).map(describeDifference);
+  return (await waitForAgreement(written, run)).map(describeDifference);
 }
 
 /** Returns the values that Harness would replace by another image, through the connector as it is now. */
-async function misresolvedImages(values: readonly string[], runtime: Runtime, signal?: AbortSignal): Promise<string[]> {
+async function misresolvedImages(values: readonly string[], { runtime, signal }: TaskRun): Promise<string[]> {
   if (values.length === 0) return [];
   let found: ImageConnector;
   try {
-    found = await readImageConnector(runtime, signal);
+    found = await readImageConnector({ runtime, signal });
   } catch (error) {
     // A key that may view the account need not be allowed to see connectors.
     const { name, message } = FactoryError.from(error);
@@ -102,19 +99,14 @@ function overridesAtOurs({ action, changes, kept, registry }: Plan, results: rea
 }
 
 /** Returns the images that the registry lacks, or serves under another digest than the official image's. */
-async function missingImages(
-  plan: Plan,
-  changes: readonly FieldChange[],
-  runtime: Runtime,
-  signal?: AbortSignal,
-): Promise<string[]> {
-  if (plan.action === 'verify') return [...absentImages(plan), ...(await incompleteImages(plan, runtime, signal))];
+async function missingImages(plan: Plan, changes: readonly FieldChange[], run: TaskRun): Promise<string[]> {
+  if (plan.action === 'verify') return [...absentImages(plan), ...(await incompleteImages(plan, run))];
   // The plan looked up the images that were current. Only copies of this run are looked up here.
   const copied = plan.images.filter(
     ({ status, image }) => status === 'copy' && changes.some((change) => change.image === image),
   );
   const expected = new Map(copied.map(({ target, digest }) => [formatReference(target), digest]));
-  return missingTargets(expected, runtime, signal);
+  return missingTargets(expected, run);
 }
 
 function absentImages({ images }: Plan): string[] {
@@ -130,10 +122,10 @@ function absentImages({ images }: Plan): string[] {
 const unusable: ReadonlySet<string> = new Set<ErrorName>(['ManifestInvalid', 'ManifestUnsupported']);
 
 /** Returns missing pieces of the images that Harness uses now, or would use after a sync. */
-async function incompleteImages(plan: Plan, runtime: Runtime, signal?: AbortSignal): Promise<string[]> {
+async function incompleteImages(plan: Plan, { runtime, signal }: TaskRun): Promise<string[]> {
   const wholeness = new Wholeness(runtime);
   const planned = new Map(plan.images.map((image) => [formatReference(image.target), image]));
-  const references = new Set([...planned.keys(), ...(await referencesInUse(plan, runtime, signal))]);
+  const references = new Set([...planned.keys(), ...(await referencesInUse(plan, { runtime, signal }))]);
   const differences: string[] = [];
   const looks: Look[] = [];
   const incomplete: IncompleteImage[] = [];
@@ -168,13 +160,9 @@ async function incompleteImages(plan: Plan, runtime: Runtime, signal?: AbortSign
  * Returns the references at our registry that overrides name: those of every module, or only of the run's modules when
  * another cannot be read.
  */
-async function referencesInUse(
-  { inUse = [], registry }: Plan,
-  runtime: Runtime,
-  signal?: AbortSignal,
-): Promise<string[]> {
+async function referencesInUse({ inUse = [], registry }: Plan, { runtime, signal }: TaskRun): Promise<string[]> {
   try {
-    const values = await overridesInUse([], runtime, signal);
+    const values = await overridesInUse([], { runtime, signal });
     return [...inUse, ...values.filter((value) => isOurs(value, registry))];
   } catch (error) {
     signal?.throwIfAborted();
@@ -191,8 +179,7 @@ async function referencesInUse(
  */
 async function missingTargets(
   expected: ReadonlyMap<string, Digest | undefined>,
-  runtime: Runtime,
-  signal?: AbortSignal,
+  { runtime, signal }: TaskRun,
 ): Promise<string[]> {
   const differences: string[] = [];
   await inParallel([...expected], imagesInFlight, signal, async ([target, digest], lookup) => {

@@ -83,7 +83,7 @@ export async function simulate(images: number): Promise<Scale> {
       expected: new Set<string>(),
     };
     const planner = startRuntime();
-    const { found, warnings } = await planImages(names, settings, planner);
+    const { found, warnings } = await planImages(names, settings, { runtime: planner });
     const { waves, images: planned } = planCopies(found);
     counts.push(...planner.takeCounts());
     const { registry, referrers } = settings;
@@ -119,7 +119,7 @@ export async function simulate(images: number): Promise<Scale> {
       of.filter((count) => count.host === host).flatMap(({ requests }) => Object.values(requests));
     const received = bytesReceived(target);
     const unchanged = startRuntime();
-    await planImages(names, settings, unchanged);
+    await planImages(names, settings, { runtime: unchanged });
     const loaded = await Promise.all(names.map((name) => imageOf(name, source)));
     const bytes = async (key: string) => (await planner.store.get(`runs/${runId}/${key}.json`))?.length ?? 0;
     const copies = waves.map((wave) => wave.map((image) => ({ image, status: 'copied' })));

@@ -24,7 +24,7 @@ describe('overrides', () => {
       change('cacheGCSTag', null),
       change('gitCloneTag', 'as-wanted', { infrastructureType: 'VM' }),
     ];
-    const differences = await compareOverrides(wanted, stage.runtime);
+    const differences = await compareOverrides(wanted, { runtime: stage.runtime });
     expect(differences.map(describeDifference)).toEqual([
       'ci K8 gitCloneTag is theirs, not unset',
       'ci K8 cacheS3Tag is not overridden, not ours',
@@ -36,19 +36,19 @@ describe('overrides', () => {
 
   it('reads overrides that agree only once', async () => {
     stage.overrides()['addonTag'] = 'new';
-    expect(await waitForAgreement(wanted, stage.runtime)).toEqual([]);
+    expect(await waitForAgreement(wanted, { runtime: stage.runtime })).toEqual([]);
     expect(stage.requests()).toHaveLength(1);
   });
 
   it('reads overrides until they show a write', async () => {
     stage.overrides()['addonTag'] = 'new';
     stage.harness.quirks.oldCopy = { readings: 1, overrides: {} };
-    expect(await waitForAgreement(wanted, stage.runtime)).toEqual([]);
+    expect(await waitForAgreement(wanted, { runtime: stage.runtime })).toEqual([]);
     expect(stage.requests()).toHaveLength(2);
   });
 
   it('returns overrides that still differ after the last pause', async () => {
-    expect(await waitForAgreement(wanted, stage.runtime)).toEqual([{ ...wanted[0], now: null }]);
+    expect(await waitForAgreement(wanted, { runtime: stage.runtime })).toEqual([{ ...wanted[0], now: null }]);
     expect(stage.requests()).toHaveLength(3);
   });
 
@@ -57,7 +57,7 @@ describe('overrides', () => {
     const patient = await setHarnessStage({ readBackPausesMs: [hour] });
     try {
       const interruption = new AbortController();
-      const waiting = waitForAgreement(wanted, patient.runtime, interruption.signal);
+      const waiting = waitForAgreement(wanted, { runtime: patient.runtime, signal: interruption.signal });
       setTimeout(() => interruption.abort(), 100);
       await expect(waiting).rejects.toMatchObject({ name: 'AbortError' });
       expect(patient.requests()).toHaveLength(1);

@@ -61,7 +61,7 @@ async function plan(
       inventory: {},
       ...more,
     };
-    return planRepairs(images, settings, runtime).catch((error: unknown) => {
+    return planRepairs(images, settings, { runtime }).catch((error: unknown) => {
       return { held: [], warnings: [], error: error as Error };
     });
   }, undefined);

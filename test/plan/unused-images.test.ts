@@ -60,7 +60,7 @@ async function unused(plan: Partial<Plan> = {}, keepVersions = 1): Promise<strin
   return factory.task(async (_, { runtime }) => {
     const registry = parseRegistryLocation(factory.registry);
     const whole = { runId: 'now', registry, images: [], kept: [], ...plan } as unknown as Plan;
-    const found = await findUnusedImages(whole, keepVersions, [], runtime);
+    const found = await findUnusedImages(whole, keepVersions, [], { runtime });
     const known = await readInventory(factory.store);
     for (const { reference, digest } of found) expect(digest).toBe(known[reference]);
     return found.map(({ reference }) => reference.replace(copyOf(''), ''));
@@ -135,7 +135,7 @@ describe('the tag of a copy whose digest is in use', () => {
       const registry = parseRegistryLocation(factory.registry);
       runtime.registry(registry.registry).adapt({ deletesTags: false }, '');
       const plan = { runId: 'now', registry, images: [], kept: [] } as unknown as Plan;
-      const found = await findUnusedImages(plan, 1, [], runtime);
+      const found = await findUnusedImages(plan, 1, [], { runtime });
       expect(found.map(({ reference }) => reference)).toEqual([copyOf('2')]);
     }, undefined);
   });

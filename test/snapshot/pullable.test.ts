@@ -54,7 +54,7 @@ function check(
   const whole = { action: 'sync', startedAt, registry, images: [], ...plan } as unknown as Plan;
   return factory.task(
     (_, { runtime }) =>
-      checkPullable(whole, changes, runtime).then(
+      checkPullable(whole, changes, { runtime }).then(
         () => undefined,
         (error: unknown) => error as FactoryError,
       ),

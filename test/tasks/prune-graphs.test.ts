@@ -225,7 +225,7 @@ async function run(plan: Plan): Promise<UnusedImage[]> {
     const { runtime } = task;
     const { accountId } = await runtime.harness();
     await runtime.lock.take({ runId, action: 'sync' }, accountId);
-    plan.unused = await findUnusedImages(plan, 1, [], runtime);
+    plan.unused = await findUnusedImages(plan, 1, [], { runtime });
     const documents = runtime.run(runId);
     await documents.plan.put(plan);
     await prune({ runId }, task);
