@@ -1,5 +1,5 @@
 import { Token } from 'aws-cdk-lib';
-import { parseEcrHost } from '../functions/aws/ecr.ts';
+import { parseEcrHost } from '../functions/oci/registry/ecr-host.ts';
 import { FactoryError, type Problem } from '../functions/errors.ts';
 import type { Environment } from '../functions/settings/configuration.ts';
 import { render } from '../functions/settings/problems.ts';

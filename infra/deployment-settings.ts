@@ -125,6 +125,8 @@ export function parseDeploymentSettings(environment: Environment): DeploymentSet
     if (isGiven(environment, name) && !isGiven(environment, 'WEBHOOK'))
       problems.push({ path: 'WEBHOOK', found: 'nothing', allowed: `on or off, with ${name}` });
   problems.push(...inputProblems(settings.scheduleInput, configuration));
+  if (configuration.webhookAllow.includes('prune') && !configuration.allowPrune)
+    problems.push({ path: 'ALLOW_PRUNE', found: 'not true', allowed: 'true, with prune in WEBHOOK_ALLOW' });
   refuse(problems);
   return { ...configuration, ...settings };
 }
@@ -138,7 +140,9 @@ const defaultRegistry = {
 /** Returns the problems that every scheduled run would report. */
 function inputProblems(input: object, configuration: Configuration): Problem[] {
   try {
-    parseExecutionInput(input, { ...configuration, registry: configuration.registry ?? defaultRegistry });
+    const { registry = defaultRegistry, allowPrune = false } = configuration;
+    const limits = configuration.registry && ({ confined: true } as const);
+    parseExecutionInput(input, { ...configuration, registry, allowPrune, ...limits });
     return [];
   } catch (error) {
     if (!(error instanceof FactoryError)) throw error;

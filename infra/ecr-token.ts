@@ -1,5 +1,5 @@
 import { Duration, Stack } from 'aws-cdk-lib';
-import { Role } from 'aws-cdk-lib/aws-iam';
+import { PolicyStatement, Role } from 'aws-cdk-lib/aws-iam';
 import { Schedule, ScheduleExpression, ScheduleTargetInput } from 'aws-cdk-lib/aws-scheduler';
 import { LambdaInvoke } from 'aws-cdk-lib/aws-scheduler-targets';
 import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
@@ -17,6 +17,8 @@ export interface EcrTokenProps extends FunctionSettings {
   /** The identifier of the secret in Harness, or the secret in Secrets Manager. */
   readonly secret: string | ISecret;
   readonly registry: TargetRegistry;
+  /** The registry that stored the copies before. */
+  readonly former: TargetRegistry | undefined;
   readonly settings: HarnessCiImageFactoryProps;
 }
 
@@ -32,10 +34,15 @@ export class EcrToken extends Construct {
 
   constructor(scope: Construct, id: string, props: EcrTokenProps) {
     super(scope, id);
-    const { secret, registry, settings } = props;
+    const { secret, registry, former, settings } = props;
     this.function = new TaskFunction(this, 'Refresh', { ...props, task: 'ecr-token' });
     const { role, handler } = this.function;
     allowRegistry(this.function, needs, registry, settings);
+    // Clusters pull from there until a sync has moved the overrides.
+    for (const resource of former?.ecr?.officialArns ?? []) {
+      role.addToPolicy(new PolicyStatement({ actions: [...pull], resources: [resource] }));
+      acceptWildcard(role, resource, 'One repository per image.');
+    }
     if (typeof secret === 'string') {
       if (settings.harnessApiKeySecret) allowToRead(role, settings.harnessApiKeySecret);
     } else allowToReplace(role, secret);

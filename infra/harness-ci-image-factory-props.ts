@@ -42,10 +42,19 @@ interface FactorySettings {
   readonly harnessApiKeySecret?: ISecret | undefined;
   /**
    * The registry that stores the copies, `host[:port][/prefix]`. In ECR the functions may use only repositories below
-   * the prefix; without a prefix, every repository of the registry.
-   * @default - the ECR registry of the stack's account and region
+   * the prefix.
+   *
+   * **WARNING**: without a prefix, they may push to every repository of that ECR registry.
+   * @default - the prefix `harness-ci` of the ECR registry of the stack's account and region
    */
   readonly registryName?: string | undefined;
+  /**
+   * The registry that stored the copies before, `host[:port][/prefix]`. Overrides that name a copy there are the
+   * factory's: a sync replaces them, and a reset removes them.
+   * @default - without `registryName`: the ECR registry without a prefix, where releases before 0.2.0 stored the
+   * copies; else none
+   */
+  readonly formerRegistry?: string | undefined;
   /**
    * The secret that holds registry credentials, in the form of a Docker `config.json`. ECR needs none.
    * @default - none: registries other than ECR are used anonymously
@@ -87,6 +96,11 @@ interface FactorySettings {
    * @default 5
    */
   readonly maxConcurrency?: number | undefined;
+  /**
+   * Accepts `prune` in an execution's input, and lets the function `prune` delete images in ECR.
+   * @default false
+   */
+  readonly allowPrune?: boolean | undefined;
   /**
    * A Standard state machine or a function that returns scan results in place of the registry, for executions that wait
    * for scans. See docs/templates.md.

@@ -33,7 +33,7 @@ import { RunSchedule } from './schedule.ts';
 import { allowToRead } from './secret-access.ts';
 import { environmentOf } from './settings.ts';
 import { allowState, stateBucket } from './state-bucket.ts';
-import { type TargetRegistry, targetRegistry } from './target-registry.ts';
+import { formerRegistry, type TargetRegistry, targetRegistry, warnWithoutPrefix } from './target-registry.ts';
 import { type FunctionSettings, TaskFunction } from './task-function.ts';
 import { taskNeeds } from './task-needs.ts';
 import { allowTemplate } from './template.ts';
@@ -92,7 +92,14 @@ export class HarnessCiImageFactory extends Construct implements IConnectable {
     const registry = targetRegistry(this, props.registryName);
     const network = functionNetwork(this, props);
     this.connections = new Connections({ securityGroups: network?.securityGroups ?? [] });
-    const settings = { ...props, harnessApiKeySecret: apiKey, registryName: registry.name };
+    warnWithoutPrefix(this, registry);
+    const former = formerRegistry(this, props.formerRegistry, props.registryName);
+    const settings = {
+      ...props,
+      harnessApiKeySecret: apiKey,
+      registryName: registry.name,
+      formerRegistry: former?.name,
+    };
     if (network && props.createVpcEndpoints) addVpcEndpoints(this, network, settings);
     const common: FunctionSettings = {
       environment: {
@@ -151,7 +158,9 @@ export class HarnessCiImageFactory extends Construct implements IConnectable {
     new Recovery(this, 'Recovery', stateMachine);
     const { ecrTokenSecret: secret } = props;
     this.ecrToken =
-      secret === undefined ? undefined : new EcrToken(this, 'EcrToken', { ...common, secret, registry, settings });
+      secret === undefined
+        ? undefined
+        : new EcrToken(this, 'EcrToken', { ...common, secret, registry, former, settings });
 
     const overdueAfter = props.overdueAfter ?? (isDaily(cron) ? Duration.hours(36) : undefined);
     const deadLetterQueue = this.schedule?.deadLetterQueue;

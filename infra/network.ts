@@ -14,7 +14,7 @@ import {
 } from 'aws-cdk-lib/aws-ec2';
 import { PolicyStatement, type Role } from 'aws-cdk-lib/aws-iam';
 import type { Construct } from 'constructs';
-import { parseEcrHost } from '../functions/aws/ecr.ts';
+import { parseEcrHost } from '../functions/oci/registry/ecr-host.ts';
 import { withoutScheme } from '../functions/settings/registry-location.ts';
 import { acceptWildcard } from './accepted-finding.ts';
 import type { HarnessCiImageFactoryProps } from './harness-ci-image-factory-props.ts';

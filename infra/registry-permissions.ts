@@ -10,7 +10,7 @@ import { acceptWildcard } from './accepted-finding.ts';
 import type { HarnessCiImageFactoryProps } from './harness-ci-image-factory-props.ts';
 import { type EcrTarget, type TargetRegistry, targetRegistry } from './target-registry.ts';
 import type { TaskFunction } from './task-function.ts';
-import { createRepository, publicToken, type TaskNeeds, token } from './task-needs.ts';
+import { createRepository, deleteImages, publicToken, type TaskNeeds, token, writing } from './task-needs.ts';
 
 /**
  * Lets a task do in ECR what it needs: by its own role, or in a session of the role that is assumed, which may do no
@@ -21,16 +21,23 @@ export function allowRegistry(
   { role, handler }: TaskFunction,
   needs: TaskNeeds,
   { ecr: target }: TargetRegistry,
-  { ecrRoleArn, ecrKmsKey, ecrCreateRepositories = true, sourceRegistry }: HarnessCiImageFactoryProps,
+  {
+    ecrRoleArn,
+    ecrKmsKey,
+    ecrCreateRepositories = true,
+    allowPrune = false,
+    sourceRegistry,
+  }: HarnessCiImageFactoryProps,
 ): void {
   const isTheRoles = (account: string) => ecrRoleArn !== undefined && account === parseArn(ecrRoleArn).accountId;
   const isUnknown = (account: string) => Token.isUnresolved(account) || Token.isUnresolved(ecrRoleArn);
-  const inSession = new Set<string>();
+  const inSession = { anywhere: new Set<string>(), inTarget: new Set<string>() };
   const allow = (ecr: EcrTarget, actions: readonly string[] = [], unnamed: readonly string[] = [], key?: IKey) => {
     if (actions.length === 0) return;
     const encrypts = key && actions.includes('ecr:CreateRepository');
     if (isTheRoles(ecr.accountId) || isUnknown(ecr.accountId))
-      for (const action of [...actions, ...unnamed, ...(encrypts ? keyActions : [])]) inSession.add(action);
+      for (const action of [...actions, ...unnamed, ...(encrypts ? keyActions : [])])
+        inSession[writing.has(action) ? 'inTarget' : 'anywhere'].add(action);
     if (isTheRoles(ecr.accountId)) return;
     role.addToPolicy(new PolicyStatement({ actions: [...actions], resources: [ecr.repositoriesArn] }));
     acceptWildcard(role, ecr.repositoriesArn, 'One repository per image, below the prefix of the registry.');
@@ -38,8 +45,11 @@ export function allowRegistry(
     if (encrypts) allowKey(role, key, ecr);
   };
 
-  const without: readonly string[] = ecrCreateRepositories ? [] : createRepository;
-  const actions = needs.ecr?.filter((action) => !without.includes(action));
+  const without = new Set<string>([
+    ...(ecrCreateRepositories ? [] : createRepository),
+    ...(allowPrune ? [] : [deleteImages]),
+  ]);
+  const actions = needs.ecr?.filter((action) => !without.has(action));
   if (target) allow(target, actions, needs.ecrRegistry, ecrKmsKey);
   const sources = (sourceRegistry ?? defaultSources).filter((name) => !Token.isUnresolved(name)).map(sourceLocation);
   for (const source of sources) {
@@ -48,11 +58,13 @@ export function allowRegistry(
   }
   if (needs.ecrSource && sources.some(({ registry }) => isEcrPublic(registry)))
     role.addToPolicy(new PolicyStatement({ actions: [...publicToken], resources: ['*'] }));
-  if (ecrRoleArn === undefined || inSession.size === 0) return;
+  if (ecrRoleArn === undefined || inSession.anywhere.size === 0) return;
   role.addToPolicy(new PolicyStatement({ actions: ['sts:AssumeRole'], resources: [ecrRoleArn] }));
-  // On which repositories, the role itself says: inputs may name other sources than those that are known here.
-  const statement = { Effect: 'Allow', Action: [...inSession].toSorted(), Resource: '*' };
-  handler.addEnvironment('ECR_SESSION_POLICY', JSON.stringify({ Version: '2012-10-17', Statement: [statement] }));
+  const allowed = (found: ReadonlySet<string>, Resource = '*') =>
+    found.size === 0 ? [] : [{ Effect: 'Allow', Action: [...found].toSorted(), Resource }];
+  // From which repositories images come, the role itself says: inputs may name other sources than those known here.
+  const statements = [...allowed(inSession.anywhere), ...allowed(inSession.inTarget, target?.repositoriesArn)];
+  handler.addEnvironment('ECR_SESSION_POLICY', JSON.stringify({ Version: '2012-10-17', Statement: statements }));
 }
 
 const keyActions = ['kms:CreateGrant', 'kms:DescribeKey'];

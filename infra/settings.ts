@@ -11,6 +11,7 @@ const settings = [
   'projectId',
   'harnessApiKeySecret',
   'registryName',
+  'formerRegistry',
   'registryCredentialsSecret',
   'insecureRegistries',
   'trustedTokenHosts',
@@ -20,6 +21,7 @@ const settings = [
   'containerRegistryConnector',
   'modifyDefault',
   'maxConcurrency',
+  'allowPrune',
   'gatherScanTemplate',
   'buildPushTemplate',
   'ecrRoleArn',
@@ -46,9 +48,10 @@ export function settingOf(variable: string): string {
 /** Returns the settings as environment variables of the functions, without those that are not set. */
 export function environmentOf(props: HarnessCiImageFactoryProps): Record<string, string> {
   const environment: Record<string, string> = {};
-  const { ecrKmsKey, ecrTags = {}, ecrCreateRepositories, ecrTokenSecret } = props;
+  const { allowPrune = false, ecrKmsKey, ecrTags = {}, ecrCreateRepositories, ecrTokenSecret } = props;
   const values = {
     ...props,
+    allowPrune,
     ecrCreateRepositories: ecrCreateRepositories === false ? 'off' : undefined,
     ecrKmsKey: ecrKmsKey && keyName(ecrKmsKey),
     ecrTags: Object.entries(ecrTags).map((tag) => tag.join('=')),

@@ -3,7 +3,7 @@ import { Alias, type IKey, Key } from 'aws-cdk-lib/aws-kms';
 import { Code, LayerVersion } from 'aws-cdk-lib/aws-lambda';
 import { type ISecret, Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import type { Construct } from 'constructs';
-import { parseEcrHost } from '../functions/aws/ecr.ts';
+import { parseEcrHost } from '../functions/oci/registry/ecr-host.ts';
 import { formatLocation } from '../functions/oci/spec/reference.ts';
 import { isArn } from '../functions/text/arn.ts';
 import type { DeploymentSettings } from './deployment-settings.ts';
@@ -24,6 +24,7 @@ export class HarnessCiImageFactoryStack extends Stack {
       ...configuration,
       harnessApiKeySecret: this.#secret('ApiKey', configuration.harnessApiKeySecret),
       registryName: configuration.registry && formatLocation(configuration.registry),
+      formerRegistry: configuration.formerRegistry && formatLocation(configuration.formerRegistry),
       registryCredentialsSecret: this.#secret('RegistryCredentials', configuration.registryCredentialsSecret),
       sourceRegistry: configuration.sources,
       notificationEmails: configuration.notificationEmail,

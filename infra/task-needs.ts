@@ -62,6 +62,16 @@ export const createRepository = [
   'ecr:TagResource',
 ] as const;
 
+/** The action that deletes images. Only deployments that allow `prune` have it. */
+export const deleteImages = 'ecr:BatchDeleteImage';
+
+/** The actions that change repositories. They are granted below the prefix of the registry only. */
+export const writing: ReadonlySet<string> = new Set([
+  ...push.filter((action) => !pull.some((reading) => reading === action)),
+  ...createRepository,
+  deleteImages,
+]);
+
 const locks = 'locks/*';
 const manifestCache = 'manifests/*';
 const built = 'built/*';
@@ -128,7 +138,7 @@ export const taskNeeds: Readonly<Record<string, TaskNeeds>> = {
   prune: {
     harnessApiKey: true,
     registryCredentials: true,
-    ecr: [...manifests, 'ecr:BatchDeleteImage', 'ecr:ListImages'],
+    ecr: [...manifests, deleteImages, 'ecr:ListImages'],
     ecrRegistry: [token],
     writes: [locks, inventory, manifestCache],
     reads: [firstSeen],

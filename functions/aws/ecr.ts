@@ -1,30 +1,13 @@
 import { ECRClient, type ECRClientConfig, GetAuthorizationTokenCommand } from '@aws-sdk/client-ecr';
 import type { STSClientConfig } from '@aws-sdk/client-sts';
 import { type ErrorName, FactoryError } from '../errors.ts';
-import { ecrHosts } from '../oci/registry/aws-partitions.ts';
+import { type EcrHost, parseEcrHost } from '../oci/registry/ecr-host.ts';
 import type { CredentialProvider, Login } from '../oci/registry/auth/credentials.ts';
 import { assumeRole, callerAccount } from './assumed-role.ts';
 import { clientConfig } from './client-config.ts';
 import { awsReason } from './failure-reason.ts';
 import { parseArn } from '../text/arn.ts';
 import { own } from '../text/own.ts';
-
-/** The parts of a private ECR registry's host name. */
-export interface EcrHost {
-  accountId: string;
-  region: string;
-  fips: boolean;
-  dualStack: boolean;
-}
-
-/** Parses the host of a private ECR registry. Returns `undefined` for other hosts. */
-export function parseEcrHost(host: string): EcrHost | undefined {
-  for (const form of ecrHosts) {
-    const { accountId, region, fips, dualStack } = form.exec(host.toLowerCase())?.groups ?? {};
-    if (accountId && region) return { accountId, region, fips: fips !== undefined, dualStack: dualStack !== undefined };
-  }
-  return undefined;
-}
 
 /** A private ECR registry, and the client of its API. */
 export interface EcrRegistry {

@@ -26,7 +26,7 @@ export function lambdaRuntime(parts?: LambdaParts): Runtime {
  * role.
  */
 function createRuntime(environment: Environment, parts?: LambdaParts): Runtime {
-  const configuration = parseConfiguration(environment);
+  const configuration = { ...parseConfiguration(environment), confined: true as const };
   const bucket = environment['STATE_BUCKET'];
   if (!bucket) {
     throw new FactoryError('InvalidConfiguration', 'STATE_BUCKET is not set', {

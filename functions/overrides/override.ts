@@ -18,17 +18,30 @@ export function isOurs(value: string, registry: RegistryLocation): boolean {
 }
 
 /**
- * Returns whether a user set the override: it names neither a copy at our registry nor an official Harness image.
- * Official images are recognized by location and namespace, because Docker Hub holds everyone's images.
+ * Returns whether an override names the copy of an official repository at the registry that stored the copies before.
+ * Other repositories there may be the user's.
  */
-export function isForeign(
-  value: string,
-  official: ImageName,
-  { registry, sources }: { registry: RegistryLocation; sources: readonly RegistryLocation[] },
-): boolean {
+export function isFormer(value: string, official: string, former: RegistryLocation | undefined): boolean {
+  const image = parseOverride(value);
+  if (!image || !former || !isInside(image, former)) return false;
+  return namesOfImage(official).some((name) => image.repository === (former.prefix && `${former.prefix}/`) + name);
+}
+
+export interface Owners {
+  registry: RegistryLocation;
+  formerRegistry: RegistryLocation | undefined;
+  /** Locations of official images. */
+  sources: readonly RegistryLocation[];
+}
+
+/**
+ * Returns whether a user set the override: it names neither a copy of ours nor an official Harness image. Official
+ * images are recognized by location and namespace, because Docker Hub holds everyone's images.
+ */
+export function isForeign(value: string, official: ImageName, { registry, formerRegistry, sources }: Owners): boolean {
   const image = parseOverride(value);
   if (!image) return true;
-  if (isInside(image, registry)) return false;
+  if (isInside(image, registry) || isFormer(value, official.repository, formerRegistry)) return false;
   const namespaces = namesOfImage(official.repository).map((name) => name.slice(0, name.lastIndexOf('/') + 1));
   const isOfficial = (path: string) => namespaces.some((namespace) => path.startsWith(namespace));
   if (image.registry === undefined) return !isOfficial(image.repository);

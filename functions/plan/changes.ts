@@ -1,7 +1,7 @@
 import { type ConfigScope, isSameScope } from '../harness/scope.ts';
 import { formatReference, type RegistryLocation, relocate } from '../oci/spec/reference.ts';
 import type { FieldChange, KeptField, Snapshot } from '../state/documents.ts';
-import { isForeign, isOurs, parseOverride } from '../overrides/override.ts';
+import { isForeign, isFormer, isOurs, type Owners, parseOverride } from '../overrides/override.ts';
 import { areCounterparts, holdBack } from '../overrides/pairs.ts';
 import type { RipeVersion } from './soak.ts';
 import { fieldFilter, type ScopeConfiguration, type SelectedField } from './selection.ts';
@@ -12,10 +12,7 @@ export interface Changes {
   kept: KeptField[];
 }
 
-export interface SyncSettings {
-  registry: RegistryLocation;
-  /** Locations of official images. An override that names one of these is Harness's own image, not the user's. */
-  sources: readonly RegistryLocation[];
+export interface SyncSettings extends Owners {
   /** Also removes our overrides of fields that Harness no longer has. */
   prune: boolean;
   /** The day until which a soaking image must wait, by image key. */
@@ -77,6 +74,7 @@ export function syncChanges(
 
 export interface ResetSettings {
   registry: RegistryLocation;
+  formerRegistry: RegistryLocation | undefined;
   resetScope: 'ours' | 'all';
   chosen: (field: string, repository: string | undefined) => boolean;
 }
@@ -90,7 +88,11 @@ export function resetChanges(scopes: readonly ScopeConfiguration[], settings: Re
       const official = parseOverride(own(scope.defaults, field) ?? '')?.repository;
       if (!settings.chosen(field, official))
         result.kept.push({ ...row, value, reason: 'left out by include_fields or exclude_fields' });
-      else if (settings.resetScope === 'ours' && !isOurs(value, settings.registry))
+      else if (
+        settings.resetScope === 'ours' &&
+        !isOurs(value, settings.registry) &&
+        !(official !== undefined && isFormer(value, official, settings.formerRegistry))
+      )
         result.kept.push({ ...row, value, reason: 'does not point at our registry; reset_scope: all removes it too' });
       else result.changes.push({ ...row, from: value, to: null });
     }

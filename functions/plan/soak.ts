@@ -46,7 +46,7 @@ export interface Soak {
   warnings: string[];
 }
 
-type Settings = Pick<RunSettings, 'action' | 'registry' | 'sources' | 'soakDays'>;
+type Settings = Pick<RunSettings, 'action' | 'registry' | 'formerRegistry' | 'sources' | 'soakDays'>;
 
 interface Situation {
   settings: Settings;

@@ -110,6 +110,8 @@ const readers = {
     connectorReference,
   ),
   registry: variable('REGISTRY_NAME', 'host[:port][/prefix]', registryLocation),
+  /** The registry that stored the copies before. Overrides that name a copy there are the factory's. */
+  formerRegistry: variable('FORMER_REGISTRY', 'host[:port][/prefix]', registryLocation),
   sources: variable(
     'SOURCE_REGISTRY',
     'a comma-separated list of dockerhub, gar, ecr-public, host[:port][/prefix]',
@@ -122,6 +124,8 @@ const readers = {
   ),
   modifyDefault: variable('MODIFY_DEFAULT', 'true or false', (text) => oneOf([true, false], text), true),
   maxConcurrency: variable('MAX_CONCURRENCY', 'a whole number from 1 to 40', (text) => wholeNumber(text, 1, 40), 5),
+  /** If false, inputs that ask for `prune` are refused: on AWS, unless the deployment allows it. */
+  allowPrune: variable('ALLOW_PRUNE', 'true or false', (text) => oneOf([true, false], text)),
   insecureRegistries: variable('INSECURE_REGISTRIES', 'a comma-separated list of host[:port]', hosts, []),
   trustedTokenHosts: variable('TRUSTED_TOKEN_HOSTS', 'a comma-separated list of host[:port]', hosts, []),
   /**
@@ -216,7 +220,10 @@ export const configurationVariables: readonly string[] = Object.values<Reader<un
 );
 
 /** Settings of a deployment, or of the environment of a local run, for all its runs. */
-export type Configuration = { [Name in keyof typeof readers]: ReturnType<(typeof readers)[Name]['read']> };
+export type Configuration = { [Name in keyof typeof readers]: ReturnType<(typeof readers)[Name]['read']> } & {
+  /** Set on AWS, where the functions may use only the ECR repositories of `registry`. No variable sets it. */
+  confined?: true;
+};
 
 /** Variables whose values must not be shown: a secret may stand where its name belongs. */
 const secret = /^HARNESS_API_KEY$|_SECRET$/;

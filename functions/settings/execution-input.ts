@@ -23,7 +23,7 @@ import { fieldSetNames, fieldsOf, type FieldSet } from './field-sets.ts';
 import { officialName, withoutPlace } from './official-name.ts';
 import { sourceLocation } from './official-sources.ts';
 import { countProblems, problemsOf } from './problems.ts';
-import { registryLocation } from './registry-location.ts';
+import { isCovered, registryLocation } from './registry-location.ts';
 import { type AllowedFinding, impossibleScans, scanKeys, type ScanSettings, scanSettings } from './scan-settings.ts';
 import { understoodInput } from './understood-input.ts';
 import { bool, choice, globs, listed, listOf, parsed, text, wholeNumber } from './value-schemas.ts';
@@ -39,6 +39,7 @@ interface CommonSettings {
   /** The input as understood: the keys that were given, each with a value of its type. */
   input: Readonly<Record<string, unknown>>;
   registry: RegistryLocation;
+  formerRegistry: RegistryLocation | undefined;
   infrastructureTypes: InfrastructureType[];
   includeWindowsRootless: boolean;
   modifyDefault: boolean;
@@ -230,6 +231,7 @@ function settingsOf(data: Input, given: object, configuration: Configuration): R
   const settings: CommonSettings = {
     input: { ...given, ...(data.registry && { registry: formatLocation(data.registry) }) },
     registry,
+    formerRegistry: configuration.formerRegistry,
     infrastructureTypes: unique(data.infrastructure_type ?? ['K8']),
     includeWindowsRootless: data.include_windows_rootless ?? false,
     modifyDefault: data.modify_default ?? configuration.modifyDefault,
@@ -312,6 +314,14 @@ function impossible(input: Input, configuration: Configuration): Problem[] {
   const action = input.action ?? 'sync';
   const registry = input.registry ?? configuration.registry;
   if (!registry) refuse('$.registry', 'nothing', 'host[:port][/prefix], here or in REGISTRY_NAME');
+  const own = configuration.confined && configuration.registry;
+  // Reset and restore use no registry.
+  if (input.registry && own && action !== 'reset' && action !== 'restore' && !isCovered(input.registry, own))
+    refuse(
+      '$.registry',
+      JSON.stringify(formatLocation(input.registry)),
+      `${formatLocation(own)}, or a prefix below it: the functions have permissions for no other ECR repositories. REGISTRY_NAME of the deployment sets it`,
+    );
   if (action === 'restore' && input.restore_run === undefined) {
     refuse(
       '$.restore_run',
@@ -346,6 +356,8 @@ function impossible(input: Input, configuration: Configuration): Problem[] {
   problems.push(...impossibleScans(input, registry, configuration));
   if (configuration.buildPushTemplate !== undefined) problems.push(...impossibleBuilds(input));
   if (input.prune && action !== 'sync') refuse('$.prune', 'true', `false with action ${action}: only sync prunes`);
+  if (input.prune && configuration.allowPrune === false)
+    refuse('$.prune', 'true', 'false: this deployment deletes nothing, unless it is deployed with ALLOW_PRUNE=true');
   for (const image of input.extra_images ?? []) {
     const twin = input.extra_images?.find((other) => other.registry !== image.registry && isSameTarget(other, image));
     if (twin)

@@ -1,3 +1,4 @@
+import { parseEcrHost } from '../oci/registry/ecr-host.ts';
 import {
   looksLikeRegistry,
   parseRegistryLocation,
@@ -41,4 +42,22 @@ export function isRegistryAddress(text: string): boolean {
 /** Turns a registry's address as a browser shows it into a name. */
 export function withoutScheme(text: string): string {
   return text.replace(/^https:\/\//i, '');
+}
+
+/** Returns true if a location is `other`, or a prefix below it. */
+export function isAtOrBelow({ registry, prefix }: RegistryLocation, other: RegistryLocation): boolean {
+  if (registry !== other.registry) return false;
+  return other.prefix === '' || prefix === other.prefix || prefix.startsWith(`${other.prefix}/`);
+}
+
+/**
+ * Returns true if the permissions of a deployment that stores images at `own` cover a location. Those in ECR are for
+ * `own` alone. Elsewhere, the registry decides by its credentials.
+ */
+export function isCovered({ registry, prefix }: RegistryLocation, own: RegistryLocation): boolean {
+  const [host, ownHost] = [parseEcrHost(registry), parseEcrHost(own.registry)];
+  if (host === undefined) return true;
+  // One registry has several hosts.
+  const isSame = host.accountId === ownHost?.accountId && host.region === ownHost.region;
+  return isSame && isAtOrBelow({ registry: own.registry, prefix }, own);
 }

@@ -1,10 +1,10 @@
 import type { Problem } from '../errors.ts';
 import { isDigest } from '../oci/spec/digest.ts';
-import type { RegistryLocation } from '../oci/spec/reference.ts';
 import type { Configuration, GuardedKey } from './configuration.ts';
 import type { InputKey, RunSettings } from './execution-input.ts';
 import { own } from '../text/own.ts';
 import { render } from './problems.ts';
+import { isAtOrBelow } from './registry-location.ts';
 
 interface Guard {
   /** Returns whether a value stays within what the deployment trusts. */
@@ -44,7 +44,7 @@ const rules: { readonly [Key in InputKey]: Key extends GuardedKey ? Guard : 'ope
   recheck_days: 'open',
   referrers: 'open',
   registry: {
-    isHarmless: ({ registry }, configuration) => isAtOrBelow(registry, configuration.registry),
+    isHarmless: ({ registry }, { registry: trusted }) => trusted !== undefined && isAtOrBelow(registry, trusted),
     allowed: 'the registry of the deployment, or a prefix below it',
   },
   reset_scope: { isHarmless: ({ resetScope }) => resetScope === 'ours', allowed: 'ours' },
@@ -70,9 +70,4 @@ export function beyondTrust(settings: RunSettings, configuration: Configuration)
       { path: `$.${key}`, found: render(value), allowed: `${rule?.allowed ?? 'nothing'} from a webhook${opening}` },
     ];
   });
-}
-
-function isAtOrBelow({ registry, prefix }: RegistryLocation, trusted: RegistryLocation | undefined): boolean {
-  if (trusted?.registry !== registry) return false;
-  return trusted.prefix === '' || prefix === trusted.prefix || prefix.startsWith(`${trusted.prefix}/`);
 }

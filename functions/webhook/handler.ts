@@ -19,7 +19,7 @@ export async function handler(request: WebhookRequest): Promise<WebhookResponse>
 }
 
 function partsOf(environment: NodeJS.ProcessEnv): WebhookParts {
-  const configuration = parseConfiguration(environment);
+  const configuration = { ...parseConfiguration(environment), confined: true as const };
   const secret = configuration.webhookTokenSecret ?? '';
   return {
     configuration,

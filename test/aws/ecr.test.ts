@@ -8,7 +8,8 @@ import {
   PutImageCommand,
   CreateRepositoryCommand,
 } from '@aws-sdk/client-ecr';
-import { EcrCredentials, parseEcrHost } from '../../functions/aws/ecr.ts';
+import { EcrCredentials } from '../../functions/aws/ecr.ts';
+import { parseEcrHost } from '../../functions/oci/registry/ecr-host.ts';
 import { EcrRepositories } from '../../functions/aws/ecr-repositories.ts';
 import { profileOf } from '../../functions/oci/registry/profile.ts';
 import { available } from '../real-parts.ts';

@@ -10,6 +10,7 @@ const k8 = { module: 'ci', infrastructureType: 'K8' } as const;
 const vm = { module: 'ci', infrastructureType: 'VM' } as const;
 const sync: SyncSettings = {
   registry,
+  formerRegistry: undefined,
   sources: [{ registry: 'source.example', prefix: 'x' }],
   prune: false,
   soaking: new Map(),
@@ -170,13 +171,59 @@ describe('sync', () => {
   });
 });
 
+describe('copies at the former registry', () => {
+  const formerRegistry = { registry: 'old.example', prefix: '' };
+  const copy = 'old.example/harness/ci-addon:1';
+  const image = 'harness/ci-addon:2';
+
+  it.each([
+    ['harness/ci-addon:2', copy],
+    ['harnesssecure/ci-addon:2', copy],
+  ])('a sync replaces that of %s', (official, override) => {
+    const selected = [field('addonTag', official, override)];
+    expect(syncChanges(selected, [], { ...sync, formerRegistry }).changes).toEqual([
+      { ...k8, field: 'addonTag', from: override, to: ours(official), image: official },
+    ]);
+    expect(syncChanges(selected, [], sync).changes).toEqual([]);
+  });
+
+  it.each(['old.example/team/ci-addon:1', 'old.example/mirror/harness/ci-addon:1', 'other.example/harness/ci-addon:1'])(
+    'a sync keeps an image of the user there: %s',
+    (override) => {
+      expect(syncChanges([field('addonTag', image, override)], [], { ...sync, formerRegistry })).toEqual({
+        changes: [],
+        kept: [{ ...k8, field: 'addonTag', value: override, reason: 'points at another registry' }],
+      });
+    },
+  );
+
+  it('a sync finds them below the prefix of that registry', () => {
+    const former = { registry: 'old.example', prefix: 'a/b' };
+    const selected = [field('addonTag', image, 'old.example/a/b/harness/ci-addon:1')];
+    expect(syncChanges(selected, [], { ...sync, formerRegistry: former }).changes).toHaveLength(1);
+  });
+
+  it('a reset removes them, and keeps other images there', () => {
+    const overrides = { addonTag: copy, gitCloneTag: 'old.example/team/git:1', gone: copy };
+    const scopes = [scope(overrides, { addonTag: image, gitCloneTag: 'harness/drone-git:1' })];
+    const chosen = fieldFilter({ includeFields: [], excludeFields: [] });
+    const { changes } = resetChanges(scopes, { registry, formerRegistry, resetScope: 'ours', chosen });
+    expect(changes).toEqual([{ ...k8, field: 'addonTag', from: copy, to: null }]);
+  });
+});
+
 describe('reset', () => {
   const overrides = { a: ours('plugins/a:1'), b: 'x.example/b:1', c: ':odd', gone: ours('plugins/gone:1') };
   const scopes = [scope(overrides, { a: 'plugins/a:2', b: 'plugins/b:2', c: 'plugins/c:2' })];
   const all = fieldFilter({ includeFields: [], excludeFields: [] });
 
   it('removes exactly the overrides at our registry', () => {
-    const { changes, kept } = resetChanges(scopes, { registry, resetScope: 'ours', chosen: all });
+    const { changes, kept } = resetChanges(scopes, {
+      registry,
+      formerRegistry: undefined,
+      resetScope: 'ours',
+      chosen: all,
+    });
     expect(changes).toEqual([
       { ...k8, field: 'a', from: overrides.a, to: null },
       { ...k8, field: 'gone', from: overrides.gone, to: null },
@@ -188,13 +235,13 @@ describe('reset', () => {
   });
 
   it('removes every override with reset_scope all', () => {
-    const { changes } = resetChanges(scopes, { registry, resetScope: 'all', chosen: all });
+    const { changes } = resetChanges(scopes, { registry, formerRegistry: undefined, resetScope: 'all', chosen: all });
     expect(changes.map(({ field: name }) => name)).toEqual(['a', 'b', 'c', 'gone']);
   });
 
   it('resets only the fields that a glob on the field or its official image selects', () => {
     const chosen = fieldFilter({ includeFields: ['plugins/b', 'gone'], excludeFields: [] });
-    const { changes, kept } = resetChanges(scopes, { registry, resetScope: 'all', chosen });
+    const { changes, kept } = resetChanges(scopes, { registry, formerRegistry: undefined, resetScope: 'all', chosen });
     expect(changes.map(({ field: name }) => name)).toEqual(['b', 'gone']);
     expect(new Set(kept.map(({ reason }) => reason))).toEqual(
       new Set(['left out by include_fields or exclude_fields']),
@@ -202,7 +249,9 @@ describe('reset', () => {
   });
 
   it('resets nothing without overrides', () => {
-    expect(resetChanges([scope({}, { a: 'x:1' })], { registry, resetScope: 'all', chosen: all })).toEqual({
+    expect(
+      resetChanges([scope({}, { a: 'x:1' })], { registry, formerRegistry: undefined, resetScope: 'all', chosen: all }),
+    ).toEqual({
       changes: [],
       kept: [],
     });

@@ -35,7 +35,7 @@ class Account {
       const image = parseImageName(pin ?? official);
       return { ...scope, field, image, ...(pin !== undefined && { pinned: true }), override: this.overrides[field] };
     });
-    const settings = { action: 'sync' as const, registry, sources: [], soakDays };
+    const settings = { action: 'sync' as const, registry, formerRegistry: undefined, sources: [], soakDays };
     const names = [...new Set(fields.map(({ image }) => formatReference(image)))];
     const found = names.map((image) => this.#found(image, this.digests[image] ?? digestFor(image)));
     const seen = await noteFirstSeen(this.store, sightingsOf(fields, found, settings, 'account'), now);
@@ -303,7 +303,7 @@ describe('the memory', () => {
     const field: SelectedField = { ...scope, field: 'a', image: parseImageName('a:1'), override: undefined };
     const target = parseReference('reg.example/mirror/a:1');
     const planned = { image: 'a:1', target, status: 'failed', error: { name: '', message: '', hint: '' } } as const;
-    const settings = { action: 'sync' as const, registry, sources: [], soakDays: 3 };
+    const settings = { action: 'sync' as const, registry, formerRegistry: undefined, sources: [], soakDays: 3 };
     expect(sightingsOf([field], [{ planned }], settings, 'account')).toEqual({ images: [], offers: [], soakDays: 3 });
   });
 });

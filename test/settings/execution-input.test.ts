@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { FactoryError } from '../../functions/errors.ts';
-import { parseConfiguration } from '../../functions/settings/configuration.ts';
+import { type Configuration, type Environment, parseConfiguration } from '../../functions/settings/configuration.ts';
 import { inputKeys, parseExecutionInput, type RunSettings } from '../../functions/settings/execution-input.ts';
 import { describeProblems } from '../../functions/settings/problems.ts';
 import { problemsFrom } from './problems-from.ts';
@@ -14,7 +14,7 @@ const digest = `sha256:${'0'.repeat(64)}`;
 const long = `sha512:${'0'.repeat(128)}`;
 const parse = (input: unknown): RunSettings => parseExecutionInput(input, configuration);
 
-const problemsOf = (input: unknown, of = configuration) =>
+const problemsOf = (input: unknown, of: Configuration = configuration) =>
   problemsFrom('InvalidInput', () => parseExecutionInput(input, of));
 
 const image = (repository: string, more = {}) => ({
@@ -30,6 +30,7 @@ describe('defaults', () => {
     expect(parse(input)).toEqual({
       action: 'sync',
       registry: { registry: 'reg.example:5000', prefix: 'mirror' },
+      formerRegistry: undefined,
       infrastructureTypes: ['K8'],
       includeWindowsRootless: false,
       modifyDefault: true,
@@ -449,6 +450,71 @@ describe('impossible combinations', () => {
     expect(problemsOf({ registry: 'a.example' }, without)).toEqual([]);
     // A registry that is wrong is not also missing.
     expect(problemsOf({ registry: 'a' }, without)).toHaveLength(1);
+  });
+});
+
+describe('an input beyond the permissions of the deployment', () => {
+  const own = '123456789012.dkr.ecr.eu-west-1.amazonaws.com';
+  const deployment = (environment: Environment = {}): Configuration => ({
+    ...parseConfiguration({
+      HARNESS_API_KEY: 'k',
+      REGISTRY_NAME: `${own}/harness-ci`,
+      ALLOW_PRUNE: 'false',
+      ...environment,
+    }),
+    confined: true,
+  });
+
+  it('names ALLOW_PRUNE when it asks for prune', () => {
+    expect(problemsOf({ prune: 'true' }, deployment())).toEqual([
+      {
+        path: '$.prune',
+        found: 'true',
+        allowed: expect.stringContaining('unless it is deployed with ALLOW_PRUNE=true'),
+      },
+    ]);
+    expect(problemsOf({ prune: false }, deployment())).toEqual([]);
+    expect(problemsOf({ prune: true }, deployment({ ALLOW_PRUNE: 'true' }))).toEqual([]);
+  });
+
+  it.each([
+    ['no prefix', own],
+    ['another prefix', `${own}/team`],
+    ['a prefix that begins alike', `${own}/harness-ci-2`],
+    ['another account', '999999999999.dkr.ecr.eu-west-1.amazonaws.com/harness-ci'],
+    ['another region', '123456789012.dkr.ecr.us-east-1.amazonaws.com/harness-ci'],
+    ['another host of that registry, without its prefix', '123456789012.dkr-ecr.eu-west-1.on.aws/team'],
+  ])('names the registry that has permissions when its registry has %s', (_, registry) => {
+    for (const action of ['sync', 'plan', 'verify'])
+      expect(problemsOf({ action, registry }, deployment())).toEqual([
+        {
+          path: '$.registry',
+          found: JSON.stringify(registry),
+          allowed: expect.stringMatching(`^${own}/harness-ci, or a prefix below it: .*REGISTRY_NAME`),
+        },
+      ]);
+    expect(problemsOf({ registry }, deployment({ REGISTRY_NAME: 'registry.example' }))).toMatchObject([
+      { path: '$.registry' },
+    ]);
+    // They write to Harness alone.
+    expect(problemsOf({ action: 'reset', registry }, deployment())).toEqual([]);
+    expect(problemsOf({ action: 'restore', restore_run: 'x', registry }, deployment())).toEqual([]);
+    // The identity of a local run has permissions of its own.
+    const { confined: _confined, ...local } = deployment();
+    expect(problemsOf({ registry }, local)).toEqual([]);
+  });
+
+  it.each([
+    ['the same', `https://${own}/harness-ci/`],
+    ['a prefix below', `${own}/harness-ci/canary`],
+    ['another host of the same', '123456789012.dkr-ecr.eu-west-1.on.aws/harness-ci'],
+    ['one that is not ECR', 'registry.example/team'],
+  ])('has permissions for %s', (_, registry) => {
+    expect(problemsOf({ registry }, deployment())).toEqual([]);
+  });
+
+  it('has permissions for the whole registry when the deployment names no prefix', () => {
+    expect(problemsOf({ registry: `${own}/team` }, deployment({ REGISTRY_NAME: own }))).toEqual([]);
   });
 });
 

@@ -84,11 +84,11 @@ describe('the CDK app', () => {
   });
 
   it('takes settings of the deployment as context, too', () => {
-    const context = { webhook: 'on', webhookAllow: 'prune,pins', scheduleInput: { soak_days: 30 } };
+    const context = { webhook: 'on', webhookAllow: 'pins,platforms', scheduleInput: { soak_days: 30 } };
     const { status, stderr } = app({}, context);
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
     const template = readFileSync(join(outdir, 'HarnessCiImageFactory.template.json'), 'utf8');
-    expect(template).toContain('"WEBHOOK_ALLOW": "prune,pins"');
+    expect(template).toContain('"WEBHOOK_ALLOW": "pins,platforms"');
     expect(template).toContain(JSON.stringify('{"soak_days":30}'));
   });
 

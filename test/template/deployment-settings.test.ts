@@ -36,6 +36,7 @@ describe('the settings of a deployment', () => {
     ['SCHEDULE_INPUT', '{"soak_days": 300}', '$.soak_days: 300'],
     ['SCHEDULE_INPUT', '{"soakDays": 30}', '$.soakDays: an unknown key'],
     ['SCHEDULE_INPUT', '{"action": "restore"}', '$.restore_run: nothing'],
+    ['SCHEDULE_INPUT', '{"prune": true}', '$.prune: true'],
     ['NOTIFICATION_EMAIL', 'platform', '"platform"'],
     ['NOTIFICATION_EMAIL', 'https://hooks.example.com', '"https://hooks.example.com"'],
   ])('refuse the value %s=%s', (name, value, found) => {
@@ -49,9 +50,31 @@ describe('the settings of a deployment', () => {
 
   it.each([
     ['WEBHOOK_TOKEN_SECRET', 'tokens'],
-    ['WEBHOOK_ALLOW', 'prune'],
+    ['WEBHOOK_ALLOW', 'pins'],
   ])('refuse %s when the webhook is neither on nor off', (name, value) => {
     expect(problemsOf({ [name]: value }).map(({ path }) => path)).toEqual(['WEBHOOK']);
     for (const WEBHOOK of ['on', 'off']) expect(problemsOf({ [name]: value, WEBHOOK })).toEqual([]);
+  });
+
+  it('refuse scheduled runs what every run is refused', () => {
+    const own = '123456789012.dkr.ecr.eu-west-1.amazonaws.com';
+    const input = (registry: string) => ({
+      REGISTRY_NAME: `${own}/mirror`,
+      SCHEDULE_INPUT: JSON.stringify({ registry }),
+    });
+    expect(problemsOf(input(`${own}/team`))).toMatchObject([
+      { path: 'SCHEDULE_INPUT', allowed: expect.stringContaining(`${own}/mirror, or a prefix below it`) },
+    ]);
+    expect(problemsOf(input(`${own}/mirror/nightly`))).toEqual([]);
+    expect(problemsOf({ SCHEDULE_INPUT: '{"prune": true}', ALLOW_PRUNE: 'true' })).toEqual([]);
+  });
+
+  it('refuse to let a webhook prune where no run may', () => {
+    const webhook = { WEBHOOK: 'on', WEBHOOK_ALLOW: 'prune' };
+    for (const ALLOW_PRUNE of [undefined, 'false'])
+      expect(problemsOf({ ...webhook, ALLOW_PRUNE })).toEqual([
+        { path: 'ALLOW_PRUNE', found: 'not true', allowed: 'true, with prune in WEBHOOK_ALLOW' },
+      ]);
+    expect(problemsOf({ ...webhook, ALLOW_PRUNE: 'true' })).toEqual([]);
   });
 });

@@ -70,6 +70,20 @@ describe('with ECR_TOKEN_SECRET, the identifier of a Harness secret,', () => {
     );
   });
 
+  it('may also pull the copies of Harness images where they were stored before', () => {
+    const below = (made: Made) =>
+      permissionsOf(made)
+        .filter((permission) => permission.startsWith('ecr:BatchGetImage '))
+        .map((permission) => permission.split(':repository/')[1]);
+    expect(below(synthesize({ ECR_TOKEN_SECRET: 'account.ecr' }))).toEqual(['harness-ci/*', 'harness/*', 'plugins/*']);
+    const former = { REGISTRY_NAME: registry, FORMER_REGISTRY: '123456789012.dkr.ecr.eu-west-1.amazonaws.com/old' };
+    expect(below(synthesize({ ECR_TOKEN_SECRET: 'account.ecr', ...former }))).toEqual([
+      'mirror/*',
+      'old/harness/*',
+      'old/plugins/*',
+    ]);
+  });
+
   it('knows the secret and the registry, and no state', () => {
     expect(properties.Environment.Variables).toMatchObject({
       ECR_TOKEN_SECRET: 'account.ecr',

@@ -1,9 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
+import { Annotations, Match } from 'aws-cdk-lib/assertions';
 import { Key } from 'aws-cdk-lib/aws-kms';
 import { Bucket, type IBucket } from 'aws-cdk-lib/aws-s3';
 import { type ISecret, Secret } from 'aws-cdk-lib/aws-secretsmanager';
+import type { Environment } from '../../functions/settings/configuration.ts';
 import { taskNeeds } from '../../infra/task-needs.ts';
-import { actions, embed, resourcesOf, type Statement, synthesize } from './synthesize.ts';
+import { actions, embed, resourcesOf, type Statement, synthesize, text } from './synthesize.ts';
 
 const credentials = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:registry-a1B2c3';
 const callback = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:callback-a1B2c3';
@@ -100,6 +102,7 @@ describe('permissions', () => {
     REGISTRY_NAME: '123456789012.dkr.ecr.eu-west-1.amazonaws.com/mirror',
     REGISTRY_CREDENTIALS_SECRET: credentials,
     CALLBACK_URL_SECRET: callback,
+    ALLOW_PRUNE: 'true',
   });
   const { functions, template } = synthesized;
   const roles = template.findResources('AWS::IAM::Role');
@@ -221,13 +224,12 @@ describe('permissions', () => {
   const inSession = ({ functions: made }: ReturnType<typeof synthesize>) =>
     Object.fromEntries(
       [...made].flatMap(([task, { Environment }]) => {
-        const { ECR_SESSION_POLICY: policy } = Environment.Variables;
-        if (typeof policy !== 'string') return [];
-        const { Statement: statements } = JSON.parse(policy) as { Statement: Statement[] };
-        expect(statements).toMatchObject([{ Effect: 'Allow', Resource: '*' }]);
-        return [[task, statements.flatMap(actions)]];
+        const statements = sessionOf(Environment.Variables);
+        return statements.length === 0 ? [] : [[task, statements.flatMap(actions).toSorted()]];
       }),
     );
+  const sessionOf = ({ ECR_SESSION_POLICY: policy }: Record<string, unknown>): Statement[] =>
+    policy === undefined ? [] : (JSON.parse(text(policy)) as { Statement: Statement[] }).Statement;
 
   it('lets those who use ECR assume the role that is given, and do nothing there themselves', () => {
     const settings = { REGISTRY_NAME: registry, SOURCE_REGISTRY: 'gar', ECR_KMS_KEY: 'alias/images' };
@@ -243,7 +245,7 @@ describe('permissions', () => {
     const plain = granted(synthesize(settings), 'ecr', 'kms', 'inspector2');
     const needed = ecrTasks.map((task) => [
       task,
-      [...new Set(plain[task]?.map((permission) => permission.split(' ')[0]))],
+      [...new Set(plain[task]?.map((permission) => permission.split(' ')[0] ?? ''))].toSorted(),
     ]);
     expect(inSession(synthesize({ ...settings, ECR_ROLE_ARN: role }))).toEqual(Object.fromEntries(needed));
   });
@@ -264,12 +266,7 @@ describe('permissions', () => {
     const made = synthesize({ ECR_ROLE_ARN: role, SOURCE_REGISTRY: 'gar' });
     expect(granted(made, 'sts')).toEqual(assume(role, ...ecrTasks));
     expect(granted(made, 'ecr')).toEqual(granted(synthesize(), 'ecr'));
-    expect(inSession(made)['prune']).toEqual([
-      'ecr:BatchDeleteImage',
-      'ecr:BatchGetImage',
-      'ecr:GetAuthorizationToken',
-      'ecr:ListImages',
-    ]);
+    expect(inSession(made)['prune']).toEqual(['ecr:BatchGetImage', 'ecr:GetAuthorizationToken', 'ecr:ListImages']);
   });
 
   it.each([
@@ -293,6 +290,73 @@ describe('permissions', () => {
     );
     expect(onSource.filter((permission) => /Put|Upload|Create|Delete/.test(permission))).toEqual([]);
     expect(onSource).not.toEqual([]);
+  });
+
+  const ownRegistry = 'arn:<AWS::Partition>:ecr:<AWS::Region>:<AWS::AccountId>:repository';
+  const everySource = '999999999999.dkr.ecr.us-west-2.amazonaws.com,210987654321.dkr.ecr.us-west-2.amazonaws.com/cache';
+  it.each<[string, Environment, string | undefined]>([
+    ['the defaults', {}, `${ownRegistry}/harness-ci/*`],
+    ['a former registry', { FORMER_REGISTRY: registry }, `${ownRegistry}/harness-ci/*`],
+    ['a prefix', { REGISTRY_NAME: registry }, 'arn:<AWS::Partition>:ecr:us-west-2:999999999999:repository/mirror/*'],
+    [
+      'a role of the account of the registry',
+      { REGISTRY_NAME: registry, ECR_ROLE_ARN: role },
+      'arn:<AWS::Partition>:ecr:us-west-2:999999999999:repository/mirror/*',
+    ],
+    ['a role of an unknown account', { ECR_ROLE_ARN: role }, `${ownRegistry}/harness-ci/*`],
+    ['a registry elsewhere', { REGISTRY_NAME: 'registry.example' }, undefined],
+  ])('lets no function push, create or delete outside the prefix: %s', (_, environment, prefix) => {
+    const made = synthesize({
+      SOURCE_REGISTRY: everySource,
+      ECR_TOKEN_SECRET: prefix && 'account.ecr',
+      ALLOW_PRUNE: 'true',
+      WEBHOOK: 'on',
+      ...environment,
+    });
+    const documents = Object.values(made.template.findResources('AWS::IAM::Policy')) as {
+      Properties: { PolicyDocument: { Statement: Statement[] } };
+    }[];
+    const functionsMade = Object.values(made.template.findResources('AWS::Lambda::Function')) as {
+      Properties: { Environment?: { Variables: Record<string, unknown> } };
+    }[];
+    const sessions = functionsMade.flatMap(({ Properties }) => sessionOf(Properties.Environment?.Variables ?? {}));
+    const all = [...documents.flatMap(({ Properties }) => Properties.PolicyDocument.Statement), ...sessions];
+    const harmful = new Set(
+      all
+        .filter(({ Effect }) => Effect === 'Allow')
+        .flatMap((statement) =>
+          actions(statement)
+            .filter((action) =>
+              /^ecr:(?!Get|List|Describe|Batch(?:Get|Check|Import)|StartImageScan)|^\*|^ecr:\*/.test(action),
+            )
+            .flatMap((action) => resourcesOf(statement).map((resource) => `${action} ${resource}`)),
+        ),
+    );
+    const expected =
+      prefix === undefined
+        ? []
+        : [...push, 'CreateRepository', 'PutLifecyclePolicy', 'TagResource', 'BatchDeleteImage'];
+    expect([...harmful].toSorted()).toEqual(expected.map((name) => `ecr:${name} ${prefix}`).toSorted());
+  });
+
+  it.each([
+    ['false', {}],
+    ['false, with a role', { ECR_ROLE_ARN: role }],
+  ])('lets no function delete images when ALLOW_PRUNE is %s', (_, settings) => {
+    const { template: made } = synthesize({ REGISTRY_NAME: registry, ALLOW_PRUNE: 'false', ...settings });
+    expect(JSON.stringify(made)).not.toContain('BatchDeleteImage');
+    expect(JSON.stringify(synthesize({ REGISTRY_NAME: registry, ...settings }).template)).toBe(JSON.stringify(made));
+  });
+
+  it('warns of a registry in ECR without a prefix, and of no other', () => {
+    const warnings = (REGISTRY_NAME?: string) =>
+      Annotations.fromStack(synthesize({ REGISTRY_NAME }).stack)
+        .findWarning('*', Match.stringLikeRegexp('every repository'))
+        .map(({ entry }) => entry.data);
+    expect(warnings('999999999999.dkr.ecr.us-west-2.amazonaws.com')).toEqual([
+      expect.stringContaining('Add a prefix, such as 999999999999.dkr.ecr.us-west-2.amazonaws.com/harness-ci.'),
+    ]);
+    for (const name of [undefined, registry, 'registry.example']) expect(warnings(name)).toEqual([]);
   });
 
   const viaEcr = '"StringEquals":{"kms:ViaService":{"Fn::Join":["",["ecr.us-west-2.",{"Ref":"AWS::URLSuffix"}]]}}';

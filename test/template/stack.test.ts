@@ -7,7 +7,7 @@ import { placeholderOf, readWorkflowDefinition, tasksOf } from '../../infra/work
 import { synthesize, text } from './synthesize.ts';
 
 const root = new URL('../../', import.meta.url);
-const registry = '<AWS::AccountId>.dkr.ecr.<AWS::Region>.<AWS::URLSuffix>';
+const registry = '<AWS::AccountId>.dkr.ecr.<AWS::Region>.<AWS::URLSuffix>/harness-ci';
 
 describe('the workflow definition', () => {
   it('validates as Amazon States Language', () => {
@@ -128,6 +128,8 @@ describe('the stack', () => {
     };
     const inEcr = {
       REGISTRY_NAME: '123456789012.dkr.ecr.eu-west-1.amazonaws.com/mirror',
+      FORMER_REGISTRY: 'old.example/mirror',
+      ALLOW_PRUNE: 'true',
       GATHER_SCAN_TEMPLATE: 'arn:aws:lambda:eu-west-1:123456789012:function:scanner:live',
       ECR_ROLE_ARN: 'arn:aws:iam::123456789012:role/images',
       ECR_TAG_MUTABILITY: 'IMMUTABLE_WITH_EXCLUSION',

@@ -43,7 +43,9 @@ describe('the webhook', () => {
     const environmentOf = ({ properties }: ReturnType<typeof webhookOf>) =>
       (properties as { Environment?: { Variables: Record<string, unknown> } }).Environment?.Variables;
     expect(environmentOf(made)).not.toHaveProperty('WEBHOOK_ALLOW');
-    expect(environmentOf(webhookOf({ WEBHOOK_ALLOW: 'prune, pins' }))).toMatchObject({ WEBHOOK_ALLOW: 'prune,pins' });
+    expect(environmentOf(webhookOf({ WEBHOOK_ALLOW: 'pins,  platforms' }))).toMatchObject({
+      WEBHOOK_ALLOW: 'pins,platforms',
+    });
     const stack = new Stack(newApp());
     expect(() => new HarnessCiImageFactory(stack, 'F', { webhook: { allow: ['everything'] } })).toThrow(
       'webhook.allow',

@@ -14,7 +14,7 @@ import {
   parseReference,
   parseRegistryLocation,
 } from '../../functions/oci/spec/reference.ts';
-import { parseEcrHost } from '../../functions/aws/ecr.ts';
+import { parseEcrHost } from '../../functions/oci/registry/ecr-host.ts';
 import { accountIdFromKey } from '../../functions/harness/account.ts';
 import { ApiKey } from '../../functions/harness/api-key.ts';
 import { parseBaseUrl } from '../../functions/harness/base-url.ts';

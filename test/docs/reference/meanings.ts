@@ -198,7 +198,15 @@ export const variableTopics: Record<string, Record<string, VariableMeaning>> = {
     },
   },
   Registries: {
-    REGISTRY_NAME: { default: "on AWS: the account's ECR registry", meaning: 'Default of `registry`.' },
+    REGISTRY_NAME: {
+      default: "on AWS: the prefix `harness-ci` of the account's ECR registry",
+      meaning: 'Default of `registry`. On AWS, the functions may use no other ECR repositories.',
+    },
+    FORMER_REGISTRY: {
+      default: 'on AWS without `REGISTRY_NAME`: the ECR registry without a prefix',
+      meaning:
+        'Registry that stored the copies before. A `sync` replaces overrides that name a copy there, and a `reset` removes them: see [another registry](deployment.md#another-registry).',
+    },
     SOURCE_REGISTRY: { meaning: 'Default of `source_registry`.' },
     REGISTRY_CREDENTIALS_SECRET: {
       meaning: 'On AWS: secret with a Docker `config.json`. ECR needs none.',
@@ -217,6 +225,11 @@ export const variableTopics: Record<string, Record<string, VariableMeaning>> = {
   'Defaults of inputs': {
     MODIFY_DEFAULT: { meaning: 'Default of `modify_default`.' },
     MAX_CONCURRENCY: { meaning: 'Default of `max_concurrency`.' },
+    ALLOW_PRUNE: {
+      default: '`false` on AWS, else `true`',
+      meaning:
+        '`false`: an input with `prune` is refused. On AWS, the functions then have no permission to delete images.',
+    },
   },
   'Deployment on AWS': {
     ...ofDeployments,
