@@ -13,6 +13,7 @@ import {
   StateMachine,
   StateMachineType,
 } from 'aws-cdk-lib/aws-stepfunctions';
+import { LAMBDA_RECOGNIZE_LAYER_VERSION } from 'aws-cdk-lib/cx-api';
 import { Construct } from 'constructs';
 import { parseCron } from './cron.ts';
 import { acceptFinding, acceptWildcard } from './accepted-finding.ts';
@@ -79,6 +80,8 @@ export class HarnessCiImageFactory extends Construct implements IConnectable {
   constructor(scope: Construct, id: string, props: HarnessCiImageFactoryProps = {}) {
     super(scope, id);
     assertProps(this, props);
+    // Apps that lack this flag would deploy a changed layer without a new version of the functions.
+    this.node.setContext(LAMBDA_RECOGNIZE_LAYER_VERSION, true);
     const { encryptionKey, permissionsBoundary, logRetention = RetentionDays.THREE_MONTHS } = props;
     if (permissionsBoundary) PermissionsBoundary.of(this).apply(permissionsBoundary);
     if (encryptionKey) allowLogs(this, encryptionKey);
@@ -127,7 +130,8 @@ export class HarnessCiImageFactory extends Construct implements IConnectable {
       definitionSubstitutions: {
         LambdaInvoke: lambdaInvoke(Aws.PARTITION),
         ...Object.fromEntries(
-          [...this.functions].map(([task, { handler }]) => [placeholderOf(task), handler.functionArn]),
+          // Versions, because an execution that began before a deployment must end with the code that it began with.
+          [...this.functions].map(([task, { version }]) => [placeholderOf(task), version.functionArn]),
         ),
       },
       tracingEnabled: true,
@@ -144,7 +148,11 @@ export class HarnessCiImageFactory extends Construct implements IConnectable {
         includeExecutionData: false,
       },
     });
-    for (const { handler } of this.functions.values()) handler.grantInvokeLatestVersion(this.stateMachine);
+    for (const { handler } of this.functions.values()) {
+      handler.grantInvoke(this.stateMachine);
+      const reason = 'Executions that are at work call the versions of the deployments that they began with.';
+      acceptWildcard(this.stateMachine, `${handler.functionArn}:*`, reason);
+    }
     acceptFinding(this.stateMachine, 'SF1', 'Step Functions keeps every event for 90 days. The log holds errors.');
     acceptWildcard(this.stateMachine, '*', 'The actions of log delivery and X-Ray support no resources.');
 

@@ -1,7 +1,7 @@
 import { Duration, RemovalPolicy } from 'aws-cdk-lib';
 import { PolicyStatement, Role } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
-import { Architecture, Function, type ILayerVersion, Runtime, Tracing } from 'aws-cdk-lib/aws-lambda';
+import { Architecture, Function, type ILayerVersion, Runtime, Tracing, type Version } from 'aws-cdk-lib/aws-lambda';
 import { LogGroup, type RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 import { acceptWildcard } from './accepted-finding.ts';
@@ -77,6 +77,14 @@ export class TaskFunction extends Construct {
       tracing: Tracing.ACTIVE,
       ...(layers && { layers: [...layers] }),
       ...network,
+      // Without "except on create", a deployment that failed would leave a version that blocks the next attempt: Lambda
+      // publishes code and configuration that it has already published once only.
+      currentVersionOptions: { removalPolicy: RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE },
     });
+  }
+
+  /** The code and configuration of this deployment. Versions of earlier deployments remain. */
+  get version(): Version {
+    return this.handler.currentVersion;
   }
 }

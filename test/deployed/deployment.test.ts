@@ -315,3 +315,28 @@ describe('what fails around a switch', () => {
     runMs,
   );
 });
+
+describe('a deployment while a run is at work', () => {
+  beforeAll(() => factory.setOverrides({}));
+
+  it(
+    'lets the run end with the versions that it began with, and gives later runs the new ones',
+    async () => {
+      const { functions } = factory;
+      const versionsOf = (calls: typeof functions.calls) => [...new Set(calls.map(({ version }) => version))];
+      const planned = functions.hold('plan', 'after');
+      const arn = await factory.start('before-deployment', {});
+      const held = await planned;
+      await factory.deployAgain({ MAX_CONCURRENCY: '7' });
+      const first = functions.calls.length;
+      held.release();
+      expect(await factory.ended(arn)).toMatchObject({ status: 'SUCCEEDED' });
+      expect(factory.overrides()).toEqual(switched);
+      const second = functions.calls.length;
+      expect(await factory.run('after-deployment', { action: 'plan' })).toMatchObject({ status: 'SUCCEEDED' });
+      expect(versionsOf(functions.calls.slice(first, second))).toEqual(['1']);
+      expect(versionsOf(functions.calls.slice(second))).toEqual(['2']);
+    },
+    2 * runMs,
+  );
+});

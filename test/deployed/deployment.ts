@@ -98,6 +98,8 @@ export interface Deployment {
   setOverrides(overrides: Images): void;
   /** The token that the deployment generated for its webhook. */
   webhookToken(): Promise<string>;
+  /** Deploys again, with further settings. */
+  deployAgain(settings: Readonly<Record<string, string>>): Promise<void>;
   /** Stores another API key. */
   storeApiKey(key: string): Promise<void>;
   close(): Promise<void>;
@@ -139,7 +141,7 @@ export async function deploy(images: Readonly<Images>, options: DeploymentOption
     WEBHOOK: 'on',
     ...options.settings,
   };
-  const cdk = (...command: string[]) =>
+  const cdk = (command: readonly string[], further: Readonly<Record<string, string>> = {}) =>
     promisify(execFile)(process.execPath, [join(root, 'node_modules/aws-cdk/bin/cdk'), ...command], {
       cwd: root,
       maxBuffer: 64 * 1024 * 1024,
@@ -151,11 +153,13 @@ export async function deploy(images: Readonly<Images>, options: DeploymentOption
         CDK_HOME: folder,
         CDK_DISABLE_CLI_TELEMETRY: 'true',
         ...settings,
+        ...further,
       },
     });
-  await cdk('bootstrap', `aws://${account}/${region}`, '--no-notices');
+  await cdk(['bootstrap', `aws://${account}/${region}`, '--no-notices']);
   const output = ['--output', join(folder, 'cdk.out'), '--outputs-file', outputsFile];
-  await cdk('deploy', '--require-approval', 'never', '--no-notices', ...output);
+  const deployment = ['deploy', '--require-approval', 'never', '--no-notices', ...output];
+  await cdk(deployment);
   const outputs = (JSON.parse(readFileSync(outputsFile, 'utf8')) as { HarnessCiImageFactory: Outputs })
     .HarnessCiImageFactory;
 
@@ -228,6 +232,9 @@ export async function deploy(images: Readonly<Images>, options: DeploymentOption
       const found = SecretList.find(({ Name = '' }) => Name.startsWith(outputs.WebhookTokenSecretName));
       const { SecretString = '' } = await secrets.send(new GetSecretValueCommand({ SecretId: found?.Name }));
       return (JSON.parse(SecretString) as { current: string }).current;
+    },
+    async deployAgain(further) {
+      await cdk(deployment, further);
     },
     async storeApiKey(SecretString) {
       await secrets.send(new PutSecretValueCommand({ SecretId: apiKeySecret, SecretString }));

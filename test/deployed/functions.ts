@@ -1,7 +1,7 @@
 import { type LambdaFunctionOptions, type Sandbox, startSandbox } from '../aws/lambda-function.ts';
 
 /** An invocation as LocalStack passes it on. */
-export type Call = LambdaFunctionOptions & { payload: unknown };
+export type Call = LambdaFunctionOptions & { version: string; payload: unknown };
 
 export type Reply =
   | { result: unknown }
@@ -35,8 +35,8 @@ export interface Held {
  * event at a time and is reused, as Lambda reuses a sandbox.
  */
 export class Functions {
-  /** Task and outcome of every invocation, in order of their end. */
-  readonly calls: { task: string; outcome: string }[] = [];
+  /** Task, version and outcome of every invocation, in order of their end. */
+  readonly calls: { task: string; version: string; outcome: string }[] = [];
   readonly #environment: Readonly<Record<string, string>>;
   readonly #idle = new Map<string, Sandbox[]>();
   readonly #all = new Set<Sandbox>();
@@ -86,7 +86,7 @@ export class Functions {
     await this.#wait(`after ${task}`);
     const outcome =
       'result' in reply ? 'ok' : 'functionError' in reply ? reply.functionError.errorType : reply.serviceError.code;
-    this.calls.push({ task, outcome });
+    this.calls.push({ task, version: options.version, outcome });
     for (const look of this.#watchers) look();
     return reply;
   }
@@ -119,8 +119,9 @@ export class Functions {
     };
     if (fault?.kind === 'dies-before') return died;
     const { payload, ...options } = call;
-    const idle = this.#idle.get(options.name) ?? [];
-    this.#idle.set(options.name, idle);
+    const name = `${options.name}:${options.version}`;
+    const idle = this.#idle.get(name) ?? [];
+    this.#idle.set(name, idle);
     let sandbox = idle.pop();
     if (!sandbox) {
       sandbox = await startSandbox({ ...options, environment: { ...options.environment, ...this.#environment } });

@@ -3,7 +3,7 @@
 Usage: start_localstack.py PORT CALLBACK_URL FASTER
 
 Serves the AWS API on PORT of 127.0.0.1. Each invocation of a Lambda function is POSTed to CALLBACK_URL as
-{"name", "folder", "memoryMiB", "timeoutSeconds", "environment", "payload"}, and answered with one of
+{"name", "version", "folder", "memoryMiB", "timeoutSeconds", "environment", "payload"}, and answered with one of
 {"result": value}                     the function returned value
 {"functionError": {...}}              the function failed, or its process died
 {"serviceError": {"code", "message", "status"}}   Lambda did not run it
@@ -51,6 +51,7 @@ def invoke(self, *, invocation):
     config = self.function_version.config
     call = {
         "name": self.function_version.id.function_name,
+        "version": self.function_version.id.qualifier,
         "folder": str(config.code.get_unzipped_code_location()),
         "memoryMiB": config.memory_size,
         "timeoutSeconds": config.timeout,

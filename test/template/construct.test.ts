@@ -4,6 +4,7 @@ import { Match, Template } from 'aws-cdk-lib/assertions';
 import { type IVpc, SecurityGroup, Vpc } from 'aws-cdk-lib/aws-ec2';
 import { type IRole, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { Key } from 'aws-cdk-lib/aws-kms';
+import { Code, LayerVersion } from 'aws-cdk-lib/aws-lambda';
 import { Bucket } from 'aws-cdk-lib/aws-s3';
 import { Topic } from 'aws-cdk-lib/aws-sns';
 import { DefinitionBody, Pass, StateMachine, StateMachineType } from 'aws-cdk-lib/aws-stepfunctions';
@@ -222,6 +223,19 @@ describe('the construct', () => {
       `kms:Decrypt ${keyArn}`,
       `kms:GenerateDataKey ${keyArn}`,
     ]);
+  });
+
+  it('deploys a new version of every function when a layer changes, also in an app without feature flags', () => {
+    const versions = (content: string) => {
+      const stack = new Stack(newApp({}), 'Host');
+      const bucket = Bucket.fromBucketName(stack, 'Bucket', 'layers');
+      const layer = new LayerVersion(stack, 'Certificates', { code: Code.fromBucket(bucket, content) });
+      new HarnessCiImageFactory(stack, 'Factory', { layers: [layer] });
+      return Object.keys(Template.fromStack(stack).findResources('AWS::Lambda::Version'));
+    };
+    const [first, second] = [versions('old.zip'), versions('new.zip')];
+    expect(first).toEqual(versions('old.zip'));
+    expect(first.filter((id) => second.includes(id))).toEqual([]);
   });
 
   it('sets the permissions boundary of every role', () => {

@@ -160,9 +160,9 @@ describe('permissions', () => {
     ]);
   });
 
-  it('lets the state machine invoke the functions of the workflow only', () => {
+  it('lets the state machine invoke every version of the functions of the workflow, and nothing else', () => {
     const invoking = everyStatement.filter((statement) => actions(statement).includes('lambda:InvokeFunction'));
-    const expected = [...functions.values()].flatMap(({ id }) => [`<${id}.Arn>`, `<${id}.Arn>:$LATEST`]);
+    const expected = [...functions.values()].flatMap(({ id }) => [`<${id}.Arn>`, `<${id}.Arn>:*`]);
     expect(invoking.flatMap(resourcesOf).toSorted()).toEqual(expected.toSorted());
   });
 

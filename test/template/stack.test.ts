@@ -39,11 +39,27 @@ describe('the stack', () => {
     expect(machine.DefinitionString).toBe(readWorkflowDefinition());
   });
 
-  it('puts the function of each task in the place of its placeholder', () => {
+  it('puts a version of the function of each task in the place of its placeholder', () => {
     const placeholders = new Set([...machine.DefinitionString.matchAll(/\$\{(\w+)\}/g)].map(([, name]) => name));
     expect(new Set(Object.keys(machine.DefinitionSubstitutions))).toEqual(placeholders);
-    for (const [task, { id }] of functions)
-      expect(text(machine.DefinitionSubstitutions[placeholderOf(task)])).toBe(`<${id}.Arn>`);
+    const versions = template.findResources('AWS::Lambda::Version');
+    for (const [task, { id }] of functions) {
+      const { Ref: version = '' } = machine.DefinitionSubstitutions[placeholderOf(task)] as { Ref?: string };
+      expect([task, versions[version]]).toMatchObject([task, { Properties: { FunctionName: { Ref: id } } }]);
+    }
+  });
+
+  it('names no function without its version in the definition', () => {
+    expect(machine.DefinitionString).not.toMatch(/\$LATEST|:function:/);
+    const substituted = Object.values(machine.DefinitionSubstitutions).map(text);
+    for (const { id } of functions.values()) expect(substituted).not.toContain(`<${id}.Arn>`);
+  });
+
+  it('keeps the versions of earlier deployments, and removes those of a deployment that failed', () => {
+    const versions = Object.values(template.findResources('AWS::Lambda::Version'));
+    expect(versions).toHaveLength(functions.size);
+    for (const version of versions)
+      expect(version).toMatchObject({ DeletionPolicy: 'RetainExceptOnCreate', UpdateReplacePolicy: 'Retain' });
   });
 
   it('runs a traced standard workflow whose log holds errors but no data', () => {

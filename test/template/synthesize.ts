@@ -36,9 +36,9 @@ interface TaskFunctionResource {
   };
 }
 
-/** Without the time it takes to bundle the functions, and to validate the template as `cdk synth` does. */
-export function newApp(): App {
-  return new App({ context: { ...context, 'aws:cdk:bundling-stacks': [] }, builtinCloudFormationValidation: false });
+/** An app with the feature flags of this repository, without the time it takes to bundle the functions, and to validate the template as `cdk synth` does. */
+export function newApp(flags = context): App {
+  return new App({ context: { ...flags, 'aws:cdk:bundling-stacks': [] }, builtinCloudFormationValidation: false });
 }
 
 /** The stack as `cdk deploy` makes it out of `environment`. */
