@@ -35,6 +35,7 @@ os.environ.update(
 
 from localstack.aws.api import CommonServiceException
 from localstack.runtime import main
+from localstack.services.cloudformation.engine.v2.change_set_model import ChangeSetModel
 from localstack.services.events.target import StatesTargetSender
 from localstack.services.lambda_.invocation.docker_runtime_executor import DockerRuntimeExecutor
 from localstack.services.lambda_.invocation.lambda_models import InvocationResult
@@ -86,6 +87,17 @@ def unpack(cls, function_version):
     function_version.config.code.prepare_for_execution()
 
 
+visit_deletion_policy = ChangeSetModel._visit_deletion_policy
+
+
+def keep(self, scope, *policies):
+    """Takes the place of ChangeSetModel._visit_deletion_policy. LocalStack deletes what is to be retained except on
+    create, when an update removes it from the template. CloudFormation keeps it."""
+    policies = ("Retain" if policy == "RetainExceptOnCreate" else policy for policy in policies)
+    return visit_deletion_policy(self, scope, *policies)
+
+
+ChangeSetModel._visit_deletion_policy = keep
 LambdaVersionManager.invoke = invoke
 StatesTargetSender.send_event = start_execution
 DockerRuntimeExecutor.validate_environment = classmethod(lambda cls: True)
