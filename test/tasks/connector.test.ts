@@ -220,6 +220,21 @@ describe('the images that Harness would pull', () => {
     expect(names).toHaveLength(report.totals.images);
   });
 
+  it('costs a nightly sync one HEAD at our registry for each image that it leaves out, and nothing at the sources', async () => {
+    factory = await startFactory({ harness: { profile: 'saas-2026' } });
+    const choice = { include_sets: 'core' };
+    await factory.sync(choice);
+    factory.target.requests.length = 0;
+    factory.source.requests.length = 0;
+    const { totals, pulls = [] } = await factory.sync(choice);
+    const leftOut = pulls.filter(({ official }) => official !== undefined);
+    expect(leftOut.map(({ status }) => status)).toEqual(leftOut.map(() => 'missing'));
+    expect(leftOut.length).toBeGreaterThan(30);
+    expect(factory.source.requests).toHaveLength(totals.images);
+    expect(factory.target.requests).toHaveLength(totals.images + leftOut.length);
+    expect(new Set(factory.target.requests.map(({ method }) => method))).toEqual(new Set(['HEAD']));
+  });
+
   it.each(['plan', 'sync', 'verify'])(
     'lists what a connector without the prefix makes pods miss: %s',
     async (action) => {
