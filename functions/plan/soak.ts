@@ -221,17 +221,28 @@ export async function chooseVersions(
     const key = official ? seenKey(version) : version.image;
     const moves = official !== undefined;
     const digest = version.copy ?? version.digest;
+    // Only a tag that moves could have another digest. Other fields may use a newer one.
+    const before = moves ? await digestAt(relocate(name, registry), lookup) : digest;
+    if (before !== undefined && isNewer(before, version)) return undefined;
     if ((tags.get(value) ?? digest) !== digest) return undefined;
     tags.set(value, digest);
-    // In use already. Only a tag that moves could have another digest.
-    if (field.override === value && (!moves || (await digestAt(relocate(name, registry), lookup)) === digest)) {
-      return { key, value };
-    }
+    // In use already.
+    if (field.override === value && before === digest) return { key, value };
     let image = lookups.get(key);
     if (!image) lookups.set(key, (image = look(version, key, lookup)));
     if (await image) return { key, value };
     tags.delete(value);
     return undefined;
+  }
+
+  /** Returns whether a digest of the registry is that of a version that was seen after another, and not withdrawn. */
+  function isNewer(digest: Digest, than: SeenVersion): boolean {
+    const since = (each: SeenVersion) => Date.parse(own(seen.images, seenKey(each)) ?? each.since);
+    return Object.values(seen.fields).some(({ versions }) =>
+      versions.some(
+        (each) => each.image === than.image && digest === (each.copy ?? each.digest) && since(each) > since(than),
+      ),
+    );
   }
 
   async function look(version: SeenVersion, key: string, lookup: AbortSignal): Promise<Found | undefined> {

@@ -153,3 +153,36 @@ it('keeps copies of chosen platforms apart from official digests', async () => {
   expect(factory.overrides()['addonTag']).toBe(factory.copyOf(addon('1.18.1')));
   expect((await factory.run('verify', { ...soak, ...linux })).error).toBeUndefined();
 });
+
+it('never moves a tag back that a field of another scope uses, for a field that saw fewer versions', async () => {
+  const image = 'plugins/cache:latest';
+  for (const infra of ['K8', 'VM'] as const) factory.harness.setDefault('ci', infra, 'cacheS3Tag', image);
+  const digests: (string | undefined)[] = [];
+  const move = (day: number) => {
+    night(day);
+    factory.publish([image], { revision: day });
+    digests.push(factory.official(image));
+  };
+  const input = { include_fields: ['cacheS3Tag'], soak_days: 10 };
+  const both = { ...input, infrastructure_type: 'K8,VM' };
+  move(0);
+  await sync(both);
+  move(7);
+  await sync(input);
+  move(14);
+  await sync(input);
+  night(18);
+  await sync(input);
+  expect(factory.arrived(image)).toBe(digests[1]);
+  night(20);
+  await sync(both);
+  // VM has seen the first and the third image. Only the first has soaked, and K8 is past it.
+  expect(factory.arrived(image)).toBe(digests[1]);
+  expect(factory.overrides('ci', 'K8')).toEqual({ cacheS3Tag: factory.copyOf(image) });
+  expect(factory.overrides('ci', 'VM')).toEqual({});
+  night(24);
+  await sync(both);
+  expect(factory.arrived(image)).toBe(digests[2]);
+  for (const infra of ['K8', 'VM'] as const)
+    expect(factory.overrides('ci', infra)).toEqual({ cacheS3Tag: factory.copyOf(image) });
+});
