@@ -89,12 +89,14 @@ const extraSets = {
   },
   /**
    * Images of container step groups in CD, which has default versions of its own for the addon, the lite engine and git
-   * clone: no API lists them. The versions are those of chart 0.47.0, under "CD Deployment Plugins" and beside CI's.
+   * clone: no API lists them. The versions are those of chart 0.47.0, under "CD Deployment Plugins" and beside CI's. The
+   * chart's README has them as `harnesssecure/NAME`; its images.json (chart 0.45.0) has the namespace on SaaS.
    */
   'cd-steps': {
     asOf: '2026-08-31',
     source: [
       chart,
+      'https://github.com/harness/helm-charts/blob/main/src/harness/images.json',
       'https://developer.harness.io/docs/continuous-delivery/deploy-srv-diff-platforms/aws/aws-sam-deployments',
     ],
     images: [

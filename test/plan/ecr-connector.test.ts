@@ -31,8 +31,7 @@ async function warningsOf(auth: string, environment: Record<string, string> = {}
     images: [{ image, target, status: 'current' as const, digest: digestOf(Buffer.from('manifest')) }],
   };
   const { warnings, blocked } = await factory.task(
-    async (event, { runtime, signal }) =>
-      checkConnector(await readConnector(runtime), event, settings, runtime, signal),
+    async (event, run) => checkConnector(await readConnector(run), event, settings, run),
     planned,
   );
   expect(blocked).toBeUndefined();
