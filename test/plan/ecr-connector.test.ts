@@ -21,7 +21,7 @@ async function warningsOf(auth: string, environment: Record<string, string> = {}
   const variables = { REGISTRY_NAME: `${host}/mirror`, ...environment };
   factory = await startFactory({
     environment: variables,
-    harness: { accounts: { embedded: { connectors } } as never },
+    harness: { accounts: { embedded: { connectors } } },
   });
   const configuration = parseConfiguration({ HARNESS_API_KEY: factory.harness.apiKey, ...variables });
   const settings = parseExecutionInput({ action: 'plan' }, configuration);
