@@ -1,10 +1,10 @@
-const month = 'JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC';
-const weekday = 'SUN|MON|TUE|WED|THU|FRI|SAT';
+export const monthNames = 'JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC'.split('|');
+export const weekdayNames = 'SUN|MON|TUE|WED|THU|FRI|SAT'.split('|');
 
 interface Field {
   min: number;
   max: number;
-  names?: string;
+  names?: readonly string[];
   /** Further syntax of the field, beside values, ranges, lists and `*`. */
   special?: RegExp;
   steps?: boolean;
@@ -15,8 +15,13 @@ const fields: readonly Field[] = [
   { min: 0, max: 59, steps: true },
   { min: 0, max: 23, steps: true },
   { min: 1, max: 31, steps: true, special: /^(?:\?|L|(?:[1-9]|[12]\d|3[01])W|LW)$/ },
-  { min: 1, max: 12, steps: true, names: month },
-  { min: 1, max: 7, names: weekday, special: new RegExp(`^(?:\\?|L|(?:[1-7]|${weekday})(?:L|#[1-5]))$`) },
+  { min: 1, max: 12, steps: true, names: monthNames },
+  {
+    min: 1,
+    max: 7,
+    names: weekdayNames,
+    special: new RegExp(`^(?:\\?|L|(?:[1-7]|${weekdayNames.join('|')})(?:L|#[1-5]))$`),
+  },
   { min: 1970, max: 2199, steps: true },
 ];
 
@@ -51,7 +56,7 @@ function isItem(item: string, { min, max, names, steps }: Field): boolean {
   return ends.length <= 2 && ends.every((end) => isValue(end));
 
   function isValue(text: string): boolean {
-    if (names?.split('|').includes(text)) return true;
+    if (names?.includes(text)) return true;
     return /^\d{1,4}$/.test(text) && Number(text) >= min && Number(text) <= max;
   }
 }

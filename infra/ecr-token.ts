@@ -1,14 +1,12 @@
-import { Duration, Stack } from 'aws-cdk-lib';
-import { PolicyStatement, Role } from 'aws-cdk-lib/aws-iam';
-import { Schedule, ScheduleExpression, ScheduleTargetInput } from 'aws-cdk-lib/aws-scheduler';
-import { LambdaInvoke } from 'aws-cdk-lib/aws-scheduler-targets';
+import { Duration } from 'aws-cdk-lib';
+import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
 import { Construct } from 'constructs';
 import { acceptWildcard } from './accepted-finding.ts';
 import type { HarnessCiImageFactoryProps } from './harness-ci-image-factory-props.ts';
+import { callRegularly } from './regular-call.ts';
 import { allowRegistry } from './registry-permissions.ts';
 import { allowToRead, allowToReplace } from './secret-access.ts';
-import { servicePrincipal } from './service-principal.ts';
 import type { TargetRegistry } from './target-registry.ts';
 import { type FunctionSettings, TaskFunction } from './task-function.ts';
 import { pull, type TaskNeeds, token } from './task-needs.ts';
@@ -47,22 +45,6 @@ export class EcrToken extends Construct {
       if (settings.harnessApiKeySecret) allowToRead(role, settings.harnessApiKeySecret);
     } else allowToReplace(role, secret);
     handler.configureAsyncInvoke({ retryAttempts: 2, maxEventAge: Duration.hours(1) });
-
-    const scheduler = new Role(this, 'SchedulerRole', {
-      assumedBy: servicePrincipal('scheduler', {
-        conditions: { StringEquals: { 'aws:SourceAccount': Stack.of(this).account } },
-      }),
-    });
-    acceptWildcard(scheduler, `${handler.functionArn}:*`, 'CDK adds the versions of the function.');
-    new Schedule(this, 'Schedule', {
-      description: 'Harness CI Image Factory: the refresh of the ECR password',
-      schedule: ScheduleExpression.rate(interval),
-      target: new LambdaInvoke(handler, {
-        input: ScheduleTargetInput.fromObject({}),
-        role: scheduler,
-        retryAttempts: 3,
-        maxEventAge: Duration.hours(1),
-      }),
-    });
+    callRegularly(this, handler, interval, 'the refresh of the ECR password');
   }
 }

@@ -320,8 +320,9 @@ interface OperationsProps {
    */
   readonly notificationEmails?: readonly string[] | undefined;
   /**
-   * The time without a successful sync after which an alarm is raised: whole hours, 1 to 168.
-   * @default - 36 hours if `schedule` runs every day, else no such alarm
+   * The time without a successful sync after which an alarm is raised, in whole hours. More than a week adds a function
+   * that checks every hour.
+   * @default - the longest gap between two runs of `schedule` and 12 hours: 36 hours for every day, 180 for every week
    */
   readonly overdueAfter?: Duration | undefined;
   /**

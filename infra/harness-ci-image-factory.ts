@@ -15,7 +15,7 @@ import {
 } from 'aws-cdk-lib/aws-stepfunctions';
 import { LAMBDA_RECOGNIZE_LAYER_VERSION } from 'aws-cdk-lib/cx-api';
 import { Construct } from 'constructs';
-import { parseCron } from './cron.ts';
+import { longestGapHours } from './longest-gap.ts';
 import { acceptFinding, acceptWildcard } from './accepted-finding.ts';
 import { assertProps } from './checked-props.ts';
 import { EcrToken } from './ecr-token.ts';
@@ -24,13 +24,14 @@ import { allowToDescribe } from './executions.ts';
 import type { HarnessCiImageFactoryProps } from './harness-ci-image-factory-props.ts';
 import { addVpcEndpoints, connectionEnvironment, functionNetwork } from './network.ts';
 import { allowAlarmsToPublish, allowToPublish, notificationTopic, subscribeEmails } from './notification-topic.ts';
-import { Alarms } from './operations/alarms.ts';
+import { Alarms, longestWindowHours } from './operations/alarms.ts';
 import { Dashboard } from './operations/dashboard.ts';
 import { type FactoryMetric, factoryMetric, metricsNamespace } from './operations/metrics.ts';
 import { Queries } from './operations/queries.ts';
+import { OverdueCheck } from './overdue-check.ts';
 import { Recovery } from './recovery.ts';
 import { allowRegistry } from './registry-permissions.ts';
-import { RunSchedule } from './schedule.ts';
+import { defaultSchedule, defaultTimeZone, RunSchedule } from './schedule.ts';
 import { allowToRead } from './secret-access.ts';
 import { environmentOf } from './settings.ts';
 import { allowState, stateBucket } from './state-bucket.ts';
@@ -70,6 +71,8 @@ export class HarnessCiImageFactory extends Construct implements IConnectable {
   readonly webhook: Webhook | undefined;
   /** `undefined` without `ecrTokenSecret`. */
   readonly ecrToken: EcrToken | undefined;
+  /** `undefined` unless a sync is overdue only after more than a week. */
+  readonly overdueCheck: OverdueCheck | undefined;
   readonly alarms: Alarms;
   /** The security groups of the functions. Empty without a VPC. */
   readonly connections: Connections;
@@ -170,12 +173,21 @@ export class HarnessCiImageFactory extends Construct implements IConnectable {
         ? undefined
         : new EcrToken(this, 'EcrToken', { ...common, secret, registry, former, settings });
 
-    const overdueAfter = props.overdueAfter ?? (isDaily(cron) ? Duration.hours(36) : undefined);
+    const overdueAfter = props.overdueAfter ?? overdueByDefault(props);
+    if (overdueAfter && overdueAfter.toHours() > longestWindowHours)
+      this.overdueCheck = new OverdueCheck(this, 'Overdue', { ...common, bucket: this.bucket });
     const deadLetterQueue = this.schedule?.deadLetterQueue;
     const webhook = this.webhook?.function.handler;
     const ecrToken = this.ecrToken?.function.handler;
-    const watched = { service: this.#service, stateMachine, topic, overdueAfter, deadLetterQueue, webhook, ecrToken };
-    this.alarms = new Alarms(this, 'Alarms', watched);
+    const hasCallback = props.callbackUrlSecret !== undefined;
+    const triggers = { deadLetterQueue, webhook, ecrToken, hasCallback };
+    this.alarms = new Alarms(this, 'Alarms', {
+      service: this.#service,
+      stateMachine,
+      topic,
+      overdueAfter,
+      ...triggers,
+    });
     this.#addViews();
   }
 
@@ -274,15 +286,22 @@ export class HarnessCiImageFactory extends Construct implements IConnectable {
     const { stateMachine } = this;
     const copy = this.functions.get('copy');
     if (copy) new Dashboard(this, 'Dashboard', { service: this.#service, stateMachine, copy, alarms: this.alarms.all });
-    const all = [...this.functions.values(), this.webhook?.function, this.ecrToken?.function].filter(
-      (added) => added !== undefined,
-    );
+    const all = [
+      ...this.functions.values(),
+      this.webhook?.function,
+      this.ecrToken?.function,
+      this.overdueCheck?.function,
+    ].filter((added) => added !== undefined);
     const logGroups = all.map(({ logGroup }) => logGroup);
     new Queries(this, 'Queries', { folder: this.#service, logGroups });
   }
 }
 
-/** Returns true if the schedule runs every day. */
-function isDaily(cron = '0 2 * * ? *'): boolean {
-  return cron !== 'off' && /^\S+ \S+ [*?] \* [*?] \*$/.test(parseCron(cron));
+/** Returns the longest gap of the schedule and half a day for the run; `undefined` without two runs of `sync`. */
+function overdueByDefault(props: HarnessCiImageFactoryProps): Duration | undefined {
+  const { schedule = defaultSchedule, scheduleTimeZone = defaultTimeZone, scheduleInput = {} } = props;
+  const { action } = scheduleInput;
+  const syncs = typeof action !== 'string' || ['', 'sync'].includes(action.toLowerCase());
+  const hours = schedule === 'off' || !syncs ? undefined : longestGapHours(schedule, scheduleTimeZone);
+  return hours === undefined ? undefined : Duration.hours(hours + 12);
 }

@@ -10,6 +10,10 @@ import { parseCron, parseTimeZone } from './cron.ts';
 import { acceptFinding } from './accepted-finding.ts';
 import { servicePrincipal } from './service-principal.ts';
 
+/** Daily at 02:00. */
+export const defaultSchedule = '0 2 * * ? *';
+export const defaultTimeZone = 'UTC';
+
 export interface RunScheduleProps {
   readonly stateMachine: IStateMachine;
   /**
@@ -44,7 +48,7 @@ export class RunSchedule extends Construct {
 
   constructor(scope: Construct, id: string, props: RunScheduleProps) {
     super(scope, id);
-    const { stateMachine, cron = '0 2 * * ? *', timeZone = 'UTC', input = {}, encryptionKey } = props;
+    const { stateMachine, cron = defaultSchedule, timeZone = defaultTimeZone, input = {}, encryptionKey } = props;
     this.deadLetterQueue = new Queue(this, 'DeadLetters', {
       ...(encryptionKey
         ? { encryption: QueueEncryption.KMS, encryptionMasterKey: encryptionKey }

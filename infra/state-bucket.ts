@@ -33,11 +33,20 @@ export function stateBucket(scope: Construct, { encryptionKey, removalPolicy }: 
 }
 
 /** Lets the role of a task read and write the documents of runs, and what else of the state it needs. */
-export function allowState(role: IRole, bucket: IBucket, { reads = [], writes = [] }: TaskNeeds): void {
+export function allowState(role: IRole, bucket: IBucket, { reads, writes = [] }: TaskNeeds): void {
+  allowKeys(role, bucket, { reads, writes: ['runs/*', ...writes] });
+}
+
+/** Lets a role read and write keys of the bucket. */
+export function allowKeys(
+  role: IRole,
+  bucket: IBucket,
+  { reads = [], writes }: { reads?: readonly string[] | undefined; writes: readonly string[] },
+): void {
   // Without it, S3 returns 403 for a missing key. That check has no s3:prefix, so the statement has no condition.
   role.addToPrincipalPolicy(new PolicyStatement({ actions: ['s3:ListBucket'], resources: [bucket.bucketArn] }));
   // Conditional writes need no more: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
-  const written = ['runs/*', ...writes].map((key) => bucket.arnForObjects(key));
+  const written = writes.map((key) => bucket.arnForObjects(key));
   const read = [...written, ...reads.map((key) => bucket.arnForObjects(key))];
   role.addToPrincipalPolicy(new PolicyStatement({ actions: ['s3:GetObject'], resources: read }));
   role.addToPrincipalPolicy(new PolicyStatement({ actions: ['s3:PutObject'], resources: written }));

@@ -80,6 +80,7 @@ const refusedFields = 'refused-fields.json';
 const writtenValues = 'written-values.json';
 const looks = 'looks/*';
 const firstSeen = 'first-seen.json';
+const lastSync = 'last-sync.json';
 
 /** A task that is not listed gets the defaults. */
 export const taskNeeds: Readonly<Record<string, TaskNeeds>> = {
@@ -143,5 +144,5 @@ export const taskNeeds: Readonly<Record<string, TaskNeeds>> = {
     writes: [locks, inventory, manifestCache],
     reads: [firstSeen],
   },
-  report: { notifies: true, writes: [locks, inventory, looks] },
+  report: { notifies: true, writes: [locks, inventory, lastSync, looks] },
 };

@@ -51,7 +51,7 @@ const libraries = [
   'text',
 ];
 /** Functions that are no task of the workflow. */
-const others = ['ecr-token', 'webhook'];
+const others = ['ecr-token', 'overdue', 'webhook'];
 const taskFolders = readdirSync(join(root, 'functions'), { withFileTypes: true })
   .filter((entry) => entry.isDirectory() && ![...libraries, ...others].includes(entry.name))
   .map(({ name }) => name);
@@ -77,6 +77,7 @@ const mayImport: Record<string, RegExp> = {
   'functions/lambda':
     /^functions\/(?:lambda|aws|runtime|state|settings|http|oci|text)\/|^functions\/(?:errors|task|workflow-error)\.ts$/,
   'functions/ecr-token': /^functions\/(?:ecr-token|lambda|aws|settings|harness|http|text)\/|^functions\/errors/,
+  'functions/overdue': /^functions\/(?:overdue|lambda|state)\//,
   'functions/webhook': /^functions\/(?:webhook|aws|state|settings|text)\/|^functions\/errors/,
   // A fake that shared code with its client would share its mistakes.
   'infra/local/embedded/harness-api': /^infra\/local\/embedded\/harness-api\//,

@@ -10,9 +10,9 @@ export function announcements(environment: Environment): Pick<RuntimeParts, 'not
   const topic = topicArn ? new NotificationTopic(topicArn) : undefined;
   return {
     notify: topic && ((notification) => topic.publish(notification)),
-    record(report) {
+    record(report, failed) {
       log.reported(report);
-      writeMetrics(report);
+      writeMetrics(report, failed);
     },
   };
 }

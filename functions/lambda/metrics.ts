@@ -1,10 +1,10 @@
 import { Metrics, MetricUnit } from '@aws-lambda-powertools/metrics';
-import type { Report } from '../state/documents.ts';
+import type { Delivery, Report } from '../state/documents.ts';
 
 type Measurement = readonly [unit: (typeof MetricUnit)[keyof typeof MetricUnit], value: number];
 
-/** Returns the metrics of a run by name. */
-export function measurementsOf(report: Report): Record<string, Measurement> {
+/** Returns the metrics of a run by name. `failed` has the deliveries of its report that failed. */
+export function measurementsOf(report: Report, failed: readonly Delivery[] = []): Record<string, Measurement> {
   const { status, action, totals, registries = [], config, error } = report;
   const sum = (key: 'retries' | 'throttles' | 'mounts') =>
     registries.reduce((total, registry) => total + registry[key], 0);
@@ -25,6 +25,8 @@ export function measurementsOf(report: Report): Record<string, Measurement> {
     Throttles: count(sum('throttles')),
     RunDuration: [MetricUnit.Milliseconds, done.durationMs],
     DriftFound: count(error?.name === 'DriftFound' ? Math.max(1, differing) : 0),
+    NotificationsFailed: count(failed.filter((delivery) => delivery !== 'callback').length),
+    CallbacksFailed: count(failed.filter((delivery) => delivery === 'callback').length),
     // What a schedule is for: neither a plan nor a run that found the lock taken keeps the copies current.
     SyncsSucceeded: count(Number(action === 'sync' && status === 'SUCCEEDED')),
     RunsSucceeded: count(Number(status === 'SUCCEEDED')),
@@ -33,13 +35,23 @@ export function measurementsOf(report: Report): Record<string, Measurement> {
   };
 }
 
+/** Writes the metrics of a run. */
+export function writeMetrics(report: Report, failed: readonly Delivery[]): void {
+  write(measurementsOf(report, failed), { runId: report.runId });
+}
+
+/** Writes the time since the last sync that succeeded, in hours. */
+export function writeSyncAge(hours: number): void {
+  write({ HoursSinceSync: [MetricUnit.Count, hours] });
+}
+
 /**
- * Writes the metrics of a run as a line of the log, from which CloudWatch takes them (its embedded metric format).
- * Namespace, and dimension `service`, are those of POWERTOOLS_METRICS_NAMESPACE and POWERTOOLS_SERVICE_NAME.
+ * Writes metrics as a line of the log, from which CloudWatch takes them (its embedded metric format). Namespace, and
+ * dimension `service`, are those of POWERTOOLS_METRICS_NAMESPACE and POWERTOOLS_SERVICE_NAME.
  */
-export function writeMetrics(report: Report): void {
+function write(measurements: Record<string, Measurement>, metadata: Record<string, string> = {}): void {
   const metrics = new Metrics();
-  for (const [name, [unit, value]] of Object.entries(measurementsOf(report))) metrics.addMetric(name, unit, value);
-  metrics.addMetadata('runId', report.runId);
+  for (const [name, [unit, value]] of Object.entries(measurements)) metrics.addMetric(name, unit, value);
+  for (const [name, value] of Object.entries(metadata)) metrics.addMetadata(name, value);
   metrics.publishStoredMetrics();
 }

@@ -1,15 +1,14 @@
 import { log } from './log.ts';
-import { FactoryError } from '../errors.ts';
 import { anonymous, type CredentialProvider, inOrder, type Login } from '../oci/registry/auth/credentials.ts';
 import { dockerConfigCredentials } from '../oci/registry/auth/docker-config.ts';
 import { helperEnvironment } from '../runtime/helper-environment.ts';
 import { Runtime, type RuntimeParts } from '../runtime/runtime.ts';
 import { type Environment, parseConfiguration } from '../settings/configuration.ts';
 import { awsAdapters } from '../aws/adapters.ts';
-import { S3ObjectStore } from '../aws/s3-object-store.ts';
 import { readSecret } from '../aws/secrets.ts';
 import { Patience } from '../runtime/patience.ts';
 import { stateMachine } from '../runtime/place.ts';
+import { stateStore } from './state-store.ts';
 
 /** Creates the parts that only some tasks need. The bundles of other tasks do not contain them. */
 export type LambdaParts = (environment: Environment) => Partial<RuntimeParts>;
@@ -27,18 +26,13 @@ export function lambdaRuntime(parts?: LambdaParts): Runtime {
  */
 function createRuntime(environment: Environment, parts?: LambdaParts): Runtime {
   const configuration = { ...parseConfiguration(environment), confined: true as const };
-  const bucket = environment['STATE_BUCKET'];
-  if (!bucket) {
-    throw new FactoryError('InvalidConfiguration', 'STATE_BUCKET is not set', {
-      hint: 'Deploy the functions with the construct, which sets it.',
-    });
-  }
+  const store = stateStore(environment);
   const { harnessApiKey, harnessApiKeySecret, registryCredentialsSecret, callbackUrlSecret } = configuration;
   const aws = awsAdapters({ ...configuration, ecrSessionPolicy: environment['ECR_SESSION_POLICY'] });
   return new Runtime({
     ...aws,
     configuration,
-    store: new S3ObjectStore(bucket),
+    store,
     harnessApiKey: async (refused) => harnessApiKey ?? readSecret(harnessApiKeySecret ?? '', { refused }),
     credentials: inOrder(
       aws.credentials,

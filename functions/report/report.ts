@@ -16,6 +16,7 @@ import { isPresent } from '../images/images.ts';
 import { formatReference } from '../oci/spec/reference.ts';
 import { redacted } from '../http/redact.ts';
 import { changeInventory } from '../state/inventory.ts';
+import { noteSync } from '../state/last-sync.ts';
 import { type Look, noteLooks } from '../state/looks.ts';
 import { sumCounts } from '../runtime/registry-counts.ts';
 import { isSameField } from '../overrides/apply-changes.ts';
@@ -114,6 +115,8 @@ async function finish(
       new Date(),
     ),
   );
+  if (document.action === 'sync' && document.status === 'SUCCEEDED')
+    await attempt('the time of the sync was not recorded', () => noteSync(runtime.store, new Date()));
   await attempt('the lock was not released, and expires by itself', () => runtime.lock.release(runId));
   for (const warning of await tell(document, plan?.startedAt, runtime)) warn(warning);
   if ((document.warnings?.length ?? 0) > stored)

@@ -1,4 +1,4 @@
-import type { Report, Told } from '../state/documents.ts';
+import type { Delivery, Report, Told } from '../state/documents.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { sendCallback } from './callback.ts';
 import { sendNotification } from './notification.ts';
@@ -28,15 +28,20 @@ export async function tell(report: Report, startedAt: string | undefined, runtim
     warnings.push('callback to Harness may have failed: the report task ended during it');
     await note({ callback: 'done', warnings: [...warnings] });
   }
+  // So far, the warnings are those of the callback.
+  const failed: Delivery[] = warnings.length > 0 ? ['callback'] : [];
   if (runtime.parts.notify && !told.notified) {
     const warning = await sendNotification(report, runtime);
     if (warning === undefined) await note({ notified: true });
-    else warnings.push(warning);
+    else {
+      warnings.push(warning);
+      failed.push('notification');
+    }
   }
   if (!told.recorded) {
     await note({ recorded: true });
     const more = warnings.length > 0 && { warnings: [...(report.warnings ?? []), ...warnings] };
-    runtime.parts.record?.({ ...report, ...more });
+    runtime.parts.record?.({ ...report, ...more }, failed);
   }
   return warnings;
 }

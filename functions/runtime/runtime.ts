@@ -9,7 +9,7 @@ import { Registry, type RetryPolicy } from '../oci/registry/registry.ts';
 import type { RepositoryAdministration } from '../oci/registry/repository-administration.ts';
 import { Repository } from '../oci/registry/repository.ts';
 import type { Reference } from '../oci/spec/reference.ts';
-import type { Notification, Plan, RegistryCounts, Report } from '../state/documents.ts';
+import type { Delivery, Notification, Plan, RegistryCounts, Report } from '../state/documents.ts';
 import { AccountLock, type LockOptions } from '../state/lock.ts';
 import { ManifestCache } from '../state/manifest-cache.ts';
 import { commandLine, type Place } from './place.ts';
@@ -64,8 +64,8 @@ export interface RuntimeParts {
   callbackTarget?: ((refused?: string) => Promise<string>) | undefined;
   /** Notifies people of the end of a run. */
   notify?: ((notification: Notification) => Promise<void>) | undefined;
-  /** Records the metrics of a run. */
-  record?: (report: Report) => void;
+  /** Records the metrics of a run, and the deliveries of its report that failed. */
+  record?: (report: Report, failed: readonly Delivery[]) => void;
 }
 
 /** 30 seconds in all, because Harness may serve an old copy for a while. */

@@ -307,6 +307,9 @@ export const rollbackState = z.object({
 export type RollbackState = z.output<typeof rollbackState>;
 export const recovery = z.object({ by: text });
 
+/** The ways in which the end of a run is delivered. */
+export type Delivery = 'callback' | 'notification';
+
 /** Deliveries of the report of a run, so that a retried report repeats none. */
 export const told = z.object({
   /** The start of the run. Names of executions can be reused after 90 days. */

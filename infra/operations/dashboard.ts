@@ -45,7 +45,11 @@ export class Dashboard extends Construct {
             stateMachine.metricAborted({ ...sum, label: 'stopped' }),
           ]),
           graph('Duration of runs (ms)', [own('RunDuration', 'longest')]),
-          graph('Drift found (fields)', [own('DriftFound', 'fields')]),
+          graph(
+            'Drift (fields), failed deliveries',
+            [own('DriftFound', 'fields')],
+            [own('NotificationsFailed', 'notifications'), own('CallbacksFailed', 'callbacks')],
+          ),
         ],
         [
           graph('Images', [

@@ -26,6 +26,10 @@ export const factoryMetrics = {
   RunDuration: Stats.MAXIMUM,
   /** Fields whose value in Harness was not the expected one. */
   DriftFound: Stats.SUM,
+  /** Notifications of outcomes that could not be sent. */
+  NotificationsFailed: Stats.SUM,
+  /** Callbacks to Harness that failed. */
+  CallbacksFailed: Stats.SUM,
   /** Successful runs of the action `sync`, without skipped runs. */
   SyncsSucceeded: Stats.SUM,
 } as const;
@@ -34,12 +38,19 @@ export type FactoryMetric = keyof typeof factoryMetrics;
 
 /** Returns a metric of one factory. Default period: one hour. */
 export function factoryMetric(service: string, metricName: FactoryMetric, options: MetricOptions = {}): Metric {
-  return new Metric({
-    namespace: metricsNamespace,
+  return metricOf(service, {
     metricName,
-    dimensionsMap: { service },
     statistic: factoryMetrics[metricName],
     period: Duration.hours(1),
     ...options,
   });
+}
+
+/** Returns the metric of the overdue check: the least hours since the last successful sync that it found in a period. */
+export function syncAgeMetric(service: string, period: Duration): Metric {
+  return metricOf(service, { metricName: 'HoursSinceSync', statistic: Stats.MINIMUM, period });
+}
+
+function metricOf(service: string, props: MetricOptions & { metricName: string }): Metric {
+  return new Metric({ namespace: metricsNamespace, dimensionsMap: { service }, ...props });
 }

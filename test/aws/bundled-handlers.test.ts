@@ -87,7 +87,7 @@ const missing = parts.filter((part) => !available(part));
     }
 
     /** Returns the log lines of a function about a run. */
-    const linesOf = (task: string, runId: string): Line[] =>
+    const linesOf = (task: string, runId?: string): Line[] =>
       (functions.get(task)?.log() ?? '')
         .split('\n')
         .filter((line) => line !== '')
@@ -254,6 +254,13 @@ const missing = parts.filter((part) => !available(part));
         expect(log()).not.toContain(password);
       }, 30_000);
     });
+
+    it('writes the hours since the last sync that succeeded', async () => {
+      await functions.get('overdue')?.invoke({});
+      const line = linesOf('overdue').find((each) => '_aws' in each);
+      expect(line).toMatchObject({ service: expect.any(String), HoursSinceSync: expect.any(Number) });
+      expect(await new S3ObjectStore(deployment.bucket, s3).get('last-sync.json')).toBeDefined();
+    }, 30_000);
 
     it('reports error and hint of a failed run, whatever its name and input', async () => {
       const runId = 'run+2=(é)';

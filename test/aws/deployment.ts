@@ -73,6 +73,8 @@ export async function startDeployment({ folder, source: data, images }: Deployme
     extraCaCerts: '/opt/ca.pem',
     ecrTokenSecret: 'account.ecr',
     webhook: {},
+    // With gaps of more than a week, so that there is a check for an overdue sync.
+    schedule: '0 2 1 * ? *',
   };
   const { template, functions: bundles } = await synthesizeBundled(join(folder, 'cdk.out'), props, layer);
   const valueOf = await createResources(template, moto);

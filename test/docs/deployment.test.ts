@@ -16,9 +16,16 @@ describe('the page of the deployment', () => {
     expect(page).toContain(`\`${prop}\``);
   });
 
-  it.each(matches(read('infra/operations/alarms.ts'), /this\.#add\('(\w+)'/g))('tells of the alarm %s', (alarm) => {
+  it.each(matches(read('infra/operations/alarms.ts'), /this\.#add\(\s*'(\w+)'/g))('tells of the alarm %s', (alarm) => {
     expect(page).toMatch(new RegExp(`^\\| \`${alarm}\` +\\|`, 'm'));
   });
+
+  it.each(matches(read('infra/operations/alarms.ts'), /this\.#add\(\s*'(\w+)'/g))(
+    'has a section of the runbook for %s',
+    (alarm) => {
+      expect(matches(read('docs/runbook.md'), /^### (\w+)$/gm)).toContain(alarm);
+    },
+  );
 
   it.each(matches(read('infra/harness-ci-image-factory.ts'), /^ {2}((?:metric|grant)\w*)\(/gm))(
     'tells of %s',

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { tell } from '../../functions/report/tell.ts';
-import type { Notification, Report, Told } from '../../functions/state/documents.ts';
+import type { Delivery, Notification, Report, Told } from '../../functions/state/documents.ts';
 import { runId, setStage, type Stage } from './stage.ts';
 
 const startedAt = '2026-01-01T00:00:00.000Z';
@@ -26,12 +26,14 @@ let stage: Stage;
 let callbacks: number;
 let notified: Notification[];
 let recorded: Report[];
+let failed: (readonly Delivery[])[];
 /** The number of notifications that fail. */
 let unreachable: number;
 beforeEach(() => {
   callbacks = 0;
   notified = [];
   recorded = [];
+  failed = [];
   unreachable = 0;
   stage = setStage({
     // An address that is not Harness's: each attempt is a warning. It is read once more after the refusal.
@@ -43,7 +45,10 @@ beforeEach(() => {
       if (unreachable-- > 0) throw new Error('no topic');
       notified.push(notification);
     },
-    record: (numbers) => void recorded.push(numbers),
+    record: (numbers, deliveries) => {
+      recorded.push(numbers);
+      failed.push(deliveries);
+    },
   });
 });
 afterEach(() => stage.runtime.close());
@@ -106,6 +111,18 @@ describe('the end of a run', () => {
     expect(await again()).toEqual([expect.stringContaining(notCalled)]);
     await again();
     expect(counts()).toEqual([1, 1, 1]);
+  });
+
+  it('records the deliveries that failed', async () => {
+    unreachable = 1;
+    await again();
+    await again({ runId: 'another' });
+    await stage.documents.told.put({ startedAt, callback: 'begun', notified: true, warnings: [] });
+    await again();
+    expect(failed).toEqual([['callback', 'notification'], ['callback'], ['callback']]);
+    stage = setStage({ record: (_, deliveries) => void failed.push(deliveries) });
+    await again();
+    expect(failed.at(-1)).toEqual([]);
   });
 
   it('records the metrics of a run with all its warnings', async () => {

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Report } from '../../functions/state/documents.ts';
-import { measurementsOf, writeMetrics } from '../../functions/lambda/metrics.ts';
+import { measurementsOf, writeMetrics, writeSyncAge } from '../../functions/lambda/metrics.ts';
 import { factoryMetrics, metricsNamespace } from '../../infra/operations/metrics.ts';
 import { logLines } from './log-lines.ts';
 
@@ -29,6 +29,7 @@ const report: Report = {
   ],
 };
 
+const bothFailed = { NotificationsFailed: 1, CallbacksFailed: 1 };
 const values = (change: Partial<Report>) =>
   Object.fromEntries(
     Object.entries(measurementsOf({ ...report, ...change })).map(([name, [, value]]) => [name, value]),
@@ -48,6 +49,8 @@ describe('the metrics of a run', () => {
       Throttles: 4,
       RunDuration: 60,
       DriftFound: 0,
+      NotificationsFailed: 0,
+      CallbacksFailed: 0,
       SyncsSucceeded: 1,
       RunsSucceeded: 1,
       RunsFailed: 0,
@@ -96,9 +99,9 @@ describe('the line that CloudWatch takes them from', () => {
   });
 
   it('writes one log line with all metrics, the dimension service and the run', async () => {
-    const [line, ...more] = await logLines(() => writeMetrics(report));
+    const [line, ...more] = await logLines(() => writeMetrics(report, ['callback', 'notification']));
     expect(more).toEqual([]);
-    expect(line).toMatchObject({ service: 'factory-1', runId: 'run-1', ...values({}) });
+    expect(line).toMatchObject({ service: 'factory-1', runId: 'run-1', ...values({}), ...bothFailed });
     expect(line?.['_aws']).toMatchObject({
       CloudWatchMetrics: [
         {
@@ -108,5 +111,11 @@ describe('the line that CloudWatch takes them from', () => {
         },
       ],
     });
+  });
+
+  it('writes the age of the last sync with the dimension service alone', async () => {
+    const [line] = await logLines(() => writeSyncAge(30.5));
+    expect(line).toMatchObject({ service: 'factory-1', HoursSinceSync: 30.5 });
+    expect(line?.['_aws']).toMatchObject({ CloudWatchMetrics: [{ Dimensions: [['service']] }] });
   });
 });

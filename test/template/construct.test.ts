@@ -83,7 +83,7 @@ describe('the construct', () => {
       'securityGroups',
       (stack) => ({ securityGroups: [SecurityGroup.fromSecurityGroupId(stack, 'Group', 'sg-1234567890abcdef0')] }),
     ],
-    ['overdueAfter', () => ({ overdueAfter: Duration.hours(169) })],
+    ['overdueAfter', () => ({ overdueAfter: Duration.minutes(90) })],
     ['extraCaCerts', () => ({ extraCaCerts: 'ca.pem', layers: everything(new Stack()).layers })],
     ['scheduleTimeZone', () => ({ scheduleTimeZone: '+02:00' })],
     ['scheduleInput', () => ({ scheduleInput: { soak_days: 300 } })],

@@ -48,7 +48,7 @@ export function everything(stack: Stack): HarnessCiImageFactoryProps {
     registryCerts: '/opt/certs.d',
     extraCaCerts: '/opt/ca.pem',
     encryptionKey: new Key(stack, 'Key', { enableKeyRotation: true }),
-    overdueAfter: Duration.days(7),
+    overdueAfter: Duration.days(8),
     permissionsBoundary: ManagedPolicy.fromManagedPolicyName(stack, 'Boundary', 'boundary'),
   };
 }

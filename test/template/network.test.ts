@@ -31,8 +31,8 @@ describe('functions in a VPC', () => {
 
   it('every function is in its private subnets, also those outside the workflow', () => {
     const found = Object.values(template.findResources('AWS::Lambda::Function'));
-    expect(found).toHaveLength(functions.size + 2);
-    expect([factory.webhook, factory.ecrToken]).not.toContain(undefined);
+    expect(found).toHaveLength(functions.size + 3);
+    expect([factory.webhook, factory.ecrToken, factory.overdueCheck]).not.toContain(undefined);
     template.allResourcesProperties('AWS::Lambda::Function', {
       VpcConfig: { SubnetIds: ['subnet-1234567890abcdef0', 'subnet-1234567890abcdef1'] },
     });

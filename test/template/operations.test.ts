@@ -7,7 +7,7 @@ import { FactoryError } from '../../functions/errors.ts';
 import type { Report } from '../../functions/state/documents.ts';
 import { factoryMetrics } from '../../infra/operations/metrics.ts';
 import { type Line, logLines } from '../telemetry/log-lines.ts';
-import { embed, synthesize } from './synthesize.ts';
+import { actions, embed, resourcesOf, synthesize } from './synthesize.ts';
 
 const { template, functions, factory, logicalId } = synthesize({ WEBHOOK: 'on' });
 const topic = { Ref: logicalId(factory.topic) };
@@ -157,23 +157,105 @@ describe('alarms', () => {
   });
 
   it('tell the topic when they come and when they go', () => {
-    template.resourceCountIs('AWS::CloudWatch::Alarm', 6);
+    template.resourceCountIs('AWS::CloudWatch::Alarm', 9);
     template.allResourcesProperties('AWS::CloudWatch::Alarm', { AlarmActions: [topic], OKActions: [topic] });
   });
 
+  it('describe what to do by a section of the runbook', () => {
+    const found = Object.entries(template.findResources('AWS::CloudWatch::Alarm'));
+    for (const [id, { Properties }] of found) {
+      const [, section] =
+        /docs\/runbook\.md#([a-z]+)$/.exec((Properties as { AlarmDescription: string }).AlarmDescription) ?? [];
+      expect(id.toLowerCase()).toContain(`alarms${section}`);
+    }
+  });
+
+  it.each([
+    ['images failed', {}, 'ImagesFailed'],
+    ['a verification found drift', {}, 'DriftFound'],
+    ['a notification failed', {}, 'NotificationsFailed'],
+    ['a callback failed', { CALLBACK_URL_SECRET: 'callback' }, 'CallbacksFailed'],
+  ])('tells when %s, by a metric of each run', (_, settings, MetricName) => {
+    const made = synthesize(settings);
+    const service = made.functions.get('report')?.Environment.Variables['POWERTOOLS_SERVICE_NAME'];
+    made.template.hasResourceProperties('AWS::CloudWatch::Alarm', {
+      Namespace: 'HarnessCiImageFactory',
+      MetricName,
+      Dimensions: [{ Name: 'service', Value: service }],
+      Statistic: 'Sum',
+      Period: 300,
+      Threshold: 1,
+      ComparisonOperator: 'GreaterThanOrEqualToThreshold',
+      TreatMissingData: 'notBreaching',
+    });
+  });
+
+  it('watches no callback where there is none', () => {
+    expect(
+      Object.keys(template.findResources('AWS::CloudWatch::Alarm', { Properties: { MetricName: 'CallbacksFailed' } })),
+    ).toEqual([]);
+  });
+
+  const alarmsOf = (found: typeof template) =>
+    Object.values(found.findResources('AWS::CloudWatch::Alarm')).map(
+      ({ Properties }) => Properties as { EvaluationPeriods: number; Threshold: number; MetricName?: string },
+    );
+
   it.each([
     ['a schedule of every day', { schedule: 'cron(30  4 ? * * *)' }, [36]],
-    ['a schedule of one day a week', { schedule: '0 2 ? * MON *' }, []],
+    ['a schedule of working days', { schedule: '0 2 ? * MON-FRI *' }, [84]],
+    ['a schedule at an hour that daylight saving time leaves out', { scheduleTimeZone: 'Europe/Berlin' }, [60]],
     ['no schedule', { schedule: 'off' }, []],
-    ['a time of their own', { schedule: '0 2 ? * MON *', overdueAfter: Duration.days(7) }, [168]],
+    ['a schedule of verifications', { scheduleInput: { action: 'verify' } }, []],
+    ['a schedule of syncs', { scheduleInput: { action: 'SYNC', soak_days: 7 } }, [36]],
+    ['a schedule that runs once', { schedule: '0 2 1 1 ? 2030' }, []],
+    ['a time of their own', { schedule: 'off', overdueAfter: Duration.days(7) }, [168]],
   ])('know with %s when a run is overdue', (_, props, hours) => {
-    const alarms = Object.values(embed(() => props).template.findResources('AWS::CloudWatch::Alarm')).map(
-      ({ Properties }) => Properties as { EvaluationPeriods: number },
-    );
-    const overdue = alarms.filter((alarm) => JSON.stringify(alarm).includes('SyncsSucceeded'));
+    const made = embed(() => props);
+    const overdue = alarmsOf(made.template).filter((alarm) => JSON.stringify(alarm).includes('SyncsSucceeded'));
     expect(overdue.map(({ EvaluationPeriods }) => EvaluationPeriods)).toEqual(hours);
+    expect(made.factory.overdueCheck).toBeUndefined();
     // Nor one of a webhook that is not there.
-    expect(JSON.stringify(alarms)).not.toContain('Url');
+    expect(JSON.stringify(alarmsOf(made.template))).not.toContain('Url');
+  });
+
+  it.each([
+    ['a schedule of one day a week', { schedule: '0 2 ? * MON *' }, 180],
+    ['a schedule of one day a month', { schedule: '0 2 1 * ? *' }, 31 * 24 + 12],
+    ['a time of their own', { schedule: 'off', overdueAfter: Duration.hours(169) }, 169],
+  ])('know by an hourly check, with %s, when a run is overdue', (_, props, hours) => {
+    const { template: made, factory: checked, logicalId: idOf, statements } = embed(() => props);
+    const { handler, role, logGroup } = checked.overdueCheck?.function ?? {};
+    made.hasResourceProperties('AWS::CloudWatch::Alarm', {
+      Namespace: 'HarnessCiImageFactory',
+      MetricName: 'HoursSinceSync',
+      Statistic: 'Minimum',
+      Period: 10_800,
+      EvaluationPeriods: 1,
+      Threshold: hours,
+      ComparisonOperator: 'GreaterThanOrEqualToThreshold',
+      // The check itself failed.
+      TreatMissingData: 'missing',
+      InsufficientDataActions: [{ Ref: idOf(checked.topic) }],
+    });
+    made.hasResourceProperties('AWS::Scheduler::Schedule', {
+      ScheduleExpression: 'rate(1 hour)',
+      Target: { Arn: { 'Fn::GetAtt': [handler && idOf(handler), 'Arn'] } },
+    });
+    const bucket = `<${idOf(checked.bucket)}.Arn>`;
+    const allowed = statements(role ? idOf(role) : '').flatMap((statement) =>
+      actions(statement).flatMap((action) => resourcesOf(statement).map((resource) => `${action} ${resource}`)),
+    );
+    const log = `<${logGroup && idOf(logGroup)}.Arn>`;
+    expect(allowed.toSorted()).toEqual([
+      `logs:CreateLogStream ${log}`,
+      `logs:PutLogEvents ${log}`,
+      `s3:GetObject ${bucket}/last-sync.json`,
+      `s3:ListBucket ${bucket}`,
+      `s3:PutObject ${bucket}/last-sync.json`,
+      'xray:PutTelemetryRecords *',
+      'xray:PutTraceSegments *',
+    ]);
   });
 });
 

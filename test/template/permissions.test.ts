@@ -76,7 +76,7 @@ const beside: Record<string, string[]> = {
   ],
   report: [
     ...read(callback),
-    ...writes('inventory.json', 'locks/*', 'looks/*'),
+    ...writes('inventory.json', 'last-sync.json', 'locks/*', 'looks/*'),
     'sns:Publish <topic>',
     'kms:Decrypt <topic key>',
     'kms:GenerateDataKey <topic key>',
