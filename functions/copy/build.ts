@@ -73,7 +73,7 @@ async function bring(
   const parsed = answer.safeParse(called.output);
   if (!parsed.success) throw failed(planned, 'returned no digest');
   const digest = parsed.data.digest;
-  const arrived = await resolveTag(runtime.repository(planned.target), tag, signal);
+  const arrived = await resolveTag(runtime.repository(planned.target), tag, { signal });
   if (arrived !== digest)
     throw failed(planned, `reported that it pushed ${digest}; ${target} is ${arrived ?? 'absent'}`);
   await recordBuilt(runtime.store, target, { template, source: sourceDigest, built: digest });

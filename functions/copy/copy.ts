@@ -74,7 +74,9 @@ async function copyOnce(event: CopyEvent, run: TaskRun): Promise<CopyTaskResult>
   const state = stored ?? newCopyState();
   if (stored === undefined) runtime.progress({ kind: 'image-started', image, bytes: planned.uniqueSize ?? 0 });
   const attempted = () =>
-    digest === undefined ? build(plan, event.image, planned, run) : attempt(plan, { ...planned, digest }, state, run);
+    digest === undefined
+      ? build(plan, event.image, planned, run)
+      : attempt({ plan, planned: { ...planned, digest }, state }, run);
   const result = known && known.status !== 'failed' ? known : await attempted();
   const registries = sumCounts([...(known?.registries ?? state.registries), ...runtime.takeCounts()]);
   if (result instanceof Paused) {
@@ -94,13 +96,19 @@ async function copyOnce(event: CopyEvent, run: TaskRun): Promise<CopyTaskResult>
   return { status: result.status, waitSeconds: 0 };
 }
 
-/** An image with the digest that its copy has. */
-type KnownImage = CopiedImage & { digest: Digest };
+/** The copy of one image. */
+interface Copying {
+  plan: Plan;
+  /** The image, with the digest that its copy has. */
+  planned: CopiedImage & { digest: Digest };
+  state: CopyState;
+}
 
-/** Updates `state`. Returns `Paused` when the copy must continue later. */
-async function attempt(plan: Plan, planned: KnownImage, state: CopyState, run: TaskRun): Promise<CopyResult | Paused> {
+/** Updates the state. Returns `Paused` when the copy must continue later. */
+async function attempt(copying: Copying, run: TaskRun): Promise<CopyResult | Paused> {
+  const { planned, state } = copying;
   const { runtime, signal, deadline = Deadline.never } = run;
-  const work = (each?: AbortSignal) => copyFromAny(plan, planned, state, { ...run, signal: each });
+  const work = (each?: AbortSignal) => copyFromAny(copying, { ...run, signal: each });
   try {
     const left = sourcesOf(planned, state);
     // Do not wait for a pause that only one of several sources asks for.
@@ -128,7 +136,8 @@ function sourcesOf({ source, otherSources = [] }: CopiedImage, state: CopyState)
 }
 
 /** Copies from the first source that serves the image. Pulls by digest, so every source serves the same content. */
-async function copyFromAny(plan: Plan, planned: KnownImage, state: CopyState, run: TaskRun): Promise<CopyResult> {
+async function copyFromAny(copying: Copying, run: TaskRun): Promise<CopyResult> {
+  const { planned, state } = copying;
   const { runtime, signal } = run;
   let first: unknown;
   const sources = sourcesOf(planned, state);
@@ -136,7 +145,7 @@ async function copyFromAny(plan: Plan, planned: KnownImage, state: CopyState, ru
     const name = formatReference(reference);
     if (first !== undefined) state.source = name;
     try {
-      const result = await copyPlanned(plan, planned, runtime.repository(reference), state, run);
+      const result = await copyPlanned(copying, runtime.repository(reference), run);
       return reference === planned.source ? result : { ...result, source: name };
     } catch (error) {
       signal?.throwIfAborted();
@@ -153,10 +162,8 @@ async function copyFromAny(plan: Plan, planned: KnownImage, state: CopyState, ru
 }
 
 async function copyPlanned(
-  plan: Plan,
-  planned: KnownImage,
+  { plan, planned, state }: Copying,
   source: Repository,
-  state: CopyState,
   { runtime, signal, deadline = Deadline.never }: TaskRun,
 ): Promise<CopyResult> {
   const { target, digest } = planned;
@@ -231,7 +238,7 @@ function statusOf({ missing, present }: CopiedImage, { referrers }: CopyState): 
 
 /** Checks a repaired image again: a registry may accept a missing piece and still not serve it. */
 async function checkRepair(root: Root, { target }: CopiedImage, { runtime, signal }: TaskRun): Promise<void> {
-  const missing = await new Wholeness(runtime).missing(root, signal);
+  const missing = await new Wholeness(runtime).missing(root, { signal });
   if (missing.length === 0) return;
   throw new FactoryError(
     'ImagesIncomplete',
@@ -255,7 +262,7 @@ async function checkArrival(
   digest: Digest,
   signal?: AbortSignal,
 ): Promise<void> {
-  const arrived = await resolveTag(destination, target.tag ?? digest, signal);
+  const arrived = await resolveTag(destination, target.tag ?? digest, { signal });
   if (arrived === digest) return;
   throw new FactoryError(
     'DigestMismatch',

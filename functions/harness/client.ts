@@ -99,7 +99,7 @@ export class HarnessClient {
   /** Returns the official images: field to `namespace/name:tag`. */
   async defaultConfig(scope: ConfigScope, signal?: AbortSignal): Promise<Record<string, string>> {
     const read = this.#configCall('read the default images of', scope, 'get-default-config');
-    const { data, call } = await this.#sendConfig(read, undefined, signal);
+    const { data, call } = await this.#sendConfig(read, signal);
     const images = parseImages(data);
     if (!images) throw unexpected(call, 'without a map of images');
     return images;
@@ -112,7 +112,7 @@ export class HarnessClient {
   async overrides(scope: ConfigScope, signal?: AbortSignal): Promise<Record<string, string>> {
     const read = this.#configCall('read the overrides of', scope, 'get-customer-config');
     read.url.searchParams.set('overridesOnly', 'true');
-    const { data, call } = await this.#sendConfig(read, undefined, signal);
+    const { data, call } = await this.#sendConfig(read, signal);
     const images = parseImages(data ?? {});
     if (!images) throw unexpected(call, 'without a map of images');
     return Object.fromEntries(Object.entries(images).filter(([, value]) => value.trim() !== ''));
@@ -174,7 +174,7 @@ export class HarnessClient {
     };
     const check = { resourceScope: { accountIdentifier: this.accountId }, resourceType: 'ACCOUNT', permission };
     const ask = async (): Promise<boolean> => {
-      const { data } = await this.#send(call, JSON.stringify({ permissions: [check] }), signal);
+      const { data } = await this.#send({ ...call, body: JSON.stringify({ permissions: [check] }) }, signal);
       const permitted = parsePermitted(data, permission);
       if (permitted === undefined) throw unexpected(call, 'without an access control list');
       return permitted;
@@ -194,7 +194,7 @@ export class HarnessClient {
       permission: 'core_connector_view',
       timeoutMs: this.#timeoutMs.read,
     };
-    const { code, data } = await this.#send(call, undefined, signal, notFoundCodes);
+    const { code, data } = await this.#send({ ...call, expected: notFoundCodes }, signal);
     if (code !== undefined && notFoundCodes.has(code)) return undefined;
     const connector = parseConnector(data);
     if (!connector) throw unexpected(call, 'without a connector');
@@ -204,7 +204,7 @@ export class HarnessClient {
   /** Returns a secret without its value, or `undefined` when none has this identifier. Needs `core_secret_view`. */
   async secret(ref: ObjectRef, signal?: AbortSignal): Promise<Secret | undefined> {
     const call = this.#secretCall('GET', ref);
-    const { code, data } = await this.#send(call, undefined, signal, notFoundCodes);
+    const { code, data } = await this.#send({ ...call, expected: notFoundCodes }, signal);
     if (code !== undefined && notFoundCodes.has(code)) return undefined;
     const secret = parseSecret(data, ref);
     if (!secret) throw unexpected(call, 'without the secret');
@@ -218,7 +218,7 @@ export class HarnessClient {
    */
   async updateSecret(secret: Secret, value: string, signal?: AbortSignal): Promise<void> {
     const call = this.#secretCall('PUT', secret.ref);
-    const { data } = await this.#send(call, JSON.stringify(withValue(secret, value)), signal);
+    const { data } = await this.#send({ ...call, body: JSON.stringify(withValue(secret, value)) }, signal);
     const denial = policyDenial(data);
     if (denial !== undefined) throw deniedByPolicy(call, denial, this.#key);
     if (!parseSecret(data, secret.ref)) throw unexpected(call, 'without the secret');
@@ -264,15 +264,15 @@ export class HarnessClient {
    * Sends a request for a configuration. Newer pages of Database DevOps name its path without the gateway: tries that
    * where the gateway lacks the path.
    */
-  async #sendConfig(call: Call, body?: string, signal?: AbortSignal): Promise<Envelope & { call: Call }> {
-    if (!call.bare) return { ...(await this.#send(call, body, signal)), call };
+  async #sendConfig(call: Call, signal?: AbortSignal): Promise<Envelope & { call: Call }> {
+    if (!call.bare) return { ...(await this.#send(call, signal)), call };
     const direct = { ...call, url: new URL(call.url.href.replace(`${this.#gateway.href}/`, this.#rootHref)) };
-    if (this.#dbopsAtRoot) return { ...(await this.#send(direct, body, signal)), call: direct };
+    if (this.#dbopsAtRoot) return { ...(await this.#send(direct, signal)), call: direct };
     try {
-      return { ...(await this.#send(call, body, signal)), call };
+      return { ...(await this.#send(call, signal)), call };
     } catch (error) {
       if (!(error instanceof PathNotFound)) throw error;
-      const response = await this.#send(direct, body, signal);
+      const response = await this.#send(direct, signal);
       this.#dbopsAtRoot = true;
       return { ...response, call: direct };
     }
@@ -291,7 +291,7 @@ export class HarnessClient {
 
   /** Sends a request without retries. */
   async #attemptOnce(call: Call, signal?: AbortSignal): Promise<Envelope> {
-    return this.#attempt(call, undefined, AbortSignal.any([this.#signal, signal].filter((s) => s !== undefined)));
+    return this.#attempt(call, AbortSignal.any([this.#signal, signal].filter((s) => s !== undefined)));
   }
 
   #url(path: string, query: Record<string, string | undefined>): URL {
@@ -309,17 +309,17 @@ export class HarnessClient {
   ): Promise<void> {
     if (operations.length === 0) return;
     const fields = operations.map(({ field }) => field);
-    await this.#sendConfig({ ...call, fields }, JSON.stringify(operations), signal);
+    await this.#sendConfig({ ...call, fields, body: JSON.stringify(operations) }, signal);
   }
 
   /** Retries until there is a final response, and again with a new key when Harness refuses the current one. */
-  async #send(call: Call, body?: string, signal?: AbortSignal, expected?: ReadonlySet<string>): Promise<Envelope> {
+  async #send(call: Call, signal?: AbortSignal): Promise<Envelope> {
     const key = this.#keyText;
     try {
-      return await this.#sendOnce(call, body, signal, expected);
+      return await this.#sendOnce(call, signal);
     } catch (error) {
       if (!isRefusal(error) || !(await this.#replaceKey(key))) throw error;
-      return this.#sendOnce(call, body, signal, expected);
+      return this.#sendOnce(call, signal);
     }
   }
 
@@ -340,12 +340,12 @@ export class HarnessClient {
     }
   }
 
-  /** Retries until there is a final response. Returns a response with one of the `expected` error codes like a success. */
-  async #sendOnce(call: Call, body?: string, signal?: AbortSignal, expected?: ReadonlySet<string>): Promise<Envelope> {
+  /** Retries until there is a final response. */
+  async #sendOnce(call: Call, signal?: AbortSignal): Promise<Envelope> {
     const signals = [this.#signal, signal].filter((s) => s !== undefined);
     const aborted = AbortSignal.any(signals);
     try {
-      return await retry(() => this.#attempt(call, body, aborted, expected), {
+      return await retry(() => this.#attempt(call, aborted), {
         ...this.#retry,
         judge,
         signal: aborted,
@@ -355,14 +355,9 @@ export class HarnessClient {
     }
   }
 
-  async #attempt(
-    call: Call,
-    body: string | undefined,
-    aborted: AbortSignal,
-    expected: ReadonlySet<string> = new Set(),
-  ): Promise<Envelope> {
+  async #attempt(call: Call, signal: AbortSignal): Promise<Envelope> {
     let response: Response;
-    let text: string;
+    let body: string;
     const key = this.#key;
     try {
       response = await this.#transport.request({
@@ -370,21 +365,21 @@ export class HarnessClient {
         url: call.url,
         headers: {
           accept: 'application/json',
-          ...(body !== undefined && { 'content-type': 'application/json' }),
+          ...(call.body !== undefined && { 'content-type': 'application/json' }),
           ...call.headers,
           ...key.headers(),
         },
-        body,
-        signal: AbortSignal.any([aborted, AbortSignal.timeout(call.timeoutMs)]),
+        body: call.body,
+        signal: AbortSignal.any([signal, AbortSignal.timeout(call.timeoutMs)]),
       });
-      text = (await readBody(response, bodyLimit)).toString('utf8');
+      body = (await readBody(response, bodyLimit)).toString('utf8');
     } catch (error) {
       throw unanswered(call, error);
     }
     const ok = response.status >= 200 && response.status < 300;
-    const envelope = ok && call.bare ? parseBare(text) : parseEnvelope(text);
-    if (envelope && ((ok && isSuccess(envelope)) || expected.has(envelope.code ?? ''))) return envelope;
-    throw refused(call, response, text, envelope, key);
+    const envelope = ok && call.bare ? parseBare(body) : parseEnvelope(body);
+    if (envelope && ((ok && isSuccess(envelope)) || call.expected?.has(envelope.code ?? ''))) return envelope;
+    throw refused(call, { response, body, envelope, key });
   }
 }
 

@@ -22,6 +22,9 @@ export interface Call {
   permission: string;
   /** Timeout for the complete response, in milliseconds. */
   timeoutMs: number;
+  body?: string;
+  /** Error codes of responses that count as a success. */
+  expected?: ReadonlySet<string>;
   /** Further headers. */
   headers?: Readonly<Record<string, string>>;
   /** Set for a service whose responses have no envelope. */
@@ -84,14 +87,16 @@ function systemCode(error: unknown): string | undefined {
   return typeof code === 'string' && !/^(UND_)?ERR_INVALID/.test(code) ? code : undefined;
 }
 
+/** A response as the client read it. */
+interface Refusal {
+  response: Response;
+  body: string;
+  envelope: Envelope | undefined;
+  key: ApiKey;
+}
+
 /** Returns the error of a call with an error response. */
-export function refused(
-  call: Call,
-  response: Response,
-  body: string,
-  envelope: Envelope | undefined,
-  key: ApiKey,
-): FactoryError {
+export function refused(call: Call, { response, body, envelope, key }: Refusal): FactoryError {
   const { status } = response;
   const where = `cannot ${call.purpose}: ${displayUrl(call.url)} returned ${status}`;
   const { text, isPage } = reasonText(key.redact(body), response.header('content-type'));

@@ -121,7 +121,7 @@ export async function protectedDigests(
       reference.digest,
       image.digest,
       ...namesOf(image).map((name) => known[name]),
-      tag === undefined ? undefined : await resolveTag(repository, tag, lookup),
+      tag === undefined ? undefined : await resolveTag(repository, tag, { signal: lookup }),
     ].filter((digest) => digest !== undefined);
     const places = [repository, ...(source ? [runtime.repository(source)] : [])];
     const all = await digestsBelow(

@@ -31,7 +31,10 @@ export async function findPulls(
       const status = known.get(reference);
       if (status !== undefined) return status;
       try {
-        const digest = await resolveTag(runtime.repository(name), tagOrDigest(name), lookup, 'likely');
+        const digest = await resolveTag(runtime.repository(name), tagOrDigest(name), {
+          signal: lookup,
+          absence: 'likely',
+        });
         return digest === undefined ? 'missing' : 'present';
       } catch (error) {
         lookup.throwIfAborted();

@@ -32,8 +32,7 @@ export class Wholeness {
    */
   async missing(
     { repository, digest: root }: Root,
-    signal?: AbortSignal,
-    only?: Piece['kind'],
+    { only, signal }: { only?: Piece['kind'] | undefined; signal?: AbortSignal | undefined } = {},
   ): Promise<readonly Piece[]> {
     const unreadable = new Set<Digest>();
     const read = async (digest: Digest): Promise<Manifest | undefined> => {
@@ -89,7 +88,7 @@ export class Wholeness {
 }
 
 async function isServed(repository: Repository, digest: Digest, signal?: AbortSignal): Promise<boolean> {
-  return (await resolveTag(repository, digest, signal)) === digest;
+  return (await resolveTag(repository, digest, { signal })) === digest;
 }
 
 /** Returns whether a manifest was damaged in storage. It counts as missing, and a push replaces it. */

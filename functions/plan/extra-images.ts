@@ -141,7 +141,7 @@ async function newestTag(
   const newest = new Set<string>();
   for (const candidate of candidatesOf(name, settings)) {
     try {
-      const tags = (await listTags(runtime.repository(candidate), signal, sourceTagLimit)) ?? [];
+      const tags = (await listTags(runtime.repository(candidate), { signal, limit: sourceTagLimit })) ?? [];
       const [tag] = versionsWithin(range, tags);
       if (tag !== undefined) return { tag, newest: [] };
       for (const version of versionsWithin(everyVersion, tags).slice(0, suggestions)) newest.add(version);

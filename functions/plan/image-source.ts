@@ -57,7 +57,7 @@ export class ImageSource {
         const digest =
           read && last && !countsPulls && !missing403
             ? await readRoot(repository, reference, runtime, signal)
-            : await resolveTag(repository, tagOrDigest(reference), signal);
+            : await resolveTag(repository, tagOrDigest(reference), { signal });
         if (digest !== undefined) {
           return new ImageSource(digest, [reference, ...candidates.slice(index + 1)], runtime, signal);
         }
@@ -143,7 +143,7 @@ export class ImageSource {
     const failed = this.#reference;
     for (const other of this.#others.filter(({ registry }) => registry !== failed.registry)) {
       // Skip a source that cannot be reached.
-      const digest = await resolveTag(this.#runtime.repository(other), this.digest, this.#signal).catch(
+      const digest = await resolveTag(this.#runtime.repository(other), this.digest, { signal: this.#signal }).catch(
         () => undefined,
       );
       this.#signal?.throwIfAborted();
@@ -167,7 +167,7 @@ export class ImageSource {
       if (reference.registry === here.name) continue;
       const other = this.#runtime.repository(reference);
       // Skip a source that cannot be reached. If this one throttles the pull, that failure is reported.
-      const digest = await resolveTag(other, tagOrDigest(reference), this.#signal).catch(() => undefined);
+      const digest = await resolveTag(other, tagOrDigest(reference), { signal: this.#signal }).catch(() => undefined);
       this.#signal?.throwIfAborted();
       const elsewhere = digest === this.digest ? other.registry.pulls.reserve(pulls) : undefined;
       if (!elsewhere) continue;

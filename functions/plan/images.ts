@@ -131,7 +131,7 @@ export async function planVersion(
   const name = parseImageName(image);
   const target = relocate(name, settings.registry);
   const here = { ...target, tag: undefined, digest: copy };
-  const isHere = (await resolveTag(runtime.repository(here), copy, signal)) === copy;
+  const isHere = (await resolveTag(runtime.repository(here), copy, { signal })) === copy;
   const sources = candidatesOf({ ...name, digest }, settings);
   const wanted = { image: key, target, candidates: isHere ? [here, ...sources] : sources };
   return planWanted(wanted, isHere ? { ...settings, platforms: [] } : settings, { runtime, signal });
@@ -161,7 +161,7 @@ async function planWanted(
   const key = formatReference(target);
   const isExpected = settings.expected.has(key);
   const absence = isExpected ? 'unlikely' : 'likely';
-  const present = resolveTag(runtime.repository(target), tagOrDigest(target), signal, absence);
+  const present = resolveTag(runtime.repository(target), tagOrDigest(target), { signal, absence });
   try {
     // Source and target are requested in parallel. For a new image, read the source's manifest itself, which saves a
     // request. For an image that most runs find unchanged, read only its digest, which no registry counts as a pull.

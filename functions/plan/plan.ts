@@ -232,7 +232,7 @@ async function decide(
   const { found, missing } = withoutMissing(looked.found, extras, required);
   unmatched.push(...unmatchedPlatforms(settings.platforms, found));
   warnings.push(...refuseUnmatched(unmatched, settings.allowUnmatched));
-  const soak = await planSoak(fields, found, { ...settings, read, inventory }, now, run);
+  const soak = await planSoak(fields, found, { ...settings, read, inventory, now }, run);
   const heldTags = await holdTags(found, soak, settings.referrers, run);
   const changes = syncChanges(fields, scopes, { ...settings, ...soak, heldTags });
   const switched = new Set(settings.modifyDefault ? changes.changes.flatMap(({ image }) => image ?? []) : []);

@@ -108,7 +108,7 @@ export async function planRepairs(
     const { target, digest } = planned;
     if (planned.status === 'failed' || digest === undefined) return;
     const root = { repository: runtime.repository(target), digest };
-    const lacks = async () => [...missing, ...(await wholeness.missing(root, lookup))];
+    const lacks = async () => [...missing, ...(await wholeness.missing(root, { signal: lookup }))];
     const pieces = await lacks();
     noted.push({ reference: formatReference(target), digest, whole: pieces.length === 0 });
     if (pieces.length > 0)
@@ -137,7 +137,7 @@ async function findHeld(
   { runtime, signal }: TaskRun,
 ): Promise<{ image: Found; missing: readonly Piece[] }> {
   const target = parseReference(reference);
-  const served = await resolveTag(runtime.repository(target), tagOrDigest(target), signal);
+  const served = await resolveTag(runtime.repository(target), tagOrDigest(target), { signal });
   const digest = served ?? target.digest ?? own(inventory, reference);
   const name: ImageName = {
     ...target,

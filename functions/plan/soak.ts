@@ -50,6 +50,8 @@ type Settings = Pick<RunSettings, 'action' | 'registry' | 'formerRegistry' | 'so
 
 interface Situation {
   settings: Settings;
+  seen: FirstSeen;
+  accountId: string;
   now: Date;
   /** Finds a version at the registry or at a source. Returns `undefined` when neither has it whole. */
   find: (version: SeenVersion, key: string, signal?: AbortSignal) => Promise<Found | undefined>;
@@ -65,10 +67,10 @@ interface Situation {
 export async function planSoak(
   fields: readonly SelectedField[],
   found: readonly Found[],
-  settings: Settings & Omit<ImageSettings, 'expected'> & Pick<RepairSettings, 'inventory' | 'recheckDays'>,
-  now: Date,
+  settings: Settings & Omit<ImageSettings, 'expected'> & Pick<RepairSettings, 'inventory' | 'recheckDays' | 'now'>,
   { runtime, signal }: TaskRun,
 ): Promise<Soak> {
+  const { now } = settings;
   const { accountId } = await runtime.harness();
   const seen = await noteFirstSeen(runtime.store, sightingsOf(fields, found, settings, accountId), now);
   const find: Situation['find'] = async (version, key, lookup) => {
@@ -77,13 +79,13 @@ export async function planSoak(
       { ...settings, expected: new Set() },
       { runtime, signal: lookup },
     );
-    const repair = { ...settings, now, switched: new Set([key]), inUse: [] };
+    const repair = { ...settings, switched: new Set([key]), inUse: [] };
     if (settings.read) await planRepairs([image], repair, { runtime, signal: lookup });
     return image.planned.status === 'failed' ? undefined : image;
   };
   const resolve: Situation['resolve'] = (reference, lookup) =>
-    resolveTag(runtime.repository(reference), reference.tag ?? 'latest', lookup);
-  return chooseVersions(fields, found, seen, accountId, { settings, now, find, resolve }, signal);
+    resolveTag(runtime.repository(reference), reference.tag ?? 'latest', { signal: lookup });
+  return chooseVersions(fields, found, { settings, seen, accountId, now, find, resolve }, signal);
 }
 
 /** Returns what a plan saw: the images that a source has, and the versions that Harness offers for fields. */
@@ -113,9 +115,7 @@ export function sightingsOf(
 export async function chooseVersions(
   fields: readonly SelectedField[],
   found: readonly Found[],
-  seen: FirstSeen,
-  accountId: string,
-  { settings, now, find, resolve }: Situation,
+  { settings, seen, accountId, now, find, resolve }: Situation,
   signal?: AbortSignal,
 ): Promise<Soak> {
   const { registry, soakDays } = settings;
@@ -329,10 +329,10 @@ export async function holdTags(
     const repository = runtime.repository(reference);
     if (digest === undefined || tag === undefined) return;
     const isTaken = taken.has(formatReference(planned.target));
-    if (!isTaken && (await resolveTag(repository, tag, lookup)) === undefined) return;
+    if (!isTaken && (await resolveTag(repository, tag, { signal: lookup })) === undefined) return;
     held.add(planned.image);
     const target = { ...reference, tag: undefined, digest };
-    const isThere = (await resolveTag(repository, digest, lookup)) === digest;
+    const isThere = (await resolveTag(repository, digest, { signal: lookup })) === digest;
     if (isThere && referrers === 'off') image.planned = { ...planned, target, digest, status: 'current' };
     else image.planned = { ...planned, target, ...(isThere && { present: true }) };
   });

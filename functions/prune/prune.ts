@@ -91,7 +91,7 @@ async function tagsOf(
   const { registry, name } = repository;
   const tags = (await runtime.repositories.tags?.(registry.name, name)) ?? (await readTags(repository, signal));
   for (const tag of expected.filter((candidate) => !tags.has(candidate))) {
-    if ((await resolveTag(repository, tag, signal)) === undefined) continue;
+    if ((await resolveTag(repository, tag, { signal })) === undefined) continue;
     throw new FactoryError('RegistryFailed', `${registry.name} omits the tag ${tag} from its list of tags`, {
       hint: 'Allow the factory to list all tags of the repository.',
     });
@@ -126,9 +126,9 @@ async function untag(
   const shared = `the tag ${others[0]} has the same digest, and ${registry.name} does not delete tags alone`;
   const manifest = await manifestOf(digest, [repository], { runtime, signal });
   if (!manifest || !(await deleteTag(repository, tag, signal))) return { status: 'kept', reason: shared };
-  if ((await resolveTag(repository, tag, signal)) === digest) return { status: 'kept', reason: shared };
+  if ((await resolveTag(repository, tag, { signal })) === digest) return { status: 'kept', reason: shared };
   const lost = [];
-  for (const other of others) if ((await resolveTag(repository, other, signal)) !== digest) lost.push(other);
+  for (const other of others) if ((await resolveTag(repository, other, { signal })) !== digest) lost.push(other);
   if (lost.length === 0) return { status: 'untagged' };
   // Restore the lost tags. The manifest's blobs and children still exist: nothing else was deleted.
   for (const other of lost) await putManifest(repository, other, manifest, signal);

@@ -76,7 +76,9 @@ async function finish(
   const documents = runtime.run(runId);
   const plan = await documents.plan.find();
   const results = await Promise.all((plan?.images ?? []).map((_, index) => documents.copyResult(index).find()));
-  const document = plan ? await describe(plan, results, error, state, documents) : withoutPlan(runId, error, state);
+  const document = plan
+    ? await describe({ plan, results, ended: error, state }, documents)
+    : withoutPlan(runId, error, state);
   /** The run has ended: a failure from here on is a warning, and does not change the outcome. */
   const attempt = async (failure: string, work: () => Promise<void>) => {
     try {
@@ -187,13 +189,15 @@ function shortened(document: Report): Report {
   return { ...rest, images: [], config: [], warnings };
 }
 
-async function describe(
-  plan: Plan,
-  results: readonly (CopyResult | undefined)[],
-  ended: ErrorDocument | undefined,
-  state: ReportEvent['state'],
-  documents: RunDocuments,
-): Promise<Report> {
+/** A run at its end. */
+interface EndedRun {
+  plan: Plan;
+  results: readonly (CopyResult | undefined)[];
+  ended: ErrorDocument | undefined;
+  state: ReportEvent['state'];
+}
+
+async function describe({ plan, results, ended, state }: EndedRun, documents: RunDocuments): Promise<Report> {
   const { changes, held } = (await documents.changes.find()) ?? { changes: plan.changes, held: [] };
   const written = (await documents.config.find()) ?? [];
   const scans = await documents.scans.find();

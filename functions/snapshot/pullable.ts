@@ -91,14 +91,14 @@ async function faultsOf(
 ): Promise<string[]> {
   const reference = parseReference(name);
   const repository = runtime.repository(reference);
-  const resolved = resolveTag(repository, tagOrDigest(reference), signal);
+  const resolved = resolveTag(repository, tagOrDigest(reference), { signal });
   // Where a digest was planned, look below it in the same round trip.
   const root = digest ?? (await resolved);
   const [served, lacking] = await Promise.all([
     resolved,
     root === undefined
       ? []
-      : wholeness.missing({ repository, digest: root }, signal, confirmed ? 'manifest' : undefined),
+      : wholeness.missing({ repository, digest: root }, { signal, only: confirmed ? 'manifest' : undefined }),
   ]);
   if (served === undefined) return [`${name} does not exist`];
   if (served !== root) return [`${name} is ${served}, not ${root}`];

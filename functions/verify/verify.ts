@@ -133,13 +133,14 @@ async function incompleteImages(plan: Plan, { runtime, signal }: TaskRun): Promi
     const image = planned.get(reference);
     const name = parseReference(reference);
     const repository = runtime.repository(name);
-    const digest = image && isPresent(image) ? image.digest : await resolveTag(repository, tagOrDigest(name), lookup);
+    const digest =
+      image && isPresent(image) ? image.digest : await resolveTag(repository, tagOrDigest(name), { signal: lookup });
     if (digest === undefined) {
       // `absentImages` reports planned images.
       if (!image) differences.push(`${reference} is not at the registry`);
       return;
     }
-    const missing = await wholeness.missing({ repository, digest }, lookup).catch((error: unknown) => {
+    const missing = await wholeness.missing({ repository, digest }, { signal: lookup }).catch((error: unknown) => {
       const { name: errorName, message } = FactoryError.from(error);
       if (!unusable.has(errorName)) throw error;
       differences.push(`${reference}: ${message}`);
@@ -184,7 +185,7 @@ async function missingTargets(
   const differences: string[] = [];
   await inParallel([...expected], imagesInFlight, signal, async ([target, digest], lookup) => {
     const reference = parseReference(target);
-    const served = await resolveTag(runtime.repository(reference), tagOrDigest(reference), lookup);
+    const served = await resolveTag(runtime.repository(reference), tagOrDigest(reference), { signal: lookup });
     if (served === undefined) differences.push(`${target} is not at the registry`);
     else if (served !== (digest ?? served)) differences.push(`${target} is ${served} at the registry, not ${digest}`);
   });

@@ -137,7 +137,9 @@ async function runCommand(action: string, options: Options, environment: Environ
     if (options.out !== undefined) await prepareReportFolder(options.out);
     // Load the engine only now: bad input and --help do not need it.
     const [{ createLocalRuntime }, { run }] = await Promise.all([import('./local-runtime.ts'), import('./run.ts')]);
-    const runtime = createLocalRuntime(configuration, environment, store, (event) => progress.handle(event), {
+    const runtime = createLocalRuntime(configuration, environment, {
+      store,
+      onProgress: (event) => progress.handle(event),
       lockWaitMs: waitMs(options),
       place,
       patience,

@@ -22,16 +22,20 @@ export type RetryPauses = Readonly<Record<string, number | number[]>>;
 /** Invokes a function by its placeholder (`PlanFunction`). */
 export type Invoke = (functionName: string, payload: unknown) => Promise<unknown>;
 
+interface ExecutionOptions {
+  input: unknown;
+  name: string;
+  invoke: Invoke;
+  retryPausesMs?: RetryPauses;
+}
+
 /**
  * Runs the workflow in this process with `aws-local-stepfunctions`. Like Lambda, it wraps the results of tasks in
  * `Payload`, and gives errors the form that Retry, Catch and their causes have on AWS.
  */
 export async function runWorkflow(
   definition: Definition,
-  input: unknown,
-  name: string,
-  invoke: Invoke,
-  retryPausesMs: RetryPauses = {},
+  { input, name, invoke, retryPausesMs = {} }: ExecutionOptions,
 ): Promise<WorkflowOutcome> {
   const handlers = Object.fromEntries(
     taskStates(definition).map((state) => [state, (parameters: LambdaParameters) => callLambda(parameters, invoke)]),

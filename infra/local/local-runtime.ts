@@ -11,11 +11,13 @@ import { Runtime, type RuntimeParts } from '../../functions/runtime/runtime.ts';
 import type { Template } from '../../functions/runtime/template.ts';
 import type { Configuration, Environment } from '../../functions/settings/configuration.ts';
 import { FactoryError } from '../../functions/errors.ts';
-import type { ObjectStore } from '../../functions/state/object-store.ts';
 import { decodeText, TextError } from '../../functions/text/plain-text.ts';
 import { reasonOf } from './file-failure.ts';
 import { ownProcess } from './own-process.ts';
 import { homeFolder, homeForAwsSdk } from './user-folder.ts';
+
+/** The parts of a local run that its command chooses. */
+type LocalParts = Pick<RuntimeParts, 'store' | 'onProgress' | 'place' | 'patience'> & { lockWaitMs?: number };
 
 /**
  * Creates the runtime of a local run: the API key of the environment, Docker's credentials, and AWS credentials for
@@ -24,9 +26,7 @@ import { homeFolder, homeForAwsSdk } from './user-folder.ts';
 export function createLocalRuntime(
   configuration: Configuration,
   environment: Environment,
-  store: ObjectStore,
-  onProgress: NonNullable<RuntimeParts['onProgress']>,
-  { lockWaitMs = 0, ...more }: { lockWaitMs?: number } & Pick<RuntimeParts, 'place' | 'patience'> = {},
+  { lockWaitMs = 0, ...parts }: LocalParts,
 ): Runtime {
   const { callbackUrlSecret } = configuration;
   homeForAwsSdk();
@@ -34,13 +34,11 @@ export function createLocalRuntime(
   return new Runtime({
     ...aws,
     configuration,
-    store,
     harnessApiKey: () => harnessApiKey(configuration),
     credentials: inOrder(variableCredentials(environment), dockerCredentials(environment), aws.credentials),
-    onProgress,
     lock: { waitMs: lockWaitMs, process: ownProcess },
     callbackTarget: callbackUrlSecret === undefined ? undefined : () => secret(callbackUrlSecret),
-    ...more,
+    ...parts,
   });
 }
 

@@ -41,8 +41,9 @@ export async function run(options: RunOptions): Promise<Report> {
     return functionName === 'PlanFunction' ? ask(result as object) : result;
   };
   // A local report fails because of this machine, which a longer pause does not help.
-  const pauses = { Rollback: retryPauseMs, Report: Math.min(100, retryPauseMs) };
-  const outcome = await runWorkflow(definition, input, runId, invoke, pauses).finally(() => clearInterval(renewal));
+  const retryPausesMs = { Rollback: retryPauseMs, Report: Math.min(100, retryPauseMs) };
+  const execution = { input, name: runId, invoke, retryPausesMs };
+  const outcome = await runWorkflow(definition, execution).finally(() => clearInterval(renewal));
   // The stored report is complete. The returned one exists even if it could not be stored.
   const report =
     (await runtime

@@ -10,9 +10,13 @@ export async function runBundledWorkflow(
 ): Promise<WorkflowOutcome> {
   const byPlaceholder = new Map([...functions].map(([task, lambda]) => [placeholderOf(task), lambda]));
   const definition = JSON.parse(readWorkflowDefinition()) as Definition;
-  return runWorkflow(definition, input, runId, async (name, event) => {
-    const lambda = byPlaceholder.get(name);
-    if (!lambda) throw new Error(`no function for ${name}`);
-    return lambda.invoke(event);
+  return runWorkflow(definition, {
+    input,
+    name: runId,
+    invoke: async (name, event) => {
+      const lambda = byPlaceholder.get(name);
+      if (!lambda) throw new Error(`no function for ${name}`);
+      return lambda.invoke(event);
+    },
   });
 }

@@ -29,7 +29,10 @@ await inParallel(job.images, lookupsInFlight, undefined, async ({ repository: na
   const from = new Repository(source, name);
   const to = new Repository(target, name);
   // As in a run: an image that no earlier run copied is likely absent.
-  const [wanted, present] = await Promise.all([resolveTag(from, tag, signal), resolveTag(to, tag, signal, 'likely')]);
+  const [wanted, present] = await Promise.all([
+    resolveTag(from, tag, { signal }),
+    resolveTag(to, tag, { signal, absence: 'likely' }),
+  ]);
   if (wanted === undefined) throw new Error(`${source.name}/${name}:${tag} does not exist`);
   if (wanted === present) return;
   const root = await getManifest(from, wanted, signal);

@@ -47,7 +47,7 @@ afterAll(async () => {
   await registry.close();
 });
 
-const missing = (only?: Piece['kind'], digest = root) => wholeness.missing({ repository, digest }, undefined, only);
+const missing = (only?: Piece['kind'], digest = root) => wholeness.missing({ repository, digest }, { only });
 
 /** The same, of a run that read the manifests before they went missing. */
 async function missingLater(damage: () => unknown, only?: Piece['kind']): Promise<readonly Piece[]> {

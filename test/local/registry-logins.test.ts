@@ -36,8 +36,9 @@ describe('registry logins of a local run', () => {
       DOCKER_AUTH_CONFIG: JSON.stringify(variable(registry.host)),
     };
     const notes: string[] = [];
-    runtime = createLocalRuntime(parseConfiguration(environment), environment, new MemoryStore(), (event) => {
-      if (event.kind === 'note') notes.push(event.message);
+    runtime = createLocalRuntime(parseConfiguration(environment), environment, {
+      store: new MemoryStore(),
+      onProgress: (event) => void (event.kind === 'note' && notes.push(event.message)),
     });
     const repository = new Repository(runtime.registry(registry.host), 'mirror/app');
     expect(await resolveTag(repository, '1')).toBe(image.digest);
@@ -80,7 +81,7 @@ describe('registry logins of a local run', () => {
 
 it.each(['{"auths": {"r.io": ', '[]'])('refuses a DOCKER_AUTH_CONFIG that is no config.json: %s', (text) => {
   const environment = { HARNESS_API_KEY: 'sat.a.b.c', DOCKER_AUTH_CONFIG: text };
-  const create = () => createLocalRuntime(parseConfiguration(environment), environment, new MemoryStore(), () => {});
+  const create = () => createLocalRuntime(parseConfiguration(environment), environment, { store: new MemoryStore() });
   expect(create).toThrow(
     expect.objectContaining({ name: 'InvalidConfiguration', message: expect.stringContaining('DOCKER_AUTH_CONFIG') }),
   );

@@ -39,8 +39,10 @@ class Account {
     const names = [...new Set(fields.map(({ image }) => formatReference(image)))];
     const found = names.map((image) => this.#found(image, this.digests[image] ?? digestFor(image)));
     const seen = await noteFirstSeen(this.store, sightingsOf(fields, found, settings, 'account'), now);
-    const soak = await chooseVersions(fields, found, seen, 'account', {
+    const soak = await chooseVersions(fields, found, {
       settings,
+      seen,
+      accountId: 'account',
       now,
       find: async ({ image, digest }) => {
         this.lookups.push(image);

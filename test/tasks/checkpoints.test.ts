@@ -78,12 +78,13 @@ function startRuntime(): Runtime {
 /** Runs the workflow with a deadline for every call of the copy. */
 async function sync(deadline: () => Deadline, more: object = {}): Promise<WorkflowOutcome> {
   const definition = JSON.parse(readWorkflowDefinition()) as Definition;
-  return runWorkflow(definition, { action: 'sync', ...input, ...more }, runId, async (name, payload) => {
+  const invoke = async (name: string, payload: unknown) => {
     if (name !== 'CopyFunction') return tasks[name]?.(payload as never, { runtime });
     const answer = await copy(payload as never, { runtime, signal: undefined, deadline: deadline() });
     answers.push(answer);
     return answer;
-  });
+  };
+  return runWorkflow(definition, { input: { action: 'sync', ...input, ...more }, name: runId, invoke });
 }
 
 const stateKey = `runs/${runId}/images/0-state.json`;

@@ -416,7 +416,9 @@ const inPairs = { status: 'SUCCEEDED', done: [1, 3, 0, 2, 4, 5], mostOpen: 2 };
 
 describe('every branch of the workflow', () => {
   const local = (branch: Branch) =>
-    observe(branch, (invoke) => runWorkflow(definition, inputOf(branch), 'run-1', invoke, atOnce));
+    observe(branch, (invoke) =>
+      runWorkflow(definition, { input: inputOf(branch), name: 'run-1', invoke, retryPausesMs: atOnce }),
+    );
 
   it.each(branches)('$does', async (branch) => {
     const observed = await local(branch);
@@ -425,7 +427,9 @@ describe('every branch of the workflow', () => {
   });
 
   it('copies the images of a wave at once, as many as may be, and the next wave after them', async () => {
-    expect(await copyInPairs((invoke) => runWorkflow(definition, {}, 'run-1', invoke))).toEqual(inPairs);
+    expect(await copyInPairs((invoke) => runWorkflow(definition, { input: {}, name: 'run-1', invoke }))).toEqual(
+      inPairs,
+    );
   });
 
   it('carries 1,000 copies that die, whatever they say, within the size of a state', async () => {
@@ -433,11 +437,11 @@ describe('every branch of the workflow', () => {
     const dying = Object.assign(new Error('x'.repeat(4_000)), { name: 'Lambda.TooManyRequestsException' });
     const sizes: number[] = [];
     let gate: unknown;
-    await runWorkflow(
-      definition,
-      {},
-      'run-1',
-      async (fn, payload) => {
+    await runWorkflow(definition, {
+      input: {},
+      name: 'run-1',
+      retryPausesMs: atOnce,
+      invoke: async (fn, payload) => {
         sizes.push(Buffer.byteLength(JSON.stringify(payload)));
         if (fn === 'PlanFunction') return planned({ waves: [images], maxConcurrency: 40 })();
         if (fn === 'CopyFunction') throw dying;
@@ -445,8 +449,7 @@ describe('every branch of the workflow', () => {
         if (fn === 'RollbackFunction' || fn === 'UpdateConfigFunction') throw new Error('x'.repeat(30_000));
         return ordinary[fn.replace(/Function$/, '')]?.(payload as Record<string, unknown>, 1);
       },
-      atOnce,
-    );
+    });
     expect(gate).toMatchObject({ copies: [images.map((image) => ({ image, error: { Error: dying.name } }))] });
     // https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
     expect(Math.max(...sizes)).toBeLessThan(262_144);

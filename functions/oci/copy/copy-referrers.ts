@@ -54,7 +54,7 @@ export async function copyReferrers(copy: ReferrersCopy): Promise<CopiedReferrer
   let room = maxArtifacts;
   for (const subject of subjects) {
     await attempt(`what refers to ${subject}`, async () => {
-      const { artifacts, truncated } = await listReferrers(source, subject, signal, copy.read);
+      const { artifacts, truncated } = await listReferrers(source, subject, { signal, read: copy.read });
       const wanted = artifacts.filter((artifact) => isWantedReferrer(policy, artifact));
       const chosen = wanted.slice(0, room);
       room -= chosen.length;
@@ -67,20 +67,22 @@ export async function copyReferrers(copy: ReferrersCopy): Promise<CopiedReferrer
       for (const artifact of chosen) {
         const { digest, artifactType, mediaType } = artifact;
         await attempt(`${artifactType ?? mediaType} ${digest}`, async () => {
-          if ((await resolveTag(destination, digest, signal, 'likely')) !== digest) await bring(digest, undefined);
+          if ((await resolveTag(destination, digest, { signal, absence: 'likely' })) !== digest)
+            await bring(digest, undefined);
           arrived.push(artifact);
         });
       }
       if (arrived.length === 0) return;
-      const there = await listReferrers(destination, subject, signal);
+      const there = await listReferrers(destination, subject, { signal });
       const tracked = new Set(there.artifacts.map(({ digest }) => digest));
       const untracked = arrived.filter(({ digest }) => !tracked.has(digest));
       if (untracked.length > 0) await addToFallbackIndex(destination, subject, untracked, signal);
     });
     for (const tag of cosignTags(policy, subject)) {
       await attempt(tag, async () => {
-        const digest = await resolveTag(source, tag, signal, 'likely');
-        if (digest === undefined || (await resolveTag(destination, tag, signal, 'likely')) === digest) return;
+        const digest = await resolveTag(source, tag, { signal, absence: 'likely' });
+        if (digest === undefined || (await resolveTag(destination, tag, { signal, absence: 'likely' })) === digest)
+          return;
         await bring(digest, tag);
       });
     }

@@ -44,7 +44,7 @@ async function pushRoot(push: ManifestsPush): Promise<Digest | undefined> {
       error instanceof RegistryFailure && (error.status < 500 || isImmutable(error.said)) && error.status >= 400;
     if (!refused) throw error;
     // Report the refusal: it is more informative than a failed lookup of the tag.
-    const present = await resolveTag(destination, tag ?? digest, signal).catch(() => undefined);
+    const present = await resolveTag(destination, tag ?? digest, { signal }).catch(() => undefined);
     if (present !== digest) throw error;
     return present;
   }
@@ -87,7 +87,7 @@ async function restore(push: ManifestsPush, manifest: Manifest): Promise<void> {
   );
   for (const { digest } of manifest.manifests) {
     const child = push.image.manifests.find((candidate) => candidate.digest === digest);
-    if (child && (await resolveTag(push.destination, digest, push.signal)) !== digest)
+    if (child && (await resolveTag(push.destination, digest, { signal: push.signal })) !== digest)
       await putManifest(push.destination, digest, child, push.signal);
   }
 }

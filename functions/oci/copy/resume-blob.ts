@@ -114,7 +114,7 @@ async function* verifiedParts(
   hash: ResumableHash,
 ): AsyncGenerator<Part, void, undefined> {
   let end = start;
-  const body = readBlob(source, blob, signal, start);
+  const body = readBlob(source, blob, { start, signal });
   for await (const bytes of inChunks(body, partBytes, { ahead: true, onPiece: (piece) => hash.update(piece) })) {
     end += bytes.length;
     if (end > blob.size) throw mismatch(blob, `more than the ${blob.size} bytes announced`);

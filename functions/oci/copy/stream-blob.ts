@@ -94,7 +94,7 @@ async function stream(
   const signal = transfer.signal ? AbortSignal.any([transfer.signal, stalled.signal]) : stalled.signal;
   // The request reports a broken stream in its own terms; the stream has the true reason.
   let reason: unknown;
-  const body = watched(verifiedStream(readBlob(source, blob, signal), blob, count), {
+  const body = watched(verifiedStream(readBlob(source, blob, { signal }), blob, count), {
     // Each chunk is one request, with its own timeout and retries.
     stallMs: way === 'chunk' ? undefined : stallMs,
     onStall: () => stalled.abort(stall(transfer, stallMs)),

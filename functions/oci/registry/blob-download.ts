@@ -20,8 +20,7 @@ const goodPart = 1024 * 1024;
 export async function* readBlob(
   repository: Repository,
   blob: Descriptor,
-  signal?: AbortSignal,
-  start = 0,
+  { start = 0, signal }: { start?: number; signal?: AbortSignal | undefined } = {},
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const { baseMs, maxMs } = repository.registry.retryPolicy;
   let offset = start;

@@ -12,23 +12,21 @@ import { RegistryFailure } from './registry-failure.ts';
  *
  * Falls back to GET where HEAD is refused (405: https://github.com/distribution/distribution/issues/1485), times out,
  * lacks the digest, or returns 404 for a present manifest (https://github.com/nicholas-fedor/watchtower/issues/667),
- * and records that in the profile. While no HEAD has succeeded, a 404 is checked by GET, unless the manifest is
- * `likely` absent.
+ * and records that in the profile. While no HEAD has succeeded, a 404 is checked by GET, unless the `absence` of the
+ * manifest is likely.
  */
 export async function resolveTag(
   repository: Repository,
   tagOrDigest: string,
-  signal?: AbortSignal,
-  absence: 'likely' | 'unlikely' = 'unlikely',
+  { absence = 'unlikely', signal }: { absence?: 'likely' | 'unlikely'; signal?: AbortSignal | undefined } = {},
 ): Promise<Digest | undefined> {
   const { registry } = repository;
-  const doing = `look up manifest ${tagOrDigest} of`;
   const { headManifest, countsPulls } = registry.profile;
-  const byGet = async () => ifThere(repository, readManifest(repository, tagOrDigest, doing, signal));
+  const byGet = async () => ifThere(repository, readManifest(repository, tagOrDigest, lookUp(tagOrDigest), signal));
   if (headManifest === 'no') return (await byGet())?.digest;
   // GET is the better second try, unless it costs a pull.
   const isTrial = headManifest === 'unproven' && !countsPulls;
-  const outcome = await headOf(repository, tagOrDigest, doing, isTrial, signal);
+  const outcome = await headOf(repository, tagOrDigest, isTrial, signal);
   if (typeof outcome === 'string') {
     registry.adapt({ headManifest: 'yes' });
     return outcome;
@@ -45,6 +43,10 @@ export async function resolveTag(
   return found?.digest;
 }
 
+function lookUp(tagOrDigest: string): string {
+  return `look up manifest ${tagOrDigest} of`;
+}
+
 /** Timeout of the first HEAD, in milliseconds. */
 const trialMs = 10_000;
 
@@ -57,7 +59,6 @@ const headRefusals = new Set([400, 403, 405, 501]);
 async function headOf(
   repository: Repository,
   tagOrDigest: string,
-  doing: string,
   isTrial: boolean,
   signal?: AbortSignal,
 ): Promise<Digest | number> {
@@ -68,7 +69,7 @@ async function headOf(
       access: 'pull',
       expect: [200, 404],
       headers: { accept: acceptedManifests },
-      doing,
+      doing: lookUp(tagOrDigest),
       writes: false,
       ...(isTrial && { isTrial, headersTimeoutMs: trialMs }),
       signal,

@@ -31,6 +31,12 @@ export interface Referrers {
   readonly truncated: boolean;
 }
 
+interface ReferrersOptions {
+  /** Default: reads the manifest from the repository. */
+  read?: (digest: Digest) => Promise<Manifest>;
+  signal?: AbortSignal | undefined;
+}
+
 /**
  * Lists the artifacts that refer to `subject`, by the referrers API or, where there is none, by its fallback tag, whose
  * index `read` gets. Stops at `referrerLimits`.
@@ -38,8 +44,7 @@ export interface Referrers {
 export async function listReferrers(
   repository: Repository,
   subject: Digest,
-  signal?: AbortSignal,
-  read: (digest: Digest) => Promise<Manifest> = (digest) => getManifest(repository, digest, signal),
+  { signal, read = (digest) => getManifest(repository, digest, signal) }: ReferrersOptions = {},
 ): Promise<Referrers> {
   const found: Descriptor[] = [];
   let target: string | URL = `referrers/${subject}`;
@@ -118,7 +123,7 @@ async function fallbackIndex(
   read: (digest: Digest) => Promise<Manifest>,
   signal?: AbortSignal,
 ): Promise<Manifest | undefined> {
-  const digest = await resolveTag(repository, referrersTag(subject), signal, 'likely');
+  const digest = await resolveTag(repository, referrersTag(subject), { signal, absence: 'likely' });
   return digest && read(digest);
 }
 

@@ -20,8 +20,7 @@ const maxPages = 1_000;
  */
 export async function listTags(
   repository: Repository,
-  signal?: AbortSignal,
-  limit = tagLimit,
+  { limit = tagLimit, signal }: { limit?: number; signal?: AbortSignal | undefined } = {},
 ): Promise<string[] | undefined> {
   const tags = new Set<string>();
   let target: string | URL | undefined = 'tags/list?n=1000';
@@ -40,8 +39,8 @@ export async function listTags(
 /** Reads the digest of every tag of a repository: one request for the list, and one HEAD for each tag. */
 export async function readTags(repository: Repository, signal?: AbortSignal): Promise<Map<string, Digest>> {
   const tags = new Map<string, Digest>();
-  await inParallel((await listTags(repository, signal)) ?? [], lookupsInFlight, signal, async (tag, lookup) => {
-    const digest = await resolveTag(repository, tag, lookup);
+  await inParallel((await listTags(repository, { signal })) ?? [], lookupsInFlight, signal, async (tag, lookup) => {
+    const digest = await resolveTag(repository, tag, { signal: lookup });
     if (digest !== undefined) tags.set(tag, digest);
   });
   return tags;

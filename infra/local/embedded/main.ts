@@ -51,9 +51,10 @@ const environment = {
   DOCKER_CONFIG: state,
 };
 let progress = progressOn(process.stderr);
-const runtime = createLocalRuntime(parseConfiguration(environment), environment, new FileStore(state), (event) =>
-  progress.handle(event),
-);
+const runtime = createLocalRuntime(parseConfiguration(environment), environment, {
+  store: new FileStore(state),
+  onProgress: (event) => progress.handle(event),
+});
 try {
   const images = sources.publish(publishedImages(profile));
   const places = Object.entries({

@@ -277,7 +277,7 @@ describe('Bearer authentication', () => {
     const source = repository(registry.host, ada);
     registry.quirks.latencyMs = 20;
     const controller = new AbortController();
-    const impatient = errorOf(resolveTag(source, '1', controller.signal));
+    const impatient = errorOf(resolveTag(source, '1', { signal: controller.signal }));
     const patient = resolveTag(source, '1');
     while (!registry.requests.some(({ path }) => path === '/token')) await new Promise(setImmediate);
     controller.abort(new Error('enough'));

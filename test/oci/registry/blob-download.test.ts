@@ -24,7 +24,7 @@ afterEach(async () => {
 });
 
 async function read(signal?: AbortSignal): Promise<Buffer> {
-  return Buffer.concat(await Array.fromAsync(readBlob(repository, blob, signal)));
+  return Buffer.concat(await Array.fromAsync(readBlob(repository, blob, { signal })));
 }
 
 describe('reading a blob', () => {

@@ -288,13 +288,13 @@ describe('a response that violates the specification', () => {
 
   it('refuses a list of too many tags as RegistryFailed', async () => {
     answer(200, { tags: ['1', '2', '3'] });
-    expect(await errorOf(listTags(repository, undefined, 2))).toMatchObject({
+    expect(await errorOf(listTags(repository, { limit: 2 }))).toMatchObject({
       name: 'RegistryFailed',
       message: `${registry.host}/${name} has more than 2 tags`,
     });
     registry.faults.clear();
     answer(200, { tags: ['1', '2'] });
-    expect(await listTags(repository, undefined, 2)).toEqual(['1', '2']);
+    expect(await listTags(repository, { limit: 2 })).toEqual(['1', '2']);
   });
 
   it('stops reading endless pages', async () => {

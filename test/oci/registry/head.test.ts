@@ -56,7 +56,7 @@ describe('a manifest', () => {
   });
 
   it('looks up a likely absent manifest once', async () => {
-    expect(await resolveTag(repository, 'absent', undefined, 'likely')).toBeUndefined();
+    expect(await resolveTag(repository, 'absent', { absence: 'likely' })).toBeUndefined();
     expect([count(registry, 'HEAD'), count(registry, 'GET', /\/manifests\//)]).toEqual([1, 0]);
   });
 

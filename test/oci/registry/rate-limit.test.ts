@@ -54,10 +54,10 @@ describe('a registry that answers 429', () => {
   ])('gets no request before its Retry-After, %s', async (_, retryAfter) => {
     throttle(1, retryAfter());
     const stop = new AbortController();
-    const first = errorOf(resolveTag(repository, '1', stop.signal));
+    const first = errorOf(resolveTag(repository, '1', { signal: stop.signal }));
     await until(() => limits().pauses === 1);
     const others = [
-      errorOf(resolveTag(repository, '1', stop.signal)),
+      errorOf(resolveTag(repository, '1', { signal: stop.signal })),
       errorOf(getManifest(repository, '1', stop.signal)),
       errorOf(openBlob(repository, digestOf(layer), 0, stop.signal)),
     ];
