@@ -79,9 +79,9 @@ export async function findExtras(
       extras[index] = { image: withVersion(name), ...of };
       return;
     }
-    const { tag, newest } = await newestTag(name, range, settings, { runtime, signal: lookup });
+    const { tag, ...known } = await newestTag(name, range, settings, { runtime, signal: lookup });
     if (tag !== undefined) extras[index] = { image: { ...name, tag }, requested: formatExtraImage(image), ...of };
-    else if (set === undefined) problems.push(noMatch(path, image, newest));
+    else if (set === undefined) problems.push(noMatch(path, image, known));
     else missing.push({ set, image: formatExtraImage(image) });
   });
   const warnings = refuseRanges(problems, settings.allowUnmatched);
@@ -129,6 +129,8 @@ interface Newest {
   tag?: string;
   /** The newest versions at the sources, when none is within the range. */
   newest: string[];
+  /** Tags at the sources that are no versions. */
+  others: string[];
 }
 
 async function newestTag(
@@ -139,12 +141,15 @@ async function newestTag(
 ): Promise<Newest> {
   const failures: FactoryError[] = [];
   const newest = new Set<string>();
+  const others = new Set<string>();
   for (const candidate of candidatesOf(name, settings)) {
     try {
       const tags = (await listTags(runtime.repository(candidate), { signal, limit: sourceTagLimit })) ?? [];
       const [tag] = versionsWithin(range, tags);
-      if (tag !== undefined) return { tag, newest: [] };
-      for (const version of versionsWithin(everyVersion, tags).slice(0, suggestions)) newest.add(version);
+      if (tag !== undefined) return { tag, newest: [], others: [] };
+      const versions = versionsWithin(everyVersion, tags);
+      for (const version of versions.slice(0, suggestions)) newest.add(version);
+      for (const other of tags.filter((each) => !versions.includes(each)).slice(-suggestions)) others.add(other);
     } catch (error) {
       signal?.throwIfAborted();
       failures.push(FactoryError.from(error));
@@ -153,15 +158,17 @@ async function newestTag(
   // Registries refuse to list a repository that does not exist as one that is private.
   const failure = failures.find(({ name: reason }) => reason !== 'RegistryForbidden');
   if (failure && newest.size === 0) throw failure;
-  return { newest: [...newest].slice(0, suggestions) };
+  return { newest: [...newest].slice(0, suggestions), others: [...others].slice(0, suggestions) };
 }
 
-function noMatch(path: string, image: ExtraImage, newest: readonly string[]): Problem {
-  const list = newest.length > 0 ? `, whose newest versions are ${newest.join(', ')}` : '';
+function noMatch(path: string, image: ExtraImage, { newest, others }: Newest): Problem {
+  const name = formatReference({ ...image, tag: undefined });
   const allowed =
     newest.length > 0
-      ? `a range or a tag of ${formatReference({ ...image, tag: undefined })}${list}`
-      : 'a tag: no source lists versions of this image (two or three numbers, such as 1.2.3)';
+      ? `a range or a tag of ${name}, whose newest versions are ${newest.join(', ')}`
+      : others.length > 0
+        ? `a tag of ${name}, such as ${others.join(', ')}: a range chooses among plain versions such as 1.2.3, and no source has any`
+        : `an image that a source has: none lists tags of ${name}`;
   return { path, found: JSON.stringify(formatExtraImage(image)), allowed };
 }
 

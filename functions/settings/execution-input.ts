@@ -98,6 +98,11 @@ export const runIdPattern =
 
 const location = (allowed: string) => parsed(allowed, registryLocation);
 
+/** Returns the reason to refuse each name of a set, in upper case, as a set of another key. */
+function meantFor(names: readonly string[], key: string): Record<string, string> {
+  return Object.fromEntries(names.map((name) => [name.toUpperCase(), `it is a set of ${key}`]));
+}
+
 const pinName = 'an image name without a tag, such as harness/ci-addon';
 
 /** Refuses the key `__proto__`: `z.record` skips it silently, and the pin would hold nothing. */
@@ -128,7 +133,10 @@ const schema = z.strictObject(
       parsed('dockerhub, gar, ecr-public or host[:port][/prefix]', sourceLocation),
       'dockerhub, gar, ecr-public, host[:port][/prefix], or a list of these',
     ).optional(),
-    include_sets: listOf(choice(fieldSetNames), `a list of ${fieldSetNames.join(', ')}`).optional(),
+    include_sets: listOf(
+      choice(fieldSetNames, meantFor(extraSetNames, 'extra_sets')),
+      `a list of ${fieldSetNames.join(', ')}`,
+    ).optional(),
     include_fields: globs.optional(),
     exclude_fields: globs.optional(),
     pins: z
@@ -159,7 +167,10 @@ const schema = z.strictObject(
           .max(maxExtraImages, { error: extraImagesText }),
       )
       .optional(),
-    extra_sets: listOf(choice(extraSetNames), `a list of ${extraSetNames.join(', ')}`).optional(),
+    extra_sets: listOf(
+      choice(extraSetNames, meantFor(fieldSetNames, 'include_sets')),
+      `a list of ${extraSetNames.join(', ')}`,
+    ).optional(),
     platforms: z
       .preprocess(
         listed,

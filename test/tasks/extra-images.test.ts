@@ -69,12 +69,12 @@ describe('a version range in extra_images', () => {
   it.each(['sync', 'plan'])(
     'ends a %s before any write when no version matches, with the newest versions',
     async (action) => {
-      await start();
-      const extra = ['plugins/email:^1', 'plugins/email:^7', 'plugins/cach:^1'];
+      await start(['plugins/preview:1.0.0-rc.1', 'plugins/preview:latest']);
+      const extra = ['plugins/email:*', 'plugins/email:^7', 'plugins/cach:^1', 'plugins/preview:^1'];
       const { error } = await factory.run(action, { ...nothingElse, extra_images: extra });
       expect(error).toMatchObject({
         name: 'InvalidInput',
-        message: '2 entries of extra_images match no version',
+        message: '3 entries of extra_images match no version',
         hint: expect.stringContaining('allow_unmatched'),
         problems: [
           {
@@ -82,7 +82,15 @@ describe('a version range in extra_images', () => {
             found: '"plugins/email:^7"',
             allowed: 'a range or a tag of plugins/email, whose newest versions are 2.0.0, 1.2.3, 1.1.0',
           },
-          { path: '$.extra_images[2]', allowed: expect.stringContaining('no source lists versions of this image') },
+          {
+            path: '$.extra_images[2]',
+            allowed: 'an image that a source has: none lists tags of plugins/cach',
+          },
+          {
+            path: '$.extra_images[3]',
+            allowed:
+              'a tag of plugins/preview, such as 1.0.0-rc.1, latest: a range chooses among plain versions such as 1.2.3, and no source has any',
+          },
         ],
       });
       expect(factory.writes()).toEqual([]);
@@ -177,6 +185,15 @@ describe('extra_sets', () => {
         reason: 'did you mean "sto-scanners"?',
       },
     ]);
+  });
+
+  it.each([
+    ['extra_sets', 'STO', 'it is a set of include_sets'],
+    ['include_sets', 'delegate', 'it is a set of extra_sets'],
+  ])('are told from sets of fields: %s %j', async (key, name, reason) => {
+    await start();
+    const { error } = await factory.run('plan', { [key]: name });
+    expect(error?.problems).toEqual([expect.objectContaining({ path: `$.${key}`, reason })]);
   });
 
   it('name the images of the self-managed platform in its accounts', async () => {
