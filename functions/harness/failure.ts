@@ -244,9 +244,11 @@ function roleWith(permission: string): string {
 }
 
 function facts({ message, code, correlationId, data, details }: Envelope, key: ApiKey): string {
-  const origin = [code && plain(code, key), correlationId && `correlation id ${plain(correlationId, key)}`].filter(
-    Boolean,
-  );
+  // Frameworks repeat the HTTP status as a code.
+  const origin = [
+    code && !/^\d+$/.test(code) && plain(code, key),
+    correlationId && `correlation id ${plain(correlationId, key)}`,
+  ].filter(Boolean);
   const reasons = [message, ...details].filter((reason) => reason !== undefined);
   // A cause often repeats the message, or part of it.
   const distinct = reasons.filter((reason, i) => !reasons.slice(0, i).some((before) => before.includes(reason)));

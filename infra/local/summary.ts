@@ -42,7 +42,7 @@ export function summaryOf(report: Report, rows = 60): string {
     pullsTable(report, rows),
     report.unused && `Unused copies: ${report.unused.map(describeUnused).join(', ')}`,
     report.registries?.flatMap(strainOf).join('\n'),
-    report.error && describeError(report.error),
+    report.error && describeEnd(report.error, report.blocked),
     totals.images > 0 && describeTotals(report),
   ];
   return `${parts.filter(Boolean).join('\n\n')}\n`;
@@ -97,8 +97,17 @@ function placeOf(reference: string): string {
 }
 
 function describeBlocked({ reason, steps }: BlockedSwitch): string {
-  const lines = steps.map((step, index) => `  ${index + 1}. ${shown(step)}`);
-  return [`sync would not switch Harness: ${shown(reason)}`, ...lines].join('\n');
+  return [`sync would not switch Harness: ${shown(reason)}`, ...linesOf(steps)].join('\n');
+}
+
+function linesOf(steps: readonly string[]): string[] {
+  return steps.map((step, index) => `  ${index + 1}. ${printable(step, Infinity)}`);
+}
+
+/** Renders the error that ended a run. The steps of a blocked switch, which are its hint, get a line each. */
+function describeEnd(error: ErrorDocument, blocked: BlockedSwitch | undefined): string {
+  if (error.name !== 'SwitchBlocked' || !blocked) return describeError(error);
+  return [printable(`${error.name}: ${error.message}`, Infinity), ...linesOf(blocked.steps)].join('\n');
 }
 
 function describeUnused({ reference, status, reason }: UnusedImage): string {

@@ -21,6 +21,10 @@ it.each(profileNames)(
     expect(text).toContain('\n  1. Copy the images: run sync with "modify_default": false.\n  2. Give connector');
     expect(text).toContain('\n  3. Run sync.\n');
     expect(text.match(/is in the way/g)).toHaveLength(1);
+    const copied = summaryOf(await factory.sync());
+    expect(copied).toMatch(
+      /\nSwitchBlocked: .*\n {2}1\. Done: the images are copied\.\n {2}2\. Give connector .*\n {2}3\. Run sync again\.\n/,
+    );
     const others = report.config.length - 3;
     expect(text).toMatch(
       new RegExp(`ci K8 +(?:\\w+, ){2}\\w+ and ${others} more +unchanged +Harness's own \\(the connector `),
