@@ -2,8 +2,6 @@ import { Stack, Token } from 'aws-cdk-lib';
 import { StateMachine, StateMachineType } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
 import { FactoryError, type Problem } from '../functions/errors.ts';
-import { NetworkError } from '../functions/http/network-error.ts';
-import { proxyFor } from '../functions/http/proxy.ts';
 import { countProblems, describeProblems, render } from '../functions/settings/problems.ts';
 import { settingProblems } from './checked-settings.ts';
 import { deploymentEnvironment, propOf } from './deployment-settings.ts';
@@ -17,7 +15,6 @@ export function assertProps(scope: Construct, props: HarnessCiImageFactoryProps)
     ...valueProblems(props),
     ...templateProblems(props),
     ...networkProblems(props),
-    ...operationsProblems(props),
   ];
   if (problems.length === 0) return;
   const error = new FactoryError(
@@ -87,26 +84,5 @@ function networkProblems(props: HarnessCiImageFactoryProps): Problem[] {
     if (!props.layers?.length)
       problems.push({ path: 'layers', found: 'nothing', allowed: `the layer that holds what ${prop} names` });
   }
-  if (props.proxy && !Token.isUnresolved(props.proxy.url) && !isProxy(props.proxy.url))
-    problems.push({
-      path: 'proxy.url',
-      found: render(props.proxy.url),
-      allowed: 'http://host:port or https://host:port',
-    });
   return problems;
-}
-
-function isProxy(url: string): boolean {
-  try {
-    return /^https?:\/\//.test(url) && proxyFor(new URL('https://host.invalid'), { HTTPS_PROXY: url }) !== undefined;
-  } catch (error) {
-    if (error instanceof NetworkError) return false;
-    throw error;
-  }
-}
-
-function operationsProblems({ overdueAfter }: HarnessCiImageFactoryProps): Problem[] {
-  const hours = overdueAfter?.toHours({ integral: false }) ?? 1;
-  if (Number.isInteger(hours) && hours >= 1) return [];
-  return [{ path: 'overdueAfter', found: `${hours} hours`, allowed: 'whole hours, one or more' }];
 }

@@ -1,3 +1,4 @@
+import { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import * as z from 'zod';
 import { FactoryError, type Problem } from '../functions/errors.ts';
 import { partitionOf } from '../functions/oci/registry/aws-partitions.ts';
@@ -7,18 +8,28 @@ import {
   type Environment,
   isGiven,
   isOn,
+  list,
+  matching,
+  oneOf,
   readConfiguration,
   type Readers,
   readVariables,
   refuse,
+  tagsOf,
+  tagsText,
   variable,
+  wholeNumber,
 } from '../functions/settings/configuration.ts';
 import { parseExecutionInput } from '../functions/settings/execution-input.ts';
 import { itemsOf } from '../functions/settings/text-list.ts';
 import { isObject, parseJson } from '../functions/text/json.ts';
 import { parseCron, parseTimeZone } from './cron.ts';
 import type { HarnessCiImageFactoryProps } from './harness-ci-image-factory-props.ts';
+import { arnOf, idOf, proxyUrl, retentions, subnets } from './resource-ids.ts';
 import { settingOf, variableOf } from './settings.ts';
+
+/** The name of the stack, unless STACK_NAME is another. */
+export const defaultStackName = 'HarnessCiImageFactory';
 
 /** A setting that only a deployment has. Its variable has the name of its key: `SCHEDULE_TIME_ZONE`. */
 export interface DeploymentSetting<T> {
@@ -34,6 +45,8 @@ export interface DeploymentSetting<T> {
   readonly textOf?: (props: HarnessCiImageFactoryProps) => string | number | undefined;
   /** The path of the prop, such as `webhook.allow`. Default: the key. */
   readonly prop?: string;
+  /** The setting without which this one has no effect, and is refused. */
+  readonly needs?: string;
 }
 
 /**
@@ -41,6 +54,18 @@ export interface DeploymentSetting<T> {
  * reference come from here.
  */
 export const deploymentSettings = {
+  stackName: setting({
+    allowed: 'letters, digits and "-", with a letter first',
+    parse: matching(/^[A-Za-z][A-Za-z0-9-]{0,127}$/),
+    initial: defaultStackName,
+    meaning: 'Name of the stack, and of all that it creates. Give each factory of an account and region its own.',
+  }),
+  stackTags: setting<Readonly<Record<string, string>>>({
+    allowed: tagsText,
+    parse: tagsOf,
+    initial: {},
+    meaning: 'Tags of the stack and of every resource in it. `ECR_TAGS` are those of repositories.',
+  }),
   schedule: setting({
     allowed:
       'off, or six fields as EventBridge has them: minutes hours day-of-month month day-of-week year, such as "0 2 * * ? *"',
@@ -83,6 +108,97 @@ export const deploymentSettings = {
     textOf: ({ notificationEmails }) => notificationEmails?.join(','),
     prop: 'notificationEmails',
   }),
+  vpcId: setting({
+    allowed: 'the id of a VPC',
+    parse: matching(idOf('vpc')),
+    meaning: 'VPC of the functions: [network](deployment.md#in-a-vpc).',
+    prop: 'vpc',
+  }),
+  vpcSubnets: setting({
+    allowed: 'a comma-separated list of ids (subnet-…), or one tag=value',
+    parse: subnets,
+    default: 'private ones',
+    meaning: 'Subnets of the functions, by their ids, or all that have a tag.',
+    needs: 'vpcId',
+  }),
+  vpcSecurityGroups: setting({
+    allowed: 'a comma-separated list of ids (sg-…)',
+    parse: (text) => list(text).map(matching(idOf('sg'))),
+    default: 'a new one',
+    meaning: 'Security groups of the functions.',
+    needs: 'vpcId',
+    prop: 'securityGroups',
+  }),
+  createVpcEndpoints: setting({
+    allowed: 'on or off',
+    parse: isOn,
+    initial: false,
+    meaning: '`on`: creates the endpoints with which the functions reach AWS.',
+    needs: 'vpcId',
+  }),
+  proxyUrl: setting({
+    allowed: 'http://host:port or https://host:port',
+    parse: proxyUrl,
+    meaning: 'Proxy of the functions. The variables below are those of this machine.',
+    textOf: ({ proxy }) => proxy?.url,
+    prop: 'proxy.url',
+  }),
+  proxyBypass: setting<readonly string[]>({
+    allowed: 'a comma-separated list of hosts, as in NO_PROXY',
+    parse: list,
+    initial: [],
+    meaning: 'Hosts that the functions reach without it.',
+    textOf: ({ proxy }) => proxy?.bypass?.join(','),
+    needs: 'proxyUrl',
+    prop: 'proxy.bypass',
+  }),
+  kmsKeyArn: setting({
+    allowed: 'the ARN of a KMS key',
+    parse: matching(arnOf('kms', 'key/[\\w-]+')),
+    meaning: 'Key that encrypts [what the stack stores](deployment.md#a-key-of-your-own).',
+    prop: 'encryptionKey',
+  }),
+  notificationTopicArn: setting({
+    allowed: 'the ARN of an SNS topic',
+    parse: matching(arnOf('sns', '[\\w-]{1,256}')),
+    default: 'a new topic',
+    meaning: 'Topic of outcomes and alarms. Its policy must let alarms publish.',
+    prop: 'topic',
+  }),
+  notificationTopicKeyArn: setting({
+    allowed: 'the ARN of a KMS key',
+    parse: matching(arnOf('kms', 'key/[\\w-]+')),
+    meaning: 'Key that encrypts that topic.',
+    needs: 'notificationTopicArn',
+  }),
+  stateBucketName: setting({
+    allowed: 'the name of a bucket',
+    parse: matching(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/),
+    default: 'a new bucket',
+    meaning: 'Bucket of plans, snapshots and reports, such as that of [an earlier deployment](deployment.md#removal).',
+    prop: 'bucket',
+  }),
+  permissionsBoundary: setting({
+    allowed: 'the name or ARN of a managed policy',
+    parse: matching(/^(?:arn:aws[a-z-]*:iam::(?:\d{12}|aws):policy\/)?[\w+=,.@/-]+$/),
+    meaning: 'Permissions boundary of every role.',
+  }),
+  logRetentionDays: setting({
+    allowed: `never, or a number of days that CloudWatch Logs has: ${retentions.join(', ')}`,
+    parse: (text) => (text === 'never' ? RetentionDays.INFINITE : oneOf(retentions, text)),
+    initial: RetentionDays.THREE_MONTHS,
+    meaning: 'Days after which logs expire.',
+    textOf: ({ logRetention }) => (logRetention === RetentionDays.INFINITE ? 'never' : logRetention),
+    prop: 'logRetention',
+  }),
+  overdueAfterHours: setting({
+    allowed: 'a whole number from 1 to 8784',
+    parse: (text) => wholeNumber(text, 1, 8_784),
+    default: 'the longest gap of `SCHEDULE` and 12',
+    meaning: 'Hours without a successful `sync` after which [the alarm](deployment.md#operations) is raised.',
+    textOf: ({ overdueAfter }) => overdueAfter?.toHours({ integral: false }),
+    prop: 'overdueAfter',
+  }),
 };
 
 function setting<T>(entry: DeploymentSetting<T> & { readonly initial: T }): DeploymentSetting<T>;
@@ -124,9 +240,18 @@ export function parseDeploymentSettings(environment: Environment): DeploymentSet
   for (const name of ['WEBHOOK_TOKEN_SECRET', 'WEBHOOK_ALLOW'])
     if (isGiven(environment, name) && !isGiven(environment, 'WEBHOOK'))
       problems.push({ path: 'WEBHOOK', found: 'nothing', allowed: `on or off, with ${name}` });
+  if (settings.createVpcEndpoints && settings.vpcSubnets && 'ids' in settings.vpcSubnets)
+    problems.push({
+      path: 'CREATE_VPC_ENDPOINTS',
+      found: 'on',
+      allowed: 'off with ids in VPC_SUBNETS, whose route tables are not known. Give a tag of the subnets',
+    });
   problems.push(...inputProblems(settings.scheduleInput, configuration));
   if (configuration.webhookAllow.includes('prune') && !configuration.allowPrune)
     problems.push({ path: 'ALLOW_PRUNE', found: 'not true', allowed: 'true, with prune in WEBHOOK_ALLOW' });
+  for (const { variable: path, needs } of own)
+    if (needs !== undefined && isGiven(environment, path) && !isGiven(environment, variableOf(needs)))
+      problems.push({ path, found: 'a value', allowed: `nothing without ${variableOf(needs)}` });
   refuse(problems);
   return { ...configuration, ...settings };
 }

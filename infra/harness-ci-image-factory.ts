@@ -74,6 +74,7 @@ export class HarnessCiImageFactory extends Construct implements IConnectable {
   /** `undefined` unless a sync is overdue only after more than a week. */
   readonly overdueCheck: OverdueCheck | undefined;
   readonly alarms: Alarms;
+  readonly dashboardName: string;
   /** The security groups of the functions. Empty without a VPC. */
   readonly connections: Connections;
   /** The dimension of the factory's metrics. */
@@ -166,7 +167,7 @@ export class HarnessCiImageFactory extends Construct implements IConnectable {
     this.webhook = props.webhook && new Webhook(this, 'Webhook', { ...props.webhook, ...common, stateMachine });
     if (this.webhook && encryptionKey)
       allowExecutions(this.webhook.function.role, encryptionKey, stateMachine.stateMachineArn);
-    new Recovery(this, 'Recovery', stateMachine);
+    new Recovery(this, 'Recovery', { name: this.#service, stateMachine });
     const { ecrTokenSecret: secret } = props;
     this.ecrToken =
       secret === undefined
@@ -188,7 +189,7 @@ export class HarnessCiImageFactory extends Construct implements IConnectable {
       overdueAfter,
       ...triggers,
     });
-    this.#addViews();
+    this.dashboardName = this.#addViews();
   }
 
   /** Grants the permission to start runs. */
@@ -282,10 +283,12 @@ export class HarnessCiImageFactory extends Construct implements IConnectable {
     });
   }
 
-  #addViews(): void {
+  /** Adds the dashboard and the queries. Returns the name of the dashboard. */
+  #addViews(): string {
     const { stateMachine } = this;
-    const copy = this.functions.get('copy');
-    if (copy) new Dashboard(this, 'Dashboard', { service: this.#service, stateMachine, copy, alarms: this.alarms.all });
+    const copy = this.functions.get('copy') as TaskFunction;
+    const dashboard = { service: this.#service, stateMachine, copy, alarms: this.alarms.all };
+    const { name } = new Dashboard(this, 'Dashboard', dashboard);
     const all = [
       ...this.functions.values(),
       this.webhook?.function,
@@ -294,6 +297,7 @@ export class HarnessCiImageFactory extends Construct implements IConnectable {
     ].filter((added) => added !== undefined);
     const logGroups = all.map(({ logGroup }) => logGroup);
     new Queries(this, 'Queries', { folder: this.#service, logGroups });
+    return name;
   }
 }
 

@@ -37,13 +37,16 @@ export function allowToPublish(role: IRole, topic: ITopic): void {
 
 /** Lets alarms of this account publish to the topic. The policy of an imported topic stays as it is. */
 export function allowAlarmsToPublish(scope: Construct, topic: ITopic): void {
-  const { account } = Stack.of(scope);
+  const { account, partition, region } = Stack.of(scope);
   topic.addToResourcePolicy(
     new PolicyStatement({
       principals: [servicePrincipal('cloudwatch')],
       actions: ['sns:Publish'],
       resources: [topic.topicArn],
-      conditions: { StringEquals: { 'aws:SourceAccount': account } },
+      conditions: {
+        StringEquals: { 'aws:SourceAccount': account },
+        ArnLike: { 'aws:SourceArn': `arn:${partition}:cloudwatch:${region}:${account}:alarm:*` },
+      },
     }),
   );
   if (topic.masterKey) allowAlarms(scope, topic.masterKey);

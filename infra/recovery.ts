@@ -9,6 +9,12 @@ import { servicePrincipal } from './service-principal.ts';
 /** The start of an execution input that restores an interrupted run. */
 const recoveryInput = '{"recover_run"';
 
+interface RecoveryProps {
+  /** The name of the rule. */
+  readonly name: string;
+  readonly stateMachine: IStateMachine;
+}
+
 /**
  * Starts an execution that puts back what another one had switched, when that was stopped, timed out, or was ended by
  * Step Functions itself. Such an end lets no state of the workflow act any more.
@@ -17,9 +23,11 @@ const recoveryInput = '{"recover_run"';
  * execution finds the lock taken, or a report.
  */
 export class Recovery extends Construct {
-  constructor(scope: Construct, id: string, stateMachine: IStateMachine) {
+  constructor(scope: Construct, id: string, { name, stateMachine }: RecoveryProps) {
     super(scope, id);
+    const stack = Stack.of(this);
     const rule = new Rule(this, 'Stopped', {
+      ruleName: name,
       description: 'Harness CI Image Factory: puts back what a stopped run had switched',
       eventPattern: {
         source: ['aws.states'],
@@ -37,7 +45,13 @@ export class Recovery extends Construct {
     });
     const role = new Role(this, 'Role', {
       assumedBy: servicePrincipal('events', {
-        conditions: { StringEquals: { 'aws:SourceAccount': Stack.of(this).account } },
+        // From the name, because the rule has the role.
+        conditions: {
+          StringEquals: { 'aws:SourceAccount': stack.account },
+          ArnEquals: {
+            'aws:SourceArn': stack.formatArn({ service: 'events', resource: 'rule', resourceName: name }),
+          },
+        },
       }),
     });
     const input = RuleTargetInput.fromObject({ recover_run: EventField.fromPath('$.detail.name') });

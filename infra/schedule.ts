@@ -1,4 +1,4 @@
-import { Duration, Stack, TimeZone } from 'aws-cdk-lib';
+import { Duration, TimeZone } from 'aws-cdk-lib';
 import { Role } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 import { Schedule, ScheduleExpression, ScheduleTargetInput } from 'aws-cdk-lib/aws-scheduler';
@@ -8,7 +8,7 @@ import type { IStateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import { parseCron, parseTimeZone } from './cron.ts';
 import { acceptFinding } from './accepted-finding.ts';
-import { servicePrincipal } from './service-principal.ts';
+import { scheduler } from './service-principal.ts';
 
 /** Daily at 02:00. */
 export const defaultSchedule = '0 2 * * ? *';
@@ -59,10 +59,7 @@ export class RunSchedule extends Construct {
     acceptFinding(this.deadLetterQueue, 'SQS3', 'It is the dead-letter queue.');
     // CDK's default role is shared with other schedules of the state machine, and may not use the key.
     const role = new Role(this, 'Role', {
-      assumedBy: servicePrincipal('scheduler', {
-        // Against a confused deputy, as the user guide recommends: only for schedules of this account.
-        conditions: { StringEquals: { 'aws:SourceAccount': Stack.of(this).account } },
-      }),
+      assumedBy: scheduler(this),
     });
     encryptionKey?.grant(role, 'kms:Decrypt', 'kms:GenerateDataKey');
     new Schedule(this, 'Schedule', {

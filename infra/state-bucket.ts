@@ -24,7 +24,12 @@ export function stateBucket(scope: Construct, { encryptionKey, removalPolicy }: 
     lifecycleRules: [
       { prefix: 'runs/', expiration: Duration.days(90) },
       { prefix: 'checkpoints/', expiration: Duration.days(1) },
-      { noncurrentVersionExpiration: Duration.days(30), abortIncompleteMultipartUploadAfter: Duration.days(1) },
+      {
+        noncurrentVersionExpiration: Duration.days(30),
+        // What an expired object leaves behind when its last old version is gone.
+        expiredObjectDeleteMarker: true,
+        abortIncompleteMultipartUploadAfter: Duration.days(1),
+      },
     ],
   });
   acceptFinding(bucket, 'S1', 'Only the functions beside it use it; audit it with CloudTrail data events.');

@@ -14,7 +14,7 @@ import { taskNeeds } from './task-needs.ts';
 export interface FunctionSettings {
   readonly environment: Readonly<Record<string, string>>;
   readonly logRetention: RetentionDays;
-  /** The encryption key of the logs. */
+  /** The encryption key of the logs and of the environment. */
   readonly encryptionKey?: IKey | undefined;
   readonly network?: FunctionNetwork | undefined;
   readonly layers?: readonly ILayerVersion[] | undefined;
@@ -54,6 +54,7 @@ export class TaskFunction extends Construct {
       }),
     );
 
+    encryptionKey?.grant(this.role, 'kms:Decrypt');
     if (network) allowNetworkInterfaces(this.role);
     // CDK lets the role send traces.
     acceptWildcard(
@@ -72,6 +73,7 @@ export class TaskFunction extends Construct {
       timeout: props.timeout ?? Duration.minutes(minutes),
       ...(reservedConcurrency !== undefined && { reservedConcurrentExecutions: reservedConcurrency }),
       environment: { ...environment, TASK: task },
+      ...(encryptionKey && { environmentEncryption: encryptionKey }),
       role: this.role,
       logGroup: this.logGroup,
       tracing: Tracing.ACTIVE,

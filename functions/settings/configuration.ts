@@ -72,6 +72,22 @@ const templateText = 'the ARN of a Step Functions state machine or of a Lambda f
 const tagPattern = /^(?!aws:)(?<key>[\p{L}\p{N} _.:/+@-]{1,128})=(?<value>[\p{L}\p{N} _.:/=+@-]{0,256})$/u;
 
 /** The readers of the settings, each with the variable that holds it. */
+/** The values that `tagsOf` accepts, in words. */
+export const tagsText = 'a comma-separated list of key=value';
+
+/** Parses resource tags. Keys that differ only by case are refused, because IAM takes them for one. */
+export function tagsOf(text: string): Record<string, string> {
+  const tags: Record<string, string> = {};
+  for (const tag of list(text)) {
+    const { key, value } = tagPattern.exec(tag)?.groups ?? {};
+    if (key === undefined) throw new TypeError();
+    const known = Object.keys(tags).find((name) => name.toLowerCase() === key.toLowerCase());
+    if (known !== undefined) throw new ReferenceSyntaxError(`the key ${JSON.stringify(known)} is there twice`);
+    tags[key] = value ?? '';
+  }
+  return tags;
+}
+
 const readers = {
   harnessUrl: variable(
     'HARNESS_URL',
@@ -178,19 +194,7 @@ const readers = {
   ecrKeepVersions: variable('ECR_KEEP_VERSIONS', 'a whole number from 5 to 1000', (text) =>
     wholeNumber(text, 5, 1_000),
   ),
-  ecrTags: variable(
-    'ECR_TAGS',
-    'a comma-separated list of key=value',
-    (text) =>
-      Object.fromEntries(
-        list(text).map((tag) => {
-          const { key, value } = tagPattern.exec(tag)?.groups ?? {};
-          if (key === undefined) throw new TypeError();
-          return [key, value ?? ''];
-        }),
-      ),
-    {},
-  ),
+  ecrTags: variable('ECR_TAGS', tagsText, tagsOf, {}),
   /** The secret that always holds a valid ECR password: a Harness text secret, or the ARN of a Secrets Manager secret. */
   ecrTokenSecret: variable(
     'ECR_TOKEN_SECRET',
@@ -225,8 +229,8 @@ export type Configuration = { [Name in keyof typeof readers]: ReturnType<(typeof
   confined?: true;
 };
 
-/** Variables whose values must not be shown: a secret may stand where its name belongs. */
-const secret = /^HARNESS_API_KEY$|_SECRET$/;
+/** Variables whose values must not be shown: a secret may stand where its name belongs, or in a URL. */
+const secret = /^HARNESS_API_KEY$|_SECRET$|^PROXY_URL$/;
 
 /** Reads the configuration from environment variables. Throws `InvalidConfiguration` with every problem at once. */
 export function parseConfiguration(environment: Environment): Configuration {
@@ -326,7 +330,7 @@ export function isOn(text: string): boolean {
   return oneOf(['on', 'off'], text) === 'on';
 }
 
-function oneOf<const T>(words: readonly T[], text: string): T {
+export function oneOf<const T>(words: readonly T[], text: string): T {
   const word = wordIn(words, text);
   if (word === undefined) throw new TypeError();
   return word;
@@ -355,14 +359,14 @@ function connectorReference(text: string): string {
   return matching(objectReference)(text);
 }
 
-function matching(pattern: RegExp): (text: string) => string {
+export function matching(pattern: RegExp): (text: string) => string {
   return (text) => {
     if (!pattern.test(text)) throw new TypeError();
     return text;
   };
 }
 
-function wholeNumber(text: string, min: number, max: number): number {
+export function wholeNumber(text: string, min: number, max: number): number {
   return z
     .int()
     .min(min)
@@ -370,7 +374,7 @@ function wholeNumber(text: string, min: number, max: number): number {
     .parse(/^\d+$/.test(text) ? Number(text) : undefined);
 }
 
-function list(text: string): string[] {
+export function list(text: string): string[] {
   return z
     .array(z.string())
     .min(1)

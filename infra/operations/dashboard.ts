@@ -28,11 +28,13 @@ const period = Duration.hours(1);
 
 /** One page that tells whether the factory does its work, and what that takes. */
 export class Dashboard extends Construct {
+  readonly name: string;
+
   constructor(scope: Construct, id: string, { service, stateMachine, copy, alarms }: DashboardProps) {
     super(scope, id);
     const own = (name: FactoryMetric, label: string) => factoryMetric(service, name, { label, period });
     const sum = { period, statistic: Stats.SUM };
-    new CloudWatchDashboard(this, 'Dashboard', {
+    const dashboard = new CloudWatchDashboard(this, 'Dashboard', {
       defaultInterval: Duration.days(7),
       widgets: [
         [new AlarmStatusWidget({ title: 'Alarms', alarms: [...alarms], width: 24, height: 3 })],
@@ -86,6 +88,7 @@ export class Dashboard extends Construct {
         ],
       ],
     });
+    this.name = dashboard.dashboardName;
   }
 }
 

@@ -1,7 +1,10 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { GetBucketTaggingCommand, S3Client } from '@aws-sdk/client-s3';
+import release from '../../package.json' with { type: 'json' };
 import type { Report } from '../../functions/state/documents.ts';
 import { imageStatuses, statuses } from '../tasks/factory.ts';
 import { pushSamples } from '../../infra/local/embedded/sample-images.ts';
+import { region } from '../aws/moto-server.ts';
 import { type Deployment, deploy } from './deployment.ts';
 import { askFunctionUrl } from './function-url.ts';
 
@@ -313,6 +316,41 @@ describe('what fails around a switch', () => {
       expect(await factory.notifications()).toHaveLength(1);
     },
     runMs,
+  );
+});
+
+describe('a stack', () => {
+  it('has its version, its tags, and the next step in its outputs', async () => {
+    const { NextCommand, StateMachineArn, Version, WorkflowConsole, StateBucketName } = factory.outputs;
+    expect(Version).toBe(release.version);
+    expect(NextCommand).toContain(`--state-machine-arn ${StateMachineArn} --input '{"action":"plan"}'`);
+    expect(WorkflowConsole).toBe(
+      `https://console.aws.amazon.com/states/home?region=${region}#/statemachines/view/${StateMachineArn}`,
+    );
+    const s3 = new S3Client({ ...factory.aws.config, forcePathStyle: true });
+    const { TagSet = [] } = await s3.send(new GetBucketTaggingCommand({ Bucket: StateBucketName }));
+    s3.destroy();
+    expect(TagSet).toEqual(
+      expect.arrayContaining([
+        { Key: 'team', Value: 'ci' },
+        { Key: 'cost', Value: '42' },
+      ]),
+    );
+  });
+
+  it(
+    'stands beside another in one account and region, each with its own key and state',
+    async () => {
+      await factory.createApiKey('harness-ci-image-factory/Second/api-key');
+      const second = await factory.deployAgain({ STACK_NAME: 'Second' });
+      for (const output of ['StateMachineArn', 'StateBucketName', 'NotificationTopicArn', 'WebhookUrl'] as const)
+        expect(second[output]).not.toBe(factory.outputs[output]);
+      const arns = [undefined, second.StateMachineArn].map((machine) =>
+        factory.start('beside', { action: 'plan' }, machine),
+      );
+      for (const arn of arns) expect(await factory.ended(await arn)).toMatchObject({ status: 'SUCCEEDED' });
+    },
+    2 * runMs,
   );
 });
 

@@ -47,6 +47,9 @@ const executionMs = 120_000;
 /** The outputs that `cdk deploy` prints, by name. */
 type Outputs = Readonly<
   Record<
+    | 'Version'
+    | 'NextCommand'
+    | 'WorkflowConsole'
     | 'StateMachineArn'
     | 'StateBucketName'
     | 'NotificationTopicArn'
@@ -75,7 +78,7 @@ export interface Deployment {
   /** `host:port/mirror` */
   registry: string;
   /** Starts an execution and returns its ARN. Its name is the run id. */
-  start(runId: string, input: object): Promise<string>;
+  start(runId: string, input: object, stateMachineArn?: string): Promise<string>;
   /** Waits until an execution has ended. */
   ended(executionArn: string): Promise<DescribeExecutionOutput>;
   /** Starts an execution, and waits for its end. */
@@ -98,8 +101,10 @@ export interface Deployment {
   setOverrides(overrides: Images): void;
   /** The token that the deployment generated for its webhook. */
   webhookToken(): Promise<string>;
-  /** Deploys again, with further settings. */
-  deployAgain(settings: Readonly<Record<string, string>>): Promise<void>;
+  /** Deploys again, with further settings, and returns the outputs. */
+  deployAgain(settings: Readonly<Record<string, string>>): Promise<Outputs>;
+  /** Creates the secret with the API key for another stack. */
+  createApiKey(secretName: string): Promise<void>;
   /** Stores another API key. */
   storeApiKey(key: string): Promise<void>;
   close(): Promise<void>;
@@ -138,6 +143,7 @@ export async function deploy(images: Readonly<Images>, options: DeploymentOption
     REGISTRY_NAME: registry,
     SOURCE_REGISTRY: source.host,
     SCHEDULE: 'off',
+    STACK_TAGS: 'team=ci,cost=42',
     WEBHOOK: 'on',
     ...options.settings,
   };
@@ -156,12 +162,16 @@ export async function deploy(images: Readonly<Images>, options: DeploymentOption
         ...further,
       },
     });
+  /** Deploys one stack, and returns its outputs. */
+  const deployStack = async (further?: Readonly<Record<string, string>>): Promise<Outputs> => {
+    const output = ['--output', join(folder, 'cdk.out'), '--outputs-file', outputsFile];
+    await cdk(['deploy', '--require-approval', 'never', '--no-notices', ...output], further);
+    const [outputs] = Object.values(JSON.parse(readFileSync(outputsFile, 'utf8')) as Record<string, Outputs>);
+    if (!outputs) throw new Error('the stack has no outputs');
+    return outputs;
+  };
   await cdk(['bootstrap', `aws://${account}/${region}`, '--no-notices']);
-  const output = ['--output', join(folder, 'cdk.out'), '--outputs-file', outputsFile];
-  const deployment = ['deploy', '--require-approval', 'never', '--no-notices', ...output];
-  await cdk(deployment);
-  const outputs = (JSON.parse(readFileSync(outputsFile, 'utf8')) as { HarnessCiImageFactory: Outputs })
-    .HarnessCiImageFactory;
+  const outputs = await deployStack();
 
   const sfn = new SFNClient(aws.config);
   const s3 = new S3Client(aws.config);
@@ -170,8 +180,8 @@ export async function deploy(images: Readonly<Images>, options: DeploymentOption
   const QueueUrl = await subscribe(outputs.NotificationTopicArn, aws, sqs);
   const store = new S3ObjectStore(outputs.StateBucketName, s3);
 
-  const start: Deployment['start'] = async (name, input) => {
-    const command = { stateMachineArn: outputs.StateMachineArn, name, input: JSON.stringify(input) };
+  const start: Deployment['start'] = async (name, input, stateMachineArn = outputs.StateMachineArn) => {
+    const command = { stateMachineArn, name, input: JSON.stringify(input) };
     const { executionArn = '' } = await sfn.send(new StartExecutionCommand(command));
     return executionArn;
   };
@@ -233,8 +243,9 @@ export async function deploy(images: Readonly<Images>, options: DeploymentOption
       const { SecretString = '' } = await secrets.send(new GetSecretValueCommand({ SecretId: found?.Name }));
       return (JSON.parse(SecretString) as { current: string }).current;
     },
-    async deployAgain(further) {
-      await cdk(deployment, further);
+    deployAgain: deployStack,
+    async createApiKey(Name) {
+      await secrets.send(new CreateSecretCommand({ Name, SecretString: harness.apiKey }));
     },
     async storeApiKey(SecretString) {
       await secrets.send(new PutSecretValueCommand({ SecretId: apiKeySecret, SecretString }));

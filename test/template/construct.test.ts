@@ -154,6 +154,7 @@ describe('the construct', () => {
       EncryptionConfiguration: { KmsKeyId: arn, Type: 'CUSTOMER_MANAGED_KMS_KEY' },
     });
     template.allResourcesProperties('AWS::Logs::LogGroup', { KmsKeyId: arn });
+    template.allResourcesProperties('AWS::Lambda::Function', { KmsKeyArn: arn });
     for (const task of functions.keys()) {
       expect(permissions(task)).toContain(`kms:Decrypt <${key}.Arn>`);
       expect(permissions(task)).toContain(`kms:GenerateDataKey <${key}.Arn>`);

@@ -7,6 +7,12 @@ import type { Environment } from '../../functions/settings/configuration.ts';
 import { taskNeeds } from '../../infra/task-needs.ts';
 import { actions, embed, resourcesOf, type Statement, synthesize, text } from './synthesize.ts';
 
+/** A statement of a policy that belongs to a role or a topic. */
+interface Trust {
+  Principal: { Service?: string };
+  Condition?: object;
+}
+
 const credentials = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:registry-a1B2c3';
 const callback = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:callback-a1B2c3';
 const apiKey =
@@ -115,6 +121,32 @@ describe('permissions', () => {
     expect(new Set(used).size).toBe(functions.size);
     // Three more, of the state machine, of the schedule and of what puts stopped runs back.
     expect(Object.keys(roles)).toHaveLength(functions.size + 3);
+  });
+
+  it('lets services of AWS act for their own resources only', () => {
+    const { template } = synthesize({ ECR_TOKEN_SECRET: 'account.ecr' });
+    const statements = (type: string, document: string) =>
+      Object.values(template.findResources(type)).flatMap(
+        ({ Properties }) => (Properties as Record<string, { Statement: Trust[] }>)[document]?.Statement ?? [],
+      );
+    const sources = [
+      ...statements('AWS::IAM::Role', 'AssumeRolePolicyDocument'),
+      ...statements('AWS::SNS::TopicPolicy', 'PolicyDocument'),
+    ]
+      // Lambda has no such condition: it assumes a role for the function that has it.
+      .filter(({ Principal: { Service } }) => Service !== undefined && Service !== 'lambda.amazonaws.com')
+      .map(({ Principal, Condition }) => {
+        const keys = Object.assign({}, ...Object.values(Condition ?? {})) as Record<string, unknown>;
+        return [Principal.Service, text(keys['aws:SourceArn']), text(keys['aws:SourceAccount'])].join(' ');
+      });
+    const own = (service: string, resource: string) =>
+      `${service}:<AWS::Region>:<AWS::AccountId>:${resource} <AWS::AccountId>`;
+    expect([...new Set(sources)].map((source) => source.replace('arn:<AWS::Partition>:', '')).toSorted()).toEqual([
+      `cloudwatch.amazonaws.com ${own('cloudwatch', 'alarm:*')}`,
+      expect.stringMatching(new RegExp(`^events.amazonaws.com ${own('events', 'rule/HarnessCiImageFactory\\w+')}$`)),
+      `scheduler.amazonaws.com ${own('scheduler', 'schedule-group/default')}`,
+      expect.stringMatching(new RegExp(`^states.amazonaws.com ${own('states', 'stateMachine:\\S+')}$`)),
+    ]);
   });
 
   it('attaches no managed policy', () => {

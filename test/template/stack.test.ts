@@ -100,7 +100,16 @@ describe('the stack', () => {
         },
         VersioningConfiguration: { Status: 'Enabled' },
         LifecycleConfiguration: {
-          Rules: Match.arrayWith([{ ExpirationInDays: 90, Prefix: 'runs/', Status: 'Enabled' }]),
+          Rules: [
+            { ExpirationInDays: 90, Prefix: 'runs/', Status: 'Enabled' },
+            { ExpirationInDays: 1, Prefix: 'checkpoints/', Status: 'Enabled' },
+            {
+              NoncurrentVersionExpiration: { NoncurrentDays: 30 },
+              ExpiredObjectDeleteMarker: true,
+              AbortIncompleteMultipartUpload: { DaysAfterInitiation: 1 },
+              Status: 'Enabled',
+            },
+          ],
         },
       },
     });

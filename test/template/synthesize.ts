@@ -42,9 +42,9 @@ export function newApp(flags = context): App {
 }
 
 /** The stack as `cdk deploy` makes it out of `environment`. */
-export function synthesize(environment: Environment = {}) {
+export function synthesize(environment: Environment = {}, env = {}) {
   const configuration = parseDeploymentSettings({ HARNESS_API_KEY_SECRET: defaultApiKeySecretName, ...environment });
-  const stack = new HarnessCiImageFactoryStack(newApp(), 'HarnessCiImageFactory', { configuration });
+  const stack = new HarnessCiImageFactoryStack(newApp(), configuration.stackName, { configuration, env });
   return viewOf(stack, stack.factory);
 }
 
