@@ -26,7 +26,7 @@ if (process.argv[2] === 'parts') {
 }
 
 const workloadNames = Object.keys(workloads) as WorkloadName[];
-const families = [...new Set(['ours', 'engine', 'floor', ...peers.map(({ family }) => family)])];
+const families = [...new Set(['ours', 'engine', 'bare', 'floor', ...peers.map(({ family }) => family)])];
 
 const program = new Command('bench')
   .description(

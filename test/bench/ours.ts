@@ -46,6 +46,17 @@ export function engineAlone(folder: string): Peer {
   };
 }
 
+/** The engine with the workflow engine and Harness, the least of a sync on these parts. */
+export function bareSync(folder: string): Peer {
+  return {
+    name: 'ours (bare sync)',
+    family: 'bare',
+    note: 'the OCI library in the workflow engine, Harness read, switched and read again, and nothing else',
+    only: ['W1', 'W2', 'W3', 'W4'],
+    ...program(join(import.meta.dirname, 'bare-sync.ts'), join(folder, 'bare-sync.mjs')),
+  };
+}
+
 export function floor(folder: string): Peer {
   return {
     name: 'Node.js floor',

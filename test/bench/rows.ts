@@ -27,9 +27,12 @@ export function isFactory(family: string): boolean {
   return family === 'ours' || family === 'engine';
 }
 
+/** Families that measure what bounds the factory. */
+const bounds: ReadonlySet<string> = new Set(['bare', 'floor']);
+
 /** Returns the wall time of the fastest peer at the same work, in milliseconds. */
 export function bestPeer(rows: readonly Row[], { workload, rttMs }: Row): number | undefined {
-  const others = rows.filter(({ family }) => !isFactory(family) && family !== 'floor');
+  const others = rows.filter(({ family }) => !isFactory(family) && !bounds.has(family));
   const walls = others
     .filter((row) => row.workload === workload && row.rttMs === rttMs)
     .flatMap(({ measurement }) => measurement?.wallMs ?? []);
