@@ -20,7 +20,9 @@ export function problemsOf(error: z.ZodError, raw: unknown, keys: readonly strin
       return issue.keys.map((key) => {
         const reason = issue.path.length === 0 ? meantBy(key, keys) : undefined;
         const place = at(raw, [...issue.path, key]);
-        return { ...place, found: 'an unknown key', allowed: issue.message, ...(reason !== undefined && { reason }) };
+        if (reason === undefined) return { ...place, found: 'an unknown key', allowed: issue.message };
+        // The long list of keys tells nothing beside the key that was meant.
+        return { ...place, found: 'an unknown key', allowed: 'a key of docs/reference.md', reason };
       });
     }
     const reason: unknown =
