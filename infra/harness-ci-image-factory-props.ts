@@ -92,6 +92,12 @@ interface FactorySettings {
    */
   readonly modifyDefault?: boolean | undefined;
   /**
+   * The first switch of Harness by a scheduled run. With `afterFirstSync`, scheduled runs only copy, and report what
+   * they would switch, until a sync that a person started has switched Harness.
+   * @default 'afterFirstSync'
+   */
+  readonly autoSwitch?: 'always' | 'afterFirstSync' | undefined;
+  /**
    * The number of images that are copied in parallel, 1 to 40. An execution's input can override this.
    * @default 5
    */

@@ -1,11 +1,12 @@
 import { Duration, TimeZone } from 'aws-cdk-lib';
 import { Role } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
-import { Schedule, ScheduleExpression, ScheduleTargetInput } from 'aws-cdk-lib/aws-scheduler';
+import { ContextAttribute, Schedule, ScheduleExpression, ScheduleTargetInput } from 'aws-cdk-lib/aws-scheduler';
 import { StepFunctionsStartExecution } from 'aws-cdk-lib/aws-scheduler-targets';
 import { Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs';
 import type { IStateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
+import { scheduleMark } from '../functions/settings/schedule-mark.ts';
 import { parseCron, parseTimeZone } from './cron.ts';
 import { acceptFinding } from './accepted-finding.ts';
 import { scheduler } from './service-principal.ts';
@@ -66,7 +67,7 @@ export class RunSchedule extends Construct {
       description: 'Harness CI Image Factory: the regular run',
       schedule: ScheduleExpression.expression(`cron(${parseCron(cron)})`, TimeZone.of(parseTimeZone(timeZone))),
       target: new StepFunctionsStartExecution(stateMachine, {
-        input: ScheduleTargetInput.fromObject(input),
+        input: ScheduleTargetInput.fromObject({ ...input, [scheduleMark]: ContextAttribute.scheduleArn }),
         role,
         deadLetterQueue: this.deadLetterQueue,
         retryAttempts: 3,

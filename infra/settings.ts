@@ -20,6 +20,7 @@ const settings = [
   'sourceRegistry',
   'containerRegistryConnector',
   'modifyDefault',
+  'autoSwitch',
   'maxConcurrency',
   'allowPrune',
   'gatherScanTemplate',

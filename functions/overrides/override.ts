@@ -17,14 +17,11 @@ export function isOurs(value: string, registry: RegistryLocation): boolean {
   return image !== undefined && isInside(image, registry);
 }
 
-/**
- * Returns whether an override names the copy of an official repository at the registry that stored the copies before.
- * Other repositories there may be the user's.
- */
-export function isFormer(value: string, official: string, former: RegistryLocation | undefined): boolean {
+/** Returns whether an override names the copy of an official repository at a location, which may have other images. */
+export function namesCopy(value: string, official: string, { registry, prefix }: RegistryLocation): boolean {
   const image = parseOverride(value);
-  if (!image || !former || !isInside(image, former)) return false;
-  return namesOfImage(official).some((name) => image.repository === (former.prefix && `${former.prefix}/`) + name);
+  if (image?.registry !== registry) return false;
+  return namesOfImage(official).some((name) => image.repository === (prefix && `${prefix}/`) + name);
 }
 
 export interface Owners {
@@ -41,7 +38,8 @@ export interface Owners {
 export function isForeign(value: string, official: ImageName, { registry, formerRegistry, sources }: Owners): boolean {
   const image = parseOverride(value);
   if (!image) return true;
-  if (isInside(image, registry) || isFormer(value, official.repository, formerRegistry)) return false;
+  if (isInside(image, registry)) return false;
+  if (formerRegistry && namesCopy(value, official.repository, formerRegistry)) return false;
   const namespaces = namesOfImage(official.repository).map((name) => name.slice(0, name.lastIndexOf('/') + 1));
   const isOfficial = (path: string) => namespaces.some((namespace) => path.startsWith(namespace));
   if (image.registry === undefined) return !isOfficial(image.repository);

@@ -1,7 +1,7 @@
 import { type ConfigScope, isSameScope } from '../harness/scope.ts';
 import { formatReference, type RegistryLocation, relocate } from '../oci/spec/reference.ts';
 import type { FieldChange, KeptField, Snapshot } from '../state/documents.ts';
-import { isForeign, isFormer, isOurs, type Owners, parseOverride } from '../overrides/override.ts';
+import { isForeign, namesCopy, isOurs, type Owners, parseOverride } from '../overrides/override.ts';
 import { areCounterparts, holdBack } from '../overrides/pairs.ts';
 import type { RipeVersion } from './soak.ts';
 import { fieldFilter, type ScopeConfiguration, type SelectedField } from './selection.ts';
@@ -91,7 +91,7 @@ export function resetChanges(scopes: readonly ScopeConfiguration[], settings: Re
       else if (
         settings.resetScope === 'ours' &&
         !isOurs(value, settings.registry) &&
-        !(official !== undefined && isFormer(value, official, settings.formerRegistry))
+        !(official !== undefined && settings.formerRegistry && namesCopy(value, official, settings.formerRegistry))
       )
         result.kept.push({ ...row, value, reason: 'does not point at our registry; reset_scope: all removes it too' });
       else result.changes.push({ ...row, from: value, to: null });

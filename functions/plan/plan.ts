@@ -10,6 +10,7 @@ import { checkCopies, checkTargetNames } from './limits.ts';
 import { findUnusedImages } from './unused-images.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { parseExecutionInput, type RunSettings } from '../settings/execution-input.ts';
+import { scheduledInput } from '../settings/schedule-mark.ts';
 import type { TaskRun } from '../task.ts';
 import { type Changes, resetChanges, restoreChanges, syncChanges } from './changes.ts';
 import { blobMounting } from './blob-mounting.ts';
@@ -17,6 +18,7 @@ import { checkConnector, readConnector } from './connector.ts';
 import { findDefaultsAhead } from './defaults-ahead.ts';
 import { asWritten, withCopiesNamed } from './relative-values.ts';
 import { checkWritePermission } from './write-permission.ts';
+import { leaveFirstSwitch } from './first-switch.ts';
 import { findExtras, missingWarnings, withoutMissing } from './extra-images.ts';
 import { type ImagePlan, planCopies, planImages } from './images.ts';
 import { reachWarnings } from './reach.ts';
@@ -41,7 +43,8 @@ export async function plan({ runId, input }: PlanEvent, run: TaskRun): Promise<P
   const startedAt = new Date();
   const stopped = stoppedRunOf(input, runtime);
   if (stopped !== undefined) return planRecovery(runId, stopped, startedAt, runtime);
-  const settings = parseExecutionInput(input, runtime.configuration);
+  const scheduled = runtime.parts.findExecution && scheduledInput(input);
+  const settings = parseExecutionInput(scheduled ?? input, runtime.configuration);
   const lock = await lockFor(runId, settings, run);
   const head = planHead(runId, startedAt, settings);
   if (lock.holder) return planNothing({ ...head, skipped: describeLock(lock.holder) }, 'report', runtime);
@@ -62,6 +65,10 @@ export async function plan({ runId, input }: PlanEvent, run: TaskRun): Promise<P
     const day = refusedOn(refused, change, startedAt);
     return day && `Harness refused on ${day} to change this field; it is tried again after 30 days`;
   });
+  const awaitsPerson =
+    scheduled && settings.action === 'sync' && settings.modifyDefault && runtime.configuration.autoSwitch !== 'always';
+  const first = awaitsPerson ? leaveFirstSwitch(accepted.changes, named, settings) : undefined;
+  if (first) accepted.changes = first.changes;
   const planned = { changes: accepted.changes, scopes, images };
   const check = connector && (await checkConnector(await connector, planned, settings, run));
   const { changes, held } = check?.blocked ? holdAll(accepted) : accepted;
@@ -87,6 +94,7 @@ export async function plan({ runId, input }: PlanEvent, run: TaskRun): Promise<P
     warnings,
     ...(check?.pulls && { pulls: check.pulls }),
     ...(check?.blocked && { blocked: check.blocked }),
+    ...(first?.awaiting && { awaiting: first.awaiting }),
   };
   if (settings.action === 'plan' || settings.action === 'verify' || settings.prune) {
     Object.assign(document, await lookForUnused(document, settings.keepVersions, scopes, run));

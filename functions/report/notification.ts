@@ -20,11 +20,12 @@ export async function sendNotification(report: Report, runtime: Runtime): Promis
 
 /** Summarizes a report in a few lines. `location` is the location of the whole report. */
 export function notificationOf(report: Report, location: string): Notification {
-  const { status, action, runId, reason, images, config, totals, warnings = [], error } = report;
+  const { status, action, runId, reason, images, config, totals, warnings = [], error, awaiting } = report;
   const written = config.filter((row) => row.status !== 'unchanged');
   const paragraphs = [
     [`${action} ${status}${reason === undefined ? '' : `: ${short(reason)}`}`],
     error ? [short(`${error.name}: ${error.message}`), `What to do: ${short(error.hint)}`] : [],
+    awaiting === undefined ? [] : [short(awaiting)],
     images.length > 0 ? [`${totals.images} images: ${countsOf(report)}`] : [],
     listed(
       'Copied',

@@ -229,6 +229,7 @@ async function describe({ plan, results, ended, state }: EndedRun, documents: Ru
     ...(incomplete.length > 0 && { incomplete }),
     ...(plan.pulls && { pulls: pullsOf(plan.pulls, plan, images) }),
     ...(plan.blocked && { blocked: plan.blocked }),
+    ...(plan.awaiting && { awaiting: plan.awaiting.reason }),
     ...(warnings.length > 0 && { warnings: warnings.map((warning) => printable(warning, cellLimit)) }),
     ...(registries.length > 0 && { registries }),
     ...(error && { error }),
@@ -319,6 +320,7 @@ function configResults(
       .map(({ image: _, ...row }): ConfigResult =>
         planned ? { ...row, status: 'planned' } : { ...row, to: row.from, status: 'unchanged' },
       ),
+    ...(plan.awaiting?.changes ?? []).map(({ image: _, ...row }): ConfigResult => ({ ...row, status: 'planned' })),
     ...kept.map(({ image: _, value, ...row }): ConfigResult => ({
       ...row,
       from: value,

@@ -139,6 +139,13 @@ const readers = {
     defaultSources,
   ),
   modifyDefault: variable('MODIFY_DEFAULT', 'true or false', (text) => oneOf([true, false], text), true),
+  /** `always`: scheduled runs switch Harness even before a person's first sync. */
+  autoSwitch: variable(
+    'AUTO_SWITCH',
+    'afterFirstSync or always',
+    (text) => oneOf(['afterFirstSync', 'always'], text),
+    'afterFirstSync',
+  ),
   maxConcurrency: variable('MAX_CONCURRENCY', 'a whole number from 1 to 40', (text) => wholeNumber(text, 1, 40), 5),
   /** If false, inputs that ask for `prune` are refused: on AWS, unless the deployment allows it. */
   allowPrune: variable('ALLOW_PRUNE', 'true or false', (text) => oneOf([true, false], text)),

@@ -372,6 +372,8 @@ export const plan = z.object({
   pulls: z.array(pull).exactOptional(),
   /** Set when the run must not switch Harness. */
   blocked: blockedSwitch.exactOptional(),
+  /** Changes that a scheduled run leaves to a person, with the reason in sentences. */
+  awaiting: z.object({ reason: text, changes: z.array(fieldChange) }).exactOptional(),
   /** Requests of the plan to registries. */
   registries: z.array(registryCounts).exactOptional(),
   /** The reason, when the run ends after the plan without doing anything. */
@@ -460,6 +462,8 @@ export const report = z.object({
   pulls: z.array(pull).exactOptional(),
   /** The reason why Harness is not switched, and the steps that allow it. A `sync` or `restore` then fails. */
   blocked: blockedSwitch.exactOptional(),
+  /** The reason why a scheduled run did not switch Harness, and the way to switch it. Such fields are `planned`. */
+  awaiting: text.exactOptional(),
   warnings: texts.exactOptional(),
   /** Requests of the plan and of the copies to each registry. */
   registries: z.array(registryCounts).exactOptional(),

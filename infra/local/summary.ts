@@ -27,6 +27,7 @@ export function summaryOf(report: Report, rows = 60): string {
   const parts = [
     headline(report),
     report.blocked && report.error?.name !== 'SwitchBlocked' && describeBlocked(report.blocked),
+    report.awaiting && shown(report.awaiting),
     report.warnings?.map((warning) => `Warning: ${shown(warning)}`).join('\n'),
     imagesTable(images, config, rows),
     // The row of an image lists the fields that switched to it, and the row of a soaking version those that wait for it.

@@ -49,7 +49,8 @@ export interface FactoryOptions {
   harness?: HarnessApiOptions;
   source?: RegistryOptions;
   target?: RegistryOptions;
-  environment?: Environment;
+  /** Variables, or a function of the target's host that returns them. */
+  environment?: Environment | ((target: string) => Environment);
   repositories?: Partial<RepositoryAdministration>;
   scans?: RuntimeParts['scans'];
   template?: RuntimeParts['template'];
@@ -122,7 +123,7 @@ export async function startFactory(options: FactoryOptions = {}): Promise<Factor
   const harness = await startHarnessApi({ ...options.harness, defaults: { ...few, ...options.harness?.defaults } });
   const [source, target] = await Promise.all([startRegistry(options.source), startRegistry(options.target)]);
   // As in an account that is set up, pods can pull the copies; tests of connectors bring their own accounts.
-  const registry = `${target.host}/${options.prefix ?? 'mirror'}`;
+  const registry = [target.host, options.prefix ?? 'mirror'].filter(Boolean).join('/');
   if (!accounts && connector === undefined) pullThrough(harness, `http://${registry}`);
   const folder = await mkdtemp(join(tmpdir(), 'factory-test-'));
   const store = new ObservedStore(folder);
@@ -131,7 +132,7 @@ export async function startFactory(options: FactoryOptions = {}): Promise<Factor
     HARNESS_API_KEY: harness.apiKey,
     SOURCE_REGISTRY: source.host,
     REGISTRY_NAME: registry,
-    ...options.environment,
+    ...(typeof options.environment === 'function' ? options.environment(target.host) : options.environment),
   });
   const publish: Factory['publish'] = (images, more) =>
     pushSamples(source, [...new Set(images)], { layerBytes: 300, ...more });

@@ -224,6 +224,10 @@ export const variableTopics: Record<string, Record<string, VariableMeaning>> = {
   },
   'Defaults of inputs': {
     MODIFY_DEFAULT: { meaning: 'Default of `modify_default`.' },
+    AUTO_SWITCH: {
+      meaning:
+        'On AWS: `afterFirstSync`: [scheduled runs](triggers.md#the-first-switch) switch Harness once a sync that a person started has. `always`: they do not wait for that.',
+    },
     MAX_CONCURRENCY: { meaning: 'Default of `max_concurrency`.' },
     ALLOW_PRUNE: {
       default: '`false` on AWS, else `true`',
