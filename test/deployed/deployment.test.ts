@@ -34,6 +34,9 @@ async function reportOf(runId: string, input: object): Promise<Report> {
   return report;
 }
 
+/** The input of scheduled runs, with the ARN in place of the keyword. */
+const scheduledInput = { started_by_schedule: 'arn:aws:scheduler:us-east-1:000000000000:schedule/default/nightly' };
+
 const writes = () =>
   factory.harness.requests.filter(({ method, path }) => method === 'POST' && path.includes('/execution-config/'));
 const every = (status: string) => Object.fromEntries(Object.keys(fields).map((field) => [`ci K8 ${field}`, status]));
@@ -45,10 +48,25 @@ describe('the runs of a deployment, one after the other', () => {
   });
 
   it(
-    'sync copies every image and points Harness at the copies',
+    'a scheduled run copies every image, and leaves the first switch to a person',
+    async () => {
+      const report = await reportOf('scheduled-1', scheduledInput);
+      expect(imageStatuses(report)).toEqual(Object.fromEntries(images.map((image) => [image, 'copied'])));
+      expect(statuses(report)).toEqual(every('planned'));
+      expect(factory.overrides()).toEqual({});
+      expect(writes()).toEqual([]);
+      expect(await factory.notifications()).toEqual([
+        expect.objectContaining({ message: expect.stringContaining('To switch, start an execution with {}.') }),
+      ]);
+    },
+    runMs,
+  );
+
+  it(
+    'a sync of a person points Harness at the copies',
     async () => {
       const report = await reportOf('sync-1', {});
-      expect(imageStatuses(report)).toEqual(Object.fromEntries(images.map((image) => [image, 'copied'])));
+      expect(imageStatuses(report)).toEqual(Object.fromEntries(images.map((image) => [image, 'skipped'])));
       expect(statuses(report)).toEqual(every('updated'));
       expect(factory.overrides()).toEqual(switched);
       for (const image of images) {
@@ -65,9 +83,10 @@ describe('the runs of a deployment, one after the other', () => {
   );
 
   it(
-    'another sync copies nothing and writes nothing to Harness',
+    'the next scheduled run copies nothing and writes nothing to Harness',
     async () => {
-      const report = await reportOf('sync-2', {});
+      const report = await reportOf('scheduled-2', scheduledInput);
+      expect(report).not.toHaveProperty('awaiting');
       expect(report.totals).toMatchObject({ copied: 0, failed: 0, bytesTransferred: 0 });
       expect(statuses(report)).toEqual(every('unchanged'));
       expect(writes()).toHaveLength(writesBefore);
@@ -129,7 +148,8 @@ describe('the webhook, by its Function URL,', () => {
       expect(await ask('/runs', 'POST', {}, {})).toMatchObject({ status: 401 });
       expect(await ask('/runs', 'POST', {}, { authorization: `${authorization}x` })).toMatchObject({ status: 401 });
       expect(await ask('/runs/no-such-run', 'GET')).toMatchObject({ status: 404 });
-      expect(await ask('/runs', 'POST', { action: 'everything' })).toMatchObject({ status: 400 });
+      for (const input of [{ action: 'everything' }, { prune: true }, scheduledInput])
+        expect(await ask('/runs', 'POST', input)).toMatchObject({ status: 400 });
     },
     runMs,
   );

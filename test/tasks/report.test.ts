@@ -237,6 +237,7 @@ describe('the document of real runs', () => {
     const optional = (value: object, names: string[]) => keys(value).filter((key) => !names.includes(key));
     expect(
       optional(document, [
+        'awaiting',
         'blocked',
         'error',
         'incomplete',

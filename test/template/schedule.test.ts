@@ -20,6 +20,9 @@ function scheduled(props: Omit<RunScheduleProps, 'stateMachine'> = {}, withKey =
   return { stack, schedule, template, idOf };
 }
 
+/** EventBridge Scheduler puts the ARN of the schedule in place of its keyword. */
+const markOnly = '{"started_by_schedule":"<aws.scheduler.schedule-arn>"}';
+
 describe('the schedule', () => {
   const nightly = scheduled();
 
@@ -30,13 +33,13 @@ describe('the schedule', () => {
       ScheduleExpressionTimezone: 'UTC',
       State: 'ENABLED',
       FlexibleTimeWindow: { Mode: 'OFF' },
-      Target: { Arn: { Ref: idOf('AWS::StepFunctions::StateMachine') }, Input: '{}' },
+      Target: { Arn: { Ref: idOf('AWS::StepFunctions::StateMachine') }, Input: markOnly },
     });
   });
 
   it('starts runs with an input of its own', () => {
     scheduled({ input: { soak_days: 30 } }).template.hasResourceProperties('AWS::Scheduler::Schedule', {
-      Target: { Input: '{"soak_days":30}' },
+      Target: { Input: '{"soak_days":30,"started_by_schedule":"<aws.scheduler.schedule-arn>"}' },
     });
   });
 

@@ -155,6 +155,7 @@ describe('the stack', () => {
       REGISTRY_NAME: '123456789012.dkr.ecr.eu-west-1.amazonaws.com/mirror',
       FORMER_REGISTRY: 'old.example/mirror',
       ALLOW_PRUNE: 'true',
+      AUTO_SWITCH: 'always',
       GATHER_SCAN_TEMPLATE: 'arn:aws:lambda:eu-west-1:123456789012:function:scanner:live',
       ECR_ROLE_ARN: 'arn:aws:iam::123456789012:role/images',
       ECR_TAG_MUTABILITY: 'IMMUTABLE_WITH_EXCLUSION',
