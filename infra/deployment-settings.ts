@@ -248,7 +248,11 @@ export function parseDeploymentSettings(environment: Environment): DeploymentSet
     });
   problems.push(...inputProblems(settings.scheduleInput, configuration));
   if (configuration.webhookAllow.includes('prune') && !configuration.allowPrune)
-    problems.push({ path: 'ALLOW_PRUNE', found: 'not true', allowed: 'true, with prune in WEBHOOK_ALLOW' });
+    problems.push({
+      path: 'ALLOW_PRUNE',
+      found: configuration.allowPrune === undefined ? 'nothing' : 'false',
+      allowed: 'true, with prune in WEBHOOK_ALLOW',
+    });
   for (const { variable: path, needs } of own)
     if (needs !== undefined && isGiven(environment, path) && !isGiven(environment, variableOf(needs)))
       problems.push({ path, found: 'a value', allowed: `nothing without ${variableOf(needs)}` });

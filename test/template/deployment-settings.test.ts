@@ -73,7 +73,7 @@ describe('the settings of a deployment', () => {
     const webhook = { WEBHOOK: 'on', WEBHOOK_ALLOW: 'prune' };
     for (const ALLOW_PRUNE of [undefined, 'false'])
       expect(problemsOf({ ...webhook, ALLOW_PRUNE })).toEqual([
-        { path: 'ALLOW_PRUNE', found: 'not true', allowed: 'true, with prune in WEBHOOK_ALLOW' },
+        { path: 'ALLOW_PRUNE', found: ALLOW_PRUNE ?? 'nothing', allowed: 'true, with prune in WEBHOOK_ALLOW' },
       ]);
     expect(problemsOf({ ...webhook, ALLOW_PRUNE: 'true' })).toEqual([]);
   });
