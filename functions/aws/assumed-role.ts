@@ -1,25 +1,17 @@
 import { AssumeRoleCommand, GetCallerIdentityCommand, STSClient, type STSClientConfig } from '@aws-sdk/client-sts';
 import { clientConfig } from './client-config.ts';
 
-/** Credentials that the SDK caches and renews shortly before they expire. */
-interface TemporaryCredentials {
-  accessKeyId: string;
-  secretAccessKey: string;
-  sessionToken: string;
-  expiration: Date;
-}
-
 export interface RoleSession {
   roleArn: string;
   /** JSON; what it does not allow, the session may not do, whatever the role may. */
   sessionPolicy?: string | undefined;
 }
 
-/** Credentials of a role, for the constructor of an SDK client. `config` is for tests. Throws what the SDK throws. */
-export async function assumeRole(
-  { roleArn, sessionPolicy }: RoleSession,
-  config: STSClientConfig = {},
-): Promise<TemporaryCredentials> {
+/**
+ * Returns credentials of a role, for the constructor of an SDK client, which caches them and renews them shortly before
+ * they expire. `config` is for tests. Throws what the SDK throws.
+ */
+export async function assumeRole({ roleArn, sessionPolicy }: RoleSession, config: STSClientConfig = {}) {
   const command = new AssumeRoleCommand({
     RoleArn: roleArn,
     RoleSessionName: 'harness-ci-image-factory',

@@ -1,11 +1,6 @@
 import { PublishCommand, SNSClient } from '@aws-sdk/client-sns';
+import type { Notification } from '../state/documents.ts';
 import { clientConfig } from './client-config.ts';
-
-interface Message {
-  subject: string;
-  text: string;
-  attributes: Readonly<Record<string, string>>;
-}
 
 const timeoutMs = 10_000;
 /** SNS takes up to 100 characters of ASCII, without line breaks. */
@@ -22,7 +17,7 @@ export class NotificationTopic {
   }
 
   /** Throws what the SDK throws. */
-  async publish({ subject, text, attributes }: Message): Promise<void> {
+  async publish({ subject, text, attributes }: Notification): Promise<void> {
     const attributeValues = Object.entries(attributes).map(
       ([name, value]) => [name, { DataType: 'String', StringValue: value }] as const,
     );

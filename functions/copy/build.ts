@@ -68,7 +68,7 @@ async function bring(
     throw failed(planned, 'cannot build an image that is pinned to a digest');
   await ensureRepository(planned.target, runtime);
   const input = { runId: plan.runId, image, source: formatReference(planned.source), sourceDigest, target };
-  const called = await runtime.template(template).call(`${plan.runId}-build-${image}`, input, signal);
+  const called = await (await runtime.template(template)).call(`${plan.runId}-build-${image}`, input, signal);
   if (!('output' in called)) return undefined;
   const parsed = answer.safeParse(called.output);
   if (!parsed.success) throw failed(planned, 'returned no digest');

@@ -107,7 +107,7 @@ export class ImageSource {
    * limit.
    */
   async #pullsBelow({ manifests }: Manifest): Promise<number> {
-    if (!this.repository.registry.budget) return 0;
+    if (!this.repository.registry.pulls.budget) return 0;
     const digests = [...new Set(manifests.map(({ digest }) => digest))];
     const known = await Promise.all(digests.map((digest) => this.#runtime.manifests.find(digest)));
     return known.filter((manifest) => manifest === undefined).length;

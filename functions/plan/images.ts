@@ -243,7 +243,7 @@ function warningsOf(
   const registries = new Set(names.flatMap((name) => candidatesOf(name, settings)).map(({ registry }) => registry));
   const sources = [...registries].map((name) => ({
     name,
-    budget: runtime.registry(name).budget,
+    budget: runtime.registry(name).pulls.budget,
     overdrawnFor: found.flatMap(({ planned, source }) => (source?.overdrawn === name ? planned.image : [])),
   }));
   return pullWarnings(sources);

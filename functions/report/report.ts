@@ -77,7 +77,7 @@ async function finish(
   const plan = await documents.plan.find();
   const results = await Promise.all((plan?.images ?? []).map((_, index) => documents.copyResult(index).find()));
   const document = plan
-    ? await describe({ plan, results, ended: error, state }, documents)
+    ? await describe(plan, results, { ...state, error }, documents)
     : withoutPlan(runId, error, state);
   /** The run has ended: a failure from here on is a warning, and does not change the outcome. */
   const attempt = async (failure: string, work: () => Promise<void>) => {
@@ -189,15 +189,12 @@ function shortened(document: Report): Report {
   return { ...rest, images: [], config: [], warnings };
 }
 
-/** A run at its end. */
-interface EndedRun {
-  plan: Plan;
-  results: readonly (CopyResult | undefined)[];
-  ended: ErrorDocument | undefined;
-  state: ReportEvent['state'];
-}
-
-async function describe({ plan, results, ended, state }: EndedRun, documents: RunDocuments): Promise<Report> {
+async function describe(
+  plan: Plan,
+  results: readonly (CopyResult | undefined)[],
+  { error: ended, ...state }: Omit<ReportEvent['state'], 'error'> & { error: ErrorDocument | undefined },
+  documents: RunDocuments,
+): Promise<Report> {
   const { changes, held } = (await documents.changes.find()) ?? { changes: plan.changes, held: [] };
   const written = (await documents.config.find()) ?? [];
   const scans = await documents.scans.find();

@@ -16,7 +16,7 @@ export class RegistryCounter {
       const now: Counts = { requests: { ...requests }, retries, throttles, pauses, mounts };
       const since = combine(now, this.#taken.get(registry) ?? none, -1);
       this.#taken.set(registry, now);
-      const { budget } = registry;
+      const { budget } = registry.pulls;
       const pulls = budget && { pulls: { limit: budget.limit, remaining: budget.remaining } };
       return Object.keys(since.requests).length > 0 ? [{ host: registry.name, ...since, ...pulls }] : [];
     });

@@ -46,9 +46,9 @@ export interface RuntimeParts {
   /** Returns the upload protocol of registries that have their own. */
   layerUploads?: (registry: string) => LayerUploads | undefined | Promise<LayerUploads | undefined>;
   /** Registries that scan the images they hold. */
-  scans?: (registry: string) => ImageScans | undefined;
+  scans?: (registry: string) => ImageScans | undefined | Promise<ImageScans | undefined>;
   /** Returns the template that an ARN in the configuration names. */
-  template?: (arn: string) => Template;
+  template?: (arn: string) => Template | Promise<Template>;
   onProgress?: (event: ProgressEvent) => void;
   retry?: Partial<RetryPolicy>;
   /** Pauses between readings of a configuration that does not show yet what was written, in milliseconds. */
@@ -148,8 +148,8 @@ export class Runtime {
     return new Repository(this.registry(registry), repository);
   }
 
-  template(arn: string): Template {
-    const template = this.parts.template?.(arn);
+  async template(arn: string): Promise<Template> {
+    const template = await this.parts.template?.(arn);
     if (!template) throw new TypeError(`nothing here can call ${arn}`);
     return template;
   }

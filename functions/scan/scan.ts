@@ -127,7 +127,7 @@ async function answersFor(
   { runtime, signal }: TaskRun,
 ): Promise<Map<Digest, ScanAnswer>> {
   const reference = parseReference(target);
-  const scans = runtime.parts.scans?.(reference.registry);
+  const scans = await runtime.parts.scans?.(reference.registry);
   if (!scans) throw new RangeError(`${reference.registry} does not scan`);
   const repository = runtime.repository(reference);
   const read = (wanted: Digest) => runtime.manifests.through(wanted, () => getManifest(repository, wanted, signal));
@@ -147,7 +147,8 @@ async function askTemplate(
   // Execution names cannot be reused: each response that leaves images pending is followed by a call with another name.
   const call = { name: `${runId}-scan-${scans.calls}`, runId, images, settings };
   try {
-    const work = (each?: AbortSignal) => gather(runtime.template(arn), call, each);
+    const template = await runtime.template(arn);
+    const work = (each?: AbortSignal) => gather(template, call, each);
     const results = await deadline.during([], signal, work);
     if (!results) return;
     scans.calls++;

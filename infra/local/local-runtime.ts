@@ -4,11 +4,9 @@ import type { awsAdapters } from '../../functions/aws/adapters.ts';
 import { anonymous, type CredentialProvider, inOrder } from '../../functions/oci/registry/auth/credentials.ts';
 import { dockerConfigCredentials } from '../../functions/oci/registry/auth/docker-config.ts';
 import { helperEnvironment } from '../../functions/runtime/helper-environment.ts';
-import type { ImageScans } from '../../functions/oci/registry/image-scans.ts';
 import { profileOf } from '../../functions/oci/registry/profile.ts';
 import type { RepositoryAdministration } from '../../functions/oci/registry/repository-administration.ts';
 import { Runtime, type RuntimeParts } from '../../functions/runtime/runtime.ts';
-import type { Template } from '../../functions/runtime/template.ts';
 import type { Configuration, Environment } from '../../functions/settings/configuration.ts';
 import { FactoryError } from '../../functions/errors.ts';
 import { decodeText, TextError } from '../../functions/text/plain-text.ts';
@@ -110,21 +108,10 @@ function awsWhenNeeded(configuration: Configuration) {
       (await ecr(registry))?.deleteImages(registry, repository, references) ?? false,
   };
   const layerUploads = async (registry: string) => (isEcr(registry) ? (await aws()).layerUploads(registry) : undefined);
-  const scans = (registry: string): ImageScans | undefined => {
-    if (!isEcr(registry)) return undefined;
-    return {
-      async look(...image) {
-        const found = (await aws()).scans(registry);
-        if (!found) throw new TypeError(`${registry} does not scan`);
-        return found.look(...image);
-      },
-    };
+  const scans = async (registry: string) => (isEcr(registry) ? (await aws()).scans(registry) : undefined);
+  const template = async (arn: string) => {
+    const { AwsTemplate } = await import('../../functions/aws/template.ts');
+    return new AwsTemplate(arn);
   };
-  const template = (arn: string): Template => ({
-    async call(...call) {
-      const { AwsTemplate } = await import('../../functions/aws/template.ts');
-      return new AwsTemplate(arn).call(...call);
-    },
-  });
   return { credentials, repositories, layerUploads, scans, template };
 }

@@ -12,22 +12,12 @@ export interface Progress {
 
 /** Shows live bars on a terminal, and one line per event elsewhere. */
 export function progressOn(stream: NodeJS.WriteStream): Progress {
-  return stream.isTTY ? new Bars(stream) : new Lines(stream);
-}
-
-class Lines implements Progress {
-  readonly #stream: NodeJS.WritableStream;
-
-  constructor(stream: NodeJS.WritableStream) {
-    this.#stream = stream;
-  }
-
-  handle(event: ProgressEvent): void {
+  if (stream.isTTY) return new Bars(stream);
+  const handle = (event: ProgressEvent) => {
     const line = lineOf(event);
-    if (line !== undefined) this.#stream.write(`${line}\n`);
-  }
-
-  stop(): void {}
+    if (line !== undefined) stream.write(`${line}\n`);
+  };
+  return { handle, stop: () => undefined };
 }
 
 class Bars implements Progress {

@@ -37,7 +37,7 @@ beforeEach(async () => {
     startRegistry(),
     startRegistry({ quirks: profile('ecr'), repositories: [mirror, 'mirror/other'] }),
   ]);
-  from.putImage(name, '1', image);
+  from.storage.putImage(name, '1', image);
   api = await startLayerApi(to, { partSize });
   source = new Repository(connect(from.host), name);
   const known = { ...profileOf(host), chunkBytes: partSize };
@@ -81,7 +81,7 @@ describe('a copy to ECR in several calls', () => {
 
   it('mounts what can be mounted, and leaves the session that the registry opens instead', async () => {
     const other = storedImage([...image.blobs.values()].slice(1, 2));
-    to.putImage('mirror/other', '1', other);
+    to.storage.putImage('mirror/other', '1', other);
     const ledger = new BlobLedger();
     for (const digest of image.blobs.keys()) ledger.expect(digest as never, 'mirror/other');
     const { copied } = await steps({ ledger });
@@ -99,7 +99,7 @@ describe('a copy to ECR in several calls', () => {
 
   it('sends blobs of another algorithm than ECR knows by the OCI endpoint', async () => {
     const strong = storedImage([randomBytes(MiB)], { algorithm: 'sha512' });
-    from.putImage(name, '1', strong);
+    from.storage.putImage(name, '1', strong);
     await steps();
     expect(api.calls).toEqual([]);
     expect(count(to, 'PATCH')).toBe(0);

@@ -37,7 +37,7 @@ beforeAll(async () => {
 beforeEach(() => {
   for (const each of registry.storage.repositories()) registry.storage.deleteRepository(each);
   registry.faults.clear();
-  registry.putImage(name, '1', image);
+  registry.storage.putImage(name, '1', image);
   registry.requests.length = 0;
   cache = new ManifestCache(new MemoryStore());
   wholeness = new Wholeness({ manifests: cache });
@@ -66,7 +66,7 @@ describe('the pieces that a repository lacks', () => {
   });
 
   it('looks up pieces in each repository', async () => {
-    registry.putImage('mirror/other', '1', image);
+    registry.storage.putImage('mirror/other', '1', image);
     registry.storage.deleteBlob('mirror/other', last[0]);
     expect(await missing()).toEqual([]);
     const other = new Repository(client, 'mirror/other');
@@ -126,7 +126,7 @@ describe('the pieces that a repository lacks', () => {
     ['an ordinary layer with addresses', { type: 'application/vnd.oci.image.layer.v1.tar', urls: ['https://x'] }, 1],
   ])('lists foreign layers: %s', async (_, foreign, expected) => {
     const windows = storedImage([Buffer.from('windows')], { foreign });
-    registry.putImage(name, '2', windows);
+    registry.storage.putImage(name, '2', windows);
     registry.storage.deleteBlob(name, [...windows.blobs.keys()].at(-1) ?? '');
     expect(await missing(undefined, windows.digest as Digest)).toHaveLength(expected);
   });

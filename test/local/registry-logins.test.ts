@@ -27,7 +27,7 @@ describe('registry logins of a local run', () => {
   /** Looks an image up by what the variable and the file hold; returns the notes of the run. */
   async function lookUp(variable: (host: string) => object, file: (host: string) => object): Promise<string[]> {
     registry = await startRegistry({ auth: { kind: 'basic', users: { ada: 'horse' } } });
-    registry.putImage('mirror/app', '1', image);
+    registry.storage.putImage('mirror/app', '1', image);
     folder = await mkdtemp(join(tmpdir(), 'registry-logins-'));
     await writeFile(join(folder, 'config.json'), JSON.stringify(file(registry.host)));
     const environment = {

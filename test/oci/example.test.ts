@@ -14,7 +14,7 @@ let source: Registry;
 let destination: Registry;
 beforeAll(async () => {
   [source, destination] = await Promise.all([startRegistry(), startRegistry()]);
-  source.putImage('org/app', '1.0', image);
+  source.storage.putImage('org/app', '1.0', image);
 });
 afterAll(() => Promise.all([source.close(), destination.close()]));
 

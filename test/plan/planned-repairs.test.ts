@@ -34,8 +34,8 @@ const at = (name: string) => (prefix() === '' ? name : `${prefix()}/${name}`);
 
 function put(name: string, of: Image = image): void {
   const [path = '', tag = ''] = name.split(':');
-  factory.source.putImage(path, tag, of);
-  factory.target.putImage(at(path), tag, of);
+  factory.source.storage.putImage(path, tag, of);
+  factory.target.storage.putImage(at(path), tag, of);
 }
 
 const lose = (name = 'plugins/cache') => factory.target.storage.deleteBlob(at(name), lost);
@@ -230,7 +230,7 @@ describe('a version that an override names and the run does not plan', () => {
   it('repairs a version at a registry without a prefix', async () => {
     await start({ environment: {}, prefix: '' });
     const name = `${factory.target.host}/plugins/cache:1`;
-    factory.target.putImage('plugins/cache', '1', image);
+    factory.target.storage.putImage('plugins/cache', '1', image);
     factory.target.storage.deleteBlob('plugins/cache', lost);
     const registry = parseRegistryLocation(factory.target.host);
     const { held } = await plan([], { inUse: [name], registry });

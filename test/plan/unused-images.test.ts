@@ -16,7 +16,7 @@ const images = Object.fromEntries(
 let factory: Factory;
 beforeEach(async () => {
   factory = await startFactory();
-  for (const [version, image] of Object.entries(images)) factory.target.putImage(repository, version, image);
+  for (const [version, image] of Object.entries(images)) factory.target.storage.putImage(repository, version, image);
   await inventory({ 1: images['1'], 2: images['2'] });
 });
 afterEach(() => factory.close());
@@ -99,7 +99,7 @@ describe('copies stay', () => {
     [
       'an index in use leads to them',
       () => {
-        factory.target.putImage(repository, '5', indexOf([images['1']]));
+        factory.target.storage.putImage(repository, '5', indexOf([images['1']]));
         overrides({ a: copyOf('5') });
       },
     ],
@@ -147,7 +147,7 @@ describe('the tag of a copy whose digest is in use', () => {
   });
 
   it('stays when only an index in use leads to the digest', async () => {
-    factory.target.putImage(repository, '4', indexOf([images['1']]));
+    factory.target.storage.putImage(repository, '4', indexOf([images['1']]));
     expect(await unused()).toEqual(['2']);
   });
 });

@@ -27,8 +27,8 @@ afterEach(() => factory.close());
 async function start(repositories: Partial<RepositoryAdministration> = {}): Promise<void> {
   await factory?.close();
   factory = await startFactory({ repositories });
-  factory.target.putImage(repository, '1', one);
-  factory.target.putImage(repository, '2', two);
+  factory.target.storage.putImage(repository, '1', one);
+  factory.target.storage.putImage(repository, '2', two);
 }
 
 const copyOf = (tag: string) => factory.copyOf(`plugins/cache:${tag}`);
@@ -101,7 +101,7 @@ describe('a prune', () => {
   });
 
   it('keeps what an image in use leads to', async () => {
-    factory.target.putImage(repository, '5', indexOf([one]));
+    factory.target.storage.putImage(repository, '5', indexOf([one]));
     Object.assign(factory.harness.state[factory.harness.accountId]?.ci ?? {}, { VM: { a: copyOf('5') } });
     const rows = { 1: 'kept: an image that is kept refers to it', 2: 'deleted' };
     expect(await run({ 1: one, 2: two })).toEqual({ deleted: 1, rows, inventory: ['1'] });
@@ -207,7 +207,7 @@ describe('a registry with an API of its own', () => {
 
   it('deletes an index before its children', async () => {
     const index = indexOf([one]);
-    factory.target.putImage(repository, '3', index);
+    factory.target.storage.putImage(repository, '3', index);
     expect((await run({ 1: one, 3: index, 2: two })).rows).toEqual({ 1: 'deleted', 2: 'deleted', 3: 'deleted' });
     expect(calls).toEqual([index.digest, one.digest, two.digest]);
     expect(factory.target.requests.filter(({ path }) => path.includes('tags/list'))).toEqual([]);

@@ -61,7 +61,7 @@ const bySkopeo = ['index', 'list', 'single', 'docker-single'];
       target = new Repository(connect(closed.host, { credentials: always(login) }), 'mirror/ci-addon');
       const sample = new Repository(connect(samples.host), name);
       for (const [tag, image] of Object.entries(images)) {
-        samples.putImage(name, tag, image);
+        samples.storage.putImage(name, tag, image);
         await copy(sample, tag, source);
       }
     });

@@ -27,7 +27,7 @@ const size = [...image.blobs.values()].reduce((sum, { length }) => sum + length,
 
   beforeAll(async () => {
     [samples, registry] = await Promise.all([startRegistry(), startDockerRegistry()]);
-    samples.putImage(name, '1', image);
+    samples.storage.putImage(name, '1', image);
     source = new Repository(connect(samples.host), name);
   });
   beforeEach(() => {

@@ -24,7 +24,7 @@ beforeAll(async () => {
 beforeEach(() => {
   const { storage, requests } = factory.target;
   for (const repository of storage.repositories()) storage.deleteRepository(repository);
-  factory.target.putImage('mirror/plugins/cache', '1', image);
+  factory.target.storage.putImage('mirror/plugins/cache', '1', image);
   requests.length = 0;
 });
 afterEach(() => {
@@ -102,13 +102,13 @@ describe('the images to be written', () => {
   });
 
   it('must have the digest that was planned', async () => {
-    factory.target.putImage('mirror/plugins/cache', '1', other);
+    factory.target.storage.putImage('mirror/plugins/cache', '1', other);
     const error = await check({ images: [planned()] });
     expect(error?.message).toContain(`${target} is ${other.digest}, not ${digest}`);
   });
 
   it('need not have the digest of a version that an override holds', async () => {
-    factory.target.putImage('mirror/plugins/cache', '1', other);
+    factory.target.storage.putImage('mirror/plugins/cache', '1', other);
     expect(await check({ images: [planned({ digest, held: true })] })).toBeUndefined();
   });
 
@@ -116,7 +116,7 @@ describe('the images to be written', () => {
     const { store } = factory;
     const now = new Date(startedAt);
     const beside = { reference: factory.copyOf('plugins/beside:1'), digest: other.digest as Digest };
-    factory.target.putImage('mirror/plugins/beside', '1', other);
+    factory.target.storage.putImage('mirror/plugins/beside', '1', other);
     await noteLooks(
       store,
       [

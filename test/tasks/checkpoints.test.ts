@@ -169,7 +169,7 @@ it('continues with the referrers after a deadline, and counts every byte once', 
   const content = randomBytes(MiB);
   [sample] = factory.publish([image], { revision: 1 }) as [Image];
   const signature = artifact('application/vnd.acme.report', content, sample);
-  factory.source.putImage('plugins/cache', undefined, signature);
+  factory.source.storage.putImage('plugins/cache', undefined, signature);
   const ring = setInterval(() => {
     if (factory.source.faults.hits === 0) return;
     clearInterval(ring);

@@ -51,7 +51,7 @@ describe('verify', () => {
         const other = factory.target.storage.resolve('mirror/plugins/cache', '1.10.12') as string;
         factory.target.storage.deleteManifest('mirror/plugins/cache', other);
         const [image] = factory.publish(['plugins/cache:other']);
-        if (image) factory.target.putImage('mirror/plugins/cache', '1.10.12', image);
+        if (image) factory.target.storage.putImage('mirror/plugins/cache', '1.10.12', image);
       },
       'is not at the registry as',
     ],

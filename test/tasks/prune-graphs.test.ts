@@ -96,7 +96,7 @@ async function check({ manifests, tags, digests, quirks }: Case, listed = true):
   const imageAt = (index: number) => nodeAt(index).image;
   const referenceOf = (repository: number, rest: string) => `${target.host}/${nameOf(repository)}${rest}`;
   for (const repository of repositories.keys())
-    for (const { image } of nodes) target.putImage(nameOf(repository), undefined, image);
+    for (const { image } of nodes) target.storage.putImage(nameOf(repository), undefined, image);
   Object.assign(target.quirks, { deleteTag: undefined, noReferrers: undefined, maxPageSize: undefined });
   Object.assign(target.quirks, { noContentDigest: undefined, ...quirks });
 

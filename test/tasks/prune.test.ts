@@ -150,7 +150,7 @@ describe('copies that nothing uses', () => {
     factory.publish([cache('1')]);
     const image = factory.publish([cache('0')])[0];
     if (!image) throw new TypeError();
-    factory.target.putImage('mirror/plugins/cache', '0', image);
+    factory.target.storage.putImage('mirror/plugins/cache', '0', image);
     factory.harness.setDefault('ci', 'K8', 'cacheS3Tag', cache('0'));
     const first = await factory.sync(choice);
     expect(first.images[0]?.status).toBe('skipped');
@@ -183,7 +183,7 @@ describe('a digest that several images share', () => {
   const republish = () => {
     const image = factory.publish([cache('1')])[0];
     if (!image) throw new TypeError();
-    factory.source.putImage('plugins/cache', '5', image);
+    factory.source.storage.putImage('plugins/cache', '5', image);
   };
   const sync5 = (input: object = {}) => {
     factory.harness.setDefault('ci', 'K8', 'cacheS3Tag', cache('5'));
@@ -238,7 +238,7 @@ describe('a digest that several images share', () => {
     const moving = factory.publish([cache('1')])[0];
     if (!moving) throw new TypeError();
     // A floating tag that Harness uses moves to what version 1 is.
-    factory.source.putImage('plugins/cache', '3', moving);
+    factory.source.storage.putImage('plugins/cache', '3', moving);
     const report = await factory.sync({ ...choice, prune: true, keep_versions: 1, soak_days: 3 });
     expect(report.unused).toBeUndefined();
     expect(factory.target.storage.manifest(repository, moving.digest)).toBeDefined();
@@ -256,7 +256,7 @@ describe('a digest that several images share', () => {
     const report = await releases(['1', '2', '3', '4'], () => {
       const image = factory.publish([cache('1')])[0];
       if (!image) throw new TypeError();
-      factory.target.putImage(repository, 'theirs', indexOf([indexOf([image])]));
+      factory.target.storage.putImage(repository, 'theirs', indexOf([indexOf([image])]));
     });
     expect(report.unused?.[0]).toMatchObject({ status: 'kept', reason: 'an image that is kept refers to it' });
     expect(tags()).toEqual(['1', '2', '3', '4', 'theirs']);
@@ -266,7 +266,7 @@ describe('a digest that several images share', () => {
     for (const version of ['1', '2', '3']) await release(version);
     const image = factory.publish([cache('1')])[0];
     if (!image) throw new TypeError();
-    factory.source.putImage('plugins/cache', '5', indexOf([image]));
+    factory.source.storage.putImage('plugins/cache', '5', indexOf([image]));
     expect((await sync5()).unused).toBeUndefined();
     expect(tags()).toEqual(['1', '2', '3', '5']);
     expect(await whole()).toBe('SUCCEEDED');
@@ -276,7 +276,7 @@ describe('a digest that several images share', () => {
     for (const version of ['1', '2', '3']) await release(version);
     const image = factory.publish([cache('1')])[0];
     if (!image) throw new TypeError();
-    factory.source.putImage('plugins/cache', '5', indexOf([image]));
+    factory.source.storage.putImage('plugins/cache', '5', indexOf([image]));
     factory.harness.setDefault('ci', 'K8', 'cacheS3Tag', cache('5'));
     factory.target.quirks.forbiddenForMissing = true;
     factory.target.quirks.jfrogVersion = 'Artifactory/7';
@@ -334,7 +334,7 @@ describe('a registry that deletes in its own way', () => {
     const child = factory.publish([cache('1')])[0];
     if (!child) throw new TypeError();
     const report = await releases(['1', '2', '3', '4', '5'], async () => {
-      factory.source.putImage('plugins/cache', 'over', indexOf([child]));
+      factory.source.storage.putImage('plugins/cache', 'over', indexOf([child]));
       await factory.sync({ ...choice, extra_images: [cache('over')] });
     });
     expect(calls.map(([, , reference]) => reference)).toEqual(['over', '1', '2'].map(digestAt));

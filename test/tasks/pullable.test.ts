@@ -160,8 +160,8 @@ describe('the check before the first write', () => {
     const image = storedImage([Buffer.from('base'), Buffer.from('own')], {
       foreign: { type, urls: ['https://mcr.example/layer'] },
     });
-    factory.target.putImage(repository, tag, image);
-    factory.source.putImage('plugins/cache', tag, image);
+    factory.target.storage.putImage(repository, tag, image);
+    factory.source.storage.putImage('plugins/cache', tag, image);
     for (const digest of image.blobs.keys())
       if (image.blobs.get(digest)?.toString() === 'base') factory.target.storage.deleteBlob(repository, digest);
     expect((await factory.sync({ include_fields: ['cacheS3Tag'] })).error).toBeUndefined();

@@ -254,7 +254,7 @@ describe('sync', () => {
       [image, 'a'],
       [other, 'b'],
     ] as const)
-      factory.source.putImage(name, each.slice(-7), storedImage([base, Buffer.from(own)]));
+      factory.source.storage.putImage(name, each.slice(-7), storedImage([base, Buffer.from(own)]));
     await factory.sync({ ...choice, extra_images: [other] });
     const shared = below().blobs.find(
       (digest) => below('1.10.13').blobs.includes(digest) && digest !== below().blobs[0],
@@ -290,7 +290,7 @@ describe('sync', () => {
     const leaf = storedImage([Buffer.from('leaf')]);
     const inner = indexOf([leaf]);
     const nested = indexOf([inner, storedImage([Buffer.from('beside')])]);
-    factory.source.putImage(name, tag, nested);
+    factory.source.storage.putImage(name, tag, nested);
     await factory.sync(choice);
     const bytes = lose(inner.digest, leaf.digest, ...leaf.blobs.keys());
     for (const key of await factory.store.list('manifests/')) await factory.store.put(key, Buffer.from('damaged'));
@@ -458,7 +458,7 @@ describe('sync', () => {
 
   it("makes nobody's image its own by mending it", async () => {
     const [theirs] = factory.publish([image]);
-    factory.target.putImage(repository, tag, theirs as Image);
+    factory.target.storage.putImage(repository, tag, theirs as Image);
     lose(below().blobs[0] ?? '');
     expect(imageStatuses(await factory.sync(choice))).toEqual({ [image]: 'repaired' });
     expect(await factory.store.get('inventory.json')).toBeUndefined();
@@ -514,7 +514,7 @@ describe('an image that BUILD_PUSH_TEMPLATE made', () => {
       },
     });
     await start({ environment: { BUILD_PUSH_TEMPLATE: arn }, template });
-    factory.source.putImage(name, tag, official);
+    factory.source.storage.putImage(name, tag, official);
     await factory.sync(choice);
   });
 

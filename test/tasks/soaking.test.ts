@@ -90,7 +90,7 @@ it('copies signatures that appear while an image soaks', async () => {
   await factory.sync(soak);
   const [subject] = factory.publish([image], { revision: 1 });
   const signature = artifact('application/vnd.dev.cosign.artifact.sig.v1+json', Buffer.from('signed'), subject);
-  factory.source.putImage('harness/sto-plugin', undefined, signature);
+  factory.source.storage.putImage('harness/sto-plugin', undefined, signature);
   const report = await factory.sync({ ...soak, referrers: 'signatures' });
   expect(report.error).toBeUndefined();
   expect(factory.target.storage.manifest('mirror/harness/sto-plugin', signature.digest)).toBeDefined();

@@ -31,7 +31,7 @@ const stored = (content: string) => storedImage([Buffer.from(content)]);
 /** Puts an image at the target, and returns what a plan says of it. */
 function put(name: string, image = stored(name)): PlannedImage {
   const [path = '', tag = ''] = name.split(':');
-  factory.target.putImage(`mirror/${path}`, tag, image);
+  factory.target.storage.putImage(`mirror/${path}`, tag, image);
   return imageOf({ image: name, target: target(name), digest: digestOf(image), status: 'current' });
 }
 

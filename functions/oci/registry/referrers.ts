@@ -31,12 +31,6 @@ export interface Referrers {
   readonly truncated: boolean;
 }
 
-interface ReferrersOptions {
-  /** Default: reads the manifest from the repository. */
-  read?: (digest: Digest) => Promise<Manifest>;
-  signal?: AbortSignal | undefined;
-}
-
 /**
  * Lists the artifacts that refer to `subject`, by the referrers API or, where there is none, by its fallback tag, whose
  * index `read` gets. Stops at `referrerLimits`.
@@ -44,7 +38,10 @@ interface ReferrersOptions {
 export async function listReferrers(
   repository: Repository,
   subject: Digest,
-  { signal, read = (digest) => getManifest(repository, digest, signal) }: ReferrersOptions = {},
+  {
+    signal,
+    read = (digest) => getManifest(repository, digest, signal),
+  }: { read?: (digest: Digest) => Promise<Manifest>; signal?: AbortSignal | undefined } = {},
 ): Promise<Referrers> {
   const found: Descriptor[] = [];
   let target: string | URL = `referrers/${subject}`;

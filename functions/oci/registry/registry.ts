@@ -13,7 +13,7 @@ import type { Scope } from './auth/scope.ts';
 import { HostLimits, type Lane, type Slot } from './host-limits.ts';
 import { Pace } from './pace.ts';
 import { type Profile, profileOf } from './profile.ts';
-import { type PullBudget, PullLimit } from './pull-budget.ts';
+import { PullLimit } from './pull-budget.ts';
 import type { Purpose } from './purpose.ts';
 import { connectionFailureOf, failureOf, RegistryFailure } from './registry-failure.ts';
 import { printable } from '../../text/printable.ts';
@@ -146,11 +146,6 @@ export class Registry {
       status: 0,
       transient: false,
     });
-  }
-
-  /** The rest of the pull limit, as last reported; `undefined` where the registry reports none. */
-  get budget(): PullBudget | undefined {
-    return this.pulls.budget;
   }
 
   /**

@@ -23,9 +23,9 @@ const single = sampleImage({ name, tag: '3.0', platforms: [{ os: 'linux', archit
   beforeAll(async () => {
     source = await startRegistry({ auth: { kind: 'bearer', users, separateHost: true } });
     target = await startRegistry({ auth: { kind: 'basic', users } });
-    source.putImage(name, '1.0', index);
-    source.putImage(name, '2.0', list);
-    source.putImage(name, '3.0', single);
+    source.storage.putImage(name, '1.0', index);
+    source.storage.putImage(name, '2.0', list);
+    source.storage.putImage(name, '3.0', single);
   });
   afterAll(async () => {
     await Promise.all([source.close(), target.close()]);

@@ -33,7 +33,7 @@ afterAll(async () => {
 it('allows more time for a chunk that a registry requires to be large', async () => {
   to.quirks.minChunkBytes = 20 * MiB;
   const image = storedImage([Buffer.alloc(21 * MiB, 'large')]);
-  from.putImage(name, '1', image);
+  from.storage.putImage(name, '1', image);
   const profile: Profile = { ...profileOf('registry.acme.com'), maxPut: MiB, large: 'chunk' };
   const destination = new Repository(connect(to.host, { profile, transport }), 'mirror/ci-addon');
   await copy(new Repository(connect(from.host), name), '1', destination);

@@ -21,8 +21,8 @@ let destination: Repository;
 
 useTwoRegistries();
 beforeEach(() => {
-  from.putImage(name, 'index', index);
-  from.putImage(name, 'large', large);
+  from.storage.putImage(name, 'index', index);
+  from.storage.putImage(name, 'large', large);
   // Every blob is looked for.
   const profile: Profile = { ...profileOf(to.host), maxPut: 8 * MiB, mount: 'after-manifest' };
   destination = new Repository(connect(to.host, { profile }), mirror);
@@ -153,7 +153,7 @@ describe('a fault that stays', () => {
   });
 
   it('gives every upload session back', async () => {
-    from.putImage('harness/small', '1', storedImage([]));
+    from.storage.putImage('harness/small', '1', storedImage([]));
     to.faults.add({ match: { method: 'PUT', path: /blobs/, ...always }, act: { status: 500 } });
     await errorOf(copy(new Repository(source.registry, 'harness/small'), '1', destination));
     const sessions = to.requests
@@ -192,7 +192,7 @@ describe('wrong content', () => {
     for (const size of [3 * MiB, 9 * MiB]) {
       const image = storedImage([Buffer.alloc(size, 'right')]);
       const [, digest = ''] = image.blobs.keys();
-      from.putImage('harness/wrong', '1', image);
+      from.storage.putImage('harness/wrong', '1', image);
       from.storage.deleteBlob('harness/wrong', digest);
       from.storage.putBlob('harness/wrong', Buffer.alloc(size + more, 'wrong'), digest);
       to.requests.length = 0;

@@ -48,14 +48,14 @@ describe('a copy', () => {
     ['a manifest without a type of its own', storedImage([Buffer.from('x')], { untyped: true })],
     ['blobs named by sha512', storedImage([Buffer.from('x'), Buffer.from('y')], { algorithm: 'sha512' })],
   ])('copies %s byte for byte', async (_, image) => {
-    from.putImage(name, '1', image);
+    from.storage.putImage(name, '1', image);
     await copy(source, '1', destination);
     expect(to.storage.resolve(mirror, '1')).toBe(image.digest);
     expectWhole(to, mirror, image);
   });
 
   it('reports the transferred bytes exactly, also while it runs', async () => {
-    from.putImage(name, '1', index);
+    from.storage.putImage(name, '1', index);
     const events: CopyProgress[] = [];
     const totals = await copy(source, '1', destination, { onProgress: (event) => events.push(event) });
     const sum = (kind: string) => events.filter((e) => e.kind === kind).reduce((n, { bytes }) => n + bytes, 0);
@@ -64,14 +64,14 @@ describe('a copy', () => {
   });
 
   it('finds an image without a tag by its digest', async () => {
-    from.putImage(name, '1', index);
+    from.storage.putImage(name, '1', index);
     await copy(source, '1', destination, { tag: undefined });
     expect(to.storage.tags(mirror)).toEqual([]);
     expectWhole(to, mirror, index);
   });
 
   it('needs no more requests than the specification requires', async () => {
-    from.putImage(name, '1', single);
+    from.storage.putImage(name, '1', single);
     await copy(source, '1', destination);
     const blobs = single.blobs.size;
     expect([count(from, 'GET', /manifests/), count(from, 'GET', /blobs/)]).toEqual([1, blobs]);
@@ -84,7 +84,7 @@ describe('a copy', () => {
   });
 
   it('pushes nothing that the destination already has', async () => {
-    from.putImage(name, '1', index);
+    from.storage.putImage(name, '1', index);
     await copy(source, '1', destination);
     to.requests.length = 0;
     from.requests.length = 0;
@@ -94,7 +94,7 @@ describe('a copy', () => {
   });
 
   it('copies only what a partly copied image lacks', async () => {
-    from.putImage(name, '1', single);
+    from.storage.putImage(name, '1', single);
     const [digest = '', content = Buffer.alloc(0)] = [...single.blobs][1] ?? [];
     to.storage.putBlob(mirror, content, digest);
     const totals = await copy(source, '1', destination);
@@ -104,7 +104,7 @@ describe('a copy', () => {
   });
 
   it('puts children before their index, and the index under its tag last', async () => {
-    from.putImage(name, '1', nested);
+    from.storage.putImage(name, '1', nested);
     await copy(source, '1', destination);
     const puts = to.requests.filter(({ method, path }) => method === 'PUT' && path.includes('/manifests/'));
     expect(puts.map(({ status }) => status)).toEqual(puts.map(() => 201));
@@ -114,7 +114,7 @@ describe('a copy', () => {
   });
 
   it('copies a filtered index completely, with the attestation about the platforms left out', async () => {
-    from.putImage(name, '1', index);
+    from.storage.putImage(name, '1', index);
     const root = filterPlatforms(await getManifest(source, '1'), [parsePlatform('linux/arm64')]);
     const image = await loadImage(root, (digest) => getManifest(source, digest));
     await copyImage(source, destination, { image, tag: '1' });
@@ -124,7 +124,7 @@ describe('a copy', () => {
   });
 
   it('leaves an image that can be listed and deleted', async () => {
-    from.putImage(name, '1', single);
+    from.storage.putImage(name, '1', single);
     to.quirks.maxPageSize = 1;
     await copy(source, '1', destination);
     await copy(source, '1', destination, { tag: '2' });
@@ -145,7 +145,7 @@ describe('blobs that images share', () => {
   async function copyAll(ledger: BlobLedger): Promise<void> {
     await Promise.all(
       images.map(async (image, i) => {
-        from.putImage(`harness/${i}`, '1', image);
+        from.storage.putImage(`harness/${i}`, '1', image);
         await copy(new Repository(source.registry, `harness/${i}`), '1', at(`mirror/${i}`), { ledger });
       }),
     );
@@ -174,7 +174,7 @@ describe('blobs that images share', () => {
   });
 
   it('does not assume that expected blobs exist', async () => {
-    from.putImage(name, '1', single);
+    from.storage.putImage(name, '1', single);
     const ledger = new BlobLedger();
     for (const digest of single.blobs.keys()) ledger.expect(digest as never, mirror);
     await copy(source, '1', destination, { ledger });
@@ -185,7 +185,7 @@ describe('blobs that images share', () => {
     Object.assign(to.quirks, profile('ecr'), { createRepositories: true, redirectBlobs: undefined });
     const registry = connect(to.host, { profile: { ...profileOf('1.dkr.ecr.eu-west-1.amazonaws.com') } });
     const ledger = new BlobLedger();
-    from.putImage(name, '1', single);
+    from.storage.putImage(name, '1', single);
     await copy(source, '1', new Repository(registry, mirror), { ledger });
     await copy(source, '1', new Repository(registry, 'mirror/second'), { ledger });
     const mounts = to.requests.filter(({ path, query }) => path.includes('/second/') && query.includes('mount='));
@@ -194,7 +194,7 @@ describe('blobs that images share', () => {
   });
 
   it('ends the copy after a bounded number of attempts when a registry never accepts a blob', async () => {
-    from.putImage(name, '1', single);
+    from.storage.putImage(name, '1', single);
     to.faults.add({ match: { method: 'POST', times: 999 }, act: { status: 503 } });
     const error = await errorOf(copy(source, '1', destination));
     expect(error).toMatchObject({ name: 'RegistryFailed', status: 503 });
@@ -204,7 +204,7 @@ describe('blobs that images share', () => {
 });
 
 describe('an immutable tag', () => {
-  beforeEach(() => from.putImage(name, '1', single));
+  beforeEach(() => from.storage.putImage(name, '1', single));
 
   it('accepts a refused push when the tag holds the digest already', async () => {
     await copy(source, '1', destination);
@@ -215,7 +215,7 @@ describe('an immutable tag', () => {
 
   it('fails with PushRefused when an immutable tag holds another digest', async () => {
     to.quirks.immutableTags = {};
-    to.putImage(mirror, '1', dockerSingle);
+    to.storage.putImage(mirror, '1', dockerSingle);
     expect(await errorOf(copy(source, '1', destination))).toMatchObject({
       name: 'PushRefused',
       code: 'ImageTagAlreadyExists',
@@ -243,7 +243,7 @@ describe('a layer that may be left at its URLs', () => {
   it('leaves a foreign layer at its URLs when the source does not serve it', async () => {
     const image = storedImage([Buffer.from('base'), Buffer.from('own')], { foreign: { type, urls } });
     const [, foreign = ''] = image.blobs.keys();
-    from.putImage(name, '1', image);
+    from.storage.putImage(name, '1', image);
     from.storage.deleteBlob(name, foreign);
     const totals = await copy(source, '1', destination);
     expect(totals.bytesSkipped).toBe('base'.length);
@@ -254,7 +254,7 @@ describe('a layer that may be left at its URLs', () => {
 
   it('copies a foreign layer when the source serves it', async () => {
     const image = storedImage([Buffer.from('base')], { foreign: { type, urls } });
-    from.putImage(name, '1', image);
+    from.storage.putImage(name, '1', image);
     await copy(source, '1', destination);
     expectWhole(to, mirror, image);
   });
@@ -264,7 +264,7 @@ describe('a layer that may be left at its URLs', () => {
     ['is of an ordinary type', { type: 'application/vnd.oci.image.layer.v1.tar', urls }],
   ])('reports a missing layer when it %s', async (_, foreign) => {
     const image = storedImage([Buffer.from('base')], { foreign });
-    from.putImage(name, '1', image);
+    from.storage.putImage(name, '1', image);
     from.storage.deleteBlob(name, [...image.blobs.keys()][1] ?? '');
     expect(await errorOf(copy(source, '1', destination))).toMatchObject({ name: 'ImageNotFound' });
     expect(to.storage.resolve(mirror, '1')).toBeUndefined();

@@ -30,9 +30,9 @@ const fallbackTag = image.digest.replace(':', '-');
 
 useTwoRegistries();
 beforeEach(async () => {
-  from.putImage(name, '1', image);
+  from.storage.putImage(name, '1', image);
   await copy(source, '1', destination);
-  for (const stored of Object.values(artifacts)) from.putImage(name, undefined, stored);
+  for (const stored of Object.values(artifacts)) from.storage.putImage(name, undefined, stored);
 });
 
 const run = (policy: ReferrersPolicy) =>
@@ -118,8 +118,8 @@ describe('referrers of an image', () => {
   it('keeps what the fallback index lists already', async () => {
     to.quirks.noReferrers = true;
     const older = artifact('application/older', Buffer.from('older'), image);
-    to.putImage(mirror, undefined, older);
-    to.putImage(mirror, fallbackTag, indexOf([older]));
+    to.storage.putImage(mirror, undefined, older);
+    to.storage.putImage(mirror, fallbackTag, indexOf([older]));
     await run('signatures');
     expect(await known(destination)).toEqual([older.digest, signature.digest].toSorted());
   });
@@ -129,7 +129,7 @@ describe('referrers of an image', () => {
       ...descriptorOf(stored),
       artifactType: [notation, spdx][i],
     }));
-    from.putImage(name, fallbackTag, indexOf([], { manifests: described }));
+    from.storage.putImage(name, fallbackTag, indexOf([], { manifests: described }));
     from.faults.add({ match: { path: /\/referrers\//, times: 99 }, act: { status } });
     await run('signatures');
     expect(arrived()).toEqual(['signature']);
@@ -146,7 +146,8 @@ describe('referrers of an image', () => {
     ['signatures', ['sig']],
     ['all', ['att', 'sbom', 'sig']],
   ])(`copies cosign's tagged signatures with the policy "%s"`, async (policy, expected) => {
-    for (const suffix of ['sig', 'att', 'sbom', 'other']) from.putImage(name, `${fallbackTag}.${suffix}`, cosign);
+    for (const suffix of ['sig', 'att', 'sbom', 'other'])
+      from.storage.putImage(name, `${fallbackTag}.${suffix}`, cosign);
     await run(policy);
     const tags = to.storage.tags(mirror).filter((tag) => tag.startsWith(`${fallbackTag}.`));
     expect(tags).toEqual(expected.map((suffix) => `${fallbackTag}.${suffix}`));
@@ -162,7 +163,7 @@ describe('referrers of an image', () => {
 
   it('names an artifact that was not copied because the destination refuses subjects, as ECR does, and copies tagged ones', async () => {
     to.quirks.rejectSubject = 405;
-    from.putImage(name, `${fallbackTag}.sig`, cosign);
+    from.storage.putImage(name, `${fallbackTag}.sig`, cosign);
     const { warnings } = await run('all');
     expect(arrived()).toEqual([]);
     expect(warnings).toHaveLength(3);

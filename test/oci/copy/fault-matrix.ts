@@ -100,7 +100,7 @@ export interface FaultOutcome {
 /** Copies the image once, with the fault; the registries that are returned are closed, but remember everything. */
 export async function meet({ side, way, faults = [], noRange, tokensDie }: FaultCase): Promise<FaultOutcome> {
   const [from, to] = await Promise.all([startRegistry({ auth }), startRegistry({ auth })]);
-  from.putImage(name, '1', image);
+  from.storage.putImage(name, '1', image);
   const at = side === 'source' ? from : to;
   for (const fault of faults) at.faults.add(fault);
   if (noRange) at.quirks.noRange = true;

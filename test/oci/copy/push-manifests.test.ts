@@ -13,8 +13,8 @@ const index = sampleImage({ name, tag: '1', attestations: true, layerBytes: 64 }
 
 useTwoRegistries();
 beforeEach(() => {
-  from.putImage(name, '1', image);
-  from.putImage(name, 'index', index);
+  from.storage.putImage(name, '1', image);
+  from.storage.putImage(name, 'index', index);
 });
 
 const rootPut = { method: 'PUT', path: /\/manifests\/(1|index)$/ };

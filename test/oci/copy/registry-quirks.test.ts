@@ -56,10 +56,10 @@ describe('the quirks of a registry', () => {
       const { apiHost: _, ...known } = profileOf(knownBy);
       expect(known.name).toBe(hosts[profileName] === knownBy ? profileName : 'distribution');
       try {
-        from.putImage(name, '1', dockerList);
+        from.storage.putImage(name, '1', dockerList);
         const above = Math.max(known.maxPut, quirks.maxPutBytes ?? 0);
         const blobs = above < Infinity && above > 8 * MiB ? huge : large;
-        from.putImage(name, '2', blobs);
+        from.storage.putImage(name, '2', blobs);
         const there = new Repository(connect(quirky.host, { profile: known }), mirror);
         expect(await resolveTag(there, '1')).toBeUndefined();
         for (const [tag, image] of [
@@ -79,14 +79,14 @@ describe('the quirks of a registry', () => {
 
   it.each<ProfileName>(['artifactory', 'ecr-public'])('copies from %s despite its quirks', async (profileName) => {
     Object.assign(from.quirks, profile(profileName));
-    from.putImage(name, '1', index);
+    from.storage.putImage(name, '1', index);
     await copy(source, '1', destination);
     expectWhole(to, mirror, index);
   });
 
   it('recognizes Artifact Registry by its host: one PUT, no PATCH', async () => {
     Object.assign(to.quirks, profile('gar'));
-    from.putImage(name, '1', large);
+    from.storage.putImage(name, '1', large);
     const registry = connect(to.host, { profile: profileOf('europe-docker.pkg.dev') });
     await copy(source, '1', new Repository(registry, mirror));
     expectWhole(to, mirror, large);
@@ -135,7 +135,7 @@ describe('a registry that names its token service at its root alone', () => {
   it.each<401 | 403>([403, 401])('asks the root for the token service, once, after %d', async (silentRefusal) => {
     const quiet = await startRegistry({ auth, quirks: { silentRefusal } });
     try {
-      quiet.putImage(name, '1', index);
+      quiet.storage.putImage(name, '1', index);
       const there = new Repository(connect(quiet.host, { credentials }), name);
       const [digest] = await Promise.all([resolveTag(there, '1'), resolveTag(there, '2'), getManifest(there, '1')]);
       expect(digest).toBe(index.digest);
@@ -157,7 +157,7 @@ describe('a registry that names its token service at its root alone', () => {
   it('asks the root again when it was unreachable', async () => {
     const quiet = await startRegistry({ auth, quirks: { silentRefusal: 403 } });
     try {
-      quiet.putImage(name, '1', index);
+      quiet.storage.putImage(name, '1', index);
       quiet.faults.add({ match: { method: 'GET', path: /^\/v2\/$/ }, act: 'reset' });
       const there = new Repository(connect(quiet.host, { credentials }), name);
       expect(await errorOf(getManifest(there, '1'))).toMatchObject({ name: 'RegistryForbidden' });

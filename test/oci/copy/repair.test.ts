@@ -19,7 +19,7 @@ beforeEach(() => {
     [from, name],
     [to, mirror],
   ] as const)
-    registry.putImage(repository, '1', image);
+    registry.storage.putImage(repository, '1', image);
   to.storage.deleteBlob(mirror, lost);
   to.storage.deleteManifest(mirror, arm?.digest ?? '');
 });

@@ -32,8 +32,8 @@ const otherHash = (await resumableHash(digestOf(layer))).save();
 let notes: string[];
 useTwoRegistries();
 beforeEach(() => {
-  from.putImage(name, '1', image);
-  from.putImage(name, 'one', one);
+  from.storage.putImage(name, '1', image);
+  from.storage.putImage(name, 'one', one);
   notes = [];
 });
 
@@ -161,7 +161,7 @@ describe('a copy in several calls', () => {
 
   it('resumes a blob with a sha512 digest', async () => {
     const strong = storedImage([randomBytes(MiB)], { algorithm: 'sha512' });
-    from.putImage(name, 'strong', strong);
+    from.storage.putImage(name, 'strong', strong);
     expect((await steps('strong')).calls).toBeGreaterThan(1);
     expectWhole(to, mirror, strong);
     expect(received(to)).toBe([...strong.blobs.values()].reduce((sum, { length }) => sum + length, 0));

@@ -29,7 +29,7 @@ function destination(profile: Partial<Profile> = {}): Repository {
 }
 
 async function send(there: Repository, sent = image, more: Parameters<typeof copy>[3] = {}) {
-  from.putImage(name, '1', sent);
+  from.storage.putImage(name, '1', sent);
   const totals = await copy(new Repository(connect(from.host), name), '1', there, more);
   expectWhole(to, there.name, sent);
   expect(to.uploads.size).toBe(0);
@@ -183,7 +183,7 @@ describe('another upload method after a refusal, from then on', () => {
   });
 
   it('reports a refusal by every method, after one attempt of each', async () => {
-    from.putImage(name, '1', later);
+    from.storage.putImage(name, '1', later);
     for (const method of ['PUT', 'PATCH']) {
       to.faults.add({ match: { method, path: /blobs/, times: 99 }, act: { status: 413 } });
     }
@@ -194,7 +194,7 @@ describe('another upload method after a refusal, from then on', () => {
   });
 
   it('a refusal that is not about the way is final', async () => {
-    from.putImage(name, '1', later);
+    from.storage.putImage(name, '1', later);
     const body = '{"errors":[{"code":"DENIED","message":"quota exceeded"}]}';
     to.faults.add({ match: { method: 'PUT', path: /blobs/, times: 99 }, act: { status: 413, body } });
     const source = new Repository(connect(from.host), name);

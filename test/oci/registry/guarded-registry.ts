@@ -26,7 +26,7 @@ afterEach(async () => {
 export async function start(auth: AuthOptions, quirks = {}): Promise<EmbeddedRegistry> {
   const registry = await startRegistry({ auth, quirks });
   closing.push(() => registry.close());
-  registry.putImage(name, '1', image);
+  registry.storage.putImage(name, '1', image);
   return registry;
 }
 

@@ -19,7 +19,7 @@ let repository: Repository;
 let notes: string[];
 beforeEach(async () => {
   registry = await startRegistry();
-  registry.putImage(name, '1', image);
+  registry.storage.putImage(name, '1', image);
   notes = [];
   repository = new Repository(connect(registry.host, { onNote: (note) => notes.push(note) }, { headersMs: 200 }), name);
 });

@@ -25,7 +25,7 @@ afterEach(async () => {
 async function start(auth: AuthOptions = { kind: 'none' }, quirks = {}): Promise<EmbeddedRegistry> {
   const registry = await startRegistry({ auth, quirks });
   closing.push(() => registry.close());
-  registry.putImage(name, '1', image);
+  registry.storage.putImage(name, '1', image);
   return registry;
 }
 

@@ -21,7 +21,7 @@ let repository: Repository;
 
 beforeEach(async () => {
   [host, other] = await Promise.all([startRegistry(), startRegistry()]);
-  host.putImage(name, '1', image);
+  host.storage.putImage(name, '1', image);
   repository = new Repository(connect(host.host), name);
 });
 afterEach(async () => {
@@ -83,7 +83,7 @@ describe('a registry that answers 429', () => {
 
   it('completes a copy in spite of responses 429', async () => {
     const index = sampleImage({ name, tag: '2', attestations: true, layerBytes: 2048 });
-    host.putImage(name, '2', index);
+    host.storage.putImage(name, '2', index);
     for (const registry of [host, other]) {
       registry.faults.add({ match: { path: /blobs/, times: 5, skip: 3 }, act: { status: 429 } });
     }
@@ -127,7 +127,7 @@ describe('download slots', () => {
     const images = [1, 2, 3, 4, 5].map((n) => storedImage(layers(n)));
     await Promise.all(
       images.map(async (stored, n) => {
-        host.putImage(`from/${n}`, '1', stored);
+        host.storage.putImage(`from/${n}`, '1', stored);
         const source = new Repository(repository.registry, `from/${n}`);
         await copy(source, '1', new Repository(repository.registry, `to/${n}`));
         expectWhole(host, `to/${n}`, stored);
@@ -189,18 +189,18 @@ describe('the pull limit of Docker Hub', () => {
   it('reads the pull limit from a HEAD, which costs nothing, and counts down with each GET', async () => {
     Object.assign(host.quirks, profile('docker-hub'));
     const { registry } = repository;
-    expect(registry.budget).toBeUndefined();
+    expect(registry.pulls.budget).toBeUndefined();
     await resolveTag(repository, '1');
-    expect(registry.budget).toEqual({ limit: 100, remaining: 100, windowSeconds: 21_600, source: '127.0.0.1' });
+    expect(registry.pulls.budget).toEqual({ limit: 100, remaining: 100, windowSeconds: 21_600, source: '127.0.0.1' });
     await getManifest(repository, '1');
     await getManifest(repository, '1');
-    expect(registry.budget?.remaining).toBe(98);
+    expect(registry.pulls.budget?.remaining).toBe(98);
   });
 
   it('reads the pull limit from a refusal too', async () => {
     host.quirks.rateLimit = { limit: 100, windowSeconds: 21_600, remaining: 0 };
     await errorOf(getManifest(repository, '1'));
-    expect(repository.registry.budget?.remaining).toBe(0);
+    expect(repository.registry.pulls.budget?.remaining).toBe(0);
   });
 });
 

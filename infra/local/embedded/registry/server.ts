@@ -15,7 +15,7 @@ import { RateLimit } from './rate-limit.ts';
 import { isName } from './reference.ts';
 import { listReferrers } from './referrers.ts';
 import type { RequestRecord } from './request-log.ts';
-import { Storage, type Image } from './storage.ts';
+import { Storage } from './storage.ts';
 import { listRepositories, listTags } from './tags.ts';
 import { Tokens } from './tokens.ts';
 import { Uploads } from './uploads.ts';
@@ -86,11 +86,6 @@ export class Registry {
       rateLimit: new RateLimit(this.quirks),
     };
     for (const name of options.repositories ?? []) this.storage.createRepository(name);
-  }
-
-  /** Puts a whole image without HTTP: see `Storage.putImage`. */
-  putImage(name: string, tag: string | undefined, image: Image): void {
-    this.storage.putImage(name, tag, image);
   }
 
   /** Listens; called once, by `startRegistry`. */
