@@ -6,7 +6,6 @@ export interface Hint {
   topic?: Topic | undefined;
 }
 
-/** The subjects of hints. */
 export type Topic =
   | 'certificates'
   | 'crowded-registry'

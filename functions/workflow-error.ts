@@ -1,9 +1,6 @@
 import { type ErrorDocument, type ErrorName, errorNames, FactoryError } from './errors.ts';
 
-/**
- * Step Functions refuses causes above 32,768 characters; Lambda's holds the message twice (again in its trace), each
- * time with its quotes escaped.
- */
+/** Step Functions refuses causes above 32,768 characters. Lambda's holds the message twice, quotes escaped. */
 const taskMessageLimit = 4_000;
 const problemsLimit = 8_000;
 

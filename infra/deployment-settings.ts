@@ -49,10 +49,7 @@ export interface DeploymentSetting<T> {
   readonly needs?: string;
 }
 
-/**
- * Every setting that only a deployment has. The variables and context keys of the app, the checks of the props and the
- * reference come from here.
- */
+/** Every setting that only a deployment has: the source of the app, the checks of the props and the reference. */
 export const deploymentSettings = {
   stackName: setting({
     allowed: 'letters, digits and "-", with a letter first',

@@ -77,7 +77,6 @@ export class HarnessCiImageFactory extends Construct implements IConnectable {
   readonly dashboardName: string;
   /** The security groups of the functions. Empty without a VPC. */
   readonly connections: Connections;
-  /** The dimension of the factory's metrics. */
   readonly #service: string;
 
   /** @throws {FactoryError} `InvalidConfiguration` with all problems of the props. */
@@ -238,7 +237,6 @@ export class HarnessCiImageFactory extends Construct implements IConnectable {
     return this.metric('DriftFound', options);
   }
 
-  /** Adds the function of a task, with the permissions that the task needs. */
   #addFunction(
     task: string,
     common: FunctionSettings,

@@ -6,7 +6,6 @@ import type { Construct } from 'constructs';
 import { allowAlarms } from './encryption.ts';
 import { servicePrincipal } from './service-principal.ts';
 
-/** The topic of outcomes and alarms. */
 export function notificationTopic(scope: Construct, encryptionKey: IKey | undefined): Topic {
   const masterKey = encryptionKey ?? topicKey(scope);
   return new Topic(scope, 'Notifications', { displayName: 'Harness CI Image Factory', masterKey, enforceSSL: true });

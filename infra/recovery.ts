@@ -10,7 +10,6 @@ import { servicePrincipal } from './service-principal.ts';
 const recoveryInput = '{"recover_run"';
 
 interface RecoveryProps {
-  /** The name of the rule. */
   readonly name: string;
   readonly stateMachine: IStateMachine;
 }

@@ -7,7 +7,6 @@ export const retentions = Object.values(RetentionDays)
   .filter((days) => typeof days === 'number')
   .filter((days) => days !== RetentionDays.INFINITE);
 
-/** Matches an id of EC2. */
 export function idOf(kind: string): RegExp {
   return new RegExp(`^${kind}-[0-9a-f]{8,17}$`);
 }

@@ -39,10 +39,7 @@ export interface RunScheduleProps {
   readonly encryptionKey?: IKey | undefined;
 }
 
-/**
- * Starts the workflow on a schedule. EventBridge Scheduler delivers at least once. A
- * second start finds the lock of the Harness account held, or no work left.
- */
+/** Starts the workflow on a schedule, at least once: a second start finds the lock held, or no work left. */
 export class RunSchedule extends Construct {
   /** Receives starts that failed for an hour. */
   readonly deadLetterQueue: Queue;

@@ -3,10 +3,7 @@ import { PolicyStatement, type Role } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
 
-/**
- * Lets a role read a secret, and decrypt it if a key encrypts it. `grantRead` allows the decryption through
- * the domain of the standard partition only.
- */
+/** Lets a role read a secret and decrypt it. `grantRead` allows that in the standard partition only. */
 export function allowToRead(role: Role, secret: Pick<ISecret, 'grantRead' | 'encryptionKey'>): void {
   secret.grantRead(role);
   if (!secret.encryptionKey) return;

@@ -3,7 +3,6 @@ import type { Construct } from 'constructs';
 import { parseEcrHost } from '../functions/oci/registry/ecr-host.ts';
 import { registryLocation } from '../functions/settings/registry-location.ts';
 
-/** The registry that stores the copies. */
 export interface TargetRegistry {
   /** `host[:port][/prefix]` */
   name: string;

@@ -10,11 +10,9 @@ import { allowNetworkInterfaces, type FunctionNetwork } from './network.ts';
 import { servicePrincipal } from './service-principal.ts';
 import { taskNeeds } from './task-needs.ts';
 
-/** Settings that all functions of a factory share. */
 export interface FunctionSettings {
   readonly environment: Readonly<Record<string, string>>;
   readonly logRetention: RetentionDays;
-  /** The encryption key of the logs and of the environment. */
   readonly encryptionKey?: IKey | undefined;
   readonly network?: FunctionNetwork | undefined;
   readonly layers?: readonly ILayerVersion[] | undefined;

@@ -54,7 +54,6 @@ const push = [
   'ecr:UploadLayerPart',
 ] as const;
 
-/** The actions that create missing repositories. */
 export const createRepository = [
   'ecr:CreateRepository',
   'ecr:DescribeRepositories',

@@ -1,7 +1,4 @@
-/**
- * Yields what `read` yields, and reads the next value while one is in use. Aborts the signal of `read` when the
- * iteration ends early.
- */
+/** Yields what `read` yields, and reads one value ahead. Aborts the signal of `read` when the iteration ends early. */
 export async function* readAhead<T>(
   read: (signal: AbortSignal) => AsyncGenerator<T, void, undefined>,
   outer?: AbortSignal,

@@ -5,7 +5,6 @@ import { EcrPublicCredentials } from './ecr-public.ts';
 import { EcrRepositories, type RepositorySettings } from './ecr-repositories.ts';
 import { ecrScans } from './ecr-scans.ts';
 
-/** The settings of a deployment that the AWS adapters read. */
 interface AdapterSettings {
   ecrRoleArn: string | undefined;
   /** Set by the construct for each function. */

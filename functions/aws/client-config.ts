@@ -29,10 +29,7 @@ export function clientConfig(timeouts: Timeouts = {}): { requestHandler: NodeHtt
 /** The SDK's own defaults. */
 const agentOptions = { keepAlive: true, maxSockets: 50 };
 
-/**
- * Connects through the proxy's tunnel. Node's own `proxyEnv` is newer than Node.js 22.15, and its errors lack the
- * proxy.
- */
+/** Connects through the proxy's tunnel. Node.js 22.15 has no `proxyEnv` yet, whose errors lack the proxy. */
 class TunnelAgent extends Agent {
   readonly #destroyed = new AbortController();
 

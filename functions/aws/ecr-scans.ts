@@ -24,10 +24,7 @@ import { own } from '../text/own.ts';
 /** Against a service that never stops offering another page; each has up to 1,000 findings. */
 const maxPages = 100;
 
-/**
- * Returns the scans of private ECR registries, basic and enhanced. `config` (endpoint, credentials) is for tests; on AWS
- * the role of the function counts.
- */
+/** Returns the scans of private ECR registries. `config` is for tests; on AWS the function's role counts. */
 export function ecrScans(config: EcrConfig = {}): (host: string) => ImageScans | undefined {
   const clients = new EcrClients({ maxAttempts: 5, ...config });
   return (host) => {

@@ -38,7 +38,6 @@ export class Executions {
     }
   }
 
-  /** Returns the execution of this name, or `undefined`. */
   async find(name: string): Promise<Execution | undefined> {
     const executionArn = `${this.#stateMachineArn.replace(':stateMachine:', ':execution:')}:${name}`;
     try {

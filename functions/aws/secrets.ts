@@ -16,7 +16,6 @@ export interface ReadSecretOptions {
   restMs?: number;
 }
 
-/** The cached state of a secret. */
 interface KnownSecret {
   value: Promise<string>;
   /** The reading that takes the place of `value`; all who ask for one meanwhile share it. */
@@ -115,7 +114,6 @@ function unwrap(secret: string): string {
   return typeof chosen === 'string' ? chosen.trim() : secret;
 }
 
-/** Returns the region that the secret is read from. */
 async function regionOf(nameOrArn: string, { config }: SecretsManagerClient): Promise<string> {
   return (isArn(nameOrArn) && parseArn(nameOrArn).region) || config.region();
 }

@@ -1,7 +1,4 @@
-/**
- * Returns the status of a response with which AWS itself failed (HTTP 5xx), else `undefined`. The call may succeed
- * later.
- */
+/** Returns the status of AWS's own failure (HTTP 5xx), which may pass; `undefined` for any other error. */
 export function serverFaultOf(error: unknown): number | undefined {
   const { $metadata } = Object(error) as { $metadata?: { httpStatusCode?: number } };
   const status = $metadata?.httpStatusCode;

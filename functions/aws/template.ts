@@ -30,10 +30,7 @@ export class AwsTemplate implements Template {
     this.#config = { ...config, region: parseArn(arn).region };
   }
 
-  /**
-   * Starts the execution `name`, or returns the result of the one that was started before. Invokes a function and waits
-   * for its result.
-   */
+  /** Starts the execution `name`, or returns the result of an earlier one. Waits for the result of a function. */
   async call(name: string, input: unknown, signal?: AbortSignal): Promise<TemplateResult> {
     try {
       const text = JSON.stringify(input);

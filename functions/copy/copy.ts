@@ -96,10 +96,8 @@ async function copyOnce(event: CopyEvent, run: TaskRun): Promise<CopyTaskResult>
   return { status: result.status, waitSeconds: 0 };
 }
 
-/** The copy of one image. */
 interface Copying {
   plan: Plan;
-  /** The image, with the digest that its copy has. */
   planned: CopiedImage & { digest: Digest };
   state: CopyState;
 }

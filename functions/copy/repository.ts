@@ -3,7 +3,6 @@ import type { Reference } from '../oci/spec/reference.ts';
 import { RegistryFailure } from '../oci/registry/registry-failure.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 
-/** The repository of a push. */
 export interface EnsuredRepository {
   /** True when it was created just now: it is empty. */
   fresh: boolean;

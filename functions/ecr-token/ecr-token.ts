@@ -9,7 +9,6 @@ import { keepPassword } from '../text/secrets.ts';
 
 /** The result of a refresh. Never contains the password. */
 export interface RefreshedToken {
-  /** The host of the registry. */
   registry: string;
   /** The identifier or ARN of the secret. */
   secret: string;
@@ -39,7 +38,6 @@ export async function refreshToken(settings: EcrTokenSettings, parts: RefreshPar
   return { registry, secret: nameOf(secret), expiresAt };
 }
 
-/** Returns a sentence about a refresh. */
 export function describeRefresh({ registry, secret, expiresAt }: RefreshedToken): string {
   return `the secret ${secret} holds a new password of ${registry}, valid until ${expiresAt}`;
 }

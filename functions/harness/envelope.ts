@@ -44,10 +44,7 @@ export function parseEnvelope(body: string): Envelope | undefined {
   return schema.safeParse(jsonOf(body)).data;
 }
 
-/**
- * Parses the body of a successful response of a service without envelopes. An empty body is a success without data.
- * Returns `undefined` for a body that is not JSON.
- */
+/** Parses the body of a success of a service without envelopes. It may be empty. `undefined`: it is not JSON. */
 export function parseBare(body: string): Envelope | undefined {
   const envelope = parseEnvelope(body);
   if (envelope?.status !== undefined) return envelope;
@@ -65,10 +62,7 @@ function jsonOf(body: string): unknown {
   }
 }
 
-/**
- * Returns whether Harness carried out the request. The IDP service reports a failure as `data: false`, with status 200
- * and SUCCESS.
- */
+/** Returns whether Harness obeyed. The IDP service reports a failure as `data: false`, with 200 and SUCCESS. */
 export function isSuccess(envelope: Envelope): boolean {
   return envelope.status === 'SUCCESS' && envelope.data !== false;
 }

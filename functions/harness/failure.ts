@@ -16,16 +16,13 @@ export interface Call {
   url: URL;
   /** The purpose of the call: `update the configuration of ci/K8`. */
   purpose: string;
-  /** The fields that the call writes. */
   fields: string[];
-  /** The permission that the call needs. */
   permission: string;
   /** Timeout for the complete response, in milliseconds. */
   timeoutMs: number;
   body?: string;
   /** Error codes of responses that count as a success. */
   expected?: ReadonlySet<string>;
-  /** Further headers. */
   headers?: Readonly<Record<string, string>>;
   /** Set for a service whose responses have no envelope. */
   bare?: true;
@@ -49,10 +46,7 @@ export class TransientFailure extends FactoryError {
 
 const checkUrl = 'Check HARNESS_URL: it must be the address of your Harness, such as https://app.harness.io.';
 
-/**
- * Returns the error of a call without an HTTP response. Returns errors that do not come from the network, which are
- * bugs, unchanged.
- */
+/** Returns the error of a call without an HTTP response. Errors that are not the network's are bugs, and unchanged. */
 export function unanswered(call: Call, error: unknown): unknown {
   const where = `cannot ${call.purpose}: ${displayUrl(call.url)}`;
   if (error instanceof DOMException && error.name === 'TimeoutError') {
@@ -95,7 +89,6 @@ interface Refusal {
   key: ApiKey;
 }
 
-/** Returns the error of a call with an error response. */
 export function refused(call: Call, { response, body, envelope, key }: Refusal): FactoryError {
   const { status } = response;
   const where = `cannot ${call.purpose}: ${displayUrl(call.url)} returned ${status}`;

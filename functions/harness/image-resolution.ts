@@ -13,10 +13,7 @@ export function resolveImage(image: string, connectorUrl: string): string | unde
   return `${trimEnd(host + path, '/')}/${image.replace(/^\/+/, '')}`;
 }
 
-/**
- * Returns the registry that a Docker connector holds credentials for: `host[:port]` as in image names; `undefined` for
- * an address that cannot be parsed.
- */
+/** Returns the registry whose credentials a Docker connector holds; `undefined` for an unreadable address. */
 export function connectorRegistry(connectorUrl: string): string | undefined {
   const host = parts(connectorUrl)?.host;
   return host !== undefined && dockerHub.has(host) ? 'docker.io' : host;

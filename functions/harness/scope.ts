@@ -14,10 +14,7 @@ export const otherInfrastructureTypes: Readonly<Record<string, string>> = {
   CLOUD: 'Harness Cloud has no configuration of its own, and can use the overrides of VM',
 };
 
-/**
- * The scope of a configuration: one module on one kind of build infrastructure. Modules other than `ci` run on
- * Kubernetes only.
- */
+/** One module on one kind of build infrastructure. Modules other than `ci` run on Kubernetes only. */
 export interface ConfigScope {
   module: HarnessModule;
   infrastructureType: InfrastructureType;
@@ -32,7 +29,6 @@ const mounts: Record<HarnessModule, string> = { ci: 'ci', iacm: 'iacm-manager', 
 
 export type ExecutionConfigOperation = 'get-default-config' | 'get-customer-config' | 'update-config' | 'reset-config';
 
-/** Returns the path of an operation below the gateway. */
 export function executionConfigPath(module: HarnessModule, operation: ExecutionConfigOperation): string {
   return `${mounts[module]}/execution-config/${operation}`;
 }

@@ -66,10 +66,7 @@ function readClient(stem: string): { cert: Buffer; key: Buffer } {
   return { cert, key };
 }
 
-/**
- * Names the file in failures, with `reason` or the error's code. OpenSSL's messages may quote the text that failed to
- * parse.
- */
+/** Names the file in failures, with `reason` or the error's code: OpenSSL's messages may quote the text. */
 function attempt<T>(path: string, work: () => T, reason?: string): T {
   try {
     return work();

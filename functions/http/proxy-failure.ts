@@ -90,10 +90,7 @@ export function isProxysOwn(status: number, header: (name: string) => string | u
   );
 }
 
-/**
- * Adds the proxy to the failure of a connection through its tunnel. A proxy that inspects TLS, for instance, may have
- * caused it.
- */
+/** Adds the proxy to the failure of a connection through its tunnel, which it may have caused by inspecting TLS. */
 export function throughProxy(proxy: Proxy, error: unknown): unknown {
   const network = networkFailure(error);
   if (network === undefined || error instanceof NetworkError) return error;

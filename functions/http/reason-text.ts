@@ -90,10 +90,7 @@ function reasonsOfText(text: string): Reason[] {
   return /^\s*<\?xml|^\s*<(?:\w+:)?Error/.test(text) ? [reasonOfXml(text)] : [{ message: text }];
 }
 
-/**
- * Reads the XML of S3, Google Cloud Storage and Azure Blob Storage:
- * `<Error><Code>…</Code><Message>…</Message></Error>`.
- */
+/** Reads the XML of S3, Google and Azure: `<Error><Code>…</Code><Message>…</Message></Error>`. */
 function reasonOfXml(text: string): Reason {
   const element = (name: string) => {
     const found = new RegExp(`<${name}>([^<]{1,1000})</${name}>`, 'i').exec(text)?.[1];

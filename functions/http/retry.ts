@@ -1,9 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/**
- * The decision about a failed attempt: give up, or retry. The retry waits at least `afterMs` if the server named a
- * time.
- */
+/** The decision about a failed attempt. A retry waits at least `afterMs`, which the server named. */
 export interface Verdict {
   retry: boolean;
   afterMs?: number | undefined;
@@ -43,10 +40,7 @@ export async function retry<T>(attempt: (n: number) => Promise<T>, options: Retr
   }
 }
 
-/**
- * Parses `Retry-After`, delay seconds or an HTTP date (RFC 9110, 10.2.3), into milliseconds from now.
- * Returns `undefined` for anything else.
- */
+/** Parses `Retry-After`, seconds or an HTTP date (RFC 9110, 10.2.3), into milliseconds from now. */
 export function parseRetryAfter(header: string | undefined, now = Date.now()): number | undefined {
   if (header === undefined) return undefined;
   if (/^\d{1,9}$/.test(header.trim())) return Number(header.trim()) * 1000;

@@ -19,10 +19,7 @@ export interface TransportOptions {
   connectionsPerOrigin?: number;
   /** The time limit of establishing a connection, including TLS, in milliseconds. A tunnel has twice this time. */
   connectMs?: number;
-  /**
-   * The time limit from the end of a request to the end of the response's headers, in milliseconds. Includes interim
-   * responses.
-   */
+  /** The time from a request to the end of the response's headers, interim responses included, in milliseconds. */
   headersMs?: number;
   /**
    * The maximum time between two chunks of a body, in milliseconds. A document must be complete within four times this
@@ -39,16 +36,10 @@ export interface TransportOptions {
   resolve?: (host: string, options: LookupOptions) => Promise<LookupAddress[]>;
 }
 
-/**
- * `connectionsPerOrigin` exceeds the concurrent requests that `host-limits.ts` allows, so no request waits for a
- * connection.
- */
+/** No request waits for a connection: `host-limits.ts` allows fewer than `connectionsPerOrigin`. */
 const defaults = { connectionsPerOrigin: 64, connectMs: 10_000, headersMs: 60_000, bodyIdleMs: 30_000 };
 
-/**
- * The minimum speed of a blob. A slower one is aborted and resumed. Sixteen blobs at once need 16 KiB/s, a fourth of a
- * 512 kbit/s link.
- */
+/** The minimum speed of a blob; a slower one is resumed. Sixteen at once need a fourth of a 512 kbit/s link. */
 const leastBytesPerSecond = 1024;
 
 export interface Request {
@@ -59,10 +50,7 @@ export interface Request {
   body?: Uint8Array | string | AsyncIterable<Uint8Array> | undefined;
   /** Overrides `headersMs`, in milliseconds. A registry may hash a large blob before it responds. */
   headersTimeoutMs?: number;
-  /**
-   * The origin that referred us to `url` (redirect, upload location, token realm). It must not refer us to an address
-   * more private than its own.
-   */
+  /** The origin that referred us to `url`. It must not refer us to an address more private than its own. */
   sentBy?: URL;
   signal?: AbortSignal | undefined;
 }
@@ -79,16 +67,10 @@ export interface Response {
   forwardedBy?: string;
 }
 
-/**
- * Sends all requests. Follows no redirects and retries nothing; both are decisions of the protocol above.
- * Only this file depends on undici.
- */
+/** Sends all requests. Follows no redirects and retries nothing. Only this file depends on undici. */
 export class Transport {
   readonly #options: TransportOptions & typeof defaults;
-  /**
-   * Dispatchers by origin and permitted network, because a connection that one sender may use is not open to every
-   * other.
-   */
+  /** By origin and permitted network: a connection that one sender may use is not open to every other. */
   readonly #dispatchers = new Map<string, Dispatcher>();
   readonly #destroyed = new AbortController();
   /** The most public network of each name, so that no name becomes private by changing its addresses. */
@@ -292,10 +274,7 @@ class TimeLimit {
   }
 }
 
-/**
- * Passes a body to undici, and frees each large chunk when it is sent: see `release`. Calls `then` at the end of the
- * body.
- */
+/** Passes a body to undici, frees each large chunk when it is sent (see `release`), and calls `then` at the end. */
 async function* sending(
   chunks: AsyncIterable<Uint8Array>,
   then: () => void,

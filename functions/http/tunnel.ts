@@ -14,7 +14,6 @@ export interface TunnelOptions {
   timeoutMs: number;
   /** The TLS settings for the target. */
   secureContext?: SecureContext | undefined;
-  /** Aborts attempts in progress. */
   signal: AbortSignal;
 }
 

@@ -8,10 +8,7 @@ import type { TaskRun } from '../task.ts';
 
 const lookupsInFlight = 16; // Survives mutation: the number of parallel requests decides the speed alone.
 
-/**
- * Looks for the images that pods would pull. Only references at our registry are looked up, each with one HEAD, unless
- * `known` has their status already.
- */
+/** Looks for the images that pods would pull: at our registry only, by one HEAD each unless `known` has the status. */
 export async function findPulls(
   images: readonly ResolvedImage[],
   { registry }: RegistryLocation,

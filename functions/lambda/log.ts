@@ -47,7 +47,6 @@ export class LambdaLog {
     } else if (event.kind === 'note') this.#logger.info(event.message);
   }
 
-  /** Logs the registries, warnings and the error of a run's report. */
   reported({ registries = [], warnings = [], error }: Report): void {
     for (const { host, ...counts } of registries) this.#logger.info(`asked ${host}`, { registry: host, ...counts });
     for (const warning of warnings) this.#logger.warn(warning);

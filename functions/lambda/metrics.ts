@@ -35,7 +35,6 @@ export function measurementsOf(report: Report, failed: readonly Delivery[] = [])
   };
 }
 
-/** Writes the metrics of a run. */
 export function writeMetrics(report: Report, failed: readonly Delivery[]): void {
   write(measurementsOf(report, failed), { runId: report.runId });
 }

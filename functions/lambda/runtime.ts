@@ -20,10 +20,7 @@ export function lambdaRuntime(parts?: LambdaParts): Runtime {
   return (runtime ??= createRuntime(process.env, parts));
 }
 
-/**
- * Creates the runtime of the tasks on Lambda: secrets from Secrets Manager, documents in S3, ECR by the function's
- * role.
- */
+/** Creates the runtime on Lambda: secrets from Secrets Manager, documents in S3, ECR by the function's role. */
 function createRuntime(environment: Environment, parts?: LambdaParts): Runtime {
   const configuration = { ...parseConfiguration(environment), confined: true as const };
   const store = stateStore(environment);

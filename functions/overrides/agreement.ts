@@ -27,7 +27,6 @@ export async function waitForAgreement(wanted: readonly Wanted[], run: TaskRun):
   return differences;
 }
 
-/** Reads the overrides once and returns the differences. */
 export async function compareOverrides(wanted: readonly Wanted[], { runtime, signal }: TaskRun): Promise<Difference[]> {
   const harness = await runtime.harness();
   const differences: Difference[] = [];

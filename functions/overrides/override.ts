@@ -27,7 +27,6 @@ export function namesCopy(value: string, official: string, { registry, prefix }:
 export interface Owners {
   registry: RegistryLocation;
   formerRegistry: RegistryLocation | undefined;
-  /** Locations of official images. */
   sources: readonly RegistryLocation[];
 }
 

@@ -16,7 +16,6 @@ import { ecrPasswordWarnings } from './ecr-password.ts';
 import type { ScopeConfiguration } from './selection.ts';
 import type { TaskRun } from '../task.ts';
 
-/** The connector of Harness's images, or the failure to read it. */
 type ConnectorRead = ImageConnector | FactoryError;
 
 /** Reads the connector of Harness's images, or returns the failure. */

@@ -184,10 +184,7 @@ function refuseRanges(problems: readonly Problem[], allowed: boolean): string[] 
   });
 }
 
-/**
- * Notes what each range chose, and leaves out listed images that no source has. Images in `required` are wanted for
- * another reason too, and stay.
- */
+/** Notes the choice of each range. Leaves out listed images that no source has, except those `required` elsewhere. */
 export function withoutMissing(
   found: readonly Found[],
   { extras, missing }: Extras,
@@ -212,7 +209,6 @@ export function withoutMissing(
 /** Registries report a repository that does not exist as one that may not be pulled. */
 const absences: ReadonlySet<string> = new Set(['ImageNotFound', 'RegistryForbidden']);
 
-/** Returns a warning for each set of which images are missing. */
 export function missingWarnings(missing: readonly MissingImage[]): string[] {
   return [...Map.groupBy(missing, ({ set }) => set)].map(([set, images]) => {
     const names = images.map(({ image }) => image).toSorted();

@@ -102,10 +102,7 @@ export class ImageSource {
     );
   }
 
-  /**
-   * Counts the child manifests to pull that are not cached; those of nested indexes are unknown. 0 without a pull
-   * limit.
-   */
+  /** Counts the child manifests to pull that are not cached, without those of nested indexes. 0 without a limit. */
   async #pullsBelow({ manifests }: Manifest): Promise<number> {
     if (!this.repository.registry.pulls.budget) return 0;
     const digests = [...new Set(manifests.map(({ digest }) => digest))];

@@ -63,7 +63,6 @@ export async function planImages(
   return { found, warnings: warningsOf(names, found, settings, runtime) };
 }
 
-/** Divides the images to copy into waves. */
 export function planCopies(found: readonly Found[]): ImagePlan {
   const images = found.map(({ planned }) => planned);
   // Only copied images mount and share blobs.

@@ -7,7 +7,6 @@ export interface Source {
   overdrawnFor: readonly string[];
 }
 
-/** Returns warnings about the pull limits of the sources. */
 export function pullWarnings(sources: readonly Source[]): string[] {
   return sources.flatMap(({ name, budget, overdrawnFor }) => [
     ...(budget && isLow(budget)

@@ -156,7 +156,6 @@ async function findHeld(
 interface Lookup {
   sources: readonly RegistryLocation[];
   wholeness: Wholeness;
-  /** Looks for the missing pieces. */
   lacks: () => Promise<readonly Piece[]>;
 }
 

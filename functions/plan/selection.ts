@@ -9,7 +9,6 @@ import { globMatcher } from '../text/glob.ts';
 import { printable } from '../text/printable.ts';
 import { own } from '../text/own.ts';
 
-/** The configuration of one scope. */
 export interface ScopeConfiguration extends ConfigScope {
   /** Field → official image. */
   defaults: Record<string, string>;
@@ -24,7 +23,6 @@ export interface SelectedField extends ConfigScope {
   image: ImageName;
   /** Set when a pin chose the version of the image. */
   pinned?: true;
-  /** The account's override, if any. */
   override: string | undefined;
 }
 
@@ -41,10 +39,7 @@ export interface Selection {
   warnings: string[];
 }
 
-/**
- * Selects the fields of a run, and the image of each. Throws `InvalidInput` when one pinned digest would replace
- * several variants of an image.
- */
+/** Selects fields, and the image of each. Throws `InvalidInput` when one pinned digest would replace variants. */
 export function selectFields(scopes: readonly ScopeConfiguration[], settings: SelectionSettings): Selection {
   const chosen = fieldFilter(settings);
   const warnings: string[] = [];

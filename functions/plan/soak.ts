@@ -41,7 +41,6 @@ export interface Soak {
   ripe: Map<SelectedField, RipeVersion>;
   /** The images of ripe versions that a field is switched to or whose tag moves. */
   found: Found[];
-  /** Every version that soaks, for the report. */
   versions: SoakingVersion[];
   warnings: string[];
 }
@@ -55,7 +54,6 @@ interface Situation {
   now: Date;
   /** Finds a version at the registry or at a source. Returns `undefined` when neither has it whole. */
   find: (version: SeenVersion, key: string, signal?: AbortSignal) => Promise<Found | undefined>;
-  /** Returns the digest that a tag of the registry has. */
   resolve: (reference: Reference, signal?: AbortSignal) => Promise<Digest | undefined>;
 }
 

@@ -43,7 +43,6 @@ export async function prune({ runId }: { runId: string }, run: TaskRun): Promise
   return { deleted: rows.filter(({ status }) => status !== 'kept').length };
 }
 
-/** The repository of a prune. */
 interface Place extends TaskRun {
   repository: Repository;
 }
@@ -80,10 +79,7 @@ async function decide(unused: readonly UnusedImage[], inUse: ReadonlySet<Digest>
   }
 }
 
-/**
- * Reads every tag of a repository. Throws `RegistryFailed` for a list that lacks one of `expected` that the registry
- * has.
- */
+/** Reads every tag of a repository. Throws `RegistryFailed` if one of `expected` exists and is not listed. */
 async function tagsOf(
   expected: readonly string[],
   { repository, runtime, signal }: Place,

@@ -37,7 +37,6 @@ type ReportResult = Report & { cause?: string };
 
 export interface ReportEvent {
   runId: string;
-  /** The workflow's state when it reached the report. */
   state: {
     error?: WorkflowError;
     rollbackError?: WorkflowError;
@@ -251,7 +250,6 @@ function switchBlocked({ action, blocked }: Plan): ErrorDocument | undefined {
   return new FactoryError('SwitchBlocked', `Harness was not switched: ${blocked.reason}`, { hint: steps }).toJSON();
 }
 
-/** Returns the incomplete images that the plan found. */
 function incompleteOf({ images }: Plan): IncompleteImage[] {
   return images.flatMap(({ target, missing }) => (missing ? [{ reference: formatReference(target), missing }] : []));
 }

@@ -82,10 +82,7 @@ function patienceFor(cause: unknown, limitMs: number): number {
   return refused ? Math.min(limitMs, refusedPatienceMs) : limitMs;
 }
 
-/**
- * Returns the changes that the run may have made. Leaves out those that Harness refused and those that the run did not
- * reach.
- */
+/** Returns the changes that the run may have made: neither refused by Harness nor out of its reach. */
 async function changesBegun(
   undone: ReturnType<TaskRun['runtime']['run']>,
   results: readonly ConfigResult[],
@@ -108,7 +105,6 @@ interface Begun {
   /** The changes of this scope that the run may have made. */
   mine: readonly FieldChange[];
   results: readonly ConfigResult[];
-  /** Updated with the outcome. */
   attempt: Attempt;
 }
 

@@ -2,7 +2,6 @@
 export interface Place {
   /** Returns the clause that restores the configuration from before a run. */
   restore(runId: string): string;
-  /** The clause that finds past runs. */
   findRuns: string;
   /** The clause that ends a waiting rollback, where a person watches it. */
   giveUp?: string;

@@ -20,7 +20,6 @@ import type { Template } from './template.ts';
 import type { Configuration } from '../settings/configuration.ts';
 import type { ObjectStore } from '../state/object-store.ts';
 
-/** An event of a run, for display. */
 export type ProgressEvent =
   | { kind: 'image-started'; image: string; bytes: number }
   | { kind: 'image-progress'; image: string; bytes: number }
@@ -47,7 +46,6 @@ export interface RuntimeParts {
   layerUploads?: (registry: string) => LayerUploads | undefined | Promise<LayerUploads | undefined>;
   /** Registries that scan the images they hold. */
   scans?: (registry: string) => ImageScans | undefined | Promise<ImageScans | undefined>;
-  /** Returns the template that an ARN in the configuration names. */
   template?: (arn: string) => Template | Promise<Template>;
   onProgress?: (event: ProgressEvent) => void;
   retry?: Partial<RetryPolicy>;
@@ -143,7 +141,6 @@ export class Runtime {
     return registry;
   }
 
-  /** Returns the repository of a reference. */
   repository({ registry, repository }: Pick<Reference, 'registry' | 'repository'>): Repository {
     return new Repository(this.registry(registry), repository);
   }

@@ -28,10 +28,7 @@ type Row = z.output<typeof answer>['images'][number];
 const idsInReport = 50;
 const reasonLimit = 500;
 
-/**
- * Calls the customer's scanner to judge images. Returns `undefined` while it is still running. Throws `TemplateFailed`
- * and network failures.
- */
+/** Calls the customer's scanner; `undefined` while it runs. Throws `TemplateFailed` and network failures. */
 export async function gather(
   template: Template,
   call: { name: string; runId: string; images: readonly GatheredImage[]; settings: ScanSettings },

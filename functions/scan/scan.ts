@@ -160,10 +160,7 @@ async function askTemplate(
   }
 }
 
-/**
- * Returns the failure as a result. A registry that cannot be reached is called again by the next look, until the
- * deadline.
- */
+/** Returns the failure as a result. The next look calls an unreachable registry again, until the deadline. */
 function failureOf(thrown: unknown, signal?: AbortSignal): ScanResult {
   signal?.throwIfAborted();
   const error = FactoryError.from(thrown);

@@ -62,7 +62,6 @@ export function expiryWarnings(allow: readonly AllowedFinding[], today: string):
     });
 }
 
-/** Counts findings by severity. */
 export function countsOf(findings: readonly Finding[]): Record<string, number> {
   // Severities are text from the scanner: a name such as `__proto__` must be safe.
   const counts = Object.create(null) as Record<string, number>;

@@ -49,7 +49,6 @@ export const defaultSources = ['gar', 'ecr-public', 'dockerhub'];
 const identifier = /^[A-Za-z_][A-Za-z0-9_$-]{0,127}$/;
 /** An identifier, here optionally with a scope prefix. */
 const objectReference = /^(?:account\.|org\.)?[A-Za-z_][A-Za-z0-9_$-]{0,127}$/;
-/** Names and ARNs of Secrets Manager. */
 const secretName = /^[A-Za-z0-9/_+=.@:-]+$/;
 
 /** An entry of `NO_PROXY`. Excludes `*`, which would turn the protection off. */
@@ -71,7 +70,6 @@ const templateText = 'the ARN of a Step Functions state machine or of a Lambda f
  */
 const tagPattern = /^(?!aws:)(?<key>[\p{L}\p{N} _.:/+@-]{1,128})=(?<value>[\p{L}\p{N} _.:/=+@-]{0,256})$/u;
 
-/** The readers of the settings, each with the variable that holds it. */
 /** The values that `tagsOf` accepts, in words. */
 export const tagsText = 'a comma-separated list of key=value';
 
@@ -88,6 +86,7 @@ export function tagsOf(text: string): Record<string, string> {
   return tags;
 }
 
+/** The readers of the settings, each with the variable that holds it. */
 const readers = {
   harnessUrl: variable(
     'HARNESS_URL',
@@ -110,7 +109,6 @@ const readers = {
     void new ApiKey(text);
     return text;
   }),
-  /** Name or ARN of the Secrets Manager secret that holds the key. */
   harnessApiKeySecret: variable('HARNESS_API_KEY_SECRET', 'the name or ARN of a Secrets Manager secret', secretOf),
   /** Name or ARN of the Secrets Manager secret that holds a Docker `config.json`. */
   registryCredentialsSecret: variable(
@@ -214,7 +212,6 @@ const readers = {
     'the name or ARN of a Secrets Manager secret, not the URL itself',
     (text) => secretOf(matching(/^(?!https?:)/)(text)),
   ),
-  /** Name or ARN of the Secrets Manager secret that holds the tokens of the webhook. */
   webhookTokenSecret: variable('WEBHOOK_TOKEN_SECRET', 'the name or ARN of a Secrets Manager secret', secretOf),
   /** Input keys that the webhook accepts with any value. */
   webhookAllow: variable(
@@ -225,7 +222,6 @@ const readers = {
   ),
 };
 
-/** The names of all variables of the configuration. */
 export const configurationVariables: readonly string[] = Object.values<Reader<unknown>>(readers).map(
   ({ variableName }) => variableName,
 );
@@ -275,7 +271,6 @@ export function readConfiguration(environment: Environment, problems: Problem[])
   return configuration;
 }
 
-/** Throws `InvalidConfiguration` when there is a problem. */
 export function refuse(problems: Problem[]): void {
   if (problems.length === 0) return;
   throw new FactoryError('InvalidConfiguration', `the configuration has ${countProblems(problems)}`, {
@@ -289,9 +284,9 @@ export function isGiven(environment: Environment, name: string): boolean {
   return (environment[name] ?? '').trim() !== '';
 }
 
-/** Reads one setting. Adds a problem and returns the default when the value of its variable is wrong. */
 interface Reader<T> {
   readonly variableName: string;
+  /** Adds a problem and returns the default when the value of the variable is wrong. */
   readonly read: (environment: Environment, problems: Problem[]) => T;
 }
 export type Readers<Settings> = { readonly [Name in keyof Settings]: Reader<Settings[Name]> };

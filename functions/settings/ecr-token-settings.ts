@@ -3,14 +3,11 @@ import { type ObjectRef, parseObjectRef } from '../harness/object-ref.ts';
 import { isArn } from '../text/arn.ts';
 import { type Configuration, type Environment, readConfiguration, refuse } from './configuration.ts';
 
-/** The secret that holds the ECR password. */
 export type TokenSecret =
   { kind: 'secrets-manager'; arn: string } | { kind: 'harness'; reference: string; ref: ObjectRef };
 
-/** The settings of a refresh of the ECR password. */
 export interface EcrTokenSettings {
   configuration: Configuration;
-  /** The host of the ECR registry. */
   registry: string;
   secret: TokenSecret;
 }

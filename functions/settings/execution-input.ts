@@ -304,10 +304,7 @@ function protectiveEntries(data: Input, places: readonly RegistryLocation[]): Pr
   ];
 }
 
-/**
- * Returns the contradictions within the valid part of an input, so that one error lists everything. Leaves out problems
- * that were already reported.
- */
+/** Returns the contradictions within the valid part of an input, except problems that were already reported. */
 function impossibleDespite(error: z.ZodError, input: unknown, configuration: Configuration): Problem[] {
   if (typeof input !== 'object' || input === null || Array.isArray(input)) return [];
   const bad = new Set(

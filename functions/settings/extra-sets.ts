@@ -120,7 +120,6 @@ export function listOf(set: ExtraSet): ListedImages {
   return extraSets[set];
 }
 
-/** An image on one of the lists. */
 export interface ListedImage {
   set: ExtraSet;
   image: ExtraImage;

@@ -21,10 +21,7 @@ const officialSources: Readonly<Record<string, string>> = {
 /** Other names that people use for them. */
 const otherNames: Readonly<Record<string, string>> = { ecr: 'ecr-public', docker: 'dockerhub', hub: 'dockerhub' };
 
-/**
- * Returns the location of a source named `gar`, `ecr-public`, `dockerhub`, or by its own address. Throws
- * `ReferenceSyntaxError`.
- */
+/** Returns the location of a source: `gar`, `ecr-public`, `dockerhub` or an address. Throws `ReferenceSyntaxError`. */
 export function sourceLocation(name: string): RegistryLocation {
   const official = own(officialSources, name);
   if (official !== undefined) return parseRegistryLocation(official);

@@ -20,10 +20,7 @@ const notNeeded = ['container_registry_type', 'kubernetes_connector_ref', 'kuber
 /** Keys of an input that differ from the variable with the same meaning. */
 const inputKeys: Readonly<Record<string, string>> = { REGISTRY_NAME: 'registry' };
 
-/**
- * Returns what an unknown key may stand for: one of `keys`, which are those of an input or the settings of a deployment,
- * or a variable.
- */
+/** Returns what an unknown key may stand for: one of `keys` (of an input or a deployment), or a variable. */
 export function meantBy(key: string, keys: readonly string[]): string | undefined {
   const [original] = nearest(key, [...Object.keys(terraformNames), ...notNeeded], 1);
   const [known] = nearest(key, keys, 1);

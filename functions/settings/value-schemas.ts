@@ -35,7 +35,6 @@ export function wholeNumber(min: number, max: number) {
 export const listOf = <T extends z.ZodType>(item: T, error: string) =>
   z.preprocess(listed, z.array(item, { error }).min(1, { error }));
 
-/** Makes a list of one text. */
 export function listed(value: unknown): unknown {
   return typeof value === 'string' || value instanceof UnreadableText ? [value] : value;
 }

@@ -27,7 +27,6 @@ const confirmedMs = 60_000;
 
 interface Target {
   name: string;
-  /** The planned digest, when there is one. */
   digest: Digest | undefined;
   /** The registry confirmed its blobs a moment ago. */
   confirmed: boolean;
@@ -83,7 +82,6 @@ function copyNamed(value: string, image: string, registry: RegistryLocation): st
   return name && name.registry === undefined ? formatReference(relocate(name, registry)) : undefined;
 }
 
-/** Returns the faults of an image. */
 async function faultsOf(
   { name, digest, confirmed }: Target,
   wholeness: Wholeness,

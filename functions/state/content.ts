@@ -2,7 +2,6 @@ import * as z from 'zod';
 import { type Digest, isDigest } from '../oci/spec/digest.ts';
 import { formatReference, parseReference, type Reference } from '../oci/spec/reference.ts';
 
-/** A digest in a stored document. */
 export const digest = z.custom<Digest>((value) => typeof value === 'string' && isDigest(value), {
   error: 'not a sha256 or sha512 digest',
 });

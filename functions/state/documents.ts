@@ -65,7 +65,6 @@ const imageOfRun = z.object({
   held: z.literal(true).exactOptional(),
 });
 
-/** An image that the target has. */
 const currentImage = imageOfRun.extend({
   status: z.literal('current'),
   digest,
@@ -87,7 +86,6 @@ const copiedImage = imageOfRun.extend({
 });
 export type CopiedImage = z.output<typeof copiedImage>;
 
-/** An image that the run cannot copy. */
 const failedImage = imageOfRun.extend({ status: z.literal('failed'), error: errorDocument });
 
 /** An image of a run, as the plan found it. Decodes names and mounts to values. */
@@ -142,7 +140,6 @@ export type SoakingVersion = z.output<typeof soakingVersion>;
 
 /** An image that pods would pull through the connector of Harness's images. */
 const pull = z.object({
-  /** The reference that a pod pulls. */
   reference: text,
   /**
    * `planned`: this run copies it. `elsewhere`: it is at another registry, and was not looked up. `unknown`: Harness
@@ -164,7 +161,6 @@ const blockedSwitch = z.object({
 });
 export type BlockedSwitch = z.output<typeof blockedSwitch>;
 
-/** Requests to one registry, and its limits. */
 const registryCounts = z.object({
   /** `host[:port]`, as in image names. */
   host: text,
@@ -199,7 +195,6 @@ const unusedImage = z.object({
 export type UnusedImage = z.output<typeof unusedImage>;
 export const pruned = z.array(unusedImage);
 
-/** The result of copying one image. */
 export const copyResult = z.object({
   status: z.enum(['copied', 'repaired', 'skipped', 'failed']),
   /** The digest at the target of an image that BUILD_PUSH_TEMPLATE built. */
@@ -211,7 +206,6 @@ export const copyResult = z.object({
   error: errorDocument.exactOptional(),
   /** Referrers of the image that could not be copied. */
   warnings: texts.exactOptional(),
-  /** Requests of the copy to registries. */
   registries: z.array(registryCounts).exactOptional(),
 });
 export type CopyResult = z.output<typeof copyResult>;
@@ -237,7 +231,6 @@ export type CopyState = z.output<typeof copyState>;
 
 export const build = z.object({ startedAt: time });
 
-/** The verdict on the scans of one image. */
 const scanResult = z.object({
   status: z.enum(['passed', 'failed', 'pending']),
   /** Severity → number of findings. */
@@ -247,12 +240,10 @@ const scanResult = z.object({
   allowed: texts.exactOptional(),
   /** The missing result, with `pending`. */
   detail: text.exactOptional(),
-  /** The error, with `failed`. */
   error: errorDocument.exactOptional(),
 });
 export type ScanResult = z.output<typeof scanResult>;
 
-/** The progress of the scans. */
 export const scans = z.object({
   startedAt: time,
   /** Every image at the registry that the run would switch to. */
@@ -301,7 +292,6 @@ export const rollbackState = z.object({
   written: z.array(configScope),
   /** Fields that may differ from before the run, each with its current value, if known. */
   left: texts,
-  /** The reason for the failure of the attempt. */
   reason: text,
 });
 export type RollbackState = z.output<typeof rollbackState>;
@@ -374,7 +364,6 @@ export const plan = z.object({
   blocked: blockedSwitch.exactOptional(),
   /** Changes that a scheduled run leaves to a person, with the reason in sentences. */
   awaiting: z.object({ reason: text, changes: z.array(fieldChange) }).exactOptional(),
-  /** Requests of the plan to registries. */
   registries: z.array(registryCounts).exactOptional(),
   /** The reason, when the run ends after the plan without doing anything. */
   skipped: text.exactOptional(),
@@ -423,7 +412,6 @@ export type ImageResult = z.output<typeof imageResult>;
 
 /** A message to people about a run. */
 export interface Notification {
-  /** The subject of an e-mail. */
   subject: string;
   text: string;
   /** Attributes that subscriptions can filter by. */
@@ -450,7 +438,6 @@ export const report = z.object({
     bytesSkipped: number,
     durationMs: number,
   }),
-  /** The reason for a skipped run. */
   reason: text.exactOptional(),
   /** Copies that nothing uses any longer, with the outcome of a prune. */
   unused: pruned.exactOptional(),

@@ -39,7 +39,6 @@ const firstSeen = z.object({
   /** By account, module, infrastructure type and field. */
   fields: z.record(z.string(), fieldHistory),
 });
-/** The versions that plans have seen. */
 export type FirstSeen = z.output<typeof firstSeen>;
 
 const schema = versioned<FirstSeen>({
@@ -84,10 +83,7 @@ export function seenKey({ image, digest: official }: Pick<SeenVersion, 'image' |
   return `${image}@${official}`;
 }
 
-/**
- * Returns the first day on which a version may be used, as its beginning in UTC. Days, because nightly runs do not start
- * at the same second.
- */
+/** Returns the first day (UTC) on which a version may be used. Nightly runs start at different seconds. */
 export function ripeAt(seen: FirstSeen, version: SeenVersion, soakDays: number): Date {
   const first = Date.parse(own(seen.images, seenKey(version)) ?? version.since);
   return new Date((Math.floor(first / dayMs) + soakDays) * dayMs);

@@ -46,7 +46,6 @@ const lifeMs = 30 * 60_000;
 /** The shortest time between two renewals. */
 export const renewalMs = 5 * 60_000;
 
-/** A run that takes the lock. */
 interface Taker {
   runId: string;
   action: Action;
@@ -94,10 +93,7 @@ export class AccountLock {
     }
   }
 
-  /**
-   * Renews the lock, and extends it by `waitSeconds` when the workflow is about to pause. Does nothing for a run
-   * without a lock.
-   */
+  /** Renews the lock, and extends it by `waitSeconds` before a pause. Does nothing for a run without a lock. */
   async renew(runId: string, waitSeconds = 0): Promise<void> {
     await this.#renew(runId, waitSeconds);
   }

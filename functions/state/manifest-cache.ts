@@ -7,10 +7,7 @@ import { versioned } from './schema.ts';
 /** A document that cannot be read counts as none: the manifest from the registry replaces it. */
 const schema = versioned({ content: z.object({ mediaType: z.string(), bytes: z.base64() }) });
 
-/**
- * A cache of manifests by digest, kept between tasks and runs. A copy does not read again what the plan has read,
- * because Docker Hub counts every manifest GET as a pull.
- */
+/** Manifests by digest, kept between tasks and runs: Docker Hub counts every manifest GET as a pull. */
 export class ManifestCache {
   readonly #store: ObjectStore;
   readonly #read = new Map<Digest, Manifest>();

@@ -73,7 +73,6 @@ class RunFolder {
   }
 }
 
-/** Reads and writes the documents of one run. */
 export class RunDocuments extends RunFolder {
   readonly plan = this.document('plan', planSchema);
   /** The changes to make and the fields held back, given the images that arrived. */
@@ -92,7 +91,6 @@ export class RunDocuments extends RunFolder {
   readonly rollback = this.document('rollback', handedOn(content.rollbackState));
   /** The latest run that rolled this run back after it was stopped. */
   readonly recovery = this.document('recovery', handedOn(content.recovery));
-  /** Deliveries of the report. */
   readonly told = this.document('told', handedOn(content.told));
   /** The progress of the scans, rewritten by every check. */
   readonly scans = this.document('scans', handedOn(content.scans));

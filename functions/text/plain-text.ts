@@ -33,10 +33,7 @@ const placeholders: readonly (readonly [pattern: RegExp, shown: string])[] = [
 ];
 const quotes: ReadonlySet<string> = new Set(['""', "''", '``', '“”', '‘’', '„“', '«»']);
 
-/**
- * Describes quotes around a value, or a placeholder in its place, without quoting it. Returns `undefined` for a plain
- * value.
- */
+/** Describes quotes around a value, or a placeholder, without quoting it; `undefined` for a plain value. */
 export function misplacedIn(value: string): string | undefined {
   // `docker run --env-file` keeps the quotes as part of the value.
   if (value.length > 1 && quotes.has(value.slice(0, 1) + value.slice(-1))) return 'a value in quotes';

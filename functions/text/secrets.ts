@@ -5,10 +5,7 @@ const distinctLength = 8;
 /** The maximum number of forms of each kind. Renewed credentials and tokens replace the oldest ones. */
 const mostForms = 500;
 
-/**
- * The forms in which secrets appear in text, the newest last. Tokens have their own set, so that they never displace
- * credentials.
- */
+/** The forms of secrets in text, the newest last. Tokens have their own set, and so displace no credentials. */
 const forms = { lasting: new Set<string>(), passing: new Set<string>() };
 
 /**

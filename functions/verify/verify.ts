@@ -157,10 +157,7 @@ async function incompleteImages(plan: Plan, { runtime, signal }: TaskRun): Promi
   return differences.toSorted();
 }
 
-/**
- * Returns the references at our registry that overrides name: those of every module, or only of the run's modules when
- * another cannot be read.
- */
+/** Returns the references at our registry that overrides name, in every module, or the readable ones of the run. */
 async function referencesInUse({ inUse = [], registry }: Plan, { runtime, signal }: TaskRun): Promise<string[]> {
   try {
     const values = await overridesInUse([], { runtime, signal });
@@ -174,10 +171,7 @@ async function referencesInUse({ inUse = [], registry }: Plan, { runtime, signal
   }
 }
 
-/**
- * Compares the digests that the registry serves under references with the expected ones. Any digest matches where none
- * is expected.
- */
+/** Compares the digests that the registry serves under references with the expected ones, if any. */
 async function missingTargets(
   expected: ReadonlyMap<string, Digest | undefined>,
   { runtime, signal }: TaskRun,

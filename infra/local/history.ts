@@ -3,7 +3,6 @@ import { RunDocuments, runsAmong } from '../../functions/state/run-documents.ts'
 import type { ObjectStore } from '../../functions/state/object-store.ts';
 import { shorten, table } from './summary.ts';
 
-/** A past run. */
 export interface HistoryEntry {
   runId: string;
   /** Absent if the run failed before it had a plan. */

@@ -17,10 +17,7 @@ import { homeFolder, homeForAwsSdk } from './user-folder.ts';
 /** The parts of a local run that its command chooses. */
 type LocalParts = Pick<RuntimeParts, 'store' | 'onProgress' | 'place' | 'patience'> & { lockWaitMs?: number };
 
-/**
- * Creates the runtime of a local run: the API key of the environment, Docker's credentials, and AWS credentials for
- * ECR.
- */
+/** Creates the runtime of a local run, with the environment's API key, Docker's credentials, and AWS's for ECR. */
 export function createLocalRuntime(
   configuration: Configuration,
   environment: Environment,
@@ -57,10 +54,7 @@ function variableCredentials(environment: Environment): CredentialProvider {
   return text ? dockerConfigCredentials(text, 'DOCKER_AUTH_CONFIG', helperEnvironment(process.env)) : anonymous;
 }
 
-/**
- * Reads `$DOCKER_CONFIG/config.json` or `~/.docker/config.json`. Reads it immediately, because a broken file is bad
- * input.
- */
+/** Reads `config.json` of Docker. Reads it immediately, because a broken file is bad input. */
 function dockerCredentials(environment: Environment): CredentialProvider {
   const home = homeFolder();
   const folder = environment['DOCKER_CONFIG'] || (home && join(home, '.docker'));

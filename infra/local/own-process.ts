@@ -10,10 +10,7 @@ export const ownProcess: OwnProcess = {
   isGone: ({ table, pid }) => table === ownProcess.identity.table && !isAlive(pid),
 };
 
-/**
- * Identifies the process table: the boot id and the pid namespace. Containers may share a host name but not process
- * ids.
- */
+/** Identifies the process table, by boot id and pid namespace: containers may share a host name. */
 function processTable(): string {
   try {
     return `${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()} ${readlinkSync('/proc/self/ns/pid')}`;

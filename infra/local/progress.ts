@@ -3,7 +3,6 @@ import prettyBytes from 'pretty-bytes';
 import type { ProgressEvent } from '../../functions/runtime/runtime.ts';
 import { cellLimit, printable } from '../../functions/text/printable.ts';
 
-/** Shows the progress of a run. */
 export interface Progress {
   handle(event: ProgressEvent): void;
   /** Removes the bars and restores the cursor. */

@@ -5,7 +5,6 @@ import { homeForAwsSdk } from './user-folder.ts';
 
 export interface Refresh {
   refreshed: RefreshedToken;
-  /** The sentence for people. */
   sentence: string;
 }
 

@@ -126,7 +126,6 @@ function strainOf({ host, throttles, pauses, pulls }: RegistryCounts): string[] 
   return signs.length > 0 ? [shown(`${host} ${signs.join('; ')}`)] : [];
 }
 
-/** Renders an error with its hint. */
 export function describeError({ name, message, hint, problems }: ErrorDocument): string {
   // Do not truncate: a message may list every image or field with its reason.
   const whole = (text: string) => printable(text, Infinity);

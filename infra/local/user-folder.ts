@@ -2,10 +2,7 @@ import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import type { Environment } from '../../functions/settings/configuration.ts';
 
-/**
- * Returns the user's home folder, or `undefined` for a user id without HOME and without an entry in passwd, as in
- * containers.
- */
+/** Returns the user's home folder; `undefined` for a user id without HOME and passwd entry, as in containers. */
 export function homeFolder(): string | undefined {
   try {
     const folder = homedir();

@@ -20,10 +20,7 @@ export interface AlarmsProps {
   readonly service: string;
   readonly stateMachine: IStateMachine;
   readonly topic: ITopic;
-  /**
-   * Raises an alarm when no sync succeeded for this time. More than `longestWindowHours` needs an `OverdueCheck`. Absent
-   * if runs are not regular.
-   */
+  /** Time without a successful sync that raises an alarm. Above `longestWindowHours` it needs an `OverdueCheck`. */
   readonly overdueAfter?: Duration | undefined;
   /** Receives failed starts. */
   readonly deadLetterQueue?: IQueue | undefined;
@@ -94,7 +91,6 @@ export class Alarms extends Construct {
     if (ecrToken) this.#watchToken(ecrToken);
   }
 
-  /** Watches for the hours without a successful sync. */
   #watchSyncs(service: string, hours: number): void {
     const description = `No sync succeeded in ${hours} hours.`;
     if (hours > longestWindowHours) {

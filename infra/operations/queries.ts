@@ -2,9 +2,7 @@ import { CfnQueryDefinition, type ILogGroup } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 
 export interface QueriesProps {
-  /** The folder of the queries in the console. */
   readonly folder: string;
-  /** The log groups of all functions. */
   readonly logGroups: readonly ILogGroup[];
 }
 

@@ -20,10 +20,7 @@ export class BlobLedger {
     return this.#holders.get(digest) === repository;
   }
 
-  /**
-   * Records the repository that another copy will upload the blob to: reason enough to request a mount, but not to
-   * assume that the blob exists.
-   */
+  /** Records an upload that is to come: reason to request a mount, but not to assume that the blob exists. */
   expect(digest: Digest, repository: string): void {
     this.#expected.set(digest, repository);
   }

@@ -32,7 +32,6 @@ export interface OpenUpload {
    * The session's path with its query, or the upload's id. Never a host: the upload always belongs to the destination.
    */
   at: string;
-  /** Bytes per part. */
   partBytes: number;
   /** Acknowledged bytes: more than 0, and fewer than all. */
   offset: number;
@@ -42,16 +41,12 @@ export interface OpenUpload {
 
 /** Maximum age of a checkpoint, in milliseconds: registries expire uploads. */
 const lifetimeMs = 12 * 3_600_000;
-/**
- * Limits on the characters of `OpenUpload.at` and on the uploads. Together they keep a checkpoint below 64 KiB for
- * 20,000 blobs.
- */
+/** Limits on `OpenUpload.at` and on the uploads: a checkpoint stays below 64 KiB for 20,000 blobs. */
 export const longestAt = 2_048;
 const mostOpen = 16;
 /** Plausible sizes of a part, in bytes. */
 const partSizes = { least: 64 * 1024, most: 64 * 1024 * 1024 };
 
-/** The progress of the copy of one image. */
 export class CopyRecord {
   readonly uploaded = new Set<Digest>();
   readonly skipped = new Set<Digest>();

@@ -30,10 +30,7 @@ export type CopyProgress =
   /** Bytes that need no transfer: the destination has them, or mounted them. */
   | { kind: 'skipped'; bytes: number };
 
-/**
- * Size from which a HEAD request pays off, in bytes: it is cheap beside a second upload to a registry that does not
- * mount from the repository itself.
- */
+/** Bytes from which a HEAD is cheap beside a second upload, at registries without mounts within a repository. */
 const worthALook = 64 * 1024 * 1024;
 
 /** Ensures that the destination has a blob, with as few requests and bytes as possible. */

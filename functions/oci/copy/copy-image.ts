@@ -126,10 +126,7 @@ async function copyUnfinished(copy: BlobCopy, blob: Descriptor, record: CopyReco
   }
 }
 
-/**
- * Returns whether a finished blob is still at the destination. Uncounts a missing one, so that it is copied and counted
- * again.
- */
+/** Returns whether a finished blob is still at the destination. A missing one is copied and counted again. */
 async function isThere(copy: BlobCopy, blob: Descriptor, record: CopyRecord): Promise<boolean> {
   const { digest, size } = blob;
   if (!record.finished(digest)) return false;

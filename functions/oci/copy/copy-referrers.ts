@@ -22,7 +22,6 @@ export interface ReferrersCopy {
   subjects: readonly Digest[];
   policy: ReferrersPolicy;
   ledger: BlobLedger;
-  /** Gets a manifest of the source. */
   read: (digest: Digest) => Promise<Manifest>;
   onProgress?: ((event: CopyProgress) => void) | undefined;
   signal?: AbortSignal | undefined;

@@ -7,7 +7,6 @@ export class Paused extends Error {
   override readonly name = 'Paused';
   /** Earliest time to continue, in milliseconds since the epoch; `undefined`: at once. */
   readonly notBefore: number | undefined;
-  /** The registry that required the pause. */
   readonly registry: string | undefined;
 
   constructor(notBefore?: number, registry?: string) {
@@ -36,10 +35,7 @@ export class Deadline {
     this.#clock = clock;
   }
 
-  /**
-   * Creates the deadline of a call that will be ended from outside in `remainingMs`. Reserves the last minute, or
-   * quarter, for shutting down.
-   */
+  /** Creates the deadline of a call that ends in `remainingMs`. Reserves the last minute, or quarter, for the end. */
   static in(remainingMs: number, clock: Clock = wallClock): Deadline {
     const margin = Math.min(60_000, remainingMs / 4);
     const end = clock.now() + remainingMs;

@@ -23,10 +23,7 @@ export interface PartSink {
   cancel(): Promise<void>;
 }
 
-/**
- * A registry's own API for uploads in parts, beside the OCI API. Its uploads are identified by id, and a refused part
- * does not affect them.
- */
+/** A registry's own API for uploads in parts. An upload has an id, and survives a refused part. */
 export interface LayerUploads {
   /** Size of the largest blob that this API accepts, in bytes. */
   readonly largestBlob: number;
@@ -109,10 +106,7 @@ export async function resumeSink(transfer: PartTransfer, open: OpenUpload): Prom
   }
 }
 
-/**
- * Returns the path to store for a session; `undefined` for a session at another origin, whose URL may contain a
- * signature.
- */
+/** Returns the path to store for a session; `undefined` at another origin, whose URL may contain a signature. */
 function pathOf({ destination: { registry } }: PartTransfer, location: URL): string | undefined {
   const path = location.pathname + location.search;
   return location.origin === registry.resolve('/', '').origin && path.length <= longestAt ? path : undefined;

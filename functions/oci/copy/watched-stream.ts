@@ -7,10 +7,7 @@ export interface Watcher {
   onError: (error: unknown) => void;
 }
 
-/**
- * Passes chunks through and watches both ends. HTTP clients limit the time to a response, but while they send they wait
- * forever for a peer that has stopped reading.
- */
+/** Passes chunks through and watches both ends: HTTP clients wait forever for a peer that stops reading. */
 export async function* watched(
   body: AsyncIterable<Uint8Array>,
   { stallMs, onStall, onError }: Watcher,

@@ -34,7 +34,6 @@ export const partitions: readonly Partition[] = [
  */
 export const principalSuffix = 'amazonaws.com';
 
-/** Returns the partition of a region. */
 export function partitionOf(region: string): Partition {
   return partitions.find(({ regions }) => regions.test(region)) ?? standard;
 }

@@ -4,7 +4,6 @@ import type { Descriptor } from '../spec/manifest.ts';
 import type { Repository } from './repository.ts';
 import { isAbsence } from './registry-failure.ts';
 
-/** The digest and size of a blob. */
 type Described = Pick<Descriptor, 'digest' | 'size'>;
 
 /**
@@ -22,10 +21,7 @@ export async function servesBlob(repository: Repository, blob: Described, signal
   return (await lookUp(repository, blob, signal)) === 'whole' || opensBlob(repository, blob, signal);
 }
 
-/**
- * Returns whether a download of the blob begins, in its full size. ECR Public refuses HEAD, others return 403 for it,
- * and some return a wrong length.
- */
+/** Returns whether a download of the blob begins, in full size: some refuse HEAD or return a wrong length. */
 export async function opensBlob(repository: Repository, blob: Described, signal?: AbortSignal): Promise<boolean> {
   try {
     const response = await openBlob(repository, blob.digest, 0, signal);

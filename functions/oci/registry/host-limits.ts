@@ -14,7 +14,6 @@ const least = 2;
 /** Successes in a row after which the concurrency rises by one. */
 const successesPerStep = 20;
 
-/** Counts of requests to a registry and of its responses. */
 export interface HostCounts {
   /** Requests by method, with retries, but without redirects and logins. */
   readonly requests: Readonly<Record<string, number>>;
@@ -29,7 +28,6 @@ export interface HostCounts {
   readonly concurrency: number;
 }
 
-/** The slot of a request in flight. */
 export interface Slot {
   succeeded: () => void;
   /** Records a 429. `pauseMs` is the requested pause, in milliseconds. */

@@ -18,7 +18,6 @@ export interface LookOptions {
 export type ScanAnswer =
   /** Findings are complete when they have not changed for `settlingMs`; 0: they are complete. */
   | { state: 'scanned'; findings: Finding[]; settlingMs: number }
-  /** `detail` says in which state the scan is. */
   | { state: 'pending'; detail: string }
   /** There will be no findings: `id` is the registry's name for why, `detail` says what it means. */
   | { state: 'unscannable'; id: string; detail: string };

@@ -19,10 +19,7 @@ export interface Profile {
    * Size of a chunk in bytes, unless the registry requests another (`OCI-Chunk-Min-Length`, `OCI-Chunk-Max-Length`).
    */
   readonly chunkBytes: number;
-  /**
-   * Condition under which a blob can be mounted into another repository: none, that a manifest refers to it, or that it
-   * never can.
-   */
+  /** When a blob can be mounted into another repository: at once, once a manifest refers to it, or never. */
   readonly mount: 'immediate' | 'after-manifest' | 'never';
   /** Manifests per second that the registry accepts from all processes together. Default: no limit. */
   readonly manifestsPerSecond?: number;
@@ -30,7 +27,6 @@ export interface Profile {
   readonly headBlob: boolean;
   /** HEAD returns the digest of a tag. While `unproven`, a 404 is checked by GET where it matters. */
   readonly headManifest: 'yes' | 'no' | 'unproven';
-  /** The registry returns 403 for a missing manifest. */
   readonly missing403: boolean;
   /** GETs of manifests count against a limit. HEADs report the rest of it. */
   readonly countsPulls: boolean;

@@ -41,7 +41,6 @@ function parseQuota(value: string | undefined): { count: number; windowSeconds: 
   return count === undefined ? undefined : { count: Number(count), windowSeconds: Number(windowSeconds) };
 }
 
-/** A reservation of pulls. */
 export interface Reservation {
   /** Records one pull. */
   spend: () => void;

@@ -80,7 +80,6 @@ export function missingRepository(registry: string, { repository }: Purpose): Hi
   };
 }
 
-/** Returns whether a registry refused the format of a manifest. */
 export function refusesFormat(status: number, codes: readonly string[], said: string): boolean {
   return (
     status === 415 ||

@@ -85,10 +85,7 @@ function isSignature({ artifactType = '', annotations }: Descriptor): boolean {
   return signatureTypes.has(artifactType) || (sigstoreBundle.test(artifactType) && predicate === signaturePredicate);
 }
 
-/**
- * Tags under which cosign keeps what belongs to an image, in registries without referrers (cosign, "Tag-based
- * discovery").
- */
+/** Tags under which cosign keeps an image's artifacts without referrers (cosign, "Tag-based discovery"). */
 export function cosignTags(policy: ReferrersPolicy, subject: Digest): string[] {
   const suffixes = { off: [], signatures: ['.sig'], all: ['.sig', '.att', '.sbom'] }[policy];
   return suffixes.map((suffix) => `${referrersTag(subject)}${suffix}`);

@@ -19,7 +19,6 @@ export class RegistryFailure extends FactoryError {
   readonly status: number;
   /** The first error code of the specification (`MANIFEST_UNKNOWN`) that says more than `UNKNOWN`. */
   readonly code: string | undefined;
-  /** Every code that the registry gave. */
   readonly codes: readonly string[];
   /** The text of the registry; may be empty. */
   readonly said: string;

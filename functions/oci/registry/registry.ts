@@ -103,7 +103,6 @@ export class Registry {
     });
   }
 
-  /** The current profile. */
   get profile(): Profile {
     return this.#profile;
   }
@@ -129,10 +128,7 @@ export class Registry {
     if (note !== undefined) this.#onNote?.(note);
   }
 
-  /**
-   * Resolves a `Location` or `Link` of the response to `target`. Throws `RegistryFailure` for one that is not a URL, or
-   * less secure than the registry.
-   */
+  /** Resolves a `Location` or `Link`. Throws `RegistryFailure` for one less secure than the registry, or no URL. */
   resolve(location: string, target: string | URL): URL {
     const base = this.#url(target);
     const url = URL.canParse(location, base.href) ? new URL(location, base) : undefined;
@@ -236,10 +232,7 @@ export class Registry {
     }
   }
 
-  /**
-   * Returns `again` to retry with other credentials or a new token, an error to throw, or `undefined` to use the
-   * response.
-   */
+  /** Returns `again` to retry with other credentials, an error to throw, or `undefined` to use the response. */
   async #retryRefused(request: RegistryRequest, answer: Answer, session: Session): Promise<unknown> {
     const { response, authorization } = answer;
     const { status } = response;

@@ -12,7 +12,6 @@ export interface RepositoryRequest extends Omit<RegistryRequest, 'repository' | 
   mountFrom?: string | undefined;
 }
 
-/** A repository of a registry. */
 export class Repository {
   readonly registry: Registry;
   /** Name within the registry: `prefix/harness/ci-addon`. */

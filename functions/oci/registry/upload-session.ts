@@ -113,13 +113,9 @@ export async function uploadProgress(
   return { received: Number(last) + 1, location: nextLocation(repository, response, location) };
 }
 
-/** Timeout of a cancellation, in milliseconds. */
 const cancelTimeoutMs = 5_000;
 
-/**
- * Cancels a session, as far as the user may delete. Takes no signal, since it is called after an abort. Never
- * throws.
- */
+/** Cancels a session, if the user may delete. Takes no signal: it is called after an abort. Never throws. */
 export async function cancelUpload(repository: Repository, location: URL): Promise<void> {
   try {
     const response = await repository.request({

@@ -19,10 +19,7 @@ export interface Descriptor {
   readonly artifactType?: string;
 }
 
-/**
- * Returns whether a registry need not hold a layer: clients get a Windows base layer from the addresses in its
- * descriptor.
- */
+/** Returns whether clients get a layer from the addresses in its descriptor, as they do Windows base layers. */
 export function isLeftAtItsUrls({ mediaType, urls = [] }: Pick<Descriptor, 'mediaType' | 'urls'>): boolean {
   return isNondistributable(mediaType) && urls.length > 0;
 }

@@ -7,7 +7,6 @@ import { tar } from './tar.ts';
 interface Platform {
   os: string;
   architecture: string;
-  /** Version of Windows, for Windows images. */
   'os.version'?: string;
 }
 

@@ -1,4 +1,3 @@
-/** A file of an archive. */
 export interface TarFile {
   path: string;
   content: Buffer;

@@ -1,4 +1,3 @@
-/** Credentials for a registry. */
 export type Credentials =
   | { readonly username: string; readonly password: string }
   /** An OAuth2 refresh token, as `docker login` stores it for registries that issue one. */

@@ -4,7 +4,6 @@ import type { Course, KnownLogin } from './logins.ts';
 import type { Scope } from './scope.ts';
 import { isRefusal } from './token-service.ts';
 
-/** The access that a request needs. */
 export interface Access {
   readonly repository: string;
   readonly writes: boolean;
@@ -83,15 +82,11 @@ export class Session {
     return (await this.header()) !== undefined || !this.#refusedAnonymous;
   }
 
-  /** Records that the registry accepted the login. */
   accepted(): void {
     if (this.#login) this.#login.standing = 'accepted';
   }
 
-  /**
-   * Lets the next request begin with the first login again. Returns what that failed with, unless the last login is a
-   * good one, whose own failure says more.
-   */
+  /** Restarts with the first login. Returns its failure, unless the last login is good and its own says more. */
   end(): unknown {
     const failure = this.#course && this.#end(this.#course);
     return this.#login?.standing === 'accepted' ? undefined : failure;

@@ -35,7 +35,6 @@ const knownTokenHosts: ReadonlyMap<string, string> = new Map([
 const defaultTokenLife = 60;
 const tokenBodyLimit = 256 * 1024;
 
-/** The token service that a registry named in a challenge. */
 export class TokenService {
   readonly #options: TokenServiceOptions;
   readonly #realm: URL;

@@ -19,10 +19,7 @@ export interface KeyGrant {
   permissions: Permission[];
 }
 
-/**
- * Returns the grant of the key that sent the request. The account comes from the `Harness-Account` header or either
- * spelling in the query.
- */
+/** Returns the grant of the sending key. `Harness-Account` or either spelling in the query names the account. */
 export function authenticate(headers: IncomingHttpHeaders, query: URLSearchParams, keys: KeyGrant[]): KeyGrant {
   const header = headers['harness-account'];
   const accountId = (typeof header === 'string' && header) || query.get('accountId') || query.get('accountIdentifier');

@@ -6,7 +6,6 @@ import type { ApiRequest } from './request.ts';
 import { badRequest, success, type Answer } from './responses.ts';
 import type { Images, Infra, ModuleName } from './state.ts';
 
-/** A request for the configuration of one module. */
 export interface ConfigRequest extends ApiRequest {
   module: ModuleName;
 }
@@ -84,7 +83,6 @@ export function deleteConfig({ module, grant, query, account }: ConfigRequest): 
   return success(true);
 }
 
-/** The infrastructure of a request and its default images. */
 function supported({ module, defaults, quirks }: ConfigRequest, infra: string): { infra: Infra; table: Images } {
   const table = infra === 'K8' || infra === 'VM' ? defaults[module][infra] : undefined;
   if (table) return { infra: infra as Infra, table };

@@ -1,7 +1,6 @@
 import { frameworkError, violation } from './responses.ts';
 import type { ObjectScope, ScopedObject } from './state.ts';
 
-/** A required query parameter. */
 export function required(query: URLSearchParams, name: string): string {
   const value = query.get(name);
   if (value === null || value.trim() === '') throw violation(name);
@@ -96,7 +95,6 @@ export function requiredText(value: unknown, fieldId: string): string {
   return found;
 }
 
-/** A text that is not blank. */
 export function text(value: unknown): string | undefined {
   return typeof value === 'string' && value.trim() !== '' ? value : undefined;
 }

@@ -3,7 +3,6 @@ import type { Images, Infra, ModuleName } from './state.ts';
 
 /** An answer that takes the place of the real one. */
 export interface CannedAnswer {
-  /** Number of requests that get it. */
   count: number;
   status: number;
   /** Sent as it is when a string, else as JSON. Default: no body. */
@@ -79,7 +78,6 @@ export function isAbsent({ absentPaths }: Quirks, path: string): boolean {
   return absentPaths.some((absent) => (absent.endsWith('/') ? path.startsWith(absent) : path === absent));
 }
 
-/** Takes the next canned answer for a path. */
 export function takeFailure(quirks: Quirks, path: string): CannedAnswer | undefined {
   const failure = quirks.failNext.find((f) => f.count > 0 && path.includes(f.path ?? ''));
   if (failure) failure.count--;

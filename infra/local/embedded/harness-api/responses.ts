@@ -7,7 +7,6 @@ export interface Answer {
   headers?: Record<string, string>;
 }
 
-/** Thrown to answer with an error. */
 export class ApiError extends Error {
   readonly answer: Answer;
 
@@ -60,10 +59,7 @@ export function frameworkError(code: number, message: string, details?: string):
   return new ApiError({ status: code, body: { code, message, ...(details !== undefined && { details }) } });
 }
 
-/**
- * Returns the error that the service makes of its own BadRequestException: a 500 without a reason. The documentation
- * promises a 400.
- */
+/** Returns the service's own BadRequestException: a 500 without a reason, although documented as 400. */
 export function badRequest(status: 400 | 500, message: string): ApiError {
   if (status === 400) return invalid(message);
   return error(500, 'UNKNOWN_ERROR', 'Oops, something went wrong on our end. Please contact Harness Support.');

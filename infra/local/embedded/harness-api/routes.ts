@@ -29,7 +29,6 @@ const everyModule: Record<string, Record<string, ConfigHandler>> = {
 
 const checks = { '/execution-config/get-deprecated-config': { GET: deprecatedConfig } };
 
-/** Further paths of some modules. */
 const someModules: Partial<Record<ModuleName, Record<string, Record<string, ConfigHandler>>>> = {
   ci: { ...checks, '/execution-config': { GET: staleVersions, DELETE: deleteConfig } },
   idp: { ...checks, '/execution-config': { GET: staleVersions } },

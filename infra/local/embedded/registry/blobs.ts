@@ -26,7 +26,6 @@ export async function serveBlob(context: Context, exchange: Exchange, name: stri
   await replyBlob(exchange, blob, { ranges: !quirks.noRange, headers });
 }
 
-/** The blob as this repository sees it. */
 export function findBlob({ storage, quirks }: Context, name: string, digest: string): Blob | undefined {
   const own = storage.blob(name, digest);
   if (own || !quirks.sharedBlobs) return own;

@@ -34,7 +34,6 @@ export interface Fault {
   afterBytes?: number;
 }
 
-/** A fault in force. */
 export class PlannedFault {
   readonly act: Act;
   readonly afterBytes: number | undefined;
@@ -68,7 +67,6 @@ export class PlannedFault {
   }
 }
 
-/** The faults a test has ordered. */
 export class Faults {
   /** Number of times any fault has struck. */
   hits = 0;

@@ -3,7 +3,6 @@ import type { Exchange } from './exchange.ts';
 
 export interface Page<T> {
   items: T[];
-  /** The `Link` to the next page, if there is one. */
   headers: Record<string, string>;
 }
 

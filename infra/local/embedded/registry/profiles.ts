@@ -2,7 +2,6 @@ import type { Quirks } from './quirks.ts';
 
 interface Profile {
   quirks: Quirks;
-  /** The authentication scheme of the registry. */
   auth: 'basic' | 'bearer';
 }
 
@@ -130,7 +129,6 @@ export type ProfileName = keyof typeof profiles;
 
 export const profileNames = Object.keys(profiles) as ProfileName[];
 
-/** A copy of the quirks of a registry. */
 export function profile(name: ProfileName): Quirks {
   return structuredClone(profiles[name].quirks);
 }

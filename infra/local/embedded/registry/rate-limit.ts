@@ -12,10 +12,7 @@ export class RateLimit {
     this.#quirks = quirks;
   }
 
-  /**
-   * Docker Hub: each manifest GET is a pull, a HEAD is free but tells the state
-   * (https://docs.docker.com/docker-hub/usage/pulls/). Throws 429.
-   */
+  /** A manifest GET is a pull, a HEAD is free (https://docs.docker.com/docker-hub/usage/pulls/). Throws 429. */
   pull(exchange: Exchange): void {
     const rate = this.#quirks.rateLimit;
     if (!rate) return;

@@ -2,7 +2,6 @@ import type { IncomingMessage } from 'node:http';
 
 /** A request as a test reads it, in order of arrival. Secrets are left out. */
 export interface RequestRecord {
-  /** The registry's server that it reached. */
   server: 'registry' | 'tokens' | 'blobs';
   method: string;
   path: string;
@@ -10,13 +9,11 @@ export interface RequestRecord {
   query: string;
   /** 0 until answered; it stays 0 when a fault or the client cut the connection. */
   status: number;
-  /** Bytes of the request's body that arrived. */
   bytesIn: number;
   /** Bytes of the answer's body that were sent. */
   bytesOut: number;
   /** Headers by lower-case name; of `authorization` only the scheme. */
   headers: Record<string, string>;
-  /** The fault that struck, if any. */
   fault?: string;
 }
 

@@ -48,7 +48,6 @@ export class Storage {
     return this.#repositories.has(name);
   }
 
-  /** The repository, made when it is new. */
   createRepository(name: string): void {
     this.#repository(name);
   }
@@ -62,7 +61,6 @@ export class Storage {
     return [...(this.#repositories.get(name)?.tags.keys() ?? [])].toSorted();
   }
 
-  /** The digest a tag points at. */
   resolve(name: string, tag: string): string | undefined {
     return this.#repositories.get(name)?.tags.get(tag);
   }
@@ -75,7 +73,6 @@ export class Storage {
     return this.#repositories.get(name)?.tags.delete(tag) ?? false;
   }
 
-  /** Returns a manifest by tag or digest. */
   manifest(name: string, reference: string): Manifest | undefined {
     const repository = this.#repositories.get(name);
     return repository?.manifests.get(repository.tags.get(reference) ?? reference);

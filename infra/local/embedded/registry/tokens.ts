@@ -3,7 +3,6 @@ import { covers, parseScope, type Access } from './access.ts';
 import type { Exchange } from './exchange.ts';
 import { basicCredentials, type BearerAuth, isKnown } from './users.ts';
 
-/** A request to the token endpoint. */
 export interface TokenRequest {
   method: string;
   /** `undefined` for anyone. */

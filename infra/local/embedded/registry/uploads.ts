@@ -41,7 +41,6 @@ export class Upload {
   }
 }
 
-/** The uploads under way. */
 export class Uploads {
   readonly #quirks: Quirks;
   readonly #uploads = new Map<string, Upload>();
