@@ -32,7 +32,7 @@ export function checkCopies(waves: readonly (readonly number[])[], template?: st
   const [most, verb, done] = isBuilt ? [mostBuilds, 'build', 'built'] : [mostCopies, 'copy', 'copied'];
   if (copies <= most) return;
   throw new FactoryError('InvalidInput', `${copies} images must be ${done}; one run can ${verb} at most ${most}`, {
-    hint: 'Split extra_images over several runs. Images that are already at the registry do not count.',
+    hint: 'Divide extra_images, extra_sets or include_sets over several runs with "modify_default": false, and switch last: docs/scale.md. Images that are already at the registry do not count.',
   });
 }
 

@@ -59,7 +59,7 @@ export async function plan({ runId, input }: PlanEvent, run: TaskRun): Promise<P
     : await decide(settings, named, startedAt, run);
   if (!snapshot) Object.assign(decision, asWritten(decision, scopes, settings));
   const { images, waves, warnings } = decision;
-  if (settings.action === 'sync') checkCopies(waves, runtime.configuration.buildPushTemplate);
+  if (['sync', 'plan'].includes(settings.action)) checkCopies(waves, runtime.configuration.buildPushTemplate);
   const refused = await readRefusedFields(runtime.store);
   const accepted = holdBack(decision.changes, (change) => {
     const day = refusedOn(refused, change, startedAt);

@@ -41,6 +41,12 @@ describe('the copies of a run', () => {
     );
   });
 
+  it('says how to divide more of them', () => {
+    expect(() => checkCopies([wave(1_001)])).toThrow(
+      expect.objectContaining({ hint: expect.stringMatching(/^Divide extra_images, .* docs\/scale\.md\./) }),
+    );
+  });
+
   const stateMachine = 'arn:aws:states:eu-west-1:123456789012:stateMachine:builder';
   it('limits builds by a state machine to 100, and builds by a function like copies', () => {
     const lambda = 'arn:aws:lambda:eu-west-1:123456789012:function:builder:live';

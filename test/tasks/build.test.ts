@@ -112,9 +112,16 @@ describe('BUILD_PUSH_TEMPLATE', () => {
     const calls = await building(built, { BUILD_PUSH_TEMPLATE: stateMachine });
     const names = Array.from({ length: 100 }, (_, i) => `acme/many:${i}`);
     names.forEach((_, i) => factory.source.storage.putImage('acme/many', `${i}`, storedImage([Buffer.from('small')])));
-    const { error } = await factory.sync({ extra_images: names });
-    expect(error).toMatchObject({ name: 'InvalidInput', message: expect.stringContaining('can build at most 100') });
+    for (const action of ['plan', 'sync'] as const) {
+      const { error } = await factory.run(action, { extra_images: names });
+      expect(error).toMatchObject({ name: 'InvalidInput', message: expect.stringContaining('can build at most 100') });
+      expect(error?.hint).toContain('docs/scale.md');
+    }
     expect(calls).toEqual([]);
+    // Divided as docs/scale.md says.
+    for (const part of [names.slice(0, 90), names.slice(90)])
+      expect(await factory.sync({ modify_default: false, extra_images: part })).toMatchObject({ status: 'SUCCEEDED' });
+    expect((await factory.sync({ extra_images: names })).totals).toMatchObject({ copied: 0, failed: 0 });
   });
 
   it('allows two hours for a build', async () => {

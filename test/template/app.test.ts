@@ -83,6 +83,17 @@ describe('the CDK app', () => {
     expect(readdirSync(outdir)).toEqual([]);
   });
 
+  it('names the Node.js that it needs, where cdk runs another', () => {
+    const { app: command } = JSON.parse(readFileSync(join(root, 'cdk.json'), 'utf8')) as { app: string };
+    const [node, ...words] = command.split(' ');
+    expect(node).toBe('node');
+    const asked = join(outdir, 'asked.cjs');
+    writeFileSync(asked, "globalThis.neededNode = '99.0';");
+    const { status, stderr } = cdk(['-r', asked, ...words], root);
+    expect(stderr).toMatch(/^factory needs Node\.js 99\.0 or newer; this is Node\.js [^\n]+\n$/);
+    expect(status).toBe(2);
+  });
+
   it('takes settings of the deployment as context, too', () => {
     const context = { webhook: 'on', webhookAllow: 'pins,platforms', scheduleInput: { soak_days: 30 } };
     const { status, stderr } = app({}, context);
