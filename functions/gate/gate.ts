@@ -46,13 +46,14 @@ export async function gate({ runId, copies }: GateEvent, { runtime }: TaskRun): 
       if (image !== undefined && !passed.has(image) && !failed.has(image)) failed.set(image, 'did not pass its scan');
     }
   }
-  if (failed.size > 0 && plan.onPartialFailure === 'abort') throw imagesFailed(plan, failed);
+  // Through the new address of the connector, pods would miss the failed images even without an override.
+  if (failed.size > 0 && (plan.onPartialFailure === 'abort' || plan.connector)) throw imagesFailed(plan, failed);
   const divided = holdBack(plan.changes, ({ image = '' }) => {
     const failure = failed.get(image);
     return failure && `${image} ${failure}`;
   });
   await documents.changes.put(divided);
-  return { route: divided.changes.length > 0 && plan.modifyDefault ? 'configure' : 'verify' };
+  return { route: (divided.changes.length > 0 || plan.connector) && plan.modifyDefault ? 'configure' : 'verify' };
 }
 
 /** Returns whether the copy succeeded. A copy without a result has failed, and this writes the failure. */
@@ -78,6 +79,6 @@ function imagesFailed(plan: Plan, failed: ReadonlyMap<string, string>): FactoryE
     return `${names.length} of ${plan.images.length} images ${reason}: ${shown}`;
   });
   return new FactoryError('ImagesFailed', parts.join('; '), {
-    hint: 'See the reason of each image in the report. Harness was not changed; on_partial_failure: update-succeeded would switch the others.',
+    hint: `See the reason of each image in the report. Harness was not changed; ${plan.connector ? 'a change of the connector needs every image.' : 'on_partial_failure: update-succeeded would switch the others.'}`,
   });
 }

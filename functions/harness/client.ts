@@ -4,7 +4,7 @@ import { readBody, Transport, type Response } from '../http/transport.ts';
 import { accountIdFromKey } from './account.ts';
 import { ApiKey } from './api-key.ts';
 import { parseBaseUrl } from './base-url.ts';
-import { parseConnector, type Connector } from './connector.ts';
+import { parseConnector, type Connector, type ConnectorAddress, withAddress } from './connector.ts';
 import {
   isSuccess,
   parseBare,
@@ -160,10 +160,11 @@ export class HarnessClient {
   }
 
   /**
-   * Returns whether the key has a permission on the account. Harness's own services make this request before they write
-   * (harness/harness-core, ACLResource and NGAccessControlCheck). Self-managed installations may not expose it.
+   * Returns whether the key has a permission on the account, or on a connector. Harness's own services make this request
+   * before they write (harness/harness-core, ACLResource and NGAccessControlCheck). Self-managed installations may not
+   * expose it.
    */
-  async isPermitted(permission: string, signal?: AbortSignal): Promise<boolean> {
+  async isPermitted(permission: string, connector?: ObjectRef, signal?: AbortSignal): Promise<boolean> {
     const call: Call = {
       method: 'POST',
       url: this.#url('authz/api/acl', {}),
@@ -172,7 +173,13 @@ export class HarnessClient {
       permission,
       timeoutMs: this.#timeoutMs.read,
     };
-    const check = { resourceScope: { accountIdentifier: this.accountId }, resourceType: 'ACCOUNT', permission };
+    const { identifier: resourceIdentifier, orgIdentifier, projectIdentifier } = connector ?? {};
+    const check = {
+      resourceScope: { accountIdentifier: this.accountId, orgIdentifier, projectIdentifier },
+      resourceType: connector ? 'CONNECTOR' : 'ACCOUNT',
+      resourceIdentifier,
+      permission,
+    };
     const ask = async (): Promise<boolean> => {
       const { data } = await this.#send({ ...call, body: JSON.stringify({ permissions: [check] }) }, signal);
       const permitted = parsePermitted(data, permission);
@@ -185,26 +192,35 @@ export class HarnessClient {
 
   /** Returns the connector, or `undefined` when none has this name. Needs `core_connector_view`. */
   async connector(ref: ObjectRef, signal?: AbortSignal): Promise<Connector | undefined> {
-    const { identifier, orgIdentifier, projectIdentifier } = ref;
-    const call: Call = {
-      method: 'GET',
-      url: this.#url(`ng/api/connectors/${encodeURIComponent(identifier)}`, { orgIdentifier, projectIdentifier }),
-      purpose: `read the connector ${identifier}`,
-      fields: [],
-      permission: 'core_connector_view',
-      timeoutMs: this.#timeoutMs.read,
-    };
-    const { code, data } = await this.#send({ ...call, expected: notFoundCodes }, signal);
+    const call = this.#objectCall('connector', 'GET', ref);
+    const { code, data } = await this.#send(call, signal);
     if (code !== undefined && notFoundCodes.has(code)) return undefined;
     const connector = parseConnector(data);
     if (!connector) throw unexpected(call, 'without a connector');
     return connector;
   }
 
+  /**
+   * Changes the address of a connector and leaves the rest as it was read. Needs `core_connector_edit`.
+   *
+   * @throws {FactoryError} `HarnessRejected` when Harness refuses the update, or a policy of the account denies it.
+   */
+  async updateConnector(
+    ref: ObjectRef,
+    connector: Connector,
+    address: ConnectorAddress,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const call = this.#objectCall('connector', 'PUT', ref);
+    const data = await this.#update(call, withAddress(connector, address), signal);
+    if (parseConnector(data)?.dockerRegistryUrl !== address.dockerRegistryUrl)
+      throw unexpected(call, 'without the new address');
+  }
+
   /** Returns a secret without its value, or `undefined` when none has this identifier. Needs `core_secret_view`. */
   async secret(ref: ObjectRef, signal?: AbortSignal): Promise<Secret | undefined> {
-    const call = this.#secretCall('GET', ref);
-    const { code, data } = await this.#send({ ...call, expected: notFoundCodes }, signal);
+    const call = this.#objectCall('secret', 'GET', ref);
+    const { code, data } = await this.#send(call, signal);
     if (code !== undefined && notFoundCodes.has(code)) return undefined;
     const secret = parseSecret(data, ref);
     if (!secret) throw unexpected(call, 'without the secret');
@@ -217,21 +233,35 @@ export class HarnessClient {
    * @throws {FactoryError} `HarnessRejected` when Harness refuses the update, or a policy of the account denies it.
    */
   async updateSecret(secret: Secret, value: string, signal?: AbortSignal): Promise<void> {
-    const call = this.#secretCall('PUT', secret.ref);
-    const { data } = await this.#send({ ...call, body: JSON.stringify(withValue(secret, value)) }, signal);
-    const denial = policyDenial(data);
-    if (denial !== undefined) throw deniedByPolicy(call, denial, this.#key);
+    const call = this.#objectCall('secret', 'PUT', secret.ref);
+    const data = await this.#update(call, withValue(secret, value), signal);
     if (!parseSecret(data, secret.ref)) throw unexpected(call, 'without the secret');
   }
 
-  #secretCall(method: 'GET' | 'PUT', { identifier, orgIdentifier, projectIdentifier }: ObjectRef): Call {
+  /** Replaces an object, and returns the data of the response. */
+  async #update(call: Call, body: object, signal?: AbortSignal): Promise<unknown> {
+    const { data } = await this.#send({ ...call, body: JSON.stringify(body) }, signal);
+    const denial = policyDenial(data);
+    if (denial !== undefined) throw deniedByPolicy(call, denial, this.#key);
+    return data;
+  }
+
+  #objectCall(kind: 'connector' | 'secret', method: 'GET' | 'PUT', ref: ObjectRef): Call {
+    const { identifier, orgIdentifier, projectIdentifier } = ref;
     const writes = method === 'PUT';
+    const path = kind === 'secret' ? 'ng/api/v2/secrets' : 'ng/api/connectors';
+    // The update of a connector names it in the body alone.
+    const url =
+      kind === 'connector' && writes
+        ? this.#url(path, {})
+        : this.#url(`${path}/${encodeURIComponent(identifier)}`, { orgIdentifier, projectIdentifier });
     return {
       method,
-      url: this.#url(`ng/api/v2/secrets/${encodeURIComponent(identifier)}`, { orgIdentifier, projectIdentifier }),
-      purpose: `${writes ? 'update' : 'read'} the secret ${identifier}`,
+      url,
+      purpose: `${writes ? 'update' : 'read'} the ${kind} ${identifier}`,
       fields: [],
-      permission: writes ? 'core_secret_edit' : 'core_secret_view',
+      permission: `core_${kind}_${writes ? 'edit' : 'view'}`,
+      ...(!writes && { expected: notFoundCodes }),
       timeoutMs: writes ? this.#timeoutMs.write : this.#timeoutMs.read,
     };
   }

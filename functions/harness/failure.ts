@@ -169,9 +169,9 @@ export function deniedByPolicy(call: Call, reason: string, key: ApiKey): Factory
   });
 }
 
-/** Returns the error of a write that the check of permissions ruled out. */
-export function lacksPermission(permission: string, accountId: string): FactoryError {
-  const message = `the key may not change the configuration of account ${accountId}: it lacks ${permission}`;
+/** Returns the error of a write to `object` that the check of permissions ruled out. */
+export function lacksPermission(permission: string, object: string): FactoryError {
+  const message = `the key may not change ${object}: it lacks ${permission}`;
   return new FactoryError('HarnessForbidden', message, { hint: roleWith(permission) });
 }
 
@@ -228,6 +228,8 @@ function isTransient({ method }: Call, status: number): boolean {
 const roles: Record<string, string> = {
   core_account_view: ' (Account Viewer has it)',
   core_account_edit: ' (Account Admin has it, or a custom role on the account with "Edit Account")',
+  core_connector_view: ' in the scope of the connector ("View" on connectors)',
+  core_connector_edit: ' in the scope of the connector ("Create / Edit" on connectors)',
   core_secret_view: ' in the scope of the secret ("View" on secrets)',
   core_secret_edit: ' in the scope of the secret ("Create / Edit" on secrets)',
 };

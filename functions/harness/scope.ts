@@ -24,6 +24,13 @@ export function isSameScope(a: ConfigScope, b: ConfigScope): boolean {
   return a.module === b.module && a.infrastructureType === b.infrastructureType;
 }
 
+/** Every configuration of an account. */
+export const everyScope: readonly ConfigScope[] = harnessModules.flatMap((module) =>
+  infrastructureTypes
+    .filter((infrastructureType) => module === 'ci' || infrastructureType === 'K8')
+    .map((infrastructureType) => ({ module, infrastructureType })),
+);
+
 /** Path of each module at the gateway. The service of IACM has another name than the module. */
 const mounts: Record<HarnessModule, string> = { ci: 'ci', iacm: 'iacm-manager', idp: 'idp', dbops: 'v1/dbops' };
 

@@ -1,4 +1,4 @@
-import { isObject } from '../text/json.ts';
+import { isObject, withoutNulls } from '../text/json.ts';
 import { printable } from '../text/printable.ts';
 import type { ObjectRef } from './object-ref.ts';
 
@@ -42,8 +42,4 @@ export function policyDenial(data: unknown): string | undefined {
   const { status, deny, message } = verdict;
   if (status !== 'error' && deny !== true) return undefined;
   return typeof message === 'string' && message !== '' ? message : 'no reason given';
-}
-
-function withoutNulls(object: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== null));
 }

@@ -79,6 +79,11 @@ interface Outcome {
 /** Errors after which nothing was stored. */
 const refusing: ReadonlySet<string> = new Set(['HarnessRejected', 'HarnessForbidden', 'HarnessUnauthorized']);
 
+/** Returns whether Harness stored nothing. After any other failure it may have, or may still do it. */
+export function isRefusal(error: unknown): boolean {
+  return error instanceof FactoryError && refusing.has(error.name);
+}
+
 /** Writes all changes that Harness accepts, in as few requests as possible. Adds to `outcome` during the writes. */
 async function writeAccepted(units: readonly FieldChange[][], write: Write, outcome: Outcome): Promise<void> {
   const [[first] = []] = units;
@@ -89,7 +94,7 @@ async function writeAccepted(units: readonly FieldChange[][], write: Write, outc
     await write({ module, infrastructureType }, changes);
     outcome.written.push(...changes);
   } catch (error) {
-    if (!(error instanceof FactoryError) || !refusing.has(error.name)) outcome.written.push(...changes);
+    if (!isRefusal(error)) outcome.written.push(...changes);
     if (!(error instanceof FactoryError) || error.name !== 'HarnessRejected') throw error;
     if (units.length === 1) {
       outcome.refusals.push(...changes.map((change) => ({ change, error })));

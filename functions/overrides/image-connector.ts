@@ -1,5 +1,5 @@
 import type { Connector } from '../harness/connector.ts';
-import { parseObjectRef } from '../harness/object-ref.ts';
+import { type ObjectRef, parseObjectRef } from '../harness/object-ref.ts';
 import type { TaskRun } from '../task.ts';
 
 /** The connector through which Harness pulls its images, unless a stage names another one. */
@@ -8,6 +8,7 @@ const harnessImage = 'account.harnessImage';
 export interface ImageConnector {
   /** The reference in a user's notation: `account.harnessImage`. */
   reference: string;
+  ref: ObjectRef;
   /** True when CONTAINER_REGISTRY_CONNECTOR names it. */
   named: boolean;
   /** The connector; absent when it does not exist. */
@@ -19,6 +20,7 @@ export async function readImageConnector({ runtime, signal }: TaskRun): Promise<
   const { connector: named, orgId, projectId } = runtime.configuration;
   const reference = named ?? harnessImage;
   const harness = await runtime.harness();
-  const connector = await harness.connector(parseObjectRef(reference, orgId, projectId), signal);
-  return { reference, named: named !== undefined, ...(connector && { connector }) };
+  const ref = parseObjectRef(reference, orgId, projectId);
+  const connector = await harness.connector(ref, signal);
+  return { reference, ref, named: named !== undefined, ...(connector && { connector }) };
 }

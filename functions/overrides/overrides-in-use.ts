@@ -1,6 +1,5 @@
-import type { HarnessClient } from '../harness/client.ts';
 import { PathNotFound } from '../harness/failure.ts';
-import { type ConfigScope, harnessModules, infrastructureTypes, isSameScope } from '../harness/scope.ts';
+import { type ConfigScope, everyScope, isSameScope } from '../harness/scope.ts';
 import type { TaskRun } from '../task.ts';
 
 /**
@@ -13,26 +12,20 @@ export async function overridesInUse(
 ): Promise<string[]> {
   const harness = await runtime.harness();
   const values: string[] = [];
-  for (const module of harnessModules) {
-    for (const infrastructureType of module === 'ci' ? infrastructureTypes : (['K8'] as const)) {
-      const scope = { module, infrastructureType };
-      const known = scopes.find((candidate) => isSameScope(candidate, scope))?.overrides;
-      values.push(...Object.values(known ?? (await overridesOf(harness, scope, signal))));
-    }
+  for (const scope of everyScope) {
+    const known = scopes.find((candidate) => isSameScope(candidate, scope))?.overrides;
+    values.push(...Object.values(known ?? (await ifServed(scope, () => harness.overrides(scope, signal), {}))));
   }
   return values;
 }
 
-async function overridesOf(
-  harness: HarnessClient,
-  scope: ConfigScope,
-  signal?: AbortSignal,
-): Promise<Record<string, string>> {
+/** Returns the result of a request for a scope, or `absent` when the installation does not serve the module. */
+export async function ifServed<T>({ module }: ConfigScope, request: () => Promise<T>, absent: T): Promise<T> {
   try {
-    return await harness.overrides(scope, signal);
+    return await request();
   } catch (error) {
     // Every installation has CI: there, the address is wrong.
-    if (error instanceof PathNotFound && scope.module !== 'ci') return {};
+    if (error instanceof PathNotFound && module !== 'ci') return absent;
     throw error;
   }
 }

@@ -1,15 +1,10 @@
 import { resolveImage } from '../harness/image-resolution.ts';
-import { type ConfigScope, isSameScope } from '../harness/scope.ts';
+import { isSameScope } from '../harness/scope.ts';
 import { formatReference } from '../oci/spec/reference.ts';
 import type { FieldChange } from '../state/documents.ts';
 import { own } from '../text/own.ts';
 import { parseOverride } from './override.ts';
-
-/** The images of one scope: Harness's own, and what the account uses instead. */
-interface Configuration extends ConfigScope {
-  defaults: Readonly<Record<string, string>>;
-  overrides: Readonly<Record<string, string>>;
-}
+import type { ScopeConfiguration } from './scope-configuration.ts';
 
 /** An image that pods would pull. */
 export interface ResolvedImage {
@@ -28,7 +23,7 @@ export interface ResolvedImage {
  * `undefined` stands for no such connector: Harness then uses images as written.
  */
 export function resolveFields(
-  scopes: readonly Configuration[],
+  scopes: readonly ScopeConfiguration[],
   changes: readonly FieldChange[],
   url: string | undefined,
 ): ResolvedImage[] {

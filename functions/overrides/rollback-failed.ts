@@ -1,5 +1,5 @@
 import { FactoryError } from '../errors.ts';
-import type { FieldChange, RollbackState } from '../state/documents.ts';
+import type { ConnectorChange, FieldChange, RollbackState } from '../state/documents.ts';
 import type { RunDocuments } from '../state/run-documents.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 
@@ -28,6 +28,11 @@ export function rollbackFailed(
 }
 
 const unchecked = 'was written, not checked';
+
+/** Describes a connector that may not have its old address. */
+export function describeLeft({ reference, from, to }: ConnectorChange): string {
+  return `connector ${reference} may not be ${from.dockerRegistryUrl}: the run wrote ${to.dockerRegistryUrl}`;
+}
 
 /** Describes a field whose value is unknown. */
 export function mayDiffer(

@@ -4,7 +4,8 @@ import type { FieldChange, KeptField, Snapshot } from '../state/documents.ts';
 import { isForeign, namesCopy, isOurs, type Owners, parseOverride } from '../overrides/override.ts';
 import { areCounterparts, holdBack } from '../overrides/pairs.ts';
 import type { RipeVersion } from './soak.ts';
-import { fieldFilter, type ScopeConfiguration, type SelectedField } from './selection.ts';
+import type { ScopeConfiguration } from '../overrides/scope-configuration.ts';
+import { fieldFilter, type SelectedField } from './selection.ts';
 import { own } from '../text/own.ts';
 
 export interface Changes {

@@ -5,6 +5,7 @@ import { findPulls } from '../images/pulls.ts';
 import { isLoopback } from '../http/host-patterns.ts';
 import { isPresent } from '../images/images.ts';
 import { formatLocation, formatReference, type RegistryLocation, relocate } from '../oci/spec/reference.ts';
+import { shownAddress } from '../overrides/connector-change.ts';
 import { type ImageConnector, readImageConnector } from '../overrides/image-connector.ts';
 import { isOurs, parseOverride } from '../overrides/override.ts';
 import { type ResolvedImage, resolveFields } from '../overrides/pulls.ts';
@@ -13,7 +14,7 @@ import type { RunSettings } from '../settings/execution-input.ts';
 import type { BlockedSwitch, FieldChange, PlannedImage, Pull } from '../state/documents.ts';
 import { readInventory } from '../state/inventory.ts';
 import { ecrPasswordWarnings } from './ecr-password.ts';
-import type { ScopeConfiguration } from './selection.ts';
+import type { ScopeConfiguration } from '../overrides/scope-configuration.ts';
 import type { TaskRun } from '../task.ts';
 
 type ConnectorRead = ImageConnector | FactoryError;
@@ -29,7 +30,7 @@ export async function readConnector({ runtime, signal }: TaskRun): Promise<Conne
   }
 }
 
-interface Planned {
+export interface Planned {
   changes: readonly FieldChange[];
   scopes: readonly ScopeConfiguration[];
   images: readonly PlannedImage[];
@@ -65,9 +66,7 @@ export async function checkConnector(
     if (found.name !== 'HarnessForbidden' && written.length > 0 && action !== 'plan') throw found;
     return { warnings: [`the connector of Harness's images could not be checked: ${found.message}`] };
   }
-  const known = new Map<string, Pull['status']>(
-    images.map((image) => [formatReference(image.target), statusOf(image, action)]),
-  );
+  const known = statusesOf(images, action);
   if (action === 'sync') {
     // An ordinary night spends no request on copies that are in use already: they are checked every recheck_days.
     for (const copy of Object.keys(await readInventory(runtime.store)))
@@ -123,14 +122,19 @@ function dockerAddress({ connector }: ImageConnector): string | undefined {
 }
 
 /** Returns the address at which a connector makes Harness look for every image below the registry. */
-function addressOf(registry: RegistryLocation, { configuration: { insecureRegistries } }: Runtime): string {
+export function addressOf(registry: RegistryLocation, { configuration: { insecureRegistries } }: Runtime): string {
   const isPlain = isLoopback(registry.registry) || insecureRegistries.includes(registry.registry);
   return `${isPlain ? 'http' : 'https'}://${formatLocation(registry)}`;
 }
 
-function statusOf(image: PlannedImage, action: RunSettings['action']): Pull['status'] {
-  if (isPresent(image)) return 'present';
-  return image.status === 'copy' && action !== 'verify' ? 'planned' : 'missing';
+/** Returns the status of each copy that the run has looked up. */
+export function statusesOf(
+  images: readonly PlannedImage[],
+  action: RunSettings['action'],
+): Map<string, Pull['status']> {
+  const statusOf = (image: PlannedImage) =>
+    isPresent(image) ? 'present' : image.status === 'copy' && action !== 'verify' ? 'planned' : 'missing';
+  return new Map(images.map((image) => [formatReference(image.target), statusOf(image)]));
 }
 
 /** Returns the reason why Harness would not pull what the run writes. */
@@ -141,7 +145,7 @@ function obstacle(found: ImageConnector, written: readonly string[]): string | u
     if (!named) return undefined;
     return connector ? `connector ${reference} is of type ${connector.type}` : `connector ${reference} does not exist`;
   }
-  const place = shown(url);
+  const place = shownAddress(url);
   for (const value of written) {
     const pulled = resolveImage(value, url);
     if (pulled === undefined) return `Harness cannot read the address of connector ${reference}, "${place}"`;
@@ -176,9 +180,10 @@ function relativeObstacle(
   if (url === undefined) return undefined;
   for (const [value, copy] of copies) {
     const pulled = resolveImage(value, url);
-    if (pulled === undefined) return `Harness cannot read the address of connector ${found.reference}, "${shown(url)}"`;
+    if (pulled === undefined)
+      return `Harness cannot read the address of connector ${found.reference}, "${shownAddress(url)}"`;
     if (pulled !== copy && connectorRegistry(url) === registry)
-      return `through connector ${found.reference} (${shown(url)}) Harness would pull ${pulled} instead of ${copy}`;
+      return `through connector ${found.reference} (${shownAddress(url)}) Harness would pull ${pulled} instead of ${copy}`;
   }
   return undefined;
 }
@@ -197,20 +202,33 @@ function elsewhereOf(found: ImageConnector, copies: ReadonlyMap<string, string>)
 }
 
 /** Returns the steps to a switch, in an order in which every image that pods pull exists. */
-function stepsOf(
+function stepsOf(found: ImageConnector, address: string, missing: readonly Pull[], settings: RunSettings): string[] {
+  const copies =
+    missing.length > 0
+      ? [`Copy ${namesOf(missing)} too, which pods would pull from ${address} then and which are not there.`]
+      : [];
+  return stepsAround([...copies, changeStep(found, address, settings)], settings);
+}
+
+/** Returns the step that gives the connector an address. */
+export function changeStep(
   { reference, named, connector }: ImageConnector,
   address: string,
-  missing: readonly Pull[],
-  { action, registry: { registry } }: RunSettings,
-): string[] {
-  const kept = connector?.dockerRegistryUrl === undefined ? undefined : connectorRegistry(connector.dockerRegistryUrl);
-  const hasOtherLogin = connector?.authType !== undefined && connector.authType !== 'Anonymous' && kept !== registry;
+  { action, manageConnector, registry: { registry } }: RunSettings,
+): string {
+  if (connector?.type !== 'DockerRegistry')
+    return `Make ${reference} a connector of type Docker Registry with the address ${address}${named ? ', or correct CONTAINER_REGISTRY_CONNECTOR, ORG_ID and PROJECT_ID' : ''}.`;
+  const { dockerRegistryUrl: url, authType } = connector;
+  const kept = url === undefined ? undefined : connectorRegistry(url);
+  const hasOtherLogin = authType !== undefined && authType !== 'Anonymous' && kept !== registry;
   const login = hasOtherLogin ? `, with credentials for ${registry}` : '';
-  const verb = connector?.type === 'DockerRegistry' ? 'give' : 'create';
-  const change =
-    verb === 'give'
-      ? `Give connector ${reference} the address ${address}${login}.`
-      : `Make ${reference} a connector of type Docker Registry with the address ${address}${named ? ', or correct CONTAINER_REGISTRY_CONNECTOR, ORG_ID and PROJECT_ID' : ''}.`;
+  const itself =
+    hasOtherLogin || manageConnector || action === 'restore' ? '' : ' With "manage_connector": true, sync does it.';
+  return `Give connector ${reference} the address ${address}${login}.${itself}`;
+}
+
+/** Returns the steps of a run whose switch is blocked. */
+export function stepsAround(cures: readonly string[], { action }: RunSettings): string[] {
   return [
     ...(action === 'restore'
       ? []
@@ -219,10 +237,7 @@ function stepsOf(
             ? 'Done: the images are copied.'
             : 'Copy the images: run sync with "modify_default": false.',
         ]),
-    ...(missing.length > 0
-      ? [`Copy ${namesOf(missing)} too, which pods would pull from ${address} then and which are not there.`]
-      : []),
-    change,
+    ...cures,
     action === 'plan' ? 'Run sync.' : `Run ${action} again.`,
   ];
 }
@@ -241,7 +256,7 @@ function misresolved(
   const value = values.find((each) => !changed.has(each) && resolveImage(each, url) !== each);
   if (value === undefined) return [];
   return [
-    `through connector ${found.reference} (${shown(url)}) Harness pulls ${resolveImage(value, url) ?? 'nothing'} instead of ${value}`,
+    `through connector ${found.reference} (${shownAddress(url)}) Harness pulls ${resolveImage(value, url) ?? 'nothing'} instead of ${value}`,
   ];
 }
 
@@ -256,7 +271,7 @@ function missingWarnings(
   const place = url === undefined ? undefined : connectorPlace(url);
   const isHostOnly =
     url !== undefined && connectorRegistry(url) === registry.registry && place !== formatLocation(registry);
-  const subject = `connector ${found.reference} is ${shown(url ?? '')}. Images without an override would be pulled from ${place}/…`;
+  const subject = `connector ${found.reference} is ${shownAddress(url ?? '')}. Images without an override would be pulled from ${place}/…`;
   if (isHostOnly) {
     const which = missing.length === 0 ? 'not from the copies' : `where these do not exist: ${namesOf(missing)}`;
     return [`${subject}, ${which}. Set it to ${address}.`];
@@ -284,13 +299,8 @@ function rightsOf(found: ImageConnector, { registry }: RegistryLocation): string
 
 const shownNames = 10;
 
-function namesOf(pulls: readonly Pull[]): string {
+export function namesOf(pulls: readonly Pull[]): string {
   const names = pulls.map(({ official, reference }) => official ?? reference);
   const more = names.length - shownNames;
   return names.slice(0, shownNames).join(', ') + (more > 0 ? ` and ${more} more` : '');
-}
-
-/** Hides credentials in an address. */
-function shown(url: string): string {
-  return url.replace(/\/\/[^/@]*@/, '//');
 }

@@ -4,7 +4,7 @@ import { lagOf } from '../overrides/lag.ts';
 import type { FieldDefault } from '../state/documents.ts';
 import { own } from '../text/own.ts';
 import type { Changes } from './changes.ts';
-import type { ScopeConfiguration } from './selection.ts';
+import type { ScopeConfiguration } from '../overrides/scope-configuration.ts';
 import type { TaskRun } from '../task.ts';
 
 /** The fields that Harness checks, on Kubernetes. */

@@ -11,7 +11,7 @@ import { isSecured, namesOfImage, saasName, securedName } from '../settings/secu
 import { globMatcher } from '../text/glob.ts';
 import { own } from '../text/own.ts';
 import { candidatesOf, type Found } from './images.ts';
-import type { ScopeConfiguration } from './selection.ts';
+import type { ScopeConfiguration } from '../overrides/scope-configuration.ts';
 import type { TaskRun } from '../task.ts';
 
 const lookupsInFlight = 16;

@@ -4,7 +4,7 @@ import { namesCopy, parseOverride } from '../overrides/override.ts';
 import type { RunSettings } from '../settings/execution-input.ts';
 import type { FieldChange, Plan } from '../state/documents.ts';
 import { own } from '../text/own.ts';
-import type { ScopeConfiguration } from './selection.ts';
+import type { ScopeConfiguration } from '../overrides/scope-configuration.ts';
 
 /**
  * Divides the changes of a sync that a schedule started. Harness uses copies only where a person's sync has switched it

@@ -1,8 +1,9 @@
 import { FactoryError } from '../errors.ts';
-import { type ConfigScope, isSameScope } from '../harness/scope.ts';
+import { type ConfigScope, everyScope, isSameScope } from '../harness/scope.ts';
 import { formatReference, type ImageName } from '../oci/spec/reference.ts';
-import type { FieldChange, Plan, SoakingVersion } from '../state/documents.ts';
+import type { FieldChange, Plan, Snapshot, SoakingVersion } from '../state/documents.ts';
 import { readInventory } from '../state/inventory.ts';
+import type { ImageConnector } from '../overrides/image-connector.ts';
 import { isOurs } from '../overrides/override.ts';
 import { describeLock, type Lock, type LockOutcome } from '../state/lock.ts';
 import { readRefusedFields, refusedOn } from '../state/refused-fields.ts';
@@ -14,19 +15,26 @@ import { scheduledInput } from '../settings/schedule-mark.ts';
 import type { TaskRun } from '../task.ts';
 import { type Changes, resetChanges, restoreChanges, syncChanges } from './changes.ts';
 import { blobMounting } from './blob-mounting.ts';
-import { checkConnector, readConnector } from './connector.ts';
+import { checkConnector, type Planned, readConnector } from './connector.ts';
 import { findDefaultsAhead } from './defaults-ahead.ts';
 import { asWritten, withCopiesNamed } from './relative-values.ts';
-import { checkWritePermission } from './write-permission.ts';
+import { checkWritePermission } from '../overrides/write-permission.ts';
 import { leaveFirstSwitch } from './first-switch.ts';
 import { findExtras, missingWarnings, withoutMissing } from './extra-images.ts';
 import { type ImagePlan, planCopies, planImages } from './images.ts';
 import { reachWarnings } from './reach.ts';
+import {
+  leftConnectorWarnings,
+  manageConnector,
+  type ManagedConnector,
+  restoreConnector,
+} from './managed-connector.ts';
 import { planRepairs } from './repairs.ts';
 import { readSnapshot } from './restore.ts';
 import { planNothing, type PlanResult } from './plan-result.ts';
 import { planRecovery, stoppedRunOf } from './recovery.ts';
-import { fieldFilter, type ScopeConfiguration, selectFields, unlistedImages } from './selection.ts';
+import { readScope, type ScopeConfiguration } from '../overrides/scope-configuration.ts';
+import { fieldFilter, selectFields, unlistedImages } from './selection.ts';
 import { holdBack } from '../overrides/pairs.ts';
 import { skippedSources } from './skipped-sources.ts';
 import { holdTags, planSoak } from './soak.ts';
@@ -52,7 +60,7 @@ export async function plan({ runId, input }: PlanEvent, run: TaskRun): Promise<P
   const connector = settings.action === 'reset' ? undefined : readConnector(run);
   connector?.catch(() => undefined);
   const snapshot = settings.action === 'restore' ? await readSnapshot(settings.restoreRun, runtime) : undefined;
-  const scopes = await readScopes(snapshot?.scopes ?? scopesOf(settings), run);
+  const scopes = await Promise.all((snapshot?.scopes ?? scopesOf(settings)).map((scope) => readScope(scope, run)));
   const named = await withCopiesNamed(scopes, settings, runtime);
   const decision: Decision = snapshot
     ? { images: [], waves: [], warnings: [], ...restoreChanges(scopes, snapshot) }
@@ -70,12 +78,19 @@ export async function plan({ runId, input }: PlanEvent, run: TaskRun): Promise<P
   const first = awaitsPerson ? leaveFirstSwitch(accepted.changes, named, settings) : undefined;
   if (first) accepted.changes = first.changes;
   const planned = { changes: accepted.changes, scopes, images };
-  const check = connector && (await checkConnector(await connector, planned, settings, run));
-  const { changes, held } = check?.blocked ? holdAll(accepted) : accepted;
+  const found = await connector;
+  // A schedule leaves the connector to the person who switches first.
+  const managed = first?.awaiting ? { warnings: [] } : await planConnector(found, planned, settings, snapshot, run);
+  const view = managed.blocked ? { ...planned, changes: [] } : planned;
+  const check = found && (await checkConnector(afterChange(found, managed, settings), view, settings, run));
+  const blocked = managed.blocked ?? check?.blocked;
+  const pulls = managed.pulls ?? check?.pulls;
+  const change = blocked ? undefined : managed.change;
+  const { changes, held } = blocked ? holdAll(accepted) : accepted;
   const kept = [...decision.kept, ...held];
   const ahead = findDefaultsAhead({ changes, kept }, scopes, run);
   ahead.catch(() => undefined);
-  warnings.push(...(check?.warnings ?? []));
+  warnings.push(...managed.warnings, ...(check?.warnings ?? []));
   const permission = decision.permission ?? checkPermission(changes, settings, run);
   if (changes.length > 0) warnings.push(...(await permission), ...reachWarnings(changes, settings));
   if (lock.dead) warnings.push(await describeDeadRun(lock.dead, runtime));
@@ -92,8 +107,9 @@ export async function plan({ runId, input }: PlanEvent, run: TaskRun): Promise<P
     ...(decision.soaking && { soaking: decision.soaking }),
     ...((await ahead).length > 0 && { ahead: await ahead }),
     warnings,
-    ...(check?.pulls && { pulls: check.pulls }),
-    ...(check?.blocked && { blocked: check.blocked }),
+    ...(pulls && { pulls }),
+    ...(change && { connector: change }),
+    ...(blocked && { blocked }),
     ...(first?.awaiting && { awaiting: first.awaiting }),
   };
   if (settings.action === 'plan' || settings.action === 'verify' || settings.prune) {
@@ -105,12 +121,35 @@ export async function plan({ runId, input }: PlanEvent, run: TaskRun): Promise<P
   await documents.changes.put({ changes, held: [] });
   return {
     runId,
-    route: routeOf(settings, changes),
+    route: routeOf(settings, changes.length > 0 || change !== undefined),
     waves: settings.action === 'sync' ? waves : [],
     maxConcurrency: settings.maxConcurrency,
     scan: settings.scan !== undefined,
     prune: settings.prune,
   };
+}
+
+/** Plans the change of the connector: of a sync that may change it, or of a restore. */
+async function planConnector(
+  found: ImageConnector | FactoryError | undefined,
+  planned: Planned,
+  settings: RunSettings,
+  snapshot: Snapshot | undefined,
+  run: TaskRun,
+): Promise<ManagedConnector> {
+  if (snapshot?.connector) return restoreConnector(snapshot.connector, planned, settings, run);
+  return found ? manageConnector(found, planned, settings, run) : { warnings: [] };
+}
+
+/** Returns the connector as it will be when the run writes fields. */
+function afterChange(
+  found: ImageConnector | FactoryError,
+  { change }: ManagedConnector,
+  { action }: RunSettings,
+): ImageConnector | FactoryError {
+  if (found instanceof FactoryError || !found.connector || !change || action === 'verify') return found;
+  if (found.reference !== change.reference) return found;
+  return { ...found, connector: { ...found.connector, ...change.to } };
 }
 
 /** Takes the account's lock. An action that only reads takes none and waits for none. */
@@ -147,13 +186,13 @@ function planHead(runId: string, startedAt: Date, settings: RunSettings) {
   };
 }
 
-function routeOf({ action }: RunSettings, changes: readonly FieldChange[]): PlanResult['route'] {
+function routeOf({ action }: RunSettings, writes: boolean): PlanResult['route'] {
   switch (action) {
     case 'sync':
       return 'copy';
     case 'reset':
     case 'restore':
-      return changes.length > 0 ? 'configure' : 'report';
+      return writes ? 'configure' : 'report';
     case 'verify':
       return 'verify';
     case 'plan':
@@ -213,7 +252,9 @@ async function decide(
   const unmatched = unmatchedNames(settings, scopes);
   if (settings.action === 'reset') {
     const changes = resetChanges(scopes, { ...settings, chosen: fieldFilter(settings) });
-    return { images: [], waves: [], ...changes, warnings: refuseUnmatched(unmatched, settings.allowUnmatched) };
+    const warnings = refuseUnmatched(unmatched, settings.allowUnmatched);
+    warnings.push(...(await leftConnectorWarnings(settings, run.runtime)));
+    return { images: [], waves: [], ...changes, warnings };
   }
   // Only the images show their platforms: when the input chooses some, report all problems together once the images are
   // read.
@@ -293,25 +334,11 @@ function distinct(images: readonly ImageName[]): ImageName[] {
   return [...new Map(images.map((image) => [formatReference(image), image])).values()];
 }
 
-async function readScopes(scopes: readonly ConfigScope[], { runtime, signal }: TaskRun): Promise<ScopeConfiguration[]> {
-  const harness = await runtime.harness();
-  return Promise.all(
-    scopes.map(async ({ module, infrastructureType }) => {
-      const scope = { module, infrastructureType };
-      const [defaults, overrides] = await Promise.all([
-        harness.defaultConfig(scope, signal),
-        harness.overrides(scope, signal),
-      ]);
-      return { ...scope, defaults, overrides };
-    }),
-  );
-}
-
 /** Returns the scopes to read. Only module ci has infrastructure types other than Kubernetes. */
 function scopesOf({ modules, infrastructureTypes }: RunSettings): ConfigScope[] {
   return modules.flatMap((module) =>
-    infrastructureTypes
-      .filter((infrastructureType) => module === 'ci' || infrastructureType === 'K8')
-      .map((infrastructureType) => ({ module, infrastructureType })),
+    infrastructureTypes.flatMap((infrastructureType) =>
+      everyScope.filter((scope) => isSameScope(scope, { module, infrastructureType })),
+    ),
   );
 }

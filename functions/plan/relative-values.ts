@@ -8,7 +8,7 @@ import { readInventory } from '../state/inventory.ts';
 import { readWrittenValues } from '../state/written-values.ts';
 import { own } from '../text/own.ts';
 import type { Changes } from './changes.ts';
-import type { ScopeConfiguration } from './selection.ts';
+import type { ScopeConfiguration } from '../overrides/scope-configuration.ts';
 
 /**
  * Returns the scopes with the name of the copy in place of each override without a registry that is the factory's. Such

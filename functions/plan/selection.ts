@@ -1,3 +1,4 @@
+import type { ScopeConfiguration } from '../overrides/scope-configuration.ts';
 import { FactoryError } from '../errors.ts';
 import type { ConfigScope } from '../harness/scope.ts';
 import { isWindowsOnly } from '../harness/windows-fields.ts';
@@ -8,13 +9,6 @@ import { namesOfImage, saasName } from '../settings/secured-names.ts';
 import { globMatcher } from '../text/glob.ts';
 import { printable } from '../text/printable.ts';
 import { own } from '../text/own.ts';
-
-export interface ScopeConfiguration extends ConfigScope {
-  /** Field → official image. */
-  defaults: Record<string, string>;
-  /** Field → image that the account uses instead. */
-  overrides: Record<string, string>;
-}
 
 /** A field whose image the factory keeps at the registry. */
 export interface SelectedField extends ConfigScope {

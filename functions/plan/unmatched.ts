@@ -9,7 +9,7 @@ import { setOf } from '../settings/field-sets.ts';
 import { parseOverride } from '../overrides/override.ts';
 import { nearest } from '../text/nearest.ts';
 import type { Found } from './images.ts';
-import type { ScopeConfiguration } from './selection.ts';
+import type { ScopeConfiguration } from '../overrides/scope-configuration.ts';
 
 /** Names that one problem suggests. */
 const suggestions = 3;

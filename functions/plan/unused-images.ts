@@ -1,13 +1,13 @@
-import type { ScopeConfiguration } from './selection.ts';
-import type { Plan, Snapshot, UnusedImage } from '../state/documents.ts';
+import type { ScopeConfiguration } from '../overrides/scope-configuration.ts';
+import type { Plan, UnusedImage } from '../state/documents.ts';
 import { imagesNamed, namesOf, plannedImages, protectedDigests } from '../images/images-in-use.ts';
 import { overridesInUse } from '../overrides/overrides-in-use.ts';
 import { readInventory } from '../state/inventory.ts';
-import { RunDocuments, runsAmong } from '../state/run-documents.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { parseImageName } from '../oci/spec/reference.ts';
 import { isOurs } from '../overrides/override.ts';
 import type { TaskRun } from '../task.ts';
+import { newestFirst, readSnapshots } from './restore.ts';
 
 /**
  * Returns the factory's copies at the plan's registry that nothing uses: no planned image, no override of any module
@@ -49,29 +49,15 @@ export async function findUnusedImages(
  * account that shares this state, because the key can read only one of them.
  */
 async function recentValues(keepVersions: number, runtime: Runtime): Promise<string[]> {
-  const runs = runsAmong(await runtime.store.list('runs/'), ['snapshot.json']);
-  const snapshots = await Promise.all(
-    runs.map(async (runId) => {
-      const documents = new RunDocuments(runtime.store, runId);
-      return { documents, snapshot: await documents.snapshot.get() };
-    }),
-  );
-  const byAccount = Map.groupBy(snapshots, ({ snapshot }) => snapshot.accountId);
-  const recent = [...byAccount.values()].flatMap((of) =>
-    of.toSorted((a, b) => takenAt(b.snapshot) - takenAt(a.snapshot)).slice(0, keepVersions),
-  );
+  // A run that changed the connector alone wrote no values.
+  const snapshots = (await readSnapshots(runtime)).filter(({ scopes }) => scopes.length > 0);
+  const byAccount = Map.groupBy(snapshots, ({ accountId }) => accountId);
+  const recent = [...byAccount.values()].flatMap((of) => newestFirst(of).slice(0, keepVersions));
   const values = await Promise.all(
-    recent.map(async ({ documents, snapshot }) => {
-      const { changes = [] } = (await documents.changes.find()) ?? {};
-      return [
-        ...snapshot.scopes.flatMap(({ overrides }) => Object.values(overrides)),
-        ...changes.flatMap(({ to }) => to ?? []),
-      ];
+    recent.map(async ({ runId, scopes }) => {
+      const { changes = [] } = (await runtime.run(runId).changes.find()) ?? {};
+      return [...scopes.flatMap(({ overrides }) => Object.values(overrides)), ...changes.flatMap(({ to }) => to ?? [])];
     }),
   );
   return values.flat();
-}
-
-function takenAt({ takenAt }: Snapshot): number {
-  return Date.parse(takenAt);
 }

@@ -1,5 +1,6 @@
 import prettyBytes from 'pretty-bytes';
 import { redacted } from '../http/redact.ts';
+import { describeConnector } from '../overrides/connector-change.ts';
 import type { ConfigResult, Notification, Report } from '../state/documents.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { cellLimit, printable } from '../text/printable.ts';
@@ -20,7 +21,7 @@ export async function sendNotification(report: Report, runtime: Runtime): Promis
 
 /** Summarizes a report in a few lines. `location` is the location of the whole report. */
 export function notificationOf(report: Report, location: string): Notification {
-  const { status, action, runId, reason, images, config, totals, warnings = [], error, awaiting } = report;
+  const { status, action, runId, reason, images, config, connector, totals, warnings = [], error, awaiting } = report;
   const written = config.filter((row) => row.status !== 'unchanged');
   const paragraphs = [
     [`${action} ${status}${reason === undefined ? '' : `: ${short(reason)}`}`],
@@ -39,7 +40,7 @@ export function notificationOf(report: Report, location: string): Notification {
       'Failed',
       images.filter((row) => row.status === 'failed').map((row) => `${row.image}: ${row.error?.message}`),
     ),
-    listed('Harness', written.map(lineOf)),
+    listed('Harness', [...(connector ? [describeConnector(connector)] : []), ...written.map(lineOf)]),
     listed('Warnings', warnings),
     [`Run: ${short(runId)}`, `Report: ${short(location)}`],
   ];

@@ -1,6 +1,8 @@
 import { type ErrorDocument, FactoryError } from '../errors.ts';
 import type {
   ConfigResult,
+  ConnectorChange,
+  ConnectorResult,
   CopyResult,
   FieldChange,
   ImageResult,
@@ -21,7 +23,8 @@ import { type Look, noteLooks } from '../state/looks.ts';
 import { sumCounts } from '../runtime/registry-counts.ts';
 import { isSameField } from '../overrides/apply-changes.ts';
 import { behindOf } from '../overrides/lag.ts';
-import { mayDiffer, rollbackFailed } from '../overrides/rollback-failed.ts';
+import { plannedConnector } from '../overrides/connector-change.ts';
+import { describeLeft, mayDiffer, rollbackFailed } from '../overrides/rollback-failed.ts';
 import type { RunDocuments } from '../state/run-documents.ts';
 import { parseErrorCause, type WorkflowError } from '../workflow-error.ts';
 import { actions, understood } from '../settings/execution-input.ts';
@@ -153,6 +156,7 @@ async function finishStopped(
     action: report.action,
     reason: `run ${stopped}: ${ended}; ${failed ? 'the rollback failed' : outcome}; its report is ${undone.report.location}`,
     config: report.config,
+    ...(report.connector && { connector: report.connector }),
     totals: totalsOf([], startedAt),
     ...(failed && error && { error }),
   };
@@ -210,6 +214,7 @@ async function describe(
     ...(state.warnings ?? []),
     ...(state.pruneError ? [`prune stopped: ${parseErrorCause(state.pruneError).message}`] : []),
   ].map(redacted);
+  const connector = plan.connector && connectorResult(plan, plan.connector, await documents.connector.find());
   const registries = sumCounts([...(plan.registries ?? []), ...results.flatMap((result) => result?.registries ?? [])]);
   return {
     status: error ? 'FAILED' : plan.skipped === undefined ? 'SUCCEEDED' : 'SKIPPED',
@@ -219,6 +224,7 @@ async function describe(
     ...(plan.skipped !== undefined && { reason: plan.skipped }),
     images,
     config: withLag(configResults(plan, changes, [...plan.kept, ...held], written), plan),
+    ...(connector && { connector }),
     totals: totalsOf(images, plan.startedAt),
     ...((plan.unused.length > 0 || pruned) && { unused: pruned ?? plan.unused }),
     ...(plan.soaking && { soaking: plan.soaking }),
@@ -325,6 +331,16 @@ function configResults(
   ];
 }
 
+function connectorResult(
+  { action }: Plan,
+  change: ConnectorChange,
+  written: Pick<ConnectorResult, 'status' | 'after'> | undefined,
+): ConnectorResult {
+  const planned = plannedConnector(change);
+  if (written || action === 'plan' || action === 'verify') return { ...planned, ...written };
+  return { ...planned, status: 'unchanged', after: planned.before };
+}
+
 /** Adds by how much each field is behind Harness's default at the end of the run. */
 function withLag(rows: readonly ConfigResult[], { ahead = [] }: Plan): ConfigResult[] {
   return rows.map((row) => {
@@ -382,12 +398,15 @@ async function rollbackError(
   return rollbackFailed(undone, { left, reason: `${ended.name}: ${ended.message}` }, runtime).toJSON();
 }
 
-/** Describes the fields that were written, when no attempt of the rollback left a record. */
+/** Describes the fields and the connector that were written, when no attempt of the rollback left a record. */
 async function fieldsWritten(documents: RunDocuments): Promise<string[]> {
   const written = (await documents.config.find()) ?? [];
-  return written
+  const fields = written
     .filter(({ status }) => status === 'updated' || status === 'reset')
     .map((row) => mayDiffer(row, row.from));
+  const { connector } = (await documents.snapshot.find()) ?? {};
+  const isWritten = connector && (await documents.connector.find())?.status === 'changed';
+  return [...fields, ...(isWritten ? [describeLeft(connector)] : [])];
 }
 
 function imagesMissing(plan: Plan, images: readonly ImageResult[]): ErrorDocument | undefined {

@@ -1,11 +1,13 @@
 import { FactoryError } from '../errors.ts';
 import { isSameScope } from '../harness/scope.ts';
 import { compareOverrides, describeDifference, waitForAgreement, writeOverrides } from '../overrides/agreement.ts';
+import { credentialsObstacle, shownAddress } from '../overrides/connector-change.ts';
 import { isSameField } from '../overrides/apply-changes.ts';
-import type { ConfigResult, FieldChange, RollbackState, Snapshot } from '../state/documents.ts';
-import { isWriting } from '../state/writes.ts';
+import type { ConfigResult, ConnectorChange, FieldChange, RollbackState, Snapshot } from '../state/documents.ts';
+import type { RunDocuments } from '../state/run-documents.ts';
+import { isWriting, writing } from '../state/writes.ts';
 import type { TaskRun } from '../task.ts';
-import { mayDiffer, rollbackFailed } from '../overrides/rollback-failed.ts';
+import { describeLeft, mayDiffer, rollbackFailed } from '../overrides/rollback-failed.ts';
 import { own as ownValue } from '../text/own.ts';
 
 export interface RollbackResult {
@@ -21,7 +23,7 @@ const refusedPatienceMs = 15 * 60_000;
 /**
  * Restores every field that the run wrote to its value in the snapshot, and checks the result. A field belongs to
  * somebody else when it shows a value that this run does not write, and its write was not recorded: it is left alone.
- * When Harness cannot be read, the fields are written without that check.
+ * When Harness cannot be read, the fields are written without that check. The same holds for the connector.
  *
  * Throws `RollbackPending` while another attempt may succeed, which the workflow retries. Then throws `RollbackFailed`,
  * which names each field with its value, and the location of the snapshot.
@@ -41,10 +43,17 @@ export async function rollback({ runId }: { runId: string }, run: TaskRun): Prom
   const known = await own.rollback.find();
   const earlier = known && known.since >= snapshot.takenAt ? known : undefined;
   const attempt: Attempt = { left: [], written: [...(earlier?.written ?? [])], reason: '', cause: undefined };
+  const putBack = () => snapshot.connector && putBackConnector(snapshot.connector, undone, attempt, { runId, run });
+  // In the reverse order of the writes, so that pods find every image at any time.
+  const isRestore = (await undone.plan.find())?.action === 'restore';
+  if (isRestore) await putBack();
+  const mustWait = attempt.left.length > 0;
   for (const scope of snapshot.scopes) {
     const mine = changes.filter((change) => isSameScope(change, scope));
-    if (mine.length > 0) await putBackScope({ runId, scope, mine, results, attempt }, run);
+    if (mustWait) attempt.left.push(...mine.map((change) => mayDiffer(change, change.from)));
+    else if (mine.length > 0) await putBackScope({ runId, scope, mine, results, attempt }, run);
   }
+  if (!isRestore) await putBack();
   const isDone = attempt.left.length === 0;
   const isDisturbed = isDone && recovers !== undefined && (await isWriting(undone));
   if (isDisturbed) attempt.reason = `a function of run ${undone.runId} may still be writing`;
@@ -83,10 +92,7 @@ function patienceFor(cause: unknown, limitMs: number): number {
 }
 
 /** Returns the changes that the run may have made: neither refused by Harness nor out of its reach. */
-async function changesBegun(
-  undone: ReturnType<TaskRun['runtime']['run']>,
-  results: readonly ConfigResult[],
-): Promise<FieldChange[]> {
+async function changesBegun(undone: RunDocuments, results: readonly ConfigResult[]): Promise<FieldChange[]> {
   const { changes } = await undone.changes.get();
   const { begun } = (await undone.writes.find()) ?? { begun: [] };
   return changes.filter((change) => {
@@ -116,11 +122,6 @@ async function putBackScope({ runId, scope, mine, results, attempt }: Begun, run
     to: ownValue(scope.overrides, change.field) ?? null,
   });
   const isWritten = () => attempt.written.some((known) => isSameScope(known, scope));
-  const note = (error: unknown) => {
-    if (attempt.cause !== undefined && !isLockLost(error)) return;
-    attempt.cause = error;
-    attempt.reason = FactoryError.from(error).message;
-  };
   let checked = mine;
   let undo = isWritten() ? [] : mine;
   try {
@@ -131,7 +132,7 @@ async function putBackScope({ runId, scope, mine, results, attempt }: Begun, run
     const isOurs = (change: FieldChange) => !unlike.some((difference) => isSameField(difference, change));
     checked = undo = mine.filter((change) => isRecorded(change) || isOurs(change));
   } catch (error) {
-    note(error);
+    noteFailure(error, attempt);
   }
   const wanted = checked.map(asBefore);
   let look: typeof compareOverrides = waitForAgreement;
@@ -139,16 +140,59 @@ async function putBackScope({ runId, scope, mine, results, attempt }: Begun, run
     await writeOverrides(runId, undo.map(asBefore), run);
     if (!isWritten()) attempt.written.push({ module: scope.module, infrastructureType: scope.infrastructureType });
   } catch (error) {
-    note(error);
+    noteFailure(error, attempt);
     // Do not wait for a field that was not written.
     look = compareOverrides;
   }
   try {
     attempt.left.push(...(await look(wanted, { runtime, signal })).map(describeDifference));
   } catch (error) {
-    note(error);
+    noteFailure(error, attempt);
     attempt.left.push(...checked.map((change) => mayDiffer(change, asBefore(change).to, isWritten())));
   }
+}
+
+/** Gives the connector its old address, unless it has another one than the run wrote. */
+async function putBackConnector(
+  change: ConnectorChange,
+  undone: RunDocuments,
+  attempt: Attempt,
+  { runId, run: { runtime } }: { runId: string; run: TaskRun },
+): Promise<void> {
+  if (!(await undone.writes.find())?.connector) return;
+  const { reference, ref, from, to } = change;
+  const [before, written] = [from.dockerRegistryUrl, to.dockerRegistryUrl];
+  if (attempt.left.length > 0) {
+    attempt.left.push(describeLeft(change));
+    return;
+  }
+  try {
+    const harness = await runtime.harness();
+    const connector = await harness.connector(ref, runtime.patience.signal);
+    const now = connector?.dockerRegistryUrl;
+    const known = await undone.connector.find();
+    // The address that was written is put back, even where a stale read does not show it yet.
+    const isOurs = now === written || (now === before && known?.status === 'changed');
+    const obstacle = connector && credentialsObstacle(reference, connector, from);
+    if (!connector || !isOurs || obstacle !== undefined) {
+      if (now === before && known) return;
+      const message = `connector ${reference} is left as it is, ${shownAddress(now)}: ${obstacle ?? 'somebody else changed it'}`;
+      if (now !== before) runtime.progress({ kind: 'note', message });
+      await undone.connector.put({ status: now === written ? 'changed' : 'unchanged', after: shownAddress(now) });
+      return;
+    }
+    await writing(runtime.run(runId), runtime.lock, 'connector', () => harness.updateConnector(ref, connector, from));
+    await undone.connector.put({ status: 'rolled-back', after: before });
+  } catch (error) {
+    noteFailure(error, attempt);
+    attempt.left.push(describeLeft(change));
+  }
+}
+
+function noteFailure(error: unknown, attempt: Attempt): void {
+  if (attempt.cause !== undefined && !isLockLost(error)) return;
+  attempt.cause = error;
+  attempt.reason = FactoryError.from(error).message;
 }
 
 function isLockLost(error: unknown): boolean {

@@ -16,6 +16,7 @@ import { secretArn, tokenSecretProblems } from './token-secret.ts';
 /** Input keys that WEBHOOK_ALLOW can open. */
 export const guardedKeys = [
   'extra_images',
+  'manage_connector',
   'override_values',
   'pins',
   'platforms',

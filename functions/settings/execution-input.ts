@@ -66,6 +66,8 @@ interface CommonSettings {
   overrideValues: 'absolute' | 'relative';
   /** `undefined` when the run does not wait for scans. */
   scan: ScanSettings | undefined;
+  /** Gives the connector the address of the registry. */
+  manageConnector: boolean;
   prune: boolean;
   keepVersions: number;
   /** Reports entries that match nothing as warnings, not as errors. */
@@ -186,6 +188,7 @@ const schema = z.strictObject(
     recheck_days: wholeNumber(0, 90).optional(),
     reset_scope: choice(['ours', 'all']).optional(),
     override_values: choice(['absolute', 'relative']).optional(),
+    manage_connector: bool.optional(),
     prune: bool.optional(),
     keep_versions: wholeNumber(1, 50).optional(),
     allow_unmatched: bool.optional(),
@@ -265,6 +268,7 @@ function settingsOf(data: Input, given: object, configuration: Configuration): R
     resetScope: data.reset_scope ?? 'ours',
     overrideValues: data.override_values ?? 'absolute',
     scan: scan && { ...scan, allow: scan.allow.map((entry) => withImages(entry, named)) },
+    manageConnector: data.manage_connector ?? false,
     prune: data.prune ?? false,
     keepVersions: data.keep_versions ?? 3,
     allowUnmatched: data.allow_unmatched ?? false,
@@ -366,6 +370,8 @@ function impossible(input: Input, configuration: Configuration): Problem[] {
   if (input.prune && action !== 'sync') refuse('$.prune', 'true', `false with action ${action}: only sync prunes`);
   if (input.prune && configuration.allowPrune === false)
     refuse('$.prune', 'true', 'false: this deployment deletes nothing, unless it is deployed with ALLOW_PRUNE=true');
+  if (input.manage_connector && (action === 'reset' || action === 'restore'))
+    refuse('$.manage_connector', 'true', `false with action ${action}: only sync changes the connector`);
   for (const image of input.extra_images ?? []) {
     const twin = input.extra_images?.find((other) => other.registry !== image.registry && isSameTarget(other, image));
     if (twin)

@@ -33,6 +33,7 @@ const rules: { readonly [Key in InputKey]: Key extends GuardedKey ? Guard : 'ope
   include_windows_rootless: 'open',
   infrastructure_type: 'open',
   keep_versions: 'open',
+  manage_connector: { isHarmless: ({ manageConnector }) => !manageConnector, allowed: 'false' },
   max_concurrency: 'open',
   modify_default: 'open',
   modules: 'open',

@@ -59,8 +59,14 @@ export async function checkPullable(
   throw incompleteImages(missing.toSorted(), plan);
 }
 
-/** Returns the images at our registry that the run will write. */
-function targetsOf({ images, registry, startedAt }: Plan, changes: readonly FieldChange[]): Target[] {
+/**
+ * Returns the images at our registry that the run will write, and with a change of the connector all that pods then
+ * pull.
+ */
+function targetsOf(
+  { images, registry, startedAt, connector, pulls = [] }: Plan,
+  changes: readonly FieldChange[],
+): Target[] {
   const isFresh = Date.now() < Date.parse(startedAt) + confirmedMs;
   const planned = new Map(images.flatMap((image) => (image.held ? [] : [[image.image, image]])));
   const targets = new Map<string, Target>();
@@ -71,6 +77,11 @@ function targetsOf({ images, registry, startedAt }: Plan, changes: readonly Fiel
     // An image from the customer's template had no digest when it was planned.
     const confirmed = isFresh && known?.status === 'copy' && !known.present && known.digest !== undefined;
     targets.set(copy, { name: copy, digest: known?.digest, confirmed });
+  }
+  for (const { reference, status } of connector ? pulls : []) {
+    if (status === 'elsewhere' || targets.has(reference)) continue;
+    const known = images.find(({ target }) => formatReference(target) === reference);
+    targets.set(reference, { name: reference, digest: known?.digest, confirmed: false });
   }
   return [...targets.values()];
 }

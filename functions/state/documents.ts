@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import type { ErrorDocument } from '../errors.ts';
+import type { ConnectorAddress } from '../harness/connector.ts';
 import { harnessModules, infrastructureTypes } from '../harness/scope.ts';
 import { type Digest, isDigest } from '../oci/spec/digest.ts';
 import type { Piece } from '../oci/spec/image.ts';
@@ -16,6 +17,11 @@ const counts = z.record(text, number);
 const time = z.iso.datetime();
 
 const configScope = z.object({ module: z.enum(harnessModules), infrastructureType: z.enum(infrastructureTypes) });
+
+const connectorAddress: z.ZodType<ConnectorAddress> = z.object({
+  dockerRegistryUrl: text,
+  providerType: text.exactOptional(),
+});
 
 /** An error as an earlier run reported it. Its name may be one that this release does not use. */
 const errorDocument: z.ZodType<ErrorDocument> = z.object({
@@ -153,11 +159,23 @@ const pull = z.object({
 });
 export type Pull = z.output<typeof pull>;
 
+/** A change of the address of the connector of Harness's images. */
+const connectorChange = z.object({
+  /** The reference in a user's notation: `account.harnessImage`. */
+  reference: text,
+  ref: z.object({ identifier: text, orgIdentifier: text.exactOptional(), projectIdentifier: text.exactOptional() }),
+  from: connectorAddress,
+  to: connectorAddress,
+});
+export type ConnectorChange = z.output<typeof connectorChange>;
+
 /** The reason why a sync or restore does not switch Harness, and the way out. */
 const blockedSwitch = z.object({
   reason: text,
   /** The steps after the copies, in an order without an outage. */
   steps: texts,
+  /** The images that pods would miss through the address that `manage_connector` would set. */
+  missing: z.array(pull).exactOptional(),
 });
 export type BlockedSwitch = z.output<typeof blockedSwitch>;
 
@@ -265,12 +283,14 @@ export const scans = z.object({
 });
 export type Scans = z.output<typeof scans>;
 
-/** The overrides of every scope that a run is about to write, as they were before the run. */
+/** Everything that a run is about to write in Harness, as it was before the run. */
 export const snapshot = z.object({
   runId: text,
   accountId: text,
   takenAt: text,
   scopes: z.array(configScope.extend({ overrides: z.record(text, text) })),
+  /** Set when the run is about to change the connector: the change, and the whole connector before it. */
+  connector: connectorChange.extend({ document: z.record(text, z.unknown()) }).exactOptional(),
 });
 export type Snapshot = z.output<typeof snapshot>;
 
@@ -278,6 +298,8 @@ export type Snapshot = z.output<typeof snapshot>;
 export const writes = z.object({
   /** The scopes that the run may have written. */
   begun: z.array(configScope),
+  /** The run may have written the connector. */
+  connector: z.literal(true).exactOptional(),
   /** The start of a write in progress, which Harness may still carry out. */
   since: time.exactOptional(),
 });
@@ -360,6 +382,8 @@ export const plan = z.object({
   warnings: texts,
   /** The images that Harness would pull after this run. Absent when the connector cannot be read. */
   pulls: z.array(pull).exactOptional(),
+  /** The change of the connector, with `manage_connector` or when a restore undoes one. */
+  connector: connectorChange.exactOptional(),
   /** Set when the run must not switch Harness. */
   blocked: blockedSwitch.exactOptional(),
   /** Changes that a scheduled run leaves to a person, with the reason in sentences. */
@@ -394,6 +418,19 @@ const configResult = configScope.extend({
 export type ConfigResult = z.output<typeof configResult>;
 export const config = z.array(configResult);
 
+/** The outcome of a change of the connector. */
+const connectorResult = z.object({
+  reference: text,
+  /** The address before the run, and at its end; with `planned`, the address that a `sync` sets. */
+  before: text,
+  after: text,
+  status: z.enum(['planned', 'changed', 'unchanged', 'rolled-back']),
+});
+export type ConnectorResult = z.output<typeof connectorResult>;
+
+/** The state of the connector that a run has written. */
+export const connectorState = connectorResult.pick({ status: true, after: true });
+
 const imageResult = z.object({
   image: text,
   /** The entry of the input whose range the image was chosen for. */
@@ -427,6 +464,8 @@ export const report = z.object({
   input: z.record(text, z.unknown()).exactOptional(),
   images: z.array(imageResult),
   config,
+  /** The address of the connector, when the run changes it. */
+  connector: connectorResult.exactOptional(),
   totals: z.object({
     images: number,
     copied: number,

@@ -86,6 +86,8 @@ export class RunDocuments extends RunFolder {
   /** The outcome of each change, rewritten after every batch. */
   readonly config = this.document('config', handedOn(content.config, 'fields'));
   readonly writes = this.document('writes', handedOn(content.writes));
+  /** The outcome of the change of the connector. */
+  readonly connector = this.document('connector', handedOn(content.connectorState));
   /** Written when the switch was verified. It is not rolled back afterwards. */
   readonly verified = this.document('verified', handedOn(content.verified));
   readonly rollback = this.document('rollback', handedOn(content.rollbackState));

@@ -1,4 +1,5 @@
 import { type ConfigScope, isSameScope } from '../harness/scope.ts';
+import type { Writes } from './documents.ts';
 import type { AccountLock } from './lock.ts';
 import type { RunDocuments } from './run-documents.ts';
 
@@ -14,20 +15,26 @@ const longestMs = 15 * 60_000;
 export async function writing<T>(
   documents: RunDocuments,
   lock: AccountLock,
-  { module, infrastructureType }: ConfigScope,
+  target: ConfigScope | 'connector',
   work: () => Promise<T>,
 ): Promise<T> {
   const document = documents.writes;
-  const scope = { module, infrastructureType };
-  const { begun: before } = (await document.find()) ?? { begun: [] };
-  const begun = before.some((known) => isSameScope(known, scope)) ? before : [...before, scope];
-  await document.put({ begun, since: new Date().toISOString() });
+  const { since: _, ...before } = (await document.find()) ?? { begun: [] };
+  const begun = withTarget(before, target);
+  await document.put({ ...begun, since: new Date().toISOString() });
   try {
     await lock.hold(documents.runId);
     return await work();
   } finally {
-    await document.put({ begun });
+    await document.put(begun);
   }
+}
+
+function withTarget(before: Writes, target: ConfigScope | 'connector'): Writes {
+  if (target === 'connector') return { ...before, connector: true };
+  const { module, infrastructureType } = target;
+  if (before.begun.some((known) => isSameScope(known, target))) return before;
+  return { ...before, begun: [...before.begun, { module, infrastructureType }] };
 }
 
 /** Returns whether a function of a run that was stopped may still be writing to Harness. */

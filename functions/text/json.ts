@@ -16,6 +16,11 @@ export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** Returns an object without the members that are `null`. */
+export function withoutNulls(object: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== null));
+}
+
 /** Counts brackets outside strings in one pass. */
 function depthOf(text: string): number {
   let depth = 0;

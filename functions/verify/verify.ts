@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type ErrorName, FactoryError } from '../errors.ts';
 import { resolveImage } from '../harness/image-resolution.ts';
 import type { Digest } from '../oci/spec/digest.ts';
@@ -5,6 +6,7 @@ import { inParallel } from '../async/in-parallel.ts';
 import { formatReference, parseReference, tagOrDigest } from '../oci/spec/reference.ts';
 import { resolveTag } from '../oci/registry/manifests.ts';
 import { isPresent } from '../images/images.ts';
+import { shownAddress } from '../overrides/connector-change.ts';
 import { type ImageConnector, readImageConnector } from '../overrides/image-connector.ts';
 import { isOurs } from '../overrides/override.ts';
 import { describeDifference, waitForAgreement, writeOverrides } from '../overrides/agreement.ts';
@@ -31,8 +33,11 @@ export async function verify({ runId }: { runId: string }, run: TaskRun): Promis
   const plan = await documents.plan.get();
   const { changes } = await documents.changes.get();
   const results = await documents.config.find();
+  // First, because the check of the values reads the connector too.
+  const moved = await movedConnector(plan, run);
   const found = await Promise.all([
     configDifferences(plan, changes, results, run),
+    moved,
     misresolvedImages(overridesAtOurs(plan, results), run),
     missingImages(plan, changes, run),
   ]);
@@ -64,6 +69,24 @@ async function configDifferences(
   return (await waitForAgreement(written, run)).map(describeDifference);
 }
 
+/** Returns the difference when the connector does not have the address that the run wrote, or `verify` expects. */
+async function movedConnector({ action, connector }: Plan, { runtime, signal }: TaskRun): Promise<string[]> {
+  if (!connector) return [];
+  const { reference, ref, to } = connector;
+  const harness = await runtime.harness();
+  const read = async () => (await harness.connector(ref, signal))?.dockerRegistryUrl;
+  let now = await read();
+  // A read just after the write may be stale.
+  for (const pause of action === 'verify' ? [] : runtime.readBackPausesMs) {
+    if (now === to.dockerRegistryUrl) break;
+    await sleep(pause, undefined, signal && { signal });
+    now = await read();
+  }
+  return now === to.dockerRegistryUrl
+    ? []
+    : [`connector ${reference} is ${shownAddress(now)}, not ${shownAddress(to.dockerRegistryUrl)}`];
+}
+
 /** Returns the values that Harness would replace by another image, through the connector as it is now. */
 async function misresolvedImages(values: readonly string[], { runtime, signal }: TaskRun): Promise<string[]> {
   if (values.length === 0) return [];
@@ -90,12 +113,20 @@ async function misresolvedImages(values: readonly string[], { runtime, signal }:
 }
 
 /** Returns the values at our registry: for `verify` the current ones, for other runs those that the run wrote. */
-function overridesAtOurs({ action, changes, kept, registry }: Plan, results: readonly ConfigResult[] = []): string[] {
+function overridesAtOurs(
+  { action, changes, kept, registry, connector }: Plan,
+  results: readonly ConfigResult[] = [],
+): string[] {
+  // A field that Harness refused to change must work through the new address of the connector too.
+  const refused = results.flatMap(({ status, from }) =>
+    connector && status === 'rejected' && from !== null ? from : [],
+  );
   const values =
     action === 'verify'
       ? [...kept.map(({ value }) => value), ...changes.map(({ from }) => from)]
       : results.flatMap(({ status, to }) => (status === 'rejected' ? [] : to));
-  return [...new Set(values)].filter((value) => value !== null).filter((value) => isOurs(value, registry));
+  const ours = values.filter((value) => value !== null).filter((value) => isOurs(value, registry));
+  return [...new Set([...ours, ...refused])];
 }
 
 /** Returns the images that the registry lacks, or serves under another digest than the official image's. */

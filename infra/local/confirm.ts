@@ -15,8 +15,9 @@ export async function confirmOnTerminal(plan: Plan, signal: AbortSignal): Promis
   const repairs = copies.filter(({ missing }) => missing).length;
   const repaired = repairs > 0 ? ` (${plural(repairs, 'repair')} included)` : '';
   const first = copies.length > 0 ? `copy ${plural(copies.length, 'image')}${repaired}, then ` : '';
+  const also = plan.connector ? 'change the connector and ' : '';
   process.stderr.write(
-    `\nThis run will ${first}switch ${plural(plan.changes.length, 'field')} of Harness:\n${describeChanges(plan.changes)}\n`,
+    `\nThis run will ${first}${also}switch ${plural(plan.changes.length, 'field')} of Harness:\n${describeChanges(plan)}\n`,
   );
   // Standard input has ended if it carried the execution input.
   const input = process.stdin.isTTY && !process.stdin.destroyed ? process.stdin : controllingTerminal();

@@ -1,4 +1,4 @@
-import type { ConfigResult, Report } from '../../functions/state/documents.ts';
+import type { ConfigResult, ConnectorResult, Report } from '../../functions/state/documents.ts';
 import { RunDocuments, runsAmong } from '../../functions/state/run-documents.ts';
 import type { ObjectStore } from '../../functions/state/object-store.ts';
 import { shorten, table } from './summary.ts';
@@ -13,6 +13,8 @@ export interface HistoryEntry {
   copied: number;
   /** The fields that differ after the run. */
   changes: Omit<ConfigResult, 'reason'>[];
+  /** The change of the connector, when the run made one that lasts. */
+  connector?: ConnectorResult;
   /** True if `restore` can restore the configuration from before the run. */
   restorable: boolean;
 }
@@ -31,8 +33,8 @@ export async function readHistory(store: ObjectStore): Promise<HistoryEntry[]> {
 
 export function historyTable(entries: readonly HistoryEntry[]): string {
   if (entries.length === 0) return 'No runs yet.\n';
-  const lines = entries.map(({ runId, action, status, copied, changes, restorable }) => {
-    const fields = shorten([...new Set(changes.map(({ field }) => field))]);
+  const lines = entries.map(({ runId, action, status, copied, changes, connector, restorable }) => {
+    const fields = shorten([...(connector ? ['(connector)'] : []), ...new Set(changes.map(({ field }) => field))]);
     return [runId, action, status, String(copied), String(changes.length), restorable ? 'yes' : '', fields];
   });
   return `${table(['Run', 'Action', 'Status', 'Copied', 'Changed', 'Restorable', 'Fields'], lines, lines.length)}\n`;
@@ -48,8 +50,9 @@ async function entryOf(documents: RunDocuments, restorable: boolean): Promise<Hi
     .filter(({ status }) => status === 'updated' || status === 'reset')
     .map(({ reason: _, ...row }) => row);
   if (report) {
-    const { action, status, totals } = report;
-    return { ...head, action, status, copied: totals.copied, changes, restorable };
+    const { action, status, totals, connector } = report;
+    const moved = connector?.status === 'changed' && { connector };
+    return { ...head, action, status, copied: totals.copied, changes, ...moved, restorable };
   }
   const { action } = plan ?? (await documents.plan.get());
   return { ...head, action, status: 'UNFINISHED', copied: 0, changes, restorable };

@@ -57,7 +57,7 @@ export async function run(options: RunOptions): Promise<Report> {
   async function ask(planned: object): Promise<object> {
     const document = runtime.run(runId).plan;
     const plan = await document.get();
-    const switches = plan.changes.length > 0 && (plan.modifyDefault || plan.action !== 'sync');
+    const switches = (plan.changes.length > 0 || plan.connector) && (plan.modifyDefault || plan.action !== 'sync');
     if (!confirm || plan.action === 'plan' || plan.action === 'verify' || !switches || (await confirm(plan)))
       return planned;
     await document.put({

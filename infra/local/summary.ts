@@ -3,14 +3,15 @@ import type { ErrorDocument } from '../../functions/errors.ts';
 import type {
   BlockedSwitch,
   ConfigResult,
-  FieldChange,
   ImageResult,
   IncompleteImage,
+  Plan,
   RegistryCounts,
   Report,
   SoakingVersion,
   UnusedImage,
 } from '../../functions/state/documents.ts';
+import { describeConnector, plannedConnector } from '../../functions/overrides/connector-change.ts';
 import { describePieces } from '../../functions/images/pieces.ts';
 import { isWindowsOnly } from '../../functions/harness/windows-fields.ts';
 import { isLow } from '../../functions/oci/registry/pull-budget.ts';
@@ -28,6 +29,7 @@ export function summaryOf(report: Report, rows = 60): string {
     headline(report),
     report.blocked && report.error?.name !== 'SwitchBlocked' && describeBlocked(report.blocked),
     report.awaiting && shown(report.awaiting),
+    report.connector && shown(describeConnector(report.connector)),
     report.warnings?.map((warning) => `Warning: ${shown(warning)}`).join('\n'),
     imagesTable(images, config, rows),
     // The row of an image lists the fields that switched to it, and the row of a soaking version those that wait for it.
@@ -68,8 +70,8 @@ function describeIncomplete({ reference, missing }: IncompleteImage): string {
 }
 
 /** Renders where pods would pull their images from: missing images one by one, the others by place. */
-function pullsTable({ action, pulls = [] }: Report, rows: number): string {
-  const missing = pulls.filter(({ status }) => status === 'missing' || status === 'unknown');
+function pullsTable({ action, pulls = [], blocked }: Report, rows: number): string {
+  const missing = blocked?.missing ?? pulls.filter(({ status }) => status === 'missing' || status === 'unknown');
   if (action !== 'plan' && action !== 'verify' && missing.length === 0) return '';
   const there = pulls.filter(({ status }) => status !== 'missing' && status !== 'unknown');
   const places = Map.groupBy(there, ({ reference, status }) => `${status} ${placeOf(reference)}`);
@@ -133,27 +135,29 @@ export function describeError({ name, message, hint, problems }: ErrorDocument):
 }
 
 /** Renders the changes that a run will make, for the confirmation. */
-export function describeChanges(changes: readonly FieldChange[]): string {
+export function describeChanges({ changes, connector }: Plan): string {
   const lines = changes.map(({ module, infrastructureType, field, from, to }) => {
     return [`${module} ${infrastructureType}`, field, valueOf(from), valueOf(to)];
   });
-  return table(['Config', 'Field', 'Now', 'Then'], lines, lines.length);
+  const moved = connector && shown(describeConnector(plannedConnector(connector)));
+  return [moved, table(['Config', 'Field', 'Now', 'Then'], lines, lines.length)].filter(Boolean).join('\n');
 }
 
-function headline({ status, action, runId, reason, images, config, totals, blocked }: Report): string {
+function headline({ status, action, runId, reason, images, config, connector, totals, blocked }: Report): string {
   const fields = (...wanted: ConfigResult['status'][]) =>
     plural(config.filter((row) => wanted.includes(row.status)).length, 'field');
   const pending = images.filter((image) => image.status !== 'skipped').length;
-  const idle = pending === 0 && config.every((row) => row.status === 'unchanged');
+  const idle = pending === 0 && !connector && config.every((row) => row.status === 'unchanged');
+  const also = connector ? ', connector too' : '';
   const outcome = {
     sync: idle
       ? 'nothing to do'
-      : `${plural(totals.copied, 'image')} copied, ${totals.repaired ? `${totals.repaired} repaired, ` : ''}${fields('updated', 'reset')} switched`,
+      : `${plural(totals.copied, 'image')} copied, ${totals.repaired ? `${totals.repaired} repaired, ` : ''}${fields('updated', 'reset')} switched${also}`,
     reset: idle ? 'nothing to reset' : `${fields('reset')} reset`,
-    restore: idle ? 'nothing to restore' : `${fields('updated', 'reset')} restored`,
+    restore: idle ? 'nothing to restore' : `${fields('updated', 'reset')} restored${also}`,
     plan: idle
       ? 'nothing to do'
-      : `${plural(pending, 'image')} to copy, ${blocked ? 'the switch is blocked' : `${fields('planned')} to switch`}`,
+      : `${plural(pending, 'image')} to copy, ${blocked ? 'the switch is blocked' : `${fields('planned')} to switch${also}`}`,
     verify: 'the registry has every image that Harness will pull',
   }[action];
   const note = status === 'SUCCEEDED' ? outcome : reason;

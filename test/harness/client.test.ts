@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { HarnessClient } from '../../functions/harness/client.ts';
+import type { Connector } from '../../functions/harness/connector.ts';
 import type { ConfigScope } from '../../functions/harness/scope.ts';
 import { Transport } from '../../functions/http/transport.ts';
 import { defaultQuirks } from '../../infra/local/embedded/harness-api/quirks.ts';
@@ -111,6 +112,18 @@ describe('permissions', () => {
   it('asks for a permission without a write', async () => {
     expect(await client.isPermitted('core_account_edit')).toBe(true);
     expect(await client.isPermitted('core_account_delete')).toBe(false);
+    const connector = { identifier: 'mirror', orgIdentifier: 'default' };
+    expect(await client.isPermitted('core_connector_edit', connector)).toBe(true);
+    expect(harness.requests.at(-1)?.body).toEqual({
+      permissions: [
+        {
+          resourceScope: { accountIdentifier: harness.accountId, orgIdentifier: 'default' },
+          resourceType: 'CONNECTOR',
+          resourceIdentifier: 'mirror',
+          permission: 'core_connector_edit',
+        },
+      ],
+    });
     expect(harness.requests[0]).toEqual({
       method: 'POST',
       path: '/gateway/authz/api/acl',
@@ -185,7 +198,9 @@ describe('connectors', () => {
     expect(await client.connector({ identifier: 'harnessImage' })).toEqual({
       type: 'DockerRegistry',
       dockerRegistryUrl: 'https://index.docker.io/v2/',
+      providerType: 'DockerHub',
       authType: 'Anonymous',
+      document: expect.objectContaining({ description: 'Harness images', tags: { owner: 'platform' } }),
     });
   });
 
@@ -197,6 +212,8 @@ describe('connectors', () => {
     expect(await client.connector({ identifier: 'mirror', ...project })).toEqual({
       type: 'DockerRegistry',
       dockerRegistryUrl: 'https://registry.example.com',
+      providerType: 'Other',
+      document: expect.objectContaining({ ...project, spec }),
     });
     expect(await client.connector({ identifier: 'mirror', orgIdentifier: 'default' })).toBeUndefined();
     expect(await client.connector({ identifier: 'mirror' })).toBeUndefined();
@@ -219,7 +236,52 @@ describe('connectors', () => {
 
   it('reads only the type of a connector of another type', async () => {
     account().connectors = [{ identifier: 'gh', name: 'GitHub', type: 'Github', spec: { url: 'https://github.com' } }];
-    expect(await client.connector({ identifier: 'gh' })).toEqual({ type: 'Github' });
+    const { document: _, ...read } = (await client.connector({ identifier: 'gh' })) ?? {};
+    expect(read).toEqual({ type: 'Github' });
+  });
+
+  it('changes the address of a connector, and sends the rest back as it was read', async () => {
+    const spec = {
+      dockerRegistryUrl: 'https://old.example',
+      providerType: 'DockerHub',
+      proxy: null,
+      later: { a: [null] },
+      auth: { type: 'Anonymous' },
+    };
+    const document = {
+      identifier: 'mirror',
+      name: 'Mirror',
+      type: 'DockerRegistry',
+      projectIdentifier: 'ci',
+      x: 1,
+      spec,
+    };
+    const read = { status: 'SUCCESS', data: { connector: document } };
+    harness.quirks.failNext.push({ count: 1, status: 200, body: read });
+    const connector = await client.connector({ identifier: 'mirror' });
+    account().connectors = [document];
+    const address = { dockerRegistryUrl: 'https://new.example/mirror', providerType: 'Other' };
+    await client.updateConnector({ identifier: 'mirror' }, connector as Connector, address);
+    expect(harness.requests.at(-1)).toMatchObject({
+      method: 'PUT',
+      path: '/gateway/ng/api/connectors',
+      query: { accountIdentifier: harness.accountId },
+    });
+    const { proxy: _, ...kept } = spec;
+    expect(harness.requests.at(-1)?.body).toEqual({ connector: { ...document, spec: { ...kept, ...address } } });
+    expect(account().connectors[0]?.spec).toMatchObject(address);
+  });
+
+  it.each([
+    ['a policy that denies the update', { governanceMetadata: { status: 'error' } }, 'HarnessRejected'],
+    ['a response without the new address', { connector: {} }, 'HarnessUnexpectedResponse'],
+  ])('reports %s', async (_, data, name) => {
+    const connector = (await client.connector({ identifier: 'harnessImage' })) as Connector;
+    harness.quirks.failNext.push({ count: 1, status: 200, body: { status: 'SUCCESS', data } });
+    const update = client.updateConnector({ identifier: 'harnessImage' }, connector, {
+      dockerRegistryUrl: 'https://new.example',
+    });
+    await expect(update).rejects.toMatchObject({ name });
   });
 
   it('keeps an odd identifier inside its path segment', async () => {

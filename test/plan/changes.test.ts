@@ -1,7 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import { parseImageName } from '../../functions/oci/spec/reference.ts';
 import { resetChanges, restoreChanges, syncChanges, type SyncSettings } from '../../functions/plan/changes.ts';
-import { fieldFilter, type ScopeConfiguration, type SelectedField } from '../../functions/plan/selection.ts';
+import type { ScopeConfiguration } from '../../functions/overrides/scope-configuration.ts';
+import { fieldFilter, type SelectedField } from '../../functions/plan/selection.ts';
 import type { Snapshot } from '../../functions/state/documents.ts';
 
 const registry = { registry: 'reg.example:5000', prefix: 'mirror' };

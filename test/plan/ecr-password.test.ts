@@ -5,7 +5,8 @@ const host = '123456789012.dkr.ecr.eu-west-1.amazonaws.com';
 const connectorOf = (dockerRegistryUrl: string, authType: string) => ({
   reference: 'account.harnessImage',
   named: false,
-  connector: { type: 'DockerRegistry', dockerRegistryUrl, authType },
+  ref: { identifier: 'harnessImage' },
+  connector: { type: 'DockerRegistry', dockerRegistryUrl, authType, document: {} },
 });
 
 describe('a connector for ECR', () => {
@@ -23,7 +24,11 @@ describe('a connector for ECR', () => {
     ['the connector has no password', connectorOf(`https://${host}`, 'Anonymous'), undefined],
     ['the registry is another one', connectorOf('https://registry.example.com', 'UsernamePassword'), undefined],
     ['Harness cannot read the address', connectorOf('https://', 'UsernamePassword'), undefined],
-    ['there is no connector', { reference: 'account.harnessImage', named: false }, undefined],
+    [
+      'there is no connector',
+      { reference: 'account.harnessImage', ref: { identifier: 'harnessImage' }, named: false },
+      undefined,
+    ],
   ])('gets none when %s', (_, found, ecrTokenSecret) => {
     expect(ecrPasswordWarnings(found, { ecrTokenSecret })).toEqual([]);
   });

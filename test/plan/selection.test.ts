@@ -1,9 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { formatReference } from '../../functions/oci/spec/reference.ts';
+import type { ScopeConfiguration } from '../../functions/overrides/scope-configuration.ts';
 import {
   fieldFilter,
-  type ScopeConfiguration,
   type Selection,
   selectFields,
   type SelectionSettings,

@@ -26,6 +26,7 @@ describe('a key that a webhook may not set as it likes', () => {
     ['platforms', ['linux/s390x'], 'nothing'],
     ['override_values', 'relative', 'absolute'],
     ['reset_scope', 'all', 'ours'],
+    ['manage_connector', true, 'false'],
     ['prune', true, 'false'],
   ];
 
@@ -59,6 +60,7 @@ describe('a key that a webhook may not set as it likes', () => {
     ['platforms', ' ["linux/s390x"]'],
     ['reset_scope', 'ALL'],
     ['override_values', ' Relative'],
+    ['manage_connector', 'true'],
     ['prune', 'true'],
     ['prune', ' TRUE\n'],
   ])('judges a text by the value that it stands for: %s %j', (key, value) => {

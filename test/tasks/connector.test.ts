@@ -286,7 +286,7 @@ describe('the images that Harness would pull', () => {
       expect(report).toMatchObject({ error: { name: 'SwitchBlocked' }, totals: { failed: 0 } });
       expect(report.blocked?.steps).toEqual([
         'Done: the images are copied.',
-        `Give connector account.harnessImage the address http://${factory.registry}.`,
+        `Give connector account.harnessImage the address http://${factory.registry}. With "manage_connector": true, sync does it.`,
         'Run sync again.',
       ]);
       pullThrough(factory.harness, `http://${factory.registry}`);

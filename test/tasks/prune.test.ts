@@ -89,6 +89,16 @@ describe('copies that nothing uses', () => {
     expect(tags()).toEqual(['4', '5']);
   });
 
+  it('do not count a run that changed the connector alone as one that wrote', async () => {
+    for (const version of ['1', '2']) await release(version);
+    const { runId } = await release('3');
+    const snapshot = await factory.document<object>(`runs/${runId}/snapshot.json`);
+    const later = { ...snapshot, runId: 'later', takenAt: new Date(Date.now() + 60_000).toISOString(), scopes: [] };
+    await factory.store.put('runs/later/snapshot.json', Buffer.from(JSON.stringify(later)));
+    await factory.sync({ ...choice, prune: true, keep_versions: 1 });
+    expect(tags()).toEqual(['2', '3']);
+  });
+
   it.each([
     ['a field of VM', () => (account().VM = { cacheS3Tag: factory.copyOf(cache('1')) })],
     [

@@ -27,6 +27,7 @@ export const keyTopics = {
     'on_partial_failure',
     'reset_scope',
     'override_values',
+    'manage_connector',
     'allow_unmatched',
   ],
   'What is copied': [
@@ -72,6 +73,10 @@ export const keyMeanings: Record<InputKey, KeyMeaning> = {
   override_values: {
     meaning:
       '`absolute` writes `registry/namespace/name:tag`. `relative` writes `namespace/name:tag`, and the connector of each stage adds its registry: see [image connectors](connectors.md#connectors-of-stages).',
+  },
+  manage_connector: {
+    meaning:
+      "Give the connector of Harness's images the address of `registry`, in the same run as the switch, so that images without an override come from the copies too: see [image connectors](connectors.md#let-the-factory-change-the-connector).",
   },
   reset_scope: {
     meaning: 'With `reset`: `ours` removes the overrides that point at `registry`, `all` removes every override.',

@@ -10,6 +10,8 @@ export interface CannedAnswer {
   headers?: Record<string, string>;
   /** Text that the path must contain. Default: any path. */
   path?: string;
+  /** Default: any method. */
+  method?: string;
 }
 
 /** Differences between versions of the service, and faults. A test may change each at any time. */
@@ -78,8 +80,10 @@ export function isAbsent({ absentPaths }: Quirks, path: string): boolean {
   return absentPaths.some((absent) => (absent.endsWith('/') ? path.startsWith(absent) : path === absent));
 }
 
-export function takeFailure(quirks: Quirks, path: string): CannedAnswer | undefined {
-  const failure = quirks.failNext.find((f) => f.count > 0 && path.includes(f.path ?? ''));
+export function takeFailure(quirks: Quirks, method: string, path: string): CannedAnswer | undefined {
+  const failure = quirks.failNext.find(
+    (f) => f.count > 0 && path.includes(f.path ?? '') && (f.method ?? method) === method,
+  );
   if (failure) failure.count--;
   return failure;
 }

@@ -82,7 +82,7 @@ export async function startHarnessApi(options: HarnessApiOptions = {}): Promise<
     const { pathname: path, searchParams: query } = url;
     const body = await readText(message);
     requests.push({ method, path, query: Object.fromEntries(query), body: parsed(body) });
-    const failure = takeFailure(quirks, path);
+    const failure = takeFailure(quirks, method, path);
     if (failure)
       return { status: failure.status, body: failure.body, ...(failure.headers && { headers: failure.headers }) };
     // The limiter stands before the gateway and says nothing of Harness.
