@@ -37,11 +37,10 @@ export async function verify({ runId }: { runId: string }, run: TaskRun): Promis
   const moved = await movedConnector(plan, run);
   const found = await Promise.all([
     configDifferences(plan, changes, results, run),
-    moved,
     misresolvedImages(overridesAtOurs(plan, results), run),
     missingImages(plan, changes, run),
   ]);
-  const differences = found.flat();
+  const differences = [...moved, ...found.flat()];
   if (differences.length > 0) throw disagreement(results ? 'VerificationFailed' : 'DriftFound', differences, plan);
   if (results) await documents.verified.put({ at: new Date().toISOString() });
   return { status: 'agrees' };
