@@ -250,7 +250,7 @@ export interface NetworkProps {
   readonly securityGroups?: readonly ISecurityGroup[] | undefined;
   /**
    * Creates the VPC endpoints with which the functions reach AWS without the internet: S3 (a gateway, free of charge),
-   * Secrets Manager, SNS, Step Functions, STS, ECR (two) if a registry is ECR in this region, and Lambda if a template
+   * Secrets Manager, SNS, EventBridge, Step Functions, STS, ECR (two) if a registry is ECR in this region, and Lambda if a template
    * is a function.
    *
    * **WARNING**: their DNS names and the route to S3 apply to the whole VPC. Leave this off if the VPC has such

@@ -28,6 +28,7 @@ import { Alarms, longestWindowHours } from './operations/alarms.ts';
 import { Dashboard } from './operations/dashboard.ts';
 import { type FactoryMetric, factoryMetric, metricsNamespace } from './operations/metrics.ts';
 import { Queries } from './operations/queries.ts';
+import { allowEvents } from './outcome-events.ts';
 import { OverdueCheck } from './overdue-check.ts';
 import { Recovery } from './recovery.ts';
 import { allowRegistry } from './registry-permissions.ts';
@@ -267,6 +268,7 @@ export class HarnessCiImageFactory extends Construct implements IConnectable {
     if (needs.notifies) {
       if (callbackUrlSecret) allowToRead(role, callbackUrlSecret);
       allowToPublish(role, this.topic);
+      allowEvents(role);
     }
     return added;
   }

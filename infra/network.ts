@@ -83,6 +83,7 @@ export function addVpcEndpoints(
   const services = {
     SecretsManager: InterfaceVpcEndpointAwsService.SECRETS_MANAGER,
     Sns: InterfaceVpcEndpointAwsService.SNS,
+    Events: InterfaceVpcEndpointAwsService.EVENTBRIDGE,
     States: InterfaceVpcEndpointAwsService.STEP_FUNCTIONS,
     Sts: InterfaceVpcEndpointAwsService.STS,
     ...(lambda && { Lambda: InterfaceVpcEndpointAwsService.LAMBDA }),

@@ -20,7 +20,7 @@ export interface TaskNeeds {
   reads?: readonly string[];
   /** It looks up executions of the workflow. */
   executions?: boolean;
-  /** It tells of each outcome: the topic, and who is called back. */
+  /** It tells of each outcome: the topic, the event bus, and who is called back. */
   notifies?: boolean;
 }
 

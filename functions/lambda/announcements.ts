@@ -1,14 +1,21 @@
+import { EventBus } from '../aws/event-bus.ts';
 import { NotificationTopic } from '../aws/notification-topic.ts';
 import { log } from './log.ts';
 import { writeMetrics } from './metrics.ts';
 import type { RuntimeParts } from '../runtime/runtime.ts';
+import { outcomeDetailType, outcomeSource } from '../state/outcome-event.ts';
 import type { Environment } from '../settings/configuration.ts';
 
-/** Announces the result of a run on Lambda: to people by a topic, to CloudWatch by the log. */
-export function announcements(environment: Environment): Pick<RuntimeParts, 'notify' | 'record'> {
+/** Announces the result of a run on Lambda: to people by a topic, to machines by an event, to CloudWatch by the log. */
+export function announcements(environment: Environment): Pick<RuntimeParts, 'events' | 'notify' | 'record'> {
   const topicArn = environment['NOTIFICATION_TOPIC_ARN'];
   const topic = topicArn ? new NotificationTopic(topicArn) : undefined;
+  const bus = new EventBus();
   return {
+    events: {
+      factory: environment['POWERTOOLS_SERVICE_NAME'] ?? '',
+      put: (detail) => bus.put({ source: outcomeSource, detailType: outcomeDetailType, detail }),
+    },
     notify: topic && ((notification) => topic.publish(notification)),
     record(report, failed) {
       log.reported(report);

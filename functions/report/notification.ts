@@ -1,23 +1,10 @@
 import prettyBytes from 'pretty-bytes';
-import { redacted } from '../http/redact.ts';
 import { describeConnector } from '../overrides/connector-change.ts';
 import type { ConfigResult, Notification, Report } from '../state/documents.ts';
-import type { Runtime } from '../runtime/runtime.ts';
 import { cellLimit, printable } from '../text/printable.ts';
 
 /** Rows of each list: people read e-mails on a phone. */
 const rowsLimit = 10;
-
-/** Notifies people of the end of a run. Returns a warning when that fails. */
-export async function sendNotification(report: Report, runtime: Runtime): Promise<string | undefined> {
-  try {
-    await runtime.parts.notify?.(notificationOf(report, runtime.run(report.runId).report.location));
-    return undefined;
-  } catch (error) {
-    const reason = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-    return `notification failed: ${redacted(reason)}`;
-  }
-}
 
 /** Summarizes a report in a few lines. `location` is the location of the whole report. */
 export function notificationOf(report: Report, location: string): Notification {

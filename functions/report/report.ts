@@ -122,7 +122,7 @@ async function finish(
   if (document.action === 'sync' && document.status === 'SUCCEEDED')
     await attempt('the time of the sync was not recorded', () => noteSync(runtime.store, new Date()));
   await attempt('the lock was not released, and expires by itself', () => runtime.lock.release(runId));
-  for (const warning of await tell(document, plan?.startedAt, runtime)) warn(warning);
+  for (const warning of await tell(document, plan, runtime)) warn(warning);
   if ((document.warnings?.length ?? 0) > stored)
     await attempt('the report was not stored again', () => documents.report.put(document));
   return document;

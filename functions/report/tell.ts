@@ -1,18 +1,21 @@
+import { redacted } from '../http/redact.ts';
 import type { Delivery, Report, Told } from '../state/documents.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { sendCallback } from './callback.ts';
-import { sendNotification } from './notification.ts';
+import { notificationOf } from './notification.ts';
+import { outcomeDetailOf, type Planned } from './outcome-event.ts';
 
 /**
  * Notifies everyone who is configured to hear of the end of a run. Safe to repeat when the report is retried. Returns
  * warnings.
  *
  * - The callback starts a pipeline, so it is sent at most once. An attempt that ended during the callback is a warning.
- * - People are notified at least once. The message is repeated only after an attempt that ended between the message and
- * its record.
+ * - People are notified, and the event is put on the bus, at least once. Each is repeated only after an attempt that ended
+ * between it and its record.
  * - The metrics of a run are recorded once, because they are sums.
  */
-export async function tell(report: Report, startedAt: string | undefined, runtime: Runtime): Promise<string[]> {
+export async function tell(report: Report, planned: Planned, runtime: Runtime): Promise<string[]> {
+  const startedAt = planned?.startedAt;
   const document = runtime.run(report.runId).told;
   // Notify even when the state cannot be read.
   const known = await document.find().catch(() => undefined);
@@ -30,14 +33,24 @@ export async function tell(report: Report, startedAt: string | undefined, runtim
   }
   // So far, the warnings are those of the callback.
   const failed: Delivery[] = warnings.length > 0 ? ['callback'] : [];
-  if (runtime.parts.notify && !told.notified) {
-    const warning = await sendNotification(report, runtime);
-    if (warning === undefined) await note({ notified: true });
-    else {
-      warnings.push(warning);
-      failed.push('notification');
+  const deliver = async (delivery: Delivery, record: Partial<Told>, work: () => Promise<void>) => {
+    try {
+      await work();
+      await note(record);
+    } catch (error) {
+      const reason = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+      warnings.push(`${delivery} failed: ${redacted(reason)}`);
+      failed.push(delivery);
     }
-  }
+  };
+  const { notify, events } = runtime.parts;
+  const { location } = runtime.run(report.runId).report;
+  if (notify && !told.notified)
+    await deliver('notification', { notified: true }, () => notify(notificationOf(report, location)));
+  if (events && !told.emitted)
+    await deliver('event', { emitted: true }, () =>
+      events.put(outcomeDetailOf(report, planned, events.factory, location)),
+    );
   if (!told.recorded) {
     await note({ recorded: true });
     const more = warnings.length > 0 && { warnings: [...(report.warnings ?? []), ...warnings] };

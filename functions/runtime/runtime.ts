@@ -13,6 +13,7 @@ import type { Delivery, Notification, Plan, RegistryCounts, Report } from '../st
 import { AccountLock, type LockOptions } from '../state/lock.ts';
 import { ManifestCache } from '../state/manifest-cache.ts';
 import { commandLine, type Place } from './place.ts';
+import type { OutcomeDetail } from '../state/outcome-event.ts';
 import { RunDocuments } from '../state/run-documents.ts';
 import { RegistryCounter } from './registry-counts.ts';
 import { Patience } from './patience.ts';
@@ -62,6 +63,8 @@ export interface RuntimeParts {
   callbackTarget?: ((refused?: string) => Promise<string>) | undefined;
   /** Notifies people of the end of a run. */
   notify?: ((notification: Notification) => Promise<void>) | undefined;
+  /** The event bus that gets the outcome of each run, and the name of the factory there. */
+  events?: { factory: string; put: (detail: OutcomeDetail) => Promise<void> };
   /** Records the metrics of a run, and the deliveries of its report that failed. */
   record?: (report: Report, failed: readonly Delivery[]) => void;
 }

@@ -320,7 +320,7 @@ export type RollbackState = z.output<typeof rollbackState>;
 export const recovery = z.object({ by: text });
 
 /** The ways in which the end of a run is delivered. */
-export type Delivery = 'callback' | 'notification';
+export type Delivery = 'callback' | 'event' | 'notification';
 
 /** Deliveries of the report of a run, so that a retried report repeats none. */
 export const told = z.object({
@@ -329,6 +329,8 @@ export const told = z.object({
   /** `begun`: the callback may have been sent. */
   callback: z.enum(['begun', 'done']).exactOptional(),
   notified: z.literal(true).exactOptional(),
+  /** The event is on the bus. */
+  emitted: z.literal(true).exactOptional(),
   recorded: z.literal(true).exactOptional(),
   /** Failed deliveries, each with its reason. */
   warnings: texts,

@@ -70,7 +70,11 @@ export class Alarms extends Construct {
       'A verification found that Harness or the copies differ from what they should be.',
       own('DriftFound'),
     );
-    this.#add('NotificationFailed', 'The outcome of a run could not be sent to the topic.', own('NotificationsFailed'));
+    this.#add(
+      'NotificationFailed',
+      'The outcome of a run could not be sent to the topic or the event bus.',
+      own('NotificationsFailed'),
+    );
     if (hasCallback)
       this.#add('CallbackFailed', 'The callback to Harness at the end of a run failed.', own('CallbacksFailed'));
     if (overdueAfter) this.#watchSyncs(service, overdueAfter.toHours());

@@ -26,7 +26,7 @@ export const factoryMetrics = {
   RunDuration: Stats.MAXIMUM,
   /** Fields whose value in Harness was not the expected one. */
   DriftFound: Stats.SUM,
-  /** Notifications of outcomes that could not be sent. */
+  /** Notifications and events of outcomes that could not be sent. */
   NotificationsFailed: Stats.SUM,
   /** Callbacks to Harness that failed. */
   CallbacksFailed: Stats.SUM,

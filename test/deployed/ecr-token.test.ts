@@ -1,7 +1,11 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { account, type MotoServer, region, startMotoServer } from '../aws/moto-server.ts';
 import { type Deployment, deploy } from './deployment.ts';
+import { PageCommands } from './page-commands.ts';
 
 const host = `${account}.dkr.ecr.${region}.amazonaws.com`;
 
@@ -33,12 +37,23 @@ afterAll(async () => {
   await moto?.close();
 });
 
+const stored = () => factory.harness.state[factory.harness.accountId]?.secrets[0]?.spec;
+
 describe('the function that refreshes the ECR password', () => {
   it('stores a new password when it is invoked by the name in the output', async () => {
     const FunctionName = factory.outputs.EcrTokenFunctionName;
     const { Payload, FunctionError } = await lambda.send(new InvokeCommand({ FunctionName }));
     expect(FunctionError).toBeUndefined();
     expect(JSON.parse(Buffer.from(Payload ?? []).toString())).toMatchObject({ registry: host, secret: 'account.ecr' });
-    expect(factory.harness.state[factory.harness.accountId]?.secrets[0]?.spec.value).toBe(`${account}-auth-token`);
+    expect(stored()?.value).toBe(`${account}-auth-token`);
+  }, 120_000);
+
+  it('stores a new password by the commands of the runbook', async () => {
+    Object.assign(stored() ?? {}, { value: 'old' });
+    const folder = mkdtempSync(join(tmpdir(), 'runbook-'));
+    const output = await new PageCommands('runbook.md', factory.aws, folder).run('EcrTokenFailed');
+    rmSync(folder, { recursive: true });
+    expect(output).toMatch(/"secret": ?"account\.ecr"/);
+    expect(stored()?.value).toBe(`${account}-auth-token`);
   }, 120_000);
 });

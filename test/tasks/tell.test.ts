@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { tell } from '../../functions/report/tell.ts';
 import type { Delivery, Notification, Report, Told } from '../../functions/state/documents.ts';
+import type { OutcomeDetail } from '../../functions/state/outcome-event.ts';
 import { runId, setStage, type Stage } from './stage.ts';
 
 const startedAt = '2026-01-01T00:00:00.000Z';
@@ -54,8 +55,8 @@ beforeEach(() => {
 afterEach(() => stage.runtime.close());
 
 const told = () => stage.documents.told.find();
-const again = (more: Partial<Report> = {}, start: string | undefined = startedAt) =>
-  tell({ ...report, ...more }, start, stage.runtime);
+const again = (more: Partial<Report> = {}, start = startedAt) =>
+  tell({ ...report, ...more }, { startedAt: start, modifyDefault: true }, stage.runtime);
 const notCalled = 'callback to Harness failed: the secret that CALLBACK_URL_SECRET names holds no URL';
 const counts = () => [callbacks, notified.length, recorded.length];
 
@@ -113,6 +114,26 @@ describe('the end of a run', () => {
     expect(counts()).toEqual([1, 1, 1]);
   });
 
+  it('puts the event on the bus once, and again when that failed', async () => {
+    const events: OutcomeDetail[] = [];
+    let refusals = 1;
+    stage = setStage({
+      events: {
+        factory: 'factory-1',
+        put: async (detail) => {
+          if (refusals-- > 0) throw new Error('no bus');
+          events.push(detail);
+        },
+      },
+      record: (_, deliveries) => void failed.push(deliveries),
+    });
+    expect(await again()).toEqual(['event failed: Error: no bus']);
+    expect(failed).toEqual([['event']]);
+    for (let n = 0; n < 2; n++) expect(await again()).toEqual([]);
+    expect(events).toMatchObject([{ factory: 'factory-1', runId, startedAt, outcome: 'succeeded' }]);
+    expect(await told()).toMatchObject({ emitted: true });
+  });
+
   it('records the deliveries that failed', async () => {
     unreachable = 1;
     await again();
@@ -133,7 +154,7 @@ describe('the end of a run', () => {
   it("records the metrics with the run's own warnings where everyone was reached", async () => {
     stage = setStage({ record: (numbers) => void recorded.push(numbers) });
     const own = { ...report, warnings: ['a connector leads elsewhere'] };
-    await tell(own, startedAt, stage.runtime);
+    await tell(own, { startedAt, modifyDefault: true }, stage.runtime);
     expect(recorded).toEqual([own]);
   });
 

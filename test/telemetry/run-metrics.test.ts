@@ -29,7 +29,7 @@ const report: Report = {
   ],
 };
 
-const bothFailed = { NotificationsFailed: 1, CallbacksFailed: 1 };
+const bothFailed = { NotificationsFailed: 2, CallbacksFailed: 1 };
 const values = (change: Partial<Report>) =>
   Object.fromEntries(
     Object.entries(measurementsOf({ ...report, ...change })).map(([name, [, value]]) => [name, value]),
@@ -99,7 +99,7 @@ describe('the line that CloudWatch takes them from', () => {
   });
 
   it('writes one log line with all metrics, the dimension service and the run', async () => {
-    const [line, ...more] = await logLines(() => writeMetrics(report, ['callback', 'notification']));
+    const [line, ...more] = await logLines(() => writeMetrics(report, ['callback', 'event', 'notification']));
     expect(more).toEqual([]);
     expect(line).toMatchObject({ service: 'factory-1', runId: 'run-1', ...values({}), ...bothFailed });
     expect(line?.['_aws']).toMatchObject({

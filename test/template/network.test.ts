@@ -102,6 +102,7 @@ describe('functions in a VPC', () => {
     expect(endpoints.map(({ name }) => name).toSorted()).toEqual([
       'ecr.api',
       'ecr.dkr',
+      'events',
       'lambda',
       's3',
       'secretsmanager',

@@ -84,6 +84,7 @@ const beside: Record<string, string[]> = {
     ...read(callback),
     ...writes('inventory.json', 'last-sync.json', 'locks/*', 'looks/*'),
     'sns:Publish <topic>',
+    'events:PutEvents arn:<AWS::Partition>:events:<AWS::Region>:<AWS::AccountId>:event-bus/default if {"StringEquals":{"events:source":"harness-ci-image-factory","events:detail-type":"Run Ended"}}',
     'kms:Decrypt <topic key>',
     'kms:GenerateDataKey <topic key>',
   ],

@@ -1,5 +1,8 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { eventsPage, eventsPath } from './events.ts';
 import { referencePage, referencePath } from './page.ts';
 
-writeFileSync(join(import.meta.dirname, '../../..', referencePath), await referencePage());
+const at = (path: string) => join(import.meta.dirname, '../../..', path);
+writeFileSync(at(referencePath), await referencePage());
+writeFileSync(at(eventsPath), await eventsPage(readFileSync(at(eventsPath), 'utf8')));

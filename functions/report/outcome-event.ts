@@ -1,0 +1,59 @@
+import { redacted } from '../http/redact.ts';
+import type { Plan, Report } from '../state/documents.ts';
+import { itemsLimit, type Outcome, type OutcomeDetail, textLimit } from '../state/outcome-event.ts';
+import { printable } from '../text/printable.ts';
+
+/** The parts of a plan that an outcome depends on. Absent when the input was refused. */
+export type Planned = Pick<Plan, 'startedAt' | 'modifyDefault'> | undefined;
+
+/** Returns the event at the end of a run, for machines. `location` is the location of the whole report. */
+export function outcomeDetailOf(report: Report, planned: Planned, factory: string, location: string): OutcomeDetail {
+  const { runId, action, reason, error, images, config, totals, warnings = [] } = report;
+  const fields = (...statuses: (typeof config)[number]['status'][]) =>
+    config.filter(({ status }) => statuses.includes(status)).length;
+  return {
+    version: 1,
+    factory,
+    runId: text(runId),
+    ...(planned && { startedAt: planned.startedAt }),
+    action,
+    outcome: outcomeOf(report, planned),
+    ...(reason !== undefined && { reason: text(reason) }),
+    ...(error && { error: { name: text(error.name), message: text(error.message), hint: text(error.hint) } }),
+    images: {
+      total: totals.images,
+      copied: totals.copied,
+      repaired: totals.repaired ?? 0,
+      skipped: totals.skipped,
+      failed: totals.failed,
+      failures: images
+        .filter(({ status }) => status === 'failed')
+        .slice(0, itemsLimit)
+        .map((row) => ({ image: text(row.image), ...(row.error && { error: text(row.error.name) }) })),
+    },
+    fields: {
+      changed: fields('updated', 'reset'),
+      rejected: fields('rejected'),
+      rolledBack: fields('rolled-back'),
+    },
+    bytesTransferred: totals.bytesTransferred,
+    durationMs: totals.durationMs,
+    warnings: warnings.slice(0, itemsLimit).map(text),
+    report: text(location),
+  };
+}
+
+function outcomeOf({ status, action, error, config }: Report, planned: Planned): Outcome {
+  if (status === 'SKIPPED') return 'skipped';
+  if (status === 'SUCCEEDED')
+    return action === 'sync' && planned?.modifyDefault === false ? 'copied-only' : 'succeeded';
+  if (error?.name === 'RollbackFailed') return 'left-switched';
+  return config.some((row) => row.status === 'rolled-back') ? 'rolled-back' : 'failed';
+}
+
+/** Makes text of other parties safe for whatever shows it. Harness finds no expression of its own in it. */
+function text(value: string): string {
+  return printable(redacted(value), textLimit - 10)
+    .replaceAll('<+', '< +')
+    .slice(0, textLimit);
+}

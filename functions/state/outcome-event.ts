@@ -1,0 +1,56 @@
+import * as z from 'zod';
+import { actions } from '../settings/execution-input.ts';
+
+/** The `source` and `detail-type` of the event that EventBridge gets at the end of each run. */
+export const outcomeSource = 'harness-ci-image-factory';
+export const outcomeDetailType = 'Run Ended';
+
+/** The largest number of items in a list, and of characters in a text. They keep an event below 256 KiB. */
+export const itemsLimit = 20;
+export const textLimit = 1_000;
+
+const outcomes = ['succeeded', 'copied-only', 'skipped', 'failed', 'rolled-back', 'left-switched'] as const;
+/** How a run ended. */
+export type Outcome = (typeof outcomes)[number];
+
+const text = z.string().max(textLimit);
+const count = z.int().min(0);
+
+/** The `detail` of the event. Later releases may add keys. */
+export const outcomeDetail = z.object({
+  version: z.literal(1),
+  factory: text.describe(
+    'The name of the factory, which is also that of its state machine and the dimension of its metrics.',
+  ),
+  runId: text.describe('The name of the execution.'),
+  startedAt: z.iso.datetime().optional().describe('The start of the run. Absent when its input was refused.'),
+  action: z.enum(actions),
+  outcome: z
+    .enum(outcomes)
+    .describe(
+      'copied-only: a sync that was not to switch Harness. rolled-back: the run failed, and Harness is as it was before. left-switched: the rollback failed too. failed: the run failed before it changed Harness, or in an action that changes nothing.',
+    ),
+  reason: text.optional().describe('The reason for a skipped run.'),
+  error: z.object({ name: text, message: text, hint: text }).optional(),
+  images: z.object({
+    total: count,
+    copied: count,
+    repaired: count,
+    skipped: count.describe('Images that were there already.'),
+    failed: count,
+    failures: z
+      .array(z.object({ image: text, error: text.optional().describe('The name of the error.') }))
+      .max(itemsLimit)
+      .describe('The first images that failed.'),
+  }),
+  fields: z.object({
+    changed: count.describe('Fields of Harness that the run changed, or put back.'),
+    rejected: count.describe('Fields that Harness refused to change.'),
+    rolledBack: count,
+  }),
+  bytesTransferred: count,
+  durationMs: count,
+  warnings: z.array(text).max(itemsLimit).describe('The first warnings.'),
+  report: text.describe('The location of the whole report.'),
+});
+export type OutcomeDetail = z.output<typeof outcomeDetail>;

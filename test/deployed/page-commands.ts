@@ -1,0 +1,62 @@
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { region } from '../aws/moto-server.ts';
+import type { LocalStack } from './localstack.ts';
+import { pythonEnvironment } from './python-environment.ts';
+
+/** Returns the blocks of shell commands on a page of the documentation, by the heading above them. */
+function blocksOf(page: string): ReadonlyMap<string, readonly string[]> {
+  const sections = readFileSync(join(import.meta.dirname, '../../docs', page), 'utf8').split(/^#{1,3} /m);
+  const blocks = sections.slice(1).map((section) => {
+    const [heading = '', ...body] = section.split('\n');
+    const found = [...body.join('\n').matchAll(/^( *)```sh\n([\s\S]*?)^ *```$/gm)];
+    return [heading, found.map(([, indent = '', commands = '']) => commands.replaceAll(`\n${indent}`, '\n'))] as const;
+  });
+  return new Map(blocks.filter(([, commands]) => commands.length > 0));
+}
+
+/** Runs commands of a page in a shell, as they stand there. */
+export class PageCommands {
+  readonly blocks: ReadonlyMap<string, readonly string[]>;
+  /** Blocks that have been run, as `heading 0`. */
+  readonly done = new Set<string>();
+  readonly #aws: LocalStack;
+  readonly #folder: string;
+
+  /** @param folder the working directory of the commands */
+  constructor(page: string, aws: LocalStack, folder: string) {
+    this.blocks = blocksOf(page);
+    this.#aws = aws;
+    this.#folder = folder;
+  }
+
+  /**
+   * Runs a block below a heading, after the one below the title of the runbook, and returns its output. `variables` are
+   * those that the page tells to set.
+   *
+   * @throws {Error} when a command fails.
+   */
+  async run(heading: string, index = 0, variables: Readonly<Record<string, string>> = {}): Promise<string> {
+    const commands = this.blocks.get(heading)?.[index];
+    if (commands === undefined) throw new Error(`the page has no block ${index} below ${heading}`);
+    const first = this.blocks.get('Runbook') ?? [];
+    const script = ['set -euo pipefail', ...first, ...Object.entries(variables).map(set), commands].join('\n');
+    const { stdout } = await promisify(execFile)('bash', ['-c', script], {
+      cwd: this.#folder,
+      env: {
+        ...this.#aws.environment,
+        AWS_DEFAULT_REGION: region,
+        HOME: this.#folder,
+        PATH: [dirname(await pythonEnvironment()), process.env['PATH']].join(delimiter),
+      },
+    });
+    this.done.add(`${heading} ${index}`);
+    return stdout;
+  }
+}
+
+function set([name, value]: [string, string]): string {
+  return `${name}='${value}'`;
+}

@@ -1,0 +1,17 @@
+import { format } from 'prettier';
+import * as z from 'zod';
+import { outcomeDetail } from '../../../functions/state/outcome-event.ts';
+
+/** Path of the page in the repository. */
+export const eventsPath = 'docs/events.md';
+
+/** Returns the page of events with the schema of their detail at its end. */
+export async function eventsPage(page: string): Promise<string> {
+  const [text = ''] = page.split('<!-- schema -->');
+  const schema = JSON.stringify(z.toJSONSchema(outcomeDetail), null, 2);
+  return format(`${text}<!-- schema -->\n\n\`\`\`json\n${schema}\n\`\`\`\n`, {
+    parser: 'markdown',
+    printWidth: 120,
+    singleQuote: true,
+  });
+}

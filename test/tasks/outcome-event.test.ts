@@ -1,0 +1,106 @@
+import { describe, expect, it } from '@jest/globals';
+import { outcomeDetailOf } from '../../functions/report/outcome-event.ts';
+import type { Report } from '../../functions/state/documents.ts';
+import { outcomeDetail } from '../../functions/state/outcome-event.ts';
+
+const planned = { startedAt: '2026-11-29T02:00:04.000Z', modifyDefault: true };
+const row = { module: 'ci' as const, infrastructureType: 'K8' as const, field: 'addonTag', from: 'a', to: 'b' };
+const image = {
+  image: 'harness/ci-addon:1',
+  source: null,
+  target: 't',
+  digest: null,
+  bytesTransferred: 0,
+  bytesSkipped: 0,
+};
+const error = { name: 'VerificationFailed', message: 'it differs', hint: 'Run sync again.' };
+const report: Report = {
+  status: 'SUCCEEDED',
+  action: 'sync',
+  runId: 'run-1',
+  images: [{ ...image, status: 'copied' }],
+  config: [
+    { ...row, status: 'updated' },
+    { ...row, status: 'rejected' },
+    { ...row, status: 'unchanged' },
+  ],
+  totals: { images: 1, copied: 1, skipped: 0, failed: 0, bytesTransferred: 5, bytesSkipped: 0, durationMs: 6 },
+};
+const detailOf = (change: Partial<Report> = {}, plan: typeof planned | undefined = planned) =>
+  outcomeDetailOf({ ...report, ...change }, plan, 'factory-1', 's3://bucket/runs/run-1/report.json');
+
+describe('the event at the end of a run', () => {
+  it('sums up the report', () => {
+    expect(detailOf({ warnings: ['a tag moved'] })).toEqual({
+      version: 1,
+      factory: 'factory-1',
+      runId: 'run-1',
+      startedAt: planned.startedAt,
+      action: 'sync',
+      outcome: 'succeeded',
+      images: { total: 1, copied: 1, repaired: 0, skipped: 0, failed: 0, failures: [] },
+      fields: { changed: 1, rejected: 1, rolledBack: 0 },
+      bytesTransferred: 5,
+      durationMs: 6,
+      warnings: ['a tag moved'],
+      report: 's3://bucket/runs/run-1/report.json',
+    });
+  });
+
+  it.each<[string, Partial<Report>]>([
+    ['succeeded', {}],
+    ['succeeded', { action: 'verify' }],
+    ['skipped', { status: 'SKIPPED', reason: 'run-0 holds the lock' }],
+    ['failed', { status: 'FAILED', error }],
+    ['rolled-back', { status: 'FAILED', error, config: [{ ...row, status: 'rolled-back' }] }],
+    [
+      'left-switched',
+      { status: 'FAILED', error: { ...error, name: 'RollbackFailed' }, config: [{ ...row, status: 'rolled-back' }] },
+    ],
+  ])('has the outcome %s', (outcome, change) => {
+    expect(detailOf(change)).toMatchObject({ outcome, ...(change.error && { error: change.error }) });
+  });
+
+  it('tells a sync that was not to switch Harness from one that was', () => {
+    const copies = { ...planned, modifyDefault: false };
+    expect(detailOf({ config: [] }, copies).outcome).toBe('copied-only');
+    expect(detailOf({ config: [], action: 'reset' }, copies).outcome).toBe('succeeded');
+    expect(detailOf({ status: 'FAILED', error }, copies).outcome).toBe('failed');
+  });
+
+  it('does without a start when the input was refused', () => {
+    expect(outcomeDetailOf({ ...report, status: 'FAILED', error }, undefined, 'factory-1', 'r')).not.toHaveProperty(
+      'startedAt',
+    );
+  });
+
+  it('has safe texts, without the expressions of Harness', () => {
+    const hostile = 'a\u001b[31m\u202e\nb <+secrets.getValue("x")>';
+    const { error: shown, warnings } = detailOf({
+      status: 'FAILED',
+      error: { ...error, message: hostile },
+      warnings: [hostile],
+    });
+    for (const found of [shown?.message ?? '', warnings[0] ?? '']) {
+      expect(found).not.toMatch(/[\u0000-\u001f\u202e]|<\+/);
+      expect(found).toContain('b < +secrets');
+    }
+  });
+
+  it('stays below the limit of EventBridge, and keeps to its schema, whatever the report has', () => {
+    const long = '\u{1F4A5}<+"\\'.repeat(10_000);
+    const many = Array.from({ length: 2_000 }, () => long);
+    const largest = detailOf({
+      status: 'FAILED',
+      runId: long,
+      reason: long,
+      error: { name: long, message: long, hint: long },
+      images: many.map((text) => ({ ...image, image: text, status: 'failed', error: { ...error, name: text } })),
+      warnings: many,
+    });
+    expect(outcomeDetail.strict().safeParse(largest).error).toBeUndefined();
+    expect([largest.images.failures.length, largest.warnings.length]).toEqual([20, 20]);
+    // The size of an entry counts its source and type, too.
+    expect(Buffer.byteLength(JSON.stringify(largest))).toBeLessThan(256_000);
+  });
+});
