@@ -8,7 +8,7 @@ export type Planned = Pick<Plan, 'startedAt' | 'modifyDefault'> | undefined;
 
 /** Returns the event at the end of a run, for machines. `location` is the location of the whole report. */
 export function outcomeDetailOf(report: Report, planned: Planned, factory: string, location: string): OutcomeDetail {
-  const { runId, action, reason, error, images, config, totals, warnings = [] } = report;
+  const { runId, action, awaiting, reason = awaiting, error, images, config, totals, warnings = [] } = report;
   const fields = (...statuses: (typeof config)[number]['status'][]) =>
     config.filter(({ status }) => statuses.includes(status)).length;
   return {
@@ -43,10 +43,13 @@ export function outcomeDetailOf(report: Report, planned: Planned, factory: strin
   };
 }
 
-function outcomeOf({ status, action, error, config }: Report, planned: Planned): Outcome {
+function outcomeOf({ status, action, error, config, awaiting }: Report, planned: Planned): Outcome {
   if (status === 'SKIPPED') return 'skipped';
-  if (status === 'SUCCEEDED')
-    return action === 'sync' && planned?.modifyDefault === false ? 'copied-only' : 'succeeded';
+  if (status === 'SUCCEEDED') {
+    const leavesSwitch = awaiting !== undefined && config.every((row) => row.status !== 'updated');
+    const isCopyOnly = action === 'sync' && (planned?.modifyDefault === false || leavesSwitch);
+    return isCopyOnly ? 'copied-only' : 'succeeded';
+  }
   if (error?.name === 'RollbackFailed') return 'left-switched';
   return config.some((row) => row.status === 'rolled-back') ? 'rolled-back' : 'failed';
 }

@@ -28,9 +28,9 @@ export const outcomeDetail = z.object({
   outcome: z
     .enum(outcomes)
     .describe(
-      'copied-only: a sync that was not to switch Harness. rolled-back: the run failed, and Harness is as it was before. left-switched: the rollback failed too. failed: the run failed before it changed Harness, or in an action that changes nothing.',
+      'copied-only: a sync that was not to switch Harness, or whose schedule leaves the first switch to a person. rolled-back: the run failed, and Harness is as it was before. left-switched: the rollback failed too. failed: the run failed before it changed Harness, or in an action that changes nothing.',
     ),
-  reason: text.optional().describe('The reason for a skipped run.'),
+  reason: text.optional().describe('The reason for a skipped run, or for a switch that a schedule leaves to a person.'),
   error: z.object({ name: text, message: text, hint: text }).optional(),
   images: z.object({
     total: count,

@@ -17,6 +17,9 @@ function blocksOf(page: string): ReadonlyMap<string, readonly string[]> {
   return new Map(blocks.filter(([, commands]) => commands.length > 0));
 }
 
+/** Version 1 of the AWS CLI sends requests for SQS to AWS in spite of AWS_ENDPOINT_URL, but not in spite of this. */
+const aws = 'aws() { command aws --endpoint-url "$AWS_ENDPOINT_URL" "$@"; }';
+
 /** Runs commands of a page in a shell, as they stand there. */
 export class PageCommands {
   readonly blocks: ReadonlyMap<string, readonly string[]>;
@@ -42,7 +45,7 @@ export class PageCommands {
     const commands = this.blocks.get(heading)?.[index];
     if (commands === undefined) throw new Error(`the page has no block ${index} below ${heading}`);
     const first = this.blocks.get('Runbook') ?? [];
-    const script = ['set -euo pipefail', ...first, ...Object.entries(variables).map(set), commands].join('\n');
+    const script = ['set -euo pipefail', aws, ...first, ...Object.entries(variables).map(set), commands].join('\n');
     const { stdout } = await promisify(execFile)('bash', ['-c', script], {
       cwd: this.#folder,
       env: {

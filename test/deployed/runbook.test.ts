@@ -157,7 +157,7 @@ describe('the runbook', () => {
   );
 
   it(
-    'rotates the API key and the credentials of registries',
+    'rotates the API key, the credentials of registries, and the callback',
     async () => {
       await factory.storeApiKey('sat.embedded.token.wrong');
       await factory.functions.close();
@@ -168,7 +168,15 @@ describe('the runbook', () => {
       expect(await ended(await runbook.run('Rotate keys', 1, variables))).toMatchObject(succeeded);
       const { SecretString } = await secrets.send(new GetSecretValueCommand({ SecretId: credentials }));
       expect(SecretString).toContain('registry.example');
-      for (const file of ['api-key.txt', 'config.json']) expect(existsSync(join(folder, file))).toBe(false);
+      const callback = 'callback-url';
+      await secrets.send(new CreateSecretCommand({ Name: callback, SecretString: 'https://old.example' }));
+      writeFileSync(join(folder, 'callback-url.txt'), 'https://new.example');
+      await runbook.run('Rotate keys', 4, { CALLBACK_URL_SECRET: callback });
+      expect((await secrets.send(new GetSecretValueCommand({ SecretId: callback }))).SecretString).toBe(
+        'https://new.example',
+      );
+      for (const file of ['api-key.txt', 'config.json', 'callback-url.txt'])
+        expect(existsSync(join(folder, file))).toBe(false);
     },
     runMs,
   );

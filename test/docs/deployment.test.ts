@@ -20,13 +20,6 @@ describe('the page of the deployment', () => {
     expect(page).toMatch(new RegExp(`^\\| \`${alarm}\` +\\|`, 'm'));
   });
 
-  it.each(matches(read('infra/operations/alarms.ts'), /this\.#add\(\s*'(\w+)'/g))(
-    'has a section of the runbook for %s',
-    (alarm) => {
-      expect(matches(read('docs/runbook.md'), /^### (\w+)$/gm)).toContain(alarm);
-    },
-  );
-
   it.each(matches(read('infra/harness-ci-image-factory.ts'), /^ {2}((?:metric|grant)\w*)\(/gm))(
     'tells of %s',
     (method) => {

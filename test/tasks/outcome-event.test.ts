@@ -68,6 +68,16 @@ describe('the event at the end of a run', () => {
     expect(detailOf({ status: 'FAILED', error }, copies).outcome).toBe('failed');
   });
 
+  it('tells a schedule that leaves the first switch to a person from one that has switched', () => {
+    const awaiting = 'The schedule started this run.';
+    const left = { ...row, status: 'planned' as const };
+    expect(detailOf({ awaiting, config: [left] })).toMatchObject({ outcome: 'copied-only', reason: awaiting });
+    expect(detailOf({ awaiting, config: [left, { ...row, status: 'updated' }] })).toMatchObject({
+      outcome: 'succeeded',
+      reason: awaiting,
+    });
+  });
+
   it('does without a start when the input was refused', () => {
     expect(outcomeDetailOf({ ...report, status: 'FAILED', error }, undefined, 'factory-1', 'r')).not.toHaveProperty(
       'startedAt',
