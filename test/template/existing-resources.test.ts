@@ -78,7 +78,7 @@ describe('variables that name existing resources', () => {
     });
     const template = Template.fromStack(stack);
     template.allResourcesProperties('AWS::Lambda::Function', { VpcConfig: { SubnetIds: expected } });
-    template.resourceCountIs('AWS::EC2::VPCEndpoint', 'CREATE_VPC_ENDPOINTS' in settings ? 5 : 0);
+    template.resourceCountIs('AWS::EC2::VPCEndpoint', 'CREATE_VPC_ENDPOINTS' in settings ? 6 : 0);
   });
 
   it('name the variable when the VPC has no subnets with the tag', () => {
