@@ -8,7 +8,18 @@ export type Planned = Pick<Plan, 'startedAt' | 'modifyDefault'> | undefined;
 
 /** Returns the event at the end of a run, for machines. `location` is the location of the whole report. */
 export function outcomeDetailOf(report: Report, planned: Planned, factory: string, location: string): OutcomeDetail {
-  const { runId, action, awaiting, reason = awaiting, error, images, config, totals, warnings = [] } = report;
+  const {
+    runId,
+    action,
+    awaiting,
+    reason = awaiting,
+    error,
+    images,
+    config,
+    connector,
+    totals,
+    warnings = [],
+  } = report;
   const fields = (...statuses: (typeof config)[number]['status'][]) =>
     config.filter(({ status }) => statuses.includes(status)).length;
   return {
@@ -36,6 +47,14 @@ export function outcomeDetailOf(report: Report, planned: Planned, factory: strin
       rejected: fields('rejected'),
       rolledBack: fields('rolled-back'),
     },
+    ...(connector && {
+      connector: {
+        reference: text(connector.reference),
+        before: text(connector.before),
+        after: text(connector.after),
+        status: connector.status,
+      },
+    }),
     bytesTransferred: totals.bytesTransferred,
     durationMs: totals.durationMs,
     warnings: warnings.slice(0, itemsLimit).map(text),
@@ -43,7 +62,7 @@ export function outcomeDetailOf(report: Report, planned: Planned, factory: strin
   };
 }
 
-function outcomeOf({ status, action, error, config, awaiting }: Report, planned: Planned): Outcome {
+function outcomeOf({ status, action, error, config, connector, awaiting }: Report, planned: Planned): Outcome {
   if (status === 'SKIPPED') return 'skipped';
   if (status === 'SUCCEEDED') {
     const leavesSwitch = awaiting !== undefined && config.every((row) => row.status !== 'updated');
@@ -51,7 +70,7 @@ function outcomeOf({ status, action, error, config, awaiting }: Report, planned:
     return isCopyOnly ? 'copied-only' : 'succeeded';
   }
   if (error?.name === 'RollbackFailed') return 'left-switched';
-  return config.some((row) => row.status === 'rolled-back') ? 'rolled-back' : 'failed';
+  return [...config, connector].some((row) => row?.status === 'rolled-back') ? 'rolled-back' : 'failed';
 }
 
 /** Makes text of other parties safe for whatever shows it. Harness finds no expression of its own in it. */

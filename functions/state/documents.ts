@@ -421,7 +421,7 @@ export type ConfigResult = z.output<typeof configResult>;
 export const config = z.array(configResult);
 
 /** The outcome of a change of the connector. */
-const connectorResult = z.object({
+export const connectorResult = z.object({
   reference: text,
   /** The address before the run, and at its end; with `planned`, the address that a `sync` sets. */
   before: text,

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { actions } from '../settings/execution-input.ts';
+import { connectorResult } from './documents.ts';
 
 /** The `source` and `detail-type` of the event that EventBridge gets at the end of each run. */
 export const outcomeSource = 'harness-ci-image-factory';
@@ -48,6 +49,10 @@ export const outcomeDetail = z.object({
     rejected: count.describe('Fields that Harness refused to change.'),
     rolledBack: count,
   }),
+  connector: z
+    .object({ reference: text, before: text, after: text, status: connectorResult.shape.status })
+    .optional()
+    .describe("The address of the connector of Harness's images, when the run changes it."),
   bytesTransferred: count,
   durationMs: count,
   warnings: z.array(text).max(itemsLimit).describe('The first warnings.'),

@@ -14,6 +14,7 @@ const image = {
   bytesSkipped: 0,
 };
 const error = { name: 'VerificationFailed', message: 'it differs', hint: 'Run sync again.' };
+const connector = { reference: 'account.harnessImage', before: 'a', after: 'a', status: 'rolled-back' as const };
 const report: Report = {
   status: 'SUCCEEDED',
   action: 'sync',
@@ -53,6 +54,7 @@ describe('the event at the end of a run', () => {
     ['skipped', { status: 'SKIPPED', reason: 'run-0 holds the lock' }],
     ['failed', { status: 'FAILED', error }],
     ['rolled-back', { status: 'FAILED', error, config: [{ ...row, status: 'rolled-back' }] }],
+    ['rolled-back', { status: 'FAILED', error, config: [], connector }],
     [
       'left-switched',
       { status: 'FAILED', error: { ...error, name: 'RollbackFailed' }, config: [{ ...row, status: 'rolled-back' }] },
@@ -105,6 +107,7 @@ describe('the event at the end of a run', () => {
       runId: long,
       reason: long,
       error: { name: long, message: long, hint: long },
+      connector: { reference: long, before: long, after: long, status: 'changed' },
       images: many.map((text) => ({ ...image, image: text, status: 'failed', error: { ...error, name: text } })),
       warnings: many,
     });
