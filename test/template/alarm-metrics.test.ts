@@ -98,7 +98,7 @@ describe('the alarms', () => {
   it('has an alarm for each section of the runbook, and no other', () => {
     const runbook = readFileSync(new URL('../../docs/runbook.md', import.meta.url), 'utf8');
     const [, sections = ''] = runbook.split('\n## Alarms\n');
-    expect([...sections.matchAll(/^### (\w+)$/gm)].map(([, name]) => name).toSorted()).toEqual(
+    expect([...sections.matchAll(/^### (\w+)$/gm)].map(([, name = '']) => name).toSorted()).toEqual(
       alarms.map(([id]) => id).toSorted(),
     );
   });
@@ -120,9 +120,12 @@ describe('the alarms', () => {
         }
         const [dimension, type, names] = known;
         expect([id, names]).toEqual([id, expect.arrayContaining([MetricName])]);
-        expect(Dimensions.map(({ Name }) => Name)).toEqual([dimension]);
-        const { Ref, 'Fn::GetAtt': attribute } = Dimensions[0]?.Value as { Ref?: string; 'Fn::GetAtt'?: string[] };
-        expect(resources[Ref ?? attribute?.[0] ?? '']?.Type).toBe(type);
+        expect(
+          Dimensions.map(({ Name, Value }) => {
+            const { Ref, 'Fn::GetAtt': [resource = Ref] = [] } = Value as { Ref?: string; 'Fn::GetAtt'?: string[] };
+            return [Name, resources[resource ?? '']?.Type];
+          }),
+        ).toEqual([[dimension, type]]);
       }
     }
   });
