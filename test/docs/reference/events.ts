@@ -6,7 +6,7 @@ import { outcomeDetail } from '../../../functions/state/outcome-event.ts';
 export const eventsPath = 'docs/events.md';
 
 /** Returns the JSON Schema of the detail. It allows further keys, because later releases may add some. */
-export function outcomeSchema() {
+function outcomeSchema() {
   return z.toJSONSchema(outcomeDetail, {
     io: 'input',
     override({ jsonSchema }) {
