@@ -19,7 +19,7 @@ export function plannedConnector({ reference, from, to }: ConnectorChange): Conn
 
 /** Describes the outcome of a change in one line. */
 export function describeConnector({ reference, before, after, status }: ConnectorResult): string {
-  return `connector ${reference} ${status}: ${before}${after === before ? '' : ` → ${after}`}`;
+  return `connector ${reference}: ${before}${after === before ? '' : ` → ${after}`} (${status})`;
 }
 
 /** Returns the reason why a new address would send the credentials of a connector to another host. */

@@ -94,13 +94,14 @@ export async function checkConnector(
     return { warnings: [...warningsOf(found, pulls), ...rights], pulls };
   }
   const address = addressOf(registry, runtime);
-  const then = withoutOverride(await look(resolveFields(scopes, changes, address)));
-  return { warnings: [], pulls, blocked: { reason, steps: stepsOf(found, address, then, settings) } };
+  const missing = withoutOverride(await look(resolveFields(scopes, changes, address)));
+  const steps = stepsByHand(found, { address, images, missing }, settings);
+  return { warnings: [], pulls, blocked: { reason, steps } };
 
   function warningsOf(connector: ImageConnector, all: readonly Pull[]): string[] {
     // Verify lists these among the differences.
     const moved = action === 'verify' ? [] : misresolved(connector, scopes, planned, registry);
-    return [...moved, ...missingWarnings(connector, withoutOverride(all), registry, addressOf(registry, runtime))];
+    return [...moved, ...missingWarnings(connector, withoutOverride(all), addressOf(registry, runtime), settings)];
   }
 
   /** Returns the missing images of fields without an override that pods use and that no copy of this run brings. */
@@ -201,17 +202,33 @@ function elsewhereOf(found: ImageConnector, copies: ReadonlyMap<string, string>)
   ];
 }
 
-/** Returns the steps to a switch, in an order in which every image that pods pull exists. */
-function stepsOf(found: ImageConnector, address: string, missing: readonly Pull[], settings: RunSettings): string[] {
-  const copies =
-    missing.length > 0
+interface ByHand extends Pick<Planned, 'images'> {
+  address: string;
+  /** The images that pods would miss through the address. */
+  missing?: readonly Pull[];
+}
+
+/** Returns the steps to an address that the run does not set itself, in an order in which pods find every image. */
+export function stepsByHand(
+  found: ImageConnector,
+  { address, images, missing = [] }: ByHand,
+  settings: RunSettings,
+): string[] {
+  const { action } = settings;
+  const isCopied = action === 'sync' || images.every(isPresent);
+  const copy = isCopied ? 'Done: the images are copied.' : 'Copy the images: run sync with "modify_default": false.';
+  return [
+    ...(action === 'restore' ? [] : [copy]),
+    ...(missing.length > 0
       ? [`Copy ${namesOf(missing)} too, which pods would pull from ${address} then and which are not there.`]
-      : [];
-  return stepsAround([...copies, changeStep(found, address, settings)], settings);
+      : []),
+    changeStep(found, address, settings),
+    lastStep(settings),
+  ];
 }
 
 /** Returns the step that gives the connector an address. */
-export function changeStep(
+function changeStep(
   { reference, named, connector }: ImageConnector,
   address: string,
   { action, manageConnector, registry: { registry } }: RunSettings,
@@ -227,19 +244,9 @@ export function changeStep(
   return `Give connector ${reference} the address ${address}${login}.${itself}`;
 }
 
-/** Returns the steps of a run whose switch is blocked. */
-export function stepsAround(cures: readonly string[], { action }: RunSettings): string[] {
-  return [
-    ...(action === 'restore'
-      ? []
-      : [
-          action === 'sync'
-            ? 'Done: the images are copied.'
-            : 'Copy the images: run sync with "modify_default": false.',
-        ]),
-    ...cures,
-    action === 'plan' ? 'Run sync.' : `Run ${action} again.`,
-  ];
+/** Returns the step that starts the run again. */
+export function lastStep({ action }: RunSettings): string {
+  return action === 'plan' ? 'Run sync.' : `Run ${action} again.`;
 }
 
 /** Returns a warning when overrides at our registry, which this run leaves as they are, are not used as written. */
@@ -264,8 +271,8 @@ function misresolved(
 function missingWarnings(
   found: ImageConnector,
   missing: readonly Pull[],
-  registry: RegistryLocation,
   address: string,
+  { registry, action, manageConnector }: RunSettings,
 ): string[] {
   const url = dockerAddress(found);
   const place = url === undefined ? undefined : connectorPlace(url);
@@ -274,7 +281,8 @@ function missingWarnings(
   const subject = `connector ${found.reference} is ${shownAddress(url ?? '')}. Images without an override would be pulled from ${place}/…`;
   if (isHostOnly) {
     const which = missing.length === 0 ? 'not from the copies' : `where these do not exist: ${namesOf(missing)}`;
-    return [`${subject}, ${which}. Set it to ${address}.`];
+    const itself = action === 'restore' ? '' : ' With "manage_connector": true, sync does it.';
+    return [`${subject}, ${which}.${manageConnector ? '' : ` Set it to ${address}.${itself}`}`];
   }
   if (missing.length === 0) return [];
   const [images, they, them] = missing.length === 1 ? ['image', 'it does', 'it'] : ['images', 'they do', 'them'];

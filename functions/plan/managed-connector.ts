@@ -16,7 +16,7 @@ import type { Runtime } from '../runtime/runtime.ts';
 import type { RunSettings } from '../settings/execution-input.ts';
 import type { TaskRun } from '../task.ts';
 import type { BlockedSwitch, ConnectorChange, Pull, Snapshot } from '../state/documents.ts';
-import { addressOf, changeStep, namesOf, type Planned, statusesOf, stepsAround } from './connector.ts';
+import { addressOf, lastStep, namesOf, type Planned, statusesOf, stepsByHand } from './connector.ts';
 import { newestFirst, readSnapshots } from './restore.ts';
 
 /** The part of a run that `manage_connector` adds, or a restore of such a run. */
@@ -42,7 +42,7 @@ export async function manageConnector(
   const { registry } = settings;
   const stop = (reason: string, cures: string[], missing: Pull[] = []): ManagedConnector => {
     const list = missing.length > 0 && { missing };
-    return { blocked: { reason, steps: stepsAround(cures, settings), ...list }, warnings: [] };
+    return { blocked: { reason, steps: [...cures, lastStep(settings)], ...list }, warnings: [] };
   };
   if (!settings.manageConnector || !settings.modifyDefault) return nothing;
   if (found instanceof FactoryError) {
@@ -51,7 +51,11 @@ export async function manageConnector(
   }
   const { reference, ref, connector } = found;
   const { dockerRegistryUrl: url, providerType } = connector ?? {};
-  if (!connector || url === undefined || connectorPlace(url) === formatLocation(registry)) return nothing;
+  if (!connector || url === undefined) {
+    const why = connector ? `is of type ${connector.type}` : 'does not exist';
+    return { warnings: [`manage_connector has no effect: connector ${reference} ${why}`] };
+  }
+  if (connectorPlace(url) === formatLocation(registry)) return nothing;
   const dockerRegistryUrl = addressOf(registry, run.runtime);
   const provider = providerType === 'DockerHub' ? 'Other' : providerType;
   const to = { dockerRegistryUrl, ...(provider !== undefined && { providerType: provider }) };
@@ -61,7 +65,10 @@ export async function manageConnector(
     return { change: { ...change, from }, warnings: [] };
   }
   const obstacle = credentialsObstacle(reference, connector, to);
-  if (obstacle !== undefined) return stop(obstacle, [changeStep(found, dockerRegistryUrl, settings)]);
+  if (obstacle !== undefined) {
+    const steps = stepsByHand(found, { address: dockerRegistryUrl, images: planned.images }, settings);
+    return { blocked: { reason: obstacle, steps }, warnings: [] };
+  }
   try {
     const [permission, scopes] = await Promise.all([
       checkWritePermission(run, change),
@@ -94,7 +101,7 @@ export async function restoreConnector(
   }
   if (connector.dockerRegistryUrl === from.dockerRegistryUrl) return nothing;
   const stop = (reason: string, cures: string[]): ManagedConnector => {
-    return { blocked: { reason, steps: stepsAround(cures, settings) }, warnings: [] };
+    return { blocked: { reason, steps: [...cures, lastStep(settings)] }, warnings: [] };
   };
   const obstacle = credentialsObstacle(reference, connector, from);
   if (obstacle !== undefined) return stop(obstacle, [`Set connector ${reference} to Anonymous.`]);
@@ -153,8 +160,8 @@ function reachOf({ reference, ref, from, to }: ConnectorChange, { authType }: Co
     ref.projectIdentifier === undefined ? organization : `project ${ref.projectIdentifier} of ${organization}`;
   const registry = connectorRegistry(to.dockerRegistryUrl);
   return [
-    `manage_connector: connector ${reference} of ${scope} changes from ${from.dockerRegistryUrl} to ${to.dockerRegistryUrl}. Everything that uses this connector will pull from there, pipelines with images of their own too`,
-    ...(authType === 'Anonymous'
+    `manage_connector: everything that uses connector ${reference} of ${scope} will pull from ${to.dockerRegistryUrl}, pipelines with images of their own too`,
+    ...(authType === 'Anonymous' && connectorRegistry(from.dockerRegistryUrl) !== registry
       ? [`connector ${reference} has no credentials: the nodes need rights of their own to pull from ${registry}`]
       : []),
   ];
@@ -164,6 +171,7 @@ function reachOf({ reference, ref, from, to }: ConnectorChange, { authType }: Co
 function copySteps(missing: readonly Pull[], settings: RunSettings): string[] {
   const { modules, infrastructureTypes, includeWindowsRootless, registry } = settings;
   const [official, set] = [missing.filter(isOfficial), missing.filter((row) => !isOfficial(row))];
+  const them = set.length > 0 ? namesOf(official) : 'them';
   const parts = official.flatMap(({ fields }) => fields.map((field) => field.split(' ')));
   const more = (known: readonly string[], index: number) => {
     const all = new Set([...known, ...parts.flatMap((part) => part[index] ?? [])]);
@@ -177,7 +185,7 @@ function copySteps(missing: readonly Pull[], settings: RunSettings): string[] {
   });
   const how = input === '{}' ? 'leave no field of them out, or use extra_images' : `add ${input} to the input`;
   return [
-    ...(official.length > 0 ? [`Copy ${namesOf(official)} too, in this and every later run: ${how}.`] : []),
+    ...(official.length > 0 ? [`Copy ${them} too, in this and every later run: ${how}.`] : []),
     ...(set.length > 0
       ? [
           `Reset ${set.flatMap(({ fields }) => fields).join(', ')}, or copy what their overrides name to ${formatLocation(registry)}/….`,

@@ -92,7 +92,8 @@ export async function plan({ runId, input }: PlanEvent, run: TaskRun): Promise<P
   ahead.catch(() => undefined);
   warnings.push(...managed.warnings, ...(check?.warnings ?? []));
   const permission = decision.permission ?? checkPermission(changes, settings, run);
-  if (changes.length > 0) warnings.push(...(await permission), ...reachWarnings(changes, settings));
+  if (changes.length > 0)
+    warnings.push(...(await permission), ...reachWarnings(changes, settings, change !== undefined));
   if (lock.dead) warnings.push(await describeDeadRun(lock.dead, runtime));
   const mounting = waves.flat().length > 0 ? await blobMounting(settings, runtime) : undefined;
   warnings.push(...(mounting?.warnings ?? []));

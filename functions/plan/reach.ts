@@ -13,10 +13,13 @@ const runtimeField = /^(?:addon|liteEngine)Tag/;
  * - Harness Cloud takes the image of VM for its own container steps (harness/harness-core, VM step
  *   serializers), and `account.harnessImage` as the connector.
  * - Step groups of CD that run in containers take the overrides of addon and lite engine before their own defaults.
+ *
+ * No field can be left out when the run changes the connector: the new address reaches each image without an override.
  */
 export function reachWarnings(
   changes: readonly FieldChange[],
   { action, modifyDefault, registry }: Pick<RunSettings, 'action' | 'modifyDefault' | 'registry'>,
+  changesConnector: boolean,
 ): string[] {
   if (!modifyDefault || (action !== 'sync' && action !== 'plan')) return [];
   const first = changes.filter(({ from, to }) => to !== null && !(from !== null && isOurs(from, registry)));
@@ -24,11 +27,11 @@ export function reachWarnings(
   const warnings: string[] = [];
   if (first.some(({ infrastructureType }) => infrastructureType === 'VM'))
     warnings.push(
-      `Harness Cloud uses the overrides of VM too: its container steps will pull from ${place}. If Harness Cloud cannot reach it, take VM out of infrastructure_type`,
+      `Harness Cloud uses the overrides of VM too: its container steps will pull from ${place}. ${changesConnector ? 'Make sure that Harness Cloud can, if you use it' : 'If Harness Cloud cannot reach it, take VM out of infrastructure_type'}`,
     );
   if (first.some(({ module, infrastructureType, field }) => isRuntime(module, infrastructureType, field)))
     warnings.push(
-      `CD uses the overrides of addon and lite engine too: its containerized step groups will pull from ${place}. Make sure that their clusters can, or set exclude_fields to ["addonTag*", "liteEngineTag*"]`,
+      `CD uses the overrides of addon and lite engine too: its containerized step groups will pull from ${place}. Make sure that their clusters can${changesConnector ? '' : ', or set exclude_fields to ["addonTag*", "liteEngineTag*"]'}`,
     );
   return warnings;
 }

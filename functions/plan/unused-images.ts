@@ -27,6 +27,8 @@ export async function findUnusedImages(
     ...plan.kept.flatMap(({ value }) => value ?? []),
     ...(await overridesInUse(scopes, run)),
     ...(await recentValues(keepVersions, runtime)),
+    // Through a connector for the registry, fields without an override use copies too.
+    ...(plan.pulls ?? []).flatMap(({ reference, status }) => (status === 'present' ? reference : [])),
   ];
   const used = [...(await plannedImages(plan, runtime)), ...imagesNamed(values, plan.registry)];
   const names = new Set(used.flatMap(namesOf));

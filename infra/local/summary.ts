@@ -73,7 +73,8 @@ function describeIncomplete({ reference, missing }: IncompleteImage): string {
 function pullsTable({ action, pulls = [], blocked }: Report, rows: number): string {
   const missing = blocked?.missing ?? pulls.filter(({ status }) => status === 'missing' || status === 'unknown');
   if (action !== 'plan' && action !== 'verify' && missing.length === 0) return '';
-  const there = pulls.filter(({ status }) => status !== 'missing' && status !== 'unknown');
+  // These are missing through another address than the one that the others are pulled through.
+  const there = blocked?.missing ? [] : pulls.filter(({ status }) => status !== 'missing' && status !== 'unknown');
   const places = Map.groupBy(there, ({ reference, status }) => `${status} ${placeOf(reference)}`);
   return table(
     ['Would be pulled from', 'Status', 'Fields'],
@@ -147,7 +148,7 @@ function headline({ status, action, runId, reason, images, config, connector, to
   const fields = (...wanted: ConfigResult['status'][]) =>
     plural(config.filter((row) => wanted.includes(row.status)).length, 'field');
   const pending = images.filter((image) => image.status !== 'skipped').length;
-  const idle = pending === 0 && !connector && config.every((row) => row.status === 'unchanged');
+  const idle = pending === 0 && !connector && !blocked && config.every((row) => row.status === 'unchanged');
   const also = connector ? ', connector too' : '';
   const outcome = {
     sync: idle

@@ -244,7 +244,7 @@ describe('the images that Harness would pull', () => {
       factory.harness.setDefault('ci', 'K8', 'newTag', 'plugins/new:1');
       const report = await factory.run(action, { exclude_fields: ['newTag'] });
       expect(report.warnings).toEqual([
-        `connector account.harnessImage is http://${factory.target.host}. Images without an override would be pulled from ${factory.target.host}/…, where these do not exist: plugins/new:1. Set it to http://${factory.registry}.`,
+        `connector account.harnessImage is http://${factory.target.host}. Images without an override would be pulled from ${factory.target.host}/…, where these do not exist: plugins/new:1. Set it to http://${factory.registry}. With "manage_connector": true, sync does it.`,
       ]);
       expect(pulled(report)).toMatchObject({ 'ci K8 newTag': `missing ${factory.target.host}/plugins/new:1` });
     },

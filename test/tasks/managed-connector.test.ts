@@ -110,12 +110,12 @@ describe('a sync with manage_connector', () => {
     const plan = await factory.run('plan', whole);
     expect(plan).toMatchObject({ status: 'SUCCEEDED', connector: change });
     expect(plan.warnings).toContainEqual(
-      `manage_connector: connector account.harnessImage of the account changes from ${gar} to ${ours()}. Everything that uses this connector will pull from there, pipelines with images of their own too`,
+      `manage_connector: everything that uses connector account.harnessImage of the account will pull from ${ours()}, pipelines with images of their own too`,
     );
     expect(plan.warnings).toContainEqual(
       `connector account.harnessImage has no credentials: the nodes need rights of their own to pull from ${factory.target.host}`,
     );
-    expect(summaryOf(plan)).toContain(`connector account.harnessImage planned: ${gar} → ${ours()}`);
+    expect(summaryOf(plan)).toContain(`connector account.harnessImage: ${gar} → ${ours()} (planned)`);
     expectUnchanged();
 
     const report = await factory.sync(whole);
@@ -156,7 +156,7 @@ describe('a sync with manage_connector', () => {
       connector: { document: { identifier: 'harnessImage', description: 'Harness images' } },
     });
     expect(describeChanges(await factory.document(`runs/${report.runId}/plan.json`))).toBe(
-      `connector account.harnessImage planned: https://index.docker.io/v2/ → ${ours()}`,
+      `connector account.harnessImage: https://index.docker.io/v2/ → ${ours()} (planned)`,
     );
     expect((await factory.run('restore', { restore_run: report.runId })).error).toBeUndefined();
     expect(addressNow()).toBe('https://index.docker.io/v2/');
@@ -181,6 +181,25 @@ describe('a sync with manage_connector', () => {
     expect((await factory.sync(whole)).error).toBeUndefined();
     connector().spec['dockerRegistryUrl'] = 'https://index.docker.io/v2/';
     expect((await factory.run('', night)).connector).toMatchObject({ after: ours(), status: 'changed' });
+  });
+
+  it.each([
+    ['does not exist', () => (account().connectors = [])],
+    ['is of type Nexus', () => Object.assign(connector(), { type: 'Nexus', spec: {} })],
+  ])('says that it has no effect on a connector that %s', async (why, act) => {
+    act();
+    const report = await factory.sync(whole);
+    expect(report.error).toBeUndefined();
+    expect(report.warnings).toContainEqual(`manage_connector has no effect: connector account.harnessImage ${why}`);
+    expect(allOverrides()).toEqual(all());
+  });
+
+  it('advises to leave out no field, because the new address reaches every image', async () => {
+    const { warnings } = await factory.run('plan', whole);
+    const reach = warnings?.filter((warning) => warning.includes(' uses the overrides of ')) ?? [];
+    expect(reach).toHaveLength(2);
+    for (const warning of reach) expect(warning).toMatch(/Make sure that (?:their clusters|Harness Cloud) can/);
+    expect(reach.join()).not.toMatch(/exclude_fields|infrastructure_type/);
   });
 
   it('leaves the connector alone without the key, and with modify_default: false', async () => {
@@ -253,10 +272,13 @@ describe('a sync with manage_connector', () => {
 
 describe('a change of the connector that would break pods', () => {
   it('names the images of other modules, of VM and of Windows, with the input that copies them', async () => {
+    const text = summaryOf(await factory.run('plan', { manage_connector: true }));
+    expect(text).toContain(`${factory.copyOf('harness/drone-git:1.7.25')} `);
+    expect(text).not.toContain(' elsewhere');
     const report = await expectBlocked(
       { manage_connector: true },
       `with connector account.harnessImage at ${ours()} in place of ${gar}, pods would miss `,
-      `Copy harness/ci-addon:rootless-1.18.22, harness/ci-lite-engine:rootless-1.18.22, harness/drone-git:1.7.25, ${terraform} too, in this and every later run: add {"modules":["ci","iacm"],"infrastructure_type":["K8","VM"],"include_windows_rootless":true} to the input.`,
+      `Copy them too, in this and every later run: add {"modules":["ci","iacm"],"infrastructure_type":["K8","VM"],"include_windows_rootless":true} to the input.`,
     );
     expect(report.blocked?.missing?.flatMap(({ fields }) => fields)).toEqual([
       'ci K8 addonTagRootless',
@@ -284,7 +306,7 @@ describe('a change of the connector that would break pods', () => {
     await expectBlocked(
       { ...whole, exclude_fields: ['securityTag'] },
       'pods would miss harness/sto-plugin:latest',
-      'Copy harness/sto-plugin:latest too, in this and every later run: leave no field of them out, or use extra_images.',
+      'Copy them too, in this and every later run: leave no field of them out, or use extra_images.',
     );
     expectUnchanged();
   });
@@ -340,7 +362,7 @@ describe('a change of the connector that would break pods', () => {
   ] as const)('names the permission that the key lacks: %s', async (permission, reason) => {
     lose(permission);
     const report = await expectBlocked(whole, reason, 'Run sync again.');
-    expect(report.blocked?.steps[1]).toContain(permission);
+    expect(report.blocked?.steps[0]).toContain(permission);
     expectUnchanged();
   });
 
@@ -700,7 +722,6 @@ describe('the profile saas-2026 with a connector for Google Artifact Registry', 
   it('moves the whole account in one run, with the input that the plan names', async () => {
     await factory.close();
     factory = await startFactory({ harness: { profile: 'saas-2026', connector: 'gar' } });
-    factory.publish(['harness/drone-git:1.6.4']);
     const plan = await factory.run('plan', { manage_connector: true });
     const [, input = ''] = /add (\{.*\}) to the input/.exec(plan.blocked?.steps.join() ?? '') ?? [];
     expect(JSON.parse(input)).toEqual({

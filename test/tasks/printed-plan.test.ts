@@ -25,6 +25,9 @@ it.each(profileNames)(
     expect(copied).toMatch(
       /\nSwitchBlocked: .*\n {2}1\. Done: the images are copied\.\n {2}2\. Give connector .*\n {2}3\. Run sync again\.\n/,
     );
+    const again = summaryOf(await factory.run('plan'));
+    expect(again).toMatch(/^plan .*: SUCCEEDED \(0 images to copy, the switch is blocked\)\n/);
+    expect(again).toContain('\n  1. Done: the images are copied.\n  2. Give connector');
     const others = report.config.length - 3;
     expect(text).toMatch(
       new RegExp(`ci K8 +(?:\\w+, ){2}\\w+ and ${others} more +unchanged +Harness's own \\(the connector `),

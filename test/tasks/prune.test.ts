@@ -89,6 +89,16 @@ describe('copies that nothing uses', () => {
     expect(tags()).toEqual(['4', '5']);
   });
 
+  it('stay while a field without an override uses them through the connector', async () => {
+    for (const version of ['1', '2', '3']) await release(version);
+    await factory.run('reset', choice);
+    const [connector] = factory.harness.state[factory.harness.accountId]?.connectors ?? [];
+    Object.assign(connector?.spec ?? {}, { dockerRegistryUrl: `http://${factory.registry}` });
+    factory.harness.setDefault('ci', 'K8', 'cacheS3Tag', cache('1'));
+    await factory.sync({ include_fields: ['addonTag'], prune: true, keep_versions: 1 });
+    expect(tags()).toEqual(['1', '3']);
+  });
+
   it('do not count a run that changed the connector alone as one that wrote', async () => {
     for (const version of ['1', '2']) await release(version);
     const { runId } = await release('3');

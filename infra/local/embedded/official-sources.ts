@@ -43,9 +43,11 @@ export interface OfficialSources extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-/** Every image of a profile's fields, and those that no field names. */
+/** Every image of a profile's fields, those of Windows nodes in their place, and those that no field names. */
 export function publishedImages(name?: ProfileName): string[] {
-  return [...new Set([...imagesOf(officialDefaults(name)), ...imagesWithoutField])];
+  const images = imagesOf(officialDefaults(name));
+  const windows = images.filter((image) => image.endsWith('-rootless')).map((image) => image.replace(/-rootless$/, ''));
+  return [...new Set([...images, ...windows, ...imagesWithoutField])];
 }
 
 /** Starts the three sources, without images. Anyone may pull. */
