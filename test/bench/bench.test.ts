@@ -25,7 +25,7 @@ const name = (await loopbackName())?.name;
 
   beforeAll(async () => {
     const small = { rtts: [1], repeat: 1, scale: 0.001, plain: true };
-    result = await bench({ ...small, workloads: ['W3'], peers: ['ours', 'engine'] });
+    result = await bench({ ...small, workloads: ['W3'], peers: ['ours', 'engine', 'bare', 'floor'] });
     const more = ['unchanged', 'memory-100MiB', 'memory-10GiB'] as const;
     result.rows.push(...(await bench({ ...small, workloads: more, peers: ['ours', 'skopeo'] })).rows);
   }, 60_000);
@@ -33,10 +33,13 @@ const name = (await loopbackName())?.name;
   const rowOf = (workload: string, family: string) =>
     result.rows.find((row) => row.workload === workload && row.family === family);
 
-  it('the benchmark measures the whole sync and the engine alone, and finds every image at the target', () => {
+  it('the benchmark measures the whole sync, the engine alone and what bounds them, and finds every image at the target', () => {
     expect(result.rows.map(({ workload, peer, failure }) => [workload, peer, failure])).toEqual([
       ['W3', 'ours', undefined],
       ['W3', 'ours (engine alone)', undefined],
+      ['W3', 'ours (bare sync)', undefined],
+      ['W3', 'floor (undici)', undefined],
+      ['W3', 'floor (node:https)', undefined],
       ['unchanged', 'ours', undefined],
       ...(available('skopeo') ? [['unchanged', 'skopeo sync', undefined]] : []),
       ['memory-100MiB', 'ours', undefined],

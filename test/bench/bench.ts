@@ -7,7 +7,7 @@ import { startHarnessApi } from '../../infra/local/embedded/harness-api/server.t
 import { startDelayProxy } from './delay-proxy.ts';
 import { startDigestRegistry } from './digest-registry.ts';
 import { measure } from './measure.ts';
-import { bareSync, engineAlone, floor, ours } from './ours.ts';
+import { bareSync, engineAlone, floors, ours } from './ours.ts';
 import { type Job, type Peer, peers } from './peers.ts';
 import { type CountedRequest, portOf, type RegistryProcess, startRegistry } from './registry.ts';
 import { isFactory, type Measurement, type Row } from './rows.ts';
@@ -46,7 +46,7 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
   const folder = await mkdtemp(join(tmpdir(), 'factory-bench-'));
   try {
     const chosen = (family: string) => options.peers?.includes(family) ?? true;
-    const own = [ours(), engineAlone(folder), bareSync(folder), floor(folder)];
+    const own = [ours(), engineAlone(folder), bareSync(folder), ...floors(folder)];
     const wanted = [...own, ...peers].filter(({ family }) => chosen(family));
     const present = wanted.filter((peer) => peer.available());
     const tls = options.plain ? undefined : await createTls(join(folder, 'tls'), options.host);

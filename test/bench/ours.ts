@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
-import { join, relative } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { build } from 'esbuild';
 import packageJson from '../../package.json' with { type: 'json' };
 import type { Peer } from './peers.ts';
@@ -57,14 +57,18 @@ export function bareSync(folder: string): Peer {
   };
 }
 
-export function floor(folder: string): Peer {
-  return {
-    name: 'Node.js floor',
+/** The least of a sync in Node.js: with undici, and with the HTTP client of Node.js itself. */
+export function floors(folder: string): Peer[] {
+  const shared = {
     family: 'floor',
-    note: 'Harness asked, GET, SHA-256 and PUT by undici, Harness switched and asked again, and nothing else',
+    note: 'Harness asked, GET, SHA-256 and PUT, Harness switched and asked again, and nothing else',
     only: ['W1', 'W2', 'W3', 'W4'],
-    ...program(join(import.meta.dirname, 'floor.ts'), join(folder, 'floor.mjs')),
-  };
+  } as const;
+  const entry = (name: string) => program(join(import.meta.dirname, `${name}.ts`), join(folder, `${name}.mjs`));
+  return [
+    { name: 'floor (undici)', ...shared, ...entry('floor-undici') },
+    { name: 'floor (node:https)', ...shared, ...entry('floor-https') },
+  ];
 }
 
 /** A program bundled as the installed command is, that gets its job as a file. */
@@ -89,7 +93,11 @@ function program(entry: string, bundle: string): Pick<Peer, 'available' | 'versi
       await built;
       const file = join(home, 'job.json');
       await writeFile(file, JSON.stringify(job), { mode: 0o600 });
-      return { argv: [process.execPath, bundle, file] };
+      // As the installed command, which keeps its compiled code.
+      return {
+        argv: [process.execPath, bundle, file],
+        environment: { NODE_COMPILE_CACHE: join(dirname(bundle), 'cache') },
+      };
     },
   };
 }
