@@ -36,8 +36,6 @@ export interface HarnessClientOptions {
   /** Default: the account in the key. */
   accountId?: string;
   transport?: Transport;
-  /** Aborts every call of this client. Each call also accepts a signal of its own. */
-  signal?: AbortSignal;
   /** Total attempts, and the pauses between them in milliseconds. */
   retry?: { attempts: number; baseMs: number; maxMs: number };
   /** Timeout of one attempt, in milliseconds. */
@@ -77,7 +75,6 @@ export class HarnessClient {
   #key: ApiKey;
   #keyText: string;
   readonly #transport: Transport;
-  readonly #signal: AbortSignal | undefined;
   readonly #retry: typeof defaultRetry;
   readonly #timeoutMs: typeof defaultTimeouts;
 
@@ -91,7 +88,6 @@ export class HarnessClient {
     this.#hasOwnAccount = Boolean(options.accountId?.trim());
     this.accountId = options.accountId?.trim() || accountIdFromKey(options.apiKey) || throwNoAccount();
     this.#transport = options.transport ?? new Transport();
-    this.#signal = options.signal;
     this.#retry = options.retry ?? defaultRetry;
     this.#timeoutMs = options.timeoutMs ?? defaultTimeouts;
   }
@@ -100,9 +96,7 @@ export class HarnessClient {
   async defaultConfig(scope: ConfigScope, signal?: AbortSignal): Promise<Record<string, string>> {
     const read = this.#configCall('read the default images of', scope, 'get-default-config');
     const { data, call } = await this.#sendConfig(read, signal);
-    const images = parseImages(data);
-    if (!images) throw unexpected(call, 'without a map of images');
-    return images;
+    return expected(parseImages(data), call, 'without a map of images');
   }
 
   /**
@@ -113,8 +107,7 @@ export class HarnessClient {
     const read = this.#configCall('read the overrides of', scope, 'get-customer-config');
     read.url.searchParams.set('overridesOnly', 'true');
     const { data, call } = await this.#sendConfig(read, signal);
-    const images = parseImages(data ?? {});
-    if (!images) throw unexpected(call, 'without a map of images');
+    const images = expected(parseImages(data ?? {}), call, 'without a map of images');
     return Object.fromEntries(Object.entries(images).filter(([, value]) => value.trim() !== ''));
   }
 
@@ -123,20 +116,15 @@ export class HarnessClient {
    * version. Sends one request: versions of 2023 respond with 500 when an override is missing.
    */
   async outdatedVersions(signal?: AbortSignal): Promise<Record<string, string>> {
-    const call = this.#checkCall('check the versions of', 'ci/execution-config');
-    const { data } = await this.#attemptOnce(call, signal);
-    const versions = parseOutdated(data);
-    if (!versions) throw unexpected(call, 'without a list of versions');
-    return versions;
+    const { data, call } = await this.#check('check the versions of ci', 'ci/execution-config', signal);
+    return expected(parseOutdated(data), call, 'without a list of versions');
   }
 
   /** Returns the overrides whose major version Harness's own check names as old: field to image. Sends one request. */
   async deprecatedImages(signal?: AbortSignal): Promise<Record<string, string>> {
-    const call = this.#checkCall('read the deprecated images of', 'ci/execution-config/get-deprecated-config');
-    const { data } = await this.#attemptOnce(call, signal);
-    const images = parseImages(data ?? {});
-    if (!images) throw unexpected(call, 'without a map of images');
-    return images;
+    const path = 'ci/execution-config/get-deprecated-config';
+    const { data, call } = await this.#check('read the deprecated images of ci', path, signal);
+    return expected(parseImages(data ?? {}), call, 'without a map of images');
   }
 
   /**
@@ -165,14 +153,8 @@ export class HarnessClient {
    * expose it.
    */
   async isPermitted(permission: string, connector?: ObjectRef, signal?: AbortSignal): Promise<boolean> {
-    const call: Call = {
-      method: 'POST',
-      url: this.#url('authz/api/acl', {}),
-      purpose: `check the permission ${permission}`,
-      fields: [],
-      permission,
-      timeoutMs: this.#timeoutMs.read,
-    };
+    const url = this.#url('authz/api/acl');
+    const call = this.#call({ method: 'POST', url, purpose: `check the permission ${permission}`, permission });
     const { identifier: resourceIdentifier, orgIdentifier, projectIdentifier } = connector ?? {};
     const check = {
       resourceScope: { accountIdentifier: this.accountId, orgIdentifier, projectIdentifier },
@@ -182,9 +164,7 @@ export class HarnessClient {
     };
     const ask = async (): Promise<boolean> => {
       const { data } = await this.#send({ ...call, body: JSON.stringify({ permissions: [check] }) }, signal);
-      const permitted = parsePermitted(data, permission);
-      if (permitted === undefined) throw unexpected(call, 'without an access control list');
-      return permitted;
+      return expected(parsePermitted(data, permission), call, 'without an access control list');
     };
     const refused = this.#keyText;
     return (await ask()) || ((await this.#replaceKey(refused)) && ask());
@@ -193,11 +173,8 @@ export class HarnessClient {
   /** Returns the connector, or `undefined` when none has this name. Needs `core_connector_view`. */
   async connector(ref: ObjectRef, signal?: AbortSignal): Promise<Connector | undefined> {
     const call = this.#objectCall('connector', 'GET', ref);
-    const { code, data } = await this.#send(call, signal);
-    if (code !== undefined && notFoundCodes.has(code)) return undefined;
-    const connector = parseConnector(data);
-    if (!connector) throw unexpected(call, 'without a connector');
-    return connector;
+    const response = await this.#find(call, signal);
+    return response && expected(parseConnector(response.data), call, 'without a connector');
   }
 
   /**
@@ -220,11 +197,8 @@ export class HarnessClient {
   /** Returns a secret without its value, or `undefined` when none has this identifier. Needs `core_secret_view`. */
   async secret(ref: ObjectRef, signal?: AbortSignal): Promise<Secret | undefined> {
     const call = this.#objectCall('secret', 'GET', ref);
-    const { code, data } = await this.#send(call, signal);
-    if (code !== undefined && notFoundCodes.has(code)) return undefined;
-    const secret = parseSecret(data, ref);
-    if (!secret) throw unexpected(call, 'without the secret');
-    return secret;
+    const response = await this.#find(call, signal);
+    return response && expected(parseSecret(response.data, ref), call, 'without the secret');
   }
 
   /**
@@ -235,7 +209,13 @@ export class HarnessClient {
   async updateSecret(secret: Secret, value: string, signal?: AbortSignal): Promise<void> {
     const call = this.#objectCall('secret', 'PUT', secret.ref);
     const data = await this.#update(call, withValue(secret, value), signal);
-    if (!parseSecret(data, secret.ref)) throw unexpected(call, 'without the secret');
+    expected(parseSecret(data, secret.ref), call, 'without the secret');
+  }
+
+  /** Reads an object. Returns `undefined` when Harness has none of this name. */
+  async #find(call: Call, signal?: AbortSignal): Promise<Envelope | undefined> {
+    const response = await this.#send({ ...call, expected: notFoundCodes }, signal);
+    return notFoundCodes.has(response.code ?? '') ? undefined : response;
   }
 
   /** Replaces an object, and returns the data of the response. */
@@ -253,31 +233,30 @@ export class HarnessClient {
     // The update of a connector names it in the body alone.
     const url =
       kind === 'connector' && writes
-        ? this.#url(path, {})
+        ? this.#url(path)
         : this.#url(`${path}/${encodeURIComponent(identifier)}`, { orgIdentifier, projectIdentifier });
-    return {
-      method,
-      url,
-      purpose: `${writes ? 'update' : 'read'} the ${kind} ${identifier}`,
-      fields: [],
-      permission: `core_${kind}_${writes ? 'edit' : 'view'}`,
-      ...(!writes && { expected: notFoundCodes }),
-      timeoutMs: writes ? this.#timeoutMs.write : this.#timeoutMs.read,
-    };
+    const purpose = `${writes ? 'update' : 'read'} the ${kind} ${identifier}`;
+    return this.#call({ method, url, purpose, permission: `core_${kind}_${writes ? 'edit' : 'view'}` }, writes);
+  }
+
+  /** Completes a call, which by default reads. */
+  #call(call: Pick<Call, 'url' | 'purpose' | 'permission'> & Partial<Call>, writes = false): Call {
+    return { method: 'GET', fields: [], timeoutMs: this.#timeoutMs[writes ? 'write' : 'read'], ...call };
   }
 
   #configCall(verb: string, { module, infrastructureType }: ConfigScope, operation: ExecutionConfigOperation): Call {
     const writes = operation === 'update-config' || operation === 'reset-config';
     const path = executionConfigPath(module, operation);
-    const call: Call = {
-      method: writes ? 'POST' : 'GET',
-      url: this.#url(path, { infra: infrastructureType }),
-      purpose: `${verb} ${module}/${infrastructureType}`,
-      fields: [],
-      permission: writes ? 'core_account_edit' : 'core_account_view',
-      timeoutMs: writes ? this.#timeoutMs.write : this.#timeoutMs.read,
-      ...(module !== 'ci' && { hintIfAbsent: `Leave ${module} out of modules: this Harness does not serve it.` }),
-    };
+    const call = this.#call(
+      {
+        method: writes ? 'POST' : 'GET',
+        url: this.#url(path, { infra: infrastructureType }),
+        purpose: `${verb} ${module}/${infrastructureType}`,
+        permission: writes ? 'core_account_edit' : 'core_account_view',
+        ...(module !== 'ci' && { hintIfAbsent: `Leave ${module} out of modules: this Harness does not serve it.` }),
+      },
+      writes,
+    );
     if (module !== 'dbops') return call;
     // Database DevOps has no infrastructures and no envelope, and takes the account from a header
     // (harness/developer-hub, "Database DevOps", execution configuration).
@@ -308,23 +287,13 @@ export class HarnessClient {
     }
   }
 
-  #checkCall(verb: string, path: string): Call {
-    return {
-      method: 'GET',
-      url: this.#url(path, {}),
-      purpose: `${verb} ci`,
-      fields: [],
-      permission: 'core_account_view',
-      timeoutMs: this.#timeoutMs.read,
-    };
+  /** Sends a read of module ci without retries. */
+  async #check(purpose: string, path: string, signal?: AbortSignal): Promise<Envelope & { call: Call }> {
+    const call = this.#call({ url: this.#url(path), purpose, permission: 'core_account_view' });
+    return { ...(await this.#attempt(call, signal)), call };
   }
 
-  /** Sends a request without retries. */
-  async #attemptOnce(call: Call, signal?: AbortSignal): Promise<Envelope> {
-    return this.#attempt(call, AbortSignal.any([this.#signal, signal].filter((s) => s !== undefined)));
-  }
-
-  #url(path: string, query: Record<string, string | undefined>): URL {
+  #url(path: string, query: Record<string, string | undefined> = {}): URL {
     const url = new URL(`${this.#gateway.href}/${path}`);
     for (const [name, value] of Object.entries({ accountIdentifier: this.accountId, ...query })) {
       if (value !== undefined) url.searchParams.set(name, value);
@@ -372,20 +341,14 @@ export class HarnessClient {
 
   /** Retries until there is a final response. */
   async #sendOnce(call: Call, signal?: AbortSignal): Promise<Envelope> {
-    const signals = [this.#signal, signal].filter((s) => s !== undefined);
-    const aborted = AbortSignal.any(signals);
     try {
-      return await retry(() => this.#attempt(call, aborted), {
-        ...this.#retry,
-        judge,
-        signal: aborted,
-      });
+      return await retry(() => this.#attempt(call, signal), { ...this.#retry, judge, signal });
     } catch (error) {
-      throw aborted.aborted ? aborted.reason : error;
+      throw signal?.aborted ? signal.reason : error;
     }
   }
 
-  async #attempt(call: Call, signal: AbortSignal): Promise<Envelope> {
+  async #attempt(call: Call, signal: AbortSignal | undefined): Promise<Envelope> {
     let response: Response;
     let body: string;
     const key = this.#key;
@@ -400,7 +363,7 @@ export class HarnessClient {
           ...key.headers(),
         },
         body: call.body,
-        signal: AbortSignal.any([signal, AbortSignal.timeout(call.timeoutMs)]),
+        signal: AbortSignal.any([...(signal ? [signal] : []), AbortSignal.timeout(call.timeoutMs)]),
       });
       body = (await readBody(response, bodyLimit)).toString('utf8');
     } catch (error) {
@@ -427,6 +390,12 @@ const notFoundCodes: ReadonlySet<string> = new Set(['RESOURCE_NOT_FOUND_EXCEPTIO
 function judge(error: unknown): Verdict {
   if (!(error instanceof TransientFailure) || (error.retryAfterMs ?? 0) > longestPauseMs) return { retry: false };
   return { retry: true, afterMs: error.retryAfterMs };
+}
+
+/** Returns what a response should have. */
+function expected<T>(value: T | undefined, call: Call, lack: string): T {
+  if (value === undefined) throw unexpected(call, lack);
+  return value;
 }
 
 function throwNoAccount(): never {

@@ -160,17 +160,14 @@ async function runCommand(action: string, options: Options, environment: Environ
     }
   } catch (error) {
     progress.stop();
-    const failure = signal.aborted && !(error instanceof FactoryError) ? interrupted() : FactoryError.from(error);
-    if (!options.json) throw failure;
-    await tell(`${printableJson({ status: 'FAILED', action, error: failure })}\n`);
-    return codeOf(failure.name);
+    return await failed(action, error, options, signal);
   } finally {
     process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
   }
 }
 
 /** Refreshes the ECR password. Prints the secret's name and the end of the password's validity, never the password. */
-async function runRefresh({ json }: Options, environment: Environment): Promise<number> {
+async function runRefresh(options: Options, environment: Environment): Promise<number> {
   const action = 'refresh-token';
   const interruption = new AbortController();
   const interrupt = () => interruption.abort();
@@ -180,16 +177,13 @@ async function runRefresh({ json }: Options, environment: Environment): Promise<
     const { refreshToken } = await import('./refresh-token.ts');
     const { refreshed, sentence } = await refreshToken(environment, signal);
     await tell(
-      json
+      options.json
         ? `${printableJson({ status: 'SUCCEEDED', action, ...refreshed })}\n`
         : `${action}: SUCCEEDED (${sentence})\n`,
     );
     return exit.success;
   } catch (error) {
-    const failure = signal.aborted && !(error instanceof FactoryError) ? interrupted() : FactoryError.from(error);
-    if (!json) throw failure;
-    await tell(`${printableJson({ status: 'FAILED', action, error: failure })}\n`);
-    return codeOf(failure.name);
+    return await failed(action, error, options, signal);
   } finally {
     process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
   }
@@ -255,8 +249,15 @@ function storeOf({ state }: Options): FileStore {
   });
 }
 
-function interrupted(): FactoryError {
-  return new FactoryError('Interrupted', 'the command was interrupted', { hint: 'Run the command again.' });
+/** Prints a failure as JSON where that was asked for, and returns the exit code. Else throws it, to be printed as text. */
+async function failed(action: string, error: unknown, { json }: Options, signal: AbortSignal): Promise<number> {
+  const failure =
+    signal.aborted && !(error instanceof FactoryError)
+      ? new FactoryError('Interrupted', 'the command was interrupted', { hint: 'Run the command again.' })
+      : FactoryError.from(error);
+  if (!json) throw failure;
+  await tell(`${printableJson({ status: 'FAILED', action, error: failure })}\n`);
+  return codeOf(failure.name);
 }
 
 function codeOf(name: string | undefined): number {

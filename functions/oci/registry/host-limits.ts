@@ -47,15 +47,11 @@ export class HostLimits {
     download: { active: 0, waiting: new Set() },
     request: { active: 0, waiting: new Set() },
   };
-  readonly #requests: Record<string, number> = {};
+  readonly #counts = { requests: {} as Record<string, number>, retries: 0, throttles: 0, pauses: 0, mounts: 0 };
   #concurrency = most;
   #successes = 0;
   #notBefore = 0;
   readonly #watchers = new Set<(until: number) => void>();
-  #retries = 0;
-  #throttles = 0;
-  #pauses = 0;
-  #mounts = 0;
   /** Number of decreases, to recognize responses to requests that were sent before the last one. */
   #decreases = 0;
 
@@ -82,7 +78,7 @@ export class HostLimits {
       leave();
       throw signal.reason;
     }
-    this.#requests[method] = (this.#requests[method] ?? 0) + 1;
+    this.#counts.requests[method] = (this.#counts.requests[method] ?? 0) + 1;
     const sentAfter = this.#decreases;
     return {
       succeeded: () => this.#increase(),
@@ -99,22 +95,15 @@ export class HostLimits {
   }
 
   retried(): void {
-    this.#retries++;
+    this.#counts.retries++;
   }
 
   mounted(): void {
-    this.#mounts++;
+    this.#counts.mounts++;
   }
 
   counts(): HostCounts {
-    return {
-      requests: { ...this.#requests },
-      retries: this.#retries,
-      throttles: this.#throttles,
-      pauses: this.#pauses,
-      mounts: this.#mounts,
-      concurrency: this.#concurrency,
-    };
+    return { ...structuredClone(this.#counts), concurrency: this.#concurrency };
   }
 
   async #turn(lane: Lane, signal?: AbortSignal): Promise<void> {
@@ -158,10 +147,10 @@ export class HostLimits {
   }
 
   #throttled(pauseMs: number | undefined, sentAfter: number): void {
-    this.#throttles++;
+    this.#counts.throttles++;
     this.#successes = 0;
     if (pauseMs !== undefined && pauseMs > 0) {
-      this.#pauses++;
+      this.#counts.pauses++;
       this.#notBefore = Math.max(this.#notBefore, this.#clock.now() + pauseMs);
       for (const watcher of this.#watchers) watcher(this.#notBefore);
     }
