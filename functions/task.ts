@@ -4,8 +4,8 @@ import type { Runtime } from './runtime/runtime.ts';
 /** The part of a call of a task that is not its event. */
 export interface TaskRun {
   runtime: Runtime;
-  /** Interrupts the task. Absent where nobody can. */
-  signal?: AbortSignal | undefined;
   /** The time by which the task must return. Absent where nothing ends it. */
   deadline?: Deadline | undefined;
+  /** Interrupts the task. Absent where nobody can. */
+  signal?: AbortSignal | undefined;
 }

@@ -14,9 +14,9 @@ export interface RetryOptions {
   /** The limit of the maximum backoff, in milliseconds. It does not limit the server's `afterMs`. */
   maxMs: number;
   judge: (error: unknown) => Verdict;
-  signal?: AbortSignal | undefined;
   /** Called before each pause. */
   onRetry?: (error: unknown, attempt: number, pauseMs: number) => void;
+  signal?: AbortSignal | undefined;
 }
 
 /**

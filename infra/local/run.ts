@@ -14,10 +14,10 @@ export interface RunOptions {
   input: unknown;
   /** Called with the plan of a run that would change Harness. `false` ends the run before anything is written. */
   confirm?: ((plan: Plan) => Promise<boolean>) | undefined;
-  signal?: AbortSignal | undefined;
   runId?: string;
   /** The pause before a failed rollback is retried, in milliseconds. Default: 5,000. */
   retryPauseMs?: number;
+  signal?: AbortSignal | undefined;
 }
 
 /** Runs the workflow once in this process and returns its report, whatever the outcome. */

@@ -61,9 +61,10 @@ export function parseJson(body: string): unknown {
 
 /** The scope that a query or an object names. Harness shows an absent part as `null`. */
 export function scopeOf({ orgIdentifier, projectIdentifier }: Record<string, unknown>): ObjectScope {
+  const [organization, project] = [text(orgIdentifier), text(projectIdentifier)];
   return {
-    ...(text(orgIdentifier) !== undefined && { orgIdentifier: text(orgIdentifier) as string }),
-    ...(text(projectIdentifier) !== undefined && { projectIdentifier: text(projectIdentifier) as string }),
+    ...(organization !== undefined && { orgIdentifier: organization }),
+    ...(project !== undefined && { projectIdentifier: project }),
   };
 }
 
