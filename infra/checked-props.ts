@@ -34,6 +34,7 @@ function environmentProblems(scope: Construct, props: HarnessCiImageFactoryProps
   const environment = {
     ...environmentOf(props),
     ...deploymentEnvironment(props),
+    WEBHOOK_TOKEN_SECRET: props.webhook?.tokenSecret ? 'a' : '',
     WEBHOOK_ALLOW: props.webhook?.allow?.join(',') ?? '',
   };
   const { account } = Stack.of(scope);

@@ -24,12 +24,15 @@ import { parseExecutionInput } from '../functions/settings/execution-input.ts';
 import { itemsOf } from '../functions/settings/text-list.ts';
 import { isObject, parseJson } from '../functions/text/json.ts';
 import { parseCron, parseTimeZone } from './cron.ts';
-import type { HarnessCiImageFactoryProps } from './harness-ci-image-factory-props.ts';
+import type { HarnessCiImageFactoryProps, WebhookAuth } from './harness-ci-image-factory-props.ts';
 import { arnOf, idOf, proxyUrl, retentions, subnets } from './resource-ids.ts';
 import { settingOf, variableOf } from './settings.ts';
 
 /** The name of the stack, unless STACK_NAME is another. */
 export const defaultStackName = 'HarnessCiImageFactory';
+
+/** A principal that the policy of a function can name: https://docs.aws.amazon.com/lambda/latest/api/API_AddPermission.html */
+const principal = /^(?:\d{12}|arn:aws[a-z-]*:iam::\d{12}:(?:role|user)\/[\w+=,.@/-]+)$/;
 
 /** A setting that only a deployment has. Its variable has the name of its key: `SCHEDULE_TIME_ZONE`. */
 export interface DeploymentSetting<T> {
@@ -90,12 +93,34 @@ export const deploymentSettings = {
     meaning: 'The [input](#execution-input) of scheduled runs.',
     textOf: ({ scheduleInput }) => scheduleInput && JSON.stringify(scheduleInput),
   }),
-  webhook: setting({
-    allowed: 'on or off',
-    parse: isOn,
-    initial: false,
-    meaning: '`on`: a public address at which pipelines [start runs](triggers.md#the-webhook).',
-    textOf: ({ webhook }) => (webhook ? 'on' : 'off'),
+  webhook: setting<WebhookAuth | undefined>({
+    allowed: 'token, iam or off; on is token',
+    parse: (text) => {
+      const kind = oneOf(['token', 'iam', 'on', 'off'], text);
+      return kind === 'off' ? undefined : kind === 'on' ? 'token' : kind;
+    },
+    default: '`off`',
+    meaning:
+      'An address at which pipelines [start runs](triggers.md#the-webhook). `token`: public, for holders of a token. `iam`: for AWS identities, whose requests are signed.',
+    textOf: ({ webhook }) => (webhook ? (webhook.auth ?? 'token') : 'off'),
+    prop: 'webhook.auth',
+  }),
+  webhookPrincipals: setting<readonly string[]>({
+    allowed: 'a comma-separated list of ARNs of IAM roles and users, and of account ids',
+    parse: (text) => list(text).map(matching(principal)),
+    initial: [],
+    default: 'identities of this account, by their own policies',
+    meaning: 'With `WEBHOOK=iam`: [who else may call it](triggers.md#callers-with-an-aws-identity).',
+    textOf: ({ webhook }) => webhook?.principals?.join(','),
+    prop: 'webhook.principals',
+  }),
+  webhookConcurrency: setting<number | undefined>({
+    allowed: 'a whole number from 1 to 1000',
+    parse: (text) => wholeNumber(text, 1, 1_000),
+    default: 'not limited',
+    meaning: 'Requests to the webhook that are served at once. Lambda [reserves them](triggers.md#the-webhook).',
+    textOf: ({ webhook }) => webhook?.reservedConcurrency,
+    prop: 'webhook.reservedConcurrency',
   }),
   notificationEmail: setting<readonly string[]>({
     allowed: 'a comma-separated list of e-mail addresses',
@@ -234,9 +259,16 @@ export function parseDeploymentSettings(environment: Environment): DeploymentSet
   const problems: Problem[] = [];
   const configuration = readConfiguration(environment, problems);
   const settings = readVariables(readers, environment, problems);
-  for (const name of ['WEBHOOK_TOKEN_SECRET', 'WEBHOOK_ALLOW'])
+  const { webhook } = settings;
+  for (const name of ['WEBHOOK_TOKEN_SECRET', 'WEBHOOK_PRINCIPALS', 'WEBHOOK_CONCURRENCY', 'WEBHOOK_ALLOW'])
     if (isGiven(environment, name) && !isGiven(environment, 'WEBHOOK'))
-      problems.push({ path: 'WEBHOOK', found: 'nothing', allowed: `on or off, with ${name}` });
+      problems.push({ path: 'WEBHOOK', found: 'nothing', allowed: `token, iam or off, with ${name}` });
+  for (const [name, auth] of [
+    ['WEBHOOK_TOKEN_SECRET', 'token'],
+    ['WEBHOOK_PRINCIPALS', 'iam'],
+  ] as const)
+    if (isGiven(environment, name) && webhook !== undefined && webhook !== auth)
+      problems.push({ path: name, found: 'a value', allowed: `nothing with WEBHOOK=${webhook}: it is for ${auth}` });
   if (settings.createVpcEndpoints && settings.vpcSubnets && 'ids' in settings.vpcSubnets)
     problems.push({
       path: 'CREATE_VPC_ENDPOINTS',
@@ -289,5 +321,5 @@ export function deploymentEnvironment(props: HarnessCiImageFactoryProps): Record
 /** Returns the path of the prop behind a variable: `webhook.allow` for `WEBHOOK_ALLOW`. */
 export function propOf(path: string): string {
   const { prop } = own.find((entry) => entry.variable === path) ?? {};
-  return prop ?? (path === 'WEBHOOK_ALLOW' ? 'webhook.allow' : settingOf(path));
+  return prop ?? settingOf(path).replace(/^webhook([A-Z])/, (_, first: string) => `webhook.${first.toLowerCase()}`);
 }

@@ -36,11 +36,16 @@ export function allowLogs(scope: Construct, key: IKey): void {
  * Lets a role look at executions that the key encrypts, through Step Functions only. To start one takes no permission:
  * https://docs.aws.amazon.com/step-functions/latest/dg/encryption-at-rest.html, "Required permissions for API callers".
  */
-export function allowExecutions(role: IRole, key: IKey, stateMachineArn: string): void {
+export function allowExecutions(
+  role: IRole,
+  key: IKey,
+  stateMachineArn: string,
+  actions: readonly string[] = ['kms:Decrypt'],
+): void {
   const { region, urlSuffix } = Stack.of(role);
   role.addToPrincipalPolicy(
     new PolicyStatement({
-      actions: ['kms:Decrypt'],
+      actions: [...actions],
       resources: [key.keyArn],
       conditions: {
         StringEquals: {

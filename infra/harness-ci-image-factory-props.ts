@@ -176,24 +176,39 @@ interface EcrProps {
   readonly ecrTokenSecret?: ISecret | string | undefined;
 }
 
+/** The credentials of the webhook's callers. */
+export type WebhookAuth = 'token' | 'iam';
+
 /** Settings of the webhook. */
 export interface WebhookOptions {
   /**
-   * The secret that holds the bearer tokens, as `{"current": …, "previous": …}`, or one token as text.
+   * The credentials of callers. `token`: the URL is public, and the function checks a bearer token. `iam`: Lambda
+   * verifies an AWS signature (SigV4), no token exists, and the report has the caller's ARN.
+   * @default 'token'
+   */
+  readonly auth?: WebhookAuth | undefined;
+  /**
+   * The secret that holds the bearer tokens, as `{"current": …, "previous": …}`, or one token as text. With `token`.
    * @default - a new secret with a generated token
    */
   readonly tokenSecret?: ISecret | undefined;
   /**
-   * The number of requests that are served in parallel. Further requests get HTTP 429. Lambda reserves them from the
-   * account's concurrency, of which 100 must remain.
-   * @default 5
+   * ARNs of roles and users, and account ids, that the function's own policy lets call the URL. With `iam`. Principals
+   * of another account need `lambda:InvokeFunctionUrl` and `lambda:InvokeFunction` in their own policies, too.
+   * @default - identities of this account whose own policies have both
+   */
+  readonly principals?: readonly string[] | undefined;
+  /**
+   * The number of requests that are served in parallel, 1 to 1000. Further requests get HTTP 429. Lambda reserves them
+   * from the account's concurrency, of which 100 must remain; in a new account, that is more than there is.
+   * @default - not limited
    */
   readonly reservedConcurrency?: number | undefined;
   /**
    * Keys of an execution input that the webhook accepts with any value: `extra_images`, `override_values`, `pins`,
-   * `platforms`, `prune`, `registry`, `reset_scope`, `source_registry`.
+   * `platforms`, `prune`, `registry`, `reset_scope`, `source_registry`. And `stop`, with which callers may stop runs.
    *
-   * **WARNING**: each lets the holder of a token exceed the limits of the deployment. See docs/triggers.md.
+   * **WARNING**: each lets callers exceed the limits of the deployment. See docs/triggers.md.
    * @default - none
    */
   readonly allow?: readonly string[] | undefined;
@@ -217,7 +232,7 @@ interface TriggerProps {
    */
   readonly scheduleInput?: Readonly<Record<string, unknown>> | undefined;
   /**
-   * A public URL, protected by a token, with which Harness pipelines start runs and read their status.
+   * A URL, protected by a token or by IAM, with which Harness pipelines start runs and read their status.
    * @default - none
    */
   readonly webhook?: WebhookOptions | undefined;

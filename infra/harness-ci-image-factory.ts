@@ -164,7 +164,8 @@ export class HarnessCiImageFactory extends Construct implements IConnectable {
     const { schedule: cron, scheduleTimeZone: timeZone, scheduleInput: input } = props;
     const rule = { stateMachine, cron, timeZone, input, encryptionKey };
     this.schedule = cron === 'off' ? undefined : new RunSchedule(this, 'Schedule', rule);
-    this.webhook = props.webhook && new Webhook(this, 'Webhook', { ...props.webhook, ...common, stateMachine });
+    this.webhook =
+      props.webhook && new Webhook(this, 'Webhook', { ...props.webhook, ...common, stateMachine, bucket: this.bucket });
     if (this.webhook && encryptionKey)
       allowExecutions(this.webhook.function.role, encryptionKey, stateMachine.stateMachineArn);
     new Recovery(this, 'Recovery', { name: this.#service, stateMachine });

@@ -43,7 +43,10 @@ export class HarnessCiImageFactoryStack extends Stack {
       callbackUrlSecret: this.#secret('CallbackUrl', configuration.callbackUrlSecret),
       webhook: configuration.webhook
         ? {
+            auth: configuration.webhook,
             tokenSecret: this.#secret('WebhookToken', configuration.webhookTokenSecret),
+            principals: configuration.webhookPrincipals,
+            reservedConcurrency: configuration.webhookConcurrency,
             allow: configuration.webhookAllow,
           }
         : undefined,
@@ -63,7 +66,7 @@ export class HarnessCiImageFactoryStack extends Stack {
     if (ecrToken) new CfnOutput(this, 'EcrTokenFunctionName', { value: ecrToken.function.handler.functionName });
     if (webhook) {
       new CfnOutput(this, 'WebhookUrl', { value: webhook.url });
-      new CfnOutput(this, 'WebhookTokenSecretName', { value: webhook.tokenSecret.secretName });
+      if (webhook.tokenSecret) new CfnOutput(this, 'WebhookTokenSecretName', { value: webhook.tokenSecret.secretName });
     }
   }
 

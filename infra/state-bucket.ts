@@ -37,6 +37,20 @@ export function stateBucket(scope: Construct, { encryptionKey, removalPolicy }: 
   return bucket as IBucket;
 }
 
+/** Lets a role read the reports of runs. */
+export function allowReports(role: IRole, bucket: IBucket): void {
+  const reports = bucket.arnForObjects('runs/*/report.json');
+  allowToList(role, bucket);
+  role.addToPrincipalPolicy(new PolicyStatement({ actions: ['s3:GetObject'], resources: [reports] }));
+  acceptWildcard(role, reports, 'The reports of one bucket, whose keys hold run ids.');
+  bucket.encryptionKey?.grant(role, 'kms:Decrypt');
+}
+
+/** Without it, S3 returns 403 for a missing key. That check has no s3:prefix, so the statement has no condition. */
+function allowToList(role: IRole, bucket: IBucket): void {
+  role.addToPrincipalPolicy(new PolicyStatement({ actions: ['s3:ListBucket'], resources: [bucket.bucketArn] }));
+}
+
 /** Lets the role of a task read and write the documents of runs, and what else of the state it needs. */
 export function allowState(role: IRole, bucket: IBucket, { reads, writes = [] }: TaskNeeds): void {
   allowKeys(role, bucket, { reads, writes: ['runs/*', ...writes] });
@@ -48,8 +62,7 @@ export function allowKeys(
   bucket: IBucket,
   { reads = [], writes }: { reads?: readonly string[] | undefined; writes: readonly string[] },
 ): void {
-  // Without it, S3 returns 403 for a missing key. That check has no s3:prefix, so the statement has no condition.
-  role.addToPrincipalPolicy(new PolicyStatement({ actions: ['s3:ListBucket'], resources: [bucket.bucketArn] }));
+  allowToList(role, bucket);
   // Conditional writes need no more: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
   const written = writes.map((key) => bucket.arnForObjects(key));
   const read = [...written, ...reads.map((key) => bucket.arnForObjects(key))];

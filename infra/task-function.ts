@@ -24,7 +24,7 @@ export interface TaskFunctionProps extends FunctionSettings {
   /** @default - the minutes of the task's needs */
   readonly timeout?: Duration;
   /** @default - not limited */
-  readonly reservedConcurrency?: number;
+  readonly reservedConcurrency?: number | undefined;
 }
 
 /** The Lambda function of one task, with a role and a log group that are its own. */

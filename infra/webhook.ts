@@ -1,54 +1,71 @@
 import { Duration } from 'aws-cdk-lib';
-import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import { AccountPrincipal, ArnPrincipal, type Grant, type IGrantable, PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
-import { FunctionUrlAuthType } from 'aws-cdk-lib/aws-lambda';
+import { type FunctionUrl, FunctionUrlAuthType } from 'aws-cdk-lib/aws-lambda';
+import type { IBucket } from 'aws-cdk-lib/aws-s3';
 import { type ISecret, Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import type { StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import { acceptFinding } from './accepted-finding.ts';
-import { allowToDescribe } from './executions.ts';
+import { allowToDescribe, allowToStop } from './executions.ts';
 import type { WebhookOptions } from './harness-ci-image-factory-props.ts';
 import { allowToRead } from './secret-access.ts';
 import { secretId } from './settings.ts';
+import { allowReports } from './state-bucket.ts';
 import { type FunctionSettings, TaskFunction } from './task-function.ts';
 
 export interface WebhookProps extends WebhookOptions, FunctionSettings {
   readonly stateMachine: StateMachine;
+  /** The bucket with the reports of runs. */
+  readonly bucket: IBucket;
 }
 
 /**
- * A public URL that starts runs and returns their status for requests with a valid token.
+ * A URL that starts runs and returns their status, for requests with a valid token or from an IAM identity.
  *
- * **WARNING**: a token permits to switch, reset and restore Harness, within the limits of the deployment.
+ * **WARNING**: callers may switch, reset and restore Harness, within the limits of the deployment.
  */
 export class Webhook extends Construct {
   /** The URL that starts runs: `https://…/runs` */
   readonly url: string;
-  readonly tokenSecret: ISecret | Secret;
+  /** `undefined` with `auth: 'iam'`. */
+  readonly tokenSecret: ISecret | Secret | undefined;
   readonly function: TaskFunction;
+  readonly #functionUrl: FunctionUrl;
 
   constructor(scope: Construct, id: string, props: WebhookProps) {
     super(scope, id);
-    const { stateMachine, environment, reservedConcurrency = 5, allow = [] } = props;
-    this.tokenSecret = props.tokenSecret ?? this.#generateToken(props.encryptionKey);
+    const { stateMachine, bucket, environment, encryptionKey, auth = 'token', principals = [], allow = [] } = props;
+    this.tokenSecret = auth === 'iam' ? undefined : (props.tokenSecret ?? this.#generateToken(encryptionKey));
     this.function = new TaskFunction(this, 'Webhook', {
       ...props,
       task: 'webhook',
       environment: {
         ...environment,
-        WEBHOOK_TOKEN_SECRET: secretId(this.tokenSecret),
+        ...(this.tokenSecret && { WEBHOOK_TOKEN_SECRET: secretId(this.tokenSecret) }),
         ...(allow.length > 0 && { WEBHOOK_ALLOW: allow.join(',') }),
         STATE_MACHINE_ARN: stateMachine.stateMachineArn,
+        STATE_BUCKET: bucket.bucketName,
       },
       timeout: Duration.seconds(20),
-      reservedConcurrency,
     });
     const { role, handler } = this.function;
     const { stateMachineArn, stateMachineName } = stateMachine;
     role.addToPolicy(new PolicyStatement({ actions: ['states:StartExecution'], resources: [stateMachineArn] }));
     allowToDescribe(role, stateMachineName);
-    allowToRead(role, this.tokenSecret);
-    this.url = `${handler.addFunctionUrl({ authType: FunctionUrlAuthType.NONE }).url}runs`;
+    if (allow.includes('stop')) allowToStop(role, stateMachine, encryptionKey);
+    allowReports(role, bucket);
+    if (this.tokenSecret) allowToRead(role, this.tokenSecret);
+    const authType = auth === 'iam' ? FunctionUrlAuthType.AWS_IAM : FunctionUrlAuthType.NONE;
+    this.#functionUrl = handler.addFunctionUrl({ authType });
+    this.url = `${this.#functionUrl.url}runs`;
+    for (const principal of principals)
+      this.grantInvoke(principal.startsWith('arn:') ? new ArnPrincipal(principal) : new AccountPrincipal(principal));
+  }
+
+  /** Grants the permissions to call the URL: `lambda:InvokeFunctionUrl`, and `lambda:InvokeFunction` through it. */
+  grantInvoke(grantee: IGrantable): Grant {
+    return this.#functionUrl.grantInvokeUrl(grantee);
   }
 
   #generateToken(encryptionKey: IKey | undefined): Secret {

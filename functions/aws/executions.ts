@@ -1,17 +1,20 @@
 import {
   DescribeExecutionCommand,
   type ExecutionStatus,
+  paginateGetExecutionHistory,
   SFNClient,
   SFNServiceException,
   StartExecutionCommand,
+  StopExecutionCommand,
 } from '@aws-sdk/client-sfn';
 import { clientConfig } from './client-config.ts';
 
-/** An execution, as `DescribeExecution` returns it. `output` is JSON. */
+/** An execution, as `DescribeExecution` returns it. `input` and `output` are JSON. */
 export interface Execution {
   status: ExecutionStatus;
   startedAt: Date;
   endedAt?: Date | undefined;
+  input?: string | undefined;
   output?: string | undefined;
   error?: string | undefined;
   cause?: string | undefined;
@@ -39,15 +42,33 @@ export class Executions {
   }
 
   async find(name: string): Promise<Execution | undefined> {
-    const executionArn = `${this.#stateMachineArn.replace(':stateMachine:', ':execution:')}:${name}`;
     try {
-      const found = await this.#client.send(new DescribeExecutionCommand({ executionArn }));
-      const { status = 'RUNNING', startDate = new Date(0), stopDate, output, error, cause } = found;
-      return { status, startedAt: startDate, endedAt: stopDate, output, error, cause };
+      const found = await this.#client.send(new DescribeExecutionCommand({ executionArn: this.#arnOf(name) }));
+      const { status = 'RUNNING', startDate = new Date(0), stopDate, input, output, error, cause } = found;
+      return { status, startedAt: startDate, endedAt: stopDate, input, output, error, cause };
     } catch (error) {
       if (isNamed(error, 'ExecutionDoesNotExist')) return undefined;
       throw error;
     }
+  }
+
+  /** Returns the name of the state that a running execution entered last. */
+  async stateOf(name: string): Promise<string | undefined> {
+    const newestFirst = { executionArn: this.#arnOf(name), reverseOrder: true, includeExecutionData: false };
+    for await (const { events = [] } of paginateGetExecutionHistory({ client: this.#client }, newestFirst)) {
+      const entered = events.find(({ stateEnteredEventDetails }) => stateEnteredEventDetails);
+      if (entered) return entered.stateEnteredEventDetails?.name;
+    }
+    return undefined;
+  }
+
+  /** Stops an execution. One that has ended stays as it is. */
+  async stop(name: string, { error, cause }: { error: string; cause: string }): Promise<void> {
+    await this.#client.send(new StopExecutionCommand({ executionArn: this.#arnOf(name), error, cause }));
+  }
+
+  #arnOf(name: string): string {
+    return `${this.#stateMachineArn.replace(':stateMachine:', ':execution:')}:${name}`;
   }
 }
 

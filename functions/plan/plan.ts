@@ -171,12 +171,24 @@ function writesConfig({ action, modifyDefault }: RunSettings): boolean {
 }
 
 function planHead(runId: string, startedAt: Date, settings: RunSettings) {
-  const { action, input, registry, modifyDefault, onPartialFailure, referrers, maxConcurrency, scan, prune } = settings;
+  const {
+    action,
+    input,
+    startedBy,
+    registry,
+    modifyDefault,
+    onPartialFailure,
+    referrers,
+    maxConcurrency,
+    scan,
+    prune,
+  } = settings;
   return {
     runId,
     action,
     startedAt: startedAt.toISOString(),
     input,
+    ...(startedBy !== undefined && { startedBy }),
     registry,
     modifyDefault,
     onPartialFailure,

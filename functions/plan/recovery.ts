@@ -1,18 +1,14 @@
-import * as z from 'zod';
 import { describeLock } from '../state/lock.ts';
 import type { ExecutionEnd, Runtime } from '../runtime/runtime.ts';
-import { runIdPattern } from '../settings/execution-input.ts';
+import { recoveredRun, stoppedByRequest } from '../settings/recovery-input.ts';
 import { planNothing, type PlanResult } from './plan-result.ts';
-
-const recoveryInput = z.strictObject({ recover_run: z.string().regex(runIdPattern) });
 
 /**
  * Returns the run to roll back because its execution was stopped; `undefined` for any other input. Only the deployment,
  * and users who may start executions, can send this: the webhook and the command line do not accept the key.
  */
 export function stoppedRunOf(input: unknown, { parts }: Runtime): string | undefined {
-  if (!parts.findExecution) return undefined;
-  return recoveryInput.safeParse(input).data?.recover_run;
+  return parts.findExecution && recoveredRun(input);
 }
 
 /**
@@ -67,6 +63,7 @@ const over: ReadonlySet<string> = new Set(['ABORTED', 'TIMED_OUT', 'FAILED', 'SU
 function howItEnded({ status, error, cause }: ExecutionEnd): string {
   const why = [error, cause?.slice(0, 500)].filter(Boolean).join(': ');
   const reason = why === '' ? '' : ` (${why})`;
+  if (status === 'ABORTED' && error === stoppedByRequest && cause !== undefined) return cause;
   if (status === 'ABORTED') return `somebody stopped the execution${reason}; Step Functions does not record who`;
   if (status === 'TIMED_OUT') return `the execution ran longer than the workflow allows${reason}`;
   return `the execution ended without a report${reason}`;

@@ -8,7 +8,20 @@ const rowsLimit = 10;
 
 /** Summarizes a report in a few lines. `location` is the location of the whole report. */
 export function notificationOf(report: Report, location: string): Notification {
-  const { status, action, runId, reason, images, config, connector, totals, warnings = [], error, awaiting } = report;
+  const {
+    status,
+    action,
+    runId,
+    startedBy,
+    reason,
+    images,
+    config,
+    connector,
+    totals,
+    warnings = [],
+    error,
+    awaiting,
+  } = report;
   const written = config.filter((row) => row.status !== 'unchanged');
   const paragraphs = [
     [`${action} ${status}${reason === undefined ? '' : `: ${short(reason)}`}`],
@@ -29,7 +42,11 @@ export function notificationOf(report: Report, location: string): Notification {
     ),
     listed('Harness', [...(connector ? [describeConnector(connector)] : []), ...written.map(lineOf)]),
     listed('Warnings', warnings),
-    [`Run: ${short(runId)}`, `Report: ${short(location)}`],
+    [
+      `Run: ${short(runId)}`,
+      ...(startedBy === undefined ? [] : [`Started by: ${short(startedBy)}`]),
+      `Report: ${short(location)}`,
+    ],
   ];
   return {
     subject: `Harness CI images: ${action} ${status}${error ? ` (${error.name})` : ''}`,

@@ -221,6 +221,7 @@ async function describe(
     action: plan.action,
     runId: plan.runId,
     ...(plan.input && { input: plan.input }),
+    ...(plan.startedBy !== undefined && { startedBy: plan.startedBy }),
     ...(plan.skipped !== undefined && { reason: plan.skipped }),
     images,
     config: withLag(configResults(plan, changes, [...plan.kept, ...held], written), plan),
@@ -424,11 +425,12 @@ function imagesMissing(plan: Plan, images: readonly ImageResult[]): ErrorDocumen
 
 /** Returns the report of a run that failed before its plan: the input was refused, or Harness was unreachable. */
 function withoutPlan(runId: string, error: ErrorDocument | undefined, state: ReportEvent['state']): Report {
+  const { action: given, started_by: startedBy } = (understood(state.input) ?? {}) as Record<string, unknown>;
   return {
     status: 'FAILED',
-    action:
-      actions.find((action) => action === (understood(state.input) as { action?: unknown } | null)?.action) ?? 'sync',
+    action: actions.find((action) => action === given) ?? 'sync',
     runId,
+    ...(typeof startedBy === 'string' && { startedBy: printable(startedBy, cellLimit) }),
     images: [],
     config: [],
     totals: { ...totalsOf([], ''), durationMs: 0 },

@@ -13,7 +13,7 @@ import { itemsOf } from './text-list.ts';
 import { wordIn } from './word.ts';
 import { secretArn, tokenSecretProblems } from './token-secret.ts';
 
-/** Input keys that WEBHOOK_ALLOW can open. */
+/** The permissions that WEBHOOK_ALLOW can grant: input keys, and `stop`. */
 export const guardedKeys = [
   'extra_images',
   'manage_connector',
@@ -24,6 +24,7 @@ export const guardedKeys = [
   'registry',
   'reset_scope',
   'source_registry',
+  'stop',
 ] as const;
 
 export type GuardedKey = (typeof guardedKeys)[number];
@@ -214,7 +215,7 @@ const readers = {
     (text) => secretOf(matching(/^(?!https?:)/)(text)),
   ),
   webhookTokenSecret: variable('WEBHOOK_TOKEN_SECRET', 'the name or ARN of a Secrets Manager secret', secretOf),
-  /** Input keys that the webhook accepts with any value. */
+  /** Input keys that the webhook accepts with any value, and `stop` when it may stop runs. */
   webhookAllow: variable(
     'WEBHOOK_ALLOW',
     `a comma-separated list of ${guardedKeys.join(', ')}`,
@@ -329,7 +330,7 @@ export function variable<T>(
   return { variableName: name, read };
 }
 
-export function isOn(text: string): boolean {
+function isOn(text: string): boolean {
   return oneOf(['on', 'off'], text) === 'on';
 }
 

@@ -72,6 +72,8 @@ interface CommonSettings {
   keepVersions: number;
   /** Reports entries that match nothing as warnings, not as errors. */
   allowUnmatched: boolean;
+  /** Who or what started the run, as the starter says. */
+  startedBy: string | undefined;
   /** All entries that protect something, with their place in the input. */
   protective: ProtectiveEntry[];
 }
@@ -192,6 +194,9 @@ const schema = z.strictObject(
     prune: bool.optional(),
     keep_versions: wholeNumber(1, 50).optional(),
     allow_unmatched: bool.optional(),
+    started_by: text('1 to 1000 characters in one line, such as the ARN of a role', (name) =>
+      /^[^\p{Cc}]{1,1000}$/u.test(name),
+    ).optional(),
     restore_run: text('a run id: the name of an execution, or as "factory history" lists them', (id) =>
       runIdPattern.test(id),
     ).optional(),
@@ -272,6 +277,7 @@ function settingsOf(data: Input, given: object, configuration: Configuration): R
     prune: data.prune ?? false,
     keepVersions: data.keep_versions ?? 3,
     allowUnmatched: data.allow_unmatched ?? false,
+    startedBy: data.started_by,
     protective: protectiveEntries(data, places),
   };
   if (action !== 'restore') return { action, ...settings };

@@ -17,9 +17,11 @@ interface Guard {
  * The rule for each key of the input. A key is open when it only chooses among images, fields and checks that the
  * deployment trusts. It has a guard when a value of it can make Harness or its stages pull anything else, write or
  * delete anything else, or leave out a part of an image. A guarded key belongs in `guardedKeys`, so that
- * WEBHOOK_ALLOW can open it. A key without a rule does not compile.
+ * WEBHOOK_ALLOW can open it. The webhook itself sets a key that is its own. A key without a rule does not compile.
  */
-const rules: { readonly [Key in InputKey]: Key extends GuardedKey ? Guard : 'open' } = {
+const rules: {
+  readonly [Key in InputKey]: Key extends GuardedKey ? Guard : Key extends 'started_by' ? 'own' : 'open';
+} = {
   action: 'open',
   allow_unmatched: 'open',
   exclude_fields: 'open',
@@ -55,6 +57,7 @@ const rules: { readonly [Key in InputKey]: Key extends GuardedKey ? Guard : 'ope
   scan_fail_on: 'open',
   soak_days: 'open',
   source_registry: { isHarmless: () => false, allowed: 'nothing' },
+  started_by: 'own',
   wait_for_scan: 'open',
 };
 
@@ -63,12 +66,13 @@ const rules: { readonly [Key in InputKey]: Key extends GuardedKey ? Guard : 'ope
  */
 export function beyondTrust(settings: RunSettings, configuration: Configuration): Problem[] {
   return Object.entries(settings.input).flatMap(([key, value]): Problem[] => {
-    const rule = own<Guard | 'open'>(rules, key);
+    const rule = own<Guard | 'open' | 'own'>(rules, key);
     if (rule === 'open' || configuration.webhookAllow.some((allowed) => allowed === key)) return [];
-    if (rule?.isHarmless(settings, configuration)) return [];
-    const opening = rule ? `; WEBHOOK_ALLOW of the deployment can open ${key}` : '';
+    const guard = rule === 'own' ? undefined : rule;
+    if (guard?.isHarmless(settings, configuration)) return [];
+    const opening = guard ? `; WEBHOOK_ALLOW of the deployment can open ${key}` : '';
     return [
-      { path: `$.${key}`, found: render(value), allowed: `${rule?.allowed ?? 'nothing'} from a webhook${opening}` },
+      { path: `$.${key}`, found: render(value), allowed: `${guard?.allowed ?? 'nothing'} from a webhook${opening}` },
     ];
   });
 }

@@ -359,6 +359,8 @@ export const plan = z.object({
   startedAt: text,
   /** The execution input as understood. Absent in plans that no input describes, and in those of release 0.1.0. */
   input: z.record(text, z.unknown()).exactOptional(),
+  /** Who or what started the run, where the input says so. */
+  startedBy: text.exactOptional(),
   registry: z.object({ registry: text, prefix: text }),
   modifyDefault: z.boolean(),
   onPartialFailure: z.enum(['abort', 'update-succeeded']),
@@ -464,6 +466,8 @@ export const report = z.object({
   runId: text,
   /** The execution input as understood. Absent when the input was refused. */
   input: z.record(text, z.unknown()).exactOptional(),
+  /** Who or what started the run, where the input says so. The webhook with IAM enters the caller's ARN. */
+  startedBy: text.exactOptional(),
   images: z.array(imageResult),
   config,
   /** The address of the connector, when the run changes it. */

@@ -1,9 +1,12 @@
 import { Executions } from '../aws/executions.ts';
+import { S3ObjectStore } from '../aws/s3-object-store.ts';
 import { readSecret } from '../aws/secrets.ts';
 import { FactoryError } from '../errors.ts';
 import { parseConfiguration } from '../settings/configuration.ts';
+import { RunDocuments } from '../state/run-documents.ts';
 import { Tokens } from './tokens.ts';
-import { answer, logLine, refuse, type WebhookParts, type WebhookRequest, type WebhookResponse } from './webhook.ts';
+import { answer, logLine, refuse } from './webhook.ts';
+import type { WebhookParts, WebhookRequest, WebhookResponse } from './webhook-parts.ts';
 
 let parts: WebhookParts | undefined;
 
@@ -20,10 +23,12 @@ export async function handler(request: WebhookRequest): Promise<WebhookResponse>
 
 function partsOf(environment: NodeJS.ProcessEnv): WebhookParts {
   const configuration = { ...parseConfiguration(environment), confined: true as const };
-  const secret = configuration.webhookTokenSecret ?? '';
+  const { webhookTokenSecret: secret } = configuration;
+  const store = new S3ObjectStore(environment['STATE_BUCKET'] ?? '');
   return {
     configuration,
-    tokens: new Tokens(() => readSecret(secret, { refresh: true })),
+    tokens: secret === undefined ? undefined : new Tokens(() => readSecret(secret, { refresh: true })),
+    findReport: (runId) => new RunDocuments(store, runId).report.find(),
     executions: new Executions(environment['STATE_MACHINE_ARN'] ?? ''),
   };
 }

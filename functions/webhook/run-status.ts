@@ -1,4 +1,5 @@
 import type { Execution } from '../aws/executions.ts';
+import { recoveredRun } from '../settings/recovery-input.ts';
 import type { Report } from '../state/documents.ts';
 
 /** The status of a run, for clients that poll. */
@@ -8,27 +9,73 @@ export interface RunStatus {
   /** The URL of this status. */
   url: string;
   startedAt?: string;
+  startedBy?: string;
   endedAt?: string;
   action?: Report['action'];
   /** A summary in one sentence. */
   summary?: string;
   totals?: Report['totals'];
   error?: { name: string; message: string };
+  /** Harness after a run that was stopped or timed out. */
+  harness?: HarnessAfterStop;
 }
 
-export function runStatus(runId: string, url: string, execution: Execution): RunStatus {
+/**
+ * - `restoring`: another execution is putting Harness back
+ * - `restored`: Harness is as it was before the run
+ * - `unchanged`: the run had changed nothing
+ * - `switched`: the run's changes were complete and verified, and are kept
+ * - `not-restored`: the rollback failed, and `error` names the fields
+ */
+export type HarnessAfterStop = 'restoring' | 'restored' | 'unchanged' | 'switched' | 'not-restored';
+
+/**
+ * Returns true when Step Functions ended the execution, so that another execution writes the report of the run. The
+ * execution that puts another run back has no such report.
+ */
+export function isReportedByAnother({ status, error, input }: Execution): boolean {
+  const ended =
+    status === 'ABORTED' || status === 'TIMED_OUT' || (status === 'FAILED' && !!error?.startsWith('States.'));
+  return ended && recoveredRun(JSON.parse(input ?? '{}')) === undefined;
+}
+
+/** @param report the report of a run whose execution did not write it itself; `undefined` until it is written */
+export function runStatus(runId: string, url: string, execution: Execution, report?: Report): RunStatus {
   const { status, startedAt, endedAt } = execution;
+  const startedBy = startedByOf(execution);
   const run = {
     runId,
     url,
     startedAt: startedAt.toISOString(),
+    ...(startedBy !== undefined && { startedBy }),
     ...(endedAt && { endedAt: endedAt.toISOString() }),
   };
   if (status === 'RUNNING' || status === 'PENDING_REDRIVE') return { ...run, status: 'RUNNING' };
+  if (isReportedByAnother(execution)) {
+    if (!report) return { ...run, status: 'FAILED', error: errorOf(execution), harness: 'restoring' };
+    return { ...run, ...outcomeOf(report), harness: harnessAfter(report) };
+  }
   if (status !== 'SUCCEEDED') return { ...run, status: 'FAILED', error: errorOf(execution) };
-  const report = JSON.parse(execution.output ?? '{}') as Report;
-  const { action, totals } = report;
-  return { ...run, status: report.status, action, summary: summaryOf(report), totals };
+  return { ...run, ...outcomeOf(JSON.parse(execution.output ?? '{}') as Report) };
+}
+
+function outcomeOf(report: Report): Pick<RunStatus, 'status' | 'action' | 'summary' | 'totals' | 'error'> {
+  const { status, action, totals, error } = report;
+  if (error) return { status, action, error: { name: error.name, message: `${error.message}. ${error.hint}` } };
+  return { status, action, summary: summaryOf(report), totals };
+}
+
+function harnessAfter({ error, config }: Report): HarnessAfterStop {
+  if (error?.name === 'RollbackFailed') return 'not-restored';
+  const outcomes = new Set(config.map(({ status }) => status));
+  if (outcomes.has('rolled-back')) return 'restored';
+  return outcomes.has('updated') || outcomes.has('reset') ? 'switched' : 'unchanged';
+}
+
+/** The input may be any JSON value: anyone who may start executions writes it. */
+function startedByOf({ input }: Execution): string | undefined {
+  const { started_by: startedBy } = (JSON.parse(input ?? '{}') ?? {}) as { started_by?: unknown };
+  return typeof startedBy === 'string' ? startedBy : undefined;
 }
 
 /** Returns the report's error, or describes an execution that was stopped or timed out. */

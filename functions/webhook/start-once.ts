@@ -8,7 +8,10 @@ import type { Delivery } from './delivery.ts';
  */
 const sameWithinMs = 10 * 60_000;
 
-export type ExecutionsByName = Pick<Executions, 'start' | 'find'>;
+type ExecutionsByName = Pick<Executions, 'start' | 'find'>;
+
+/** A delivery whose input the webhook has judged. */
+type JudgedDelivery = Delivery & { input: object };
 
 export interface StartedRun {
   /** The name of the execution. */
@@ -20,8 +23,15 @@ export interface StartedRun {
 /**
  * Starts the run of a delivery, unless an earlier delivery started it. Step Functions allows one execution per name, so
  * of two concurrent requests one starts it.
+ *
+ * @param caller goes into the input of the run. Another caller's equal delivery starts no second run.
  */
-export async function startOnce(delivery: Delivery, executions: ExecutionsByName, now: number): Promise<StartedRun> {
+export async function startOnce(
+  delivery: JudgedDelivery,
+  caller: string | undefined,
+  executions: ExecutionsByName,
+  now: number,
+): Promise<StartedRun> {
   const window = Math.floor(now / sameWithinMs);
   if (delivery.id === undefined) {
     // The previous delivery may belong to the previous window.
@@ -30,7 +40,8 @@ export async function startOnce(delivery: Delivery, executions: ExecutionsByName
     if (execution && now - execution.startedAt.getTime() < sameWithinMs) return { runId, execution };
   }
   const runId = executionName(delivery, window);
-  const started = await executions.start(runId, JSON.stringify(delivery.input));
+  const input = caller === undefined ? delivery.input : { ...delivery.input, started_by: caller };
+  const started = await executions.start(runId, JSON.stringify(input));
   return { runId, execution: started ? undefined : await executions.find(runId) };
 }
 

@@ -1,60 +1,48 @@
 import { FactoryError, type Problem } from '../errors.ts';
-import type { Configuration } from '../settings/configuration.ts';
 import { parseExecutionInput, runIdPattern } from '../settings/execution-input.ts';
 import { beyondTrust } from '../settings/webhook-guards.ts';
-import { type Delivery, readDelivery } from './delivery.ts';
-import { runStatus } from './run-status.ts';
-import { type ExecutionsByName, startOnce } from './start-once.ts';
-import { bearerToken, type Tokens } from './tokens.ts';
-
-/** The used part of a Function URL's request (payload format 2.0, with header names in lower case). */
-export interface WebhookRequest {
-  rawPath: string;
-  headers: Readonly<Record<string, string | undefined>>;
-  requestContext: { domainName: string; http: { method: string } };
-  body?: string;
-  isBase64Encoded?: boolean;
-}
-
-export interface WebhookResponse {
-  statusCode: number;
-  headers: Record<string, string>;
-  body: string;
-}
-
-export interface WebhookParts {
-  tokens: Tokens;
-  executions: ExecutionsByName;
-  configuration: Configuration;
-  now?: () => number;
-}
+import { type Caller, callerOf } from './caller.ts';
+import { readDelivery } from './delivery.ts';
+import { isReportedByAnother, runStatus } from './run-status.ts';
+import { startOnce } from './start-once.ts';
+import { stopRun } from './stop-run.ts';
+import type { WebhookParts, WebhookRequest, WebhookResponse } from './webhook-parts.ts';
 
 /** The maximum size of a request body in bytes. An input that pins every image has a tenth of it. */
 const bodyLimit = 64 * 1024;
 
+const paths = 'POST /runs, GET /runs/{id} and POST /runs/{id}/stop';
+
 /**
- * Serves `POST /runs`, which starts a run, and `GET /runs/{id}`, which returns its status. Responds 4xx to an invalid
- * request; throws when AWS or the deployment fails.
+ * Serves `POST /runs`, which starts a run, `GET /runs/{id}`, which returns its status, and `POST /runs/{id}/stop`.
+ * Responds 4xx to an invalid request; throws when AWS or the deployment fails.
  */
 export async function answer(request: WebhookRequest, parts: WebhookParts): Promise<WebhookResponse> {
-  const { rawPath, headers, requestContext } = request;
+  const { rawPath, requestContext } = request;
   // Checked first: a probe costs nothing, and reveals nothing without a token.
-  const token = bearerToken(headers['authorization']);
-  if (token === undefined || !(await parts.tokens.accept(token))) {
-    return refuse(401, 'Unauthorized', 'no valid bearer token', { 'www-authenticate': 'Bearer' });
+  const caller = await callerOf(request, parts.tokens);
+  if (!caller) {
+    return parts.tokens
+      ? refuse(401, 'Unauthorized', 'no valid bearer token', { 'www-authenticate': 'Bearer' })
+      : refuse(401, 'Unauthorized', 'no signature that Lambda has verified');
   }
-  const [, runs, runId, ...more] = rawPath.replace(/\/$/, '').split('/');
-  if (runs !== 'runs' || more.length > 0) return refuse(404, 'NotFound', 'the paths are POST /runs and GET /runs/{id}');
-  const method = runId === undefined ? 'POST' : 'GET';
+  const [, runs, runId, stop, ...more] = rawPath.replace(/\/$/, '').split('/');
+  if (runs !== 'runs' || (stop !== undefined && stop !== 'stop') || more.length > 0)
+    return refuse(404, 'NotFound', `the paths are ${paths}`);
+  const method = runId === undefined || stop ? 'POST' : 'GET';
   if (requestContext.http.method !== method) {
     return refuse(405, 'MethodNotAllowed', `use ${method}`, { allow: method });
   }
   const url = (id: string) => `https://${requestContext.domainName}/runs/${encodeURIComponent(id)}`;
-  return runId === undefined ? startRun(request, parts, url) : showRun(decoded(runId), parts, url);
+  if (runId === undefined) return startRun(request, caller, parts, url);
+  const id = decoded(runId);
+  if (!runIdPattern.test(id)) return unknownRun();
+  return stop ? stopped(id, caller, parts, url) : showRun(id, parts, url);
 }
 
 async function startRun(
   { headers, body = '', isBase64Encoded = false }: WebhookRequest,
+  { arn }: Caller,
   { configuration, executions, now = Date.now }: WebhookParts,
   url: (runId: string) => string,
 ): Promise<WebhookResponse> {
@@ -63,7 +51,7 @@ async function startRun(
   if (bytes.length > 0 && !/^application\/json *(?:;|$)/i.test(headers['content-type'] ?? '')) {
     return refuse(415, 'UnsupportedMediaType', 'the content-type of a body must be application/json');
   }
-  let delivery: Delivery;
+  let delivery: Parameters<typeof startOnce>[0];
   try {
     const { input, id } = readDelivery(bytes, headers['idempotency-key']);
     const settings = parseExecutionInput(input, configuration);
@@ -75,9 +63,9 @@ async function startRun(
     if (error instanceof FactoryError && error.name === 'InvalidInput') return json(400, { error });
     throw error;
   }
-  const { runId, execution } = await startOnce(delivery, executions, now());
+  const { runId, execution } = await startOnce(delivery, arn, executions, now());
   const status = execution ? runStatus(runId, url(runId), execution).status : 'RUNNING';
-  console.log(logLine('INFO', execution ? 'delivered before' : 'run started', { runId }));
+  console.log(logLine('INFO', execution ? 'delivered before' : 'run started', { runId, caller: arn }));
   return json(202, { runId, status, url: url(runId) });
 }
 
@@ -91,12 +79,36 @@ function untrusted(problems: Problem[]): FactoryError {
 
 async function showRun(
   runId: string,
-  { executions }: WebhookParts,
+  { executions, findReport }: Pick<WebhookParts, 'executions' | 'findReport'>,
+  url: (runId: string) => string,
+  statusCode = 200,
+): Promise<WebhookResponse> {
+  const execution = await executions.find(runId);
+  if (!execution) return unknownRun();
+  const report = isReportedByAnother(execution) ? await findReport(runId) : undefined;
+  return json(statusCode, runStatus(runId, url(runId), execution, report));
+}
+
+/** Stops a run, and returns its status, which later shows that Harness is put back. */
+async function stopped(
+  runId: string,
+  caller: Caller,
+  parts: WebhookParts,
   url: (runId: string) => string,
 ): Promise<WebhookResponse> {
-  const execution = runIdPattern.test(runId) ? await executions.find(runId) : undefined;
-  if (!execution) return refuse(404, 'NotFound', 'no run has this id');
-  return json(200, runStatus(runId, url(runId), execution));
+  const outcome = await stopRun(runId, caller, parts);
+  if (outcome === 'unknown') return unknownRun();
+  if (outcome === 'forbidden') {
+    const message = 'the webhook of this deployment stops no runs; WEBHOOK_ALLOW can grant "stop"';
+    return refuse(403, 'Forbidden', message);
+  }
+  if (outcome !== 'stopped') return refuse(409, 'Conflict', `the run cannot be stopped: ${outcome.refused}`);
+  console.log(logLine('INFO', 'run stopped', { runId, caller: caller.arn }));
+  return showRun(runId, parts, url, 202);
+}
+
+function unknownRun(): WebhookResponse {
+  return refuse(404, 'NotFound', 'no run has this id');
 }
 
 /** Decodes a path segment. Run ids contain no `%`, so a segment that cannot be decoded stays as it is. */

@@ -123,6 +123,8 @@ describe('the webhook, by its Function URL,', () => {
   beforeAll(async () => {
     authorization = `Bearer ${await factory.webhookToken()}`;
   });
+  const arnOf = (runId: string) =>
+    `${factory.outputs.StateMachineArn.replace(':stateMachine:', ':execution:')}:${runId}`;
   const ask = (path: string, method: 'GET' | 'POST', body?: object, headers: object = { authorization }) =>
     askFunctionUrl(new URL(path, factory.outputs.WebhookUrl).href, {
       method,
@@ -136,8 +138,66 @@ describe('the webhook, by its Function URL,', () => {
       const started = await ask('/runs', 'POST', { action: 'plan' });
       expect(started).toMatchObject({ status: 202, body: { status: 'RUNNING' } });
       const { runId } = started.body as { runId: string };
-      await factory.ended(`${factory.outputs.StateMachineArn.replace(':stateMachine:', ':execution:')}:${runId}`);
+      await factory.ended(arnOf(runId));
       expect(await ask(`/runs/${runId}`, 'GET')).toMatchObject({ status: 200, body: { runId, status: 'SUCCEEDED' } });
+    },
+    runMs,
+  );
+
+  it(
+    'stops a run for whoever has the token, and shows that Harness was put back',
+    async () => {
+      const before = { addonTag: `${factory.registry}/harness/ci-addon:1.18.22` };
+      factory.setOverrides(before);
+      const switching = factory.functions.hold('update-config', 'after');
+      const { body } = await ask('/runs', 'POST', { action: 'sync', recheck_days: 1 });
+      const { runId } = body as { runId: string };
+      const held = await switching;
+      expect(factory.overrides()).toEqual(switched);
+      const known = await factory.executions();
+      expect(await ask(`/runs/${runId}/stop`, 'POST')).toMatchObject({ status: 202, body: { runId } });
+      held.release();
+      expect(await factory.ended(arnOf(runId))).toMatchObject({ status: 'ABORTED' });
+      await factory.executionAfter(known);
+      expect(factory.overrides()).toEqual(before);
+      expect(await ask(`/runs/${runId}`, 'GET')).toMatchObject({
+        status: 200,
+        body: {
+          status: 'FAILED',
+          harness: 'restored',
+          // LocalStack, unlike AWS, does not return the reason of a stop.
+          error: { name: 'RunStopped', message: expect.stringContaining('put Harness back as it was before') },
+        },
+      });
+      expect(await ask(`/runs/${runId}/stop`, 'POST')).toMatchObject({ status: 202, body: { harness: 'restored' } });
+      expect(await ask('/runs/sync-1/stop', 'POST')).toMatchObject({ status: 409 });
+      expect(await ask('/runs/no-such-run/stop', 'POST')).toMatchObject({ status: 404 });
+    },
+    runMs,
+  );
+
+  it(
+    'does not stop a run that puts Harness back; stopped in the console there, it is put back all the same',
+    async () => {
+      const before = { addonTag: `${factory.registry}/harness/ci-addon:1.18.22` };
+      factory.setOverrides(before);
+      factory.functions.fail('verify', { kind: 'dies-before', times: Infinity });
+      const rollingBack = factory.functions.hold('rollback');
+      const arn = await factory.start('stopped-late', {});
+      const held = await rollingBack;
+      expect(await ask('/runs/stopped-late/stop', 'POST')).toMatchObject({
+        status: 409,
+        body: { error: { message: 'the run cannot be stopped: it is putting Harness back' } },
+      });
+      expect(factory.overrides()).toEqual(switched);
+      const known = await factory.executions();
+      await factory.stop(arn);
+      held.release();
+      expect(await factory.ended(arn)).toMatchObject({ status: 'ABORTED' });
+      await factory.executionAfter(known);
+      factory.functions.heal();
+      expect(factory.overrides()).toEqual(before);
+      expect(await ask('/runs/stopped-late', 'GET')).toMatchObject({ body: { harness: 'restored' } });
     },
     runMs,
   );

@@ -145,6 +145,7 @@ export async function deploy(images: Readonly<Images>, options: DeploymentOption
     SCHEDULE: 'off',
     STACK_TAGS: 'team=ci,cost=42',
     WEBHOOK: 'on',
+    WEBHOOK_ALLOW: 'stop',
     ...options.settings,
   };
   const cdk = (command: readonly string[], further: Readonly<Record<string, string>> = {}) =>

@@ -8,12 +8,16 @@ Serves the AWS API on PORT of 127.0.0.1. Each invocation of a Lambda function is
 {"functionError": {...}}              the function failed, or its process died
 {"serviceError": {"code", "message", "status"}}   Lambda did not run it
 
+LocalStack verifies no signatures of requests to Function URLs. Here one of AuthType AWS_IAM refuses a request that the
+secret access key "test" did not sign, and passes on the caller's ARN, as Lambda does.
+
 Waits between the states of an execution, and between retries, are FASTER times as short as the definition says.
 Ends when standard input does, so that it cannot outlive the process that started it.
 """
 
 import json
 import os
+import re
 import sys
 import threading
 import time
@@ -33,12 +37,18 @@ os.environ.update(
     CFN_VERBOSE_ERRORS="1",
 )
 
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 from localstack.aws.api import CommonServiceException
+from localstack.http import Response
 from localstack.runtime import main
 from localstack.services.cloudformation.engine.v2.change_set_model import ChangeSetModel
 from localstack.services.events.target import StatesTargetSender
 from localstack.services.lambda_.invocation.docker_runtime_executor import DockerRuntimeExecutor
 from localstack.services.lambda_.invocation.lambda_models import InvocationResult
+from localstack.services.lambda_ import urlrouter
+from localstack.services.lambda_.invocation.models import lambda_stores
 from localstack.services.lambda_.invocation.version_manager import LambdaVersionManager
 from localstack.services.stepfunctions.asl.component.common.retry import retrier_decl
 from localstack.services.stepfunctions.asl.component.state.state_wait.wait_function.wait_function import WaitFunction
@@ -83,6 +93,41 @@ def start_execution(self, event, trace_header):
     self.client.start_execution(stateMachineArn=self.target["Arn"], name=str(uuid.uuid4()), input=text)
 
 
+def signer(request):
+    """Returns the access key id that signed a request with SigV4, or None."""
+    form = r"AWS4-HMAC-SHA256 Credential=(.+?)/\d+/(.+?)/(.+?)/aws4_request, ?SignedHeaders=(.+?), ?Signature=(\w+)"
+    found = re.fullmatch(form, request.headers.get("authorization", ""))
+    if not found:
+        return None
+    key_id, region, service, signed, signature = found.groups()
+    headers = {name: request.headers[name] for name in signed.split(";")}
+    auth = SigV4Auth(Credentials(key_id, "test"), service, region)
+    copy = AWSRequest(request.method, f"http://{headers['host']}{request.path}", headers, request.get_data())
+    copy.context["timestamp"] = request.headers["x-amz-date"]
+    expected = auth.signature(auth.string_to_sign(copy, auth.canonical_request(copy)), copy)
+    return key_id if service == "lambda" and expected == signature else None
+
+
+def needs_signature(url_id):
+    functions = [function for regions in lambda_stores.values() for store in regions.values() for function in store.functions.values()]
+    configs = [config for function in functions for config in function.function_url_configs.values()]
+    return any(config.url_id.lower() == url_id.lower() and config.auth_type == "AWS_IAM" for config in configs)
+
+
+def handle_signed(self, request, api_id, region, **more):
+    if needs_signature(api_id) and signer(request) is None:
+        return Response('{"Message":"Forbidden"}', 403)
+    return handle_any(self, request, api_id, region, **more)
+
+
+def event_with_caller(api_id, request):
+    event = event_without_caller(api_id, request)
+    if needs_signature(api_id):
+        caller = f"arn:aws:iam::000000000000:user/{signer(request)}"
+        event["requestContext"]["authorizer"] = {"iam": {"userArn": caller}}
+    return event
+
+
 def unpack(cls, function_version):
     function_version.config.code.prepare_for_execution()
 
@@ -98,6 +143,10 @@ def keep(self, scope, *policies):
 
 
 ChangeSetModel._visit_deletion_policy = keep
+handle_any = urlrouter.FunctionUrlRouter.handle_lambda_url_invocation
+urlrouter.FunctionUrlRouter.handle_lambda_url_invocation = handle_signed
+event_without_caller = urlrouter.event_for_lambda_url
+urlrouter.event_for_lambda_url = event_with_caller
 LambdaVersionManager.invoke = invoke
 StatesTargetSender.send_event = start_execution
 DockerRuntimeExecutor.validate_environment = classmethod(lambda cls: True)

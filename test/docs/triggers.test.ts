@@ -1,4 +1,6 @@
-import { readFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { parse } from 'yaml';
@@ -88,6 +90,17 @@ const httpStep = z.strictObject({
     .array(z.strictObject({ onFailure: z.strictObject({ errors: z.tuple([z.literal('AllErrors')]), action: retry }) }))
     .optional(),
 });
+const runStep = z.strictObject({
+  type: z.literal('Run'),
+  name,
+  identifier,
+  timeout: z.string().regex(/^[1-9]\d*[smhd]$/),
+  spec: z.strictObject({
+    shell: z.enum(['Bash', 'Sh']),
+    command: z.string(),
+    envVariables: z.record(z.string(), z.string()),
+  }),
+});
 const customStage = z.strictObject({
   name,
   identifier,
@@ -132,8 +145,9 @@ const runtimeInput = z.strictObject({
 });
 
 describe('the Harness YAML of the page', () => {
-  const [waiting, notifying, failed, told, ...more] = blocks('yaml').map((block) => parse(block) as unknown);
+  const [signing, waiting, notifying, failed, told, ...more] = blocks('yaml').map((block) => parse(block) as unknown);
   const parts = {
+    signing: z.strictObject({ step: runStep }).parse(signing).step,
     waiting: z.strictObject({ pipeline }).parse(waiting).pipeline,
     notifying: z.strictObject({ notificationRules: z.tuple([notificationRule]) }).parse(notifying).notificationRules[0],
     failed: z.strictObject({ trigger }).parse(failed).trigger,
@@ -156,6 +170,48 @@ describe('the Harness YAML of the page', () => {
     for (const { spec } of [start, ...others].flatMap((step) => step ?? [])) {
       const { value = '' } = spec.headers.find(({ key }) => key === 'Authorization') ?? {};
       expect(bearerToken(resolved(value))).toBe('a-token-of-good-length');
+    }
+  });
+
+  it('signs each request of the step with an AWS identity, until the run has ended', () => {
+    const { command, envVariables } = parts.signing.spec;
+    const bin = mkdtempSync(join(tmpdir(), 'bin-'));
+    const script = (file: string, text: string) => writeFileSync(join(bin, file), text, { mode: 0o755 });
+    const url = 'https://abc.lambda-url.eu-west-1.on.aws/runs/r1';
+    script('sleep', '#!/bin/sh\n');
+    // As jq, for the filters of the step: `.`, and one key of an object.
+    const filter =
+      'const value = JSON.parse(text); const key = process.argv.at(-1).slice(1); console.log(key === "" ? text : value[key])';
+    script(
+      'jq',
+      `#!/bin/sh\nexec ${process.execPath} -e 'const text = require("fs").readFileSync(0, "utf8"); ${filter}' -- "$@"\n`,
+    );
+    // Notes what it is called with, and answers RUNNING twice before the end.
+    script(
+      'curl',
+      `#!/bin/bash\nprintf '%s\\n' "$*" >> ${bin}/calls\n` +
+        `[ "$(wc -l < ${bin}/calls)" -gt 2 ] && status=$END || status=RUNNING\n` +
+        `echo "{\\"url\\":\\"${url}\\",\\"status\\":\\"$status\\"}"\n`,
+    );
+    const run = (end: string) => {
+      rmSync(join(bin, 'calls'), { force: true });
+      const keys = { AWS_ACCESS_KEY_ID: 'AKIA', AWS_SECRET_ACCESS_KEY: 'secret', AWS_SESSION_TOKEN: 'session' };
+      const env = { ...envVariables, ...keys, END: end, PATH: `${bin}:${process.env['PATH']}` };
+      return spawnSync('bash', ['-c', command], { encoding: 'utf8', env, stdio: ['ignore', 'pipe', 'pipe'] });
+    };
+    try {
+      expect(run('FAILED').status).toBe(1);
+      expect(run('SUCCEEDED')).toMatchObject({ status: 0, stderr: '' });
+      const calls = readFileSync(join(bin, 'calls'), 'utf8').trim().split('\n');
+      expect(calls.map((call) => call.split(' ').at(-1))).toEqual([envVariables['WEBHOOK_URL'], url, url]);
+      for (const call of calls) {
+        expect(call).toContain('--aws-sigv4 aws:amz:eu-west-1:lambda --user AKIA:secret');
+        expect(call).toContain('--header x-amz-security-token: session');
+      }
+      const [, body = ''] = /--data (\{.*?\}) /.exec(calls[0] ?? '') ?? [];
+      expect(actionOf(JSON.parse(body))).toBe('sync');
+    } finally {
+      rmSync(bin, { recursive: true });
     }
   });
 

@@ -83,6 +83,8 @@ describe('a run that was stopped', () => {
 
   it.each<[ExecutionEnd, string]>([
     [{ status: 'ABORTED', cause: 'a release' }, 'somebody stopped the execution (a release); Step Functions does'],
+    [{ status: 'ABORTED', error: 'Enough', cause: 'a release' }, 'somebody stopped the execution (Enough: a release);'],
+    [{ status: 'ABORTED', error: 'RunStopped' }, 'somebody stopped the execution (RunStopped); Step Functions does'],
     [{ status: 'TIMED_OUT' }, 'the execution ran longer than the workflow allows'],
     [{ status: 'FAILED', error: 'E', cause: 'why' }, 'the execution ended without a report (E: why)'],
     [{ status: 'FAILED', error: 'E', cause: '' }, 'the execution ended without a report (E)'],

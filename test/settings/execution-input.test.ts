@@ -153,6 +153,7 @@ const good: [string, unknown, Partial<RunSettings>][] = [
   ['prune', true, { prune: true }],
   ['keep_versions', 50, { keepVersions: 50 }],
   ['allow_unmatched', true, { allowUnmatched: true }],
+  ['started_by', 'arn:aws:iam::123456789012:role/ci', { startedBy: 'arn:aws:iam::123456789012:role/ci' }],
   [
     'pins',
     {
@@ -231,6 +232,9 @@ const bad: [string, unknown, string?][] = [
   ['pins', { 'harness/ci-addon': '../1' }, '$.pins["harness/ci-addon"]'],
   ['pins', { 'harness/ci-addon:1': '1' }, '$.pins["harness/ci-addon:1"]'],
   ['allow_unmatched', 'yes'],
+  ['started_by', 'a\nb'],
+  ['started_by', 'x'.repeat(1_001)],
+  ['started_by', 7],
   ['pins', { 'harness/ci-addon': '1', 'docker.io/harness/ci-addon': '2' }, '$.pins["docker.io/harness/ci-addon"]'],
   ['pins', { '../x': '1' }, '$.pins["../x"]'],
   ['extra_images', ['harness/delegate:bad tag'], '$.extra_images[0]'],

@@ -44,6 +44,15 @@ describe('include_windows_rootless', () => {
   });
 });
 
+describe('started_by', () => {
+  it('goes into the plan and the report', async () => {
+    factory = await startFactory();
+    const report = await factory.run('plan', { started_by: 'arn:one' }, { runId: 'run-1' });
+    expect(report.startedBy).toBe('arn:one');
+    expect(await factory.document('runs/run-1/plan.json')).toMatchObject({ startedBy: 'arn:one' });
+  });
+});
+
 describe('pins', () => {
   it('hold every variant of an image at a version', async () => {
     factory = await startFactory();

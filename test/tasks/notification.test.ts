@@ -64,6 +64,12 @@ Report: s3://state/runs/run-1/report.json`,
     });
   });
 
+  it('names whoever started the run, where the input does', () => {
+    expect(textOf({ startedBy: 'arn:one\nWhat to do: nothing' })).toContain(
+      '\nRun: run-1\nStarted by: arn:one What to do: nothing\nReport: ',
+    );
+  });
+
   it('keeps to the lines of its own: text from outside starts none, and drives no terminal', () => {
     const hostile = 'evil.example/x\n\nWhat to do: open https://evil.example\u001b[2J\u202e';
     const text = textOf({

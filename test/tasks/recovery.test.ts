@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { rollback } from '../../functions/rollback/rollback.ts';
 import { updateConfig } from '../../functions/update-config/update-config.ts';
 import type { Notification, Report } from '../../functions/state/documents.ts';
 import { lockSchema, type Lock } from '../../functions/state/lock.ts';
@@ -128,6 +129,35 @@ describe('a run whose execution was stopped while Harness was switched', () => {
     expect((await recover('recovery-1')).status).toBe('SUCCEEDED');
     expect(notes.join()).toContain('a function of run stopped may still be writing');
     expect(factory.overrides()).toEqual(before);
+  });
+
+  it('continues a rollback during which the execution was stopped, and lets its function write nothing more', async () => {
+    const switched: object[] = [];
+    Object.assign(tasks, {
+      VerifyFunction: () => {
+        switched.push(factory.overrides());
+        return Promise.reject(new Error('the switch cannot be verified'));
+      },
+    });
+    await stopAt('RollbackFunction');
+    expect(factory.overrides()).toEqual(switched[0]);
+    expect(factory.overrides()).not.toEqual(before);
+    expect((await recover('recovery-1')).status).toBe('SUCCEEDED');
+    expect(factory.overrides()).toEqual(before);
+    expect((await reportOf('stopped'))?.error?.name).toBe('RunStopped');
+    expect(await lockNow()).toBeNull();
+    const writes = factory.writes().length;
+    await factory.task(rollback, { runId: 'stopped' });
+    expect(factory.writes()).toHaveLength(writes);
+  });
+
+  it('names in its report whoever stopped the run through the webhook', async () => {
+    executions.set('stopped', { status: 'ABORTED', error: 'RunStopped', cause: 'arn:one stopped the run' });
+    await stopAt('VerifyFunction');
+    await recover('recovery-1');
+    expect((await reportOf('stopped'))?.error?.message).toBe(
+      'arn:one stopped the run; run recovery-1 put Harness back as it was before',
+    );
   });
 
   it('reports a failed rollback of a stopped run in both reports', async () => {

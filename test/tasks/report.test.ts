@@ -71,6 +71,17 @@ async function reported(plan: Partial<Plan>, state: Parameters<typeof report>[0]
   return report({ runId: 'run', state }, { runtime, signal: undefined });
 }
 
+describe('who started a run', () => {
+  it('stands in the report, from the plan or, before there is one, from the input', async () => {
+    expect((await reported({ startedBy: 'arn:one' })).startedBy).toBe('arn:one');
+    const early = (input: unknown) =>
+      report({ runId: 'early', state: { error: caught('InvalidInput'), input } }, { runtime, signal: undefined });
+    expect((await early({ started_by: 'arn:two', action: 'sink' })).startedBy).toBe('arn:two');
+    for (const input of [{ started_by: 7 }, {}, null, 'started_by'])
+      expect(await early(input)).not.toHaveProperty('startedBy');
+  });
+});
+
 describe('the rows of images', () => {
   const images = [
     image('a:1', { status: 'current' }),

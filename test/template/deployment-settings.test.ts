@@ -9,14 +9,17 @@ const problemsOf = (environment: Environment) => problemsFrom('InvalidConfigurat
 
 describe('the settings of a deployment', () => {
   it('run every night and have no webhook by default', () => {
-    expect(parse({})).toMatchObject({ schedule: '0 2 * * ? *', scheduleTimeZone: 'UTC', webhook: false });
+    expect(parse({})).toMatchObject({ schedule: '0 2 * * ? *', scheduleTimeZone: 'UTC', webhook: undefined });
   });
 
   it.each<[string, string, Partial<DeploymentSettings>]>([
     ['SCHEDULE', 'off', { schedule: 'off' }],
     ['SCHEDULE', 'cron(30 4 ? * mon-fri *)', { schedule: '30 4 ? * MON-FRI *' }],
     ['SCHEDULE_TIME_ZONE', 'Europe/Berlin', { scheduleTimeZone: 'Europe/Berlin' }],
-    ['WEBHOOK', 'on', { webhook: true }],
+    ['WEBHOOK', 'on', { webhook: 'token' }],
+    ['WEBHOOK', 'Token', { webhook: 'token' }],
+    ['WEBHOOK', 'iam', { webhook: 'iam' }],
+    ['WEBHOOK', 'off', { webhook: undefined }],
     ['SCHEDULE_INPUT', '{"soak_days": "30"}', { scheduleInput: { soak_days: '30' } }],
     ['SCHEDULE_INPUT', '{"wait_for_scan": true}', { scheduleInput: { wait_for_scan: true } }],
     ['NOTIFICATION_EMAIL', 'a@example.com, b@example.com', { notificationEmail: ['a@example.com', 'b@example.com'] }],
@@ -39,6 +42,7 @@ describe('the settings of a deployment', () => {
     ['SCHEDULE_INPUT', '{"prune": true}', '$.prune: true'],
     ['NOTIFICATION_EMAIL', 'platform', '"platform"'],
     ['NOTIFICATION_EMAIL', 'https://hooks.example.com', '"https://hooks.example.com"'],
+    ['WEBHOOK', 'iam,token', '"iam,token"'],
   ])('refuse the value %s=%s', (name, value, found) => {
     expect(problemsOf({ [name]: value })).toMatchObject([{ path: name, found }]);
   });
@@ -50,10 +54,47 @@ describe('the settings of a deployment', () => {
 
   it.each([
     ['WEBHOOK_TOKEN_SECRET', 'tokens'],
-    ['WEBHOOK_ALLOW', 'pins'],
-  ])('refuse %s when the webhook is neither on nor off', (name, value) => {
+    ['WEBHOOK_PRINCIPALS', '123456789012'],
+    ['WEBHOOK_CONCURRENCY', '5'],
+    ['WEBHOOK_ALLOW', 'pins, stop'],
+  ])('refuse %s unless WEBHOOK is set', (name, value) => {
     expect(problemsOf({ [name]: value }).map(({ path }) => path)).toEqual(['WEBHOOK']);
-    for (const WEBHOOK of ['on', 'off']) expect(problemsOf({ [name]: value, WEBHOOK })).toEqual([]);
+    expect(problemsOf({ [name]: value, WEBHOOK: 'off' })).toEqual([]);
+  });
+
+  it.each([
+    ['WEBHOOK_TOKEN_SECRET', 'tokens', 'on', 'iam'],
+    ['WEBHOOK_PRINCIPALS', '123456789012', 'iam', 'token'],
+  ])('refuse %s for the other kind of webhook', (name, value, own, other) => {
+    expect(problemsOf({ [name]: value, WEBHOOK: own })).toEqual([]);
+    expect(problemsOf({ [name]: value, WEBHOOK: other })).toMatchObject([
+      { path: name, allowed: expect.stringContaining(`nothing with WEBHOOK=${other}`) },
+    ]);
+  });
+
+  it('accept roles, users and accounts as principals of the webhook', () => {
+    const principals = [
+      'arn:aws:iam::123456789012:role/ci/harness-delegate',
+      'arn:aws-us-gov:iam::123456789012:user/robot',
+      '210987654321',
+    ];
+    expect(parse({ WEBHOOK: 'iam', WEBHOOK_PRINCIPALS: principals.join(', ') }).webhookPrincipals).toEqual(principals);
+  });
+
+  it.each([
+    '*',
+    'arn:aws:iam::123456789012:role/*',
+    'arn:aws:sts::123456789012:assumed-role/delegate/session',
+    'delegate',
+    '12345',
+    'apigateway.amazonaws.com',
+  ])('refuse the principal %s, which would open the webhook wider or to nobody', (principal) => {
+    const found = problemsOf({ WEBHOOK: 'iam', WEBHOOK_PRINCIPALS: principal });
+    expect(found.map(({ path }) => path)).toEqual(['WEBHOOK_PRINCIPALS']);
+  });
+
+  it.each(['0', '1001', '1.5', 'off'])('refuse the concurrency %s', (WEBHOOK_CONCURRENCY) => {
+    expect(problemsOf({ WEBHOOK: 'on', WEBHOOK_CONCURRENCY }).map(({ path }) => path)).toEqual(['WEBHOOK_CONCURRENCY']);
   });
 
   it('refuse scheduled runs what every run is refused', () => {

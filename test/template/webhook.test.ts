@@ -1,9 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
 import { AwsSolutionsChecks } from 'cdk-nag';
 import { Stack } from 'aws-cdk-lib';
-import { Template } from 'aws-cdk-lib/assertions';
-import { HarnessCiImageFactory } from '../../infra/harness-ci-image-factory.ts';
-import { actions, newApp, synthesize, text } from './synthesize.ts';
+import { Match, Template } from 'aws-cdk-lib/assertions';
+import { type CfnRole, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { Key } from 'aws-cdk-lib/aws-kms';
+import { Secret } from 'aws-cdk-lib/aws-secretsmanager';
+import { HarnessCiImageFactory, type WebhookOptions } from '../../infra/harness-ci-image-factory.ts';
+import { actions, embed, newApp, synthesize, text } from './synthesize.ts';
 
 const tokenSecret = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:tokens-a1B2c3';
 
@@ -61,24 +64,121 @@ describe('the webhook', () => {
     ]);
   });
 
-  it('lets nobody use up the account: few at a time, and not for long', () => {
-    expect(made.properties).toMatchObject({ ReservedConcurrentExecutions: 5, Timeout: 20, MemorySize: 512 });
+  it('reserves no concurrency by default, which a new account does not have', () => {
+    expect(made.properties).toMatchObject({ Timeout: 20, MemorySize: 512 });
+    expect(made.properties).not.toHaveProperty('ReservedConcurrentExecutions');
   });
 
-  it('may start this workflow, look at its runs and read its tokens, nothing else', () => {
-    const log = (made.properties.LoggingConfig as { LogGroup: { Ref: string } }).LogGroup.Ref;
-    const granted = made.statements
+  const executions = `arn:<AWS::Partition>:states:<AWS::Region>:<AWS::AccountId>:execution:<${machine}.Name>:*`;
+  const [bucket] = Object.keys(made.template.findResources('AWS::S3::Bucket'));
+  const granted = ({ properties, statements }: ReturnType<typeof webhookOf>) => {
+    const log = (properties.LoggingConfig as { LogGroup: { Ref: string } }).LogGroup.Ref;
+    return statements
       .filter((statement) => !actions(statement).some((action) => action.startsWith('xray:')))
-      .map((statement) => [actions(statement), [statement.Resource].flat().map(text)]);
-    expect(granted).toEqual([
-      [['logs:CreateLogStream', 'logs:PutLogEvents'], [`<${log}.Arn>`]],
-      [['states:StartExecution'], [`<${machine}>`]],
-      [
-        ['states:DescribeExecution'],
-        [`arn:<AWS::Partition>:states:<AWS::Region>:<AWS::AccountId>:execution:<${machine}.Name>:*`],
-      ],
+      .map((statement) => [
+        actions(statement),
+        [statement.Resource].flat().map((resource) => text(resource).replace(`<${log}.Arn>`, '<log>')),
+      ]);
+  };
+  const common = [
+    [['logs:CreateLogStream', 'logs:PutLogEvents'], ['<log>']],
+    [['states:StartExecution'], [`<${machine}>`]],
+    [['states:DescribeExecution'], [executions]],
+    [['s3:ListBucket'], [`<${bucket}.Arn>`]],
+    [['s3:GetObject'], [`<${bucket}.Arn>/runs/*/report.json`]],
+  ];
+
+  it('may start this workflow, look at its runs, and read reports and its tokens, nothing else', () => {
+    expect(granted(made)).toEqual([
+      ...common,
       [['secretsmanager:DescribeSecret', 'secretsmanager:GetSecretValue'], [`<${secretId}>`]],
     ]);
+  });
+
+  it('may stop the runs of this workflow only where WEBHOOK_ALLOW grants it', () => {
+    const describe = ['states:DescribeExecution'];
+    const ofExecutions = (settings: Record<string, string>) =>
+      granted(webhookOf(settings)).filter(([, resources]) => resources?.includes(executions));
+    expect(ofExecutions({ WEBHOOK_ALLOW: 'stop' })).toEqual([
+      [[...describe, 'states:GetExecutionHistory', 'states:StopExecution'], [executions]],
+    ]);
+    expect(ofExecutions({ WEBHOOK_ALLOW: 'pins' })).toEqual([[describe, [executions]]]);
+  });
+
+  it('may encrypt the reason of a stop with the key of the executions', () => {
+    const made = (allow: string[]) => {
+      const { factory, statements, logicalId } = embed((stack) => ({
+        encryptionKey: new Key(stack, 'Key'),
+        webhook: { auth: 'iam', allow },
+      }));
+      const ofRole = statements(logicalId(factory.webhook?.function.role as Role));
+      return ofRole.filter(({ Condition }) => JSON.stringify(Condition ?? '').includes('stateMachineArn'));
+    };
+    expect(made(['stop']).map(actions)).toEqual([['kms:Decrypt', 'kms:GenerateDataKey']]);
+    expect(made([]).map(actions)).toEqual([['kms:Decrypt']]);
+  });
+
+  describe('with WEBHOOK=iam', () => {
+    const role = 'arn:aws:iam::210987654321:role/delegate';
+    const signed = webhookOf({ WEBHOOK: 'iam', WEBHOOK_PRINCIPALS: `${role},210987654322` });
+
+    it('lets Lambda verify the signature of each request', () => {
+      signed.template.hasResourceProperties('AWS::Lambda::Url', { AuthType: 'AWS_IAM' });
+    });
+
+    it('has no token, and no secret for one', () => {
+      signed.template.resourceCountIs('AWS::SecretsManager::Secret', 0);
+      expect(signed.properties.Environment.Variables).not.toHaveProperty('WEBHOOK_TOKEN_SECRET');
+      expect(signed.template.findOutputs('WebhookTokenSecretName')).toEqual({});
+      expect(granted(signed)).toEqual(common);
+    });
+
+    it('admits each principal by name, through the function URL only, and nobody else', () => {
+      const permissions = Object.values(signed.template.findResources('AWS::Lambda::Permission'));
+      const FunctionName = { 'Fn::GetAtt': [signed.id, 'Arn'] };
+      const found = permissions.map(({ Properties }) => Properties as Record<string, unknown>);
+      expect(found).toHaveLength(4);
+      for (const Principal of [role, '210987654322'])
+        expect(found.filter((each) => JSON.stringify(each['Principal']).includes(Principal))).toEqual([
+          {
+            FunctionName,
+            Principal: expect.anything(),
+            Action: 'lambda:InvokeFunctionUrl',
+            FunctionUrlAuthType: 'AWS_IAM',
+          },
+          { FunctionName, Principal: expect.anything(), Action: 'lambda:InvokeFunction', InvokedViaFunctionUrl: true },
+        ]);
+    });
+
+    it("leaves it to the policies of this account's identities by default", () => {
+      webhookOf({ WEBHOOK: 'iam' }).template.resourceCountIs('AWS::Lambda::Permission', 0);
+    });
+
+    it('can be granted to a role of the app', () => {
+      const stack = new Stack(newApp(), 'Host');
+      const { webhook } = new HarnessCiImageFactory(stack, 'Factory', { webhook: { auth: 'iam' } });
+      const delegate = new Role(stack, 'Delegate', { assumedBy: new ServicePrincipal('ec2.amazonaws.com') });
+      webhook?.grantInvoke(delegate);
+      Template.fromStack(stack).hasResourceProperties('AWS::IAM::Policy', {
+        Roles: [{ Ref: stack.getLogicalId(delegate.node.defaultChild as CfnRole) }],
+        PolicyDocument: {
+          Statement: [
+            Match.objectLike({
+              Action: 'lambda:InvokeFunctionUrl',
+              Condition: { StringEquals: { 'lambda:FunctionUrlAuthType': 'AWS_IAM' } },
+            }),
+            Match.objectLike({
+              Action: 'lambda:InvokeFunction',
+              Condition: { Bool: { 'lambda:InvokedViaFunctionUrl': true } },
+            }),
+          ],
+        },
+      });
+    });
+
+    it('passes the AwsSolutions rules of cdk-nag', () => {
+      expect(new AwsSolutionsChecks().validateScope(signed.stack).violations).toEqual([]);
+    });
   });
 
   it('lets only the webhook read its tokens', () => {
@@ -109,20 +209,29 @@ describe('the webhook', () => {
     expect(reading.map(({ Resource }) => Resource)).toEqual([tokenSecret]);
   });
 
-  it('judges inputs by the settings of the deployment, and sees none of its state', () => {
+  it('judges inputs by the settings of the deployment', () => {
     const { Variables } = made.properties.Environment;
     expect(Variables).toMatchObject({ MAX_CONCURRENCY: '7', REGISTRY_NAME: expect.anything() });
-    expect(Object.keys(Variables)).not.toContain('STATE_BUCKET');
   });
 
   it('passes the AwsSolutions rules of cdk-nag', () => {
     expect(new AwsSolutionsChecks().validateScope(made.stack).violations).toEqual([]);
   });
 
-  it('can have another limit', () => {
-    const stack = new Stack(newApp(), 'Host');
-    new HarnessCiImageFactory(stack, 'Factory', { webhook: { reservedConcurrency: 1 } });
-    Template.fromStack(stack).hasResourceProperties('AWS::Lambda::Function', { ReservedConcurrentExecutions: 1 });
+  it('can be limited', () => {
+    expect(webhookOf({ WEBHOOK_CONCURRENCY: '5' }).properties).toMatchObject({ ReservedConcurrentExecutions: 5 });
+    const { template } = embed(() => ({ webhook: { reservedConcurrency: 1 } }));
+    template.hasResourceProperties('AWS::Lambda::Function', { ReservedConcurrentExecutions: 1 });
+  });
+
+  it.each<[string, WebhookOptions]>([
+    ['webhook.auth', { auth: 'none' as never }],
+    ['webhook.principals', { auth: 'iam', principals: ['*'] }],
+    ['webhook.principals', { principals: ['123456789012'] }],
+    ['webhook.reservedConcurrency', { reservedConcurrency: 0 }],
+    ['webhook.tokenSecret', { auth: 'iam', tokenSecret: Secret.fromSecretNameV2(new Stack(), 'Tokens', 'tokens') }],
+  ])('refuses a wrong %s at synthesis, by its name', (path, webhook) => {
+    expect(() => embed(() => ({ webhook }))).toThrow(`${path}: found`);
   });
 });
 

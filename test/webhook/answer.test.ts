@@ -2,7 +2,8 @@ import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals
 import type { Execution } from '../../functions/aws/executions.ts';
 import { parseConfiguration } from '../../functions/settings/configuration.ts';
 import { Tokens } from '../../functions/webhook/tokens.ts';
-import { answer, type WebhookParts } from '../../functions/webhook/webhook.ts';
+import { answer } from '../../functions/webhook/webhook.ts';
+import type { WebhookParts } from '../../functions/webhook/webhook-parts.ts';
 import { request, type RequestOptions, token } from './request.ts';
 
 const configuration = parseConfiguration({
@@ -36,7 +37,10 @@ const parts: WebhookParts = {
       lookups++;
       return executions.get(name);
     },
+    stateOf: async () => undefined,
+    stop: async () => undefined,
   },
+  findReport: async () => undefined,
 };
 
 async function send(options: RequestOptions = {}) {

@@ -19,6 +19,8 @@ const executions = {
     return true;
   },
   find: async () => undefined,
+  stateOf: async () => undefined,
+  stop: async () => undefined,
 };
 
 beforeEach(() => {
@@ -29,7 +31,7 @@ afterEach(() => {
 });
 
 async function post(body: string, { base64 = false, headers = {} } = {}) {
-  const parts = { configuration, tokens: new Tokens(async () => token), executions };
+  const parts = { configuration, tokens: new Tokens(async () => token), executions, findReport: async () => undefined };
   const { statusCode, body: text } = await answer(request({ body, base64, headers }), parts);
   return { status: statusCode, body: text };
 }

@@ -29,8 +29,8 @@ const report: Report = {
 };
 const reason = 'run r1 (sync) has held the lock of this account';
 
-/** Returns the status of an execution that Step Functions describes so. */
-async function told(description: object) {
+/** Returns the status of an execution that Step Functions describes so, and whose report another one wrote. */
+async function told(description: object, byAnother?: Report) {
   const aws = await startScriptedAws(() => ({ status: 200, body: { startDate: 1_000, ...description } }));
   const client = new SFNClient(aws.config);
   try {
@@ -42,7 +42,7 @@ async function told(description: object) {
         input: { executionArn: 'arn:aws:states:eu-west-1:123456789012:execution:factory:run-1' },
       },
     ]);
-    return execution && runStatus('run-1', 'https://x/runs/run-1', execution);
+    return execution && runStatus('run-1', 'https://x/runs/run-1', execution, byAnother);
   } finally {
     client.destroy();
     await aws.close();
@@ -80,6 +80,58 @@ describe('the status of a run', () => {
       ...over,
       status: 'FAILED',
       error: { name: 'DriftFound', message: '2 differences' },
+    });
+  });
+
+  it('shows who started the run, where its input says so', async () => {
+    expect(await told({ status: 'RUNNING', input: '{"started_by":"arn:one"}' })).toMatchObject({
+      startedBy: 'arn:one',
+    });
+    for (const input of ['{}', 'null', '"started_by"', '{"started_by":7}'])
+      expect(await told({ status: 'RUNNING', input })).not.toHaveProperty('startedBy');
+  });
+
+  describe('after a stop', () => {
+    const stopped = { status: 'ABORTED', stopDate: 2_000, error: 'RunStopped', cause: 'arn:one stopped the run' };
+    const error = {
+      name: 'RunStopped',
+      message: 'arn:one stopped the run; run r2 put Harness back',
+      hint: 'Start it.',
+    };
+    const rows = (status: 'updated' | 'rolled-back' | 'unchanged') => report.config.map((row) => ({ ...row, status }));
+
+    it.each<[string, Report]>([
+      ['restored', { ...report, status: 'FAILED', error, config: rows('rolled-back') }],
+      ['unchanged', { ...report, status: 'FAILED', error, config: rows('unchanged') }],
+      ['unchanged', { ...report, status: 'FAILED', error, config: [] }],
+      ['not-restored', { ...report, status: 'FAILED', error: { ...error, name: 'RollbackFailed' } }],
+    ])('says from the report that Harness is %s', async (harness, written) => {
+      expect(await told(stopped, written)).toEqual({
+        ...over,
+        status: 'FAILED',
+        action: 'sync',
+        harness,
+        error: { name: written.error?.name, message: `${error.message}. Start it.` },
+      });
+    });
+
+    it('says that a verified switch is kept', async () => {
+      expect(await told(stopped, report)).toMatchObject({ status: 'SUCCEEDED', harness: 'switched' });
+    });
+
+    it.each([
+      [stopped],
+      [{ status: 'TIMED_OUT', stopDate: 2_000 }],
+      [{ status: 'FAILED', stopDate: 2_000, error: 'States.Runtime' }],
+    ])('says that Harness is being put back until there is a report: %j', async (description) => {
+      expect(await told(description)).toMatchObject({ status: 'FAILED', harness: 'restoring' });
+    });
+
+    it.each([
+      [{ status: 'FAILED', stopDate: 2_000, error: 'DriftFound' }],
+      [{ ...stopped, input: '{"recover_run":"run-0"}' }],
+    ])('says nothing of Harness where no other execution puts it back: %j', async (description) => {
+      expect(await told(description)).not.toHaveProperty('harness');
     });
   });
 

@@ -1,7 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { Execution } from '../../functions/aws/executions.ts';
-import type { Delivery } from '../../functions/webhook/delivery.ts';
 import { startOnce } from '../../functions/webhook/start-once.ts';
 
 const minutes = 60_000;
@@ -21,15 +20,15 @@ function scene() {
       return executions.get(name);
     },
   };
-  const start = async (delivery: Partial<Delivery>, at: number) => {
+  const start = async (delivery: { input?: object; id?: string }, at: number, caller?: string) => {
     state.now = at;
-    return startOnce({ input: {}, id: undefined, ...delivery }, byName, at);
+    return startOnce({ input: {}, id: undefined, ...delivery }, caller, byName, at);
   };
   return {
     state,
     executions,
     start,
-    deliver: async (delivery: Partial<Delivery>, at: number) => (await start(delivery, at)).runId,
+    deliver: async (...delivery: Parameters<typeof start>) => (await start(...delivery)).runId,
   };
 }
 
@@ -48,6 +47,13 @@ describe('a delivery with an id', () => {
     expect(execution).toBeUndefined();
     expect(state.lookups).toBe(0);
     expect(await start({ id: 'a' }, 1)).toEqual({ runId, execution: executions.get(runId) });
+  });
+
+  it('has the caller in the input of the run, and starts no second run for another caller', async () => {
+    const { deliver, executions } = scene();
+    const first = await deliver({ id: 'a', input: { action: 'plan' } }, 0, 'arn:one');
+    expect(await deliver({ id: 'a', input: { action: 'plan' } }, 1, 'arn:other')).toBe(first);
+    expect([...executions.values()].map(({ output }) => output)).toEqual(['{"action":"plan","started_by":"arn:one"}']);
   });
 
   it('starts another run with another id, or another input', async () => {

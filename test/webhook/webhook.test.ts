@@ -13,7 +13,8 @@ import { parseExecutionInput } from '../../functions/settings/execution-input.ts
 import { beyondTrust } from '../../functions/settings/webhook-guards.ts';
 import type { RunStatus } from '../../functions/webhook/run-status.ts';
 import { Tokens } from '../../functions/webhook/tokens.ts';
-import { answer, type WebhookParts } from '../../functions/webhook/webhook.ts';
+import { answer } from '../../functions/webhook/webhook.ts';
+import type { WebhookParts } from '../../functions/webhook/webhook-parts.ts';
 import { account, type MotoServer, startMotoServer } from '../aws/moto-server.ts';
 import { available } from '../real-parts.ts';
 import { notification, request, type RequestOptions, token } from './request.ts';
@@ -56,7 +57,7 @@ type Answer = Omit<RunStatus, 'error'> & { error?: { name: string; problems?: { 
       secretReads++;
       return token;
     });
-    parts = { configuration, tokens, executions: new Executions(arn, client) };
+    parts = { configuration, tokens, executions: new Executions(arn, client), findReport: async () => undefined };
     for (const level of ['log', 'error', 'warn'] as const)
       jest.spyOn(console, level).mockImplementation((...line) => void logged.push(...line));
   });
@@ -283,6 +284,7 @@ type Answer = Omit<RunStatus, 'error'> & { error?: { name: string; problems?: { 
       await stop(runId);
       expect((await show(runId)).body).toMatchObject({
         status: 'FAILED',
+        harness: 'restoring',
         error: { name: 'RunStopped', message: 'the execution ended as ABORTED' },
       });
     });
@@ -317,6 +319,9 @@ type Answer = Omit<RunStatus, 'error'> & { error?: { name: string; problems?: { 
       [404, 'a longer path', { method: 'GET', path: '/runs/a/b' }],
       [405, 'a list of runs', { method: 'GET' }],
       [405, 'a change of a run', { path: '/runs/a' }],
+      [404, 'another verb of a run', { path: '/runs/a/start' }],
+      [404, 'something below a verb', { path: '/runs/a/stop/now' }],
+      [405, 'a look at a stop', { method: 'GET', path: '/runs/a/stop' }],
       [405, 'a deletion', { method: 'DELETE', path: '/runs/a' }],
       [413, 'a body above 64 KiB', { body: `"${'x'.repeat(64 * 1024)}"` }],
       [413, 'an encoded body above 64 KiB', { body: Buffer.alloc(64 * 1024 + 1).toString('base64'), base64: true }],
@@ -348,6 +353,7 @@ type Answer = Omit<RunStatus, 'error'> & { error?: { name: string; problems?: { 
     const targets: RequestOptions[] = [
       { body: '{}' },
       { method: 'GET', path: '/runs/x' },
+      { path: '/runs/x/stop' },
       { method: 'GET', path: '/' },
       { method: 'PUT', path: '/x', body: 'x'.repeat(70_000) },
     ];

@@ -29,6 +29,7 @@ export const keyTopics = {
     'override_values',
     'manage_connector',
     'allow_unmatched',
+    'started_by',
   ],
   'What is copied': [
     'infrastructure_type',
@@ -84,6 +85,10 @@ export const keyMeanings: Record<InputKey, KeyMeaning> = {
   allow_unmatched: {
     meaning:
       'Report a pin, glob, set, platform or `images` of `scan_allow` that matches nothing as a warning. By default it ends the run before anything is written, because it would protect nothing. Use it for one input shared by several accounts.',
+  },
+  started_by: {
+    meaning:
+      'Who or what started the run, for the report and the notification. Nobody verifies it. The webhook with `WEBHOOK=iam` enters the ARN of the caller, which AWS has verified, and callers cannot set the key.',
   },
   infrastructure_type: {
     setting: 'infrastructureTypes',
@@ -242,10 +247,10 @@ export const variableTopics: Record<string, Record<string, VariableMeaning>> = {
   },
   'Deployment on AWS': {
     ...ofDeployments,
-    WEBHOOK_TOKEN_SECRET: { default: 'a new secret', meaning: 'Secret with the tokens of the webhook.' },
+    WEBHOOK_TOKEN_SECRET: { default: 'a new secret', meaning: 'With `WEBHOOK=token`: secret with the tokens.' },
     WEBHOOK_ALLOW: {
       meaning:
-        'Input keys that the webhook accepts beyond [what the deployment trusts](triggers.md#what-a-token-can-do).',
+        'Input keys that the webhook accepts beyond [what the deployment trusts](triggers.md#what-a-caller-can-do), and `stop`.',
     },
     GATHER_SCAN_TEMPLATE: { meaning: '[Template](templates.md) that judges images, in place of the scans of ECR.' },
     BUILD_PUSH_TEMPLATE: { meaning: '[Template](templates.md) that builds and pushes images, in place of the copy.' },
