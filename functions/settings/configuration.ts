@@ -330,7 +330,7 @@ export function variable<T>(
   return { variableName: name, read };
 }
 
-function isOn(text: string): boolean {
+export function isOn(text: string): boolean {
   return oneOf(['on', 'off'], text) === 'on';
 }
 

@@ -1,5 +1,5 @@
 import { bearerToken, type Tokens } from './tokens.ts';
-import type { WebhookRequest } from './webhook-parts.ts';
+import type { WebhookRequest } from './function-url.ts';
 
 /** The sender of a request. A token has no name. */
 export interface Caller {

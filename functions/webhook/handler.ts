@@ -6,7 +6,8 @@ import { parseConfiguration } from '../settings/configuration.ts';
 import { RunDocuments } from '../state/run-documents.ts';
 import { Tokens } from './tokens.ts';
 import { answer, logLine, refuse } from './webhook.ts';
-import type { WebhookParts, WebhookRequest, WebhookResponse } from './webhook-parts.ts';
+import type { WebhookRequest, WebhookResponse } from './function-url.ts';
+import type { WebhookParts } from './webhook-parts.ts';
 
 let parts: WebhookParts | undefined;
 

@@ -6,7 +6,8 @@ import { readDelivery } from './delivery.ts';
 import { isReportedByAnother, runStatus } from './run-status.ts';
 import { startOnce } from './start-once.ts';
 import { stopRun } from './stop-run.ts';
-import type { WebhookParts, WebhookRequest, WebhookResponse } from './webhook-parts.ts';
+import type { WebhookRequest, WebhookResponse } from './function-url.ts';
+import type { WebhookParts } from './webhook-parts.ts';
 
 /** The maximum size of a request body in bytes. An input that pins every image has a tenth of it. */
 const bodyLimit = 64 * 1024;

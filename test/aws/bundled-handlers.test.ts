@@ -15,7 +15,7 @@ import { ImageStore } from '../bench/image-store.ts';
 import { available } from '../real-parts.ts';
 import type { Line } from '../telemetry/log-lines.ts';
 import type { RunStatus } from '../../functions/webhook/run-status.ts';
-import type { WebhookResponse } from '../../functions/webhook/webhook-parts.ts';
+import type { WebhookResponse } from '../../functions/webhook/function-url.ts';
 import { request, type RequestOptions } from '../webhook/request.ts';
 import { budgets } from './bundle-budgets.ts';
 import {

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { parseConfiguration } from '../../functions/settings/configuration.ts';
 import { answer } from '../../functions/webhook/webhook.ts';
-import type { WebhookRequest } from '../../functions/webhook/webhook-parts.ts';
+import type { WebhookRequest } from '../../functions/webhook/function-url.ts';
 import { request } from './request.ts';
 
 const configuration = parseConfiguration({ HARNESS_API_KEY_SECRET: 'key', REGISTRY_NAME: 'registry.example' });

@@ -1,4 +1,4 @@
-import type { WebhookRequest } from '../../functions/webhook/webhook-parts.ts';
+import type { WebhookRequest } from '../../functions/webhook/function-url.ts';
 
 export const token = 'a-token-of-good-length';
 
