@@ -27,7 +27,7 @@ export interface RunStatus {
  * - `switched`: the run's changes were complete and verified, and are kept
  * - `not-restored`: the rollback failed, and `error` names the fields
  */
-export type HarnessAfterStop = 'restoring' | 'restored' | 'unchanged' | 'switched' | 'not-restored';
+type HarnessAfterStop = 'restoring' | 'restored' | 'unchanged' | 'switched' | 'not-restored';
 
 /**
  * Returns true when Step Functions ended the execution, so that another execution writes the report of the run. The
