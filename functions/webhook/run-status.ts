@@ -65,11 +65,12 @@ function outcomeOf(report: Report): Pick<RunStatus, 'status' | 'action' | 'summa
   return { status, action, summary: summaryOf(report), totals };
 }
 
-function harnessAfter({ error, config }: Report): HarnessAfterStop {
+function harnessAfter({ error, config, connector }: Report): HarnessAfterStop {
   if (error?.name === 'RollbackFailed') return 'not-restored';
-  const outcomes = new Set(config.map(({ status }) => status));
-  if (outcomes.has('rolled-back')) return 'restored';
-  return outcomes.has('updated') || outcomes.has('reset') ? 'switched' : 'unchanged';
+  const outcomes = [...config, ...(connector ? [connector] : [])].map(({ status }) => status);
+  if (outcomes.includes('rolled-back')) return 'restored';
+  const written = outcomes.some((status) => status === 'updated' || status === 'reset' || status === 'changed');
+  return written ? 'switched' : 'unchanged';
 }
 
 /** The input may be any JSON value: anyone who may start executions writes it. */

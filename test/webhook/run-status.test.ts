@@ -98,12 +98,20 @@ describe('the status of a run', () => {
       message: 'arn:one stopped the run; run r2 put Harness back',
       hint: 'Start it.',
     };
+    const connector = (status: 'changed' | 'rolled-back') => ({
+      reference: 'account.c',
+      before: 'a',
+      after: 'b',
+      status,
+    });
     const rows = (status: 'updated' | 'rolled-back' | 'unchanged') => report.config.map((row) => ({ ...row, status }));
 
     it.each<[string, Report]>([
       ['restored', { ...report, status: 'FAILED', error, config: rows('rolled-back') }],
       ['unchanged', { ...report, status: 'FAILED', error, config: rows('unchanged') }],
       ['unchanged', { ...report, status: 'FAILED', error, config: [] }],
+      ['restored', { ...report, status: 'FAILED', error, config: [], connector: connector('rolled-back') }],
+      ['switched', { ...report, status: 'FAILED', error, config: [], connector: connector('changed') }],
       ['not-restored', { ...report, status: 'FAILED', error: { ...error, name: 'RollbackFailed' } }],
     ])('says from the report that Harness is %s', async (harness, written) => {
       expect(await told(stopped, written)).toEqual({
