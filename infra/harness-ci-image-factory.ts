@@ -186,6 +186,7 @@ export class HarnessCiImageFactory extends Construct implements IConnectable {
     this.alarms = new Alarms(this, 'Alarms', {
       service: this.#service,
       stateMachine,
+      report: this.#taskFunction('report').handler,
       topic,
       overdueAfter,
       ...triggers,
@@ -284,10 +285,16 @@ export class HarnessCiImageFactory extends Construct implements IConnectable {
     });
   }
 
+  #taskFunction(task: string): TaskFunction {
+    const found = this.functions.get(task);
+    if (!found) throw new Error(`the workflow has no task ${task}`);
+    return found;
+  }
+
   /** Adds the dashboard and the queries. Returns the name of the dashboard. */
   #addViews(): string {
     const { stateMachine } = this;
-    const copy = this.functions.get('copy') as TaskFunction;
+    const copy = this.#taskFunction('copy');
     const dashboard = { service: this.#service, stateMachine, copy, alarms: this.alarms.all };
     const { name } = new Dashboard(this, 'Dashboard', dashboard);
     const all = [

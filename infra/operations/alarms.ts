@@ -19,6 +19,8 @@ export interface AlarmsProps {
   /** The dimension of the factory's own metrics. */
   readonly service: string;
   readonly stateMachine: IStateMachine;
+  /** The function that writes and sends the report of each run. */
+  readonly report: IFunction;
   readonly topic: ITopic;
   /** Time without a successful sync that raises an alarm. Above `longestWindowHours` it needs an `OverdueCheck`. */
   readonly overdueAfter?: Duration | undefined;
@@ -42,7 +44,8 @@ export class Alarms extends Construct {
 
   constructor(scope: Construct, id: string, props: AlarmsProps) {
     super(scope, id);
-    const { service, stateMachine, topic, overdueAfter, deadLetterQueue, webhook, ecrToken, hasCallback } = props;
+    const { service, stateMachine, report, topic, overdueAfter, deadLetterQueue, webhook, ecrToken, hasCallback } =
+      props;
     this.#topic = topic;
 
     // Three alarms, because an expression over metrics has no datapoint while one of them never had any.
@@ -75,6 +78,12 @@ export class Alarms extends Construct {
       'The outcome of a run could not be sent to the topic or the event bus.',
       own('NotificationsFailed'),
     );
+    this.#add('ReportFailed', 'A run has ended, but its report cannot be written, and nobody was told.', {
+      // The workflow repeats the task, so a single error means nothing. It may run for 15 minutes before each.
+      metric: report.metricErrors({ period: Duration.hours(1), statistic: Stats.SUM }),
+      ...oneOrMore,
+      threshold: 3,
+    });
     if (hasCallback)
       this.#add('CallbackFailed', 'The callback to Harness at the end of a run failed.', own('CallbacksFailed'));
     if (overdueAfter) this.#watchSyncs(service, overdueAfter.toHours());

@@ -267,7 +267,7 @@ describe('the runbook', () => {
     runMs,
   );
 
-  it.each(['RunTimedOut', 'NoSyncSucceeded', 'WebhookFailed'])(
+  it.each(['RunTimedOut', 'ReportFailed', 'NoSyncSucceeded', 'WebhookFailed'])(
     'shows the errors in a log, for %s',
     async (alarm) => {
       expect((await runbook.run(alarm)).trim()).toMatch(/^(?:None)?$/);
