@@ -70,7 +70,7 @@ const mayImport: Record<string, RegExp> = {
   'functions/state': /^functions\/(?:state|settings|harness|oci|text)\/|^functions\/errors/,
   'functions/aws':
     /^functions\/(?:aws|async|http|oci|state|text)\/|^functions\/(?:advice|errors|runtime\/template)\.ts$/,
-  'functions/runtime': /^functions\/(?:runtime|state|settings|harness|http|oci)\//,
+  'functions/runtime': /^functions\/(?:runtime|state|settings|harness|http|oci|text)\//,
   'functions/overrides':
     /^functions\/(?:overrides|runtime|state|settings|harness|oci|text)\/|^functions\/(?:errors|task)\.ts$/,
   'functions/images': /^functions\/(?:images|overrides|runtime|state|oci|async)\/|^functions\/(?:errors|task)\.ts$/,

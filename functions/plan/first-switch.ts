@@ -6,6 +6,14 @@ import type { FieldChange, Plan } from '../state/documents.ts';
 import { own } from '../text/own.ts';
 import type { ScopeConfiguration } from '../overrides/scope-configuration.ts';
 
+export interface FirstSwitch {
+  /** The changes that the run may write. */
+  changes: FieldChange[];
+  /** True if Harness uses copies, wherever the run would switch it. */
+  isDone: boolean;
+  awaiting?: Plan['awaiting'];
+}
+
 /**
  * Divides the changes of a sync that a schedule started. Harness uses copies only where a person's sync has switched it
  * and no reset has undone that. Elsewhere, scheduled runs copy, and leave the switch to a person.
@@ -13,16 +21,16 @@ import type { ScopeConfiguration } from '../overrides/scope-configuration.ts';
 export function leaveFirstSwitch(
   changes: readonly FieldChange[],
   scopes: readonly ScopeConfiguration[],
-  settings: Pick<RunSettings, 'input' | 'registry' | 'formerRegistry'>,
-): { changes: FieldChange[]; awaiting: Plan['awaiting'] } {
-  const { input, registry, formerRegistry } = settings;
+  settings: Pick<RunSettings, 'input' | 'registry' | 'formerRegistry'> & { startCommand: (input: object) => string },
+): FirstSwitch {
+  const { input, registry, formerRegistry, startCommand } = settings;
   const used = (location: typeof formerRegistry) =>
     location ? scopes.filter((scope) => usesCopies(scope, location)) : [];
   const switched = used(registry);
   const { left = [], now = [] } = Object.groupBy(changes, (change) =>
     switched.some((scope) => isSameScope(scope, change)) ? 'now' : 'left',
   );
-  if (left.length === 0) return { changes: now, awaiting: undefined };
+  if (left.length === 0) return { changes: now, isDone: switched.length > 0 };
   const place = formatLocation(registry);
   const where = [...new Set(left.map(({ module, infrastructureType }) => `${module} ${infrastructureType}`))].join(
     ', ',
@@ -30,14 +38,14 @@ export function leaveFirstSwitch(
   const isMove = used(formerRegistry).some((scope) => left.some((change) => isSameScope(scope, change)));
   const former = formerRegistry && isMove ? formatLocation(formerRegistry) : undefined;
   const reason = [
-    `The schedule started this run, and it did not switch ${where}: Harness uses no copy at ${place} there yet`,
+    `Harness was not switched at ${where}: the schedule started this run, and Harness uses no copy at ${place} there yet`,
     ...(former === undefined
       ? []
       : [`Harness uses the copies at ${former}. To keep them there, deploy with REGISTRY_NAME=${former}`]),
-    `To switch, start an execution with ${JSON.stringify(input)}. From then on, scheduled runs switch too`,
-    'With AUTO_SWITCH=always, a deployment does not wait for that',
+    'Once a person has switched it, scheduled runs switch too. With AUTO_SWITCH=always, they do not wait for that',
   ];
-  return { changes: now, awaiting: { reason: `${reason.join('. ')}.`, changes: left } };
+  const awaiting = { reason: `${reason.join('. ')}.`, command: startCommand(input), changes: left };
+  return { changes: now, isDone: false, awaiting };
 }
 
 /** Returns whether an override of the scope names a copy of an official image at `location`. */

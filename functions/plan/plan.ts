@@ -51,7 +51,8 @@ export async function plan({ runId, input }: PlanEvent, run: TaskRun): Promise<P
   const startedAt = new Date();
   const stopped = stoppedRunOf(input, runtime);
   if (stopped !== undefined) return planRecovery(runId, stopped, startedAt, runtime);
-  const scheduled = runtime.parts.findExecution && scheduledInput(input);
+  const { startCommand } = runtime.parts;
+  const scheduled = startCommand && scheduledInput(input);
   const settings = parseExecutionInput(scheduled ?? input, runtime.configuration);
   const lock = await lockFor(runId, settings, run);
   const head = planHead(runId, startedAt, settings);
@@ -73,14 +74,16 @@ export async function plan({ runId, input }: PlanEvent, run: TaskRun): Promise<P
     const day = refusedOn(refused, change, startedAt);
     return day && `Harness refused on ${day} to change this field; it is tried again after 30 days`;
   });
-  const awaitsPerson =
-    scheduled && settings.action === 'sync' && settings.modifyDefault && runtime.configuration.autoSwitch !== 'always';
-  const first = awaitsPerson ? leaveFirstSwitch(accepted.changes, named, settings) : undefined;
+  const mayAwait =
+    settings.action === 'sync' && settings.modifyDefault && runtime.configuration.autoSwitch !== 'always';
+  const first =
+    scheduled && mayAwait ? leaveFirstSwitch(accepted.changes, named, { ...settings, startCommand }) : undefined;
   if (first) accepted.changes = first.changes;
   const planned = { changes: accepted.changes, scopes, images };
   const found = await connector;
   // A schedule leaves the connector to the person who switches first.
-  const managed = first?.awaiting ? { warnings: [] } : await planConnector(found, planned, settings, snapshot, run);
+  const managed =
+    first?.isDone === false ? { warnings: [] } : await planConnector(found, planned, settings, snapshot, run);
   const view = managed.blocked ? { ...planned, changes: [] } : planned;
   const check = found && (await checkConnector(afterChange(found, managed, settings), view, settings, run));
   const blocked = managed.blocked ?? check?.blocked;

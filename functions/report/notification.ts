@@ -5,6 +5,8 @@ import { cellLimit, printable } from '../text/printable.ts';
 
 /** Rows of each list: people read e-mails on a phone. */
 const rowsLimit = 10;
+/** More characters than a command that names an execution input usually has: half of one is of no use. */
+const commandLimit = 20_000;
 
 /** Summarizes a report in a few lines. `location` is the location of the whole report. */
 export function notificationOf(report: Report, location: string): Notification {
@@ -26,7 +28,7 @@ export function notificationOf(report: Report, location: string): Notification {
   const paragraphs = [
     [`${action} ${status}${reason === undefined ? '' : `: ${short(reason)}`}`],
     error ? [short(`${error.name}: ${error.message}`), `What to do: ${short(error.hint)}`] : [],
-    awaiting === undefined ? [] : [short(awaiting)],
+    awaiting ? [short(awaiting.reason), `To switch: ${printable(awaiting.command, commandLimit)}`] : [],
     images.length > 0 ? [`${totals.images} images: ${countsOf(report)}`] : [],
     listed(
       'Copied',

@@ -12,7 +12,7 @@ export function outcomeDetailOf(report: Report, planned: Planned, factory: strin
     runId,
     action,
     awaiting,
-    reason = awaiting,
+    reason = awaiting?.reason,
     error,
     images,
     config,

@@ -232,7 +232,7 @@ async function describe(
     ...(incomplete.length > 0 && { incomplete }),
     ...(plan.pulls && { pulls: pullsOf(plan.pulls, plan, images) }),
     ...(plan.blocked && { blocked: plan.blocked }),
-    ...(plan.awaiting && { awaiting: plan.awaiting.reason }),
+    ...(plan.awaiting && { awaiting: { reason: plan.awaiting.reason, command: plan.awaiting.command } }),
     ...(warnings.length > 0 && { warnings: warnings.map((warning) => printable(warning, cellLimit)) }),
     ...(registries.length > 0 && { registries }),
     ...(error && { error }),

@@ -1,3 +1,5 @@
+import { shellWord } from '../text/shell-word.ts';
+
 /** The place of runs, as hints describe it. Each text is a clause in the imperative, without a full stop. */
 export interface Place {
   /** Returns the clause that restores the configuration from before a run. */
@@ -17,15 +19,10 @@ export const stateMachine: Place = {
 
 /** Anywhere else, a run is a process. `options` point the command to the state that the run used. */
 export function commandLine(options: readonly string[] = []): Place {
-  const command = (...words: string[]) => `run "${['factory', ...words, ...options.map(quoted)].join(' ')}"`;
+  const command = (...words: string[]) => `run "${['factory', ...words, ...options.map(shellWord)].join(' ')}"`;
   return {
-    restore: (runId) => command('restore', '--run', quoted(runId)),
+    restore: (runId) => command('restore', '--run', shellWord(runId)),
     findRuns: command('history'),
     giveUp: ' (press Ctrl-C twice to give up)',
   };
-}
-
-/** Quotes an argument for a POSIX shell. */
-function quoted(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
 }

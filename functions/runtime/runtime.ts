@@ -59,6 +59,8 @@ export interface RuntimeParts {
   patience?: Patience;
   /** Looks up an execution of the state machine. Absent where runs are not executions. */
   findExecution?: (runId: string) => Promise<ExecutionEnd | undefined>;
+  /** Returns the command that starts an execution with an input. Absent where runs are not executions. */
+  startCommand?: (input: object) => string;
   /** Reads the secret with the callback that is sent when a run ends. */
   callbackTarget?: ((refused?: string) => Promise<string>) | undefined;
   /** Notifies people of the end of a run. */

@@ -179,6 +179,9 @@ const blockedSwitch = z.object({
 });
 export type BlockedSwitch = z.output<typeof blockedSwitch>;
 
+/** The reason why a scheduled run did not switch Harness, in sentences, and the command that switches it. */
+const awaitedSwitch = z.object({ reason: text, command: text });
+
 const registryCounts = z.object({
   /** `host[:port]`, as in image names. */
   host: text,
@@ -390,8 +393,8 @@ export const plan = z.object({
   connector: connectorChange.exactOptional(),
   /** Set when the run must not switch Harness. */
   blocked: blockedSwitch.exactOptional(),
-  /** Changes that a scheduled run leaves to a person, with the reason in sentences. */
-  awaiting: z.object({ reason: text, changes: z.array(fieldChange) }).exactOptional(),
+  /** Changes that a scheduled run leaves to a person. */
+  awaiting: awaitedSwitch.extend({ changes: z.array(fieldChange) }).exactOptional(),
   registries: z.array(registryCounts).exactOptional(),
   /** The reason, when the run ends after the plan without doing anything. */
   skipped: text.exactOptional(),
@@ -494,8 +497,8 @@ export const report = z.object({
   pulls: z.array(pull).exactOptional(),
   /** The reason why Harness is not switched, and the steps that allow it. A `sync` or `restore` then fails. */
   blocked: blockedSwitch.exactOptional(),
-  /** The reason why a scheduled run did not switch Harness, and the way to switch it. Such fields are `planned`. */
-  awaiting: text.exactOptional(),
+  /** Set when a scheduled run leaves the switch to a person. Such fields are `planned`. */
+  awaiting: awaitedSwitch.exactOptional(),
   warnings: texts.exactOptional(),
   /** Requests of the plan and of the copies to each registry. */
   registries: z.array(registryCounts).exactOptional(),

@@ -28,7 +28,6 @@ export function summaryOf(report: Report, rows = 60): string {
   const parts = [
     headline(report),
     report.blocked && report.error?.name !== 'SwitchBlocked' && describeBlocked(report.blocked),
-    report.awaiting && shown(report.awaiting),
     report.connector && shown(describeConnector(report.connector)),
     report.warnings?.map((warning) => `Warning: ${shown(warning)}`).join('\n'),
     imagesTable(images, config, rows),

@@ -37,6 +37,9 @@ async function reportOf(runId: string, input: object): Promise<Report> {
 /** The input of scheduled runs, with the ARN in place of the keyword. */
 const scheduledInput = { started_by_schedule: 'arn:aws:scheduler:us-east-1:000000000000:schedule/default/nightly' };
 
+const switchCommand = () =>
+  `aws stepfunctions start-execution --region ${region} --state-machine-arn ${factory.outputs.StateMachineArn} --input '{}'`;
+
 const writes = () =>
   factory.harness.requests.filter(({ method, path }) => method === 'POST' && path.includes('/execution-config/'));
 const every = (status: string) => Object.fromEntries(Object.keys(fields).map((field) => [`ci K8 ${field}`, status]));
@@ -56,7 +59,7 @@ describe('the runs of a deployment, one after the other', () => {
       expect(factory.overrides()).toEqual({});
       expect(writes()).toEqual([]);
       expect(await factory.notifications()).toEqual([
-        expect.objectContaining({ message: expect.stringContaining('To switch, start an execution with {}.') }),
+        expect.objectContaining({ message: expect.stringContaining(`To switch: ${switchCommand()}\n`) }),
       ]);
     },
     runMs,

@@ -57,6 +57,7 @@ export interface FactoryOptions {
   patience?: RuntimeParts['patience'];
   place?: RuntimeParts['place'];
   findExecution?: RuntimeParts['findExecution'];
+  startCommand?: RuntimeParts['startCommand'];
   notify?: RuntimeParts['notify'];
   record?: RuntimeParts['record'];
   /** Receives the progress of the run. */
@@ -153,6 +154,7 @@ export async function startFactory(options: FactoryOptions = {}): Promise<Factor
       ...(options.patience && { patience: options.patience }),
       ...(options.place && { place: options.place }),
       ...(options.findExecution && { findExecution: options.findExecution }),
+      ...(options.startCommand && { startCommand: options.startCommand }),
       ...(options.record && { record: options.record }),
       notify: options.notify,
       callbackTarget: options.callbackTarget,

@@ -21,7 +21,7 @@ afterEach(async () => {
 async function deployed(options: FactoryOptions = {}): Promise<void> {
   notified = [];
   factory = await startFactory({
-    findExecution: async () => undefined,
+    startCommand: (input) => `start ${JSON.stringify(input)}`,
     notify: async (notification) => void notified.push(notification),
     ...options,
   });
@@ -35,7 +35,7 @@ const setOverrides = (overrides: Images) => {
 };
 
 function expectHeld(report: Report, fields: string[]): void {
-  expect(report).toMatchObject({ status: 'SUCCEEDED', action: 'sync', awaiting: expect.any(String) });
+  expect(report).toMatchObject({ status: 'SUCCEEDED', action: 'sync', awaiting: { command: expect.any(String) } });
   const planned = Object.entries(statuses(report)).flatMap(([field, status]) => (status === 'planned' ? field : []));
   expect(planned.toSorted()).toEqual(fields);
 }
@@ -55,21 +55,23 @@ describe('a scheduled run before the first sync of a person', () => {
       from: null,
       to: factory.copyOf(cache),
     });
-    expect(report.awaiting).toBe(
-      `The schedule started this run, and it did not switch ci K8: Harness uses no copy at ${factory.registry} there yet. ` +
-        'To switch, start an execution with {}. From then on, scheduled runs switch too. ' +
-        'With AUTO_SWITCH=always, a deployment does not wait for that.',
-    );
+    expect(report.awaiting).toEqual({
+      reason:
+        'Harness was not switched at ci K8: the schedule started this run, ' +
+        `and Harness uses no copy at ${factory.registry} there yet. ` +
+        'Once a person has switched it, scheduled runs switch too. With AUTO_SWITCH=always, they do not wait for that.',
+      command: 'start {}',
+    });
     expect(report.input).toEqual({});
     expect(factory.writes()).toEqual([]);
     const [{ text } = { text: '' }] = notified;
-    expect(text).toContain(`sync SUCCEEDED\n\n${report.awaiting}`);
+    expect(text).toContain(`sync SUCCEEDED\n\n${report.awaiting?.reason}\nTo switch: start {}\n\n`);
     expect(text).toContain(`planned ci K8 cacheS3Tag: Harness's own -> ${factory.copyOf(cache)}`);
   });
 
   it('names the input of the schedule for the switch', async () => {
     await deployed();
-    expect((await night()).awaiting).toContain('start an execution with {"include_fields":["cacheS3Tag"]}.');
+    expect((await night()).awaiting?.command).toBe('start {"include_fields":["cacheS3Tag"]}');
   });
 
   it('switches with AUTO_SWITCH=always', async () => {
@@ -139,7 +141,7 @@ describe('a scheduled run after the first sync of a person', () => {
     setOverrides({ cacheS3Tag: factory.copyOf('plugins/cache:1.10.1') });
     const report = await night({ ...choice, infrastructure_type: ['K8', 'VM'] });
     expect(statuses(report)).toEqual({ 'ci K8 cacheS3Tag': 'updated', 'ci VM cacheS3Tag': 'planned' });
-    expect(report.awaiting).toContain('did not switch ci VM:');
+    expect(report.awaiting?.reason).toContain('was not switched at ci VM:');
     expect(factory.overrides('ci', 'VM')).toEqual({});
   });
 
@@ -156,7 +158,7 @@ describe('a scheduled run after the first sync of a person', () => {
 
 describe('the mark of the schedule', () => {
   it('has no place outside a deployment', async () => {
-    await deployed({ findExecution: undefined });
+    await deployed({ startCommand: undefined });
     await expect(night()).resolves.toMatchObject({
       error: { name: 'InvalidInput', problems: [{ path: '$.started_by_schedule' }] },
     });
@@ -185,8 +187,8 @@ describe('an upgrade of a deployment whose copies are at the root of its registr
     expect(imageStatuses(report)).toEqual({ [cache]: 'copied' });
     expectHeld(report, ['ci K8 cacheS3Tag']);
     expect(factory.overrides()).toEqual({ cacheS3Tag: old });
-    expect(report.awaiting).toContain(`To keep them there, deploy with REGISTRY_NAME=${factory.target.host}.`);
-    expect(report.awaiting).toContain('To switch, start an execution with ');
+    expect(report.awaiting?.reason).toContain(`To keep them there, deploy with REGISTRY_NAME=${factory.target.host}.`);
+    expect(report.awaiting?.command).toBe('start {"include_fields":["cacheS3Tag"]}');
   });
 
   it("moves Harness by a person's sync, after which scheduled runs switch", async () => {

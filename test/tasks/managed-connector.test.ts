@@ -36,6 +36,7 @@ async function start(options: FactoryOptions = {}): Promise<void> {
   const keys = [{ key: 'sat.embedded.key.secret-of-key', accountId: 'embedded', permissions }];
   factory = await startFactory({
     findExecution: async () => ({ status: 'ABORTED' }),
+    startCommand: (input) => `start ${JSON.stringify(input)}`,
     ...options,
     harness: { connector: 'gar', defaults, keys },
   });
@@ -175,8 +176,13 @@ describe('a sync with manage_connector', () => {
       started_by_schedule: 'arn:aws:scheduler:eu-west-1:123456789012:schedule/default/nightly',
     };
     const report = await factory.run('', night);
-    expect(report).toMatchObject({ status: 'SUCCEEDED', awaiting: expect.stringContaining('"manage_connector":true') });
+    const awaiting = { command: expect.stringContaining('"manage_connector":true') };
+    expect(report).toMatchObject({ status: 'SUCCEEDED', awaiting });
     expect(report.connector).toBeUndefined();
+    // Nothing is left to switch.
+    const soaking = await factory.run('', { ...night, soak_days: 30 });
+    expect(soaking).toMatchObject({ status: 'SUCCEEDED', soaking: expect.any(Array) });
+    expect(soaking).not.toHaveProperty('awaiting');
     expectUnchanged();
     expect((await factory.sync(whole)).error).toBeUndefined();
     connector().spec['dockerRegistryUrl'] = 'https://index.docker.io/v2/';

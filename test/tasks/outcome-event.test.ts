@@ -71,12 +71,13 @@ describe('the event at the end of a run', () => {
   });
 
   it('tells a schedule that leaves the first switch to a person from one that has switched', () => {
-    const awaiting = 'The schedule started this run.';
+    const reason = 'The schedule started this run.';
+    const awaiting = { reason, command: 'start' };
     const left = { ...row, status: 'planned' as const };
-    expect(detailOf({ awaiting, config: [left] })).toMatchObject({ outcome: 'copied-only', reason: awaiting });
+    expect(detailOf({ awaiting, config: [left] })).toMatchObject({ outcome: 'copied-only', reason });
     expect(detailOf({ awaiting, config: [left, { ...row, status: 'updated' }] })).toMatchObject({
       outcome: 'succeeded',
-      reason: awaiting,
+      reason,
     });
   });
 
