@@ -1,6 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -27,14 +26,10 @@ import type { Report } from '../../functions/state/documents.ts';
 import { lockSchema, type Lock } from '../../functions/state/lock.ts';
 import { RunDocuments } from '../../functions/state/run-documents.ts';
 import { getJson } from '../../functions/state/object-store.ts';
-import { type EmbeddedHarnessApi, startHarnessApi } from '../../infra/local/embedded/harness-api/server.ts';
 import type { Images } from '../../infra/local/embedded/harness-api/state.ts';
-import { type Registry, startRegistry } from '../../infra/local/embedded/registry/server.ts';
-import { pushSamples } from '../../infra/local/embedded/sample-images.ts';
 import { region } from '../aws/moto-server.ts';
-import { pullThrough } from '../tasks/factory.ts';
-import { Functions } from './functions.ts';
-import { type LocalStack, startLocalStack } from './localstack.ts';
+import type { LocalStack } from './localstack.ts';
+import { startSurroundings, type Surroundings } from './surroundings.ts';
 
 const root = join(import.meta.dirname, '../..');
 /** The account of LocalStack's credentials. */
@@ -68,15 +63,8 @@ export interface DeploymentOptions {
 }
 
 /** The unmodified app, deployed by the CDK's own command line, and what is outside of AWS. */
-export interface Deployment {
-  aws: LocalStack;
-  functions: Functions;
+export interface Deployment extends Surroundings {
   outputs: Outputs;
-  harness: EmbeddedHarnessApi;
-  source: Registry;
-  target: Registry;
-  /** `host:port/mirror` */
-  registry: string;
   /** Starts an execution and returns its ARN. Its name is the run id. */
   start(runId: string, input: object, stateMachineArn?: string): Promise<string>;
   /** Waits until an execution has ended. */
@@ -93,8 +81,6 @@ export interface Deployment {
   report(runId: string): Promise<Report | undefined>;
   /** Returns the holder of the lock of the Harness account; `null` when it is free. */
   lock(): Promise<Lock | null | undefined>;
-  /** The overrides of Harness now. */
-  overrides(): Images;
   /** Returns the notifications of the topic since the last call. */
   notifications(): Promise<{ subject: string; message: string }[]>;
   /** Stores overrides in Harness, as somebody else. */
@@ -107,31 +93,13 @@ export interface Deployment {
   createApiKey(secretName: string): Promise<void>;
   /** Stores another API key. */
   storeApiKey(key: string): Promise<void>;
-  close(): Promise<void>;
 }
 
 /** @param images what Harness has by default, by field */
 export async function deploy(images: Readonly<Images>, options: DeploymentOptions = {}): Promise<Deployment> {
   await using started = new AsyncDisposableStack();
-  const keep = <T extends { close(): Promise<void> }>(part: T) => started.adopt(part, (it) => it.close());
-  const folder = mkdtempSync(join(tmpdir(), 'deployed-'));
-  started.defer(() => rmSync(folder, { recursive: true, force: true }));
-
-  const harness = keep(await startHarnessApi({ defaults: { ci: { K8: { ...images }, VM: {} } } }));
-  const source = keep(await startRegistry());
-  const target = keep(await startRegistry());
-  pushSamples(source, [...new Set(Object.values(images))], { layerBytes: 300 });
-  pullThrough(harness, `http://${target.host}`);
-  const registry = `${target.host}/mirror`;
-
-  let functions: Functions | undefined;
-  const aws = keep(
-    await startLocalStack(folder, async (call) => {
-      if (!functions) throw new Error(`${call.name} was invoked before it was deployed`);
-      return functions.invoke(call);
-    }),
-  );
-  functions = keep(new Functions({ AWS_ENDPOINT_URL: aws.config.endpoint, ...options.environment }));
+  const surroundings = started.adopt(await startSurroundings(images, options.environment), (it) => it.close());
+  const { folder, harness, registry, source, aws } = surroundings;
 
   const secrets = new SecretsManagerClient(aws.config);
   started.defer(() => secrets.destroy());
@@ -200,13 +168,8 @@ export async function deploy(images: Readonly<Images>, options: DeploymentOption
   };
   const whole = started.move();
   return {
-    aws,
-    functions,
+    ...surroundings,
     outputs,
-    harness,
-    source,
-    target,
-    registry,
     start,
     ended,
     run: async (runId, input) => ended(await start(runId, input)),
@@ -223,7 +186,6 @@ export async function deploy(images: Readonly<Images>, options: DeploymentOption
     },
     report: (runId) => new RunDocuments(store, runId).report.find(),
     lock: () => getJson(store, `locks/${harness.accountId}.json`, lockSchema),
-    overrides: () => ({ ...harness.state[harness.accountId]?.ci.K8 }),
     async notifications() {
       const { Messages = [] } = await sqs.send(
         new ReceiveMessageCommand({ QueueUrl, MaxNumberOfMessages: 10, WaitTimeSeconds: 1 }),

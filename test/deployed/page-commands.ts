@@ -1,21 +1,10 @@
 import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { delimiter, dirname, join } from 'node:path';
+import { delimiter, dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { region } from '../aws/moto-server.ts';
 import type { LocalStack } from './localstack.ts';
+import { blocksOf } from './page-blocks.ts';
 import { pythonEnvironment } from './python-environment.ts';
-
-/** Returns the blocks of shell commands on a page of the documentation, by the heading above them. */
-function blocksOf(page: string): ReadonlyMap<string, readonly string[]> {
-  const sections = readFileSync(join(import.meta.dirname, '../../docs', page), 'utf8').split(/^#{1,3} /m);
-  const blocks = sections.slice(1).map((section) => {
-    const [heading = '', ...body] = section.split('\n');
-    const found = [...body.join('\n').matchAll(/^( *)```sh\n([\s\S]*?)^ *```$/gm)];
-    return [heading, found.map(([, indent = '', commands = '']) => commands.replaceAll(`\n${indent}`, '\n'))] as const;
-  });
-  return new Map(blocks.filter(([, commands]) => commands.length > 0));
-}
 
 /** Version 1 of the AWS CLI sends requests for SQS to AWS in spite of AWS_ENDPOINT_URL, but not in spite of this. */
 const aws = 'aws() { command aws --endpoint-url "$AWS_ENDPOINT_URL" "$@"; }';
