@@ -2,6 +2,16 @@
 export const harnessModules = ['ci', 'iacm', 'idp', 'dbops'] as const;
 export type HarnessModule = (typeof harnessModules)[number];
 
+const supplyChain = 'its images are fields of ci, those of include_sets "supply-chain"';
+
+/** Modules without a configuration of their own that is known, each with where its images are. */
+export const otherModules: Readonly<Record<string, string>> = {
+  CD: 'it has no configuration that is known; extra_sets "cd-steps" copies the images of its steps',
+  SCS: supplyChain,
+  SSCA: supplyChain,
+  STO: 'its plugin is a field of ci, that of include_sets "sto"; extra_sets "sto-scanners" copies its scanners',
+};
+
 /** Kinds of build infrastructure. Harness Cloud (`DLITE_VM`) has no configuration to override. */
 export const infrastructureTypes = ['K8', 'VM'] as const;
 export type InfrastructureType = (typeof infrastructureTypes)[number];

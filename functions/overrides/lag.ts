@@ -1,3 +1,4 @@
+import { lastComponent } from '../oci/spec/reference.ts';
 import { describeLag } from '../oci/spec/tag-order.ts';
 import type { ConfigResult, FieldDefault } from '../state/documents.ts';
 import { parseOverride } from './override.ts';
@@ -7,7 +8,9 @@ export function lagOf(value: string | null, official: string): string | undefine
   const [used, current] = [parseOverride(value ?? ''), parseOverride(official)];
   if (used?.tag === undefined || current?.tag === undefined) return undefined;
   // The namespace of a copy may be another one.
-  return lastOf(used.repository) === lastOf(current.repository) ? describeLag(used.tag, current.tag) : undefined;
+  return lastComponent(used.repository) === lastComponent(current.repository)
+    ? describeLag(used.tag, current.tag)
+    : undefined;
 }
 
 /** Returns how a field stands to Harness's default at the end of a run; `undefined` for one that is not behind. */
@@ -24,8 +27,4 @@ export function behindOf(
         ? 'outdated'
         : undefined;
   return { by, official, ...(harness && { harness }) };
-}
-
-function lastOf(repository: string): string {
-  return repository.slice(repository.lastIndexOf('/') + 1);
 }

@@ -1,17 +1,21 @@
 import type { FieldChange, KeptField } from '../state/documents.ts';
 
 /** Fields whose images run in the same pod and are versioned and tested together. */
-const pairs = [
+export const pairs = [
   ['addonTag', 'liteEngineTag'],
   ['addonTagRootless', 'liteEngineTagRootless'],
-];
+] as const;
 
 type Field = Pick<FieldChange, 'module' | 'infrastructureType' | 'field'>;
 
 /** Returns whether two fields must be changed together or not at all. */
 export function areCounterparts(a: Field, b: Field): boolean {
   const sameScope = a.module === b.module && a.infrastructureType === b.infrastructureType;
-  return sameScope && a.field !== b.field && pairs.some((pair) => pair.includes(a.field) && pair.includes(b.field));
+  return (
+    sameScope &&
+    a.field !== b.field &&
+    pairs.some((pair) => pair.some((field) => field === a.field) && pair.some((field) => field === b.field))
+  );
 }
 
 /** Divides changes into those to make and those to hold back, for their own reason or for their counterpart's. */

@@ -15,6 +15,7 @@ import type { BlockedSwitch, FieldChange, PlannedImage, Pull } from '../state/do
 import { readInventory } from '../state/inventory.ts';
 import { ecrPasswordWarnings } from './ecr-password.ts';
 import type { ScopeConfiguration } from '../overrides/scope-configuration.ts';
+import { connectorReachStep } from './reach.ts';
 import type { TaskRun } from '../task.ts';
 
 type ConnectorRead = ImageConnector | FactoryError;
@@ -222,6 +223,7 @@ export function stepsByHand(
     ...(missing.length > 0
       ? [`Copy ${namesOf(missing)} too, which pods would pull from ${address} then and which are not there.`]
       : []),
+    ...(action === 'restore' ? [] : [connectorReachStep(address)]),
     changeStep(found, address, settings),
     lastStep(settings),
   ];

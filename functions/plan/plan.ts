@@ -22,6 +22,7 @@ import { checkWritePermission } from '../overrides/write-permission.ts';
 import { leaveFirstSwitch } from './first-switch.ts';
 import { findExtras, missingWarnings, withoutMissing } from './extra-images.ts';
 import { type ImagePlan, planCopies, planImages } from './images.ts';
+import { pairWarnings } from './pair-warnings.ts';
 import { reachWarnings } from './reach.ts';
 import {
   leftConnectorWarnings,
@@ -97,6 +98,7 @@ export async function plan({ runId, input }: PlanEvent, run: TaskRun): Promise<P
   const permission = decision.permission ?? checkPermission(changes, settings, run);
   if (changes.length > 0)
     warnings.push(...(await permission), ...reachWarnings(changes, settings, change !== undefined));
+  warnings.push(...pairWarnings(scopes, changes, settings));
   if (lock.dead) warnings.push(await describeDeadRun(lock.dead, runtime));
   const mounting = waves.flat().length > 0 ? await blobMounting(settings, runtime) : undefined;
   warnings.push(...(mounting?.warnings ?? []));

@@ -31,9 +31,17 @@ export function reachWarnings(
     );
   if (first.some(({ module, infrastructureType, field }) => isRuntime(module, infrastructureType, field)))
     warnings.push(
-      `CD uses the overrides of addon and lite engine too: its containerized step groups will pull from ${place}. Make sure that their clusters can${changesConnector ? '' : ', or set exclude_fields to ["addonTag*", "liteEngineTag*"]'}`,
+      `CD uses the overrides of addon and lite engine too: its containerized step groups will pull from ${place}. Make sure that their clusters can: see "Where a switch reaches" in docs/connectors.md`,
     );
   return warnings;
+}
+
+/**
+ * Returns the step before a change of the connector to `address`: it reaches further than the fields of a run. Missing
+ * images would fail there.
+ */
+export function connectorReachStep(address: string): string {
+  return `Copy what else pods would pull from ${address}: the other modules and infrastructure_type that you use, and images that no field names, with extra_sets (sto-scanners, cd-steps, ci-plugins).`;
 }
 
 function isRuntime(module: string, infrastructureType: string, field: string): boolean {

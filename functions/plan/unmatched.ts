@@ -1,5 +1,5 @@
 import { FactoryError, type Problem } from '../errors.ts';
-import type { ImageName } from '../oci/spec/reference.ts';
+import { type ImageName, lastComponent } from '../oci/spec/reference.ts';
 import { formatPlatform, type Platform, platformMatches } from '../oci/spec/platform.ts';
 import { globMatcher } from '../text/glob.ts';
 import type { ProtectiveEntry, RunSettings } from '../settings/execution-input.ts';
@@ -74,13 +74,9 @@ function allowedIn(kind: ProtectiveEntry['kind'], name: string, known: readonly 
 /** Returns names that are spelled like `name`, or whose last component is: people copy names with another prefix. */
 function similar(name: string, known: readonly string[]): string[] {
   const some = known.slice(0, comparedNames);
-  const ends = new Set(nearest(lastOf(name), some.map(lastOf), suggestions));
-  const names = [...nearest(name, some, suggestions), ...some.filter((each) => ends.has(lastOf(each)))];
+  const ends = new Set(nearest(lastComponent(name), some.map(lastComponent), suggestions));
+  const names = [...nearest(name, some, suggestions), ...some.filter((each) => ends.has(lastComponent(each)))];
   return [...new Set(names)].slice(0, suggestions);
-}
-
-function lastOf(name: string): string {
-  return name.slice(name.lastIndexOf('/') + 1);
 }
 
 /**

@@ -4,6 +4,7 @@ import {
   harnessModules,
   infrastructureTypes,
   otherInfrastructureTypes,
+  otherModules,
   type HarnessModule,
   type InfrastructureType,
 } from '../harness/scope.ts';
@@ -132,7 +133,7 @@ const schema = z.strictObject(
     include_windows_rootless: bool.optional(),
     modify_default: bool.optional(),
     max_concurrency: wholeNumber(1, 40).optional(),
-    modules: listOf(choice(harnessModules), `a list of ${harnessModules.join(', ')}`).optional(),
+    modules: listOf(choice(harnessModules, otherModules), `a list of ${harnessModules.join(', ')}`).optional(),
     source_registry: listOf(
       parsed('dockerhub, gar, ecr-public or host[:port][/prefix]', sourceLocation),
       'dockerhub, gar, ecr-public, host[:port][/prefix], or a list of these',
@@ -150,7 +151,10 @@ const schema = z.strictObject(
           text(pinName, (name) => isRepositoryName(officialName(name))),
           parsed('a tag or a digest (sha256:<64 hex>)', parseTagOrDigest),
           {
-            error: (issue) => (issue.code === 'invalid_key' ? pinName : 'a map from image name to tag or digest'),
+            error: (issue) =>
+              issue.code === 'invalid_key'
+                ? pinName
+                : 'a map from image name to tag or digest, such as {"harness/ci-addon": "1.18.22"}',
           },
         ),
       )

@@ -14,6 +14,9 @@ const terraformNames: Readonly<Record<string, string>> = {
   schedule: 'SCHEDULE',
 };
 
+/** Variables that it has too or that those inputs became: people write them as keys of an input. */
+const variables = [...Object.values(terraformNames), 'BUILD_PUSH_TEMPLATE', 'GATHER_SCAN_TEMPLATE'];
+
 /** Inputs of it that nothing here stands for. */
 const notNeeded = ['container_registry_type', 'kubernetes_connector_ref', 'kubernetes_namespace'];
 
@@ -26,7 +29,9 @@ export function meantBy(key: string, keys: readonly string[]): string | undefine
   const [known] = nearest(key, keys, 1);
   if (original !== undefined && notNeeded.includes(original))
     return 'leave it out: images are copied here, not built on a cluster';
-  const variable = original === undefined ? undefined : terraformNames[original];
+  const variable =
+    variables.find((name) => letters(name) === letters(key)) ??
+    (original === undefined ? undefined : terraformNames[original]);
   if (variable !== undefined) return `here it is ${placeOf(variable, keys)}`;
   return known === undefined ? undefined : `did you mean ${JSON.stringify(known)}?`;
 }

@@ -101,7 +101,9 @@ it("says how far a user's own image is behind on saas-2023, whose checks fail on
   Object.assign(ci?.K8 ?? {}, { addonTag: 'other.example/tools/ci-addon:1.14.3' });
   const report = await factory.run('plan', pair);
   expect(report.error).toBeUndefined();
-  expect(ownWarnings(report)).toEqual([]);
+  expect(ownWarnings(report)).toEqual([
+    expect.stringContaining('addonTag at 1.14.3 and liteEngineTag at 1.18.27 run in the same pod'),
+  ]);
   expect(behind(report)['addonTag']).toEqual({ by: '4 minor versions', official: `${names.addon}:1.18.27` });
   expect(checks()).toHaveLength(2);
 });

@@ -286,6 +286,7 @@ describe('the images that Harness would pull', () => {
       expect(report).toMatchObject({ error: { name: 'SwitchBlocked' }, totals: { failed: 0 } });
       expect(report.blocked?.steps).toEqual([
         'Done: the images are copied.',
+        `Copy what else pods would pull from http://${factory.registry}: the other modules and infrastructure_type that you use, and images that no field names, with extra_sets (sto-scanners, cd-steps, ci-plugins).`,
         `Give connector account.harnessImage the address http://${factory.registry}. With "manage_connector": true, sync does it.`,
         'Run sync again.',
       ]);
@@ -311,6 +312,6 @@ describe('the images that Harness would pull', () => {
     const account = factory.harness.state[factory.harness.accountId];
     for (const { spec } of account?.connectors ?? []) spec['auth'] = { type: 'UsernamePassword' };
     const { blocked } = await factory.run('plan');
-    expect(blocked?.steps[1]).toContain(`, with credentials for ${factory.target.host}.`);
+    expect(blocked?.steps[2]).toContain(`, with credentials for ${factory.target.host}.`);
   });
 });

@@ -18,12 +18,14 @@ it.each(profileNames)(
     expect(text).toMatch(
       /^plan .*: SUCCEEDED \(\d+ images to copy, the switch is blocked\)\n\nsync would not switch Harness: /,
     );
-    expect(text).toContain('\n  1. Copy the images: run sync with "modify_default": false.\n  2. Give connector');
-    expect(text).toContain('\n  3. Run sync.\n');
+    expect(text).toContain(
+      '\n  1. Copy the images: run sync with "modify_default": false.\n  2. Copy what else pods would pull from ',
+    );
+    expect(text).toMatch(/\n {2}3\. Give connector .*\n {2}4\. Run sync\.\n/);
     expect(text.match(/is in the way/g)).toHaveLength(1);
     const copied = summaryOf(await factory.sync());
     expect(copied).toMatch(
-      /\nSwitchBlocked: .*\n {2}1\. Done: the images are copied\.\n {2}2\. Give connector .*\n {2}3\. Run sync again\.\n/,
+      /\nSwitchBlocked: .*\n {2}1\. Done: the images are copied\.\n {2}2\. Copy what else .*\n {2}3\. Give connector .*\n {2}4\. Run sync again\.\n/,
     );
     const again = summaryOf(await factory.run('plan'));
     expect(again).toMatch(/^plan .*: SUCCEEDED \(0 images to copy, the switch is blocked\)\n/);

@@ -9,7 +9,7 @@ const reach = ({ warnings = [] }: Report) => warnings.filter((warning) => warnin
 const cloud = () =>
   `Harness Cloud uses the overrides of VM too: its container steps will pull from ${factory.target.host}/mirror. If Harness Cloud cannot reach it, take VM out of infrastructure_type`;
 const cd = () =>
-  `CD uses the overrides of addon and lite engine too: its containerized step groups will pull from ${factory.target.host}/mirror. Make sure that their clusters can, or set exclude_fields to ["addonTag*", "liteEngineTag*"]`;
+  `CD uses the overrides of addon and lite engine too: its containerized step groups will pull from ${factory.target.host}/mirror. Make sure that their clusters can: see "Where a switch reaches" in docs/connectors.md`;
 
 describe('a switch that reaches further than its infrastructure type', () => {
   it.each(['saas-2026', 'saas-2023', 'self-managed'] as const)(

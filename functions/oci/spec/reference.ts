@@ -107,6 +107,11 @@ export function formatLocation(location: RegistryLocation): string {
   return location.prefix ? `${location.registry}/${location.prefix}` : location.registry;
 }
 
+/** Returns the last component of a repository: `ci-addon` of `harness/ci-addon`. */
+export function lastComponent(repository: string): string {
+  return repository.slice(repository.lastIndexOf('/') + 1);
+}
+
 /** Returns the digest, or else the tag: a tag may move. */
 export function tagOrDigest(image: ImageName): string {
   return image.digest ?? image.tag ?? 'latest';
