@@ -290,6 +290,20 @@ describe('a field', () => {
 });
 
 describe('the memory', () => {
+  it('starts again when it is lost: no field goes back, and each is switched when the current version has soaked', async () => {
+    for (let week = 0; week < 4; week++) {
+      release(`1.18.${week}`);
+      await account.night(1 + 7 * week, 14);
+    }
+    expect(account.uses('addonTag')).toBe('harness/ci-addon:1.18.1');
+    await account.store.delete('first-seen.json');
+    for (let n = 23; n < 37; n++) expect((await account.night(n, 14)).switched).toEqual([]);
+    expect((await account.night(37, 14)).switched).toEqual([
+      'addonTag harness/ci-addon:1.18.3',
+      'liteEngineTag harness/ci-lite-engine:1.18.3',
+    ]);
+  });
+
   it('stays bounded over years, and keeps what fields can still be switched to', async () => {
     for (let week = 0; week < 150; week++) {
       release(`1.${week}.0`);
