@@ -29,9 +29,11 @@ export function meantBy(key: string, keys: readonly string[]): string | undefine
   const [known] = nearest(key, keys, 1);
   if (original !== undefined && notNeeded.includes(original))
     return 'leave it out: images are copied here, not built on a cluster';
-  const variable =
-    variables.find((name) => letters(name) === letters(key)) ??
-    (original === undefined ? undefined : terraformNames[original]);
+  const isKnown = known !== undefined && letters(known) === letters(key);
+  const variable = isKnown
+    ? undefined
+    : (variables.find((name) => letters(name) === letters(key)) ??
+      (original === undefined ? undefined : terraformNames[original]));
   if (variable !== undefined) return `here it is ${placeOf(variable, keys)}`;
   return known === undefined ? undefined : `did you mean ${JSON.stringify(known)}?`;
 }

@@ -296,7 +296,7 @@ describe('the memory', () => {
       await account.night(1 + 7 * week, 14);
     }
     expect(account.uses('addonTag')).toBe('harness/ci-addon:1.18.1');
-    await account.store.delete('first-seen.json');
+    account.store.objects.delete('first-seen.json');
     for (let n = 23; n < 37; n++) expect((await account.night(n, 14)).switched).toEqual([]);
     expect((await account.night(37, 14)).switched).toEqual([
       'addonTag harness/ci-addon:1.18.3',

@@ -308,7 +308,7 @@ describe('every key', () => {
     ['ORG_ID', 'here it is the variable ORG_ID'],
     ['project_id', 'here it is the variable PROJECT_ID'],
     ['registryName', 'here it is "registry"'],
-    ['MODIFY_DEFAULT', 'here it is "modify_default"'],
+    ['MODIFY_DEFAULT', 'did you mean "modify_default"?'],
     ['GATHER_SCAN_TEMPLATE', 'here it is the variable GATHER_SCAN_TEMPLATE'],
     ['container_registry_type', 'leave it out: images are copied here, not built on a cluster'],
     ['kubernetes_namespace', 'leave it out: images are copied here, not built on a cluster'],

@@ -116,7 +116,7 @@ export const keyMeanings: Record<InputKey, KeyMeaning> = {
   },
   pins: {
     meaning:
-      'Versions to hold, such as `{"harness/ci-addon": "1.18.22"}`. Their `-rootless` variants follow. A pin also holds an extra image that names no version.',
+      'Versions to hold. Their `-rootless` variants follow. A pin also holds an extra image that names no version.',
   },
   extra_images: {
     meaning:
