@@ -29,7 +29,7 @@ it.each(profileNames)(
     );
     const again = summaryOf(await factory.run('plan'));
     expect(again).toMatch(/^plan .*: SUCCEEDED \(0 images to copy, the switch is blocked\)\n/);
-    expect(again).toContain('\n  1. Done: the images are copied.\n  2. Give connector');
+    expect(again).toContain('\n  1. Done: the images are copied.\n  2. Copy what else pods would pull from ');
     const others = report.config.length - 3;
     expect(text).toMatch(
       new RegExp(`ci K8 +(?:\\w+, ){2}\\w+ and ${others} more +unchanged +Harness's own \\(the connector `),
