@@ -210,7 +210,7 @@ describe('a sync with manage_connector', () => {
 
   it('leaves the connector alone without the key, and with modify_default: false', async () => {
     const report = await factory.sync(scopes);
-    expect(report.blocked?.steps[1]).toContain('With "manage_connector": true, sync does it.');
+    expect(report.blocked?.steps[2]).toContain('With "manage_connector": true, sync does it.');
     expect((await factory.sync({ ...whole, modify_default: false })).error).toBeUndefined();
     expectUnchanged();
   });
