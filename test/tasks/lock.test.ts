@@ -179,9 +179,14 @@ describe('the lock', () => {
   });
 
   it.each([
-    ['of a process that is gone is taken at once', here(false), process, 'SUCCEEDED'],
-    ['of a process that lives is not', here(true), process, 'SKIPPED'],
-    ['of a process somewhere else is not', here(false), { table: 'there', pid: 7 }, 'SKIPPED'],
+    ['a run takes the lock of a process that is gone at once', here(false), process, 'SUCCEEDED'],
+    ['a run is skipped while the process that holds the lock lives', here(true), process, 'SKIPPED'],
+    [
+      'a run is skipped while a process somewhere else holds the lock',
+      here(false),
+      { table: 'there', pid: 7 },
+      'SKIPPED',
+    ],
   ])('%s', async (_, lock, owner, status) => {
     await start({ lock });
     await putLock({ ...theirs, process: owner });
@@ -268,10 +273,10 @@ describe('a run that lost its lock', () => {
       factory.harness.setDefault('ci', 'K8', 'cacheS3Tag', `plugins/cache:${version}`);
       return factory.sync({ include_fields: ['cacheS3Tag'], ...input });
     };
-    for (const version of ['2', '3']) await release(version);
+    for (const version of ['2', '3', '4']) await release(version);
     at('/config.json', () => putLock(theirs));
-    const report = await release('4', { prune: true, keep_versions: 1 });
+    const report = await release('5', { prune: true, keep_versions: 1 });
     expect(report.warnings?.join()).toContain('prune stopped: this run no longer has the lock');
-    expect(factory.target.storage.tags('mirror/plugins/cache')).toEqual(['1.10.12', '2', '3', '4']);
+    expect(factory.target.storage.tags('mirror/plugins/cache')).toEqual(['1.10.12', '2', '3', '4', '5']);
   });
 });
