@@ -723,23 +723,3 @@ describe('a reset after a run that changed the connector', () => {
     expect((await factory.run('reset', scopes)).warnings).toBeUndefined();
   });
 });
-
-describe('the profile saas-2026 with a connector for Google Artifact Registry', () => {
-  it('moves the whole account in one run, with the input that the plan names', async () => {
-    await factory.close();
-    factory = await startFactory({ harness: { profile: 'saas-2026', connector: 'gar' } });
-    const plan = await factory.run('plan', { manage_connector: true });
-    const [, input = ''] = /add (\{.*\}) to the input/.exec(plan.blocked?.steps.join() ?? '') ?? [];
-    expect(JSON.parse(input)).toEqual({
-      modules: ['ci', 'iacm', 'idp', 'dbops'],
-      infrastructure_type: ['K8', 'VM'],
-      include_windows_rootless: true,
-    });
-    const report = await factory.sync({ manage_connector: true, ...(JSON.parse(input) as object) });
-    expect(report.error).toBeUndefined();
-    expect(report.connector).toMatchObject({ before: gar, after: ours(), status: 'changed' });
-    const verified = await factory.run('verify', { manage_connector: true, ...(JSON.parse(input) as object) });
-    expect(verified.error).toBeUndefined();
-    expect(verified.pulls?.filter(({ status }) => status !== 'present')).toEqual([]);
-  });
-});
