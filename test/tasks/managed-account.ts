@@ -4,7 +4,7 @@ import type { AccountState, ConnectorDocument } from '../../infra/local/embedded
 import { type Factory, type FactoryOptions, k8, startFactory, vm } from './factory.ts';
 
 export const gar = 'https://us-docker.pkg.dev/gar-prod-setup/harness-public';
-export const terraform = 'plugins/harness_terraform:latest';
+const terraform = 'plugins/harness_terraform:latest';
 export const scopes = { modules: ['ci', 'iacm'], infrastructure_type: ['K8', 'VM'], include_windows_rootless: true };
 /** Copies and switches everything that pods pull. */
 export const whole = { ...scopes, manage_connector: true };
