@@ -31,14 +31,14 @@ describe('the advice of the product', () => {
     expect(advise('Log in.', undefined)).toBe('Log in.');
   });
 
-  it.each(topics)('on %s names only keys and variables that exist', (topic) => {
+  it.each(topics)('names only keys and variables that exist, on the topic %s', (topic) => {
     const text = advise('Do it.', topic);
     for (const [, key = ''] of text.matchAll(/"([a-z_]+)"/g)) expect([...inputKeys(), 'off']).toContain(key);
     for (const [name] of text.matchAll(/\b[A-Z]+_[A-Z_]+\b/g)) expect(variableNames()).toContain(name);
     expect(text).toMatch(/"[a-z_]+"|\b[A-Z]+_[A-Z_]+\b/);
   });
 
-  it.each(topics)('on %s completes a hint of a library', (topic) => {
+  it.each(topics)('completes a hint of a library on the topic %s', (topic) => {
     const sources = libraries.flatMap((folder) =>
       readdirSync(folder, { recursive: true, encoding: 'utf8' })
         .filter((file) => file.endsWith('.ts'))

@@ -27,7 +27,10 @@ describe('docstrings', () => {
 
 describe('names of tests', () => {
   const names = sources('test').flatMap(({ file, text }) =>
-    [...text.matchAll(/^\s*(?:it|test)(?:\.\w+)*\(\s*(['"`])(.*?)\1,/gm)].map(([, , name = '']) => ({ file, name })),
+    // A table has its name in a second call: `it.each(…)('name', …)`.
+    [...text.matchAll(/(?:^\s*(?:it|test)(?:\.\w+)*|\b(?:it|test)\.each\b[\s\S]*?[)`])\(\s*(['"`])(.*?)\1,/gm)].map(
+      ([, , name = '']) => ({ file, name }),
+    ),
   );
 
   it('stand alone', () => {

@@ -319,7 +319,7 @@ describe('advice on mounts', () => {
     ['they are enabled', setting('ENABLED'), host],
     ['nobody may ask', refusal('AccessDeniedException'), host],
     ['the registry is not ECR', { status: 500, body: {} }, 'registry.example'],
-  ])('is not given where %s', async (_, answer, registry) => {
+  ])('gives no advice on mounts where %s', async (_, answer, registry) => {
     const { config } = await scripted(() => answer);
     const sts = await scriptedSts(() => ({ account }));
     expect(await new EcrRepositories({ ...config, sts: sts.config }).adviceOnMounts(registry)).toBeUndefined();

@@ -267,7 +267,7 @@ describe('the scans of ECR as a test scripts it', () => {
       [rule('mirror', 'MANUAL'), 'unscannable'],
       [rule('prod/*', 'CONTINUOUS_SCAN'), 'unscannable'],
       [rule('plugins/*', 'CONTINUOUS_SCAN'), 'unscannable'],
-    ])('with enhanced scanning by the rule %j are %s', async (only, state) => {
+    ])('reports an image without a scan, under the enhanced rule %j, as %s', async (only, state) => {
       const { look, calls } = await scan(configured('ENHANCED', [only]), ok({}));
       expect(await look()).toMatchObject({ state });
       expect(operations(calls)).not.toContain('StartImageScan');
@@ -276,7 +276,7 @@ describe('the scans of ECR as a test scripts it', () => {
     it.each([
       ['of another account', configured('ENHANCED', [], '999999999999')],
       ['that may not be read', refusal('AccessDeniedException')],
-    ])('are asked for whatever the configuration %s may say', async (_, configuration) => {
+    ])('asks for a basic scan, whatever the configuration %s may say', async (_, configuration) => {
       const { look, calls } = await scan(configuration, ok({}));
       expect(await look()).toMatchObject({ state: 'pending' });
       expect(operations(calls)).toContain('StartImageScan');

@@ -181,7 +181,7 @@ describe('a network failure', () => {
   });
 
   it.each([new Error('other'), Object.assign(new Error(), { code: 'constructor' }), undefined, 'ECONNREFUSED'])(
-    'is not seen in %p',
+    'sees no network failure in %p',
     (error) => {
       expect(networkFailure(error)).toBeUndefined();
     },

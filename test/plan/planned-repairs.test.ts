@@ -84,7 +84,7 @@ describe('an image that is at the registry', () => {
     ['is looked at when only its referrers are copied', 7, { status: 'copy', present: true }, true],
     ['is left alone when it is copied as a whole', 7, { status: 'copy' }, false],
     ['is left alone when no source has it', 7, { status: 'failed' }, false],
-  ])('%s', async (_, days, more, expected) => {
+  ])('an image at the registry %s', async (_, days, more, expected) => {
     await seen(days);
     await plan([found('plugins/cache:1', more)]);
     expect([looked(), await isDue()]).toEqual([expected, !expected]);

@@ -80,7 +80,7 @@ interface Manifest {
         },
       ],
       ['lost all platforms and layers to the garbage collector', () => registry.collectGarbage()],
-    ])('that %s is named by verify, and whole after the next sync', async (_, damage) => {
+    ])('verify names an image that %s, and the next sync makes it whole', async (_, damage) => {
       await damage();
       const found = await factory.run('verify', choice);
       expect(found.error?.name).toBe('DriftFound');

@@ -190,7 +190,7 @@ describe('extra_sets', () => {
   it.each([
     ['extra_sets', 'STO', 'it is a set of include_sets'],
     ['include_sets', 'delegate', 'it is a set of extra_sets'],
-  ])('are told from sets of fields: %s %j', async (key, name, reason) => {
+  ])('tells sets of images from sets of fields: %s %j', async (key, name, reason) => {
     await start();
     const { error } = await factory.run('plan', { [key]: name });
     expect(error?.problems).toEqual([expect.objectContaining({ path: `$.${key}`, reason })]);

@@ -285,7 +285,7 @@ describe('referrers', () => {
     ['off', []],
     ['signatures', [signature]],
     ['all', [signature, sbom]],
-  ] as const)('%s', async (referrers, expected) => {
+  ] as const)('copies the referrers of the policy %s', async (referrers, expected) => {
     factory = await startFactory();
     const attached = [signature, sbom].map((type) => [type, attach(type)] as const);
     const report = await factory.sync({ referrers, include_fields: ['cacheS3Tag'] });

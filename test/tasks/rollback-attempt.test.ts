@@ -323,7 +323,7 @@ describe('the time of a rollback', () => {
   it.each([
     ['counts from an attempt of this run', 0, failed],
     ['does not count from one of an older run of this name', -1, pending],
-  ])('%s', async (_, since, error) => {
+  ])('the patience of a rollback %s', async (_, since, error) => {
     await switched();
     await stage.documents.rollback.put({ since: at(since), left: [], reason: '', written: [k8] });
     fail('execution-config', 503, 99);

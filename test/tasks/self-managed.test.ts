@@ -15,7 +15,7 @@ describe('an account of the self-managed platform', () => {
   });
 
   it.each(['harness/ci-addon', 'harnesssecure/ci-addon', 'docker.io/harnesssecure/ci-addon'])(
-    'is held at a version by a pin of %s, with both variants',
+    'holds an image at a version by a pin of %s, with both variants',
     async (name) => {
       factory.publish(['harnesssecure/ci-addon:1.17.0', 'harnesssecure/ci-addon:rootless-1.17.0']);
       const report = await factory.sync({
@@ -36,7 +36,7 @@ describe('an account of the self-managed platform', () => {
     ['harnesssecure/cache', ['cacheAzureTag', 'cacheGCSTag', 'cacheS3Tag', 'cacheTag']],
     ['harness/ci-*', ['addonTag', 'liteEngineTag']],
     ['{harnesssecure,nobody}/kaniko', ['buildAndPushDockerRegistryTag']],
-  ])('is limited by the glob %s', async (glob, fields) => {
+  ])('limits a run to the glob %s', async (glob, fields) => {
     const report = await factory.sync({ include_fields: [glob] });
     expect(report.error).toBeUndefined();
     expect(Object.keys(factory.overrides()).toSorted()).toEqual(fields);

@@ -105,7 +105,7 @@ describe('a request', () => {
     ['of a notification without a type that says more', { body: '{"eventData":{}}' }],
     ['of 64 KiB', { body: ofLength(kilobytes(64)) }],
     ['of 64 KiB that are encoded', { body: Buffer.from(ofLength(kilobytes(64))).toString('base64'), base64: true }],
-  ])('is taken %s', async (_, options) => {
+  ])('takes a request %s', async (_, options) => {
     expect((await send(options)).status).toBe(202);
     expect([...executions.values()].map(({ input }) => input)).toEqual(['{}']);
   });

@@ -82,7 +82,7 @@ describe('a request to stop a run', () => {
     expect(reasons).toHaveLength(1);
   });
 
-  it.each(['', 'prune,pins'])('is refused where WEBHOOK_ALLOW does not grant it: %j', async (allow) => {
+  it.each(['', 'prune,pins'])('refuses to stop a run where WEBHOOK_ALLOW does not grant it: %j', async (allow) => {
     const { status, body } = await stop({ allow });
     expect({ status, body }).toMatchObject({ status: 403, body: { error: { name: 'Forbidden' } } });
     expect(body.error?.message).toContain('WEBHOOK_ALLOW can grant "stop"');

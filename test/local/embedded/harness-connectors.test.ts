@@ -161,7 +161,7 @@ describe('an update', () => {
     ['without a user', () => login({ passwordRef: 'c' }), 'Exactly one'],
     ['without a password', () => login({ username: 'a' }), 'passwordRef: must not be null'],
     ['to a secret that does not exist', () => login({ username: 'a', passwordRef: 'account.c' }), 'Secret account.c'],
-  ])('is refused %s', async (_, connectorOf, message) => {
+  ])('refuses an update %s', async (_, connectorOf, message) => {
     const before = structuredClone(account().connectors);
     expect(await update(await connectorOf())).toMatchObject({
       status: 400,

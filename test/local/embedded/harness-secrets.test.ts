@@ -120,7 +120,7 @@ describe('an update', () => {
     ['without a spec', text, '', 'secret.spec: must not be null'],
     ['without a secret manager', { ...text, spec: { valueType: 'Inline' } }, '', 'secretManagerIdentifier: must not'],
     ['to an unknown kind of value', { ...text, spec: { ...spec, valueType: 'File' } }, '', 'Unable to process JSON'],
-  ])('is refused %s', async (_, secret, query, message) => {
+  ])('refuses an update %s', async (_, secret, query, message) => {
     const before = structuredClone(stored());
     expect(await update(secret, query)).toMatchObject({
       status: 400,

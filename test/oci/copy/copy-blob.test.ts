@@ -88,7 +88,7 @@ describe('a look at the destination', () => {
     ['is made where nothing is mounted', 7, { mount: 'never' }, {}, 'HEAD'],
     ['is not made in a new repository', large, { mount: 'never' }, { fresh: true }, ''],
     ['is not made where the registry refuses it', large, { mount: 'never', headBlob: false }, {}, ''],
-  ])('%s', async (_, size, profile, more, expected) => {
+  ])('a HEAD request %s', async (_, size, profile, more, expected) => {
     expect(await copyBlob(to(profile, more), { ...blob, size })).toBe('uploaded');
     expect(looks()).toBe(expected);
   });
@@ -116,7 +116,7 @@ describe('a mount', () => {
     ['is asked for from the repository itself that is to bring the blob', 7, {}, name, name],
     ['is not asked for from it after a look', 7, { mount: 'after-manifest' }, name, 'none'],
     ['is not asked for where nothing is mounted', 7, { mount: 'never' }, 'mirror/other', 'none'],
-  ])('%s', async (_, size, profile, holder, expected) => {
+  ])('a mount %s', async (_, size, profile, holder, expected) => {
     if (holder !== undefined) ledger.expect(blob.digest, holder);
     await copyBlob(to(profile), { ...blob, size });
     expect(sent).toEqual([expected]);
@@ -142,8 +142,8 @@ describe('an upload', () => {
 
   it.each([
     ['makes the blob one to mount from', 'immediate', true],
-    ['does not, where a manifest must refer to it first', 'after-manifest', false],
-  ] as const)('%s', async (_, mount, known) => {
+    ['makes no blob to mount from where a manifest must refer to it first', 'after-manifest', false],
+  ] as const)('an upload %s', async (_, mount, known) => {
     await copyBlob(to({ mount }), blob);
     expect(ledger.knows(blob.digest, name)).toBe(known);
   });

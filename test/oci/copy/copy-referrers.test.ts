@@ -55,14 +55,14 @@ describe('signatures', () => {
   const bundle = 'application/vnd.dev.sigstore.bundle.v0.3+json';
   const predicate = (type: string) => ({ 'dev.sigstore.bundle.predicateType': type });
   it.each<[string, string, Record<string, string> | undefined, boolean]>([
-    ['of Notation', notation, undefined, true],
-    ['of cosign, as artifacts', 'application/vnd.dev.cosign.artifact.sig.v1+json', undefined, true],
-    ['of cosign, as bundles', bundle, predicate('https://sigstore.dev/cosign/sign/v1'), true],
-    ['in a bundle that does not tell', bundle, undefined, true],
-    ['in an older bundle', 'application/vnd.dev.sigstore.bundle+json;version=0.2', undefined, true],
-    ['are not attestations in a bundle', bundle, predicate('https://slsa.dev/provenance/v1'), false],
-    ['are not SBOMs', spdx, undefined, false],
-  ])('%s', (_, artifactType, annotations, expected) => {
+    ['signatures of Notation', notation, undefined, true],
+    ['signatures of cosign, as artifacts', 'application/vnd.dev.cosign.artifact.sig.v1+json', undefined, true],
+    ['signatures of cosign, as bundles', bundle, predicate('https://sigstore.dev/cosign/sign/v1'), true],
+    ['a bundle without a predicate type', bundle, undefined, true],
+    ['an older bundle', 'application/vnd.dev.sigstore.bundle+json;version=0.2', undefined, true],
+    ['no attestation in a bundle', bundle, predicate('https://slsa.dev/provenance/v1'), false],
+    ['no SBOM', spdx, undefined, false],
+  ])('the policy for signatures takes %s', (_, artifactType, annotations, expected) => {
     const descriptor = {
       ...descriptorOf(signature),
       digest: signature.digest as Digest,

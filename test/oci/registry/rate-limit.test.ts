@@ -287,7 +287,7 @@ describe('the hint of a 429', () => {
   });
 
   it.each(['Too Many Requests (HAP429).', ''])(
-    'of the abuse limit says that a login does not help: "%s"',
+    'says that a login does not help against the abuse limit: "%s"',
     async (body) => {
       const hint = await hintOf(body);
       expect(hint).toMatch(/^Send .* fewer requests from this address/);

@@ -93,7 +93,7 @@ describe('a token service on a host of its own', () => {
   });
 
   it.each(['ftp://127.0.0.1/token', 'not a url', 'http://user:pass@127.0.0.1/token', '//x', 'javascript:alert(1)'])(
-    'is never asked at %s',
+    'never asks a token service at %s',
     async (realm) => {
       const registry = await bearer();
       registry.tokens.realm = realm;

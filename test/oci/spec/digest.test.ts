@@ -34,7 +34,7 @@ describe('a digest', () => {
   });
 
   it.each([undefined, null, 7, {}, '', 'sha256:', 'sha256:../../x', `sha256:${'g'.repeat(64)}`, 'latest'])(
-    'is not %p',
+    'takes %p for no digest',
     (value) => {
       expect(() => parseDigest(value, 'here')).toThrow(expect.objectContaining({ name: 'ManifestInvalid' }));
     },

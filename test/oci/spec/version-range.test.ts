@@ -60,7 +60,7 @@ describe('a text that is no range', () => {
     ['a b', /neither a tag nor a version range/],
     ['^1.2-rootless', /has a suffix/],
     [`>=1${' '.repeat(200)}`, /longer than 100/],
-  ])('is refused: %j', (text, reason) => {
+  ])('refuses the text %j as a range', (text, reason) => {
     expect(() => parseVersionRange(text)).toThrow(reason);
   });
 });
