@@ -17,6 +17,7 @@ import type { RunSettings } from '../settings/execution-input.ts';
 import type { TaskRun } from '../task.ts';
 import type { BlockedSwitch, ConnectorChange, Pull, Snapshot } from '../state/documents.ts';
 import { addressOf, lastStep, namesOf, type Planned, statusesOf, stepsByHand } from './connector.ts';
+import { setsOfPods } from './reach.ts';
 import { newestFirst, readSnapshots } from './restore.ts';
 
 /** The part of a run that `manage_connector` adds, or a restore of such a run. */
@@ -77,7 +78,8 @@ export async function manageConnector(
     const resolved = resolveFields(scopes, planned.changes, dockerRegistryUrl);
     const pulls = await findPulls(resolved, registry, statusesOf(planned.images, 'sync'), run);
     const missing = pulls.filter(({ status }) => status === 'missing' || status === 'unknown');
-    if (missing.length === 0) return { change, pulls, warnings: [...permission, ...reachOf(change, connector)] };
+    if (missing.length === 0)
+      return { change, pulls, warnings: [...permission, ...reachOf(change, connector, settings)] };
     const reason = `with connector ${reference} at ${dockerRegistryUrl} in place of ${url}, pods would miss ${namesOf(missing)}`;
     return stop(reason, copySteps(missing, settings), missing);
   } catch (error) {
@@ -154,13 +156,20 @@ function changeOf(
 }
 
 /** Warns of everything that a change of the connector reaches. */
-function reachOf({ reference, ref, from, to }: ConnectorChange, { authType }: Connector): string[] {
+function reachOf(
+  { reference, ref, from, to }: ConnectorChange,
+  { authType }: Connector,
+  { extraSets }: RunSettings,
+): string[] {
   const organization = ref.orgIdentifier === undefined ? 'the account' : `organization ${ref.orgIdentifier}`;
   const scope =
     ref.projectIdentifier === undefined ? organization : `project ${ref.projectIdentifier} of ${organization}`;
   const registry = connectorRegistry(to.dockerRegistryUrl);
+  const left = setsOfPods.filter((name) => !extraSets.includes(name));
+  const copy =
+    left.length === 0 ? '' : `. Copy the images that you use and no field names: extra_sets has ${left.join(', ')}`;
   return [
-    `manage_connector: everything that uses connector ${reference} of ${scope} will pull from ${to.dockerRegistryUrl}, pipelines with images of their own too`,
+    `manage_connector: everything that uses connector ${reference} of ${scope} will pull from ${to.dockerRegistryUrl}, pipelines with images of their own too${copy}`,
     ...(authType === 'Anonymous' && connectorRegistry(from.dockerRegistryUrl) !== registry
       ? [`connector ${reference} has no credentials: the nodes need rights of their own to pull from ${registry}`]
       : []),

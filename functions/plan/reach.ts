@@ -1,6 +1,7 @@
 import { isOurs } from '../overrides/override.ts';
 import type { FieldChange } from '../state/documents.ts';
 import type { RunSettings } from '../settings/execution-input.ts';
+import type { ExtraSet } from '../settings/extra-sets.ts';
 import { formatLocation } from '../oci/spec/reference.ts';
 
 /** The fields of the images that start every step: https://developer.harness.io, "Harness CI images". */
@@ -36,12 +37,15 @@ export function reachWarnings(
   return warnings;
 }
 
+/** The sets of images that pods pull through the connector. */
+export const setsOfPods: readonly ExtraSet[] = ['sto-scanners', 'cd-steps', 'ci-plugins'];
+
 /**
  * Returns the step before a change of the connector to `address`: it reaches further than the fields of a run. Missing
  * images would fail there.
  */
 export function connectorReachStep(address: string): string {
-  return `Copy what else pods would pull from ${address}: the other modules and infrastructure_type that you use, and images that no field names, with extra_sets (sto-scanners, cd-steps, ci-plugins).`;
+  return `Copy what else pods would pull from ${address}: the other modules and infrastructure_type that you use, and images that no field names, with extra_sets (${setsOfPods.join(', ')}).`;
 }
 
 function isRuntime(module: string, infrastructureType: string, field: string): boolean {

@@ -24,7 +24,7 @@ describe('a sync with manage_connector', () => {
     const plan = await factory.run('plan', whole);
     expect(plan).toMatchObject({ status: 'SUCCEEDED', connector: change });
     expect(plan.warnings).toContainEqual(
-      `manage_connector: everything that uses connector account.harnessImage of the account will pull from ${account.ours}, pipelines with images of their own too`,
+      `manage_connector: everything that uses connector account.harnessImage of the account will pull from ${account.ours}, pipelines with images of their own too. Copy the images that you use and no field names: extra_sets has sto-scanners, cd-steps, ci-plugins`,
     );
     expect(plan.warnings).toContainEqual(
       `connector account.harnessImage has no credentials: the nodes need rights of their own to pull from ${factory.target.host}`,
