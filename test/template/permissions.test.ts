@@ -3,7 +3,6 @@ import { Annotations, Match } from 'aws-cdk-lib/assertions';
 import { Key } from 'aws-cdk-lib/aws-kms';
 import { Bucket, type IBucket } from 'aws-cdk-lib/aws-s3';
 import { type ISecret, Secret } from 'aws-cdk-lib/aws-secretsmanager';
-import type { Environment } from '../../functions/settings/configuration.ts';
 import { taskNeeds } from '../../infra/task-needs.ts';
 import { actions, embed, resourcesOf, type Statement, synthesize, text } from './synthesize.ts';
 
@@ -323,53 +322,6 @@ describe('permissions', () => {
     );
     expect(onSource.filter((permission) => /Put|Upload|Create|Delete/.test(permission))).toEqual([]);
     expect(onSource).not.toEqual([]);
-  });
-
-  const ownRegistry = 'arn:<AWS::Partition>:ecr:<AWS::Region>:<AWS::AccountId>:repository';
-  const everySource = '999999999999.dkr.ecr.us-west-2.amazonaws.com,210987654321.dkr.ecr.us-west-2.amazonaws.com/cache';
-  it.each<[string, Environment, string | undefined]>([
-    ['the defaults', {}, `${ownRegistry}/harness-ci/*`],
-    ['a former registry', { FORMER_REGISTRY: registry }, `${ownRegistry}/harness-ci/*`],
-    ['a prefix', { REGISTRY_NAME: registry }, 'arn:<AWS::Partition>:ecr:us-west-2:999999999999:repository/mirror/*'],
-    [
-      'a role of the account of the registry',
-      { REGISTRY_NAME: registry, ECR_ROLE_ARN: role },
-      'arn:<AWS::Partition>:ecr:us-west-2:999999999999:repository/mirror/*',
-    ],
-    ['a role of an unknown account', { ECR_ROLE_ARN: role }, `${ownRegistry}/harness-ci/*`],
-    ['a registry elsewhere', { REGISTRY_NAME: 'registry.example' }, undefined],
-  ])('lets no function push, create or delete outside the prefix: %s', (_, environment, prefix) => {
-    const made = synthesize({
-      SOURCE_REGISTRY: everySource,
-      ECR_TOKEN_SECRET: prefix && 'account.ecr',
-      ALLOW_PRUNE: 'true',
-      WEBHOOK: 'on',
-      ...environment,
-    });
-    const documents = Object.values(made.template.findResources('AWS::IAM::Policy')) as {
-      Properties: { PolicyDocument: { Statement: Statement[] } };
-    }[];
-    const functionsMade = Object.values(made.template.findResources('AWS::Lambda::Function')) as {
-      Properties: { Environment?: { Variables: Record<string, unknown> } };
-    }[];
-    const sessions = functionsMade.flatMap(({ Properties }) => sessionOf(Properties.Environment?.Variables ?? {}));
-    const all = [...documents.flatMap(({ Properties }) => Properties.PolicyDocument.Statement), ...sessions];
-    const harmful = new Set(
-      all
-        .filter(({ Effect }) => Effect === 'Allow')
-        .flatMap((statement) =>
-          actions(statement)
-            .filter((action) =>
-              /^ecr:(?!Get|List|Describe|Batch(?:Get|Check|Import)|StartImageScan)|^\*|^ecr:\*/.test(action),
-            )
-            .flatMap((action) => resourcesOf(statement).map((resource) => `${action} ${resource}`)),
-        ),
-    );
-    const expected =
-      prefix === undefined
-        ? []
-        : [...push, 'CreateRepository', 'PutLifecyclePolicy', 'TagResource', 'BatchDeleteImage'];
-    expect([...harmful].toSorted()).toEqual(expected.map((name) => `ecr:${name} ${prefix}`).toSorted());
   });
 
   it.each([
