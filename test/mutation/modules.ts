@@ -17,7 +17,12 @@ export const modules: Readonly<Record<string, readonly string[]>> = {
   'functions/rollback/rollback.ts': ['test/tasks/rollback-attempt'],
   'functions/state/writes.ts': ['test/state/writes'],
   'functions/plan/recovery.ts': ['test/plan/recovery'],
-  'functions/report/report.ts': ['test/tasks/report', 'test/tasks/behind', 'test/tasks/failures'],
+  'functions/report/report.ts': [
+    'test/tasks/report',
+    'test/tasks/behind',
+    'test/tasks/recovery',
+    'test/tasks/failures',
+  ],
   'functions/report/tell.ts': ['test/tasks/tell'],
   'functions/plan/plan.ts': ['test/tasks/plan-and-verify', 'test/tasks/sync', 'test/tasks/unmatched'],
   'functions/state/lock.ts': ['test/state/lock'],
