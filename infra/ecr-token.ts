@@ -2,7 +2,7 @@ import { Duration } from 'aws-cdk-lib';
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
 import { Construct } from 'constructs';
-import { acceptWildcard } from './accepted-finding.ts';
+import { acceptWildcard } from './accepted-findings.ts';
 import type { HarnessCiImageFactoryProps } from './harness-ci-image-factory-props.ts';
 import { callRegularly } from './regular-call.ts';
 import { allowRegistry } from './registry-permissions.ts';

@@ -2,7 +2,7 @@ import { ArnFormat, Stack } from 'aws-cdk-lib';
 import { PolicyStatement, type Role } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 import type { StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
-import { acceptWildcard } from './accepted-finding.ts';
+import { acceptWildcard } from './accepted-findings.ts';
 import { allowExecutions } from './encryption.ts';
 
 interface Place {

@@ -1,8 +1,8 @@
-import { ArnFormat, Aws, Duration, Names, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { ArnFormat, Aws, Duration, Names, Stack } from 'aws-cdk-lib';
 import type { IMetric, MetricOptions } from 'aws-cdk-lib/aws-cloudwatch';
 import { Connections, type IConnectable } from 'aws-cdk-lib/aws-ec2';
 import { type Grant, type IGrantable, PermissionsBoundary } from 'aws-cdk-lib/aws-iam';
-import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
+import { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { IBucket } from 'aws-cdk-lib/aws-s3';
 import { Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
@@ -15,8 +15,9 @@ import {
 } from 'aws-cdk-lib/aws-stepfunctions';
 import { LAMBDA_RECOGNIZE_LAYER_VERSION } from 'aws-cdk-lib/cx-api';
 import { Construct } from 'constructs';
+import { addLogGroup } from './log-group.ts';
 import { longestGapHours } from './longest-gap.ts';
-import { acceptFinding, acceptWildcard } from './accepted-finding.ts';
+import { acceptFindings, acceptWildcard } from './accepted-findings.ts';
 import { assertProps } from './checked-props.ts';
 import { EcrToken } from './ecr-token.ts';
 import { allowExecutions, allowLogs } from './encryption.ts';
@@ -140,14 +141,14 @@ export class HarnessCiImageFactory extends Construct implements IConnectable {
       },
       tracingEnabled: true,
       logs: {
-        destination: new LogGroup(this, 'WorkflowLogs', {
+        destination: addLogGroup(
+          this,
+          'WorkflowLogs',
+          { logRetention, encryptionKey },
           // Under any other name, each state machine makes the account's log resource policy longer, up to its limit:
           // https://docs.aws.amazon.com/step-functions/latest/dg/bp-cwl.html
-          logGroupName: `/aws/vendedlogs/states/${this.#service}`,
-          retention: logRetention,
-          removalPolicy: RemovalPolicy.DESTROY,
-          ...(encryptionKey && { encryptionKey }),
-        }),
+          `/aws/vendedlogs/states/${this.#service}`,
+        ),
         level: LogLevel.ERROR,
         includeExecutionData: false,
       },
@@ -157,7 +158,17 @@ export class HarnessCiImageFactory extends Construct implements IConnectable {
       const reason = 'Executions that are at work call the versions of the deployments that they began with.';
       acceptWildcard(this.stateMachine, `${handler.functionArn}:*`, reason);
     }
-    acceptFinding(this.stateMachine, 'SF1', 'Step Functions keeps every event for 90 days. The log holds errors.');
+    acceptFindings(
+      this.stateMachine,
+      ['AwsSolutions-SF1'],
+      'Step Functions keeps every event for 90 days. The log holds errors.',
+    );
+    acceptFindings(this.stateMachine, ['W3005'], 'CDK lists dependencies that CloudFormation also finds by itself.');
+    acceptFindings(
+      this,
+      ['NIST.800.53.R5-IAMNoInlinePolicy'],
+      'Each policy is for one role, and goes with it. A managed policy could be attached to others.',
+    );
     acceptWildcard(this.stateMachine, '*', 'The actions of log delivery and X-Ray support no resources.');
 
     const { stateMachine, topic } = this;

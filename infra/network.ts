@@ -16,7 +16,7 @@ import { PolicyStatement, type Role } from 'aws-cdk-lib/aws-iam';
 import type { Construct } from 'constructs';
 import { parseEcrHost } from '../functions/oci/registry/ecr-host.ts';
 import { withoutScheme } from '../functions/settings/registry-location.ts';
-import { acceptWildcard } from './accepted-finding.ts';
+import { acceptWildcard } from './accepted-findings.ts';
 import type { HarnessCiImageFactoryProps } from './harness-ci-image-factory-props.ts';
 
 /** The VPC, subnets and security groups of the functions. */

@@ -6,7 +6,7 @@ import { formatLocation } from '../functions/oci/spec/reference.ts';
 import { defaultSources } from '../functions/settings/configuration.ts';
 import { sourceLocation } from '../functions/settings/official-sources.ts';
 import { parseArn } from '../functions/text/arn.ts';
-import { acceptWildcard } from './accepted-finding.ts';
+import { acceptFindings, acceptWildcard } from './accepted-findings.ts';
 import type { HarnessCiImageFactoryProps } from './harness-ci-image-factory-props.ts';
 import { type EcrTarget, type TargetRegistry, targetRegistry } from './target-registry.ts';
 import type { TaskFunction } from './task-function.ts';
@@ -56,8 +56,7 @@ export function allowRegistry(
     const { ecr } = targetRegistry(role, formatLocation(source));
     if (ecr) allow(ecr, needs.ecrSource, [token]);
   }
-  if (needs.ecrSource && sources.some(({ registry }) => isEcrPublic(registry)))
-    role.addToPolicy(new PolicyStatement({ actions: [...publicToken], resources: ['*'] }));
+  if (needs.ecrSource && sources.some(({ registry }) => isEcrPublic(registry))) allowPublicToken(role);
   if (ecrRoleArn === undefined || inSession.anywhere.size === 0) return;
   role.addToPolicy(new PolicyStatement({ actions: ['sts:AssumeRole'], resources: [ecrRoleArn] }));
   const allowed = (found: ReadonlySet<string>, Resource = '*') =>
@@ -65,6 +64,15 @@ export function allowRegistry(
   // From which repositories images come, the role itself says: inputs may name other sources than those known here.
   const statements = [...allowed(inSession.anywhere), ...allowed(inSession.inTarget, target?.repositoriesArn)];
   handler.addEnvironment('ECR_SESSION_POLICY', JSON.stringify({ Version: '2012-10-17', Statement: statements }));
+}
+
+function allowPublicToken(role: Role): void {
+  role.addToPolicy(new PolicyStatement({ actions: [...publicToken], resources: ['*'] }));
+  acceptFindings(
+    role.node.findChild('DefaultPolicy'),
+    ['CKV_AWS_107'],
+    'The actions get a token for pulls from ECR Public, and support no resources.',
+  );
 }
 
 const keyActions = ['kms:CreateGrant', 'kms:DescribeKey'];

@@ -4,7 +4,7 @@ import type { IFunction } from 'aws-cdk-lib/aws-lambda';
 import { Schedule, ScheduleExpression, ScheduleTargetInput } from 'aws-cdk-lib/aws-scheduler';
 import { LambdaInvoke } from 'aws-cdk-lib/aws-scheduler-targets';
 import type { Construct } from 'constructs';
-import { acceptWildcard } from './accepted-finding.ts';
+import { acceptWildcard } from './accepted-findings.ts';
 import { scheduler } from './service-principal.ts';
 
 /** Lets EventBridge Scheduler invoke a function at an interval. `work` names it in the description. */

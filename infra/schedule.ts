@@ -8,7 +8,7 @@ import type { IStateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import { scheduleMark } from '../functions/settings/schedule-mark.ts';
 import { parseCron, parseTimeZone } from './cron.ts';
-import { acceptFinding } from './accepted-finding.ts';
+import { acceptFindings } from './accepted-findings.ts';
 import { scheduler } from './service-principal.ts';
 
 /** Daily at 02:00. */
@@ -54,7 +54,13 @@ export class RunSchedule extends Construct {
       enforceSSL: true,
       retentionPeriod: Duration.days(14),
     });
-    acceptFinding(this.deadLetterQueue, 'SQS3', 'It is the dead-letter queue.');
+    acceptFindings(this.deadLetterQueue, ['AwsSolutions-SQS3'], 'It is the dead-letter queue.');
+    if (!encryptionKey)
+      acceptFindings(
+        this.deadLetterQueue,
+        ['CKV_AWS_27'],
+        'SQS encrypts with a key of its own, which the rule does not see. KMS_KEY_ARN sets one of yours.',
+      );
     // CDK's default role is shared with other schedules of the state machine, and may not use the key.
     const role = new Role(this, 'Role', {
       assumedBy: scheduler(this),

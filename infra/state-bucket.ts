@@ -3,7 +3,7 @@ import { type IRole, PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 import { BlockPublicAccess, Bucket, BucketEncryption, type IBucket } from 'aws-cdk-lib/aws-s3';
 import type { Construct } from 'constructs';
-import { acceptFinding, acceptWildcard } from './accepted-finding.ts';
+import { acceptFindings, acceptWildcard } from './accepted-findings.ts';
 import type { TaskNeeds } from './task-needs.ts';
 
 export interface StateBucketProps {
@@ -32,7 +32,22 @@ export function stateBucket(scope: Construct, { encryptionKey, removalPolicy }: 
       },
     ],
   });
-  acceptFinding(bucket, 'S1', 'Only the functions beside it use it; audit it with CloudTrail data events.');
+  acceptFindings(
+    bucket,
+    ['AwsSolutions-S1', 'NIST.800.53.R5-S3BucketLoggingEnabled', 'CKV_AWS_18'],
+    'Only the functions beside it use it; audit it with CloudTrail data events.',
+  );
+  acceptFindings(
+    bucket,
+    ['NIST.800.53.R5-S3BucketReplicationEnabled'],
+    'It is versioned and retained, and runs work with an empty one: docs/runbook.md has what is lost then.',
+  );
+  if (!encryptionKey)
+    acceptFindings(
+      bucket,
+      ['NIST.800.53.R5-S3DefaultEncryptionKMS'],
+      'S3 encrypts with a key of AWS. KMS_KEY_ARN sets one of your own.',
+    );
   // Bucket's own types miss the interface by `exactOptionalPropertyTypes`.
   return bucket as IBucket;
 }

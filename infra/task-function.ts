@@ -1,19 +1,17 @@
 import { Duration, RemovalPolicy } from 'aws-cdk-lib';
 import { PolicyStatement, Role } from 'aws-cdk-lib/aws-iam';
-import type { IKey } from 'aws-cdk-lib/aws-kms';
 import { Architecture, Function, type ILayerVersion, Runtime, Tracing, type Version } from 'aws-cdk-lib/aws-lambda';
-import { LogGroup, type RetentionDays } from 'aws-cdk-lib/aws-logs';
+import type { LogGroup } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
-import { acceptWildcard } from './accepted-finding.ts';
+import { acceptFindings, acceptWildcard } from './accepted-findings.ts';
 import { bundledCode } from './bundled-code.ts';
+import { addLogGroup, type LogSettings } from './log-group.ts';
 import { allowNetworkInterfaces, type FunctionNetwork } from './network.ts';
 import { servicePrincipal } from './service-principal.ts';
 import { taskNeeds } from './task-needs.ts';
 
-export interface FunctionSettings {
+export interface FunctionSettings extends LogSettings {
   readonly environment: Readonly<Record<string, string>>;
-  readonly logRetention: RetentionDays;
-  readonly encryptionKey?: IKey | undefined;
   readonly network?: FunctionNetwork | undefined;
   readonly layers?: readonly ILayerVersion[] | undefined;
 }
@@ -35,14 +33,10 @@ export class TaskFunction extends Construct {
 
   constructor(scope: Construct, id: string, props: TaskFunctionProps) {
     super(scope, id);
-    const { task, environment, logRetention, encryptionKey, network, layers, reservedConcurrency } = props;
+    const { task, environment, encryptionKey, network, layers, reservedConcurrency } = props;
     const { memory = 512, minutes = 5 } = taskNeeds[task] ?? {};
 
-    this.logGroup = new LogGroup(this, 'Logs', {
-      retention: logRetention,
-      removalPolicy: RemovalPolicy.DESTROY,
-      ...(encryptionKey && { encryptionKey }),
-    });
+    this.logGroup = addLogGroup(this, 'Logs', props);
     // Made here, so that CDK does not attach the managed policy AWSLambdaBasicExecutionRole, which is for all logs.
     this.role = new Role(this, 'Role', { assumedBy: servicePrincipal('lambda') });
     this.role.addToPolicy(
@@ -81,10 +75,35 @@ export class TaskFunction extends Construct {
       // publishes code and configuration that it has already published once only.
       currentVersionOptions: { removalPolicy: RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE },
     });
+    this.#acceptFindings(props);
   }
 
   /** The code and configuration of this deployment. Versions of earlier deployments remain. */
   get version(): Version {
     return this.handler.currentVersion;
+  }
+
+  #acceptFindings({ reservedConcurrency, network, encryptionKey }: TaskFunctionProps): void {
+    const accept = (rules: string[], reason: string) => acceptFindings(this.handler, rules, reason);
+    accept(
+      ['NIST.800.53.R5-LambdaDLQ', 'CKV_AWS_116'],
+      'The workflow and callers of the URL wait for the result. After a failed call of a schedule, the next one does the same work.',
+    );
+    accept(['W3005'], 'CDK lists dependencies that CloudFormation also finds by itself.');
+    if (reservedConcurrency === undefined)
+      accept(
+        ['NIST.800.53.R5-LambdaConcurrency', 'CKV_AWS_115'],
+        'Lambda takes reserved concurrency from the account, and a new account has none to spare. MAX_CONCURRENCY limits a run, and WEBHOOK_CONCURRENCY the webhook.',
+      );
+    if (!network)
+      accept(
+        ['NIST.800.53.R5-LambdaInsideVPC', 'CKV_AWS_117'],
+        'Harness SaaS and public registries are on the internet. Nothing connects to the function. VPC_ID puts it into a VPC.',
+      );
+    if (!encryptionKey)
+      accept(
+        ['CKV_AWS_173'],
+        'Lambda encrypts variables with a key of AWS, and they hold no secrets. KMS_KEY_ARN sets a key of your own.',
+      );
   }
 }

@@ -6,7 +6,7 @@ import type { IBucket } from 'aws-cdk-lib/aws-s3';
 import { type ISecret, Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import type { StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
-import { acceptFinding } from './accepted-finding.ts';
+import { acceptFindings } from './accepted-findings.ts';
 import { allowToDescribe, allowToStop } from './executions.ts';
 import type { WebhookOptions } from './harness-ci-image-factory-props.ts';
 import { allowToRead } from './secret-access.ts';
@@ -59,6 +59,11 @@ export class Webhook extends Construct {
     const authType = auth === 'iam' ? FunctionUrlAuthType.AWS_IAM : FunctionUrlAuthType.NONE;
     this.#functionUrl = handler.addFunctionUrl({ authType });
     this.url = `${this.#functionUrl.url}runs`;
+    if (auth === 'token') {
+      const reason = 'The function checks a token before anything else. WEBHOOK=iam lets Lambda verify callers.';
+      acceptFindings(handler, ['NIST.800.53.R5-LambdaFunctionPublicAccessProhibited'], reason);
+      acceptFindings(this.#functionUrl, ['CKV_AWS_258'], reason);
+    }
     for (const principal of principals)
       this.grantInvoke(principal.startsWith('arn:') ? new ArnPrincipal(principal) : new AccountPrincipal(principal));
   }
@@ -79,7 +84,17 @@ export class Webhook extends Construct {
         excludePunctuation: true,
       },
     });
-    acceptFinding(secret, 'SMG4', 'The token must also be changed in Harness, by hand: see docs/triggers.md.');
+    acceptFindings(
+      secret,
+      ['AwsSolutions-SMG4', 'NIST.800.53.R5-SecretsManagerRotationEnabled'],
+      'The token must also be changed in Harness, by hand: see docs/triggers.md.',
+    );
+    if (!encryptionKey)
+      acceptFindings(
+        secret,
+        ['NIST.800.53.R5-SecretsManagerUsingKMSKey', 'CKV_AWS_149'],
+        'Secrets Manager encrypts with a key of AWS. KMS_KEY_ARN sets one of your own.',
+      );
     return secret;
   }
 }

@@ -1,69 +1,193 @@
-import { spawnSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { type Stack, Validations } from 'aws-cdk-lib';
 import { Bucket } from 'aws-cdk-lib/aws-s3';
-import { AwsSolutionsChecks } from 'cdk-nag';
+import { AwsSolutionsChecks, NIST80053R5Checks } from 'cdk-nag';
 import { available } from '../real-parts.ts';
-import { everything } from './everything.ts';
-import { embed, synthesize } from './synthesize.ts';
+import { acceptancesIn } from './acceptances.ts';
+import { configurations } from './configurations.ts';
+import { embed } from './synthesize.ts';
 
-const stacks = { plain: synthesize(), 'with everything': embed(everything) };
+type Made = ReturnType<(typeof configurations)['default' | 'everything']>;
 
-describe.each(Object.entries(stacks))('the stack, %s,', (_, { stack }) => {
-  it('passes the AwsSolutions rules of cdk-nag', () => {
-    expect(new AwsSolutionsChecks().validateScope(stack).violations).toEqual([]);
+const made: [string, Made][] = Object.entries(configurations).map(([name, make]) => [name, make()]);
+
+/** Returns the findings of cdk-nag's rules. */
+function nagFindings(stack: Stack): { rule: string; path: string }[] {
+  return [new AwsSolutionsChecks(), new NIST80053R5Checks()].flatMap((pack) =>
+    pack
+      .validateScope(stack)
+      .violations.flatMap(({ ruleName, violatingResources }) =>
+        violatingResources.map(({ constructPath = '' }) => ({ rule: ruleName, path: constructPath })),
+      ),
+  );
+}
+
+/** Makes a stack that accepts no finding. */
+function makeStrictly(make: () => Made): Made {
+  const acknowledge = jest.spyOn(Validations.prototype, 'acknowledge').mockReturnValue();
+  try {
+    return make();
+  } finally {
+    acknowledge.mockRestore();
+  }
+}
+
+describe.each(made)('the stack, %s,', (name, { stack }) => {
+  it('passes the AwsSolutions and NIST 800-53 R5 rules of cdk-nag', () => {
+    expect(nagFindings(stack)).toEqual([]);
+  });
+
+  it('accepts no finding that cdk-nag does not have', () => {
+    const make = configurations[name as keyof typeof configurations];
+    const found = nagFindings(makeStrictly(make).stack);
+    const accepted = acceptancesIn(stack).filter(({ rule }) => rule.includes('-'));
+    expect(accepted.length).toBeGreaterThan(20);
+    const idle = accepted.filter(
+      ({ rule, path }) => !found.some((one) => one.rule === rule && `${one.path}/`.startsWith(`${path}/`)),
+    );
+    expect(idle).toEqual([]);
+  });
+
+  it('gives a reason for each finding that it accepts', () => {
+    for (const { reason } of acceptancesIn(stack)) expect(reason).toMatch(/^[A-Z].{15,}$/);
   });
 });
 
-it.each(Object.entries(stacks))('the template, %s, holds no null, which CloudFormation refuses', (_, { template }) => {
+it.each(made)('the template, %s, holds no null, which CloudFormation refuses', (_, { template }) => {
   expect(JSON.stringify(template.toJSON())).not.toMatch(/[:[,]null[,\]}]/);
 });
 
 it('checks with rules that find a wrong stack', () => {
   const { stack } = embed();
   new Bucket(stack, 'Careless');
-  const found = new AwsSolutionsChecks().validateScope(stack).violations.map(({ ruleName }) => ruleName);
-  expect(found.toSorted()).toEqual(['AwsSolutions-S1', 'AwsSolutions-S10']);
+  expect(nagFindings(stack).map(({ rule }) => rule)).toEqual(
+    expect.arrayContaining(['AwsSolutions-S1', 'AwsSolutions-S10', 'NIST.800.53.R5-S3BucketVersioningEnabled']),
+  );
 });
 
-(available('cfn-lint') ? describe : describe.skip)('cfn-lint', () => {
-  const wrong = { Resources: { Bucket: { Type: 'AWS::S3::Bucket', Properties: { Name: 'wrong' } } } };
-  const templates = {
-    ...Object.fromEntries(Object.entries(stacks).map(([name, { template }]) => [name, template.toJSON()])),
-    wrong,
+interface Resource {
+  Metadata?: {
+    checkov?: { skip: { id: string; comment: string }[] };
+    'cfn-lint'?: { config: { ignore_checks: string[] } };
   };
-  const found = new Map<string, string[]>();
+}
+type TemplateJson = { Resources: Record<string, Resource> };
 
-  beforeAll(() => {
-    const folder = mkdtempSync(join(tmpdir(), 'cfn-lint-'));
-    const files = Object.entries(templates).map(([name, template]) => {
-      const file = join(folder, `${name}.json`);
-      writeFileSync(file, JSON.stringify(template));
-      return file;
+/** Returns the rules that the resources of a template accept, as `Id rule`. */
+function acceptedBy({ Resources: resources }: TemplateJson, rulesOf: (resource: Resource) => string[]): string[] {
+  return Object.entries(resources).flatMap(([id, resource]) => rulesOf(resource).map((rule) => `${id} ${rule}`));
+}
+
+/** Runs a tool on the templates, and on the same templates without what they accept. */
+async function check(findings: (files: string[]) => Promise<{ file: string; finding: string }[]>) {
+  const folder = mkdtempSync(join(tmpdir(), 'templates-'));
+  const write = (name: string, template: object) => {
+    const file = join(folder, `${name}.json`);
+    writeFileSync(file, JSON.stringify(template));
+    return file;
+  };
+  try {
+    const files = made.flatMap(([name, { template }], index) => {
+      const { Resources: resources, ...rest } = template.toJSON() as TemplateJson;
+      const strict = Object.entries(resources).map(([id, { Metadata: _, ...resource }]) => [id, resource]);
+      return [
+        write(name, { Resources: resources, ...rest }),
+        write(`${index}`, { ...rest, Resources: Object.fromEntries(strict) }),
+      ];
     });
-    // W3005: CDK names dependencies that CloudFormation finds by itself as well.
-    const options = ['--format', 'json', '--ignore-checks', 'W3005', '--regions', 'eu-west-1', '--'];
-    const { stdout } = spawnSync('cfn-lint', [...options, ...files], { encoding: 'utf8' });
+    const wrong = write('wrong', { Resources: { Bucket: { Type: 'AWS::S3::Bucket', Properties: { Name: 'wrong' } } } });
+    const found = await findings([...files, wrong]);
+    const of = (file: string) =>
+      found
+        .filter((one) => basename(one.file, '.json') === file)
+        .map(({ finding }) => finding)
+        .toSorted();
+    return new Map([
+      ...made.map(([name], index) => [name, { left: of(name), strict: of(`${index}`) }] as const),
+      ['wrong', { left: of('wrong'), strict: [] }] as const,
+    ]);
+  } finally {
     rmSync(folder, { recursive: true });
-    for (const { Filename, Rule, Message } of JSON.parse(stdout) as Finding[]) {
-      const name = basename(Filename, '.json');
-      found.set(name, [...(found.get(name) ?? []), `${Rule.Id} ${Message}`]);
-    }
-  }, 120_000);
+  }
+}
 
-  it.each(Object.keys(stacks))('finds nothing in the template, %s', (name) => {
-    expect(found.get(name) ?? []).toEqual([]);
+/** Returns what a command prints. It exits with another status than 0 when it finds something. */
+async function outputOf(command: string, args: string[]): Promise<unknown> {
+  const stdout = await new Promise<string>((resolve, reject) => {
+    execFile(command, args, { maxBuffer: 64 * 1024 * 1024 }, (error, out, errors) => {
+      if (out.trim() === '') reject(error ?? new Error(errors));
+      else resolve(out);
+    });
+  });
+  return JSON.parse(stdout) as unknown;
+}
+
+(available('cfn-lint') ? describe : describe.skip)('cfn-lint', () => {
+  let found: Awaited<ReturnType<typeof check>>;
+
+  beforeAll(async () => {
+    found = await check(async (files) => {
+      const options = ['--format', 'json', '--regions', 'eu-west-1', '--', ...files];
+      const findings = (await outputOf('cfn-lint', options)) as LintFinding[];
+      return findings.map(({ Filename, Rule, Location }) => ({
+        file: Filename,
+        finding: `${Location.Path[1]} ${Rule.Id}`,
+      }));
+    });
+  }, 180_000);
+
+  it.each(made)('finds in the template, %s, what its resources accept, and nothing else', (name, { template }) => {
+    const accepted = acceptedBy(template.toJSON() as TemplateJson, ({ Metadata }) => {
+      return Metadata?.['cfn-lint']?.config.ignore_checks ?? [];
+    });
+    expect(found.get(name)).toEqual({ left: [], strict: accepted.toSorted() });
   });
 
   it('finds a wrong template with cfn-lint', () => {
-    expect(found.get('wrong')).toEqual([expect.stringMatching(/^E3002 /)]);
+    expect(found.get('wrong')?.left).toEqual(['Bucket E3002']);
   });
 });
 
-interface Finding {
+interface LintFinding {
   Filename: string;
-  Message: string;
   Rule: { Id: string };
+  Location: { Path: (string | number)[] };
+}
+
+(available('checkov') ? describe : describe.skip)('checkov', () => {
+  let found: Awaited<ReturnType<typeof check>>;
+
+  beforeAll(async () => {
+    found = await check(async (files) => {
+      const options = ['--framework', 'cloudformation', '--compact', '--skip-download', '--output', 'json'];
+      const report = (await outputOf('checkov', [...options, '--file', ...files])) as CheckovReport;
+      expect(report.results.parsing_errors).toEqual([]);
+      return report.results.failed_checks.map(({ file_abs_path: file, resource, check_id: rule }) => ({
+        file,
+        finding: `${resource.replace(/^.*\./, '')} ${rule}`,
+      }));
+    });
+  }, 180_000);
+
+  it.each(made)('finds in the template, %s, what its resources skip, and nothing else', (name, { template }) => {
+    const skipped = acceptedBy(template.toJSON() as TemplateJson, ({ Metadata }) => {
+      return Metadata?.checkov?.skip.map(({ id }) => id) ?? [];
+    });
+    expect(found.get(name)).toEqual({ left: [], strict: skipped.toSorted() });
+  });
+
+  it('finds a wrong template with checkov', () => {
+    expect(found.get('wrong')?.left).toContain('Bucket CKV_AWS_18');
+  });
+});
+
+interface CheckovReport {
+  results: {
+    failed_checks: { file_abs_path: string; resource: string; check_id: string }[];
+    parsing_errors: string[];
+  };
 }

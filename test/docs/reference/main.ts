@@ -2,7 +2,9 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { eventsPage, eventsPath } from './events.ts';
 import { referencePage, referencePath } from './page.ts';
+import { securityPage, securityPath } from './security.ts';
 
 const at = (path: string) => join(import.meta.dirname, '../../..', path);
 writeFileSync(at(referencePath), await referencePage());
 writeFileSync(at(eventsPath), await eventsPage(readFileSync(at(eventsPath), 'utf8')));
+writeFileSync(at(securityPath), await securityPage(readFileSync(at(securityPath), 'utf8')));
