@@ -93,7 +93,7 @@ export class TaskFunction extends Construct {
     if (reservedConcurrency === undefined)
       accept(
         ['NIST.800.53.R5-LambdaConcurrency', 'CKV_AWS_115'],
-        'Lambda takes reserved concurrency from the account, and a new account has none to spare. MAX_CONCURRENCY limits a run, and WEBHOOK_CONCURRENCY the webhook.',
+        'Lambda takes reserved concurrency from the account, and a new account has none to spare. MAX_CONCURRENCY limits a run, and the webhook has a limit of its own.',
       );
     if (!network)
       accept(
