@@ -92,7 +92,7 @@ async function finish(
   const warn = (warning: string) =>
     (document.warnings = [...(document.warnings ?? []), printable(redacted(warning), cellLimit)]);
   await attempt('the report was not stored', () => documents.report.put(document));
-  const stored = document.warnings?.length ?? 0;
+  const stored = document.warnings;
   // Of the actions that hold the lock only sync makes copies.
   const copies = plan?.action === 'sync' ? plan.images : [];
   await attempt('the copies were not recorded for a later prune', () =>
@@ -123,7 +123,7 @@ async function finish(
     await attempt('the time of the sync was not recorded', () => noteSync(runtime.store, new Date()));
   await attempt('the lock was not released, and expires by itself', () => runtime.lock.release(runId));
   for (const warning of await tell(document, plan, runtime)) warn(warning);
-  if ((document.warnings?.length ?? 0) > stored)
+  if (document.warnings !== stored)
     await attempt('the report was not stored again', () => documents.report.put(document));
   return document;
 }
