@@ -462,3 +462,32 @@ describe('a deployment while a run is at work', () => {
     2 * runMs,
   );
 });
+
+describe('a run of many images', () => {
+  /** Figures of docs/scale.md are from `IMAGES=300 npm run test:deployed`. */
+  const count = Number(process.env['IMAGES'] ?? 40);
+
+  it(
+    'keeps its history and its payloads far below the limits of Step Functions',
+    async () => {
+      const extra = Array.from({ length: count }, (_, index) => `plugins/many-${index}:1`);
+      pushSamples(factory.source, extra, { layerBytes: 300 });
+      const input = { modify_default: false, extra_images: extra, max_concurrency: 8 };
+      const started = performance.now();
+      const arn = await factory.start('many', input);
+      expect(await factory.ended(arn, 8 * runMs)).toMatchObject({ status: 'SUCCEEDED' });
+      const seconds = Math.round((performance.now() - started) / 1_000);
+      const { totals } = (await factory.report('many')) as Report;
+      expect(totals.failed).toBe(0);
+      // The images of the fields are copied too, if no run before this one has.
+      expect(totals.copied).toBeGreaterThanOrEqual(count);
+      const history = await factory.history(arn);
+      const payload = Math.max(...history.map((event) => Buffer.byteLength(JSON.stringify(event))));
+      console.info(`${totals.copied} copies: ${seconds} s, ${history.length} events, largest event ${payload} bytes`);
+      // 1,000 copies must fit 25,000 events. The largest event has the report, which is shortened before 262,144 bytes.
+      expect(history.length).toBeLessThan(200 + 15 * totals.copied);
+      expect(payload).toBeLessThan(262_144);
+    },
+    10 * runMs,
+  );
+});

@@ -14,7 +14,9 @@ import {
 import {
   DescribeExecutionCommand,
   type DescribeExecutionOutput,
+  type HistoryEvent,
   ListExecutionsCommand,
+  paginateGetExecutionHistory,
   SFNClient,
   StartExecutionCommand,
   StopExecutionCommand,
@@ -67,8 +69,10 @@ export interface Deployment extends Surroundings {
   outputs: Outputs;
   /** Starts an execution and returns its ARN. Its name is the run id. */
   start(runId: string, input: object, stateMachineArn?: string): Promise<string>;
-  /** Waits until an execution has ended. */
-  ended(executionArn: string): Promise<DescribeExecutionOutput>;
+  /** Waits until an execution has ended, at most so long. */
+  ended(executionArn: string, limitMs?: number): Promise<DescribeExecutionOutput>;
+  /** Returns the history of an execution. */
+  history(executionArn: string): Promise<HistoryEvent[]>;
   /** Starts an execution, and waits for its end. */
   run(runId: string, input: object): Promise<DescribeExecutionOutput>;
   /** Stops an execution, as somebody in the console does. */
@@ -154,12 +158,12 @@ export async function deploy(images: Readonly<Images>, options: DeploymentOption
     const { executionArn = '' } = await sfn.send(new StartExecutionCommand(command));
     return executionArn;
   };
-  const ended: Deployment['ended'] = async (executionArn) => {
-    for (const deadline = Date.now() + executionMs; Date.now() < deadline; await sleep(pollMs)) {
+  const ended: Deployment['ended'] = async (executionArn, limitMs = executionMs) => {
+    for (const deadline = Date.now() + limitMs; Date.now() < deadline; await sleep(pollMs)) {
       const execution = await sfn.send(new DescribeExecutionCommand({ executionArn }));
       if (execution.status !== 'RUNNING') return execution;
     }
-    throw new Error(`${executionArn} did not end within ${executionMs} ms`);
+    throw new Error(`${executionArn} did not end within ${limitMs} ms`);
   };
   const executions: Deployment['executions'] = async () => {
     const command = new ListExecutionsCommand({ stateMachineArn: outputs.StateMachineArn });
@@ -172,6 +176,10 @@ export async function deploy(images: Readonly<Images>, options: DeploymentOption
     outputs,
     start,
     ended,
+    async history(executionArn) {
+      const pages = paginateGetExecutionHistory({ client: sfn }, { executionArn });
+      return (await Array.fromAsync(pages)).flatMap(({ events = [] }) => events);
+    },
     run: async (runId, input) => ended(await start(runId, input)),
     async stop(executionArn) {
       await sfn.send(new StopExecutionCommand({ executionArn, error: 'Stopped', cause: 'by hand' }));
