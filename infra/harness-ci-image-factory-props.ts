@@ -7,7 +7,6 @@ import type { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { IBucket } from 'aws-cdk-lib/aws-s3';
 import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
-import type { TagMutability } from '../functions/settings/configuration.ts';
 import type { Template } from './template.ts';
 
 /** Settings of the factory's runs. */
@@ -140,7 +139,8 @@ interface EcrProps {
    * The tag mutability of created repositories.
    * @default 'MUTABLE'
    */
-  readonly ecrTagMutability?: TagMutability | undefined;
+  readonly ecrTagMutability?:
+    'MUTABLE' | 'IMMUTABLE' | 'MUTABLE_WITH_EXCLUSION' | 'IMMUTABLE_WITH_EXCLUSION' | undefined;
   /**
    * Up to five tags that `ecrTagMutability` excludes if it ends with `_WITH_EXCLUSION`. `*` matches any characters.
    *

@@ -1,7 +1,7 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls';
+import * as tls from 'node:tls';
 import { isNativeError } from 'node:util/types';
 import { TextError, withoutMark } from '../text/plain-text.ts';
 import { NetworkError } from './network-error.ts';
@@ -14,7 +14,7 @@ import { NetworkError } from './network-error.ts';
  *
  * @throws {NetworkError} that names the file, when the folder is missing or a file in it cannot be used.
  */
-export function secureContextOf(folder: string, host: string): SecureContext | undefined {
+export function secureContextOf(folder: string, host: string): tls.SecureContext | undefined {
   const directory = hostFolder(folder, host);
   if (directory === undefined) return undefined;
   const names = attempt(directory, () => readdirSync(directory)).toSorted();
@@ -22,13 +22,21 @@ export function secureContextOf(folder: string, host: string): SecureContext | u
   const stems = names.flatMap((name) => /^(.*)\.(?:cert|key)$/.exec(name)?.[1] ?? []);
   const clients = [...new Set(stems)].map((stem) => readClient(join(directory, stem)));
   return attempt(directory, () =>
-    createSecureContext({
+    tls.createSecureContext({
       // `ca` replaces the default CAs and NODE_EXTRA_CA_CERTS. Docker adds to the defaults.
-      ...(cas.length > 0 && { ca: [...getCACertificates('default'), ...cas] }),
+      ...(cas.length > 0 && { ca: [...defaultCas(), ...cas] }),
       cert: clients.map(({ cert }) => cert),
       key: clients.map(({ key }) => key),
     }),
   );
+}
+
+/** Returns the CAs that Node.js trusts. Node.js before 22.15 lists only its own, without those of NODE_EXTRA_CA_CERTS. */
+function defaultCas(): (string | Buffer)[] {
+  const { getCACertificates } = tls as Partial<typeof tls>;
+  if (getCACertificates) return getCACertificates('default');
+  const extra = process.env['NODE_EXTRA_CA_CERTS'];
+  return [...tls.rootCertificates, ...(extra ? [readPem(extra)] : [])];
 }
 
 /** Finds the folder of a host. Its name may include or omit the default port. */

@@ -29,12 +29,10 @@ export const guardedKeys = [
 
 export type GuardedKey = (typeof guardedKeys)[number];
 
-const tagMutabilities = ['MUTABLE', 'IMMUTABLE', 'MUTABLE_WITH_EXCLUSION', 'IMMUTABLE_WITH_EXCLUSION'] as const;
-
 /**
  * Values of `imageTagMutability`: https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html
  */
-export type TagMutability = (typeof tagMutabilities)[number];
+const tagMutabilities = ['MUTABLE', 'IMMUTABLE', 'MUTABLE_WITH_EXCLUSION', 'IMMUTABLE_WITH_EXCLUSION'] as const;
 
 /**
  * Exclusion filters:

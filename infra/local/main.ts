@@ -4,6 +4,10 @@ import { userFolder } from './user-folder.ts';
 // Keep compiled code in the user's own folder, not in the shared temporary folder: cached code is executed.
 const cache = userFolder('cache', process.env);
 if (cache !== undefined) enableCompileCache(cache);
-const { main } = await import('./cli.ts');
+void run();
 
-process.exitCode = await main(process.argv.slice(2), process.env);
+/** Not at the top level: `require`, with which the package loads this module, accepts no `await` there. */
+async function run(): Promise<void> {
+  const { main } = await import('./cli.ts');
+  process.exitCode = await main(process.argv.slice(2), process.env);
+}

@@ -7,7 +7,9 @@ var needed = typeof neededNode === 'undefined' ? '24.0' : neededNode;
 var least = needed.split('.').map(Number);
 var found = process.versions.node.split('.').map(Number);
 if (found[0] < least[0] || (found[0] === least[0] && found[1] < least[1])) {
-  process.stderr.write(
+  // At once, because a pipe on Windows would lose what is still to be written.
+  require('fs').writeSync(
+    2,
     'factory needs Node.js ' +
       needed +
       ' or newer; this is Node.js ' +

@@ -6,7 +6,7 @@ import packageJson from '../../package.json' with { type: 'json' };
 import type { Peer } from './peers.ts';
 
 const root = join(import.meta.dirname, '../..');
-const built = join(root, 'dist/factory.mjs');
+const built = join(root, 'dist/package/bin/factory.cjs');
 const source = join(root, 'infra/local/main.ts');
 
 const own: Pick<Peer, 'available' | 'version'> = {

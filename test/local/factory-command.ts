@@ -1,4 +1,4 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { startHarnessApi } from '../../infra/local/embedded/harness-api/server.ts';
 import { startRegistry } from '../../infra/local/embedded/registry/server.ts';
 import { pushSamples } from '../../infra/local/embedded/sample-images.ts';
+import { buildCommand } from '../../infra/package/command.ts';
 import { pullThrough } from '../tasks/factory.ts';
 
 /** The output and the exit code of a command. */
@@ -35,11 +36,9 @@ process.on('exit', () => rmSync(cache, { recursive: true, force: true }));
 /** Built outside of the project, so that nothing can be taken from its packages. */
 const installed = mkdtempSync(join(tmpdir(), 'factory-installed-'));
 process.on('exit', () => rmSync(installed, { recursive: true, force: true }));
-const bundle = join(import.meta.dirname, '../../infra/local/bundle.ts');
-const { stderr } = spawnSync(process.execPath, [bundle, installed], { encoding: 'utf8' });
-if (stderr !== '') throw new Error(stderr);
+await buildCommand(installed);
 /** The installed command's file. */
-export const command = join(installed, 'factory.mjs');
+export const command = join(installed, 'factory.cjs');
 
 /** Everything a run of the installed command needs: the embedded servers, a few images, and an empty home. */
 export async function startSetting() {

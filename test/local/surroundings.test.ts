@@ -212,13 +212,13 @@ print(seen.decode())`;
       return ['--import', `data:text/javascript,Object.defineProperty(process,"versions",${versions})`];
     };
 
-    it.each(['20.20.2', '22.14.0'])('fails in one line if its version is %s', async (version) => {
+    it.each(['20.20.2', '22.12.0'])('fails in one line if its version is %s', async (version) => {
       const { code, stdout, stderr } = await setting.factory(['plan'], { nodeOptions: pretending(version) });
       expect([code, stdout]).toEqual([2, '']);
-      expect(stderr).toBe(`factory needs Node.js 22.15 or newer; this is Node.js ${version} (${process.execPath})\n`);
+      expect(stderr).toBe(`factory needs Node.js 22.13 or newer; this is Node.js ${version} (${process.execPath})\n`);
     });
 
-    it.each(['22.15.0', '100.0.0'])('runs the command if its version is %s', async (version) => {
+    it.each(['22.13.0', '100.0.0'])('runs the command if its version is %s', async (version) => {
       expect(await setting.factory(['--version'], { nodeOptions: pretending(version) })).toMatchObject({ code: 0 });
     });
   });
