@@ -71,11 +71,10 @@ const mayImport: Record<string, RegExp> = {
   'functions/aws':
     /^functions\/(?:aws|async|http|oci|state|text)\/|^functions\/(?:advice|errors|runtime\/template)\.ts$/,
   'functions/runtime': /^functions\/(?:runtime|state|settings|harness|http|oci|text)\//,
-  'functions/overrides':
-    /^functions\/(?:overrides|runtime|state|settings|harness|oci|text)\/|^functions\/(?:errors|task)\.ts$/,
-  'functions/images': /^functions\/(?:images|overrides|runtime|state|oci|async)\/|^functions\/(?:errors|task)\.ts$/,
+  'functions/overrides': /^functions\/(?:overrides|runtime|state|settings|harness|oci|text)\/|^functions\/errors\.ts$/,
+  'functions/images': /^functions\/(?:images|overrides|runtime|state|oci|async)\/|^functions\/errors\.ts$/,
   'functions/lambda':
-    /^functions\/(?:lambda|aws|runtime|state|settings|http|oci|text)\/|^functions\/(?:errors|task|workflow-error)\.ts$/,
+    /^functions\/(?:lambda|aws|runtime|state|settings|http|oci|text)\/|^functions\/(?:errors|workflow-error)\.ts$/,
   'functions/ecr-token': /^functions\/(?:ecr-token|lambda|aws|settings|harness|http|text)\/|^functions\/errors/,
   'functions/overdue': /^functions\/(?:overdue|lambda|state)\//,
   'functions/webhook': /^functions\/(?:webhook|aws|state|settings|text)\/|^functions\/errors/,

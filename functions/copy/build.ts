@@ -6,7 +6,7 @@ import { resolveTag } from '../oci/registry/manifests.ts';
 import { formatReference } from '../oci/spec/reference.ts';
 import { recordBuilt } from '../state/built-images.ts';
 import type { CopiedImage, CopyResult, Plan } from '../state/documents.ts';
-import type { TaskRun } from '../task.ts';
+import type { TaskRun } from '../runtime/task-run.ts';
 import { ensureRepository } from './repository.ts';
 
 /** The response of BUILD_PUSH_TEMPLATE; see docs/templates.md. */

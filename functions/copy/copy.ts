@@ -15,7 +15,7 @@ import { checkpointOf } from '../state/checkpoints.ts';
 import type { CopiedImage, CopyResult, CopyState, Plan } from '../state/documents.ts';
 import { describePieces, unrepaired } from '../images/pieces.ts';
 import { type Root, Wholeness } from '../images/wholeness.ts';
-import type { TaskRun } from '../task.ts';
+import type { TaskRun } from '../runtime/task-run.ts';
 import { build } from './build.ts';
 import { newCopyState, noteCall } from './copy-state.ts';
 import { ensureRepository, pushFailure } from './repository.ts';

@@ -3,7 +3,7 @@ import { holdBack } from '../overrides/pairs.ts';
 import { parseErrorCause, type WorkflowError } from '../workflow-error.ts';
 import type { CopyResult, Plan } from '../state/documents.ts';
 import type { RunDocuments } from '../state/run-documents.ts';
-import type { TaskRun } from '../task.ts';
+import type { TaskRun } from '../runtime/task-run.ts';
 
 export interface GateEvent {
   runId: string;

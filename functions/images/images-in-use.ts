@@ -19,7 +19,7 @@ import type { Plan } from '../state/documents.ts';
 import { parseOverride } from '../overrides/override.ts';
 import { readFirstSeen, ripeAt } from '../state/first-seen.ts';
 import { type RunDocuments, runsAmong } from '../state/run-documents.ts';
-import type { TaskRun } from '../task.ts';
+import type { TaskRun } from '../runtime/task-run.ts';
 
 const lookupsInFlight = 16;
 

@@ -5,7 +5,7 @@ import type { Manifest } from '../oci/spec/manifest.ts';
 import { getManifest } from '../oci/registry/manifests.ts';
 import type { Repository } from '../oci/registry/repository.ts';
 import type { PlannedImage } from '../state/documents.ts';
-import type { TaskRun } from '../task.ts';
+import type { TaskRun } from '../runtime/task-run.ts';
 
 /** Returns whether the target had the image when the run was planned. */
 export function isPresent(image: PlannedImage): boolean {

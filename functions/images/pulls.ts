@@ -4,7 +4,7 @@ import { resolveTag } from '../oci/registry/manifests.ts';
 import { parseReference, type RegistryLocation, tagOrDigest } from '../oci/spec/reference.ts';
 import type { ResolvedImage } from '../overrides/pulls.ts';
 import type { Pull } from '../state/documents.ts';
-import type { TaskRun } from '../task.ts';
+import type { TaskRun } from '../runtime/task-run.ts';
 
 const lookupsInFlight = 16; // Survives mutation: the number of parallel requests decides the speed alone.
 

@@ -1,5 +1,5 @@
 import { Deadline } from '../oci/copy/deadline.ts';
-import type { TaskRun } from '../task.ts';
+import type { TaskRun } from '../runtime/task-run.ts';
 import { logged } from './logged.ts';
 import { type LambdaParts, lambdaRuntime } from './runtime.ts';
 

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ConfigScope } from '../harness/scope.ts';
-import type { TaskRun } from '../task.ts';
+import type { TaskRun } from '../runtime/task-run.ts';
 import { own } from '../text/own.ts';
 import { writing } from '../state/writes.ts';
 

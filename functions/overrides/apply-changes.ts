@@ -2,7 +2,7 @@ import { FactoryError } from '../errors.ts';
 import type { ConfigScope } from '../harness/scope.ts';
 import { areCounterparts } from './pairs.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-import type { TaskRun } from '../task.ts';
+import type { TaskRun } from '../runtime/task-run.ts';
 import type { ConfigResult, FieldChange } from '../state/documents.ts';
 import { noteRefusedFields, readRefusedFields, wasRefused } from '../state/refused-fields.ts';
 import { writing } from '../state/writes.ts';

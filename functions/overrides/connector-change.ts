@@ -3,7 +3,7 @@ import type { Connector, ConnectorAddress } from '../harness/connector.ts';
 import { connectorRegistry } from '../harness/image-resolution.ts';
 import type { ConnectorChange, ConnectorResult } from '../state/documents.ts';
 import { writing } from '../state/writes.ts';
-import type { TaskRun } from '../task.ts';
+import type { TaskRun } from '../runtime/task-run.ts';
 import { isRefusal } from './apply-changes.ts';
 
 /** Returns an address without credentials. */

@@ -1,6 +1,6 @@
 import type { Connector } from '../harness/connector.ts';
 import { type ObjectRef, parseObjectRef } from '../harness/object-ref.ts';
-import type { TaskRun } from '../task.ts';
+import type { TaskRun } from '../runtime/task-run.ts';
 
 /** The connector through which Harness pulls its images, unless a stage names another one. */
 const harnessImage = 'account.harnessImage';

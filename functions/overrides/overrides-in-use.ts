@@ -1,6 +1,6 @@
 import { PathNotFound } from '../harness/failure.ts';
 import { type ConfigScope, everyScope, isSameScope } from '../harness/scope.ts';
-import type { TaskRun } from '../task.ts';
+import type { TaskRun } from '../runtime/task-run.ts';
 
 /**
  * Reads the overrides of all scopes, because another module than the run's may use the same copy. A module that the

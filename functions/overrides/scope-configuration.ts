@@ -1,5 +1,5 @@
 import { type ConfigScope, everyScope, isSameScope } from '../harness/scope.ts';
-import type { TaskRun } from '../task.ts';
+import type { TaskRun } from '../runtime/task-run.ts';
 import { ifServed } from './overrides-in-use.ts';
 
 /** The configuration of one scope. */

@@ -1,7 +1,7 @@
 import { FactoryError } from '../errors.ts';
 import { lacksPermission } from '../harness/failure.ts';
 import type { ConnectorChange } from '../state/documents.ts';
-import type { TaskRun } from '../task.ts';
+import type { TaskRun } from '../runtime/task-run.ts';
 
 /**
  * Checks before the copies that the key may switch Harness, or change a connector. Throws `HarnessForbidden` when it may

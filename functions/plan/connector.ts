@@ -16,7 +16,7 @@ import { readInventory } from '../state/inventory.ts';
 import { ecrPasswordWarnings } from './ecr-password.ts';
 import type { ScopeConfiguration } from '../overrides/scope-configuration.ts';
 import { connectorReachStep } from './reach.ts';
-import type { TaskRun } from '../task.ts';
+import type { TaskRun } from '../runtime/task-run.ts';
 
 type ConnectorRead = ImageConnector | FactoryError;
 

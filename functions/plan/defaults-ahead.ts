@@ -5,7 +5,7 @@ import type { FieldDefault } from '../state/documents.ts';
 import { own } from '../text/own.ts';
 import type { Changes } from './changes.ts';
 import type { ScopeConfiguration } from '../overrides/scope-configuration.ts';
-import type { TaskRun } from '../task.ts';
+import type { TaskRun } from '../runtime/task-run.ts';
 
 /** The fields that Harness checks, on Kubernetes. */
 const checkedFields = new Set(['addonTag', 'liteEngineTag']);

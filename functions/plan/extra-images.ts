@@ -12,7 +12,7 @@ import { globMatcher } from '../text/glob.ts';
 import { own } from '../text/own.ts';
 import { candidatesOf, type Found } from './images.ts';
 import type { ScopeConfiguration } from '../overrides/scope-configuration.ts';
-import type { TaskRun } from '../task.ts';
+import type { TaskRun } from '../runtime/task-run.ts';
 
 const lookupsInFlight = 16;
 /** Maximum number of tags of a repository at a source. Repositories of Harness have some hundreds. */

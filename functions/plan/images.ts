@@ -25,7 +25,7 @@ import type { Runtime } from '../runtime/runtime.ts';
 import { ImageSource } from './image-source.ts';
 import { pullWarnings } from './pull-warnings.ts';
 import { planWaves } from './waves.ts';
-import type { TaskRun } from '../task.ts';
+import type { TaskRun } from '../runtime/task-run.ts';
 
 /** Images looked up in parallel. Each costs one small request at the source and one at the target. */
 const lookupsInFlight = 16;

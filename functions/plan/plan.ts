@@ -12,7 +12,7 @@ import { findUnusedImages } from './unused-images.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { parseExecutionInput, type RunSettings } from '../settings/execution-input.ts';
 import { scheduledInput } from '../settings/schedule-mark.ts';
-import type { TaskRun } from '../task.ts';
+import type { TaskRun } from '../runtime/task-run.ts';
 import { type Changes, resetChanges, restoreChanges, syncChanges } from './changes.ts';
 import { blobMounting } from './blob-mounting.ts';
 import { checkConnector, type Planned, readConnector } from './connector.ts';

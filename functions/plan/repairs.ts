@@ -21,7 +21,7 @@ import { Wholeness } from '../images/wholeness.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { candidatesOf, type Found } from './images.ts';
 import { own } from '../text/own.ts';
-import type { TaskRun } from '../task.ts';
+import type { TaskRun } from '../runtime/task-run.ts';
 
 export interface RepairSettings {
   registry: RegistryLocation;

@@ -23,7 +23,7 @@ import { type Found, type ImageSettings, planVersion } from './images.ts';
 import { planRepairs, type RepairSettings } from './repairs.ts';
 import { ripeVersions } from './ripe-versions.ts';
 import type { SelectedField } from './selection.ts';
-import type { TaskRun } from '../task.ts';
+import type { TaskRun } from '../runtime/task-run.ts';
 
 const lookupsInFlight = 16; // Survives mutation: the number of parallel requests decides the speed alone.
 

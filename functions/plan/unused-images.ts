@@ -6,7 +6,7 @@ import { readInventory } from '../state/inventory.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { parseImageName } from '../oci/spec/reference.ts';
 import { isOurs } from '../overrides/override.ts';
-import type { TaskRun } from '../task.ts';
+import type { TaskRun } from '../runtime/task-run.ts';
 import { newestFirst, readSnapshots } from './restore.ts';
 
 /**

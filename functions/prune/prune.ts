@@ -8,7 +8,7 @@ import { readTags } from '../oci/registry/tags.ts';
 import { imagesNamed, manifestOf, namesOf, plannedImages, protectedDigests } from '../images/images-in-use.ts';
 import { changeInventory, readInventory } from '../state/inventory.ts';
 import type { UnusedImage } from '../state/documents.ts';
-import type { TaskRun } from '../task.ts';
+import type { TaskRun } from '../runtime/task-run.ts';
 import { overridesInUse } from '../overrides/overrides-in-use.ts';
 import { type Deletion, repositoryDeletions } from './repository-deletions.ts';
 

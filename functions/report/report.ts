@@ -29,7 +29,7 @@ import type { RunDocuments } from '../state/run-documents.ts';
 import { parseErrorCause, type WorkflowError } from '../workflow-error.ts';
 import { actions, understood } from '../settings/execution-input.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-import type { TaskRun } from '../task.ts';
+import type { TaskRun } from '../runtime/task-run.ts';
 import { cellLimit, printable } from '../text/printable.ts';
 import { causeOf } from './cause.ts';
 import { withScans } from './scan-results.ts';

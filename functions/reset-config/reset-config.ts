@@ -1,6 +1,6 @@
 import { applyChanges } from '../overrides/apply-changes.ts';
 import { writeConnector } from '../overrides/connector-change.ts';
-import type { TaskRun } from '../task.ts';
+import type { TaskRun } from '../runtime/task-run.ts';
 
 /**
  * Removes the run's overrides: one batch per module and infrastructure type, in sequence. Then a restore gives the

@@ -6,7 +6,7 @@ import { isSameField } from '../overrides/apply-changes.ts';
 import type { ConfigResult, ConnectorChange, FieldChange, RollbackState, Snapshot } from '../state/documents.ts';
 import type { RunDocuments } from '../state/run-documents.ts';
 import { isWriting, writing } from '../state/writes.ts';
-import type { TaskRun } from '../task.ts';
+import type { TaskRun } from '../runtime/task-run.ts';
 import { describeLeft, mayDiffer, rollbackFailed } from '../overrides/rollback-failed.ts';
 import { own as ownValue } from '../text/own.ts';
 

@@ -10,7 +10,7 @@ import { RegistryFailure } from '../oci/registry/registry-failure.ts';
 import type { Plan, ScanResult, Scans } from '../state/documents.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { ScanSettings } from '../settings/scan-settings.ts';
-import type { TaskRun } from '../task.ts';
+import type { TaskRun } from '../runtime/task-run.ts';
 import { gather, type GatheredImage } from './gather.ts';
 import { platformManifests } from './platform-manifests.ts';
 import { expiryWarnings, judge } from './verdict.ts';

@@ -13,7 +13,7 @@ import type { FieldChange, Plan } from '../state/documents.ts';
 import { type Look, noteLooks } from '../state/looks.ts';
 import { isOurs, parseOverride } from '../overrides/override.ts';
 import { Wholeness } from '../images/wholeness.ts';
-import type { TaskRun } from '../task.ts';
+import type { TaskRun } from '../runtime/task-run.ts';
 
 const imagesAtOnce = 16; // Survives mutation: the number of parallel requests decides the speed alone.
 /** Maximum number of missing pieces in a message. */

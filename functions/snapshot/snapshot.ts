@@ -5,7 +5,7 @@ import { readEveryScope } from '../overrides/scope-configuration.ts';
 import { resolveFields } from '../overrides/pulls.ts';
 import { checkWritePermission } from '../overrides/write-permission.ts';
 import type { ConnectorChange, FieldChange, Plan, Snapshot } from '../state/documents.ts';
-import type { TaskRun } from '../task.ts';
+import type { TaskRun } from '../runtime/task-run.ts';
 import { checkPullable } from './pullable.ts';
 import { own } from '../text/own.ts';
 

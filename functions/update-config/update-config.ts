@@ -3,7 +3,7 @@ import { writeConnector } from '../overrides/connector-change.ts';
 import type { FieldChange } from '../state/documents.ts';
 import { parseOverride } from '../overrides/override.ts';
 import { noteWrittenValues } from '../state/written-values.ts';
-import type { TaskRun } from '../task.ts';
+import type { TaskRun } from '../runtime/task-run.ts';
 
 /**
  * Points the run's fields at their images: one batch per module and infrastructure type, in sequence. A connector for

@@ -15,7 +15,7 @@ import { type Look, noteLooks } from '../state/looks.ts';
 import { overridesInUse } from '../overrides/overrides-in-use.ts';
 import { describePieces } from '../images/pieces.ts';
 import { Wholeness } from '../images/wholeness.ts';
-import type { TaskRun } from '../task.ts';
+import type { TaskRun } from '../runtime/task-run.ts';
 
 const imagesInFlight = 16; // Survives mutation: the number of parallel requests decides the speed alone.
 

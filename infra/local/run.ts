@@ -3,7 +3,7 @@ import { readWorkflowDefinition } from '../workflow-definition.ts';
 import { type ErrorName, FactoryError } from '../../functions/errors.ts';
 import type { Plan, Report } from '../../functions/state/documents.ts';
 import { renewalMs } from '../../functions/state/lock.ts';
-import type { TaskRun } from '../../functions/task.ts';
+import type { TaskRun } from '../../functions/runtime/task-run.ts';
 import { parseErrorCause, TaskError } from '../../functions/workflow-error.ts';
 import type { Runtime } from '../../functions/runtime/runtime.ts';
 import { type Definition, runWorkflow } from './engine.ts';

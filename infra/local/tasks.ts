@@ -9,7 +9,7 @@ import { scan } from '../../functions/scan/scan.ts';
 import { snapshot } from '../../functions/snapshot/snapshot.ts';
 import { updateConfig } from '../../functions/update-config/update-config.ts';
 import { verify } from '../../functions/verify/verify.ts';
-import type { TaskRun } from '../../functions/task.ts';
+import type { TaskRun } from '../../functions/runtime/task-run.ts';
 
 export type Task = (event: never, run: TaskRun) => Promise<unknown>;
 

@@ -7,7 +7,7 @@ import { prune } from '../../functions/prune/prune.ts';
 import type { UnusedImage } from '../../functions/state/documents.ts';
 import { readInventory } from '../../functions/state/inventory.ts';
 import type { RepositoryAdministration } from '../../functions/oci/registry/repository-administration.ts';
-import type { TaskRun } from '../../functions/task.ts';
+import type { TaskRun } from '../../functions/runtime/task-run.ts';
 import type { Image } from '../../infra/local/embedded/registry/storage.ts';
 import { indexOf, storedImage } from '../oci/stored-images.ts';
 import { type Factory, startFactory } from '../tasks/factory.ts';

@@ -7,7 +7,7 @@ import type { Report } from '../../functions/state/documents.ts';
 import { type ProgressEvent, Runtime } from '../../functions/runtime/runtime.ts';
 import { parseConfiguration } from '../../functions/settings/configuration.ts';
 import { handle } from '../../functions/lambda/handle.ts';
-import type { TaskRun } from '../../functions/task.ts';
+import type { TaskRun } from '../../functions/runtime/task-run.ts';
 import type { Image } from '../../infra/local/embedded/registry/storage.ts';
 import type { PushSamplesOptions } from '../../infra/local/embedded/sample-images.ts';
 import { type Definition, runWorkflow, type WorkflowOutcome } from '../../infra/local/engine.ts';

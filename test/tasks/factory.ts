@@ -7,7 +7,7 @@ import type { LockOptions } from '../../functions/state/lock.ts';
 import type { RepositoryAdministration } from '../../functions/oci/registry/repository-administration.ts';
 import { Runtime, type RuntimeParts } from '../../functions/runtime/runtime.ts';
 import { type Environment, parseConfiguration } from '../../functions/settings/configuration.ts';
-import type { TaskRun } from '../../functions/task.ts';
+import type { TaskRun } from '../../functions/runtime/task-run.ts';
 import {
   type EmbeddedHarnessApi,
   type HarnessApiOptions,

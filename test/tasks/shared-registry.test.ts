@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { copy } from '../../functions/copy/copy.ts';
 import { Deadline } from '../../functions/oci/copy/deadline.ts';
 import type { Plan } from '../../functions/state/documents.ts';
-import type { TaskRun } from '../../functions/task.ts';
+import type { TaskRun } from '../../functions/runtime/task-run.ts';
 import { type Factory, startFactory } from './factory.ts';
 
 let factory: Factory;

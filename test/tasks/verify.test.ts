@@ -3,7 +3,7 @@ import { type ErrorDocument, FactoryError } from '../../functions/errors.ts';
 import type { Digest } from '../../functions/oci/spec/digest.ts';
 import { parseRegistryLocation, formatReference } from '../../functions/oci/spec/reference.ts';
 import type { ConfigResult, FieldChange, Plan, PlannedImage } from '../../functions/state/documents.ts';
-import type { TaskRun } from '../../functions/task.ts';
+import type { TaskRun } from '../../functions/runtime/task-run.ts';
 import { verify } from '../../functions/verify/verify.ts';
 import type { Image } from '../../infra/local/embedded/registry/storage.ts';
 import { indexOf, storedImage } from '../oci/stored-images.ts';

@@ -1,5 +1,5 @@
-import type { Deadline } from './oci/copy/deadline.ts';
-import type { Runtime } from './runtime/runtime.ts';
+import type { Deadline } from '../oci/copy/deadline.ts';
+import type { Runtime } from './runtime.ts';
 
 /** The part of a call of a task that is not its event. */
 export interface TaskRun {
