@@ -77,7 +77,7 @@ const mayImport: Record<string, RegExp> = {
     /^functions\/(?:lambda|aws|runtime|state|settings|http|oci|text)\/|^functions\/(?:errors|workflow-error)\.ts$/,
   'functions/ecr-token': /^functions\/(?:ecr-token|lambda|aws|settings|harness|http|text)\/|^functions\/errors/,
   'functions/overdue': /^functions\/(?:overdue|lambda|state)\//,
-  'functions/webhook': /^functions\/(?:webhook|aws|state|settings|text)\/|^functions\/errors/,
+  'functions/webhook': /^functions\/(?:webhook|lambda|aws|state|settings|text)\/|^functions\/errors/,
   // A fake that shared code with its client would share its mistakes.
   'infra/local/embedded/harness-api': /^infra\/local\/embedded\/harness-api\//,
   'infra/local/embedded/registry': /^infra\/local\/embedded\/registry\//,

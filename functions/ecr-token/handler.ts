@@ -12,6 +12,6 @@ export const handler = logged(async (): Promise<RefreshedToken> => {
     harnessApiKey: async (refused) => harnessApiKey ?? readSecret(harnessApiKeySecret, { refused }),
     ecr: { roleArn: ecrRoleArn, sessionPolicy: process.env['ECR_SESSION_POLICY'] },
   });
-  log.progress({ kind: 'note', message: describeRefresh(refreshed) });
+  log.note(describeRefresh(refreshed));
   return refreshed;
 });

@@ -27,12 +27,22 @@ export class LambdaLog {
   });
   #call = { startedAt: 0, bytes: 0, image: undefined as string | undefined };
 
-  started(event: unknown, context: LambdaContext): void {
+  /** Begins a call, of which nothing is written yet. */
+  called(context: LambdaContext): void {
     this.#call = { startedAt: performance.now(), bytes: 0, image: undefined };
     this.#logger.addContext(context as Parameters<Logger['addContext']>[0]);
+    this.#logger.appendKeys({ task: process.env['TASK'] });
+  }
+
+  started(event: unknown, context: LambdaContext): void {
+    this.called(context);
     const { runId } = (event ?? {}) as { runId?: string };
-    this.#logger.appendKeys({ task: process.env['TASK'], runId });
+    this.#logger.appendKeys({ runId });
     this.#logger.info('started');
+  }
+
+  note(message: string, details: Readonly<Record<string, unknown>> = {}): void {
+    this.#logger.info(message, details);
   }
 
   progress(event: ProgressEvent): void {
@@ -44,7 +54,7 @@ export class LambdaLog {
       this.#logger[write](`image ${status}`, { image, status, ...(message !== undefined && { reason: message }) });
     } else if (event.kind === 'wait') {
       this.#logger.info(`waiting for ${event.subject}`, { seconds: event.seconds });
-    } else if (event.kind === 'note') this.#logger.info(event.message);
+    } else if (event.kind === 'note') this.note(event.message);
   }
 
   reported({ registries = [], warnings = [], error }: Report): void {

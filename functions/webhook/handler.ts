@@ -2,22 +2,24 @@ import { Executions } from '../aws/executions.ts';
 import { S3ObjectStore } from '../aws/s3-object-store.ts';
 import { readSecret } from '../aws/secrets.ts';
 import { FactoryError } from '../errors.ts';
+import { log, type LambdaContext } from '../lambda/log.ts';
 import { parseConfiguration } from '../settings/configuration.ts';
 import { RunDocuments } from '../state/run-documents.ts';
 import { Tokens } from './tokens.ts';
-import { answer, logLine, refuse } from './webhook.ts';
+import { answer, refuse } from './webhook.ts';
 import type { WebhookRequest, WebhookResponse } from './function-url.ts';
 import type { WebhookParts } from './webhook-parts.ts';
 
 let parts: WebhookParts | undefined;
 
 /** Handles requests to the webhook's Function URL. */
-export async function handler(request: WebhookRequest): Promise<WebhookResponse> {
+export async function handler(request: WebhookRequest, context: LambdaContext): Promise<WebhookResponse> {
+  log.called(context);
   try {
     return await answer(request, (parts ??= partsOf(process.env)));
   } catch (error) {
     // Not thrown: Lambda would respond 502 and count an error, although a later request may succeed.
-    console.error(logLine('ERROR', 'failed', { error: FactoryError.from(error) }));
+    log.failed(FactoryError.from(error));
     return refuse(500, 'InternalError', 'the webhook failed; see its log');
   }
 }

@@ -1,4 +1,5 @@
 import { FactoryError, type Problem } from '../errors.ts';
+import { log } from '../lambda/log.ts';
 import { parseExecutionInput, runIdPattern } from '../settings/execution-input.ts';
 import { beyondTrust } from '../settings/webhook-guards.ts';
 import { type Caller, callerOf } from './caller.ts';
@@ -66,7 +67,7 @@ async function startRun(
   }
   const { runId, execution } = await startOnce(delivery, arn, executions, now());
   const status = execution ? runStatus(runId, url(runId), execution).status : 'RUNNING';
-  console.log(logLine('INFO', execution ? 'delivered before' : 'run started', { runId, caller: arn }));
+  log.note(execution ? 'delivered before' : 'run started', { runId, caller: arn });
   return json(202, { runId, status, url: url(runId) });
 }
 
@@ -104,7 +105,7 @@ async function stopped(
     return refuse(403, 'Forbidden', message);
   }
   if (outcome !== 'stopped') return refuse(409, 'Conflict', `the run cannot be stopped: ${outcome.refused}`);
-  console.log(logLine('INFO', 'run stopped', { runId, caller: caller.arn }));
+  log.note('run stopped', { runId, caller: caller.arn });
   return showRun(runId, parts, url, 202);
 }
 
@@ -129,12 +130,6 @@ export function refuse(
   headers: Record<string, string> = {},
 ): WebhookResponse {
   return json(statusCode, { error: { name, message } }, headers);
-}
-
-/** Returns a log line in the format of functions/lambda/log.ts, whose Logger would enlarge this bundle. */
-export function logLine(level: 'INFO' | 'ERROR', message: string, details: object): string {
-  const service = process.env['POWERTOOLS_SERVICE_NAME'];
-  return JSON.stringify({ level, message, timestamp: new Date().toISOString(), service, task: 'webhook', ...details });
 }
 
 function json(statusCode: number, document: object, headers: Record<string, string> = {}): WebhookResponse {

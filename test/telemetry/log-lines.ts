@@ -2,19 +2,38 @@ import { jest } from '@jest/globals';
 
 export type Line = Record<string, unknown>;
 
-/** Lines in JSON that `work` writes to the log, whichever way it ends. */
-export async function logLines(work: () => unknown): Promise<Line[]> {
+/** The lines in JSON that are written to the log until `release()`. */
+export interface CapturedLog {
+  readonly lines: Line[];
+  release(): void;
+}
+
+/** Captures the log: the lines in JSON on stdout and stderr. Other output, as of the test runner, goes through. */
+export function captureLog(): CapturedLog {
   const written: string[] = [];
-  const keep = (chunk: unknown) => written.push(String(chunk)) > 0;
-  const spies = [process.stdout, process.stderr].map((stream) => jest.spyOn(stream, 'write').mockImplementation(keep));
+  const spies = [process.stdout, process.stderr].map((stream) => {
+    const write = stream.write.bind(stream) as (chunk: unknown) => boolean;
+    return jest.spyOn(stream, 'write').mockImplementation((chunk) => {
+      const text = String(chunk);
+      return text.startsWith('{') ? written.push(text) > 0 : write(chunk);
+    });
+  });
+  return {
+    get lines() {
+      const lines = written.join('').split('\n');
+      return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as Line);
+    },
+    release: () => spies.forEach((spy) => spy.mockRestore()),
+  };
+}
+
+/** Returns the lines in JSON that `work` writes to the log, whichever way it ends. */
+export async function logLines(work: () => unknown): Promise<Line[]> {
+  const log = captureLog();
   try {
     await work();
   } finally {
-    for (const spy of spies) spy.mockRestore();
+    log.release();
   }
-  return written
-    .join('')
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => JSON.parse(line) as Line);
+  return log.lines;
 }

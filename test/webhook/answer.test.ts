@@ -1,9 +1,10 @@
-import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Execution } from '../../functions/aws/executions.ts';
 import { parseConfiguration } from '../../functions/settings/configuration.ts';
 import { Tokens } from '../../functions/webhook/tokens.ts';
 import { answer } from '../../functions/webhook/webhook.ts';
 import type { WebhookParts } from '../../functions/webhook/webhook-parts.ts';
+import { type CapturedLog, captureLog } from '../telemetry/log-lines.ts';
 import { request, type RequestOptions, token } from './request.ts';
 
 const configuration = parseConfiguration({
@@ -12,16 +13,15 @@ const configuration = parseConfiguration({
 });
 
 let executions: Map<string, Execution & { input: string }>;
-let logged: string[];
+let log: CapturedLog;
 let lookups: number;
 beforeEach(() => {
   executions = new Map();
-  logged = [];
   lookups = 0;
-  jest.spyOn(console, 'log').mockImplementation((line) => void logged.push(String(line)));
+  log = captureLog();
 });
 afterEach(() => {
-  jest.restoreAllMocks();
+  log.release();
 });
 
 const parts: WebhookParts = {
@@ -65,7 +65,7 @@ describe('a request', () => {
       url: `https://abc.lambda-url.eu-west-1.on.aws/runs/${name}`,
     });
     expect([...executions.values()].map(({ input }) => input)).toEqual(['{"action":"plan"}']);
-    expect(JSON.parse(String(logged))).toMatchObject({ level: 'INFO', message: 'run started', runId: name });
+    expect(log.lines).toMatchObject([{ level: 'INFO', message: 'run started', runId: name }]);
   });
 
   it('returns the run of the first request to a repeated one', async () => {
@@ -75,10 +75,7 @@ describe('a request', () => {
     Object.assign(execution ?? {}, { status: 'ABORTED', endedAt: new Date() });
     const again = await send(delivery);
     expect([again.status, again.body]).toEqual([202, { ...first.body, status: 'FAILED' }]);
-    expect(logged.map((line) => (JSON.parse(line) as { message: string }).message)).toEqual([
-      'run started',
-      'delivered before',
-    ]);
+    expect(log.lines).toMatchObject([{ message: 'run started' }, { message: 'delivered before' }]);
   });
 
   it('may say nothing of an encoding', async () => {
@@ -138,7 +135,7 @@ describe('a request', () => {
   ])('gets %i: %s', async (status, _, options, name) => {
     const response = await send(options);
     expect(response).toMatchObject({ status, body: { error: { name, message: expect.any(String) } } });
-    expect([executions.size, logged.length]).toEqual([0, 0]);
+    expect([executions.size, log.lines]).toEqual([0, []]);
   });
 
   it.each([

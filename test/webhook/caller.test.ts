@@ -1,21 +1,21 @@
-import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { parseConfiguration } from '../../functions/settings/configuration.ts';
 import { answer } from '../../functions/webhook/webhook.ts';
 import type { WebhookRequest } from '../../functions/webhook/function-url.ts';
+import { type CapturedLog, captureLog } from '../telemetry/log-lines.ts';
 import { request } from './request.ts';
 
 const configuration = parseConfiguration({ HARNESS_API_KEY_SECRET: 'key', REGISTRY_NAME: 'registry.example' });
 const userArn = 'arn:aws:sts::123456789012:assumed-role/delegate/pipeline';
 
 let inputs: string[];
-let logged: string[];
+let log: CapturedLog;
 beforeEach(() => {
   inputs = [];
-  logged = [];
-  jest.spyOn(console, 'log').mockImplementation((line) => void logged.push(String(line)));
+  log = captureLog();
 });
 afterEach(() => {
-  jest.restoreAllMocks();
+  log.release();
 });
 
 /** Sends a request to a webhook of `WEBHOOK=iam`. */
@@ -47,7 +47,7 @@ describe('a caller whose signature Lambda has verified', () => {
   it('starts a run whose input has its ARN', async () => {
     expect((await send({ action: 'plan' }, { iam: { userArn } })).status).toBe(202);
     expect(inputs).toEqual([JSON.stringify({ action: 'plan', started_by: userArn })]);
-    expect(JSON.parse(logged[0] ?? '')).toMatchObject({ message: 'run started', caller: userArn });
+    expect(log.lines).toMatchObject([{ message: 'run started', caller: userArn }]);
   });
 
   it('cannot give another name', async () => {

@@ -1,9 +1,10 @@
 import { CreateStateMachineCommand, SFNClient } from '@aws-sdk/client-sfn';
 import { CreateSecretCommand, PutSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
-import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { account, type MotoServer, region, startMotoServer } from '../aws/moto-server.ts';
 import { available } from '../real-parts.ts';
-import { request, token } from './request.ts';
+import { logLines } from '../telemetry/log-lines.ts';
+import { request, type RequestOptions, token } from './request.ts';
 
 (available('moto_server') ? describe : describe.skip)('the handler of the webhook', () => {
   const environment = { ...process.env };
@@ -33,6 +34,7 @@ import { request, token } from './request.ts';
       HARNESS_API_KEY_SECRET: 'key',
       REGISTRY_NAME: 'registry.example',
       POWERTOOLS_SERVICE_NAME: 'factory',
+      TASK: 'webhook',
       WEBHOOK_TOKEN_SECRET: 'token',
       STATE_MACHINE_ARN: stateMachineArn,
     });
@@ -45,37 +47,43 @@ import { request, token } from './request.ts';
   });
 
   it('answers 500 while its secret is of no use, logs why, and serves once it is', async () => {
-    const error = jest.spyOn(console, 'error').mockImplementation(() => undefined);
-    const log = jest.spyOn(console, 'log').mockImplementation(() => undefined);
-    const { statusCode, body } = await handler(request());
-    expect(statusCode).toBe(500);
-    expect(JSON.parse(body)).toEqual({
-      error: { name: 'InternalError', message: 'the webhook failed; see its log' },
+    const send = async (options?: RequestOptions, awsRequestId = 'request-1') => {
+      const context = { functionName: 'factory-webhook', awsRequestId, getRemainingTimeInMillis: () => 20_000 };
+      const { statusCode, body } = await handler(request(options), context);
+      return { statusCode, body: JSON.parse(body) as { runId: string } };
+    };
+    const common = { service: 'factory', task: 'webhook', function_name: 'factory-webhook' };
+
+    const failed = await logLines(async () => {
+      expect(await send()).toEqual({
+        statusCode: 500,
+        body: { error: { name: 'InternalError', message: 'the webhook failed; see its log' } },
+      });
     });
-    expect(JSON.parse(String(error.mock.calls[0]?.[0]))).toMatchObject({
-      level: 'ERROR',
-      task: 'webhook',
-      message: 'failed',
-      error: { name: 'InvalidConfiguration', hint: expect.any(String) },
-    });
+    expect(failed).toMatchObject([
+      {
+        ...common,
+        level: 'ERROR',
+        message: 'failed',
+        function_request_id: 'request-1',
+        error: { name: 'InvalidConfiguration', hint: expect.any(String) },
+      },
+    ]);
 
     await secrets.send(
       new PutSecretValueCommand({ SecretId: 'token', SecretString: JSON.stringify({ current: token }) }),
     );
-    const started = await handler(request());
-    expect(started.statusCode).toBe(202);
-    const { runId } = JSON.parse(started.body) as { runId: string };
-    const asked = await handler(request({ method: 'GET', path: `/runs/${runId}` }));
-    expect(JSON.parse(asked.body)).toMatchObject({ runId, status: 'RUNNING' });
-    expect(error).toHaveBeenCalledTimes(1);
-    expect(JSON.parse(String(log.mock.calls[0]?.[0]))).toMatchObject({
-      level: 'INFO',
-      service: 'factory',
-      task: 'webhook',
-      message: 'run started',
-      runId,
+    let runId = '';
+    const served = await logLines(async () => {
+      const started = await send({}, 'request-2');
+      expect(started.statusCode).toBe(202);
+      ({ runId } = started.body);
+      const status = await send({ method: 'GET', path: `/runs/${runId}` });
+      expect(status.body).toMatchObject({ runId, status: 'RUNNING' });
     });
-    expect(JSON.stringify([error.mock.calls, log.mock.calls])).not.toContain(token);
-    jest.restoreAllMocks();
+    expect(served).toMatchObject([
+      { ...common, level: 'INFO', message: 'run started', function_request_id: 'request-2', runId },
+    ]);
+    expect(JSON.stringify([failed, served])).not.toContain(token);
   });
 });

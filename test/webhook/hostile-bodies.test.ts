@@ -1,9 +1,10 @@
-import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { parseConfiguration } from '../../functions/settings/configuration.ts';
 import { inputKeys } from '../../functions/settings/execution-input.ts';
 import { Tokens } from '../../functions/webhook/tokens.ts';
 import { answer } from '../../functions/webhook/webhook.ts';
+import { type CapturedLog, captureLog } from '../telemetry/log-lines.ts';
 import { request, token } from './request.ts';
 
 const configuration = parseConfiguration({ HARNESS_API_KEY_SECRET: 'key', REGISTRY_NAME: 'registry.example/mirror' });
@@ -23,11 +24,12 @@ const executions = {
   stop: async () => undefined,
 };
 
+let log: CapturedLog;
 beforeEach(() => {
-  jest.spyOn(console, 'log').mockImplementation(() => undefined);
+  log = captureLog();
 });
 afterEach(() => {
-  jest.restoreAllMocks();
+  log.release();
 });
 
 async function post(body: string, { base64 = false, headers = {} } = {}) {

@@ -1,5 +1,5 @@
 import { SFNClient } from '@aws-sdk/client-sfn';
-import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { type Execution, Executions } from '../../functions/aws/executions.ts';
 import { parseConfiguration } from '../../functions/settings/configuration.ts';
 import { finalStates } from '../../functions/webhook/stop-run.ts';
@@ -8,6 +8,7 @@ import { answer } from '../../functions/webhook/webhook.ts';
 import type { WebhookParts } from '../../functions/webhook/webhook-parts.ts';
 import { readWorkflowDefinition } from '../../infra/workflow-definition.ts';
 import { startScriptedAws } from '../aws/scripted-aws.ts';
+import { type CapturedLog, captureLog } from '../telemetry/log-lines.ts';
 import { request, token } from './request.ts';
 
 const arn = 'arn:aws:sts::123456789012:assumed-role/delegate/pipeline';
@@ -16,7 +17,7 @@ const settings = { HARNESS_API_KEY_SECRET: 'key', REGISTRY_NAME: 'registry.examp
 let run: Execution;
 let state: string;
 let reasons: { error: string; cause: string }[];
-let logged: string[];
+let log: CapturedLog;
 /** The status that the run gets by itself before a stop reaches it. */
 let endsFirst: Execution['status'] | undefined;
 
@@ -24,12 +25,11 @@ beforeEach(() => {
   run = { status: 'RUNNING', startedAt: new Date(0), input: '{}' };
   state = 'Copy';
   reasons = [];
-  logged = [];
   endsFirst = undefined;
-  jest.spyOn(console, 'log').mockImplementation((line) => void logged.push(String(line)));
+  log = captureLog();
 });
 afterEach(() => {
-  jest.restoreAllMocks();
+  log.release();
 });
 
 const executions: WebhookParts['executions'] = {
@@ -68,7 +68,7 @@ describe('a request to stop a run', () => {
       },
     });
     expect(reasons).toEqual([{ error: 'RunStopped', cause: `${arn} stopped the run through the webhook` }]);
-    expect(JSON.parse(logged[0] ?? '')).toMatchObject({ message: 'run stopped', runId: 'run-1', caller: arn });
+    expect(log.lines).toMatchObject([{ message: 'run stopped', runId: 'run-1', caller: arn }]);
   });
 
   it('records the holder of a token, who has no name', async () => {

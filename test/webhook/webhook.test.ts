@@ -17,6 +17,7 @@ import { answer } from '../../functions/webhook/webhook.ts';
 import type { WebhookParts } from '../../functions/webhook/webhook-parts.ts';
 import { account, type MotoServer, startMotoServer } from '../aws/moto-server.ts';
 import { available } from '../real-parts.ts';
+import { type CapturedLog, captureLog } from '../telemetry/log-lines.ts';
 import { notification, request, type RequestOptions, token } from './request.ts';
 
 const configuration = parseConfiguration({
@@ -33,7 +34,7 @@ type Answer = Omit<RunStatus, 'error'> & { error?: { name: string; problems?: { 
   let parts: WebhookParts;
   let machines = 0;
   let secretReads = 0;
-  const logged: unknown[] = [];
+  let log: CapturedLog;
 
   beforeAll(async () => {
     moto = await startMotoServer();
@@ -58,10 +59,10 @@ type Answer = Omit<RunStatus, 'error'> & { error?: { name: string; problems?: { 
       return token;
     });
     parts = { configuration, tokens, executions: new Executions(arn, client), findReport: async () => undefined };
-    for (const level of ['log', 'error', 'warn'] as const)
-      jest.spyOn(console, level).mockImplementation((...line) => void logged.push(...line));
+    log = captureLog();
   });
   afterEach(() => {
+    log.release();
     jest.restoreAllMocks();
   });
 
@@ -366,19 +367,18 @@ type Answer = Omit<RunStatus, 'error'> & { error?: { name: string; problems?: { 
     });
 
     it('cost no reading of the secret when there is nothing like a token, and leave no line in the log', async () => {
-      logged.length = 0;
       for (const [, authorization] of bad.slice(0, 3)) await send({ headers: { authorization } });
       expect(secretReads).toBe(0);
       for (const [, authorization] of bad) await send({ headers: { authorization } });
       expect(secretReads).toBe(1);
-      expect(logged).toEqual([]);
+      expect(log.lines).toEqual([]);
     });
   });
 
   it('shows no token in answers and logs', async () => {
     const answers = [await post({}), await post({ token }, { 'idempotency-key': 'k' }), await show('unknown')];
-    expect(logged.length).toBeGreaterThan(0);
-    const said = JSON.stringify([...answers.map(({ headers }) => headers), ...logged]);
+    expect(log.lines).toMatchObject([{ message: 'run started' }]);
+    const said = JSON.stringify([...answers.map(({ headers }) => headers), ...log.lines]);
     expect(said).not.toContain(token);
   });
 });
