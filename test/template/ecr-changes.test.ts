@@ -84,7 +84,7 @@ describe('the rights to change repositories in ECR', () => {
       { REGISTRY_NAME: 'registry.example', ECR_ROLE_ARN: role },
       undefined,
     ],
-  ])('are those of copy and prune, below the prefix only: %s', (_, environment, prefix) => {
+  ])('grants copy and prune their changes below the prefix only: %s', (_, environment, prefix) => {
     const made = synthesize({
       SOURCE_REGISTRY: everySource,
       ECR_TOKEN_SECRET: prefix && 'account.ecr',
