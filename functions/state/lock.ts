@@ -37,14 +37,14 @@ export interface LockOptions {
   waitMs?: number;
   /** The pause between attempts while waiting, in milliseconds. Default: 1,000. */
   pollMs?: number;
+  /** The life of a lock that is not renewed, in milliseconds. Default: 1,800,000. */
+  lifeMs?: number;
   /** The process of this run, where a run is one process. The lock of a killed process is taken at once. */
   process?: { identity: ProcessIdentity; isGone: (other: ProcessIdentity) => boolean };
 }
 
-/** The life of a lock that is not renewed. Tasks renew it, and Lambda ends a task after 15 minutes. */
-const lifeMs = 30 * 60_000;
-/** The shortest time between two renewals. */
-export const renewalMs = 5 * 60_000;
+/** Tasks renew the lock, and Lambda ends a task after 15 minutes. */
+const defaultLifeMs = 30 * 60_000;
 
 interface Taker {
   runId: string;
@@ -66,13 +66,18 @@ export interface LockOutcome {
  * a run undoes its writes from what it read before.
  */
 export class AccountLock {
+  /** The shortest time between two renewals. */
+  readonly renewalMs: number;
   readonly #store: ObjectStore;
   readonly #options: LockOptions;
+  readonly #lifeMs: number;
   readonly #onNote: (message: string) => void;
 
   constructor(store: ObjectStore, options: LockOptions, onNote: (message: string) => void) {
     this.#store = store;
     this.#options = options;
+    this.#lifeMs = options.lifeMs ?? defaultLifeMs;
+    this.renewalMs = this.#lifeMs / 6;
     this.#onNote = onNote;
   }
 
@@ -111,7 +116,9 @@ export class AccountLock {
       lock
         ? `this run no longer has the lock of account ${accountId}: ${describeLock(lock)}`
         : `this run does not have the lock of account ${accountId}`,
-      { hint: `It showed no sign of life for ${lifeMs / 60_000} minutes, as when a machine sleeps. Start it again.` },
+      {
+        hint: `It showed no sign of life for ${this.#lifeMs / 60_000} minutes, as when a machine sleeps. Start it again.`,
+      },
     );
   }
 
@@ -140,7 +147,7 @@ export class AccountLock {
       outcome = held ? { holder: lock } : lock && !ours ? { dead: lock } : {};
       if (held) return undefined;
       const since = ours ? lock.since : new Date(now).toISOString();
-      return { runId, action, since, ...term(now), ...(process && { process: process.identity }) };
+      return { runId, action, since, ...this.#term(now), ...(process && { process: process.identity }) };
     });
     return outcome;
   }
@@ -151,20 +158,27 @@ export class AccountLock {
     if (!recorded) return {};
     const { accountId } = recorded;
     const isDue = (lock: Lock | null | undefined, now: number): lock is Lock =>
-      lock?.runId === runId && (waitSeconds > 0 || Date.parse(lock.renewedAt) + renewalMs <= now);
+      lock?.runId === runId && (waitSeconds > 0 || Date.parse(lock.renewedAt) + this.renewalMs <= now);
     let found = await getJson(this.#store, keyOf(accountId), lockSchema);
     if (isDue(found, Date.now())) {
       await updateJson(this.#store, keyOf(accountId), lockSchema, (lock) => {
         found = lock;
         const now = Date.now();
         if (!isDue(lock, now)) return undefined;
-        const { renewedAt, expiresAt } = term(now, waitSeconds);
+        const { renewedAt, expiresAt } = this.#term(now, waitSeconds);
         // Another task of the run may have to wait longer.
         const latest = Math.max(Date.parse(expiresAt), Date.parse(lock.expiresAt));
         return { ...lock, renewedAt, expiresAt: new Date(latest).toISOString() };
       });
     }
     return { accountId, lock: found };
+  }
+
+  #term(now: number, waitSeconds = 0): Pick<Lock, 'renewedAt' | 'expiresAt'> {
+    return {
+      renewedAt: new Date(now).toISOString(),
+      expiresAt: new Date(now + waitSeconds * 1_000 + this.#lifeMs).toISOString(),
+    };
   }
 }
 
@@ -177,13 +191,6 @@ export function describeLock({ runId, action, since, expiresAt }: Lock): string 
 /** Formats a time for people: `2026-11-29 02:00 UTC`. */
 function minuteOf(time: string): string {
   return `${time.slice(0, 16).replace('T', ' ')} UTC`;
-}
-
-function term(now: number, waitSeconds = 0): Pick<Lock, 'renewedAt' | 'expiresAt'> {
-  return {
-    renewedAt: new Date(now).toISOString(),
-    expiresAt: new Date(now + waitSeconds * 1_000 + lifeMs).toISOString(),
-  };
 }
 
 function keyOf(accountId: string): string {

@@ -8,12 +8,12 @@ import packageJson from '../../package.json' with { type: 'json' };
 import { Patience } from '../../functions/runtime/patience.ts';
 import { commandLine } from '../../functions/runtime/place.ts';
 import { confirmOnTerminal } from './confirm.ts';
-import { FileStore } from './file-store.ts';
 import { historyTable, readHistory } from './history.ts';
 import { readInput } from './input.ts';
 import { outliveReaders, print } from './output.ts';
 import { progressOn } from './progress.ts';
 import { prepareReportFolder, writeReportFile } from './report-files.ts';
+import { openState, type State } from './state.ts';
 import { describeError, summaryOf } from './summary.ts';
 import { userFolder } from './user-folder.ts';
 
@@ -68,7 +68,8 @@ export async function main(argv: readonly string[], environment: Environment): P
   withState(program.command('history').description('list past runs, their changes, and which can be undone'))
     .option('--json', 'print one JSON document')
     .action(async (options: Options) => {
-      const entries = await readHistory(storeOf(options));
+      const { store } = await openState(options.state);
+      const entries = await readHistory(store);
       await tell(options.json ? `${printableJson(entries)}\n` : historyTable(entries));
     });
   program
@@ -91,7 +92,7 @@ export async function main(argv: readonly string[], environment: Environment): P
 
   function withState(command: Command): Command {
     const folder = userFolder('state', environment);
-    const option = new Option('--state <dir>', 'the folder of snapshots, history and checkpoints');
+    const option = new Option('--state <place>', 'the folder, or s3://BUCKET/PREFIX, of snapshots, history and lock');
     return command.addOption(folder === undefined ? option : option.default(folder));
   }
 
@@ -131,8 +132,8 @@ async function runCommand(action: string, options: Options, environment: Environ
     if (options.run !== undefined) input['restore_run'] = options.run;
     // The plan task parses both again. Report bad input here, before anything starts.
     const configuration = configurationFor(input, environment);
-    // Report a folder that cannot be written before copying or switching anything.
-    const store = storeOf(options);
+    // Report a state that cannot be written before copying or switching anything.
+    const { store, lock } = await openState(state);
     await store.prepare();
     if (options.out !== undefined) await prepareReportFolder(options.out);
     // Load the engine only now: bad input and --help do not need it.
@@ -140,7 +141,7 @@ async function runCommand(action: string, options: Options, environment: Environ
     const runtime = createLocalRuntime(configuration, environment, {
       store,
       onProgress: (event) => progress.handle(event),
-      lockWaitMs: waitMs(options),
+      lock: { ...lock, waitMs: waitMs(options) },
       place,
       patience,
     });
@@ -222,7 +223,7 @@ function configurationFor(input: unknown, environment: Environment) {
 }
 
 /** Delivers the report. A failure here is a warning: the run is over, and its outcome stays. */
-async function deliver(report: Report, { json, out }: Options, store: FileStore): Promise<void> {
+async function deliver(report: Report, { json, out }: Options, store: State['store']): Promise<void> {
   const document = () => `${printableJson(report)}\n`;
   if (out !== undefined) {
     const files = { 'report.json': document(), 'report.txt': summaryOf(report) };
@@ -240,13 +241,6 @@ async function deliver(report: Report, { json, out }: Options, store: FileStore)
 async function tell(text: string, elsewhere = ''): Promise<void> {
   const reason = await print(text);
   if (reason !== undefined) process.stderr.write(`Warning: cannot write to standard output: ${reason}${elsewhere}\n`);
-}
-
-function storeOf({ state }: Options): FileStore {
-  if (state !== undefined) return new FileStore(state);
-  throw new FactoryError('InvalidConfiguration', 'there is no folder for the state: this user has no home folder', {
-    hint: 'Name a folder with --state, or set HOME or XDG_STATE_HOME to an absolute path.',
-  });
 }
 
 /** Prints a failure as JSON where that was asked for, and returns the exit code. Else throws it, to be printed as text. */

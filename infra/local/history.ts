@@ -1,3 +1,4 @@
+import pLimit from 'p-limit';
 import type { ConfigResult, ConnectorResult, Report } from '../../functions/state/documents.ts';
 import { RunDocuments, runsAmong } from '../../functions/state/run-documents.ts';
 import type { ObjectStore } from '../../functions/state/object-store.ts';
@@ -19,13 +20,16 @@ export interface HistoryEntry {
   restorable: boolean;
 }
 
-/** Lists every run in the state folder, the newest first. */
+/** The runs whose documents are read at the same time: a bucket keeps those of 90 days. */
+const readsAtOnce = 20;
+
+/** Lists every run in the state, the newest first. */
 export async function readHistory(store: ObjectStore): Promise<HistoryEntry[]> {
   const keys = await store.list('runs/');
   const restorable = new Set(runsAmong(keys, ['snapshot.json']));
   const runs = runsAmong(keys, ['plan.json', 'report.json']);
-  const entries = await Promise.all(
-    runs.map((runId) => entryOf(new RunDocuments(store, runId), restorable.has(runId))),
+  const entries = await pLimit(readsAtOnce).map(runs, (runId) =>
+    entryOf(new RunDocuments(store, runId), restorable.has(runId)),
   );
   const when = ({ startedAt = '', runId }: HistoryEntry) => startedAt || timeIn(runId);
   return entries.toSorted((a, b) => when(b).localeCompare(when(a)));

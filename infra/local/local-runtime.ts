@@ -11,18 +11,13 @@ import type { Configuration, Environment } from '../../functions/settings/config
 import { FactoryError } from '../../functions/errors.ts';
 import { decodeText, TextError } from '../../functions/text/plain-text.ts';
 import { reasonOf } from './file-failure.ts';
-import { ownProcess } from './own-process.ts';
 import { homeFolder, homeForAwsSdk } from './user-folder.ts';
 
 /** The parts of a local run that its command chooses. */
-type LocalParts = Pick<RuntimeParts, 'store' | 'onProgress' | 'place' | 'patience'> & { lockWaitMs?: number };
+type LocalParts = Pick<RuntimeParts, 'store' | 'lock' | 'onProgress' | 'place' | 'patience'>;
 
 /** Creates the runtime of a local run, with the environment's API key, Docker's credentials, and AWS's for ECR. */
-export function createLocalRuntime(
-  configuration: Configuration,
-  environment: Environment,
-  { lockWaitMs = 0, ...parts }: LocalParts,
-): Runtime {
+export function createLocalRuntime(configuration: Configuration, environment: Environment, parts: LocalParts): Runtime {
   const { callbackUrlSecret } = configuration;
   homeForAwsSdk();
   const aws = awsWhenNeeded(configuration);
@@ -31,7 +26,6 @@ export function createLocalRuntime(
     configuration,
     harnessApiKey: () => harnessApiKey(configuration),
     credentials: inOrder(variableCredentials(environment), dockerCredentials(environment), aws.credentials),
-    lock: { waitMs: lockWaitMs, process: ownProcess },
     callbackTarget: callbackUrlSecret === undefined ? undefined : () => secret(callbackUrlSecret),
     ...parts,
   });

@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto';
 import { readWorkflowDefinition } from '../workflow-definition.ts';
 import { type ErrorName, FactoryError } from '../../functions/errors.ts';
 import type { Plan, Report } from '../../functions/state/documents.ts';
-import { renewalMs } from '../../functions/state/lock.ts';
 import type { TaskRun } from '../../functions/runtime/task-run.ts';
 import { parseErrorCause, TaskError } from '../../functions/workflow-error.ts';
 import type { Runtime } from '../../functions/runtime/runtime.ts';
@@ -25,7 +24,8 @@ export async function run(options: RunOptions): Promise<Report> {
   const { runtime, input, confirm, signal, runId = newRunId(), retryPauseMs = 5_000 } = options;
   const definition = JSON.parse(readWorkflowDefinition()) as Definition;
   // A copy or a question may take longer than the lock is valid. The next write reports a failure to renew it.
-  const renewal = setInterval(() => void runtime.lock.renew(runId).catch(() => undefined), renewalMs).unref();
+  const { lock } = runtime;
+  const renewal = setInterval(() => void lock.renew(runId).catch(() => undefined), lock.renewalMs).unref();
   let told: Report | undefined;
   const announced = new Set<string>();
   const invoke = async (functionName: string, payload: unknown) => {

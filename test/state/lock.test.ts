@@ -78,6 +78,25 @@ describe('the lock of an account', () => {
     expect(await lockNow()).toEqual(lockOf('next'));
   });
 
+  it('holds a lock as long as its place needs, and renews it six times in that time', async () => {
+    const lifeMs = 10 * minute;
+    expect([locks().renewalMs, locks({ lifeMs }).renewalMs]).toEqual([5 * minute, 100_000]);
+    await take('mine', [], { lifeMs });
+    expect(await lockNow()).toEqual({ ...lockOf('mine'), expiresAt: at(lifeMs) });
+    later(99_999);
+    await locks({ lifeMs }).renew('mine');
+    expect(await lockNow()).toMatchObject({ renewedAt: at(0) });
+    later(100_000);
+    await locks({ lifeMs }).renew('mine');
+    expect(await lockNow()).toMatchObject({ renewedAt: at(100_000), expiresAt: at(100_000 + lifeMs) });
+    later(100_000 + lifeMs);
+    await take('second');
+    await expect(locks({ lifeMs }).hold('mine')).rejects.toMatchObject({
+      name: 'LockLost',
+      hint: expect.stringContaining('for 10 minutes'),
+    });
+  });
+
   it('keeps a lock for each account', async () => {
     await take('mine');
     expect(await locks().take({ runId: 'other', action: 'reset' }, 'another')).toEqual({});
