@@ -2,11 +2,17 @@ import { Stack, Token } from 'aws-cdk-lib';
 import { StateMachine, StateMachineType } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
 import { FactoryError, type Problem } from '../functions/errors.ts';
+import { ReferenceSyntaxError } from '../functions/oci/spec/reference.ts';
 import { countProblems, describeProblems, render } from '../functions/settings/problems.ts';
+import { registryLocation } from '../functions/settings/registry-location.ts';
 import { settingProblems } from './checked-settings.ts';
 import { deploymentEnvironment, propOf } from './deployment-settings.ts';
 import type { HarnessCiImageFactoryProps } from './harness-ci-image-factory-props.ts';
 import { environmentOf } from './settings.ts';
+
+/** The most characters of `name`: that of a rule of EventBridge, PutRule. */
+export const longestName = 64;
+const namePattern = new RegExp(`^[\\w-]{1,${longestName}}$`);
 
 /** Throws `InvalidConfiguration` with all problems of the props: invalid values and invalid combinations. */
 export function assertProps(scope: Construct, props: HarnessCiImageFactoryProps): void {
@@ -42,11 +48,11 @@ function environmentProblems(scope: Construct, props: HarnessCiImageFactoryProps
 }
 
 /** Returns the problems that an environment variable cannot show. */
-function valueProblems({ registryName, ecrTags = {}, notificationEmails }: HarnessCiImageFactoryProps): Problem[] {
-  const problems: Problem[] = [];
-  if (Token.isUnresolved(registryName))
-    // The policies depend on its value.
-    problems.push({ path: 'registryName', found: 'a token', allowed: 'a name that is known at synthesis' });
+function valueProblems(props: HarnessCiImageFactoryProps): Problem[] {
+  const { name, ecrTags = {}, notificationEmails } = props;
+  const problems: Problem[] = registryProblems(props);
+  if (name !== undefined && !Token.isUnresolved(name) && !namePattern.test(name))
+    problems.push({ path: 'name', found: render(name), allowed: `1 to ${longestName} letters, digits, "-" and "_"` });
   if (notificationEmails?.some((address) => Token.isUnresolved(address)))
     // The names of the subscriptions are made of them.
     problems.push({ path: 'notificationEmails', found: 'a token', allowed: 'addresses that are known at synthesis' });
@@ -54,6 +60,31 @@ function valueProblems({ registryName, ecrTags = {}, notificationEmails }: Harne
     if (/[=,]/.test(key) || value.includes(','))
       problems.push({ path: 'ecrTags', found: render(`${key}: ${value}`), allowed: 'no "," and, in keys, no "="' });
   return problems;
+}
+
+/** The policies depend on the registry if it is ECR. */
+function registryProblems({ registryName, registryPrefix }: HarnessCiImageFactoryProps): Problem[] {
+  if (Token.isUnresolved(registryName) && registryName?.includes('.dkr.ecr.')) {
+    const allowed = 'a name that is known at synthesis, or registryPrefix for the ECR of this account and region';
+    return [{ path: 'registryName', found: 'a token for ECR', allowed }];
+  }
+  if (registryPrefix === undefined) return [];
+  if (registryName !== undefined)
+    return [
+      { path: 'registryPrefix', found: 'a value', allowed: 'nothing with registryName, which has its own prefix' },
+    ];
+  if (Token.isUnresolved(registryPrefix) || isRepositoryPath(registryPrefix)) return [];
+  const allowed = 'a path of lowercase letters and digits, such as team-a/harness-ci';
+  return [{ path: 'registryPrefix', found: render(registryPrefix), allowed }];
+}
+
+function isRepositoryPath(text: string): boolean {
+  try {
+    return registryLocation(`registry.invalid/${text}`).prefix === text && text !== '';
+  } catch (error) {
+    if (error instanceof ReferenceSyntaxError) return false;
+    throw error;
+  }
 }
 
 function templateProblems(props: HarnessCiImageFactoryProps): Problem[] {

@@ -1,4 +1,4 @@
-import type { Duration, RemovalPolicy } from 'aws-cdk-lib';
+import type { Duration, IResolvable, RemovalPolicy } from 'aws-cdk-lib';
 import type { ISecurityGroup, IVpc, SubnetSelection } from 'aws-cdk-lib/aws-ec2';
 import type { IManagedPolicy } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
@@ -41,12 +41,18 @@ interface FactorySettings {
   readonly harnessApiKeySecret?: ISecret | undefined;
   /**
    * The registry that stores the copies, `host[:port][/prefix]`. In ECR the functions may use only repositories below
-   * the prefix.
+   * the prefix. A token is a registry other than ECR, because the permissions depend on the name of one in ECR.
    *
    * **WARNING**: without a prefix, they may push to every repository of that ECR registry.
-   * @default - the prefix `harness-ci` of the ECR registry of the stack's account and region
+   * @default - the prefix `registryPrefix` of the ECR registry of the stack's account and region
    */
   readonly registryName?: string | undefined;
+  /**
+   * The prefix of the copies in the ECR registry of the stack's account and region. May be a token. Not with
+   * `registryName`.
+   * @default 'harness-ci'
+   */
+  readonly registryPrefix?: string | undefined;
   /**
    * The registry that stored the copies before, `host[:port][/prefix]`. Overrides that name a copy there are the
    * factory's: a sync replaces them, and a reset removes them.
@@ -86,10 +92,10 @@ interface FactorySettings {
    */
   readonly containerRegistryConnector?: string | undefined;
   /**
-   * Switches Harness to the copies. An execution's input can override this.
+   * Switches Harness to the copies. An execution's input can override this. May be a token.
    * @default true
    */
-  readonly modifyDefault?: boolean | undefined;
+  readonly modifyDefault?: boolean | IResolvable | undefined;
   /**
    * The first switch of Harness by a scheduled run. With `afterFirstSync`, scheduled runs only copy, and report what
    * they would switch, until a sync that a person started has switched Harness.
@@ -97,7 +103,7 @@ interface FactorySettings {
    */
   readonly autoSwitch?: 'always' | 'afterFirstSync' | undefined;
   /**
-   * The number of images that are copied in parallel, 1 to 40. An execution's input can override this.
+   * The number of images that are copied in parallel, 1 to 40. An execution's input can override this. May be a token.
    * @default 5
    */
   readonly maxConcurrency?: number | undefined;
@@ -314,6 +320,14 @@ interface ProxyProps {
 
 /** Settings of the factory's resources, alarms and logs. */
 interface OperationsProps {
+  /**
+   * The name of the workflow, its log group, its rule of EventBridge, its folder of queries and the dimension of its
+   * metrics: at most 64 letters, digits, `-` and `_`. May be a token, such as `Aws.STACK_NAME`.
+   *
+   * **WARNING**: another name replaces the workflow. Its history of executions is lost.
+   * @default - made of the path of the construct
+   */
+  readonly name?: string | undefined;
   /**
    * The KMS key of the bucket, topic, logs, dead letters, executions and webhook token.
    *

@@ -18,7 +18,7 @@ import { Construct } from 'constructs';
 import { addLogGroup } from './log-group.ts';
 import { longestGapHours } from './longest-gap.ts';
 import { acceptFindings, acceptWildcard } from './accepted-findings.ts';
-import { assertProps } from './checked-props.ts';
+import { assertProps, longestName } from './checked-props.ts';
 import { EcrToken } from './ecr-token.ts';
 import { allowExecutions, allowLogs } from './encryption.ts';
 import { allowToDescribe } from './executions.ts';
@@ -37,7 +37,7 @@ import { defaultSchedule, defaultTimeZone, RunSchedule } from './schedule.ts';
 import { allowToRead } from './secret-access.ts';
 import { environmentOf } from './settings.ts';
 import { allowState, stateBucket } from './state-bucket.ts';
-import { formerRegistry, type TargetRegistry, targetRegistry, warnWithoutPrefix } from './target-registry.ts';
+import { formerRegistry, type TargetRegistry, targetRegistry, warnAboutRegistry } from './target-registry.ts';
 import { type FunctionSettings, TaskFunction } from './task-function.ts';
 import { taskNeeds } from './task-needs.ts';
 import { allowTemplate } from './template.ts';
@@ -90,17 +90,17 @@ export class HarnessCiImageFactory extends Construct implements IConnectable {
     const { encryptionKey, permissionsBoundary, logRetention = RetentionDays.THREE_MONTHS } = props;
     if (permissionsBoundary) PermissionsBoundary.of(this).apply(permissionsBoundary);
     if (encryptionKey) allowLogs(this, encryptionKey);
-    this.#service = Names.uniqueResourceName(this, { maxLength: 64 });
+    this.#service = props.name ?? Names.uniqueResourceName(this, { maxLength: longestName });
     this.bucket = props.bucket ?? stateBucket(this, props);
     this.topic = props.topic ?? notificationTopic(this, encryptionKey);
     allowAlarmsToPublish(this, this.topic);
     subscribeEmails(this, this.topic, props.notificationEmails);
 
     const apiKey = props.harnessApiKeySecret ?? Secret.fromSecretNameV2(this, 'ApiKey', defaultApiKeySecretName);
-    const registry = targetRegistry(this, props.registryName);
+    const registry = targetRegistry(this, props.registryName, props.registryPrefix);
     const network = functionNetwork(this, props);
     this.connections = new Connections({ securityGroups: network?.securityGroups ?? [] });
-    warnWithoutPrefix(this, registry);
+    warnAboutRegistry(this, registry);
     const former = formerRegistry(this, props.formerRegistry, props.registryName);
     const settings = {
       ...props,

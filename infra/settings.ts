@@ -1,3 +1,4 @@
+import { type IResolvable, Token, Tokenization } from 'aws-cdk-lib';
 import type { ISecret, Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import type { HarnessCiImageFactoryProps } from './harness-ci-image-factory-props.ts';
 import { keyName } from './registry-permissions.ts';
@@ -65,8 +66,12 @@ export function environmentOf(props: HarnessCiImageFactoryProps): Record<string,
   return environment;
 }
 
-function textOf(value: string | number | boolean | readonly string[] | ISecret | Template | undefined): string {
+type Value = string | number | boolean | readonly string[] | IResolvable | ISecret | Template | undefined;
+
+function textOf(value: Value): string {
   if (value === undefined) return '';
+  if (typeof value === 'number') return Token.isUnresolved(value) ? Token.asString(value) : String(value);
+  if (Tokenization.isResolvable(value)) return Token.asString(value);
   if (typeof value !== 'object') return String(value);
   if ('secretName' in value) return secretId(value);
   return 'join' in value ? value.join(',') : arnOf(value);

@@ -1,4 +1,4 @@
-import { Annotations, Stack } from 'aws-cdk-lib';
+import { Annotations, Stack, Token } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
 import { parseEcrHost } from '../functions/oci/registry/ecr-host.ts';
 import { registryLocation } from '../functions/settings/registry-location.ts';
@@ -23,12 +23,13 @@ export interface EcrTarget {
 /** The prefix of copies in the account's own registry, which may have the repositories of others, too. */
 const defaultPrefix = 'harness-ci';
 
-/** The registry named `name`, which is no token, else a prefix of the stack's own ECR registry. */
-export function targetRegistry(scope: Construct, name: string | undefined): TargetRegistry {
-  if (name === undefined) return ownRegistry(scope, defaultPrefix);
-  const { registry, prefix } = registryLocation(name);
-  const host = parseEcrHost(registry);
-  return { name, ecr: host && ecrTarget(scope, { ...host, prefix }) };
+/** The registry named `name`, else a prefix of the stack's own ECR registry. A name that is a token is not of ECR. */
+export function targetRegistry(scope: Construct, name: string | undefined, prefix = defaultPrefix): TargetRegistry {
+  if (name === undefined) return ownRegistry(scope, prefix);
+  if (Token.isUnresolved(name)) return { name, ecr: undefined };
+  const location = registryLocation(name);
+  const host = parseEcrHost(location.registry);
+  return { name, ecr: host && ecrTarget(scope, { ...host, prefix: location.prefix }) };
 }
 
 /**
@@ -60,11 +61,18 @@ function ecrTarget(
   return { accountId, region, prefix, repositoriesArn: `${below}*`, officialArns };
 }
 
-/** Warns at synthesis that the functions may push to all repositories of an ECR registry. */
-export function warnWithoutPrefix(scope: Construct, { name, ecr }: TargetRegistry): void {
-  if (ecr?.prefix !== '') return;
-  Annotations.of(scope).addWarningV2(
-    'harness-ci-image-factory:registry-without-prefix',
-    `registryName ${name} has no prefix: the functions may push to every repository of that registry. Add a prefix, such as ${name}/${defaultPrefix}.`,
-  );
+/** Warns at synthesis of permissions in ECR that are wider, or may be narrower, than the copies need. */
+export function warnAboutRegistry(scope: Construct, { name, ecr }: TargetRegistry): void {
+  const warn = (id: string, text: string) =>
+    Annotations.of(scope).addWarningV2(`harness-ci-image-factory:${id}`, `registryName ${text}`);
+  if (Token.isUnresolved(name) && ecr === undefined)
+    warn(
+      'registry-token',
+      'is known at deployment only: the functions get no permissions in ECR. For the ECR registry of this account and region, give registryPrefix instead.',
+    );
+  if (ecr?.prefix === '')
+    warn(
+      'registry-without-prefix',
+      `${name} has no prefix: the functions may push to every repository of that registry. Add a prefix, such as ${name}/${defaultPrefix}.`,
+    );
 }

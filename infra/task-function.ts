@@ -1,4 +1,4 @@
-import { Duration, RemovalPolicy } from 'aws-cdk-lib';
+import { CfnParameter, Duration, Fn, Lazy, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import { PolicyStatement, Role } from 'aws-cdk-lib/aws-iam';
 import { Architecture, Function, type ILayerVersion, Runtime, Tracing, type Version } from 'aws-cdk-lib/aws-lambda';
 import type { LogGroup } from 'aws-cdk-lib/aws-logs';
@@ -73,7 +73,10 @@ export class TaskFunction extends Construct {
       ...network,
       // Without "except on create", a deployment that failed would leave a version that blocks the next attempt: Lambda
       // publishes code and configuration that it has already published once only.
-      currentVersionOptions: { removalPolicy: RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE },
+      currentVersionOptions: {
+        removalPolicy: RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
+        description: Lazy.string({ produce: () => this.#parametersOf(environment) }),
+      },
     });
     this.#acceptFindings(props);
   }
@@ -81,6 +84,23 @@ export class TaskFunction extends Construct {
   /** The code and configuration of this deployment. Versions of earlier deployments remain. */
   get version(): Version {
     return this.handler.currentVersion;
+  }
+
+  /**
+   * Returns the values of the stack's parameters in the environment, for the description of the version. CDK names a
+   * version after the template, which stays the same when only a parameter changes. Another description makes another
+   * version. https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-version.html
+   */
+  #parametersOf(environment: object): string | undefined {
+    const stack = Stack.of(this);
+    const text = JSON.stringify(stack.resolve(environment));
+    const values = stack.node
+      .findAll()
+      .filter((construct) => construct instanceof CfnParameter)
+      .map(({ logicalId }) => stack.resolve(logicalId) as string)
+      .filter((id) => text.includes(`{"Ref":"${id}"}`) || text.includes(`\${${id}}`))
+      .map((id) => Fn.ref(id));
+    return values.length > 0 ? Fn.join(' ', values) : undefined;
   }
 
   #acceptFindings({ reservedConcurrency, network, encryptionKey }: TaskFunctionProps): void {

@@ -31,7 +31,7 @@ describe('the construct', () => {
 
   it('lists every problem of its props at once, by their names', () => {
     const [first, ...problems] = problemsOf((stack) => ({
-      registryName: `${stack.account}.example`,
+      registryName: `${stack.account}.dkr.ecr.eu-west-1.amazonaws.com`,
       maxConcurrency: 41,
       projectId: 'project1',
       schedule: 'daily',
