@@ -28,7 +28,7 @@ const name = (await loopbackName())?.name;
     result = await bench({ ...small, workloads: ['W3'], peers: ['ours', 'engine', 'bare', 'floor'] });
     const more = ['unchanged', 'memory-100MiB', 'memory-10GiB'] as const;
     result.rows.push(...(await bench({ ...small, workloads: more, peers: ['ours', 'skopeo'] })).rows);
-  }, 60_000);
+  }, 180_000);
 
   const rowOf = (workload: string, family: string) =>
     result.rows.find((row) => row.workload === workload && row.family === family);
