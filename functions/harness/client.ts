@@ -1,59 +1,17 @@
-import { FactoryError } from '../errors.ts';
-import { retry, type Verdict } from '../http/retry.ts';
-import { readBody, Transport, type Response } from '../http/transport.ts';
-import { accountIdFromKey } from './account.ts';
-import { ApiKey } from './api-key.ts';
-import { parseBaseUrl } from './base-url.ts';
+import { lackingPermissions } from './access.ts';
+import { expected, HarnessConnection, type HarnessConnectionOptions } from './connection.ts';
 import { parseConnector, type Connector, type ConnectorAddress, withAddress } from './connector.ts';
-import {
-  isSuccess,
-  parseBare,
-  parseEnvelope,
-  parseImages,
-  parseOutdated,
-  parsePermitted,
-  type Envelope,
-} from './envelope.ts';
-import {
-  deniedByPolicy,
-  PathNotFound,
-  refused,
-  TransientFailure,
-  unanswered,
-  unexpected,
-  type Call,
-} from './failure.ts';
+import { parseImages, parseOutdated, type Envelope } from './envelope.ts';
+import { PathNotFound, unexpected, type Call } from './failure.ts';
 import type { ObjectRef } from './object-ref.ts';
 import { executionConfigPath, type ConfigScope, type ExecutionConfigOperation } from './scope.ts';
-import { parseSecret, policyDenial, type Secret, withValue } from './secret.ts';
-
-export interface HarnessClientOptions {
-  /** Address of Harness, with or without `/gateway`. */
-  url: string;
-  apiKey: string;
-  /** Returns the key to use after Harness refused `refused`; the same key when there is no other. */
-  renewKey?: (refused: string) => Promise<string>;
-  /** Default: the account in the key. */
-  accountId?: string;
-  transport?: Transport;
-  /** Total attempts, and the pauses between them in milliseconds. */
-  retry?: { attempts: number; baseMs: number; maxMs: number };
-  /** Timeout of one attempt, in milliseconds. */
-  timeoutMs?: { read: number; write: number };
-}
+import { parseSecret, type Secret, withValue } from './secret.ts';
 
 /** One field of a configuration and its new image. */
 export interface FieldChange {
   field: string;
   value: string;
 }
-
-const defaultRetry = { attempts: 4, baseMs: 500, maxMs: 8_000 };
-const defaultTimeouts = { read: 10_000, write: 30_000 };
-/** Maximum size of a response, in bytes. A configuration of fifty fields has five kilobytes. */
-const bodyLimit = 2 * 1024 * 1024;
-/** Longest `Retry-After` to wait for, in milliseconds. A longer one fails the call. */
-const longestPauseMs = 60_000;
 
 /**
  * Client for the parts of the Harness API that the factory needs: the execution configuration (the image of each step),
@@ -64,32 +22,17 @@ const longestPauseMs = 60_000;
  * `HarnessUnreachable`, `HarnessUnexpectedResponse`. An aborted signal throws its reason.
  */
 export class HarnessClient {
-  readonly accountId: string;
-  readonly #gateway: URL;
-  /** The address in front of the gateway, with a slash at its end. */
-  readonly #rootHref: string;
+  readonly connection: HarnessConnection;
   /** Set once the path of Database DevOps was found without the gateway. */
   #dbopsAtRoot = false;
-  readonly #renewKey: HarnessClientOptions['renewKey'];
-  readonly #hasOwnAccount: boolean;
-  #key: ApiKey;
-  #keyText: string;
-  readonly #transport: Transport;
-  readonly #retry: typeof defaultRetry;
-  readonly #timeoutMs: typeof defaultTimeouts;
 
   /** @throws {FactoryError} `InvalidConfiguration` for an unusable URL or key, or when no account is known. */
-  constructor(options: HarnessClientOptions) {
-    this.#gateway = parseBaseUrl(options.url);
-    this.#rootHref = this.#gateway.href.replace(/gateway$/, '');
-    this.#key = new ApiKey(options.apiKey);
-    this.#keyText = options.apiKey;
-    this.#renewKey = options.renewKey;
-    this.#hasOwnAccount = Boolean(options.accountId?.trim());
-    this.accountId = options.accountId?.trim() || accountIdFromKey(options.apiKey) || throwNoAccount();
-    this.#transport = options.transport ?? new Transport();
-    this.#retry = options.retry ?? defaultRetry;
-    this.#timeoutMs = options.timeoutMs ?? defaultTimeouts;
+  constructor(options: HarnessConnectionOptions) {
+    this.connection = new HarnessConnection(options);
+  }
+
+  get accountId(): string {
+    return this.connection.accountId;
   }
 
   /** Returns the official images: field to `namespace/name:tag`. */
@@ -147,33 +90,17 @@ export class HarnessClient {
     await this.#write(this.#configCall('reset the configuration of', scope, 'reset-config'), operations, signal);
   }
 
-  /**
-   * Returns whether the key has a permission on the account, or on a connector. Harness's own services make this request
-   * before they write (harness/harness-core, ACLResource and NGAccessControlCheck). Self-managed installations may not
-   * expose it.
-   */
+  /** Returns whether the key has a permission on the account, or on a connector. */
   async isPermitted(permission: string, connector?: ObjectRef, signal?: AbortSignal): Promise<boolean> {
-    const url = this.#url('authz/api/acl');
-    const call = this.#call({ method: 'POST', url, purpose: `check the permission ${permission}`, permission });
-    const { identifier: resourceIdentifier, orgIdentifier, projectIdentifier } = connector ?? {};
-    const check = {
-      resourceScope: { accountIdentifier: this.accountId, orgIdentifier, projectIdentifier },
-      resourceType: connector ? 'CONNECTOR' : 'ACCOUNT',
-      resourceIdentifier,
-      permission,
-    };
-    const ask = async (): Promise<boolean> => {
-      const { data } = await this.#send({ ...call, body: JSON.stringify({ permissions: [check] }) }, signal);
-      return expected(parsePermitted(data, permission), call, 'without an access control list');
-    };
-    const refused = this.#keyText;
-    return (await ask()) || ((await this.#replaceKey(refused)) && ask());
+    const resourceType = connector ? 'CONNECTOR' : 'ACCOUNT';
+    const lacking = await lackingPermissions(this.connection, [{ permission, resourceType, ...connector }], signal);
+    return lacking.length === 0;
   }
 
   /** Returns the connector, or `undefined` when none has this name. Needs `core_connector_view`. */
   async connector(ref: ObjectRef, signal?: AbortSignal): Promise<Connector | undefined> {
     const call = this.#objectCall('connector', 'GET', ref);
-    const response = await this.#find(call, signal);
+    const response = await this.connection.find(call, signal);
     return response && expected(parseConnector(response.data), call, 'without a connector');
   }
 
@@ -197,7 +124,7 @@ export class HarnessClient {
   /** Returns a secret without its value, or `undefined` when none has this identifier. Needs `core_secret_view`. */
   async secret(ref: ObjectRef, signal?: AbortSignal): Promise<Secret | undefined> {
     const call = this.#objectCall('secret', 'GET', ref);
-    const response = await this.#find(call, signal);
+    const response = await this.connection.find(call, signal);
     return response && expected(parseSecret(response.data, ref), call, 'without the secret');
   }
 
@@ -212,18 +139,10 @@ export class HarnessClient {
     expected(parseSecret(data, secret.ref), call, 'without the secret');
   }
 
-  /** Reads an object. Returns `undefined` when Harness has none of this name. */
-  async #find(call: Call, signal?: AbortSignal): Promise<Envelope | undefined> {
-    const response = await this.#send({ ...call, expected: notFoundCodes }, signal);
-    return notFoundCodes.has(response.code ?? '') ? undefined : response;
-  }
-
   /** Replaces an object, and returns the data of the response. */
   async #update(call: Call, body: object, signal?: AbortSignal): Promise<unknown> {
-    const { data } = await this.#send({ ...call, body: JSON.stringify(body) }, signal);
-    const denial = policyDenial(data);
-    if (denial !== undefined) throw deniedByPolicy(call, denial, this.#key);
-    return data;
+    const envelope = await this.connection.send({ ...call, body: JSON.stringify(body) }, signal);
+    return this.connection.accepted(envelope, call);
   }
 
   #objectCall(kind: 'connector' | 'secret', method: 'GET' | 'PUT', ref: ObjectRef): Call {
@@ -233,24 +152,22 @@ export class HarnessClient {
     // The update of a connector names it in the body alone.
     const url =
       kind === 'connector' && writes
-        ? this.#url(path)
-        : this.#url(`${path}/${encodeURIComponent(identifier)}`, { orgIdentifier, projectIdentifier });
+        ? this.connection.url(path)
+        : this.connection.url(`${path}/${encodeURIComponent(identifier)}`, { orgIdentifier, projectIdentifier });
     const purpose = `${writes ? 'update' : 'read'} the ${kind} ${identifier}`;
-    return this.#call({ method, url, purpose, permission: `core_${kind}_${writes ? 'edit' : 'view'}` }, writes);
-  }
-
-  /** Completes a call, which by default reads. */
-  #call(call: Pick<Call, 'url' | 'purpose' | 'permission'> & Partial<Call>, writes = false): Call {
-    return { method: 'GET', fields: [], timeoutMs: this.#timeoutMs[writes ? 'write' : 'read'], ...call };
+    return this.connection.call(
+      { method, url, purpose, permission: `core_${kind}_${writes ? 'edit' : 'view'}` },
+      writes,
+    );
   }
 
   #configCall(verb: string, { module, infrastructureType }: ConfigScope, operation: ExecutionConfigOperation): Call {
     const writes = operation === 'update-config' || operation === 'reset-config';
     const path = executionConfigPath(module, operation);
-    const call = this.#call(
+    const call = this.connection.call(
       {
         method: writes ? 'POST' : 'GET',
-        url: this.#url(path, { infra: infrastructureType }),
+        url: this.connection.url(path, { infra: infrastructureType }),
         purpose: `${verb} ${module}/${infrastructureType}`,
         permission: writes ? 'core_account_edit' : 'core_account_view',
         ...(module !== 'ci' && { hintIfAbsent: `Leave ${module} out of modules: this Harness does not serve it.` }),
@@ -262,7 +179,7 @@ export class HarnessClient {
     // (harness/developer-hub, "Database DevOps", execution configuration).
     return {
       ...call,
-      url: new URL(`${this.#gateway.href}/${path}`),
+      url: this.connection.bareUrl(path),
       purpose: `${verb} ${module}`,
       headers: { 'harness-account': this.accountId },
       bare: true,
@@ -274,14 +191,14 @@ export class HarnessClient {
    * where the gateway lacks the path.
    */
   async #sendConfig(call: Call, signal?: AbortSignal): Promise<Envelope & { call: Call }> {
-    if (!call.bare) return { ...(await this.#send(call, signal)), call };
-    const direct = { ...call, url: new URL(call.url.href.replace(`${this.#gateway.href}/`, this.#rootHref)) };
-    if (this.#dbopsAtRoot) return { ...(await this.#send(direct, signal)), call: direct };
+    if (!call.bare) return { ...(await this.connection.send(call, signal)), call };
+    const direct = { ...call, url: this.connection.withoutGateway(call.url) };
+    if (this.#dbopsAtRoot) return { ...(await this.connection.send(direct, signal)), call: direct };
     try {
-      return { ...(await this.#send(call, signal)), call };
+      return { ...(await this.connection.send(call, signal)), call };
     } catch (error) {
       if (!(error instanceof PathNotFound)) throw error;
-      const response = await this.#send(direct, signal);
+      const response = await this.connection.send(direct, signal);
       this.#dbopsAtRoot = true;
       return { ...response, call: direct };
     }
@@ -289,16 +206,8 @@ export class HarnessClient {
 
   /** Sends a read of module ci without retries. */
   async #check(purpose: string, path: string, signal?: AbortSignal): Promise<Envelope & { call: Call }> {
-    const call = this.#call({ url: this.#url(path), purpose, permission: 'core_account_view' });
-    return { ...(await this.#attempt(call, signal)), call };
-  }
-
-  #url(path: string, query: Record<string, string | undefined> = {}): URL {
-    const url = new URL(`${this.#gateway.href}/${path}`);
-    for (const [name, value] of Object.entries({ accountIdentifier: this.accountId, ...query })) {
-      if (value !== undefined) url.searchParams.set(name, value);
-    }
-    return url;
+    const call = this.connection.call({ url: this.connection.url(path), purpose, permission: 'core_account_view' });
+    return { ...(await this.connection.attempt(call, signal)), call };
   }
 
   async #write(
@@ -310,99 +219,4 @@ export class HarnessClient {
     const fields = operations.map(({ field }) => field);
     await this.#sendConfig({ ...call, fields, body: JSON.stringify(operations) }, signal);
   }
-
-  /** Retries until there is a final response, and again with a new key when Harness refuses the current one. */
-  async #send(call: Call, signal?: AbortSignal): Promise<Envelope> {
-    const key = this.#keyText;
-    try {
-      return await this.#sendOnce(call, signal);
-    } catch (error) {
-      if (!isRefusal(error) || !(await this.#replaceKey(key))) throw error;
-      return this.#sendOnce(call, signal);
-    }
-  }
-
-  /** Returns whether there is a key for the same account other than the refused one. */
-  async #replaceKey(refused: string): Promise<boolean> {
-    // A concurrent call may have replaced it already.
-    if (this.#keyText !== refused) return true;
-    try {
-      const text = (await this.#renewKey?.(refused)) ?? refused;
-      const isOfAccount = this.#hasOwnAccount || accountIdFromKey(text) === this.accountId;
-      if (text === refused || !isOfAccount) return false;
-      this.#key = new ApiKey(text);
-      this.#keyText = text;
-      return true;
-    } catch {
-      // Report the refusal instead: it is more informative.
-      return false;
-    }
-  }
-
-  /** Retries until there is a final response. */
-  async #sendOnce(call: Call, signal?: AbortSignal): Promise<Envelope> {
-    try {
-      return await retry(() => this.#attempt(call, signal), { ...this.#retry, judge, signal });
-    } catch (error) {
-      throw signal?.aborted ? signal.reason : error;
-    }
-  }
-
-  async #attempt(call: Call, signal: AbortSignal | undefined): Promise<Envelope> {
-    let response: Response;
-    let body: string;
-    const key = this.#key;
-    try {
-      response = await this.#transport.request({
-        method: call.method,
-        url: call.url,
-        headers: {
-          accept: 'application/json',
-          ...(call.body !== undefined && { 'content-type': 'application/json' }),
-          ...call.headers,
-          ...key.headers(),
-        },
-        body: call.body,
-        signal: AbortSignal.any([...(signal ? [signal] : []), AbortSignal.timeout(call.timeoutMs)]),
-      });
-      body = (await readBody(response, bodyLimit)).toString('utf8');
-    } catch (error) {
-      throw unanswered(call, error);
-    }
-    const ok = response.status >= 200 && response.status < 300;
-    const envelope = ok && call.bare ? parseBare(body) : parseEnvelope(body);
-    if (envelope && ((ok && isSuccess(envelope)) || call.expected?.has(envelope.code ?? ''))) return envelope;
-    throw refused(call, { response, body, envelope, key });
-  }
-}
-
-/** Returns whether the key is wrong, has expired, or lacks the permission. */
-function isRefusal(error: unknown): boolean {
-  return error instanceof FactoryError && (error.name === 'HarnessUnauthorized' || error.name === 'HarnessForbidden');
-}
-
-/**
- * The error codes for a missing object. The status depends on the service: 400 with the first code, 404 with the second
- * (harness/terraform-provider-harness, helpers/errors.go).
- */
-const notFoundCodes: ReadonlySet<string> = new Set(['RESOURCE_NOT_FOUND_EXCEPTION', 'ENTITY_NOT_FOUND']);
-
-function judge(error: unknown): Verdict {
-  if (!(error instanceof TransientFailure) || (error.retryAfterMs ?? 0) > longestPauseMs) return { retry: false };
-  return { retry: true, afterMs: error.retryAfterMs };
-}
-
-/** Returns what a response should have. */
-function expected<T>(value: T | undefined, call: Call, lack: string): T {
-  if (value === undefined) throw unexpected(call, lack);
-  return value;
-}
-
-function throwNoAccount(): never {
-  const found = 'no account id, and none in the API key';
-  const allowed = 'the account id, or a key of the form pat.ACCOUNT.… or sat.ACCOUNT.…';
-  throw new FactoryError('InvalidConfiguration', `HARNESS_ACCOUNT_ID: found ${found}, expected ${allowed}`, {
-    hint: 'Set HARNESS_ACCOUNT_ID; Harness shows it under Account Settings, Overview.',
-    problems: [{ path: 'HARNESS_ACCOUNT_ID', found, allowed }],
-  });
 }

@@ -89,10 +89,3 @@ export function parseOutdated(data: unknown): Record<string, string> | undefined
   const entries = found?.map((entry) => [entry && own(checkedFields, entry.tag), entry?.version]);
   return entries && Object.fromEntries(entries.filter(([field]) => field));
 }
-
-const access = z.object({ accessControlList: list(z.object({ permission: text, permitted: z.boolean() })) });
-
-/** Returns the result for one permission of an access check; `undefined` when the data lacks it. */
-export function parsePermitted(data: unknown, permission: string): boolean | undefined {
-  return access.safeParse(data).data?.accessControlList.find((check) => check?.permission === permission)?.permitted;
-}

@@ -12,7 +12,7 @@ import { own } from '../text/own.ts';
 
 /** The facts about a call for its error message. */
 export interface Call {
-  method: 'GET' | 'POST' | 'PUT';
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   url: URL;
   /** The purpose of the call: `update the configuration of ci/K8`. */
   purpose: string;
@@ -21,13 +21,15 @@ export interface Call {
   /** Timeout for the complete response, in milliseconds. */
   timeoutMs: number;
   body?: string;
-  /** Error codes of responses that count as a success. */
-  expected?: ReadonlySet<string>;
+  /** Recognizes responses that are errors of HTTP and no failure of this call, such as that of a missing object. */
+  expects?: (envelope: Envelope, status: number) => boolean;
   headers?: Readonly<Record<string, string>>;
   /** Set for a service whose responses have no envelope. */
   bare?: true;
   /** The hint when the installation does not have the path. */
   hintIfAbsent?: string;
+  /** Returns the hint for a refusal that needs another one than usual. */
+  hintFor?: (envelope: Envelope) => string | undefined;
 }
 
 /** A 404 without an error code of Harness: the installation does not have the path, and so not the module. */
@@ -146,13 +148,14 @@ export function refused(call: Call, { response, body, envelope, key }: Refusal):
     const contract = aboutContract(envelope);
     const lack = contract === undefined ? `: the key lacks ${plain(missing, key)}` : '';
     return new FactoryError('HarnessForbidden', where + lack + (said || (text && `: ${text}`)), {
-      hint: contract ?? roleWith(call.permission),
+      hint: contract ?? roleWith(envelope?.missingPermissions[0] ?? call.permission),
     });
   }
   if (status < 400 && envelope?.status === undefined) return unexpected(call, `${status} without a Harness envelope`);
   return new FactoryError('HarnessRejected', where + (said || (text && `: ${text}`)) + fieldList(call.fields), {
     hint:
       aboutContract(envelope) ??
+      (envelope && call.hintFor?.(envelope)) ??
       (call.fields.length > 0
         ? 'One unknown or read-only field makes Harness refuse the whole request: leave it out with exclude_fields.'
         : call.permission.startsWith('core_account_')
@@ -167,6 +170,12 @@ export function deniedByPolicy(call: Call, reason: string, key: ApiKey): Factory
   return new FactoryError('HarnessRejected', message, {
     hint: 'Change the policy (Account Settings, Policies), or exempt this object from it.',
   });
+}
+
+/** Returns the error of a write whose YAML Harness found invalid, although it responded with HTTP 200. */
+export function invalidYaml(call: Call, reasons: string, key: ApiKey): FactoryError {
+  const message = `cannot ${call.purpose}: Harness stored nothing, because its YAML is invalid: ${plain(reasons, key)}`;
+  return new FactoryError('HarnessRejected', message, { hint: 'Correct the setting that Harness names.' });
 }
 
 /** Returns the error of a write to `object` that the check of permissions ruled out. */
@@ -232,9 +241,19 @@ const roles: Record<string, string> = {
   core_connector_edit: ' in the scope of the connector ("Create / Edit" on connectors)',
   core_secret_view: ' in the scope of the secret ("View" on secrets)',
   core_secret_edit: ' in the scope of the secret ("Create / Edit" on secrets)',
+  core_connector_delete: ' in the scope of the connector ("Delete" on connectors)',
+  core_secret_delete: ' in the scope of the secret ("Delete" on secrets)',
+  core_pipeline_view: ' in the project ("View" on pipelines)',
+  core_pipeline_edit: ' in the project ("Create / Edit" on pipelines)',
+  core_pipeline_delete: ' in the project ("Delete" on pipelines)',
+  core_pipeline_execute: ' in the project ("Execute" on pipelines)',
+  core_template_view: ' in the scope of the template ("View" on templates)',
+  core_template_edit: ' in the scope of the template ("Create / Edit" on templates)',
+  core_template_delete: ' in the scope of the template ("Delete" on templates)',
 };
 
-function roleWith(permission: string): string {
+/** Returns the hint for a key that lacks a permission. */
+export function roleWith(permission: string): string {
   return `Give the key's user or service account a role with ${permission}${own(roles, permission) ?? ''}.`;
 }
 

@@ -31,15 +31,3 @@ export function parseSecret(data: unknown, ref: ObjectRef): Secret | undefined {
 export function withValue({ document, spec }: Secret, value: string): object {
   return { secret: { ...withoutNulls(document), spec: { ...withoutNulls(spec), valueType: 'Inline', value } } };
 }
-
-/**
- * Returns the reason if a policy of the account denied the update. Harness then responds with HTTP 200 and stores
- * nothing (harness/harness-core, NGSecretResourceV2).
- */
-export function policyDenial(data: unknown): string | undefined {
-  const verdict = isObject(data) ? data['governanceMetadata'] : undefined;
-  if (!isObject(verdict)) return undefined;
-  const { status, deny, message } = verdict;
-  if (status !== 'error' && deny !== true) return undefined;
-  return typeof message === 'string' && message !== '' ? message : 'no reason given';
-}
