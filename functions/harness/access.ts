@@ -3,7 +3,7 @@ import { expected, type HarnessConnection } from './connection.ts';
 import type { ObjectRef } from './object-ref.ts';
 
 /** The types of resources whose permissions the factory checks. */
-export type ResourceType = 'ACCOUNT' | 'CONNECTOR' | 'PIPELINE' | 'SECRET' | 'TEMPLATE';
+type ResourceType = 'ACCOUNT' | 'CONNECTOR' | 'PIPELINE' | 'SECRET' | 'TEMPLATE';
 
 /** One question about the key: a permission on an object, or on a scope when there is no identifier. */
 export interface PermissionCheck extends Partial<ObjectRef> {

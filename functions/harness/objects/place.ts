@@ -21,7 +21,7 @@ export class Place {
   get shown(): string {
     if (!this.exists) return 'nothing';
     if (typeof this.value === 'object') return Array.isArray(this.value) ? 'a list' : 'a map';
-    return String(JSON.stringify(this.value));
+    return JSON.stringify(this.value);
   }
 
   at(key: string | number): Place {

@@ -9,6 +9,15 @@ export const allPermissions = [
   'core_connector_edit',
   'core_secret_view',
   'core_secret_edit',
+  'core_connector_delete',
+  'core_secret_delete',
+  'core_pipeline_view',
+  'core_pipeline_edit',
+  'core_pipeline_delete',
+  'core_pipeline_execute',
+  'core_template_view',
+  'core_template_edit',
+  'core_template_delete',
 ] as const;
 
 export type Permission = (typeof allPermissions)[number];

@@ -2,7 +2,13 @@ import { authorize } from './authentication.ts';
 import { required, requiredText, scopedObject, scopeOf, text, unprocessable } from './parameters.ts';
 import type { ApiRequest } from './request.ts';
 import { invalid, notFound, success, violation, type Answer } from './responses.ts';
-import { findInScope, type AccountState, type ConnectorDocument, type ObjectScope } from './state.ts';
+import {
+  findInScope,
+  type AccountState,
+  type ConnectorDocument,
+  type ObjectScope,
+  type SecretDocument,
+} from './state.ts';
 
 /** GET `/gateway/ng/api/connectors/{identifier}`: the scope is that of the query, never a wider one. */
 export function getConnector(identifier: string, { grant, query, account, quirks }: ApiRequest): Answer {
@@ -34,6 +40,37 @@ export function updateConnector({ grant, query, body, account }: ApiRequest): An
   return success(described(connector));
 }
 
+/** POST `/gateway/ng/api/connectors`: creates a connector in the scope of the body. */
+export function createConnector({ grant, query, body, account }: ApiRequest): Answer {
+  required(query, 'accountIdentifier');
+  const connector = scopedObject(body, 'connector');
+  authorize(grant, 'core_connector_edit');
+  if (findInScope(account.connectors, connector.identifier, connector))
+    throw invalid(`Connector ${connector.identifier} already exists. Please enter a unique ID`);
+  if (connector.type === 'DockerRegistry') checkDockerSpec(connector, account);
+  account.connectors.push(connector);
+  return success(described(connector));
+}
+
+/** DELETE `/gateway/ng/api/connectors/{identifier}`. */
+export function deleteConnector(identifier: string, { grant, query, account, quirks }: ApiRequest): Answer {
+  required(query, 'accountIdentifier');
+  authorize(grant, 'core_connector_delete', identifier);
+  const stored = findInScope(account.connectors, identifier, scopeOf(Object.fromEntries(query)));
+  if (!stored) throw notFound(quirks.notFoundCode, `No connector found with identifier ${identifier}`);
+  account.connectors.splice(account.connectors.indexOf(stored), 1);
+  return success(true);
+}
+
+/** Returns whether a Docker connector logs in with a secret. */
+export function namesSecret({ spec, ...scope }: ConnectorDocument, secret: SecretDocument): boolean {
+  const { spec: login } = (spec['auth'] ?? {}) as { spec?: Record<string, unknown> | null };
+  return [login?.['passwordRef'], login?.['usernameRef']].some((reference) => {
+    const named = text(reference);
+    return named !== undefined && findSecret(named, scope, [secret]) !== undefined;
+  });
+}
+
 /** The response to reads and writes. Harness shows what is absent as `null`. */
 function described(connector: ConnectorDocument): object {
   const { identifier, name, type, spec, description = null, tags = {} } = connector;
@@ -62,16 +99,20 @@ function checkDockerSpec({ spec, ...scope }: ConnectorDocument, account: Account
     if (reference !== undefined) checkSecret(reference, scope, account);
 }
 
+function checkSecret(reference: string, scope: ObjectScope, account: AccountState): void {
+  if (!findSecret(reference, scope, account.secrets)) throw invalid(`Secret ${reference} does not exist`);
+}
+
 /** Resolves `account.x` and `org.x` to their scope, and a bare name to that of the connector. */
-function checkSecret(
+function findSecret(
   reference: string,
   { orgIdentifier, projectIdentifier }: ObjectScope,
-  account: AccountState,
-): void {
+  secrets: SecretDocument[],
+): SecretDocument | undefined {
   const [, prefix = '', identifier = ''] = /^(?:(account|org)\.)?(.+)$/.exec(reference) ?? [];
   const scope = {
     ...(prefix !== 'account' && orgIdentifier !== undefined && { orgIdentifier }),
     ...(prefix === '' && projectIdentifier !== undefined && { projectIdentifier }),
   };
-  if (!findInScope(account.secrets, identifier, scope)) throw invalid(`Secret ${reference} does not exist`);
+  return findInScope(secrets, identifier, scope);
 }

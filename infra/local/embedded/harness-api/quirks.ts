@@ -34,6 +34,10 @@ export interface Quirks {
   notFoundCode: 'RESOURCE_NOT_FOUND_EXCEPTION' | 'ENTITY_NOT_FOUND';
   /** Denies writes of secrets by a policy: status 200, without a secret in the answer. */
   policyDeniesSecrets: boolean;
+  /** Denies writes of pipelines by a policy: status 200, without an identifier in the answer. */
+  policyDeniesPipelines: boolean;
+  /** Number of writes that are carried out, but whose response a gateway replaces by an error. */
+  loseResponses: number;
   /** The modules whose writes answer `data: false`, under status 200, and store nothing (seen with idp). */
   writesAnswerFalse: ModuleName[];
   /** Number of writes that are acknowledged and lost: another writer saves the document that it read before. */
@@ -62,6 +66,8 @@ export function defaultQuirks(): Quirks {
     versionsMustParse: false,
     notFoundCode: 'RESOURCE_NOT_FOUND_EXCEPTION',
     policyDeniesSecrets: false,
+    policyDeniesPipelines: false,
+    loseResponses: 0,
     writesAnswerFalse: [],
     loseWrites: 0,
     oldCopy: undefined,

@@ -39,6 +39,17 @@ export function invalid(message: string): ApiError {
   return error(400, 'INVALID_REQUEST', message);
 }
 
+/** The services' error for an object that exists already. Some services send the general code. */
+export function duplicate(message: string): ApiError {
+  return error(400, 'DUPLICATE_FIELD', message);
+}
+
+/** The services' error for deleting what another object names. */
+export function referenced(kind: string, identifier: string, by: string): ApiError {
+  const message = `Could not delete the ${kind} ${identifier} as it is referenced by ${by}`;
+  return error(400, 'ENTITY_REFERENCE_EXCEPTION', message);
+}
+
 /** The services' error for an object that does not exist, under one of its two codes. */
 export function notFound(code: 'RESOURCE_NOT_FOUND_EXCEPTION' | 'ENTITY_NOT_FOUND', message: string): ApiError {
   return error(code === 'ENTITY_NOT_FOUND' ? 404 : 400, code, message);

@@ -1,5 +1,4 @@
 import { checkAccess } from './access-check.ts';
-import { getConnector, updateConnector } from './connectors.ts';
 import { dbopsHandlers, dbopsPath } from './dbops.ts';
 import { isServed } from './defaults.ts';
 import { deprecatedConfig, staleVersions } from './deprecated-config.ts';
@@ -11,9 +10,9 @@ import {
   updateConfig,
   type ConfigRequest,
 } from './execution-config.ts';
+import { objectHandlers } from './objects/routes.ts';
 import type { ApiRequest } from './request.ts';
 import { frameworkError, type Answer } from './responses.ts';
-import { getSecret, updateSecret } from './secrets.ts';
 import type { ModuleName } from './state.ts';
 
 type Handler = (request: ApiRequest) => Answer | Promise<Answer>;
@@ -47,15 +46,8 @@ export function route(method: string, path: string): Handler {
 
 function find(path: string): Record<string, Handler> | undefined {
   if (path === '/gateway/authz/api/acl') return { POST: checkAccess };
-  if (path === '/gateway/ng/api/connectors') return { PUT: updateConnector };
-  const [, kind, identifier = ''] = /^\/gateway\/ng\/api\/(connectors|v2\/secrets)\/([\w$-]+)$/.exec(path) ?? [];
-  if (kind === 'connectors') return { GET: (request) => getConnector(identifier, request) };
-  if (kind === 'v2/secrets') {
-    return {
-      GET: (request) => getSecret(identifier, request),
-      PUT: (request) => updateSecret(identifier, request),
-    };
-  }
+  const handlers = objectHandlers(path);
+  if (handlers) return handlers;
   const below = dbopsPath(path);
   return below === undefined ? findConfig(path) : dbopsHandlers[below];
 }

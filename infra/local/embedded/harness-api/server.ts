@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { allPermissions, authenticate, type KeyGrant } from './authentication.ts';
 import type { Defaults } from './defaults.ts';
+import { contentTypes } from './objects/routes.ts';
 import { officialDefaults, type ProfileName, quirksOf } from './profiles.ts';
 import { isAbsent, takeFailure, type Quirks } from './quirks.ts';
 import { ApiError, frameworkError, invalid, type Answer } from './responses.ts';
@@ -98,16 +99,16 @@ export async function startHarnessApi(options: HarnessApiOptions = {}): Promise<
     }
     if (isAbsent(quirks, path)) throw pathNotFound();
     const handle = route(method, path);
-    if (
-      (method === 'POST' || method === 'PUT') &&
-      !/^application\/json\b/i.test(message.headers['content-type'] ?? '')
-    ) {
+    if ((method === 'POST' || method === 'PUT') && !contentTypes(path).test(message.headers['content-type'] ?? '')) {
       throw frameworkError(415, 'HTTP 415 Unsupported Media Type');
     }
     const grant = authenticate(message.headers, query, keys);
     const account = state[grant.accountId];
     if (!account) throw invalid(`Account ${grant.accountId} does not exist`);
-    return handle({ grant, query, headers: message.headers, body, account, defaults, quirks });
+    const result = await handle({ grant, query, headers: message.headers, body, account, defaults, quirks });
+    if (method === 'GET' || quirks.loseResponses === 0) return result;
+    quirks.loseResponses--;
+    return { status: 502, body: 'Bad Gateway' };
   };
 
   const server = createServer((message, response) => {

@@ -38,11 +38,35 @@ export interface SecretDocument extends ScopedObject {
   };
 }
 
+/** The kinds of objects whose text Harness stores as it was given. */
+export type TextKind = 'pipeline' | 'inputSet' | 'trigger' | 'template';
+
+/** An object that is stored as YAML. */
+export interface TextDocument extends ObjectScope {
+  kind: TextKind;
+  identifier: string;
+  /** The pipeline of an input set or a trigger. */
+  pipelineIdentifier?: string;
+  /** Templates only. */
+  versionLabel?: string;
+  /** Templates only: the version that references without a label get. */
+  stable?: boolean;
+  yaml: string;
+  /** Counts the writes. */
+  version: number;
+  /** The YAML is in a Git repository. */
+  remote?: true;
+  /** The stored YAML is broken. */
+  invalid?: true;
+}
+
 export interface AccountState extends Record<ModuleName, ConfigDocument> {
   /** Database DevOps does not distinguish infrastructures. */
   dbops: Images;
   connectors: ConnectorDocument[];
   secrets: SecretDocument[];
+  /** Pipelines, input sets, triggers and templates. */
+  texts: TextDocument[];
 }
 
 /** Addresses of the registries where Harness publishes its images, as a connector has them. */
@@ -59,7 +83,7 @@ export type ImageConnector = keyof typeof officialAddresses | 'none' | `http://$
 export function emptyAccount(connector: ImageConnector = 'docker-hub'): AccountState {
   const empty = (): ConfigDocument => ({ K8: {}, VM: {} });
   const connectors = connector === 'none' ? [] : [harnessImage(connector)];
-  return { ci: empty(), iacm: empty(), idp: empty(), dbops: {}, connectors, secrets: [] };
+  return { ci: empty(), iacm: empty(), idp: empty(), dbops: {}, connectors, secrets: [], texts: [] };
 }
 
 /** The connector through which all Harness images are pulled unless a stage names another. */
