@@ -2,11 +2,13 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import { GetBucketTaggingCommand, S3Client } from '@aws-sdk/client-s3';
 import release from '../../package.json' with { type: 'json' };
 import type { Report } from '../../functions/state/documents.ts';
+import type { HistoryEntry } from '../../infra/local/history.ts';
 import { imageStatuses, statuses } from '../tasks/factory.ts';
 import { pushSamples } from '../../infra/local/embedded/sample-images.ts';
 import { region } from '../aws/moto-server.ts';
 import { type Deployment, deploy } from './deployment.ts';
 import { askFunctionUrl } from './function-url.ts';
+import { localCommand } from './local-command.ts';
 
 const fields = { addonTag: 'harness/ci-addon:1.18.22', liteEngineTag: 'harness/ci-lite-engine:1.18.22' };
 const images = Object.values(fields);
@@ -114,6 +116,67 @@ describe('the runs of a deployment, one after the other', () => {
       expect(factory.overrides()).toEqual({});
       const restored = await reportOf('restore-1', { action: 'restore', restore_run: 'reset-1' });
       expect(statuses(restored)).toEqual(every('updated'));
+      expect(factory.overrides()).toEqual(switched);
+      expect(await factory.lock()).toBeNull();
+    },
+    runMs,
+  );
+});
+
+describe('the command on another machine, with the bucket of the deployment,', () => {
+  it(
+    'plans, lists the executions, and restores what was before one of them',
+    async () => {
+      expect(await localCommand(factory, ['plan'])).toMatchObject({
+        status: 'SUCCEEDED',
+        images: images.map((image) => expect.objectContaining({ image, status: 'skipped' })),
+      });
+      const history = (await localCommand(factory, ['history'])) as HistoryEntry[];
+      expect(history.map(({ action }) => action)).toEqual([
+        'plan',
+        'restore',
+        'reset',
+        'verify',
+        'plan',
+        'sync',
+        'sync',
+        'sync',
+      ]);
+      expect(history).toContainEqual(
+        expect.objectContaining({ runId: 'reset-1', status: 'SUCCEEDED', restorable: true }),
+      );
+      const restored = (await localCommand(factory, ['restore', '--run', 'restore-1', '--yes'])) as Report;
+      expect(statuses(restored)).toEqual(every('reset'));
+      expect(factory.overrides()).toEqual({});
+      const undone = await reportOf('restore-2', { action: 'restore', restore_run: restored.runId });
+      expect(statuses(undone)).toEqual(every('updated'));
+      expect(factory.overrides()).toEqual(switched);
+    },
+    runMs,
+  );
+
+  it(
+    'leaves the account to an execution that has the lock, as an execution does to the command',
+    async () => {
+      const resetting = factory.functions.hold('reset-config');
+      const arn = await factory.start('reset-2', { action: 'reset' });
+      const held = await resetting;
+      expect(await localCommand(factory, ['sync', '--yes'])).toMatchObject({
+        status: 'SKIPPED',
+        reason: expect.stringContaining('run reset-2 (reset) has held the lock'),
+      });
+      held.release();
+      await factory.ended(arn);
+      expect(factory.overrides()).toEqual({});
+
+      let skipped: Report | undefined;
+      const during = async () => void (skipped = await reportOf('sync-2', {}));
+      const report = (await localCommand(factory, ['sync', '--yes'], { at: 'switching Harness', during })) as Report;
+      expect(report.status).toBe('SUCCEEDED');
+      expect(skipped).toMatchObject({
+        status: 'SKIPPED',
+        reason: expect.stringContaining(`run ${report.runId} (sync) has held the lock`),
+      });
       expect(factory.overrides()).toEqual(switched);
       expect(await factory.lock()).toBeNull();
     },
