@@ -32,6 +32,7 @@ export const modules: Readonly<Record<string, readonly string[]>> = {
     'test/tasks/connector',
     'test/tasks/repairs',
     'test/tasks/reset-and-restore',
+    'test/tasks/prune.test',
   ],
   'functions/state/lock.ts': ['test/state/lock'],
   'functions/overrides/rollback-failed.ts': ['test/overrides/rollback-failed'],

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { type Factory, imageStatuses, k8, k8Images, startFactory, statuses, vm } from './factory.ts';
 
 let factory: Factory;
@@ -81,6 +81,38 @@ describe('a first sync', () => {
       .map(({ path }) => path.slice('/v2/'.length).replace(/\/(?:blobs|manifests)\/.*$/, ''));
     const turns = pushes.filter((repository, i) => repository !== pushes[i - 1]);
     expect(turns).toHaveLength(new Set(pushes).size);
+  });
+});
+
+describe('a registry that is set not to mount blobs', () => {
+  let questions: string[];
+  beforeEach(async () => {
+    questions = [];
+    factory = await startFactory({
+      repositories: {
+        adviceOnMounts: async (registry) => {
+          questions.push(registry);
+          return 'aws ecr put-account-setting';
+        },
+      },
+    });
+  });
+
+  it('gets no request to mount one, and the report has the command that changes the setting', async () => {
+    const report = await factory.sync();
+    expect(report.warnings).toContainEqual(
+      expect.stringMatching(/ does not mount blobs, .* for the whole registry: aws ecr put-account-setting$/),
+    );
+    const { host, requests } = factory.target;
+    expect(questions).toEqual([host]);
+    expect(requests.filter(({ query }) => /\bmount=/.test(query))).toEqual([]);
+  });
+
+  it('is not asked for the setting by a run that copies nothing', async () => {
+    await factory.sync();
+    questions.length = 0;
+    expect(await factory.sync()).not.toHaveProperty('warnings');
+    expect(questions).toEqual([]);
   });
 });
 
