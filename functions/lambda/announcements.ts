@@ -1,5 +1,6 @@
 import { EventBus } from '../aws/event-bus.ts';
 import { NotificationTopic } from '../aws/notification-topic.ts';
+import { deployedVariable } from './deployed-variable.ts';
 import { log } from './log.ts';
 import { writeMetrics } from './metrics.ts';
 import type { RuntimeParts } from '../runtime/runtime.ts';
@@ -13,7 +14,7 @@ export function announcements(environment: Environment): Pick<RuntimeParts, 'eve
   const bus = new EventBus();
   return {
     events: {
-      factory: environment['POWERTOOLS_SERVICE_NAME'] ?? '',
+      factory: deployedVariable(environment, 'POWERTOOLS_SERVICE_NAME'),
       put: (detail) => bus.put({ source: outcomeSource, detailType: outcomeDetailType, detail }),
     },
     notify: topic && ((notification) => topic.publish(notification)),

@@ -6,7 +6,7 @@ import { getManifest, resolveTag } from '../oci/registry/manifests.ts';
 import type { Repository } from '../oci/registry/repository.ts';
 import type { Reservation } from '../oci/registry/pull-budget.ts';
 import { formatReference, type Reference, tagOrDigest } from '../oci/spec/reference.ts';
-import { isFailureOf, sourceNote } from '../images/source-failure.ts';
+import { isFailureOf, type SourceFailure, sourceNote } from '../images/source-failure.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 
 interface Lookup {
@@ -136,7 +136,7 @@ export class ImageSource {
   }
 
   /** Moves to the next source that has the same image. Returns `false` when there is none. */
-  async #moveOn(failure: unknown): Promise<boolean> {
+  async #moveOn(failure: SourceFailure): Promise<boolean> {
     const failed = this.#reference;
     for (const other of this.#others.filter(({ registry }) => registry !== failed.registry)) {
       // Skip a source that cannot be reached.

@@ -1,10 +1,18 @@
 import type { SeenVersion } from '../state/first-seen.ts';
+import type { SelectedField } from './selection.ts';
 
 /** A field of a group, with the versions that Harness offered for it, the current one last. */
 export interface Offered {
+  field: SelectedField;
   versions: readonly SeenVersion[];
   /** Index of the oldest version that the field may be switched to: the one in use. */
   oldest: number;
+}
+
+/** A field, with a version that it can be switched to. */
+interface Switchable {
+  field: SelectedField;
+  version: SeenVersion;
 }
 
 /**
@@ -14,15 +22,16 @@ export interface Offered {
 export function ripeVersions(
   group: readonly Offered[],
   isRipe: (version: SeenVersion) => boolean,
-): (readonly SeenVersion[])[] {
+): (readonly Switchable[])[] {
   const times = new Set(group.flatMap(({ versions }) => versions.map(({ since }) => Date.parse(since))));
-  const found: SeenVersion[][] = [];
+  const found: Switchable[][] = [];
   for (const time of [...times].toSorted((a, b) => b - a)) {
-    const chosen = group.map(({ versions, oldest }) => {
+    const chosen = group.flatMap(({ field, versions, oldest }) => {
       const index = versions.findLastIndex(({ since }) => Date.parse(since) <= time);
-      return index < oldest ? undefined : versions[index];
+      const version = index < oldest ? undefined : versions[index];
+      return version && isRipe(version) ? [{ field, version }] : [];
     });
-    if (chosen.every((version) => version !== undefined) && chosen.every(isRipe)) found.push(chosen);
+    if (chosen.length === group.length) found.push(chosen);
   }
   return found;
 }

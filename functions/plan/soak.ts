@@ -142,22 +142,25 @@ export async function chooseVersions(
   return soak;
 
   async function chooseForGroup(group: readonly SelectedField[], lookup: AbortSignal): Promise<void> {
-    const histories = group.map(historyOf);
-    if (histories.includes(undefined)) return;
+    const histories = group.flatMap((field) => {
+      const versions = historyOf(field);
+      return versions ? [{ field, versions }] : [];
+    });
+    if (histories.length < group.length) return;
     const offered = await Promise.all(
-      group.map(async (field, index) => {
-        const versions = histories[index] ?? [];
-        return { versions, oldest: await indexInUse(field, versions, lookup) };
-      }),
+      histories.map(async ({ field, versions }) => ({
+        field,
+        versions,
+        oldest: await indexInUse(field, versions, lookup),
+      })),
     );
-    for (const versions of ripeVersions(offered, isRipe)) {
+    for (const together of ripeVersions(offered, isRipe)) {
       const choices = await Promise.all(
-        versions.map((version, index) => choose(group[index] as SelectedField, version, lookup)),
+        together.map(async ({ field, version }) => ({ field, choice: await choose(field, version, lookup) })),
       );
-      if (choices.includes(undefined)) continue;
-      choices.forEach((choice, index) => {
-        if (choice) soak.ripe.set(group[index] as SelectedField, choice);
-      });
+      const found = choices.flatMap(({ field, choice }) => (choice ? [[field, choice] as const] : []));
+      if (found.length < group.length) continue;
+      for (const [field, choice] of found) soak.ripe.set(field, choice);
       return;
     }
   }
@@ -174,10 +177,10 @@ export async function chooseVersions(
   /** Returns the versions of a field after the one that its override names. A tag that moves names none of them. */
   function newerThanUsed(field: SelectedField): readonly SeenVersion[] {
     const versions = historyOf(field) ?? [];
-    const used = versions.filter(
+    const [used, ...more] = versions.filter(
       ({ image }) => formatReference(relocate(parseImageName(image), registry)) === field.override,
     );
-    return used.length === 1 ? versions.slice(versions.indexOf(used[0] as SeenVersion) + 1) : versions;
+    return used && more.length === 0 ? versions.slice(versions.indexOf(used) + 1) : versions;
   }
 
   /** Returns the index of the version that an override names, or of the oldest that is not older; 0 without one. */

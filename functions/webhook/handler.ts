@@ -1,8 +1,9 @@
 import { Executions } from '../aws/executions.ts';
-import { S3ObjectStore } from '../aws/s3-object-store.ts';
 import { readSecret } from '../aws/secrets.ts';
 import { FactoryError } from '../errors.ts';
+import { deployedVariable } from '../lambda/deployed-variable.ts';
 import { log, type LambdaContext } from '../lambda/log.ts';
+import { stateStore } from '../lambda/state-store.ts';
 import { parseConfiguration } from '../settings/configuration.ts';
 import { RunDocuments } from '../state/run-documents.ts';
 import { Tokens } from './tokens.ts';
@@ -27,11 +28,11 @@ export async function handler(request: WebhookRequest, context: LambdaContext): 
 function partsOf(environment: NodeJS.ProcessEnv): WebhookParts {
   const configuration = { ...parseConfiguration(environment), confined: true as const };
   const { webhookTokenSecret: secret } = configuration;
-  const store = new S3ObjectStore(environment['STATE_BUCKET'] ?? '');
+  const store = stateStore(environment);
   return {
     configuration,
     tokens: secret === undefined ? undefined : new Tokens(() => readSecret(secret, { refresh: true })),
     findReport: (runId) => new RunDocuments(store, runId).report.find(),
-    executions: new Executions(environment['STATE_MACHINE_ARN'] ?? ''),
+    executions: new Executions(deployedVariable(environment, 'STATE_MACHINE_ARN')),
   };
 }

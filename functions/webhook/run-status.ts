@@ -1,6 +1,6 @@
 import type { Execution } from '../aws/executions.ts';
 import { recoveredRun } from '../settings/recovery-input.ts';
-import type { Report } from '../state/documents.ts';
+import { report as reportSchema, type Report } from '../state/documents.ts';
 
 /** The status of a run, for clients that poll. */
 export interface RunStatus {
@@ -56,7 +56,7 @@ export function runStatus(runId: string, url: string, execution: Execution, repo
     return { ...run, ...outcomeOf(report), harness: harnessAfter(report) };
   }
   if (status !== 'SUCCEEDED') return { ...run, status: 'FAILED', error: errorOf(execution) };
-  return { ...run, ...outcomeOf(JSON.parse(execution.output ?? '{}') as Report) };
+  return { ...run, ...outcomeOf(reportSchema.parse(JSON.parse(execution.output ?? 'null'))) };
 }
 
 function outcomeOf(report: Report): Pick<RunStatus, 'status' | 'action' | 'summary' | 'totals' | 'error'> {

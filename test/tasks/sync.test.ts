@@ -108,7 +108,7 @@ describe('a registry that is set not to mount blobs', () => {
     expect(requests.filter(({ query }) => /\bmount=/.test(query))).toEqual([]);
   });
 
-  it('is not asked for the setting by a run that copies nothing', async () => {
+  it('receives no question about the setting from a run that copies nothing', async () => {
     await factory.sync();
     questions.length = 0;
     expect(await factory.sync()).not.toHaveProperty('warnings');

@@ -61,7 +61,7 @@ async function written({ functions, factory, template, logicalId }: typeof full)
   const checkVariables = check && environmentOf(template.findResources('AWS::Lambda::Function')[logicalId(check)]);
   return [
     ...(await metricsIn(functions.get('report')?.Environment.Variables, () =>
-      announcements({}).record?.(report, ['callback', 'event', 'notification']),
+      announcements(process.env).record?.(report, ['callback', 'event', 'notification']),
     )),
     ...(checkVariables ? await metricsIn(checkVariables, () => writeSyncAge(1)) : []),
   ];

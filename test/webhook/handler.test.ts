@@ -37,6 +37,7 @@ import { request, type RequestOptions, token } from './request.ts';
       TASK: 'webhook',
       WEBHOOK_TOKEN_SECRET: 'token',
       STATE_MACHINE_ARN: stateMachineArn,
+      STATE_BUCKET: 'state',
     });
     ({ handler } = await import('../../functions/webhook/handler.ts'));
   }, 60_000);
@@ -44,6 +45,16 @@ import { request, type RequestOptions, token } from './request.ts';
     process.env = environment;
     secrets?.destroy();
     await moto?.close();
+  });
+
+  it('names the variable that a deployment by hand lacks', async () => {
+    delete process.env['STATE_BUCKET'];
+    const context = { getRemainingTimeInMillis: () => 20_000 };
+    const lines = await logLines(async () => expect((await handler(request(), context)).statusCode).toBe(500));
+    process.env['STATE_BUCKET'] = 'state';
+    expect(lines).toMatchObject([
+      { error: { name: 'InvalidConfiguration', message: 'STATE_BUCKET is not set', hint: expect.any(String) } },
+    ]);
   });
 
   it('answers 500 while its secret is of no use, logs why, and serves once it is', async () => {

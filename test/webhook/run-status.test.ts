@@ -83,6 +83,10 @@ describe('the status of a run', () => {
     });
   });
 
+  it.each([undefined, '{}', '{"status":"SUCCEEDED"}'])('refuses %j, an output that is no report', async (output) => {
+    await expect(told({ status: 'SUCCEEDED', stopDate: 2_000, output })).rejects.toThrow('Invalid input');
+  });
+
   it('shows who started the run, where its input says so', async () => {
     expect(await told({ status: 'RUNNING', input: '{"started_by":"arn:one"}' })).toMatchObject({
       startedBy: 'arn:one',

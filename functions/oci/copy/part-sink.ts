@@ -121,10 +121,11 @@ function sessionSink(transfer: PartTransfer, from: URL, partBytes: number, recei
     try {
       await work();
     } catch (error) {
+      if (isLost(error)) throw new UploadLost(error);
       const refusal = UploadRefusal.of('chunk', error);
       // A resumed session may be in another state than recorded. Only a refusal of a new session shows what the
       // registry refuses.
-      if (isLost(error) || (refusal && received > 0)) throw new UploadLost(error as RegistryFailure);
+      if (refusal && received > 0) throw new UploadLost(refusal.failure);
       throw refusal ?? error;
     }
   };
@@ -149,7 +150,7 @@ async function startLayer(transfer: PartTransfer, uploads: LayerUploads): Promis
   return started ? layerSink(transfer, uploads, started) : 'refused';
 }
 
-function isLost(error: unknown): boolean {
+function isLost(error: unknown): error is RegistryFailure {
   if (!(error instanceof RegistryFailure)) return false;
   return error.status === 404 || error.code === 'BLOB_UPLOAD_UNKNOWN' || error.code === 'DIGEST_INVALID';
 }

@@ -17,8 +17,9 @@ export class UploadRefusal extends Error {
 
   /** Returns `undefined` when the method was not the reason. */
   static of(way: UploadWay, error: unknown): UploadRefusal | undefined {
-    const instead = error instanceof RegistryFailure ? otherWay(way, error) : undefined;
-    return instead && new UploadRefusal(way, instead, error as RegistryFailure);
+    if (!(error instanceof RegistryFailure)) return undefined;
+    const instead = otherWay(way, error);
+    return instead && new UploadRefusal(way, instead, error);
   }
 }
 

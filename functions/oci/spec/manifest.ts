@@ -118,7 +118,7 @@ function kindOf(document: Json, contentType: string | undefined, where: string):
 
 /** Refuses a document of two kinds, which two clients may read differently (CVE-2021-41190). */
 function refuseTwoKinds(document: Json, types: readonly unknown[], where: string): void {
-  const named = types.filter((type) => typeof type === 'string' && isManifestType(type)) as string[];
+  const named = types.filter((type): type is string => typeof type === 'string' && isManifestType(type));
   const has = (...members: string[]) => members.some((member) => document[member] !== undefined);
   const isIndex = has('manifests') || named.some(isIndexType);
   const isImage = has('config', 'layers', 'blobs') || named.some((type) => !isIndexType(type));
