@@ -8,6 +8,8 @@ void run();
 
 /** Not at the top level: `require`, with which the package loads this module, accepts no `await` there. */
 async function run(): Promise<void> {
+  // Before any schema is defined.
+  await import('./parsers.ts');
   const { main } = await import('./cli.ts');
   process.exitCode = await main(process.argv.slice(2), process.env);
 }
