@@ -93,6 +93,7 @@ export async function plan({ runId, input }: PlanEvent, run: TaskRun): Promise<P
   const { changes, held } = blocked ? holdAll(accepted) : accepted;
   const kept = [...decision.kept, ...held];
   const ahead = findDefaultsAhead({ changes, kept }, scopes, run);
+  // Survives mutation: it fails only when the run is interrupted, and is awaited below.
   ahead.catch(() => undefined);
   warnings.push(...managed.warnings, ...(check?.warnings ?? []));
   const permission = decision.permission ?? checkPermission(changes, settings, run);

@@ -77,7 +77,7 @@ export const keyMeanings: Record<InputKey, KeyMeaning> = {
   },
   manage_connector: {
     meaning:
-      "Give the connector of Harness's images the address of `registry`, in the same run as the switch, so that images without an override come from the copies too: see [image connectors](connectors.md#let-the-factory-change-the-connector).",
+      "Give the connector of Harness's images the address of `registry`, in the same run as the switch. Images without an override then come from the copies too: see [image connectors](connectors.md#let-the-factory-change-the-connector).",
   },
   reset_scope: {
     meaning: 'With `reset`: `ours` removes the overrides that point at `registry`, `all` removes every override.',
