@@ -36,8 +36,8 @@ export async function buildCommand(outdir: string): Promise<Metafile> {
 }
 
 /**
- * Returns a script that any Node.js can read: it checks the version before syntax that an old one does not know is
- * parsed. From Node.js 22.13, `require` loads an ES module without a warning.
+ * Returns a script that any Node.js can read. It checks the version before it loads syntax that an old one lacks. From Node.js
+ * 22.13, `require` loads an ES module without a warning.
  */
 async function launcherText(): Promise<string> {
   const check = await readFile(join(root, 'infra/local/node-version.cjs'), 'utf8');

@@ -39,9 +39,16 @@ process.on('exit', () => rmSync(installed, { recursive: true, force: true }));
 await buildCommand(installed);
 /** The installed command's file. */
 export const command = join(installed, 'factory.cjs');
+const built: Launch = { node: process.execPath, command };
+
+/** A command's file, and the Node.js that runs it. */
+interface Launch {
+  node: string;
+  command: string;
+}
 
 /** Everything a run of the installed command needs: the embedded servers, a few images, and an empty home. */
-export async function startSetting() {
+export async function startSetting({ node, command }: Launch = built) {
   const folder = await mkdtemp(join(tmpdir(), 'factory-command-'));
   const harness = await startHarnessApi({
     defaults: {
@@ -84,7 +91,7 @@ export async function startSetting() {
 
   function factory(args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
     return new Promise((resolve, reject) => {
-      const child = spawn(process.execPath, [...(options.nodeOptions ?? []), command, ...args], {
+      const child = spawn(node, [...(options.nodeOptions ?? []), command, ...args], {
         stdio: ['pipe', options.stdout ?? 'pipe', 'pipe'],
         env: { ...environment, ...options.environment },
         cwd: folder,

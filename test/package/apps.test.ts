@@ -1,0 +1,122 @@
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import { minVersion } from 'semver';
+import { manifest } from '../../infra/package/manifest.ts';
+import { root } from '../../infra/package/root.ts';
+import cdkJson from '../../cdk.json' with { type: 'json' };
+import packageJson from '../../package.json' with { type: 'json' };
+import { emptyFolder, install, node, pack, write } from './project.ts';
+
+type Templates = Record<string, { Resources: Record<string, { Type: string; Properties?: Record<string, unknown> }> }>;
+
+const app = readFileSync(join(import.meta.dirname, 'app.ts'), 'utf8');
+const cdkJsonOf = (command: string) => JSON.stringify({ ...cdkJson, app: command });
+
+/** Kinds of apps, by their folder in one project. Below it, all find the same packages. */
+const apps = {
+  // As `cdk init app --language typescript` makes it.
+  'commonjs-typescript': {
+    'package.json': '{}',
+    'tsconfig.json': JSON.stringify({
+      compilerOptions: { target: 'ES2022', module: 'NodeNext', strict: true, types: ['node'] },
+      files: ['app.ts'],
+    }),
+    'app.ts': app,
+    'cdk.json': cdkJsonOf('node app.js'),
+  },
+  'esm-typescript': { 'package.json': '{"type": "module"}', 'app.ts': app, 'cdk.json': cdkJsonOf('node app.ts') },
+  javascript: {
+    'package.json': '{}',
+    'app.js': readFileSync(join(import.meta.dirname, 'app.cjs'), 'utf8'),
+    'cdk.json': cdkJsonOf('node app.js'),
+  },
+};
+
+/** Synthesizes the app of a folder with the CLI of CDK. */
+async function synthesize(cwd: string, ...args: string[]): Promise<Templates> {
+  const cdk = join(root, 'node_modules/aws-cdk/bin/cdk');
+  const output = emptyFolder();
+  const plain = ['--no-path-metadata', '--no-asset-metadata', '--no-version-reporting', '--no-notices'];
+  await node(cdk, ['synth', '--quiet', '--output', output, ...plain, ...args], { cwd });
+  const names = readdirSync(output).filter((name) => name.endsWith('.template.json'));
+  return Object.fromEntries(
+    names.map((name) => [name.replace('.template.json', ''), readJson(join(output, name)) as Templates[string]]),
+  );
+}
+
+function readJson(file: string): unknown {
+  return JSON.parse(readFileSync(file, 'utf8'));
+}
+
+/** Removes the one condition that newer versions of CDK add, to the role of the state machine. */
+function withoutNewCondition(templates: Templates): Templates {
+  const copy = structuredClone(templates);
+  for (const { Resources } of Object.values(copy)) {
+    const trusts = Object.values(Resources)
+      .filter(({ Type }) => Type === 'AWS::IAM::Role')
+      .map(({ Properties }) => Properties?.['AssumeRolePolicyDocument'] as { Statement: Record<string, unknown>[] })
+      .flatMap(({ Statement }) => Statement)
+      .filter((statement) => JSON.stringify(statement['Principal']) === '{"Service":"states.amazonaws.com"}');
+    expect(trusts).toMatchObject([{ Condition: { ArnLike: { 'aws:SourceArn': expect.anything() } } }]);
+    for (const statement of trusts) delete statement['Condition'];
+  }
+  return copy;
+}
+
+/** The templates of the sources. Their app finds them under the package's name. */
+const fromSources = synthesize(root, '--app', 'node test/package/app.ts');
+const tarball = pack();
+const { peerDependencies: peers } = manifest();
+const least = (range: string) => minVersion(range)?.version ?? range;
+const pinned = packageJson.dependencies;
+
+describe.each([
+  { cdk: least(peers['aws-cdk-lib']), constructs: least(peers.constructs), typescript: '5.9.3' },
+  { cdk: pinned['aws-cdk-lib'], constructs: pinned.constructs, typescript: packageJson.devDependencies.typescript },
+])('an app with CDK $cdk', ({ cdk, constructs, typescript }) => {
+  let project: string;
+  let expected: Templates;
+  beforeAll(async () => {
+    project = await install({
+      'aws-cdk-lib': cdk,
+      constructs,
+      typescript,
+      '@types/node': packageJson.devDependencies['@types/node'],
+      'harness-ci-image-factory': `file:${await tarball}`,
+    });
+    for (const [name, files] of Object.entries(apps)) write(join(project, name), files);
+    const templates = await fromSources;
+    expected = cdk === pinned['aws-cdk-lib'] ? templates : withoutNewCondition(templates);
+  }, 120_000);
+
+  const tsc = (...args: string[]) =>
+    node(join(project, 'node_modules/typescript/bin/tsc'), args, { cwd: join(project, 'commonjs-typescript') });
+
+  it('has one CDK', () => {
+    const found = readdirSync(join(project, 'node_modules'), { recursive: true, encoding: 'utf8' });
+    expect(found.filter((path) => /(?:^|[\\/])aws-cdk-lib$/.test(path))).toEqual(['aws-cdk-lib']);
+  });
+
+  it('in TypeScript for CommonJS compiles, and gives the templates of the sources', async () => {
+    await tsc();
+    expect(await synthesize(join(project, 'commonjs-typescript'))).toEqual(expected);
+  });
+
+  it('in TypeScript for ES modules gives the templates of the sources', async () => {
+    expect(await synthesize(join(project, 'esm-typescript'))).toEqual(expected);
+  });
+
+  it('in JavaScript gives the template of the sources', async () => {
+    expect(await synthesize(join(project, 'javascript'))).toEqual({ Defaults: expected['Defaults'] });
+  });
+
+  it('gets one class from require and import', async () => {
+    const script = `import { createRequire } from 'node:module'; import * as imported from 'harness-ci-image-factory';
+      const required = createRequire(import.meta.url)('harness-ci-image-factory');
+      console.log(Object.keys(required), required.HarnessCiImageFactory === imported.HarnessCiImageFactory);`;
+    write(project, { 'classes.mjs': script });
+    const printed = await node(join(project, 'classes.mjs'), [], { cwd: project });
+    expect(printed).toBe("[ 'HarnessCiImageFactory', 'defaultApiKeySecretName' ] true\n");
+  });
+});
