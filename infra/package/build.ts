@@ -1,4 +1,4 @@
-import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 import { functionBuild } from '../function-build.ts';
@@ -8,6 +8,7 @@ import { buildConstruct } from './construct.ts';
 import { buildDeclarations } from './declarations.ts';
 import { licenses } from './licenses.ts';
 import { manifest } from './manifest.ts';
+import { writePages } from './pages.ts';
 import { root } from './root.ts';
 import { billOfMaterials } from './sbom.ts';
 
@@ -35,27 +36,13 @@ export async function buildPackage(outdir: string): Promise<BundledPackage[]> {
     'package.json': json(published),
     'sbom.cdx.json': json(billOfMaterials(published, bundled)),
     'THIRD-PARTY-LICENSES.txt': licenses(bundled),
-    'CHANGELOG.md': await changelog(),
   };
   await Promise.all([
     ...Object.entries(texts).map(([name, text]) => writeFile(join(outdir, name), text)),
-    ...['README.md', 'LICENSE'].map((name) => cp(join(root, name), join(outdir, name))),
-    copyDocs(join(outdir, 'docs')),
+    cp(join(root, 'LICENSE'), join(outdir, 'LICENSE')),
+    writePages(outdir),
   ]);
   return bundled;
-}
-
-/** The command's messages name these pages, and a machine without the internet has no others. */
-async function copyDocs(outdir: string): Promise<void> {
-  const pages = (await readdir(join(root, 'docs'))).filter((name) => name.endsWith('.md'));
-  await mkdir(outdir);
-  await Promise.all(pages.map((name) => cp(join(root, 'docs', name), join(outdir, name))));
-}
-
-/** Returns the changelog for the package's own folder, one above that of the pages to which it links. */
-async function changelog(): Promise<string> {
-  const text = await readFile(join(root, 'docs/changelog.md'), 'utf8');
-  return text.replaceAll(/\]\((?=[\w-]+\.md)/g, '](docs/');
 }
 
 function json(value: unknown): string {

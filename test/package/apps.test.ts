@@ -88,7 +88,7 @@ describe.each([
     for (const [name, files] of Object.entries(apps)) write(join(project, name), files);
     const templates = await fromSources;
     expected = cdk === pinned['aws-cdk-lib'] ? templates : withoutNewCondition(templates);
-  }, 120_000);
+  });
 
   const tsc = (...args: string[]) =>
     node(join(project, 'node_modules/typescript/bin/tsc'), args, { cwd: join(project, 'commonjs-typescript') });

@@ -26,7 +26,7 @@ beforeAll(async () => {
     pack().then((tarball) => install({ 'harness-ci-image-factory': `file:${tarball}` })),
     install(Object.fromEntries(packages)),
   ]);
-}, 120_000);
+});
 
 const nodeOf = (name: string) => join(versions, 'node_modules', name, 'bin/node');
 const command = () => join(project, 'node_modules/.bin/harness-ci-image-factory');
@@ -60,14 +60,13 @@ describe.each(Object.entries(served))('the command on the %s Node.js that it ser
   (available('openssl') ? it : it.skip)('trusts the CAs of REGISTRY_CERTS and NODE_EXTRA_CA_CERTS', async () => {
     const folder = emptyFolder();
     const authority = (of: string) => {
-      mkdirSync(join(folder, of), { recursive: true });
+      mkdirSync(join(folder, of));
       return new CertificateAuthority(join(folder, of), of);
     };
-    const [registry, extra, foreign] = [authority('certs/registry.test'), authority('extra'), authority('foreign')];
+    const [registry, extra, foreign] = [authority('registry'), authority('extra'), authority('foreign')];
     const servers = [registry, extra, foreign].map((by) => createServer(by.issue('registry.test')).listen(0));
     try {
       const ports = servers.map((server) => String((server.address() as AddressInfo).port));
-      // What the authority made is no layout of certs.d: only its own certificate is left.
       mkdirSync(join(folder, 'trusted/registry.test'), { recursive: true });
       writeFileSync(join(folder, 'trusted/registry.test/ca.crt'), registry.cert);
       const script = join(import.meta.dirname, 'trusted-hosts.ts');

@@ -23,7 +23,7 @@ beforeAll(async () => {
   tarball = await pack();
   project = await install({ ...checkers, 'harness-ci-image-factory': `file:${tarball}` });
   installed = join(project, 'node_modules/harness-ci-image-factory');
-}, 120_000);
+});
 
 const paths = () =>
   readdirSync(installed, { recursive: true, withFileTypes: true })
