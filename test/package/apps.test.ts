@@ -98,16 +98,16 @@ describe.each([
     expect(found.filter((path) => /(?:^|[\\/])aws-cdk-lib$/.test(path))).toEqual(['aws-cdk-lib']);
   });
 
-  it('in TypeScript for CommonJS compiles, and gives the templates of the sources', async () => {
+  it('compiles in TypeScript for CommonJS, and gives the templates of the sources', async () => {
     await tsc();
     expect(await synthesize(join(project, 'commonjs-typescript'))).toEqual(expected);
   });
 
-  it('in TypeScript for ES modules gives the templates of the sources', async () => {
+  it('gives the templates of the sources in TypeScript for ES modules', async () => {
     expect(await synthesize(join(project, 'esm-typescript'))).toEqual(expected);
   });
 
-  it('in JavaScript gives the template of the sources', async () => {
+  it('gives the template of the sources in JavaScript', async () => {
     expect(await synthesize(join(project, 'javascript'))).toEqual({ Defaults: expected['Defaults'] });
   });
 

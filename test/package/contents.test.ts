@@ -44,7 +44,7 @@ describe('the tarball', () => {
     expect([...new Set(named)].toSorted()).toEqual(files);
   });
 
-  it('is no larger than its parts may be', () => {
+  it('keeps each part below its largest size', () => {
     const size = { 'the tarball': statSync(tarball).size };
     const measured = Object.keys(sizes).map((part) => [
       part,
@@ -78,7 +78,7 @@ describe('the tarball', () => {
     expect(broken).toEqual([]);
   });
 
-  it('is in order for publint', async () => {
+  it('has a package.json in order, says publint', async () => {
     const printed = await node(join(project, 'node_modules/publint/src/cli.js'), ['run', tarball, '--strict'], {
       cwd: project,
     });
@@ -99,7 +99,7 @@ describe('what the bundles hold', () => {
   }
   const components = () => (JSON.parse(text('sbom.cdx.json')) as Sbom).components;
 
-  it('is listed in CycloneDX', async () => {
+  it('lists its packages in valid CycloneDX', async () => {
     write(project, {
       'validate.mjs': `import { readFileSync } from 'node:fs';
         import { Spec, Validation } from '@cyclonedx/cyclonedx-library';
