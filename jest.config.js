@@ -6,7 +6,7 @@ const unit = [
   'architecture',
   'async/',
   'docs/',
-  'harness/',
+  'harness/(?!objects/schema)',
   'http/',
   'images/',
   'mutation/',

@@ -1,0 +1,39 @@
+import { describe, expect, it } from '@jest/globals';
+import { problemsOf } from '../../../functions/harness/objects/checks.ts';
+import { objectKinds } from '../../../functions/harness/objects/object.ts';
+import { missedBySchemas } from './mistakes.ts';
+import { samples } from './samples.ts';
+import { kindsWithSchema, schemaErrors } from './schemas.ts';
+
+/** Mistakes that the schemas of Harness find too, by kind. Only the kinds whose schema is here have cases. */
+const mistakes: Readonly<Record<string, (yaml: string) => string>> = {
+  pipeline: (yaml) => yaml.replace('method: POST', ''),
+  trigger: (yaml) => yaml.replace('type: Scheduled', 'type: Sometimes'),
+  template: (yaml) => yaml.replace('versionLabel: v1', ''),
+  connector: (yaml) => yaml.replace('providerType: Other', 'providerType: Google'),
+  secret: (yaml) => yaml.replace('valueType: Inline', 'valueType: File'),
+};
+
+describe('the samples', () => {
+  it.each(objectKinds)(
+    'of a %s pass our checks, and the schema of Harness where it is here',
+    (kind) => {
+      expect(problemsOf(samples[kind])).toEqual([]);
+      expect(schemaErrors(samples[kind])).toEqual([]);
+    },
+    60_000,
+  );
+
+  it('fail the schema of Harness with a mistake, for each kind whose schema is here', () => {
+    const passed = kindsWithSchema.filter((kind) => {
+      const sample = objectKinds.find((name) => name === kind);
+      return sample && schemaErrors(mistakes[kind]?.(samples[sample]) ?? '').length === 0;
+    });
+    expect(passed).toEqual([]);
+  }, 60_000);
+
+  it('pass the schema of Harness with the mistakes that are left to our checks', () => {
+    const found = missedBySchemas.filter(([, kind, change]) => schemaErrors(change(samples[kind])).length > 0);
+    expect(found.map(([name]) => name)).toEqual([]);
+  }, 60_000);
+});

@@ -1,0 +1,52 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Ajv, type ValidateFunction } from 'ajv';
+import { parse } from 'yaml';
+
+/** Harness's JSON schemas lie beside the checkout, where they are there at all: they may not be redistributed. */
+const folder = join(import.meta.dirname, '../../../../shared/data/harness-schema');
+const compiled = new Map<string, ValidateFunction>();
+
+/** Kinds of objects with a schema here. Input sets have none. */
+export const kindsWithSchema = ['pipeline', 'trigger', 'template', 'connector', 'secret'].filter((kind) =>
+  existsSync(fileOf(kind)),
+);
+
+/**
+ * Validates the YAML of an object against Harness's own schema, and returns the errors. The `pipeline` part of an input
+ * set is validated as a pipeline. Returns no error for a kind without a schema.
+ */
+export function schemaErrors(yaml: string): string[] {
+  const document = parse(yaml) as Record<string, unknown>;
+  const [root = ''] = Object.keys(document);
+  const [kind, value] = root === 'inputSet' ? ['pipeline', document['inputSet']] : [root, document];
+  if (!kindsWithSchema.includes(kind)) return [];
+  const validate = compiled.get(kind) ?? compile(kind);
+  if (validate(value)) return [];
+  return (validate.errors ?? []).map(({ instancePath, message }) => `${instancePath} ${message}`);
+}
+
+function compile(kind: string): ValidateFunction {
+  const schema = withoutFlaws(JSON.parse(readFileSync(fileOf(kind), 'utf8'))) as object;
+  // Inlined and optimized, the schema of pipelines takes three times as long to compile.
+  const speed = { inlineRefs: false, code: { optimize: false } };
+  const lenient = { strict: false, validateSchema: false, validateFormats: false, logger: false } as const;
+  const validate = new Ajv({ ...lenient, ...speed }).compile(schema);
+  compiled.set(kind, validate);
+  return validate;
+}
+
+/** Replaces what Ajv refuses: a list of values without a value, and what is `null`. */
+function withoutFlaws(schema: unknown): unknown {
+  if (Array.isArray(schema)) return schema.map(withoutFlaws);
+  if (typeof schema !== 'object' || schema === null) return schema;
+  const kept = Object.entries(schema).flatMap(([keyword, value]: [string, unknown]): [string, unknown][] => {
+    if (keyword === 'enum' && Array.isArray(value) && value.length === 0) return [['not', {}]];
+    return value === null ? [] : [[keyword, withoutFlaws(value)]];
+  });
+  return Object.fromEntries(kept);
+}
+
+function fileOf(kind: string): string {
+  return join(folder, `${kind}.json`);
+}
