@@ -1,3 +1,5 @@
+import { mkdtemp, readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { CreateBucketCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { S3ObjectStore } from '../../functions/aws/s3-object-store.ts';
@@ -149,5 +151,16 @@ describe('the command', () => {
     expect(stderr).toContain('Hint: Check the AWS credentials: none were found, or they have expired.');
     expect(code).toBe(1);
     expect(setting.harness.requests).toEqual([]);
+  });
+
+  it('loads the AWS SDK only for a bucket', async () => {
+    const loaded = async (state: string) => {
+      const folder = await mkdtemp(join(setting.folder, 'coverage-'));
+      const environment = { NODE_V8_COVERAGE: folder, AWS_REGION: region, AWS_EC2_METADATA_DISABLED: 'true' };
+      await setting.factory(['history', '--state', state], { environment });
+      const texts = await Promise.all((await readdir(folder)).map((name) => readFile(join(folder, name), 'utf8')));
+      return /shared-bucket-\w+\.mjs/.test(texts.join(''));
+    };
+    expect([await loaded('folder'), await loaded('s3://state')]).toEqual([false, true]);
   });
 });
