@@ -1,3 +1,4 @@
+import { awaitedLater } from '../async/awaited-later.ts';
 import { FactoryError } from '../errors.ts';
 import { type ConfigScope, everyScope, isSameScope } from '../harness/scope.ts';
 import { formatReference, type ImageName } from '../oci/spec/reference.ts';
@@ -59,8 +60,7 @@ export async function plan({ runId, input }: PlanEvent, run: TaskRun): Promise<P
   const head = planHead(runId, startedAt, settings);
   if (lock.holder) return planNothing({ ...head, skipped: describeLock(lock.holder) }, 'report', runtime);
   // Started while Harness and the registries are read.
-  const connector = settings.action === 'reset' ? undefined : readConnector(run);
-  connector?.catch(() => undefined);
+  const connector = settings.action === 'reset' ? undefined : awaitedLater(readConnector(run));
   const snapshot = settings.action === 'restore' ? await readSnapshot(settings.restoreRun, runtime) : undefined;
   const scopes = await Promise.all((snapshot?.scopes ?? scopesOf(settings)).map((scope) => readScope(scope, run)));
   const named = await withCopiesNamed(scopes, settings, runtime);
@@ -92,9 +92,7 @@ export async function plan({ runId, input }: PlanEvent, run: TaskRun): Promise<P
   const change = blocked ? undefined : managed.change;
   const { changes, held } = blocked ? holdAll(accepted) : accepted;
   const kept = [...decision.kept, ...held];
-  const ahead = findDefaultsAhead({ changes, kept }, scopes, run);
-  // Survives mutation: it fails only when the run is interrupted, and is awaited below.
-  ahead.catch(() => undefined);
+  const ahead = awaitedLater(findDefaultsAhead({ changes, kept }, scopes, run));
   warnings.push(...managed.warnings, ...(check?.warnings ?? []));
   const permission = decision.permission ?? checkPermission(changes, settings, run);
   if (changes.length > 0)
@@ -286,8 +284,7 @@ async function decide(
   const overridden = scopes.flatMap(({ overrides }) => Object.values(overrides));
   // Started during the lookup of the images. The result counts only if something is left to switch.
   const likely = syncChanges(fields, scopes, { ...settings, soaking: new Map(), heldTags: new Set(), ripe: new Map() });
-  const permission = checkPermission(likely.changes, settings, run);
-  permission.catch(() => undefined);
+  const permission = awaitedLater(checkPermission(likely.changes, settings, run));
   const inventory = await readInventory(run.runtime.store);
   const read = settings.action !== 'verify';
   const looked = await planImages(

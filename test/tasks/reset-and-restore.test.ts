@@ -44,6 +44,14 @@ describe('reset', () => {
     expect(factory.writes()).toEqual([]);
   });
 
+  it('takes no snapshot when there is nothing to reset', async () => {
+    expect((await factory.run('reset', {}, { runId: 'empty' })).status).toBe('SUCCEEDED');
+    expect(await factory.store.get('runs/empty/snapshot.json')).toBeUndefined();
+    await factory.sync();
+    await factory.run('reset', {}, { runId: 'full' });
+    expect(await factory.store.get('runs/full/snapshot.json')).toBeDefined();
+  });
+
   it('resets only what points at our registry, unless reset_scope is all', async () => {
     account().ci.K8 = { gitCloneTag: 'registry.corp.example/git:1', cacheS3Tag: factory.copyOf('plugins/cache:1') };
     const ours = await factory.run('reset');
