@@ -16,7 +16,7 @@ const mistakes: Readonly<Record<string, (yaml: string) => string>> = {
 
 describe('the samples', () => {
   it.each(objectKinds)(
-    'of a %s pass our checks, and the schema of Harness where it is here',
+    'pass our checks as a %s, and the schema of Harness where it is here',
     (kind) => {
       expect(problemsOf(samples[kind])).toEqual([]);
       expect(schemaErrors(samples[kind])).toEqual([]);

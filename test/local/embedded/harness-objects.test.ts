@@ -358,7 +358,7 @@ describe('new connectors and secrets', () => {
     },
   };
 
-  it('are created once, the secret first, and deleted in reverse', async () => {
+  it('go in the order of their references, and out in reverse', async () => {
     const secrets = 'ng/api/v2/secrets?';
     const connectors = 'ng/api/connectors?';
     expect((await json(connectors, connector)).body).toMatchObject({
