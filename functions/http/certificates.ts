@@ -39,10 +39,11 @@ function defaultCas(): (string | Buffer)[] {
   return [...tls.rootCertificates, ...(extra ? [readPem(extra)] : [])];
 }
 
-/** Finds the folder of a host. Its name may include or omit the default port. */
+/** Finds the folder of a host. Its name may include or omit the default port. As Docker does, Windows omits colons. */
 function hostFolder(folder: string, host: string): string | undefined {
   const present = attempt(folder, () => readdirSync(folder));
-  const name = [host, `${host}:443`].find((candidate) => present.includes(candidate));
+  const names = [host, `${host}:443`].map((name) => (process.platform === 'win32' ? name.replaceAll(':', '') : name));
+  const name = names.find((candidate) => present.includes(candidate));
   return name === undefined ? undefined : join(folder, name);
 }
 

@@ -10,6 +10,7 @@ import { commandLine } from '../../functions/runtime/place.ts';
 import { confirmOnTerminal } from './confirm.ts';
 import { historyTable, readHistory } from './history.ts';
 import { readInput } from './input.ts';
+import { onInterruption } from './interruptions.ts';
 import { outliveReaders, print } from './output.ts';
 import { progressOn } from './progress.ts';
 import { prepareReportFolder, writeReportFile } from './report-files.ts';
@@ -120,11 +121,11 @@ async function runCommand(action: string, options: Options, environment: Environ
       process.stderr.write('\nGiving up the rollback after this attempt. Interrupt again to end immediately.\n');
     } else {
       // Restore the default: this signal ends the process.
-      process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
+      stopListening();
       process.kill(process.pid, name);
     }
   };
-  process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
+  const stopListening = onInterruption(interrupt);
   const { signal } = interruption;
   const progress = progressOn(process.stderr);
   try {
@@ -163,7 +164,7 @@ async function runCommand(action: string, options: Options, environment: Environ
     progress.stop();
     return await failed(action, error, options, signal);
   } finally {
-    process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
+    stopListening();
   }
 }
 
@@ -171,8 +172,11 @@ async function runCommand(action: string, options: Options, environment: Environ
 async function runRefresh(options: Options, environment: Environment): Promise<number> {
   const action = 'refresh-token';
   const interruption = new AbortController();
-  const interrupt = () => interruption.abort();
-  process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
+  const stopListening = onInterruption(() => {
+    interruption.abort();
+    // A second signal ends the process.
+    stopListening();
+  });
   const { signal } = interruption;
   try {
     const { refreshToken } = await import('./refresh-token.ts');
@@ -186,7 +190,7 @@ async function runRefresh(options: Options, environment: Environment): Promise<n
   } catch (error) {
     return await failed(action, error, options, signal);
   } finally {
-    process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
+    stopListening();
   }
 }
 

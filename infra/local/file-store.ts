@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { type FileHandle, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { type FileHandle, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { FactoryError } from '../../functions/errors.ts';
 import { assertKey, type ObjectStore } from '../../functions/state/object-store.ts';
 import { cureOf, reasonOf } from './file-failure.ts';
+import { isHeld, replaceFile } from './held-files.ts';
 import { makeFolder } from './make-folder.ts';
 
 /** The object store of local runs. Stores objects in a folder that only its owner can read. */
@@ -36,7 +37,7 @@ export class FileStore implements ObjectStore {
     await this.#attempt('write', key, async () => {
       try {
         await write(draft, body);
-        await rename(draft, path);
+        await replaceFile(draft, path);
       } catch (error) {
         await rm(draft, { force: true }).catch(() => undefined);
         throw error;
@@ -61,7 +62,7 @@ export class FileStore implements ObjectStore {
         await file.writeFile(body);
         if (!(await isStill(file, lock))) return false;
         if ((await stat(path).catch(() => undefined))?.isDirectory()) await rm(path, { recursive: true });
-        await rename(lock, path);
+        await replaceFile(lock, path);
         return true;
       } finally {
         if (await isStill(file, lock)) await rm(lock);
@@ -146,6 +147,8 @@ async function createLock(lock: string): Promise<FileHandle | undefined> {
   try {
     return await inFolder(lock, () => open(lock, 'wx', 0o600));
   } catch (error) {
+    // Windows reports a lock that is about to vanish as held.
+    if (isHeld(error)) return undefined;
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
     const found = await stat(lock).catch(() => undefined);
     if (found && found.mtimeMs + lockLifeMs < Date.now()) await rm(lock, { force: true });
@@ -155,6 +158,8 @@ async function createLock(lock: string): Promise<FileHandle | undefined> {
 
 /** Returns whether a lock is still this one. Another writer removes the lock of a process that was suspended. */
 async function isStill(file: FileHandle, lock: string): Promise<boolean> {
-  const [ours, found] = await Promise.all([file.stat(), stat(lock).catch(() => undefined)]);
+  // As a number, the id of a file on Windows could be that of another one.
+  const exact = { bigint: true } as const;
+  const [ours, found] = await Promise.all([file.stat(exact), stat(lock, exact).catch(() => undefined)]);
   return ours.ino === found?.ino;
 }

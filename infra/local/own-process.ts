@@ -1,5 +1,5 @@
 import { readFileSync, readlinkSync } from 'node:fs';
-import { hostname } from 'node:os';
+import { hostname, uptime } from 'node:os';
 import type { LockOptions } from '../../functions/state/lock.ts';
 
 type OwnProcess = NonNullable<LockOptions['process']>;
@@ -10,12 +10,15 @@ export const ownProcess: OwnProcess = {
   isGone: ({ table, pid }) => table === ownProcess.identity.table && !isAlive(pid),
 };
 
-/** Identifies the process table, by boot id and pid namespace: containers may share a host name. */
+/**
+ * Identifies the process table, by boot id and pid namespace: containers may share a host name. macOS and Windows have
+ * neither. There, the minute of the start distinguishes machines of one name, and process ids of earlier starts.
+ */
 function processTable(): string {
   try {
     return `${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()} ${readlinkSync('/proc/self/ns/pid')}`;
   } catch {
-    return hostname();
+    return `${hostname()} ${Math.round((Date.now() - uptime() * 1000) / 60_000)}`;
   }
 }
 

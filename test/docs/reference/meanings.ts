@@ -229,7 +229,8 @@ export const variableTopics: Record<string, Record<string, VariableMeaning>> = {
       meaning: 'Hosts in your network to which a registry outside it may redirect. Entries as in `NO_PROXY`.',
     },
     REGISTRY_CERTS: {
-      meaning: "Folder laid out as Docker's `certs.d`: `<host[:port]>/ca.crt`, `client.cert`, `client.key`.",
+      meaning:
+        "Folder laid out as Docker's `certs.d`: `<host[:port]>/ca.crt`, `client.cert`, `client.key`. On Windows, the name has no colon.",
     },
   },
   'Defaults of inputs': {
