@@ -1,5 +1,5 @@
 import { type ConfigScope, isSameScope } from '../harness/scope.ts';
-import { formatReference, type RegistryLocation, relocate } from '../oci/spec/reference.ts';
+import { formatReference, type ImageName, type RegistryLocation, relocate } from '../oci/spec/reference.ts';
 import type { FieldChange, KeptField, Snapshot } from '../state/documents.ts';
 import { isForeign, namesCopy, isOurs, type Owners, parseOverride } from '../overrides/override.ts';
 import { areCounterparts, holdBack } from '../overrides/pairs.ts';
@@ -77,7 +77,7 @@ export interface ResetSettings {
   registry: RegistryLocation;
   formerRegistry: RegistryLocation | undefined;
   resetScope: 'ours' | 'all';
-  chosen: (field: string, repository: string | undefined) => boolean;
+  chosen: (field: string, image: ImageName | undefined) => boolean;
 }
 
 /** Returns the changes of `reset`: removes overrides, either those at our registry or all of them. */
@@ -86,13 +86,13 @@ export function resetChanges(scopes: readonly ScopeConfiguration[], settings: Re
   for (const scope of scopes) {
     for (const [field, value] of Object.entries(scope.overrides)) {
       const row = { ...scopeOf(scope), field };
-      const official = parseOverride(own(scope.defaults, field) ?? '')?.repository;
+      const official = parseOverride(own(scope.defaults, field) ?? '');
       if (!settings.chosen(field, official))
         result.kept.push({ ...row, value, reason: 'left out by include_fields or exclude_fields' });
       else if (
         settings.resetScope === 'ours' &&
         !isOurs(value, settings.registry) &&
-        !(official !== undefined && settings.formerRegistry && namesCopy(value, official, settings.formerRegistry))
+        !(official && settings.formerRegistry && namesCopy(value, official.repository, settings.formerRegistry))
       )
         result.kept.push({ ...row, value, reason: 'does not point at our registry; reset_scope: all removes it too' });
       else result.changes.push({ ...row, from: value, to: null });

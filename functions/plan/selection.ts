@@ -51,26 +51,27 @@ export function selectFields(scopes: readonly ScopeConfiguration[], settings: Se
         continue;
       }
       if (value === '' || (isWindowsOnly(field) && !settings.includeWindowsRootless)) continue;
-      const image = parseOfficial(value);
-      if (image instanceof ReferenceSyntaxError) {
+      const official = parseOfficial(value);
+      if (official instanceof ReferenceSyntaxError) {
         warnings.push(
-          `${module} ${infrastructureType} ${field}: Harness's default ${JSON.stringify(printable(value))} is not an image name (${image.message}); left alone`,
+          `${module} ${infrastructureType} ${field}: Harness's default ${JSON.stringify(printable(value))} is not an image name (${official.message}); left alone`,
         );
         continue;
       }
-      const name = saasName(image.repository);
+      const name = saasName(official.repository);
       known.add(name);
-      if (!chosen(field, image.repository)) {
+      const pin = own(settings.pins, name);
+      const image = pin === undefined ? official : applyPin(official, pin);
+      if (!chosen(field, image)) {
         if (settings.includeSets.length > 0 && setOf(field) === undefined) unlisted.add(field);
         continue;
       }
-      const pin = own(settings.pins, name);
-      if (pin !== undefined) pinned.set(name, (pinned.get(name) ?? new Set()).add(image.tag));
+      if (pin !== undefined) pinned.set(name, (pinned.get(name) ?? new Set()).add(official.tag));
       fields.push({
         module,
         infrastructureType,
         field,
-        image: pin === undefined ? image : applyPin(image, pin),
+        image,
         ...(pin !== undefined && { pinned: true }),
         override: own(overrides, field),
       });
@@ -93,18 +94,26 @@ function unlistedWarning(fields: readonly string[]): string {
 
 /**
  * Returns a filter for fields by globs. A glob names fields (`buildAndPush*`) or images (`plugins/*`), by either of the
- * names that SaaS and the self-managed platform have.
+ * names that SaaS and the self-managed platform have. A glob with a tag names one version: `plugins/cache:1.10.12`.
  */
 export function fieldFilter({
   includeFields,
   excludeFields,
 }: Pick<SelectionSettings, 'includeFields' | 'excludeFields'>) {
-  const included = includeFields.length > 0 ? globMatcher(includeFields) : () => true;
-  const excluded = globMatcher(excludeFields);
-  return (field: string, repository: string | undefined): boolean => {
-    const names = repository === undefined ? [field] : [field, ...namesOfImage(repository)];
-    return names.some((name) => included(name)) && !names.some((name) => excluded(name));
+  const included = includeFields.length > 0 ? matcherOf(includeFields) : () => true;
+  const excluded = matcherOf(excludeFields);
+  return (field: string, image: Pick<ImageName, 'repository' | 'tag'> | undefined): boolean => {
+    const names = image === undefined ? [] : namesOfImage(image.repository);
+    const versions = image?.tag === undefined ? [] : names.map((name) => `${name}:${image.tag}`);
+    return included([field, ...names], versions) && !excluded([field, ...names], versions);
   };
+}
+
+/** Returns a test for the names of a field, and for its image with the tag, which only globs with a tag match. */
+function matcherOf(globs: readonly string[]): (names: readonly string[], versions: readonly string[]) => boolean {
+  const matches = globMatcher(globs);
+  const matchesVersion = globMatcher(globs.filter((glob) => glob.includes(':')));
+  return (names, versions) => names.some(matches) || versions.some(matchesVersion);
 }
 
 /**

@@ -343,7 +343,7 @@ function template(text: string): string {
   if (templateArn.test(text)) return text;
   if (templateIdentifier.test(text))
     throw new ReferenceSyntaxError(
-      'it is the identifier of a Harness template, which only a pipeline of Harness can run',
+      'it is the identifier of a Harness template, which only a pipeline of Harness can run: "factory pipelines" takes it',
     );
   throw new TypeError();
 }

@@ -24,7 +24,7 @@ import { fieldSetNames, fieldsOf, type FieldSet } from './field-sets.ts';
 import { officialName, withoutPlace } from './official-name.ts';
 import { sourceLocation } from './official-sources.ts';
 import { countProblems, problemsOf } from './problems.ts';
-import { isCovered, registryLocation } from './registry-location.ts';
+import { isCovered, isSameLocation, registryLocation } from './registry-location.ts';
 import { type AllowedFinding, impossibleScans, scanKeys, type ScanSettings, scanSettings } from './scan-settings.ts';
 import { understoodInput } from './understood-input.ts';
 import { bool, choice, globs, listed, listOf, parsed, text, wholeNumber } from './value-schemas.ts';
@@ -391,14 +391,13 @@ function impossible(input: Input, configuration: Configuration): Problem[] {
         `one of this name: ${formatExtraImage(twin)} would be stored in the same place`,
       );
   }
-  if (
-    registry &&
-    sources.some((source) => source.registry === registry.registry && source.prefix === registry.prefix)
-  ) {
+  // An input may name the registry alone: then nothing is copied, and Harness is switched to what is there.
+  const isItself = input.source_registry?.length === 1;
+  if (registry && !isItself && sources.some((source) => isSameLocation(source, registry))) {
     refuse(
       '$.source_registry',
       JSON.stringify(registry.registry),
-      'another place than "registry": images would be copied onto themselves',
+      'another place than "registry": images would be copied onto themselves. An input may name it as the only one',
     );
   }
   return problems;

@@ -44,6 +44,10 @@ export function withoutScheme(text: string): string {
   return text.replace(/^https:\/\//i, '');
 }
 
+export function isSameLocation(one: RegistryLocation, other: RegistryLocation): boolean {
+  return one.registry === other.registry && one.prefix === other.prefix;
+}
+
 /** Returns true if a location is `other`, or a prefix below it. */
 export function isAtOrBelow({ registry, prefix }: RegistryLocation, other: RegistryLocation): boolean {
   if (registry !== other.registry) return false;

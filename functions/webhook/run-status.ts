@@ -1,6 +1,7 @@
 import type { Execution } from '../aws/executions.ts';
 import { recoveredRun } from '../settings/recovery-input.ts';
 import { report as reportSchema, type Report } from '../state/documents.ts';
+import { plannedImages } from '../state/planned-images.ts';
 
 /** The status of a run, for clients that poll. */
 export interface RunStatus {
@@ -15,6 +16,10 @@ export interface RunStatus {
   /** A summary in one sentence. */
   summary?: string;
   totals?: Report['totals'];
+  /** After a plan: the images to copy and those of fields to switch, comma-separated. */
+  images?: string;
+  /** After a plan: only those of fields to switch. */
+  toSwitch?: string;
   error?: { name: string; message: string };
   /** Harness after a run that was stopped or timed out. */
   harness?: HarnessAfterStop;
@@ -39,7 +44,15 @@ export function isReportedByAnother({ status, error, input }: Execution): boolea
   return ended && recoveredRun(JSON.parse(input ?? '{}')) === undefined;
 }
 
-/** @param report the report of a run whose execution did not write it itself; `undefined` until it is written */
+/** Returns true when the output of an execution is not the whole report of its run: another wrote it, or it is long. */
+export function isStoredElsewhere(execution: Execution): boolean {
+  if (isReportedByAnother(execution)) return true;
+  if (execution.status !== 'SUCCEEDED') return false;
+  const { images, totals } = outputOf(execution);
+  return images.length !== totals.images;
+}
+
+/** @param report the stored report, where the output of the execution does not suffice; `undefined` until it is written */
 export function runStatus(runId: string, url: string, execution: Execution, report?: Report): RunStatus {
   const { status, startedAt, endedAt } = execution;
   const startedBy = startedByOf(execution);
@@ -56,13 +69,23 @@ export function runStatus(runId: string, url: string, execution: Execution, repo
     return { ...run, ...outcomeOf(report), harness: harnessAfter(report) };
   }
   if (status !== 'SUCCEEDED') return { ...run, status: 'FAILED', error: errorOf(execution) };
-  return { ...run, ...outcomeOf(reportSchema.parse(JSON.parse(execution.output ?? 'null'))) };
+  return { ...run, ...outcomeOf(report ?? outputOf(execution)) };
 }
 
-function outcomeOf(report: Report): Pick<RunStatus, 'status' | 'action' | 'summary' | 'totals' | 'error'> {
+function outcomeOf(report: Report): Omit<RunStatus, 'runId' | 'url'> {
   const { status, action, totals, error } = report;
   if (error) return { status, action, error: { name: error.name, message: `${error.message}. ${error.hint}` } };
-  return { status, action, summary: summaryOf(report), totals };
+  return {
+    status,
+    action,
+    summary: summaryOf(report),
+    totals,
+    ...(action === 'plan' && plannedImages(report)),
+  };
+}
+
+function outputOf({ output = 'null' }: Execution): Report {
+  return reportSchema.parse(JSON.parse(output));
 }
 
 function harnessAfter({ error, config, connector }: Report): HarnessAfterStop {

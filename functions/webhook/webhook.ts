@@ -4,7 +4,7 @@ import { parseExecutionInput, runIdPattern } from '../settings/execution-input.t
 import { beyondTrust } from '../settings/webhook-guards.ts';
 import { type Caller, callerOf } from './caller.ts';
 import { readDelivery } from './delivery.ts';
-import { isReportedByAnother, runStatus } from './run-status.ts';
+import { isStoredElsewhere, runStatus } from './run-status.ts';
 import { startOnce } from './start-once.ts';
 import { stopRun } from './stop-run.ts';
 import type { WebhookRequest, WebhookResponse } from './function-url.ts';
@@ -87,7 +87,7 @@ async function showRun(
 ): Promise<WebhookResponse> {
   const execution = await executions.find(runId);
   if (!execution) return unknownRun();
-  const report = isReportedByAnother(execution) ? await findReport(runId) : undefined;
+  const report = isStoredElsewhere(execution) ? await findReport(runId) : undefined;
   return json(statusCode, runStatus(runId, url(runId), execution, report));
 }
 

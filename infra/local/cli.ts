@@ -1,6 +1,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { FactoryError } from '../../functions/errors.ts';
 import type { Report } from '../../functions/state/documents.ts';
+import { imageLists, plannedImages, type PlannedImages } from '../../functions/state/planned-images.ts';
 import { type Environment, parseConfiguration, refuse } from '../../functions/settings/configuration.ts';
 import { parseExecutionInput } from '../../functions/settings/execution-input.ts';
 import { printableJson } from '../../functions/text/printable.ts';
@@ -13,6 +14,7 @@ import { readInput } from './input.ts';
 import { onInterruption } from './interruptions.ts';
 import { outliveReaders, print } from './output.ts';
 import { progressOn } from './progress.ts';
+import { pipelinesCommand } from './pipelines/cli.ts';
 import { prepareReportFolder, writeReportFile } from './report-files.ts';
 import { openState, type State } from './state.ts';
 import { describeError, summaryOf } from './summary.ts';
@@ -33,6 +35,8 @@ interface Options {
   /** Absent if the user has no home. */
   state?: string;
   run?: string;
+  /** Prints only this list of a plan. */
+  list?: keyof PlannedImages;
 }
 
 const commands = {
@@ -57,7 +61,9 @@ export async function main(argv: readonly string[], environment: Environment): P
         '\nExit codes: 0 succeeded or skipped, 1 failed, 2 bad input or configuration.',
     );
   for (const [action, description] of Object.entries(commands)) {
-    withRunOptions(program.command(action).description(description)).action(async (options: Options) => {
+    const command = withRunOptions(program.command(action).description(description));
+    if (action === 'plan') command.addOption(listOption());
+    command.action(async (options: Options) => {
       code = await runCommand(action, options, environment);
     });
   }
@@ -80,6 +86,7 @@ export async function main(argv: readonly string[], environment: Environment): P
     .action(async (options: Options) => {
       code = await runRefresh(options, environment);
     });
+  program.addCommand(pipelinesCommand(environment, tell).exitOverride());
   try {
     await program.parseAsync(argv, { from: 'user' });
     return code;
@@ -194,6 +201,13 @@ async function runRefresh(options: Options, environment: Environment): Promise<n
   }
 }
 
+/** Returns the option of `plan` that prints a list, for scripts. */
+function listOption(): Option {
+  return new Option('--list <which>', 'print only the images, comma-separated: all, or those of fields to switch')
+    .choices(imageLists)
+    .conflicts('json');
+}
+
 function wholeMinutes(text: string): number {
   if (!/^\d{1,4}$/.test(text)) throw new InvalidArgumentError('Pass a whole number of minutes.');
   return Number(text);
@@ -227,7 +241,7 @@ function configurationFor(input: unknown, environment: Environment) {
 }
 
 /** Delivers the report. A failure here is a warning: the run is over, and its outcome stays. */
-async function deliver(report: Report, { json, out }: Options, store: State['store']): Promise<void> {
+async function deliver(report: Report, { json, out, list }: Options, store: State['store']): Promise<void> {
   const document = () => `${printableJson(report)}\n`;
   if (out !== undefined) {
     const files = { 'report.json': document(), 'report.txt': summaryOf(report) };
@@ -235,10 +249,13 @@ async function deliver(report: Report, { json, out }: Options, store: State['sto
     const warnings = (await Promise.all(written)).filter((warning) => warning !== undefined);
     if (warnings.length > 0) report.warnings = [...(report.warnings ?? []), ...warnings];
   }
-  await tell(
-    json ? document() : summaryOf(report),
-    `; the report is ${store.locate(`runs/${report.runId}/report.json`)}`,
-  );
+  if (list !== undefined && report.status === 'FAILED') process.stderr.write(summaryOf(report));
+  else if (list !== undefined) await tell(`${plannedImages(report)[list]}\n`);
+  else
+    await tell(
+      json ? document() : summaryOf(report),
+      `; the report is ${store.locate(`runs/${report.runId}/report.json`)}`,
+    );
 }
 
 /** Prints a result. Reports a failure to print on standard error. */

@@ -16,9 +16,16 @@ export async function confirmOnTerminal(plan: Plan, signal: AbortSignal): Promis
   const repaired = repairs > 0 ? ` (${plural(repairs, 'repair')} included)` : '';
   const first = copies.length > 0 ? `copy ${plural(copies.length, 'image')}${repaired}, then ` : '';
   const also = plan.connector ? 'change the connector and ' : '';
-  process.stderr.write(
-    `\nThis run will ${first}${also}switch ${plural(plan.changes.length, 'field')} of Harness:\n${describeChanges(plan)}\n`,
-  );
+  const fields = plural(plan.changes.length, 'field');
+  return confirm(`\nThis run will ${first}${also}switch ${fields} of Harness:\n${describeChanges(plan)}\n`, signal);
+}
+
+/**
+ * Shows a text and asks for confirmation. Writes to standard error. Throws `InvalidInput` if standard error is a terminal
+ * but no input is.
+ */
+export async function confirm(text: string, signal: AbortSignal): Promise<boolean> {
+  process.stderr.write(text);
   // Standard input has ended if it carried the execution input.
   const input = process.stdin.isTTY && !process.stdin.destroyed ? process.stdin : controllingTerminal();
   const terminal = createInterface({ input, output: process.stderr });

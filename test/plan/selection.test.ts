@@ -117,9 +117,42 @@ describe('globs', () => {
     fc.assert(
       fc.property(name, fc.array(name), (field, include) => {
         const filter = fieldFilter({ includeFields: [...include, '*'], excludeFields: [field] });
-        expect(filter(field, 'harness/other')).toBe(false);
+        expect(filter(field, { repository: 'harness/other', tag: '1' })).toBe(false);
       }),
     );
+  });
+
+  it.each<[include: string[], exclude: string[], expected: boolean]>([
+    [['plugins/cache:1.2-rootless'], [], true],
+    [['plugins/cache:1.2'], [], false],
+    [['plugins/*:*-rootless'], [], true],
+    // A glob without a tag compares names, as it always did.
+    [['plugins/*-rootless'], [], false],
+    [['plugins/*'], ['plugins/cache:1.2-rootless'], false],
+    [['plugins/*'], ['plugins/*-rootless'], true],
+    [['harnesssecure/cache:1.2-rootless'], [], true],
+  ])('compares the tag of an image with globs that have one: include %j, exclude %j', (include, exclude, expected) => {
+    const filter = fieldFilter({ includeFields: include, excludeFields: exclude });
+    expect(filter('cacheTag', { repository: 'plugins/cache', tag: '1.2-rootless' })).toBe(expected);
+  });
+
+  it('compares a glob with a tag with the version that a pin chose', () => {
+    const scope = {
+      module: 'ci',
+      infrastructureType: 'K8',
+      defaults: { aTag: 'plugins/cache:2' },
+      overrides: {},
+    } as const;
+    const chosen = (glob: string) =>
+      selectFields([scope], {
+        includeWindowsRootless: false,
+        includeSets: [],
+        includeFields: [glob],
+        excludeFields: [],
+        pins: { 'plugins/cache': '1' },
+      }).fields.map(({ field }) => field);
+    expect(chosen('plugins/cache:1')).toEqual(['aTag']);
+    expect(chosen('plugins/cache:2')).toEqual([]);
   });
 
   it('accepts a glob on a field that Harness no longer has', () => {

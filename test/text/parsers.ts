@@ -135,7 +135,8 @@ export const parsers: Readonly<Record<string, (text: string) => unknown>> = {
   'isLike, a filter': (text) => isLike('harness/ci-addon', text),
   'a glob': (text) => globMatcher([text])('harness/ci-addon'),
   'a name for a glob': (text) => globMatcher(['*?'.repeat(100)])(text.slice(0, 1_024)),
-  fieldFilter: (text) => fieldFilter({ includeFields: ['*a*b*c*Z'], excludeFields: ['**/x'] })(text, text),
+  fieldFilter: (text) =>
+    fieldFilter({ includeFields: ['*a*b*c*Z'], excludeFields: ['**/x:*'] })(text, { repository: text, tag: text }),
   'selectFields, a field': (text) =>
     selectFields([{ module: 'ci', infrastructureType: 'K8', defaults: { [text]: 'a/b:1' }, overrides: {} }], settings),
   'selectFields, an image': (text) =>

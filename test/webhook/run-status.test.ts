@@ -67,6 +67,31 @@ describe('the status of a run', () => {
     });
   });
 
+  it('lists the images of a plan: those to copy, and those of fields to switch', async () => {
+    const row = { source: null, digest: null, bytesTransferred: 0, bytesSkipped: 0 } as const;
+    const image = (name: string, status: 'planned' | 'skipped') =>
+      ({ ...row, image: name, target: `r.example/${name}`, status }) as const;
+    const images = [image('a/new:1', 'planned'), image('a/stale:latest', 'planned'), image('a/here:1', 'skipped')];
+    const field = { module: 'ci', infrastructureType: 'K8', from: null, status: 'planned' } as const;
+    const config = [
+      { ...field, field: 'newTag', to: 'r.example/a/new:1' },
+      // The value of a relative override.
+      { ...field, field: 'hereTag', to: 'a/here:1' },
+      { ...field, field: 'goneTag', to: null },
+    ];
+    const totals = { ...report.totals, images: 3 };
+    const output = JSON.stringify({ ...report, action: 'plan', images: [...images, images[0]], config, totals });
+    expect(await told({ status: 'SUCCEEDED', stopDate: 2_000, output })).toMatchObject({
+      images: 'a/new:1,a/stale:latest,a/here:1',
+      toSwitch: 'a/new:1,a/here:1',
+    });
+    const idle = JSON.stringify({ ...report, action: 'plan', images: [], config: [] });
+    expect(await told({ status: 'SUCCEEDED', stopDate: 2_000, output: idle })).toMatchObject({
+      images: '',
+      toSwitch: '',
+    });
+  });
+
   it('says why a run was skipped', async () => {
     const output = JSON.stringify({ ...report, status: 'SKIPPED', reason });
     expect(await told({ status: 'SUCCEEDED', stopDate: 2_000, output })).toMatchObject({

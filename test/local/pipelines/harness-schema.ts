@@ -1,0 +1,34 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Ajv, type ValidateFunction } from 'ajv';
+
+/** Harness's own JSON schemas. They may not be redistributed, so they are beside the repository, or nowhere. */
+const folder = join(import.meta.dirname, '../../../../shared/data/harness-schema');
+
+export const hasSchemas = existsSync(folder);
+
+const validators = new Map<string, ValidateFunction>();
+
+/** Returns what Harness's schema finds wrong with a document. There is none for input sets: validates their inputs. */
+export function schemaErrors(document: Readonly<Record<string, unknown>>): string[] {
+  const [kind = ''] = Object.keys(document);
+  if (kind === 'inputSet') return [];
+  const validator = validators.get(kind) ?? compile(kind);
+  validators.set(kind, validator);
+  validator(kind === 'secret' ? withValue(document) : document);
+  return (validator.errors ?? []).map(({ instancePath, message = '' }) => `${instancePath} ${message}`);
+}
+
+function compile(kind: string): ValidateFunction {
+  // One part of the schemas has a type in place of a length.
+  const schema = JSON.parse(readFileSync(join(folder, `${kind}.json`), 'utf8'), (key, value: unknown) =>
+    key === 'minLength' && typeof value !== 'number' ? undefined : value,
+  ) as object;
+  return new Ajv({ strict: false, allErrors: false, logger: false }).compile(schema);
+}
+
+/** Adds the value that registering adds. */
+function withValue(document: Readonly<Record<string, unknown>>): object {
+  const { secret } = document as { secret: { spec: object } };
+  return { secret: { ...secret, spec: { ...secret.spec, value: 'a-value' } } };
+}
