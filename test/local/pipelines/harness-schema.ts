@@ -20,11 +20,15 @@ export function schemaErrors(document: Readonly<Record<string, unknown>>): strin
 }
 
 function compile(kind: string): ValidateFunction {
-  // One part of the schemas has a type in place of a length.
-  const schema = JSON.parse(readFileSync(join(folder, `${kind}.json`), 'utf8'), (key, value: unknown) =>
-    key === 'minLength' && typeof value !== 'number' ? undefined : value,
-  ) as object;
+  const text = readFileSync(join(folder, `${kind}.json`), 'utf8');
+  const schema = JSON.parse(text, (key, value: unknown) => (isUsable(key, value) ? value : undefined)) as object;
   return new Ajv({ strict: false, allErrors: false, logger: false }).compile(schema);
+}
+
+/** Returns whether Ajv takes a keyword. Some parts of the schemas have a length as text, and a choice of nothing. */
+function isUsable(key: string, value: unknown): boolean {
+  if (key === 'minLength') return typeof value !== 'string';
+  return key !== 'enum' || !Array.isArray(value) || value.length > 0;
 }
 
 /** Adds the value that registering adds. */
