@@ -38,7 +38,7 @@ type HarnessAfterStop = 'restoring' | 'restored' | 'unchanged' | 'switched' | 'n
  * Returns true when Step Functions ended the execution, so that another execution writes the report of the run. The
  * execution that puts another run back has no such report.
  */
-export function isReportedByAnother({ status, error, input }: Execution): boolean {
+function isReportedByAnother({ status, error, input }: Execution): boolean {
   const ended =
     status === 'ABORTED' || status === 'TIMED_OUT' || (status === 'FAILED' && !!error?.startsWith('States.'));
   return ended && recoveredRun(JSON.parse(input ?? '{}')) === undefined;

@@ -202,7 +202,7 @@ async function withHarness<T>(
 function withoutTemplates(environment: Environment): Environment {
   const isOfHarness = (name: string) => isTemplateReference(environment[name]?.trim() ?? '');
   return Object.fromEntries(
-    Object.entries(environment).filter(([name]) => !(/_TEMPLATE$/.test(name) && isOfHarness(name))),
+    Object.entries(environment).filter(([name]) => !(name.endsWith('_TEMPLATE') && isOfHarness(name))),
   );
 }
 

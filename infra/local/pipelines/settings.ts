@@ -57,7 +57,7 @@ export interface PipelineSettings {
 }
 
 /** The keys that the pipelines set themselves. */
-const ownKeys = ['registry', 'infrastructure_type', 'include_windows_rootless', 'action'];
+const ownKeys = new Set(['registry', 'infrastructure_type', 'include_windows_rootless', 'action']);
 
 /** Variables that runs on a delegate do not get: secrets, and those of a deployment or of the pipelines themselves. */
 const keptHere = /^(?:HARNESS_API_KEY|WEBHOOK_|CALLBACK_|ECR_TOKEN_SECRET$|ALLOW_PRUNE$)/;
@@ -102,7 +102,7 @@ export function pipelineSettings(
       infrastructureType: run.infrastructureTypes[0] ?? 'K8',
       includeWindowsRootless: run.includeWindowsRootless,
     },
-    input: Object.fromEntries(Object.entries(run.input).filter(([key]) => !ownKeys.includes(key))),
+    input: Object.fromEntries(Object.entries(run.input).filter(([key]) => !ownKeys.has(key))),
     schedule: options.schedule,
     delegateSelectors: (options.delegates ?? '').split(',').flatMap((selector) => selector.trim() || []),
     secret: options.secret ?? ownSecrets[options.via],
@@ -220,7 +220,7 @@ function commandEnvironment(environment: Environment): Record<string, string> {
     (name) =>
       !keptHere.test(name) &&
       isGiven(environment, name) &&
-      !(/_TEMPLATE$/.test(name) && isTemplateReference(environment[name]?.trim() ?? '')),
+      !(name.endsWith('_TEMPLATE') && isTemplateReference(environment[name]?.trim() ?? '')),
   );
   return Object.fromEntries(names.map((name) => [name, environment[name]?.trim() ?? '']));
 }

@@ -10,7 +10,14 @@ export interface Templates {
 }
 
 /** Keys of an execution input that also hold for a reset. */
-const resetKeys = ['modules', 'include_sets', 'include_fields', 'exclude_fields', 'reset_scope', 'allow_unmatched'];
+const resetKeys = new Set([
+  'modules',
+  'include_sets',
+  'include_fields',
+  'exclude_fields',
+  'reset_scope',
+  'allow_unmatched',
+]);
 
 /** Returns the stage that runs one action. Its inputs are variables of the pipeline, or of the stage itself. */
 export function stageOfRun(
@@ -18,7 +25,7 @@ export function stageOfRun(
   variables: 'pipeline' | 'stage',
   action: 'sync' | 'reset' = 'sync',
 ): Yaml {
-  const kept = Object.entries(settings.input).filter(([key]) => action === 'sync' || resetKeys.includes(key));
+  const kept = Object.entries(settings.input).filter(([key]) => action === 'sync' || resetKeys.has(key));
   const request = { action, input: { ...Object.fromEntries(kept), ...runtimeInputs(variables, action) } };
   return customStage(settings, action === 'sync' ? 'Factory' : 'Reset', request);
 }

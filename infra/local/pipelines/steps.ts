@@ -16,7 +16,7 @@ export interface RunRequest {
 }
 
 /** The step that ends a run. A plan's list of images is its output variable `images`. */
-export const lastStep = 'outcome';
+const lastStep = 'outcome';
 
 /** Returns the expression for the list of images that the plan of another stage passed on. */
 export function plannedImages(stage: string): string {

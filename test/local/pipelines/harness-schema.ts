@@ -21,14 +21,14 @@ export function schemaErrors(document: Readonly<Record<string, unknown>>): strin
 
 function compile(kind: string): ValidateFunction {
   const text = readFileSync(join(folder, `${kind}.json`), 'utf8');
-  const schema = JSON.parse(text, (key, value: unknown) => (isUsable(key, value) ? value : undefined)) as object;
+  const schema = JSON.parse(text, usable) as object;
   return new Ajv({ strict: false, allErrors: false, logger: false }).compile(schema);
 }
 
-/** Returns whether Ajv takes a keyword. Some parts of the schemas have a length as text, and a choice of nothing. */
-function isUsable(key: string, value: unknown): boolean {
-  if (key === 'minLength') return typeof value !== 'string';
-  return key !== 'enum' || !Array.isArray(value) || value.length > 0;
+/** Returns a keyword as Ajv takes it. Some keywords of the schemas are `null`, and one is a choice of nothing. */
+function usable(key: string, value: unknown): unknown {
+  if (value === null) return undefined;
+  return key === 'enum' && Array.isArray(value) && value.length === 0 ? ['no value at all'] : value;
 }
 
 /** Adds the value that registering adds. */
