@@ -22,7 +22,7 @@ export function schemaErrors(document: Readonly<Record<string, unknown>>): strin
 function compile(kind: string): ValidateFunction {
   const text = readFileSync(join(folder, `${kind}.json`), 'utf8');
   const schema = JSON.parse(text, usable) as object;
-  return new Ajv({ strict: false, allErrors: false, logger: false }).compile(schema);
+  return new Ajv({ strict: false, logger: false, inlineRefs: false }).compile(schema);
 }
 
 /** Returns a keyword as Ajv takes it. Some keywords of the schemas are `null`, and one is a choice of nothing. */

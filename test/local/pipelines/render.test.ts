@@ -92,7 +92,7 @@ describe('the rendered objects', () => {
     for (const document of await documents(some)) expect([document, schemaErrors(document)]).toEqual([document, []]);
   });
 
-  it('are these', async () => {
+  it('render a secret, a template, two pipelines and an input set, and on request a connector and a trigger', async () => {
     const ids = (all: Document[]) =>
       all.flatMap((document) =>
         Object.entries(document).map(([kind, { identifier }]) => `${kind} ${String(identifier)}`),
@@ -303,11 +303,11 @@ describe('settings that are wrong', () => {
       { input: { prune: true } },
       [{ path: '$.prune', allowed: expect.stringContaining('WEBHOOK_ALLOW') }],
     ],
-  ])('are refused: %s', async (_, some, problems) => {
+  ])('fail with the place of each problem: %s', async (_, some, problems) => {
     await expect(render(some)).rejects.toMatchObject({ problems });
   });
 
-  it('are refused when options exclude each other', async () => {
+  it('fail when options exclude each other', async () => {
     for (const options of [{ register: true, unregister: true }, { dryRun: true }, { out: 'x', register: true }])
       await expect(render({ options })).rejects.toMatchObject({ name: 'InvalidInput' });
   });
