@@ -3,6 +3,8 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import * as z from 'zod';
+import { renderObjects } from '../../infra/local/pipelines/objects.ts';
+import { pipelineSettings } from '../../infra/local/pipelines/settings.ts';
 
 const require = createRequire(import.meta.url);
 /** https://github.com/open-constructs/cdk-terrain/tree/main/packages/%40cdktn/hcl2json */
@@ -86,6 +88,18 @@ describe('the page on Terraform', () => {
 
   it('has configurations of every kind of object that the factory renders, and of default images', () => {
     expect(new Set(resources.map(({ type }) => type))).toEqual(new Set(Object.keys(provider)));
+  });
+
+  it('reads the files that the command renders', () => {
+    const options = { via: 'webhook' as const, url: 'https://factory.example/runs', schedule: '0 2 * * *' };
+    const variables = { ORG_ID: 'default', PROJECT_ID: 'platform', REGISTRY_NAME: 'registry.example/harness' };
+    const refs = renderObjects(pipelineSettings(options, {}, variables), {}).map(({ ref }) => ref);
+    const kinds = [...page.matchAll(/if can\(it\.(\w+)\)/g)].map(([, kind]) => kind);
+    expect(new Set(kinds)).toEqual(new Set(refs.map(({ kind }) => kind)));
+    const files = refs.map(({ kind, identifier }) => `${kind}-${identifier}.yaml`);
+    const named = [...page.matchAll(/\bpipeline-\w+\.yaml/g)].map(([name]) => name);
+    expect(named).toHaveLength(2);
+    expect(files).toEqual(expect.arrayContaining(named));
   });
 
   it('uses only arguments that the provider has, and all that it requires', () => {
