@@ -17,6 +17,7 @@ export function bundledCode(task: string): Code {
   };
   return Code.fromAsset(join(functions, task), {
     assetHashType: AssetHashType.OUTPUT,
+    displayName: task,
     // The bundle runs on every processor, so Docker is not used.
     bundling: { image: DockerImage.fromRegistry('unused'), local: { tryBundle } },
   });

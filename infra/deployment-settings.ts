@@ -26,7 +26,7 @@ import { isObject, parseJson } from '../functions/text/json.ts';
 import { parseCron, parseTimeZone } from './cron.ts';
 import type { HarnessCiImageFactoryProps, WebhookAuth } from './harness-ci-image-factory-props.ts';
 import { arnOf, idOf, proxyUrl, retentions, subnets } from './resource-ids.ts';
-import { settingOf, variableOf } from './settings.ts';
+import { numberText, settingOf, variableOf } from './settings.ts';
 
 /** The name of the stack, unless STACK_NAME is another. */
 export const defaultStackName = 'HarnessCiImageFactory';
@@ -315,7 +315,12 @@ function inputProblems(input: object, configuration: Configuration): Problem[] {
 
 /** Returns the props that only a deployment has as variables. */
 export function deploymentEnvironment(props: HarnessCiImageFactoryProps): Record<string, string> {
-  return Object.fromEntries(own.map(({ variable: path, textOf }) => [path, String(textOf?.(props) ?? '')]));
+  return Object.fromEntries(
+    own.map(({ variable: path, textOf }) => {
+      const value = textOf?.(props) ?? '';
+      return [path, typeof value === 'number' ? numberText(value) : value];
+    }),
+  );
 }
 
 /** Returns the path of the prop behind a variable: `webhook.allow` for `WEBHOOK_ALLOW`. */

@@ -356,7 +356,7 @@ interface OperationsProps {
   readonly notificationEmails?: readonly string[] | undefined;
   /**
    * The time without a successful sync after which an alarm is raised, in whole hours. More than a week adds a function
-   * that checks every hour.
+   * that checks every hour. A token, `Duration.hours(…)`, may be a week at most.
    * @default - the longest gap between two runs of `schedule` and 12 hours: 36 hours for every day, 180 for every week
    */
   readonly overdueAfter?: Duration | undefined;

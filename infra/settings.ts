@@ -70,11 +70,16 @@ type Value = string | number | boolean | readonly string[] | IResolvable | ISecr
 
 function textOf(value: Value): string {
   if (value === undefined) return '';
-  if (typeof value === 'number') return Token.isUnresolved(value) ? Token.asString(value) : String(value);
+  if (typeof value === 'number') return numberText(value);
   if (Tokenization.isResolvable(value)) return Token.asString(value);
   if (typeof value !== 'object') return String(value);
   if ('secretName' in value) return secretId(value);
   return 'join' in value ? value.join(',') : arnOf(value);
+}
+
+/** Returns a number as text. One that is known at deployment only is a token there, too. */
+export function numberText(value: number): string {
+  return Token.isUnresolved(value) ? Token.asString(value) : String(value);
 }
 
 /** Returns the id for GetSecretValue: the full ARN, the name, or an ARN without its suffix. */

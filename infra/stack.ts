@@ -6,11 +6,10 @@ import type { Construct } from 'constructs';
 import { parseEcrHost } from '../functions/oci/registry/ecr-host.ts';
 import { formatLocation } from '../functions/oci/spec/reference.ts';
 import { isArn } from '../functions/text/arn.ts';
-import release from '../package.json' with { type: 'json' };
-import { ConsoleLinks } from './console-links.ts';
 import type { DeploymentSettings } from './deployment-settings.ts';
 import { existingResources } from './existing-resources.ts';
 import { HarnessCiImageFactory, type NetworkProps } from './harness-ci-image-factory.ts';
+import { addOutputs, stackDescription } from './stack-outputs.ts';
 import { type Template, templateFromArn } from './template.ts';
 
 export interface HarnessCiImageFactoryStackProps extends StackProps {
@@ -22,8 +21,7 @@ export class HarnessCiImageFactoryStack extends Stack {
   readonly factory: HarnessCiImageFactory;
 
   constructor(scope: Construct, id: string, { configuration, ...props }: HarnessCiImageFactoryStackProps) {
-    const description = `Keeps the Harness CI images in your own registry current (${release.name} ${release.version})`;
-    super(scope, id, { description, tags: { ...configuration.stackTags }, ...props });
+    super(scope, id, { description: stackDescription(), tags: { ...configuration.stackTags }, ...props });
     for (const [key, value] of Object.entries(configuration.stackTags)) Tags.of(this).add(key, value);
     this.factory = new HarnessCiImageFactory(this, 'Factory', {
       ...configuration,
@@ -51,38 +49,13 @@ export class HarnessCiImageFactoryStack extends Stack {
           }
         : undefined,
     });
-    this.#addLinks();
-    new CfnOutput(this, 'Version', { value: release.version });
-    new CfnOutput(this, 'StateMachineArn', { value: this.factory.stateMachine.stateMachineArn });
-    new CfnOutput(this, 'StateBucketName', { value: this.factory.bucket.bucketName });
-    new CfnOutput(this, 'NotificationTopicArn', { value: this.factory.topic.topicArn });
+    addOutputs(this, this.factory);
     const { notificationEmail: addresses } = configuration;
     if (addresses.length > 0)
       new CfnOutput(this, 'NotificationEmails', {
         value: addresses.join(', '),
         description: 'Each must confirm the message that AWS sent to it. Until then, it gets nothing else.',
       });
-    const { webhook, ecrToken } = this.factory;
-    if (ecrToken) new CfnOutput(this, 'EcrTokenFunctionName', { value: ecrToken.function.handler.functionName });
-    if (webhook) {
-      new CfnOutput(this, 'WebhookUrl', { value: webhook.url });
-      if (webhook.tokenSecret) new CfnOutput(this, 'WebhookTokenSecretName', { value: webhook.tokenSecret.secretName });
-    }
-  }
-
-  /** Adds what to do and to look at after a deployment. */
-  #addLinks(): void {
-    const { stateMachine, bucket, dashboardName } = this.factory;
-    const { stateMachineArn } = stateMachine;
-    const plan = `--state-machine-arn ${stateMachineArn} --input '{"action":"plan"}'`;
-    new CfnOutput(this, 'NextCommand', {
-      value: `aws stepfunctions start-execution --region ${this.region} ${plan}`,
-      description: 'Shows what a sync would do. It writes nothing.',
-    });
-    const links = new ConsoleLinks(this);
-    links.add('WorkflowConsole', 'states/home', `#/statemachines/view/${stateMachineArn}`);
-    links.add('DashboardConsole', 'cloudwatch/home', `#dashboards/dashboard/${dashboardName}`);
-    links.add('StateBucketConsole', `s3/buckets/${bucket.bucketName}`);
   }
 
   /** The folder of this machine, as a layer. */

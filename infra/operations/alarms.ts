@@ -13,6 +13,7 @@ import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import type { IStateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
+import { numberText } from '../settings.ts';
 import { type FactoryMetric, factoryMetric, syncAgeMetric } from './metrics.ts';
 
 export interface AlarmsProps {
@@ -105,7 +106,7 @@ export class Alarms extends Construct {
   }
 
   #watchSyncs(service: string, hours: number): void {
-    const description = `No sync succeeded in ${hours} hours.`;
+    const description = `No sync succeeded in ${numberText(hours)} hours.`;
     if (hours > longestWindowHours) {
       const alarm = this.#add('NoSyncSucceeded', description, {
         // The check writes one value an hour.

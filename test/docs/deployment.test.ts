@@ -27,9 +27,12 @@ describe('the page of the deployment', () => {
     },
   );
 
-  it.each(matches(read('infra/stack.ts'), /new CfnOutput\(this, '(\w+)'/g))('tells of the output %s', (output) => {
-    expect(page).toContain(`\`${output}\``);
-  });
+  it.each(matches(read('infra/stack.ts') + read('infra/stack-outputs.ts'), /new CfnOutput\(\w+, '(\w+)'/g))(
+    'tells of the output %s',
+    (output) => {
+      expect(page).toContain(`\`${output}\``);
+    },
+  );
 
   it('links the page of the deployment from the README', () => {
     expect(read('README.md')).toContain('](docs/deployment.md)');
