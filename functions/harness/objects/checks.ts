@@ -3,7 +3,7 @@ import { isObject } from '../../text/json.ts';
 import { cronProblem } from './cron.ts';
 import { Place } from './place.ts';
 import { checkStages, checkTemplateSpec, checkVariables } from './stage-checks.ts';
-import { parseYaml } from './yaml.ts';
+import { ambiguousIn, parseYaml } from './yaml.ts';
 
 type Check = (document: Place) => void;
 
@@ -35,6 +35,10 @@ export function problemsOf(yaml: string): Problem[] {
     );
   else if (!isObject(parsed[kind])) root.at(kind).problem(root.at(kind).shown, 'a map');
   else check(root.at(kind));
+  for (const { path, value } of ambiguousIn(yaml)) {
+    const place = new Place(value, path, problems);
+    place.problem(`${place.shown} without quotes, which YAML 1.1 reads as another value`, 'the value in quotes');
+  }
   return problems;
 }
 

@@ -1,8 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
-import { stringify } from 'yaml';
 import { isObject } from '../../text/json.ts';
 import type { HarnessObject, HarnessObjectRef, ObjectKind } from './object.ts';
-import { parseYaml } from './yaml.ts';
+import { parseYaml, printYaml } from './yaml.ts';
 
 /** An object as Harness has it. */
 export interface StoredObject {
@@ -45,7 +44,7 @@ export function storedObject(ref: HarnessObjectRef, data: unknown): StoredObject
     return { ...facts, yaml: content, document: isObject(document) ? document : undefined };
   }
   const document = withoutNulls(content);
-  return isObject(document) ? { ...facts, yaml: stringify({ [ref.kind]: document }), document } : undefined;
+  return isObject(document) ? { ...facts, yaml: printYaml({ [ref.kind]: document }), document } : undefined;
 }
 
 /**

@@ -104,4 +104,11 @@ export const otherMistakes: Case[] = [
   ['a file', 'secret', put('SecretText', 'SecretFile'), '$.secret.type'],
   ['a reference without its name', 'secret', put('Inline', 'Reference'), '$.secret.spec.value'],
   ['tags in a list', 'secret', put('  type: SecretText', '  type: SecretText\n  tags: [a]'), '$.secret.tags'],
+  ['a text that YAML 1.1 reads as true', 'secret', put('name: ECR pull password', 'name: yes'), '$.secret.name'],
+  [
+    'a text that YAML 1.1 reads as a number',
+    'inputSet',
+    put('value: registry.example.com/harness', 'value: 12:30'),
+    '$.inputSet.pipeline.variables[0].value',
+  ],
 ];

@@ -9,6 +9,7 @@ import {
   type ObjectKind,
 } from '../../../functions/harness/objects/object.ts';
 import { SecretValue } from '../../../functions/harness/objects/secret-value.ts';
+import { printYaml } from '../../../functions/harness/objects/yaml.ts';
 import { account, all, createBefore, harness, objects, sample, secretText, writes } from './harness.ts';
 import { project, samples } from './samples.ts';
 
@@ -76,7 +77,7 @@ describe('upserts', () => {
       fc.asyncProperty(values, text, async (tags, description) => {
         const document = parse(samples.pipeline) as { pipeline: Record<string, unknown> };
         Object.assign(document.pipeline, { tags, description });
-        const pipeline = harnessObject(stringify(document));
+        const pipeline = harnessObject(printYaml(document));
         await objects.upsert(pipeline);
         expect(await objects.upsert(pipeline)).toBe('unchanged');
       }),
