@@ -1,5 +1,5 @@
-import { stringify } from 'yaml';
 import { type HarnessObject, harnessObject, type HarnessObjectRef } from '../../../functions/harness/objects/object.ts';
+import { printYaml } from '../../../functions/harness/objects/yaml.ts';
 import { stageOfRun, stagesOfSync, type Templates } from './stages.ts';
 import { ownSecrets, type PipelineSettings } from './settings.ts';
 import type { Yaml } from './steps.ts';
@@ -165,5 +165,5 @@ function runtimeInputs({ defaults }: PipelineSettings): Yaml[] {
 }
 
 function rendered(kind: HarnessObject['ref']['kind'], document: Yaml): HarnessObject {
-  return harnessObject(stringify({ [kind]: document }, { lineWidth: 0, aliasDuplicateObjects: false }));
+  return harnessObject(printYaml({ [kind]: document }));
 }

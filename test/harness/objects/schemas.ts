@@ -1,7 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Ajv, type ValidateFunction } from 'ajv';
-import { parse } from 'yaml';
 
 /** Harness's JSON schemas lie beside the checkout, where they are there at all: they may not be redistributed. */
 const folder = join(import.meta.dirname, '../../../../shared/data/harness-schema');
@@ -13,11 +12,10 @@ export const kindsWithSchema = ['pipeline', 'trigger', 'template', 'connector', 
 );
 
 /**
- * Validates the YAML of an object against Harness's own schema, and returns the errors. The `pipeline` part of an input
+ * Validates the parsed YAML of an object against Harness's own schema, and returns the errors. The `pipeline` part of an input
  * set is validated as a pipeline. Returns no error for a kind without a schema.
  */
-export function schemaErrors(yaml: string): string[] {
-  const document = parse(yaml) as Record<string, unknown>;
+export function schemaErrors(document: Readonly<Record<string, unknown>>): string[] {
   const [root = ''] = Object.keys(document);
   const [kind, value] = root === 'inputSet' ? ['pipeline', document['inputSet']] : [root, document];
   if (!kindsWithSchema.includes(kind)) return [];
