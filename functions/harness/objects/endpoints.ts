@@ -32,7 +32,9 @@ export function endpointOf(ref: HarnessObjectRef, verb: Verb): Endpoint {
       return below('pipeline/api/triggers', { ...scope, targetIdentifier: ref.pipelineIdentifier });
     case 'template': {
       const { versionLabel } = ref;
-      if (verb === 'read') return below('template/api/templates', { ...scope, versionLabel });
+      // Without a label, Harness returns the stable version.
+      if (verb === 'read')
+        return below('template/api/templates', { ...scope, versionLabel: versionLabel || undefined });
       const { path } = below(`template/api/templates${verb === 'update' ? '/update' : ''}`);
       return { method, path: verb === 'create' ? path : `${path}/${encodeURIComponent(versionLabel)}`, query: scope };
     }

@@ -77,7 +77,7 @@ async function add(
   const changes = await planRegistration(objects, harness, { adopt, renewSecret }, signal);
   const isIdle = changes.every(({ kind }) => kind === 'unchanged');
   const text = changes.flatMap(describeRegistration).join('\n');
-  if (dryRun) return `${text}\n\n${countOf(changes)}; nothing was changed\n`;
+  if (dryRun) return `${text}\n\n${countOf(changes, true)}; nothing was changed\n`;
   if (isIdle) return `${text}\n\nnothing to do\n`;
   if (!(await isConfirmed(text, yes, signal))) return `nothing was changed\n`;
   const secretValue = () => valueOf(via, environment);
@@ -129,11 +129,11 @@ function describeRemoval({ kind, ref }: Removal): string[] {
   return [kind === 'delete' ? `delete ${describeRef(ref)}` : `keep ${describeRef(ref)}: the factory did not make it`];
 }
 
-function countOf(changes: readonly Registration[]): string {
+function countOf(changes: readonly Registration[], isDry = false): string {
   const words = {
-    create: 'created',
-    update: 'updated',
-    'new-value': 'with a new value',
+    create: isDry ? 'to create' : 'created',
+    update: isDry ? 'to update' : 'updated',
+    'new-value': isDry ? 'to get a new value' : 'with a new value',
     unchanged: 'unchanged',
   } as const;
   const counts = Object.entries(words).map(

@@ -140,7 +140,7 @@ export const keyMeanings: Record<InputKey, KeyMeaning> = {
   source_registry: {
     variable: 'SOURCE_REGISTRY',
     meaning:
-      'Registries to copy from: one, or a list tried in order. When one refuses or fails, the next that has the same digest is used.',
+      'Registries to copy from: one, or a list tried in order. When one refuses or fails, the next that has the same digest is used. `registry` alone: nothing is copied, and Harness is switched to what is there.',
   },
   max_concurrency: {
     variable: 'MAX_CONCURRENCY',
@@ -253,8 +253,14 @@ export const variableTopics: Record<string, Record<string, VariableMeaning>> = {
       meaning:
         'Input keys that the webhook accepts beyond [what the deployment trusts](triggers.md#what-a-caller-can-do), and `stop`.',
     },
-    GATHER_SCAN_TEMPLATE: { meaning: '[Template](templates.md) that judges images, in place of the scans of ECR.' },
-    BUILD_PUSH_TEMPLATE: { meaning: '[Template](templates.md) that builds and pushes images, in place of the copy.' },
+    GATHER_SCAN_TEMPLATE: {
+      meaning:
+        '[Template](templates.md) that judges images, in place of the scans of ECR. For `factory pipelines` also [one of Harness](harness-pipelines.md#templates-of-harness).',
+    },
+    BUILD_PUSH_TEMPLATE: {
+      meaning:
+        '[Template](templates.md) that builds and pushes images, in place of the copy. For `factory pipelines` also [one of Harness](harness-pipelines.md#templates-of-harness).',
+    },
   },
   ECR: {
     ECR_ROLE_ARN: { meaning: "Role to assume for an ECR registry of the role's account: [ECR](ecr.md)." },
