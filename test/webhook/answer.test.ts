@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Execution } from '../../functions/aws/executions.ts';
 import { parseConfiguration } from '../../functions/settings/configuration.ts';
 import { Tokens } from '../../functions/webhook/tokens.ts';
+import type { Report } from '../../functions/state/documents.ts';
 import { answer } from '../../functions/webhook/webhook.ts';
 import type { WebhookParts } from '../../functions/webhook/webhook-parts.ts';
 import { type CapturedLog, captureLog } from '../telemetry/log-lines.ts';
@@ -40,8 +41,14 @@ const parts: WebhookParts = {
     stateOf: async () => undefined,
     stop: async () => undefined,
   },
-  findReport: async () => undefined,
+  findReport: async () => stored,
 };
+
+/** The stored report of a run. */
+let stored: Report | undefined;
+afterEach(() => {
+  stored = undefined;
+});
 
 async function send(options: RequestOptions = {}) {
   const { statusCode: status, headers, body } = await answer(request(options), parts);
@@ -52,6 +59,35 @@ const json = 'application/json';
 const kilobytes = (n: number) => n * 1024;
 /** Returns JSON of `bytes` bytes. */
 const ofLength = (length: number) => '{}'.padEnd(length);
+
+describe('the status of a plan', () => {
+  const image = { source: null, digest: null, bytesTransferred: 0, bytesSkipped: 0, status: 'planned' } as const;
+  const whole: Report = {
+    status: 'SUCCEEDED',
+    action: 'plan',
+    runId: 'long',
+    images: [{ ...image, image: 'a/b:1', target: 'r.example/a/b:1' }],
+    config: [],
+    totals: {
+      images: 1,
+      copied: 0,
+      repaired: 0,
+      skipped: 0,
+      failed: 0,
+      bytesTransferred: 0,
+      bytesSkipped: 0,
+      durationMs: 1,
+    },
+  };
+
+  it('has the images of the stored report, where the output of the run was too long for them', async () => {
+    const output = JSON.stringify({ ...whole, images: [] });
+    executions.set('long', { status: 'SUCCEEDED', startedAt: new Date(), endedAt: new Date(), input: '{}', output });
+    stored = whole;
+    const { body } = await send({ method: 'GET', path: '/runs/long' });
+    expect(body).toMatchObject({ status: 'SUCCEEDED', images: 'a/b:1', toSwitch: '' });
+  });
+});
 
 describe('a request', () => {
   it('starts a run, returns its URL and logs it', async () => {

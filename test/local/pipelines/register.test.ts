@@ -121,6 +121,39 @@ describe('pipelines --register', () => {
   }, 60_000);
 });
 
+describe('the image connector', () => {
+  const image = () => account().connectors.find(({ identifier }) => identifier === 'harnessImage');
+
+  it('keeps its login and tags when it is adopted, and stays when the rest is unregistered', async () => {
+    const before = JSON.stringify(image());
+    expect(before).toContain('harnessImage');
+    const args = [...delegate, '--register', '--image-connector'];
+    const refused = await factory(args);
+    expect(refused.code).toBe(2);
+    expect(refused.stderr).toContain('the factory did not make the connector harnessImage of the account');
+    expect(refused.stderr).toContain('--adopt');
+    expect(JSON.stringify(image())).toBe(before);
+    expect((await factory([...args, '--adopt'])).code).toBe(0);
+    expect(image()?.spec).toMatchObject({
+      dockerRegistryUrl: expect.stringMatching(/^https:.*\/mirror$/),
+    });
+    const removed = await factory(['pipelines', '--unregister', '--image-connector']);
+    expect(removed.code).toBe(0);
+    expect(image()).toBeDefined();
+  }, 60_000);
+
+  it('comes where there is none, and deleted on request alone', async () => {
+    account().connectors.length = 0;
+    expect((await factory([...delegate, '--register', '--image-connector'])).code).toBe(0);
+    expect(image()).toMatchObject({ type: 'DockerRegistry', tags: { managed_by: 'harness-ci-image-factory' } });
+    await factory(['pipelines', '--unregister']);
+    expect(image()).toBeDefined();
+    const removed = await factory(['pipelines', '--unregister', '--image-connector']);
+    expect(removed.stdout).toBe('unregistered from default/platform: 1 deleted\n');
+    expect(image()).toBeUndefined();
+  }, 60_000);
+});
+
 describe('templates of Harness', () => {
   const stage = (identifier: string, spec: object) => ({
     template: {
@@ -153,7 +186,8 @@ describe('templates of Harness', () => {
     strategy: '<+input>',
     spec: { execution: { steps: [script('build')] } },
   });
-  const names = { GATHER_SCAN_TEMPLATE: 'scan:v1', BUILD_PUSH_TEMPLATE: 'build:v1' };
+  // Without a label, the stable version.
+  const names = { GATHER_SCAN_TEMPLATE: 'scan', BUILD_PUSH_TEMPLATE: 'build:v1' };
 
   async function store(template: { template: object }) {
     const { harness } = setting;
