@@ -111,7 +111,7 @@ describe('pipelines --register', () => {
   it('stores the API key for runs on a delegate, and writes it again only when asked', async () => {
     expect((await factory([...delegate, '--register'])).code).toBe(0);
     expect(secretValue('image_factory_key')).toBe(setting.harness.apiKey);
-    const [secret] = account().secrets.filter(({ identifier }) => identifier === 'image_factory_key');
+    const secret = account().secrets.find(({ identifier }) => identifier === 'image_factory_key');
     if (secret) secret.spec.value = 'rotated';
     expect((await factory([...delegate, '--register'])).stdout).toMatch(/nothing to do\n$/);
     expect(secretValue('image_factory_key')).toBe('rotated');
