@@ -4,7 +4,7 @@ import type { Configuration, GuardedKey } from './configuration.ts';
 import type { InputKey, RunSettings } from './execution-input.ts';
 import { own } from '../text/own.ts';
 import { render } from './problems.ts';
-import { isAtOrBelow, isSameLocation } from './registry-location.ts';
+import { isAtOrBelow } from './registry-location.ts';
 
 interface Guard {
   /** Returns whether a value stays within what the deployment trusts. */
@@ -56,11 +56,7 @@ const rules: {
   scan_deadline_minutes: 'open',
   scan_fail_on: 'open',
   soak_days: 'open',
-  // The registry itself: the images are there already, as a template of Harness builds them.
-  source_registry: {
-    isHarmless: ({ sources, registry }) => sources.every((source) => isSameLocation(source, registry)),
-    allowed: 'the registry of the run',
-  },
+  source_registry: { isHarmless: () => false, allowed: 'nothing' },
   started_by: 'own',
   wait_for_scan: 'open',
 };
