@@ -135,9 +135,11 @@ describe('the construct', () => {
     const [, source = ''] = /```ts\n(\/\/ app\.ts\n.+?)```/s.exec(document) ?? [];
     writeFileSync(join(host, 'app.ts'), source);
     writeFileSync(join(host, 'package.json'), '{"type":"module"}');
-    // The repository as a submodule, and the one CDK that npm's workspaces leave for both.
-    symlinkSync(root, join(host, 'harness-ci-image-factory'));
-    symlinkSync(join(root, 'node_modules'), join(host, 'node_modules'));
+    // The repository in place of the package, and one CDK for both. test/package installs the package itself.
+    mkdirSync(join(host, 'node_modules'));
+    symlinkSync(root, join(host, 'node_modules/harness-ci-image-factory'));
+    for (const name of ['aws-cdk-lib', 'constructs'])
+      symlinkSync(join(root, 'node_modules', name), join(host, 'node_modules', name));
     const { status, stderr } = cdk(['app.ts'], host);
     expect(stderr).toBe('');
     expect(status).toBe(0);
