@@ -1,7 +1,7 @@
 import * as fs from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** How often a rename is tried, and the milliseconds before the second try. Each further pause is longer. */
+/** The number of times a rename is tried, and the milliseconds before the second try. Each further pause is longer. */
 const attempts = 8;
 const firstPauseMs = 10;
 

@@ -10,7 +10,7 @@ import { homeForAwsSdk } from './user-folder.ts';
 export interface State {
   /** `prepare` throws `StoreFailed` when the store cannot be written. */
   store: ObjectStore & { prepare(): Promise<void> };
-  /** How a run holds its lock there. */
+  /** The way a run holds its lock there. */
   lock: Pick<LockOptions, 'process' | 'lifeMs'>;
 }
 

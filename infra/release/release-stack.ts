@@ -31,7 +31,7 @@ export interface ReleaseStackProps {
   readonly zips: Map<string, Uint8Array>;
 }
 
-/** What an ECR repository and most registries take as a path. */
+/** The paths that an ECR repository and most registries take. */
 const path = '[a-z0-9]+(?:[._-][a-z0-9]+)*(?:/[a-z0-9]+(?:[._-][a-z0-9]+)*)*';
 const secretName = '[A-Za-z0-9/_+=.@-]*';
 
