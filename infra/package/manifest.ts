@@ -18,6 +18,8 @@ export function manifest() {
     version,
     description,
     license,
+    // The release sets it, because npm publishes provenance only for the repository that built the package.
+    ...('repository' in source && { repository: source.repository }),
     keywords: [
       'aws',
       'aws-cdk-construct',
