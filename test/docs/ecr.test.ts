@@ -1,12 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
-import { taskNeeds } from '../../infra/task-needs.ts';
+import { needed } from './role-policy.ts';
 
 const page = readFileSync(join(import.meta.dirname, '../../docs/ecr.md'), 'utf8');
-const needs = Object.values(taskNeeds);
-const all = (of: 'ecr' | 'ecrRegistry' | 'ecrSource') =>
-  [...new Set(needs.flatMap((need) => need[of] ?? []))].toSorted();
 
 describe('the page of ECR', () => {
   const [trust, policy] = [...page.matchAll(/^```json\n([\s\S]*?)^```/gm)].map(
@@ -15,8 +12,8 @@ describe('the page of ECR', () => {
 
   it('prints the policy that a role in another account needs: all needs of all tasks', () => {
     expect(policy?.Statement.map(({ Action }) => Action)).toEqual([
-      all('ecr'),
-      all('ecrRegistry'),
+      needed('ecr'),
+      needed('ecrRegistry'),
       ['kms:CreateGrant', 'kms:DescribeKey'],
     ]);
     expect(trust?.Statement).toMatchObject([{ Effect: 'Allow', Action: 'sts:AssumeRole' }]);
@@ -24,6 +21,6 @@ describe('the page of ECR', () => {
 
   it('names all that pulling from a source takes', () => {
     const [, section = ''] = page.split('## As a source');
-    for (const action of all('ecrSource')) expect(section).toContain(`\`${action}\``);
+    for (const action of needed('ecrSource')) expect(section).toContain(`\`${action}\``);
   });
 });

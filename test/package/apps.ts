@@ -6,7 +6,10 @@ import cdkJson from '../../cdk.json' with { type: 'json' };
 import packageJson from '../../package.json' with { type: 'json' };
 import { emptyFolder, install, node, pack, write } from './project.ts';
 
-type Templates = Record<string, { Resources: Record<string, { Type: string; Properties?: Record<string, unknown> }> }>;
+export type Templates = Record<
+  string,
+  { Resources: Record<string, { Type: string; Properties?: Record<string, unknown> }> }
+>;
 
 const app = readFileSync(join(import.meta.dirname, 'app.ts'), 'utf8');
 const cdkJsonOf = (command: string) => JSON.stringify({ ...cdkJson, app: command });
@@ -32,7 +35,7 @@ const apps = {
 };
 
 /** Synthesizes the app of a folder with the CLI of CDK. */
-async function synthesize(cwd: string, ...args: string[]): Promise<Templates> {
+export async function synthesize(cwd: string, ...args: string[]): Promise<Templates> {
   const cdk = join(root, 'node_modules/aws-cdk/bin/cdk');
   const output = emptyFolder();
   const plain = ['--no-path-metadata', '--no-asset-metadata', '--no-version-reporting', '--no-notices'];
@@ -62,8 +65,16 @@ function withoutNewCondition(templates: Templates): Templates {
   return copy;
 }
 
-/** Tests apps of each kind, with one version of CDK and of TypeScript. CDK before 2.270 leaves out a condition. */
-export function testApps({ cdk, constructs, typescript }: Record<'cdk' | 'constructs' | 'typescript', string>): void {
+/**
+ * Tests apps of each kind, with one version of CDK and of TypeScript. CDK before 2.270 leaves out a condition.
+ *
+ * @returns the folder of the project, once tests run
+ */
+export function testApps({
+  cdk,
+  constructs,
+  typescript,
+}: Record<'cdk' | 'constructs' | 'typescript', string>): () => string {
   let project: string;
   let expected: Templates;
   beforeAll(async () => {
@@ -112,4 +123,5 @@ export function testApps({ cdk, constructs, typescript }: Record<'cdk' | 'constr
     const printed = await node(join(project, 'classes.mjs'), [], { cwd: project });
     expect(printed).toBe("[ 'HarnessCiImageFactory', 'defaultApiKeySecretName' ] true\n");
   });
+  return () => project;
 }
