@@ -28,6 +28,7 @@ const interval = Duration.hours(6);
 
 /** Keeps a valid ECR password in a secret, for the connector of Harness. */
 export class EcrToken extends Construct {
+  /** The function that stores a new password. */
   readonly function: TaskFunction;
 
   constructor(scope: Construct, id: string, props: EcrTokenProps) {

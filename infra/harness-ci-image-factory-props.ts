@@ -303,7 +303,7 @@ export interface NetworkProps {
   readonly extraCaCerts?: string | undefined;
 }
 
-interface ProxyProps {
+export interface ProxyProps {
   /**
    * The URL of the proxy, such as `http://proxy.example:3128`.
    *

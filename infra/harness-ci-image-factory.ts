@@ -66,6 +66,7 @@ export class HarnessCiImageFactory extends Construct implements IConnectable {
   readonly topic: ITopic;
   /** The function of each task of the workflow, by the name of the task's folder. */
   readonly functions: ReadonlyMap<string, TaskFunction>;
+  /** The workflow. Start it with an execution input, such as `{}`. */
   readonly stateMachine: StateMachine;
   /** `undefined` if `schedule` is `off`. */
   readonly schedule: RunSchedule | undefined;
@@ -75,7 +76,9 @@ export class HarnessCiImageFactory extends Construct implements IConnectable {
   readonly ecrToken: EcrToken | undefined;
   /** `undefined` unless a sync is overdue only after more than a week. */
   readonly overdueCheck: OverdueCheck | undefined;
+  /** The alarms, which publish to the topic. */
   readonly alarms: Alarms;
+  /** The name of the dashboard in CloudWatch. */
   readonly dashboardName: string;
   /** The security groups of the functions. Empty without a VPC. */
   readonly connections: Connections;
@@ -215,6 +218,7 @@ export class HarnessCiImageFactory extends Construct implements IConnectable {
     return this.stateMachine.metricSucceeded({ statistic: 'Sum', ...options });
   }
 
+  /** Runs of every action that failed. */
   metricRunsFailed(options?: MetricOptions): IMetric {
     return this.stateMachine.metricFailed({ statistic: 'Sum', ...options });
   }
@@ -224,14 +228,17 @@ export class HarnessCiImageFactory extends Construct implements IConnectable {
     return factoryMetric(this.#service, name, options);
   }
 
+  /** Images copied. */
   metricImagesCopied(options?: MetricOptions): IMetric {
     return this.metric('ImagesCopied', options);
   }
 
+  /** Images that could not be copied. */
   metricImagesFailed(options?: MetricOptions): IMetric {
     return this.metric('ImagesFailed', options);
   }
 
+  /** Bytes uploaded to the registry. */
   metricBytesTransferred(options?: MetricOptions): IMetric {
     return this.metric('BytesTransferred', options);
   }

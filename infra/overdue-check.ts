@@ -11,6 +11,7 @@ export interface OverdueCheckProps extends FunctionSettings {
 
 /** Writes the age of the last sync as a metric every hour. Alarms on other metrics look back a week at most. */
 export class OverdueCheck extends Construct {
+  /** The function that looks for the last sync. */
   readonly function: TaskFunction;
 
   constructor(scope: Construct, id: string, { bucket, ...settings }: OverdueCheckProps) {

@@ -28,8 +28,9 @@ export interface WebhookProps extends WebhookOptions, FunctionSettings {
 export class Webhook extends Construct {
   /** The URL that starts runs: `https://…/runs` */
   readonly url: string;
-  /** `undefined` with `auth: 'iam'`. */
+  /** The secret that holds the bearer tokens. `undefined` with `auth: 'iam'`. */
   readonly tokenSecret: ISecret | Secret | undefined;
+  /** The function behind the URL. */
   readonly function: TaskFunction;
   readonly #functionUrl: FunctionUrl;
 

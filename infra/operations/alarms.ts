@@ -40,6 +40,7 @@ export const longestWindowHours = 168;
 
 /** Creates the alarms. Each publishes to the topic when it is raised and when it clears. */
 export class Alarms extends Construct {
+  /** Every alarm of the factory. */
   readonly all: Alarm[] = [];
   readonly #topic: ITopic;
 
