@@ -68,13 +68,13 @@ export class HarnessCiImageFactory extends Construct implements IConnectable {
   readonly functions: ReadonlyMap<string, TaskFunction>;
   /** The workflow. Start it with an execution input, such as `{}`. */
   readonly stateMachine: StateMachine;
-  /** `undefined` if `schedule` is `off`. */
+  /** Starts runs. `undefined` if `schedule` is `off`. */
   readonly schedule: RunSchedule | undefined;
-  /** `undefined` without `webhook`. */
+  /** The URL for callers. `undefined` without `webhook`. */
   readonly webhook: Webhook | undefined;
-  /** `undefined` without `ecrTokenSecret`. */
+  /** Refreshes the ECR password. `undefined` without `ecrTokenSecret`. */
   readonly ecrToken: EcrToken | undefined;
-  /** `undefined` unless a sync is overdue only after more than a week. */
+  /** Measures the age of the last sync. `undefined` unless a sync is overdue only after more than a week. */
   readonly overdueCheck: OverdueCheck | undefined;
   /** The alarms, which publish to the topic. */
   readonly alarms: Alarms;

@@ -27,8 +27,11 @@ export interface TaskFunctionProps extends FunctionSettings {
 
 /** The Lambda function of one task, with a role and a log group that are its own. */
 export class TaskFunction extends Construct {
+  /** The function itself, with its latest code. */
   readonly handler: Function;
+  /** Has the permissions that this task needs, and no others. */
   readonly role: Role;
+  /** Holds the log of this function only. */
   readonly logGroup: LogGroup;
 
   constructor(scope: Construct, id: string, props: TaskFunctionProps) {

@@ -64,7 +64,7 @@ ${others.map((name) => typeSection(get(name), all)).join('\n\n')}
   return format(page, { parser: 'markdown', printWidth: 120, singleQuote: true });
 }
 
-/** Returns the declarations as the package has them: of a member that has none in the sources, they have the type. */
+/** Reads the declarations as the package has them: public members only, each with its type. */
 export function publishedDeclarations(): Declarations {
   const folder = mkdtempSync(join(tmpdir(), 'factory-api-'));
   try {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { type Comment, type Declaration, parseSync } from 'oxc-parser';
+import { type Comment, parseSync, type Program } from 'oxc-parser';
 
 /** A docstring: its paragraphs, and the text of each tag. */
 export interface Docs {
@@ -56,7 +56,7 @@ export function readDeclarations(folder: string): Declarations {
         const declaration = isExport ? statement.declaration : statement;
         if (!declaration) continue;
         const source = { text, comments };
-        const declared = declaredBy(declaration as Declaration, docsBefore(statement.start, source), source);
+        const declared = declaredBy(declaration, docsBefore(statement.start, source), source);
         if (!declared) continue;
         all.set(declared.name, declared);
         if (isExport) own.push(declared.name);
@@ -73,7 +73,7 @@ interface Source {
   readonly comments: readonly Comment[];
 }
 
-function declaredBy(declaration: Declaration, docs: Docs, source: Source): Declared | undefined {
+function declaredBy(declaration: Program['body'][number], docs: Docs, source: Source): Declared | undefined {
   const { text } = source;
   const slice = ({ start, end }: { start: number; end: number }) => text.slice(start, end);
   switch (declaration.type) {
