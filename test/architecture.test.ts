@@ -145,6 +145,12 @@ describe('imports run one way', () => {
     expect(violations).toEqual([]);
   });
 
+  it('keeps the version out of code that runs, so that only a change of a function changes its bundle', () => {
+    const versioned = sources('functions').filter((file) => importsOf(file).includes('package.json'));
+    expect(versioned).toEqual([]);
+    expect(importsOf('infra/local/cli.ts')).toContain('package.json');
+  });
+
   it('infra knows tasks by their entry only', () => {
     const inside = new RegExp(`^functions/(${[...taskFolders, ...others].join('|')})/(?!handler\\.ts|\\1\\.ts)`);
     const violations = sources('infra').flatMap((file) => importsOf(file).filter((target) => inside.test(target)));

@@ -1,4 +1,4 @@
-import source from '../../package.json' with { type: 'json' };
+import packageJson from '../../package.json' with { type: 'json' };
 
 /** The oldest Node.js that runs the command: the first whose `require` loads an ES module without a warning. */
 export const neededNode = '22.13';
@@ -7,19 +7,25 @@ export const neededNode = '22.13';
 const oldestCdk = '2.252.0';
 const oldestConstructs = '10.5.0';
 
+type Source = Pick<typeof packageJson, 'name' | 'version' | 'description' | 'license'> & {
+  readonly repository?: { readonly type: string; readonly url: string };
+};
+
 /**
  * Returns the package.json of the package. It has no dependencies: they are bundled. `aws-cdk-lib` and `constructs` are
  * the app's own; they are optional, because the command needs neither, and npm would install them beside it.
+ *
+ * @param source the repository's own package.json. A release adds the repository to it, because npm publishes provenance only for
+ * the one that built the package.
  */
-export function manifest() {
-  const { name, version, description, license } = source;
+export function manifest(source: Source = packageJson) {
+  const { name, version, description, license, repository } = source;
   return {
     name,
     version,
     description,
     license,
-    // The release sets it, because npm publishes provenance only for the repository that built the package.
-    ...('repository' in source && { repository: source.repository }),
+    ...(repository && { repository }),
     keywords: [
       'aws',
       'aws-cdk-construct',

@@ -32,7 +32,7 @@ describe('the page of the construct', () => {
     const [table = ''] = groups.split('\nValues that are known only at deployment');
     const rows = table.split('\n').filter((line) => line.startsWith('| `'));
     const grouped = rows.flatMap((row) =>
-      [...(row.split(' | ')[0] ?? '').matchAll(/`(\w+)`/g)].map(([, name]) => name),
+      [...(row.split(' | ')[0] ?? '').matchAll(/`(\w+)`/g)].map(([, name = '']) => name),
     );
     expect(names(section('## Props')).toSorted()).toEqual(grouped.toSorted());
   });

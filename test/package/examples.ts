@@ -42,7 +42,7 @@ export function testExamples(project: () => string): void {
 
   it('has the examples that the page lists', () => {
     const page = readFileSync(join(root, 'docs/examples.md'), 'utf8');
-    const listed = [...page.matchAll(/\]\(examples\/([^)/]+)\/app\.ts\)/g)].map(([, name]) => name);
+    const listed = [...page.matchAll(/\]\(examples\/([^)/]+)\/app\.ts\)/g)].map(([, name = '']) => name);
     expect(listed.toSorted()).toEqual(names);
   });
 

@@ -65,7 +65,7 @@ ${others.map((name) => typeSection(get(name), all)).join('\n\n')}
 }
 
 /** Reads the declarations as the package has them: public members only, each with its type. */
-export function publishedDeclarations(): Declarations {
+function publishedDeclarations(): Declarations {
   const folder = mkdtempSync(join(tmpdir(), 'factory-api-'));
   try {
     buildDeclarations(folder);
