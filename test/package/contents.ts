@@ -8,7 +8,7 @@ export const sizes = {
   'THIRD-PARTY-LICENSES.txt': 600,
 } as const;
 
-/** The files of the package. `*` stands for what the sources decide: modules of the command, and the pages of `docs`. */
+/** The files of the package. `*` stands for what the sources decide: modules of the command, the pages of `docs`, and examples. */
 export const files = [
   'CHANGELOG.md',
   'LICENSE',
@@ -18,6 +18,9 @@ export const files = [
   'bin/factory.cjs',
   'bin/factory.mjs',
   'docs/*.md',
+  'docs/examples/*/app.ts',
+  'docs/examples/*/cdk.json',
+  'docs/examples/*/package.json',
   'lib/ecr-token.d.ts',
   'lib/functions/copy/index.mjs',
   'lib/functions/ecr-token/index.mjs',

@@ -30,7 +30,8 @@ const projectManifest = z.object({
 /** Tests the examples as projects of their own, which find the packages of `project`. */
 export function testExamples(project: () => string): void {
   beforeAll(() => {
-    cpSync(folder, join(project(), 'examples'), { recursive: true });
+    const installed = join(project(), 'node_modules/harness-ci-image-factory/docs/examples');
+    cpSync(installed, join(project(), 'examples'), { recursive: true });
     // The files that the page of examples tells the user to add.
     write(join(project(), 'examples/vpc-proxy/certificates'), {
       'ca.pem': 'a certificate',
