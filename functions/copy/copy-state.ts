@@ -7,7 +7,17 @@ const mostIdleCalls = 5;
 
 export function newCopyState(): CopyState {
   const none = () => ({ bytesTransferred: 0, bytesSkipped: 0 });
-  return { image: none(), referrers: none(), done: 0, idleCalls: 0, setbacks: 0, registries: [] };
+  const startedAt = new Date().toISOString();
+  return {
+    startedAt,
+    attempts: 0,
+    image: none(),
+    referrers: none(),
+    done: 0,
+    idleCalls: 0,
+    setbacks: 0,
+    registries: [],
+  };
 }
 
 /** Records the progress of a call. Throws after too many calls without progress. */

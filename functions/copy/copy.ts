@@ -86,7 +86,7 @@ async function copyOnce(event: CopyEvent, run: TaskRun): Promise<CopyTaskResult>
     if (waitSeconds > 0) runtime.progress({ kind: 'wait', subject: image, seconds: waitSeconds });
     return { status: 'continue', waitSeconds };
   }
-  await documents.copyResult(event.image).put({ ...result, registries });
+  await documents.copyResult(event.image).put({ ...timesOf(state), ...result, registries });
   runtime.progress({
     kind: 'image-finished',
     image,
@@ -94,6 +94,14 @@ async function copyOnce(event: CopyEvent, run: TaskRun): Promise<CopyTaskResult>
     ...(result.error && { message: result.error.message }),
   });
   return { status: result.status, waitSeconds: 0 };
+}
+
+/** Returns the times of a copy that ends now. The times of a result that was stored before stay as they are. */
+function timesOf({ startedAt, attempts = 0 }: CopyState): Pick<CopyResult, 'startedAt' | 'endedAt' | 'attempts'> {
+  return {
+    ...(startedAt !== undefined && { startedAt, endedAt: new Date().toISOString() }),
+    ...(attempts > 0 && { attempts }),
+  };
 }
 
 interface Copying {
@@ -142,6 +150,7 @@ async function copyFromAny(copying: Copying, run: TaskRun): Promise<CopyResult> 
   for (const [index, reference] of sources.entries()) {
     const name = formatReference(reference);
     if (first !== undefined) state.source = name;
+    state.attempts = (state.attempts ?? 0) + 1;
     try {
       const result = await copyPlanned(copying, runtime.repository(reference), run);
       return reference === planned.source ? result : { ...result, source: name };

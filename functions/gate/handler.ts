@@ -1,4 +1,5 @@
 import { handle } from '../lambda/handle.ts';
+import { timed } from '../runtime/timed.ts';
 import { gate } from './gate.ts';
 
-export const handler = handle(gate);
+export const handler = handle(timed('gate', gate));

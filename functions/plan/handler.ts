@@ -1,5 +1,6 @@
 import { handle } from '../lambda/handle.ts';
 import { ownExecutions } from '../lambda/own-executions.ts';
+import { timed } from '../runtime/timed.ts';
 import { plan } from './plan.ts';
 
-export const handler = handle(plan, ownExecutions);
+export const handler = handle(timed('plan', plan), ownExecutions);

@@ -12,6 +12,7 @@ import { checkCopies, checkTargetNames } from './limits.ts';
 import { findUnusedImages } from './unused-images.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { parseExecutionInput, type RunSettings } from '../settings/execution-input.ts';
+import { webhookRunPrefix } from '../settings/run-names.ts';
 import { scheduledInput } from '../settings/schedule-mark.ts';
 import type { TaskRun } from '../runtime/task-run.ts';
 import { type Changes, resetChanges, restoreChanges, syncChanges } from './changes.ts';
@@ -56,8 +57,10 @@ export async function plan({ runId, input }: PlanEvent, run: TaskRun): Promise<P
   const { startCommand } = runtime.parts;
   const scheduled = startCommand && scheduledInput(input);
   const settings = parseExecutionInput(scheduled ?? input, runtime.configuration);
-  const lock = await lockFor(runId, settings, run);
-  const head = planHead(runId, startedAt, settings);
+  const { accountId } = await runtime.harness();
+  const lock = await lockFor(runId, settings, accountId, run);
+  const trigger = scheduled ? 'schedule' : triggerOf(runId, runtime);
+  const head = { ...planHead(runId, startedAt, settings), trigger, accountId } as const;
   if (lock.holder) return planNothing({ ...head, skipped: describeLock(lock.holder) }, 'report', runtime);
   // Started while Harness and the registries are read.
   const connector = settings.action === 'reset' ? undefined : awaitedLater(readConnector(run));
@@ -158,9 +161,19 @@ function afterChange(
 }
 
 /** Takes the account's lock. An action that only reads takes none and waits for none. */
-async function lockFor(runId: string, { action }: RunSettings, { runtime, signal }: TaskRun): Promise<LockOutcome> {
-  if (action === 'plan' || action === 'verify') return {};
-  return runtime.lock.take({ runId, action }, (await runtime.harness()).accountId, signal);
+async function lockFor(
+  runId: string,
+  { action }: RunSettings,
+  accountId: string,
+  { runtime, signal }: TaskRun,
+): Promise<LockOutcome> {
+  return action === 'plan' || action === 'verify' ? {} : runtime.lock.take({ runId, action }, accountId, signal);
+}
+
+/** Returns what started a run that no schedule started. */
+function triggerOf(runId: string, { parts }: Runtime): NonNullable<Plan['trigger']> {
+  if (!parts.startCommand) return 'command';
+  return runId.startsWith(webhookRunPrefix) ? 'webhook' : 'execution';
 }
 
 async function describeDeadRun({ runId, since }: Lock, runtime: Runtime): Promise<string> {

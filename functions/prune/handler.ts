@@ -1,4 +1,5 @@
 import { handle } from '../lambda/handle.ts';
+import { timed } from '../runtime/timed.ts';
 import { prune } from './prune.ts';
 
-export const handler = handle(prune);
+export const handler = handle(timed('prune', prune));

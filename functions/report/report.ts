@@ -32,6 +32,7 @@ import type { Runtime } from '../runtime/runtime.ts';
 import type { TaskRun } from '../runtime/task-run.ts';
 import { cellLimit, printable } from '../text/printable.ts';
 import { causeOf } from './cause.ts';
+import { factsOf, harnessAfter, redactedInput } from './facts.ts';
 import { withScans } from './scan-results.ts';
 import { tell } from './tell.ts';
 
@@ -78,9 +79,16 @@ async function finish(
   const documents = runtime.run(runId);
   const plan = await documents.plan.find();
   const results = await Promise.all((plan?.images ?? []).map((_, index) => documents.copyResult(index).find()));
-  const document = plan
+  const outcome = plan
     ? await describe(plan, results, { ...state, error }, documents)
     : withoutPlan(runId, error, state);
+  const first = firstErrorOf(state);
+  const document: Report = {
+    ...outcome,
+    ...(await factsOf(documents, plan, results)),
+    harness: harnessAfter(outcome),
+    ...(first && { firstError: first }),
+  };
   /** The run has ended: a failure from here on is a warning, and does not change the outcome. */
   const attempt = async (failure: string, work: () => Promise<void>) => {
     try {
@@ -158,6 +166,8 @@ async function finishStopped(
     config: report.config,
     ...(report.connector && { connector: report.connector }),
     totals: totalsOf([], startedAt),
+    ...(await factsOf(own, await own.plan.find(), [])),
+    harness: failed ? 'unknown' : harnessAfter(report),
     ...(failed && error && { error }),
   };
   await own.report.put(document);
@@ -220,7 +230,7 @@ async function describe(
     status: error ? 'FAILED' : plan.skipped === undefined ? 'SUCCEEDED' : 'SKIPPED',
     action: plan.action,
     runId: plan.runId,
-    ...(plan.input && { input: plan.input }),
+    ...(plan.input && { input: redactedInput(plan.input) }),
     ...(plan.startedBy !== undefined && { startedBy: plan.startedBy }),
     ...(plan.skipped !== undefined && { reason: plan.skipped }),
     images,
@@ -283,8 +293,10 @@ function imageResult(plan: Plan, planned: PlannedImage, result: CopyResult | und
   if (planned.status === 'current')
     return { ...row, status: 'skipped', bytesTransferred: 0, bytesSkipped: planned.size ?? 0 };
   if (result) {
-    const { warnings: _warnings, registries: _registries, ...outcome } = result;
-    return { ...row, ...outcome };
+    const { warnings: _warnings, registries: _registries, endedAt, ...outcome } = result;
+    const { startedAt } = outcome;
+    const took = startedAt !== undefined && endedAt !== undefined && Date.parse(endedAt) - Date.parse(startedAt);
+    return { ...row, ...outcome, ...(took !== false && { durationMs: took }) };
   }
   // Images that the run did not copy: it is a plan, or it ended early.
   const transfer = plan.action === 'plan' ? (planned.uniqueSize ?? 0) : 0;
@@ -381,6 +393,11 @@ async function errorOf(
     ...rollback,
     message: `${rollback.message} (after ${error?.name ?? 'a failure'}: ${error?.message ?? 'unknown'})`,
   };
+}
+
+/** Returns the error before a rollback that failed. */
+function firstErrorOf({ error, rollbackError: failed }: ReportEvent['state']): ErrorDocument | undefined {
+  return error && failed && parseErrorCause(error);
 }
 
 /** Returns the failure of a rollback as `RollbackFailed`, even when its function did not run. */

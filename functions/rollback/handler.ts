@@ -1,4 +1,5 @@
 import { handle } from '../lambda/handle.ts';
+import { timed } from '../runtime/timed.ts';
 import { rollback } from './rollback.ts';
 
-export const handler = handle(rollback);
+export const handler = handle(timed('rollback', rollback));

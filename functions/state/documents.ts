@@ -118,6 +118,26 @@ const keptField = configScope.extend({
 });
 export type KeptField = z.output<typeof keptField>;
 
+/** The steps of a run, named after their tasks. */
+const phaseNames = [
+  'plan',
+  'copy',
+  'scan',
+  'gate',
+  'snapshot',
+  'update-config',
+  'reset-config',
+  'verify',
+  'prune',
+  'rollback',
+] as const;
+export type PhaseName = (typeof phaseNames)[number];
+
+/** The time that one step of a run took, by the clock of its task. */
+const phase = z.object({ name: z.enum(phaseNames), startedAt: time, endedAt: time });
+export type Phase = z.output<typeof phase>;
+export const phases = z.array(phase);
+
 export const changes = z.object({ changes: z.array(fieldChange), held: z.array(keptField) });
 export const lock = z.object({ accountId: text });
 
@@ -224,6 +244,10 @@ export const copyResult = z.object({
   source: text.exactOptional(),
   bytesTransferred: number,
   bytesSkipped: number,
+  startedAt: time.exactOptional(),
+  endedAt: time.exactOptional(),
+  /** The sources that were tried, each once for every call. */
+  attempts: z.int().exactOptional(),
   error: errorDocument.exactOptional(),
   /** Referrers of the image that could not be copied. */
   warnings: texts.exactOptional(),
@@ -241,6 +265,9 @@ export const copyState = z.object({
   /** The image has arrived. Only its referrers remain. */
   arrived: z.literal(true).exactOptional(),
   referrers: copyTotals,
+  /** The start of the first call, and the sources tried so far. Absent in states of release 0.1.0. */
+  startedAt: time.exactOptional(),
+  attempts: z.int().exactOptional(),
   /** Bytes done by the end of the last call. */
   done: z.int(),
   /** Consecutive calls without progress, and calls in total that ended with fewer bytes than they began with. */
@@ -356,6 +383,9 @@ const scanSettings: z.ZodType<ScanSettings> = z.object({
   deadlineMinutes: number,
 });
 
+/** What starts runs. An `execution` is started in the console, by the CLI or by another service of AWS. */
+const triggers = ['schedule', 'webhook', 'execution', 'command'] as const;
+
 export const plan = z.object({
   runId: text,
   action: z.enum(actions),
@@ -364,6 +394,8 @@ export const plan = z.object({
   input: z.record(text, z.unknown()).exactOptional(),
   /** Who or what started the run, where the input says so. */
   startedBy: text.exactOptional(),
+  trigger: z.enum(triggers).exactOptional(),
+  accountId: text.exactOptional(),
   registry: z.object({ registry: text, prefix: text }),
   modifyDefault: z.boolean(),
   onPartialFailure: z.enum(['abort', 'update-succeeded']),
@@ -448,6 +480,11 @@ const imageResult = z.object({
   status: z.enum(['copied', 'repaired', 'skipped', 'failed', 'planned']),
   bytesTransferred: number,
   bytesSkipped: number,
+  /** The start of the copy and its duration, the pauses between its calls included. Absent without a copy. */
+  startedAt: time.exactOptional(),
+  durationMs: number.exactOptional(),
+  /** The sources that were tried, each once for every call. */
+  attempts: z.int().exactOptional(),
   /** The verdict of wait_for_scan on an image that the run would switch to. */
   scan: scanResult.pick({ status: true, findings: true, failing: true, allowed: true }).exactOptional(),
   error: errorDocument.exactOptional(),
@@ -467,6 +504,20 @@ export const report = z.object({
   status: z.enum(['SUCCEEDED', 'FAILED', 'SKIPPED']),
   action: z.enum(actions),
   runId: text,
+  /** The release that wrote the report. This field and those down to `phases` are absent in reports of release 0.1.0. */
+  factory: text.exactOptional(),
+  startedAt: time.exactOptional(),
+  endedAt: time.exactOptional(),
+  trigger: z.enum(triggers).exactOptional(),
+  /** The Harness account, and the registry with its prefix. Absent when the input was refused. */
+  accountId: text.exactOptional(),
+  registry: text.exactOptional(),
+  /**
+   * Harness after the run. `switched`: the run wrote it, and its writes stay. `rolled-back`: it is as it was before.
+   * `unknown`: the rollback failed.
+   */
+  harness: z.enum(['switched', 'unchanged', 'rolled-back', 'unknown']).exactOptional(),
+  phases: phases.exactOptional(),
   /** The execution input as understood. Absent when the input was refused. */
   input: z.record(text, z.unknown()).exactOptional(),
   /** Who or what started the run, where the input says so. The webhook with IAM enters the caller's ARN. */
@@ -503,5 +554,7 @@ export const report = z.object({
   /** Requests of the plan and of the copies to each registry. */
   registries: z.array(registryCounts).exactOptional(),
   error: errorDocument.exactOptional(),
+  /** The error that led to the rollback, when the rollback failed too: then `error` is that of the rollback. */
+  firstError: errorDocument.exactOptional(),
 });
 export type Report = z.output<typeof report>;

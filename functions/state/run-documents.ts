@@ -93,6 +93,8 @@ export class RunDocuments extends RunFolder {
   readonly rollback = this.document('rollback', handedOn(content.rollbackState));
   /** The latest run that rolled this run back after it was stopped. */
   readonly recovery = this.document('recovery', handedOn(content.recovery));
+  /** The times of the steps, each recorded when it ends. */
+  readonly phases = this.document('phases', handedOn(content.phases, 'phases'));
   readonly told = this.document('told', handedOn(content.told));
   /** The progress of the scans, rewritten by every check. */
   readonly scans = this.document('scans', handedOn(content.scans));

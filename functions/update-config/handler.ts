@@ -1,4 +1,5 @@
 import { handle } from '../lambda/handle.ts';
+import { timed } from '../runtime/timed.ts';
 import { updateConfig } from './update-config.ts';
 
-export const handler = handle(updateConfig);
+export const handler = handle(timed('update-config', updateConfig));

@@ -1,4 +1,5 @@
 import { handle } from '../lambda/handle.ts';
+import { timed } from '../runtime/timed.ts';
 import { verify } from './verify.ts';
 
-export const handler = handle(verify);
+export const handler = handle(timed('verify', verify));

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Execution, Executions } from '../aws/executions.ts';
+import { webhookRunPrefix } from '../settings/run-names.ts';
 import type { Delivery } from './delivery.ts';
 
 /**
@@ -50,5 +51,5 @@ export async function startOnce(
  */
 function executionName({ input, id }: Delivery, window: number): string {
   const identity = JSON.stringify(id === undefined ? { window, input } : { id, input });
-  return `webhook-${createHash('sha256').update(identity).digest('hex')}`;
+  return `${webhookRunPrefix}${createHash('sha256').update(identity).digest('hex')}`;
 }

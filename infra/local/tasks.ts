@@ -9,6 +9,7 @@ import { scan } from '../../functions/scan/scan.ts';
 import { snapshot } from '../../functions/snapshot/snapshot.ts';
 import { updateConfig } from '../../functions/update-config/update-config.ts';
 import { verify } from '../../functions/verify/verify.ts';
+import { timed } from '../../functions/runtime/timed.ts';
 import type { TaskRun } from '../../functions/runtime/task-run.ts';
 
 export type Task = (event: never, run: TaskRun) => Promise<unknown>;
@@ -16,16 +17,16 @@ export type Task = (event: never, run: TaskRun) => Promise<unknown>;
 /** The tasks behind the definition's placeholders. The handlers of the Lambda functions call the same tasks. */
 export const tasks: Readonly<Record<string, Task>> = {
   CopyFunction: copy,
-  GateFunction: gate,
-  PlanFunction: plan,
-  PruneFunction: prune,
+  GateFunction: timed('gate', gate),
+  PlanFunction: timed('plan', plan),
+  PruneFunction: timed('prune', prune),
   ReportFunction: report,
-  ResetConfigFunction: resetConfig,
-  RollbackFunction: rollback,
-  ScanFunction: scan,
-  SnapshotFunction: snapshot,
-  UpdateConfigFunction: updateConfig,
-  VerifyFunction: verify,
+  ResetConfigFunction: timed('reset-config', resetConfig),
+  RollbackFunction: timed('rollback', rollback),
+  ScanFunction: timed('scan', scan),
+  SnapshotFunction: timed('snapshot', snapshot),
+  UpdateConfigFunction: timed('update-config', updateConfig),
+  VerifyFunction: timed('verify', verify),
 };
 
 /** Tasks that an interruption must not stop: they roll back and report. */

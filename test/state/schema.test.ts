@@ -34,6 +34,7 @@ const ofRun = {
   rollback: () => run().rollback,
   recovery: () => run().recovery,
   told: () => run().told,
+  phases: () => run().phases,
   scans: () => run().scans,
   pruned: () => run().pruned,
   incomplete: () => run().incomplete,

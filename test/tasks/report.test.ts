@@ -248,6 +248,10 @@ describe('the document of real runs', () => {
     const optional = (value: object, names: string[]) => keys(value).filter((key) => !names.includes(key));
     expect(
       optional(document, [
+        // Absent when the input was refused.
+        'accountId',
+        'registry',
+        'trigger',
         'awaiting',
         'blocked',
         'error',
@@ -259,10 +263,22 @@ describe('the document of real runs', () => {
         'unused',
         'warnings',
       ]),
-    ).toEqual(['action', 'config', 'images', 'runId', 'status', 'totals']);
+    ).toEqual([
+      'action',
+      'config',
+      'endedAt',
+      'factory',
+      'harness',
+      'images',
+      'phases',
+      'runId',
+      'startedAt',
+      'status',
+      'totals',
+    ]);
     expect(allowed.status).toContain(document.status);
     for (const row of document.images) {
-      expect(optional(row, ['error'])).toEqual([
+      expect(optional(row, ['error', 'startedAt', 'durationMs', 'attempts'])).toEqual([
         'bytesSkipped',
         'bytesTransferred',
         'digest',
