@@ -41,6 +41,8 @@ export const errorNames = [
   'RunStopped',
   'ScanFailed',
   'ScanTimedOut',
+  'SignatureInvalid',
+  'SigningFailed',
   'SnapshotNotFound',
   'StoreFailed',
   'SwitchBlocked',

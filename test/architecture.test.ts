@@ -39,6 +39,7 @@ const own = /^(?:functions|infra|test)\//;
 const libraries = [
   'async',
   'aws',
+  'bundle',
   'harness',
   'http',
   'images',
@@ -66,10 +67,11 @@ const mayImport: Record<string, RegExp> = {
   'functions/oci/spec': /^functions\/(?:oci\/spec|async|http|text)\/|^functions\/(?:errors|hint)/,
   'functions/oci/registry': /^functions\/(?:oci\/(?:spec|registry)|async|http|text)\/|^functions\/(?:errors|hint)/,
   'functions/oci/copy': /^functions\/(?:oci|async|http|text)\/|^functions\/errors/,
+  'functions/bundle': /^functions\/(?:bundle|oci|async|text)\/|^functions\/errors\.ts$/,
   'functions/settings': /^functions\/(?:settings|harness|oci|text)\/|^functions\/errors/,
   'functions/state': /^functions\/(?:state|settings|harness|oci|text)\/|^functions\/errors/,
   'functions/aws':
-    /^functions\/(?:aws|async|http|oci|state|text)\/|^functions\/(?:advice|errors|runtime\/template)\.ts$/,
+    /^functions\/(?:aws|async|http|oci|state|text)\/|^functions\/(?:advice|errors|runtime\/template|bundle\/signature)\.ts$/,
   'functions/runtime': /^functions\/(?:runtime|state|settings|harness|http|oci|text)\//,
   'functions/overrides': /^functions\/(?:overrides|runtime|state|settings|harness|oci|text)\/|^functions\/errors\.ts$/,
   'functions/images': /^functions\/(?:images|overrides|runtime|state|oci|async)\/|^functions\/errors\.ts$/,
