@@ -1,8 +1,10 @@
 import { enableCompileCache } from 'node:module';
+import { isSea } from 'node:sea';
 import { userFolder } from './user-folder.ts';
 
 // Keep compiled code in the user's own folder, not in the shared temporary folder: cached code is executed.
-const cache = userFolder('cache', process.env);
+// An executable file has its compiled code within.
+const cache = isSea() ? undefined : userFolder('cache', process.env);
 if (cache !== undefined) enableCompileCache(cache);
 void run();
 

@@ -1,0 +1,112 @@
+import { chmodSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import packageJson from '../../package.json' with { type: 'json' };
+import { packageFolder } from '../../infra/package/build.ts';
+import { root } from '../../infra/package/root.ts';
+import { startSetting } from '../local/factory-command.ts';
+import { available } from '../real-parts.ts';
+import { type Container, type Ended, LaidOutImage } from './container-image.ts';
+import { buildWithEngine, workingEngine } from './container-engine.ts';
+import { emptyFolder, run } from './project.ts';
+
+const recipe = join(root, 'infra/container/Dockerfile');
+const context = packageFolder;
+
+/** A user that no passwd file knows, as OpenShift gives one to each project. */
+const unknownUser = 1_000_680_000;
+
+(available('hadolint') ? it : it.skip)('hadolint has nothing to say of the recipe', async () => {
+  expect(await run('hadolint', ['--failure-threshold', 'style', recipe], { cwd: root })).toBe('');
+});
+
+it('the recipe copies only what its list of the context lets through', () => {
+  const copied = /^COPY (?!--from)(?:--\S+ )*(.*) \S+$/gm;
+  const names = [...readFileSync(recipe, 'utf8').matchAll(copied)].flatMap(([, sources = '']) => sources.split(' '));
+  const listed = readFileSync(`${recipe}.dockerignore`, 'utf8')
+    .split('\n')
+    .filter((line) => line.startsWith('!'));
+  expect(names.map((name) => `!${name.replace(/\/$/, '')}`).toSorted()).toEqual(listed.toSorted());
+});
+
+interface Image {
+  run(container: Container): Promise<Ended>;
+}
+
+/** Shows that the command works as the image starts it, by whoever runs the image. */
+async function expectToWork(image: Image, user?: number): Promise<void> {
+  const setting = await startSetting();
+  const state = join(emptyFolder(), 'state');
+  mkdirSync(state);
+  chmodSync(state, 0o1777);
+  const { HOME: _home, XDG_CACHE_HOME: _cache, PATH: _path, ...env } = setting.environment;
+  const start = (...args: string[]) => image.run({ args, env, state, ...(user === undefined ? {} : { user }) });
+  try {
+    expect(await start('--version')).toEqual({ code: 0, stdout: `${packageJson.version}\n`, stderr: '' });
+    expect(await start()).toMatchObject({ code: 0, stdout: expect.stringContaining('Usage: factory') });
+    const runs = [await start('plan', '--json'), await start('sync', '--json'), await start('verify', '--json')];
+    expect(runs.map(({ code, stdout, stderr }) => ({ code, stdout, stderr }))).toEqual(
+      runs.map(() => expect.objectContaining({ code: 0, stdout: expect.stringContaining('"status": "SUCCEEDED"') })),
+    );
+    expect(Object.keys(setting.overrides())).toHaveLength(5);
+    expect(readdirSync(state)).toEqual(['harness-ci-image-factory']);
+    const { stdout } = await start('history', '--json');
+    expect(JSON.parse(stdout)).toHaveLength(3);
+  } finally {
+    await setting.close();
+  }
+}
+
+describe('the image', () => {
+  let image: LaidOutImage;
+  beforeAll(async () => {
+    image = await LaidOutImage.build({ recipe, context, folder: emptyFolder() });
+  });
+
+  it('starts as a user without privileges', () => {
+    expect(image.user).toBe('65532:65532');
+  });
+
+  it('lets every user write the state, and nothing else', () => {
+    const paths = ['state', 'home/factory', 'opt/factory/bin', 'opt/factory/bin/factory.cjs', 'opt/factory/LICENSE'];
+    expect(Object.fromEntries(paths.map((path) => [path, image.mode(path)]))).toEqual({
+      state: '1777',
+      'home/factory': '755',
+      'opt/factory/bin': '755',
+      'opt/factory/bin/factory.cjs': '755',
+      'opt/factory/LICENSE': '644',
+    });
+  });
+
+  it('plans, copies, switches and verifies with a root that is read only', () => expectToWork(image));
+
+  it('does so for a user id that no passwd file knows', () => expectToWork(image, unknownUser));
+
+  it('says so when the state cannot be written', async () => {
+    const setting = await startSetting();
+    const state = join(emptyFolder(), 'state');
+    mkdirSync(state, { mode: 0o755 });
+    const { HOME: _home, XDG_CACHE_HOME: _cache, PATH: _path, ...env } = setting.environment;
+    try {
+      const { code, stderr } = await image.run({ args: ['sync', '--yes'], env, state });
+      expect(stderr).toMatch(/\/state\/harness-ci-image-factory/);
+      expect(code).not.toBe(0);
+    } finally {
+      await setting.close();
+    }
+  });
+});
+
+// No test is counted as skipped for want of an engine: the laid out image shows the same, but for the engine's own part.
+const engine = await workingEngine();
+if (engine !== undefined)
+  describe(`the image that ${engine} builds`, () => {
+    let image: Awaited<ReturnType<typeof buildWithEngine>>;
+    beforeAll(async () => {
+      image = await buildWithEngine(engine, { recipe, context });
+    });
+    afterAll(() => image.remove());
+
+    it('works with a root that is read only', () => expectToWork(image));
+    it('works for a user id that no passwd file knows', () => expectToWork(image, unknownUser));
+  });
