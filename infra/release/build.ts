@@ -6,10 +6,18 @@ import { buildPackage } from '../package/build.ts';
 import { root } from '../package/root.ts';
 import { changelogSection } from './changelog-section.ts';
 import { writeChecksums } from './checksums.ts';
+import { writeExecutables } from './executables.ts';
 import { writeTemplates } from './templates.ts';
 
-/** Writes all that belongs to a release to an empty folder. `packageFolder` gets the package that is packed. */
-export async function buildRelease(outdir: string, packageFolder: string): Promise<void> {
+/**
+ * Writes all that belongs to a release to an empty folder. `packageFolder` gets the package that is packed. Executables take
+ * a minute, and the Node.js of other platforms, so they are made only when asked for.
+ */
+export async function buildRelease(
+  outdir: string,
+  packageFolder: string,
+  { executables = false }: { executables?: boolean } = {},
+): Promise<void> {
   rmSync(outdir, { recursive: true, force: true });
   mkdirSync(outdir, { recursive: true });
   await buildPackage(packageFolder);
@@ -19,5 +27,6 @@ export async function buildRelease(outdir: string, packageFolder: string): Promi
   const changelog = readFileSync(join(root, 'docs/changelog.md'), 'utf8');
   writeFileSync(join(outdir, 'CHANGES.md'), changelogSection(changelog, release.version));
   writeTemplates(outdir);
+  if (executables) await writeExecutables(outdir);
   writeChecksums(outdir);
 }

@@ -41,10 +41,10 @@ await buildCommand(installed);
 export const command = join(installed, 'factory.cjs');
 const built: Launch = { node: process.execPath, command };
 
-/** A command's file, and the Node.js that runs it. */
+/** A command's file, and the Node.js that runs it; or one executable file that holds both. */
 interface Launch {
   node: string;
-  command: string;
+  command?: string;
 }
 
 /** Everything a run of the installed command needs: the embedded servers, a few images, and an empty home. */
@@ -91,11 +91,15 @@ export async function startSetting({ node, command }: Launch = built) {
 
   function factory(args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
     return new Promise((resolve, reject) => {
-      const child = spawn(node, [...(options.nodeOptions ?? []), command, ...args], {
-        stdio: ['pipe', options.stdout ?? 'pipe', 'pipe'],
-        env: { ...environment, ...options.environment },
-        cwd: folder,
-      });
+      const child = spawn(
+        node,
+        [...(options.nodeOptions ?? []), ...(command === undefined ? [] : [command]), ...args],
+        {
+          stdio: ['pipe', options.stdout ?? 'pipe', 'pipe'],
+          env: { ...environment, ...options.environment },
+          cwd: folder,
+        },
+      );
       const result: CommandResult = { code: null, stdout: '', stderr: '' };
       let { when } = options;
       child.stdout?.on('data', (chunk: Buffer) => (result.stdout += chunk.toString()));
