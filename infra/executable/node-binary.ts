@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import manifest from '../../package.json' with { type: 'json' };
 import { root } from '../package/root.ts';
@@ -22,20 +22,26 @@ export function platformOf(name: string): Platform {
   return platform;
 }
 
-/** Returns Node.js for a platform, and its license: of an installed package, or of one that is downloaded to `work`. */
+/** Returns Node.js for a platform, and its license. Packages that are not installed are downloaded to `work`. */
 export function nodeOf(platform: Platform, work: string) {
-  const name = `node-${platform}` as const;
-  const installed = join(root, 'node_modules', name);
-  const folder = existsSync(installed) ? installed : download(`${name}@${manifest.optionalDependencies[name]}`, work);
   return {
-    binary: join(folder, 'bin', platform.startsWith('win') ? 'node.exe' : 'node'),
-    license: join(folder, 'LICENSE'),
+    binary: join(packageOf(platform, work), 'bin', platform.startsWith('win') ? 'node.exe' : 'node'),
+    // The package for Windows lacks the text, which is the same for every platform.
+    license: join(packageOf('linux-x64', work), 'LICENSE'),
   };
 }
 
+function packageOf(platform: Platform, work: string): string {
+  const name = `node-${platform}` as const;
+  const installed = join(root, 'node_modules', name);
+  return existsSync(installed) ? installed : download(`${name}@${manifest.optionalDependencies[name]}`, work);
+}
+
 function download(specifier: string, work: string): string {
-  const options = { cwd: work, encoding: 'utf8' } as const;
+  const folder = join(work, specifier);
+  mkdirSync(folder, { recursive: true });
+  const options = { cwd: folder, encoding: 'utf8' } as const;
   const tarball = execFileSync('npm', ['pack', specifier, '--silent'], options).trim();
   execFileSync('tar', ['-xzf', tarball], options);
-  return join(work, 'package');
+  return join(folder, 'package');
 }
