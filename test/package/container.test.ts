@@ -1,6 +1,7 @@
 import { chmodSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { parse } from 'yaml';
 import packageJson from '../../package.json' with { type: 'json' };
 import { packageFolder } from '../../infra/package/build.ts';
 import { root } from '../../infra/package/root.ts';
@@ -110,3 +111,16 @@ if (engine !== undefined)
     it('works with a root that is read only', () => expectToWork(image));
     it('works for a user id that no passwd file knows', () => expectToWork(image, unknownUser));
   });
+
+it('the job for Kubernetes on the page asks for what the image can do', () => {
+  const page = readFileSync(join(root, 'docs/container.md'), 'utf8');
+  const [, text = ''] = /```yaml\n([^]*?)```/.exec(page) ?? [];
+  const securityContext = {
+    allowPrivilegeEscalation: false,
+    readOnlyRootFilesystem: true,
+    capabilities: { drop: ['ALL'] },
+  };
+  const args = ['sync', '--state', expect.stringMatching(/^s3:/)];
+  const pod = { securityContext: { runAsNonRoot: true }, containers: [{ args, securityContext }] };
+  expect(parse(text)).toMatchObject({ kind: 'CronJob', spec: { jobTemplate: { spec: { template: { spec: pod } } } } });
+});
