@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { chmod, copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,7 +10,7 @@ import { root } from '../package/root.ts';
 import { nodeOf, nodeVersion, ownPlatform, type Platform } from './node-binary.ts';
 
 /** The folder that `npm run build:executable` writes. It has one folder for each platform. */
-export const executables = join(root, 'dist/executable');
+const executables = join(root, 'dist/executable');
 
 /**
  * Builds the command as one file that needs no Node.js, with the licences of what is in it. Returns their folder.
@@ -33,7 +33,7 @@ export async function buildExecutable(platform: Platform): Promise<string> {
     const file = join(folder, platform.startsWith('win') ? 'factory.exe' : 'factory');
     await copyFile(binary, file);
     // Before the injection: afterwards, it destroys the file.
-    if (platform === ownPlatform && process.platform === 'linux') execFileSync('strip', [file]);
+    if (platform === ownPlatform && process.platform === 'linux') strip(file);
     inject(await prepared(program, work, platform), file);
     await chmod(file, 0o755);
     await Promise.all([
@@ -45,6 +45,13 @@ export async function buildExecutable(platform: Platform): Promise<string> {
   } finally {
     await rm(work, { recursive: true, force: true });
   }
+}
+
+/** Removes from a file what only debuggers need, where binutils are installed. */
+function strip(file: string): void {
+  const { error, status, stderr } = spawnSync('strip', [file], { encoding: 'utf8' });
+  if (error !== undefined) console.warn(`strip cannot be started, so the file stays larger: ${error.message}`);
+  else if (status !== 0) throw new Error(`strip failed: ${stderr}`);
 }
 
 /** Makes one CommonJS file of the command: a program in an executable can load no other. */

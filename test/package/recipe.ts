@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 
 /** An instruction of a recipe: its keyword, its flags, and its words. */
-export interface Instruction {
+interface Instruction {
   readonly keyword: string;
   readonly flags: Readonly<Record<string, string>>;
   readonly words: readonly string[];
