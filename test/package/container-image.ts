@@ -10,7 +10,7 @@ export interface Ended {
   readonly stderr: string;
 }
 
-/** A container to start: the command's arguments, its variables, the user, and the folder of the state. */
+/** A container to start: the command's arguments, its variables, the user, and the folder or volume of the state. */
 export interface Container {
   readonly args: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
