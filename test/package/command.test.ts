@@ -93,6 +93,32 @@ it('npx finds the command, and starts it with the Node.js on PATH', async () => 
   expect(await run('npm', npx, { cwd: project, env: { ...process.env, PATH } })).toBe(`${packageJson.version}\n`);
 });
 
+/** The identifiers of the pipelines in the account. */
+const pipelinesOf = ({ harness }: Awaited<ReturnType<typeof startSetting>>) =>
+  (harness.state[harness.accountId]?.texts ?? [])
+    .filter(({ kind }) => kind === 'pipeline')
+    .map(({ identifier }) => identifier);
+
+it('an empty directory, the tarball and a key are enough for a plan and two registered pipelines', async () => {
+  const folder = emptyFolder();
+  await run('npm', ['install', '--silent', '--no-audit', '--no-fund', await pack()], { cwd: folder });
+  const installed = join(folder, 'node_modules/.bin/harness-ci-image-factory');
+  const setting = await startSetting({ node: nodeOf('oldest'), command: installed });
+  const pipelines = ['pipelines', '--via', 'delegate', '--register'];
+  const environment = { ORG_ID: 'default', PROJECT_ID: 'platform' };
+  try {
+    const plan = await setting.factory(['plan']);
+    expect(plan).toMatchObject({ code: 0, stdout: expect.stringContaining('harness/ci-addon:1.18.22') });
+    const dryRun = await setting.factory([...pipelines, '--dry-run'], { environment });
+    expect(dryRun).toMatchObject({ code: 0, stdout: expect.stringContaining('nothing was changed') });
+    expect(pipelinesOf(setting)).toEqual([]);
+    expect(await setting.factory(pipelines, { environment })).toMatchObject({ code: 0 });
+    expect(pipelinesOf(setting)).toEqual(['harness_ci_image_factory', 'harness_ci_image_factory_reset']);
+  } finally {
+    await setting.close();
+  }
+});
+
 it('an installation of the package brings nothing else', () => {
   const packages = readdirSync(join(project, 'node_modules')).filter((name) => !name.startsWith('.'));
   expect(packages).toEqual(['harness-ci-image-factory']);
