@@ -3,10 +3,11 @@ import type { BlobLedger } from './blob-ledger.ts';
 import { hasBlob, servesBlob } from '../registry/blobs.ts';
 import { type Descriptor, isLeftAtItsUrls } from '../spec/manifest.ts';
 import type { Repository } from '../registry/repository.ts';
+import type { Source } from '../registry/source.ts';
 import { type BlobTransfer, transferBlob } from './stream-blob.ts';
 
 export interface BlobCopy {
-  source: Repository;
+  source: Source;
   destination: Repository;
   ledger: BlobLedger;
   /** The destination's repository was created just now: it is empty, so no blob is looked up. */

@@ -1,7 +1,7 @@
 import { inParallel } from '../../async/in-parallel.ts';
 import { hasBlob } from '../registry/blobs.ts';
-import { getManifest } from '../registry/manifests.ts';
 import type { Repository } from '../registry/repository.ts';
+import type { Source } from '../registry/source.ts';
 import { type Image, loadImage } from '../spec/image.ts';
 import type { Descriptor } from '../spec/manifest.ts';
 import { BlobLedger } from './blob-ledger.ts';
@@ -66,11 +66,7 @@ export interface CopiedImage extends CopyTotals {
  *
  * @throws {Paused} When the deadline nears, or a registry requires a longer pause than the time left.
  */
-export async function copyImage(
-  source: Repository,
-  destination: Repository,
-  options: CopyOptions,
-): Promise<CopiedImage> {
+export async function copyImage(source: Source, destination: Repository, options: CopyOptions): Promise<CopiedImage> {
   const { ledger = new BlobLedger(), deadline = Deadline.never, checkpoint, onCheckpoint, layerUploads } = options;
   const image = options.image ?? (await readImage(source, options.tag, options.signal));
   const record = CopyRecord.restore(checkpoint, image, destination, deadline.now());
@@ -81,8 +77,9 @@ export async function copyImage(
   // Begin with interrupted blobs, which then have the most time. Then the largest: started last, it would finish alone.
   const begun = ({ digest }: Descriptor) => Number(record.open.has(digest) || record.interrupted.has(digest));
   const blobs = image.blobs.toSorted((a, b) => begun(b) - begun(a) || b.size - a.size);
+  const registries = source.registry ? [source.registry, destination.registry] : [destination.registry];
   try {
-    return await deadline.during([source.registry, destination.registry], options.signal, async (signal) => {
+    return await deadline.during(registries, options.signal, async (signal) => {
       await inParallel(blobs, blobsUnderWay, signal, (blob, each) =>
         copyUnfinished({ ...copy, signal: each }, blob, record, deadline),
       );
@@ -97,8 +94,8 @@ export async function copyImage(
   }
 }
 
-async function readImage(source: Repository, tag: string, signal?: AbortSignal): Promise<Image> {
-  return loadImage(await getManifest(source, tag, signal), (digest) => getManifest(source, digest, signal));
+async function readImage(source: Source, tag: string, signal?: AbortSignal): Promise<Image> {
+  return loadImage(await source.manifest(tag, signal), (digest) => source.manifest(digest, signal));
 }
 
 /** Returns the same copy, which adds transferred and skipped bytes to `totals`. */

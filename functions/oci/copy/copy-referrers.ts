@@ -6,6 +6,7 @@ import { loadImage } from '../spec/image.ts';
 import type { Descriptor, Manifest } from '../spec/manifest.ts';
 import { resolveTag } from '../registry/manifests.ts';
 import type { Repository } from '../registry/repository.ts';
+import type { Source } from '../registry/source.ts';
 import {
   addToFallbackIndex,
   cosignTags,
@@ -16,7 +17,7 @@ import {
 } from '../registry/referrers.ts';
 
 export interface ReferrersCopy {
-  source: Repository;
+  source: Source;
   destination: Repository;
   /** The manifests whose referrers are copied: an image's root, and an index's children. */
   subjects: readonly Digest[];
@@ -53,7 +54,7 @@ export async function copyReferrers(copy: ReferrersCopy): Promise<CopiedReferrer
   let room = maxArtifacts;
   for (const subject of subjects) {
     await attempt(`what refers to ${subject}`, async () => {
-      const { artifacts, truncated } = await listReferrers(source, subject, { signal, read: copy.read });
+      const { artifacts, truncated } = await source.referrers(subject, { signal, read: copy.read });
       const wanted = artifacts.filter((artifact) => isWantedReferrer(policy, artifact));
       const chosen = wanted.slice(0, room);
       room -= chosen.length;
@@ -79,7 +80,7 @@ export async function copyReferrers(copy: ReferrersCopy): Promise<CopiedReferrer
     });
     for (const tag of cosignTags(policy, subject)) {
       await attempt(tag, async () => {
-        const digest = await resolveTag(source, tag, { signal, absence: 'likely' });
+        const digest = await source.digestOf(tag, { signal, absence: 'likely' });
         if (digest === undefined || (await resolveTag(destination, tag, { signal, absence: 'likely' })) === digest)
           return;
         await bring(digest, tag);

@@ -1,7 +1,6 @@
 import { delayed } from '../../async/delayed.ts';
 import { readAhead } from '../../async/read-ahead.ts';
 import { retry, type Verdict } from '../../http/retry.ts';
-import { readBlob } from '../registry/blob-download.ts';
 import type { Descriptor } from '../spec/manifest.ts';
 import type { CopyRecord } from './checkpoint.ts';
 import { type Deadline, Paused } from './deadline.ts';
@@ -114,7 +113,7 @@ async function* verifiedParts(
   hash: ResumableHash,
 ): AsyncGenerator<Part, void, undefined> {
   let end = start;
-  const body = readBlob(source, blob, { start, signal });
+  const body = source.blob(blob, { start, signal });
   for await (const bytes of inChunks(body, partBytes, { ahead: true, onPiece: (piece) => hash.update(piece) })) {
     end += bytes.length;
     if (end > blob.size) throw mismatch(blob, `more than the ${blob.size} bytes announced`);

@@ -1,7 +1,7 @@
 import { retry, type Verdict } from '../../http/retry.ts';
-import { readBlob } from '../registry/blob-download.ts';
 import type { Descriptor } from '../spec/manifest.ts';
 import type { Repository } from '../registry/repository.ts';
+import type { Source } from '../registry/source.ts';
 import { sendingBy, type UploadWay } from '../registry/profile.ts';
 import { judgeFailure } from '../registry/registry.ts';
 import { RegistryFailure } from '../registry/registry-failure.ts';
@@ -12,7 +12,7 @@ import { cancelUpload, startUpload, type UploadSession } from '../registry/uploa
 import { isMismatch, verifiedStream } from './verified-stream.ts';
 
 export interface BlobTransfer {
-  source: Repository;
+  source: Source;
   destination: Repository;
   blob: Descriptor;
   /** A repository of the destination's registry that may hold the blob already, perhaps the destination itself. */
@@ -26,7 +26,7 @@ export interface BlobTransfer {
 
 const defaultStallMs = 30_000;
 
-/** Streams one blob from registry to registry, without a temporary file. */
+/** Streams one blob from its source to a registry, without a temporary file. */
 export async function transferBlob(transfer: BlobTransfer): Promise<'mounted' | 'uploaded'> {
   const { destination, blob, signal } = transfer;
   const { registry } = destination;
@@ -94,7 +94,7 @@ async function stream(
   const signal = transfer.signal ? AbortSignal.any([transfer.signal, stalled.signal]) : stalled.signal;
   // The request reports a broken stream in its own terms; the stream has the true reason.
   let reason: unknown;
-  const body = watched(verifiedStream(readBlob(source, blob, { signal }), blob, count), {
+  const body = watched(verifiedStream(source.blob(blob, { signal }), blob, count), {
     // Each chunk is one request, with its own timeout and retries.
     stallMs: way === 'chunk' ? undefined : stallMs,
     onStall: () => stalled.abort(stall(transfer, stallMs)),

@@ -2,7 +2,7 @@ import type { Response } from '../../http/transport.ts';
 import { openBlob } from './blobs.ts';
 import { wallClock } from './clock.ts';
 import type { Descriptor } from '../spec/manifest.ts';
-import type { Repository } from './repository.ts';
+import type { RepositoryClient } from './repository-client.ts';
 import { brokenConnection, RegistryFailure } from './registry-failure.ts';
 
 /** Maximum number of resumes before the transfer of a blob starts again. */
@@ -18,7 +18,7 @@ const goodPart = 1024 * 1024;
  * @throws {RegistryFailure} After the last resume.
  */
 export async function* readBlob(
-  repository: Repository,
+  repository: RepositoryClient,
   blob: Descriptor,
   { start = 0, signal }: { start?: number; signal?: AbortSignal | undefined } = {},
 ): AsyncGenerator<Uint8Array, void, undefined> {
@@ -79,7 +79,12 @@ async function* after(bytes: number, chunks: AsyncIterable<Uint8Array>): AsyncGe
   }
 }
 
-function brokeOff({ registry, name }: Repository, blob: Descriptor, offset: number, error?: unknown): RegistryFailure {
+function brokeOff(
+  { registry, name }: RepositoryClient,
+  blob: Descriptor,
+  offset: number,
+  error?: unknown,
+): RegistryFailure {
   return new RegistryFailure(
     'RegistryUnreachable',
     `${registry.name} stopped sending blob ${blob.digest} of ${name} at byte ${offset} of ${blob.size}`,

@@ -1,6 +1,6 @@
 import { release } from '../../http/release.ts';
 import type { Descriptor } from '../spec/manifest.ts';
-import type { Repository } from './repository.ts';
+import type { RepositoryClient } from './repository-client.ts';
 import { type UploadWay, uploadWay } from './profile.ts';
 import { RegistryFailure } from './registry-failure.ts';
 import type { RegistryRequest } from './registry.ts';
@@ -23,7 +23,7 @@ const largestChunk = 64 * 1024 * 1024;
 const smallestLimit = 64 * 1024;
 
 export interface Upload {
-  repository: Repository;
+  repository: RepositoryClient;
   session: UploadSession;
   blob: Descriptor;
   way: UploadWay;
@@ -33,7 +33,7 @@ export interface Upload {
 }
 
 /** Chooses the method for a blob: by the limits of the session, or else by the profile. */
-export function wayInto({ registry }: Repository, session: UploadSession, { size }: Descriptor): UploadWay {
+export function wayInto({ registry }: RepositoryClient, session: UploadSession, { size }: Descriptor): UploadWay {
   const way = size > chunkLimits(session).max ? 'chunk' : uploadWay(registry.profile, size);
   return way === 'chunk' && chunkBytes({ registry }, session) === undefined ? 'patch' : way;
 }
@@ -96,7 +96,10 @@ async function patch(
 }
 
 /** Returns the size of a chunk in bytes; `undefined` where a registry requires more than is held in memory. */
-export function chunkBytes({ registry }: Pick<Repository, 'registry'>, session: UploadSession): number | undefined {
+export function chunkBytes(
+  { registry }: Pick<RepositoryClient, 'registry'>,
+  session: UploadSession,
+): number | undefined {
   const { min, max } = chunkLimits(session);
   return min > largestChunk ? undefined : Math.min(max, largestChunk, Math.max(min, registry.profile.chunkBytes));
 }

@@ -1,7 +1,7 @@
 import type { Response } from '../../http/transport.ts';
 import type { Digest } from '../spec/digest.ts';
 import type { Descriptor } from '../spec/manifest.ts';
-import type { Repository } from './repository.ts';
+import type { RepositoryClient } from './repository-client.ts';
 import { isAbsence } from './registry-failure.ts';
 
 type Described = Pick<Descriptor, 'digest' | 'size'>;
@@ -11,18 +11,22 @@ type Described = Pick<Descriptor, 'digest' | 'size'>;
  * registry refuses it (400, 405, 501), or returns 403, as Artifactory does for a missing blob (RTFACT-13797). A user
  * without the right to push learns so from the upload.
  */
-export async function hasBlob(repository: Repository, blob: Described, signal?: AbortSignal): Promise<boolean> {
+export async function hasBlob(repository: RepositoryClient, blob: Described, signal?: AbortSignal): Promise<boolean> {
   const found = await lookUp(repository, blob, signal);
   return found === 'whole' || (found === 'of another size' && opensBlob(repository, blob, signal));
 }
 
 /** Returns whether the repository serves the blob: by HEAD or, where that fails, by the start of a download. */
-export async function servesBlob(repository: Repository, blob: Described, signal?: AbortSignal): Promise<boolean> {
+export async function servesBlob(
+  repository: RepositoryClient,
+  blob: Described,
+  signal?: AbortSignal,
+): Promise<boolean> {
   return (await lookUp(repository, blob, signal)) === 'whole' || opensBlob(repository, blob, signal);
 }
 
 /** Returns whether a download of the blob begins, in full size: some refuse HEAD or return a wrong length. */
-export async function opensBlob(repository: Repository, blob: Described, signal?: AbortSignal): Promise<boolean> {
+export async function opensBlob(repository: RepositoryClient, blob: Described, signal?: AbortSignal): Promise<boolean> {
   try {
     const response = await openBlob(repository, blob.digest, 0, signal);
     await response.body.dump();
@@ -34,7 +38,7 @@ export async function opensBlob(repository: Repository, blob: Described, signal?
 }
 
 async function lookUp(
-  repository: Repository,
+  repository: RepositoryClient,
   blob: Described,
   signal?: AbortSignal,
 ): Promise<'whole' | 'of another size' | 'not found'> {
@@ -67,7 +71,7 @@ function hasSize(response: Response, { size }: Described): boolean {
  * ranges, or 416 when there is nothing after `offset`. The caller verifies the bytes.
  */
 export async function openBlob(
-  repository: Repository,
+  repository: RepositoryClient,
   digest: Digest,
   offset: number,
   signal?: AbortSignal,

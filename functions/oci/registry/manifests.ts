@@ -3,7 +3,7 @@ import { type Digest, isDigest } from '../spec/digest.ts';
 import { type Manifest, manifestLimits, parseManifest } from '../spec/manifest.ts';
 import { acceptedManifests } from '../spec/media-type.ts';
 import type { ReadLimit } from './registry.ts';
-import type { Repository, RepositoryRequest } from './repository.ts';
+import type { RepositoryClient, RepositoryRequest } from './repository-client.ts';
 import { RegistryFailure } from './registry-failure.ts';
 
 /**
@@ -16,7 +16,7 @@ import { RegistryFailure } from './registry-failure.ts';
  * manifest is likely.
  */
 export async function resolveTag(
-  repository: Repository,
+  repository: RepositoryClient,
   tagOrDigest: string,
   { absence = 'unlikely', signal }: { absence?: 'likely' | 'unlikely'; signal?: AbortSignal | undefined } = {},
 ): Promise<Digest | undefined> {
@@ -57,7 +57,7 @@ const headRefusals = new Set([400, 403, 405, 501]);
  * Returns the digest, or the status of a response that GET may explain; 0 without a response. Throws other failures.
  */
 async function headOf(
-  repository: Repository,
+  repository: RepositoryClient,
   tagOrDigest: string,
   isTrial: boolean,
   signal?: AbortSignal,
@@ -88,7 +88,7 @@ async function headOf(
 }
 
 /** Returns the manifest, or `undefined` when it is missing. Some registries return 403 then. */
-async function ifThere({ registry }: Repository, reading: Promise<Manifest>): Promise<Manifest | undefined> {
+async function ifThere({ registry }: RepositoryClient, reading: Promise<Manifest>): Promise<Manifest | undefined> {
   try {
     return await reading;
   } catch (error) {
@@ -100,12 +100,16 @@ async function ifThere({ registry }: Repository, reading: Promise<Manifest>): Pr
 }
 
 /** Reads a manifest and checks it against the requested digest. Throws `ImageNotFound`, `DigestMismatch`, … */
-export function getManifest(repository: Repository, tagOrDigest: string, signal?: AbortSignal): Promise<Manifest> {
+export function getManifest(
+  repository: RepositoryClient,
+  tagOrDigest: string,
+  signal?: AbortSignal,
+): Promise<Manifest> {
   return readManifest(repository, tagOrDigest, `pull manifest ${tagOrDigest} of`, signal);
 }
 
 async function readManifest(
-  repository: Repository,
+  repository: RepositoryClient,
   tagOrDigest: string,
   doing: string,
   signal?: AbortSignal,
@@ -145,7 +149,7 @@ export function manifestSize(what: string): ReadLimit {
  * with Subject").
  */
 export async function putManifest(
-  repository: Repository,
+  repository: RepositoryClient,
   tagOrDigest: string,
   manifest: Manifest,
   signal?: AbortSignal,
@@ -172,7 +176,11 @@ export async function putManifest(
 }
 
 /** Deletes a manifest and with it every tag that points at it. Succeeds when the manifest is gone already. */
-export async function deleteManifest(repository: Repository, digest: Digest, signal?: AbortSignal): Promise<void> {
+export async function deleteManifest(
+  repository: RepositoryClient,
+  digest: Digest,
+  signal?: AbortSignal,
+): Promise<void> {
   const response = await repository.request(deletion(digest, signal));
   await response.body.dump();
 }
@@ -184,7 +192,7 @@ const tagRefusals = new Set([400, 405, 501]);
  * Deletes a tag and leaves its manifest (distribution-spec, "Deleting tags"). Returns `false` where the registry
  * deletes by digest only. Succeeds when the tag is gone already.
  */
-export async function deleteTag(repository: Repository, tag: string, signal?: AbortSignal): Promise<boolean> {
+export async function deleteTag(repository: RepositoryClient, tag: string, signal?: AbortSignal): Promise<boolean> {
   const { registry } = repository;
   if (!registry.profile.deletesTags) return false;
   try {

@@ -3,7 +3,7 @@ import { type Descriptor, type Manifest, parseManifest } from '../spec/manifest.
 import { getManifest, manifestSize, putManifest, resolveTag } from './manifests.ts';
 import { nextLink } from './link-header.ts';
 import { mediaTypes } from '../spec/media-type.ts';
-import type { Repository, RepositoryRequest } from './repository.ts';
+import type { RepositoryClient, RepositoryRequest } from './repository-client.ts';
 
 /** Selection of the artifacts that are copied with the image they refer to. */
 export type ReferrersPolicy = 'off' | 'signatures' | 'all';
@@ -36,7 +36,7 @@ export interface Referrers {
  * index `read` gets. Stops at `referrerLimits`.
  */
 export async function listReferrers(
-  repository: Repository,
+  repository: RepositoryClient,
   subject: Digest,
   {
     signal,
@@ -96,7 +96,7 @@ export function cosignTags(policy: ReferrersPolicy, subject: Digest): string[] {
  * (distribution-spec, "Pushing Manifests with Subject").
  */
 export async function addToFallbackIndex(
-  repository: Repository,
+  repository: RepositoryClient,
   subject: Digest,
   artifacts: readonly Descriptor[],
   signal?: AbortSignal,
@@ -112,7 +112,7 @@ export async function addToFallbackIndex(
 }
 
 async function fallbackIndex(
-  repository: Repository,
+  repository: RepositoryClient,
   subject: Digest,
   read: (digest: Digest) => Promise<Manifest>,
   signal?: AbortSignal,

@@ -3,7 +3,7 @@ import type { Digest } from '../spec/digest.ts';
 import { nextLink } from './link-header.ts';
 import { resolveTag } from './manifests.ts';
 import { isTag } from '../spec/reference.ts';
-import type { Repository, RepositoryRequest } from './repository.ts';
+import type { RepositoryClient, RepositoryRequest } from './repository-client.ts';
 import { RegistryFailure } from './registry-failure.ts';
 
 const pageLimit = 8 * 1024 * 1024;
@@ -19,7 +19,7 @@ const maxPages = 1_000;
  * are not tags. Throws `RegistryFailed` for a list that cannot be read, and for one of more than `limit` tags.
  */
 export async function listTags(
-  repository: Repository,
+  repository: RepositoryClient,
   { limit = tagLimit, signal }: { limit?: number; signal?: AbortSignal | undefined } = {},
 ): Promise<string[] | undefined> {
   const tags = new Set<string>();
@@ -37,7 +37,7 @@ export async function listTags(
 }
 
 /** Reads the digest of every tag of a repository: one request for the list, and one HEAD for each tag. */
-export async function readTags(repository: Repository, signal?: AbortSignal): Promise<Map<string, Digest>> {
+export async function readTags(repository: RepositoryClient, signal?: AbortSignal): Promise<Map<string, Digest>> {
   const tags = new Map<string, Digest>();
   await inParallel((await listTags(repository, { signal })) ?? [], lookupsInFlight, signal, async (tag, lookup) => {
     const digest = await resolveTag(repository, tag, { signal: lookup });
@@ -52,7 +52,11 @@ interface Page {
   next: URL | undefined;
 }
 
-async function readPage(repository: Repository, target: string | URL, signal?: AbortSignal): Promise<Page | undefined> {
+async function readPage(
+  repository: RepositoryClient,
+  target: string | URL,
+  signal?: AbortSignal,
+): Promise<Page | undefined> {
   const request: RepositoryRequest = {
     method: 'GET',
     target,
@@ -85,7 +89,7 @@ function parsePage(bytes: Buffer, unreadable: (cause: unknown) => Error): string
   return found.filter((tag): tag is string => typeof tag === 'string' && isTag(tag));
 }
 
-function tooManyTags({ registry, name }: Repository, limit: number): RegistryFailure {
+function tooManyTags({ registry, name }: RepositoryClient, limit: number): RegistryFailure {
   return new RegistryFailure('RegistryFailed', `${registry.name}/${name} has more than ${limit} tags`, {
     hint: 'Delete unused tags.',
     topic: 'crowded-registry',
@@ -94,7 +98,7 @@ function tooManyTags({ registry, name }: Repository, limit: number): RegistryFai
   });
 }
 
-function unreadableList({ registry, name }: Repository, cause: unknown): RegistryFailure {
+function unreadableList({ registry, name }: RepositoryClient, cause: unknown): RegistryFailure {
   return new RegistryFailure('RegistryFailed', `the list of tags of ${registry.name}/${name} cannot be read`, {
     hint: `Try again later: ${registry.name} does not work as specified.`,
     status: 200,

@@ -1,7 +1,7 @@
 import { FactoryError } from '../../errors.ts';
 import type { Response } from '../../http/transport.ts';
 import type { Digest } from '../spec/digest.ts';
-import type { Repository } from './repository.ts';
+import type { RepositoryClient } from './repository-client.ts';
 import { RegistryFailure } from './registry-failure.ts';
 
 export interface UploadSession {
@@ -19,7 +19,7 @@ export interface UploadSession {
  * request.
  */
 export async function startUpload(
-  repository: Repository,
+  repository: RepositoryClient,
   digest: Digest,
   mountFrom: string | undefined,
   signal?: AbortSignal,
@@ -36,7 +36,7 @@ export async function startUpload(
 }
 
 async function requestUpload(
-  repository: Repository,
+  repository: RepositoryClient,
   digest: Digest,
   mountFrom: string | undefined,
   signal?: AbortSignal,
@@ -68,7 +68,7 @@ async function requestUpload(
 }
 
 /** Returns the next URL of the session. Registries may change it in each response, and omit it when it is unchanged. */
-export function nextLocation(repository: Repository, response: Response, target: string | URL): URL {
+export function nextLocation(repository: RepositoryClient, response: Response, target: string | URL): URL {
   const location = response.header('location');
   if (location !== undefined) return repository.resolve(location, target);
   if (target instanceof URL) return target;
@@ -94,7 +94,7 @@ function bytesOf(response: Response, header: string): number | undefined {
  * (https://github.com/opencontainers/distribution-spec/issues/359).
  */
 export async function uploadProgress(
-  repository: Repository,
+  repository: RepositoryClient,
   location: URL,
   signal?: AbortSignal,
 ): Promise<{ received: number; location: URL } | undefined> {
@@ -116,7 +116,7 @@ export async function uploadProgress(
 const cancelTimeoutMs = 5_000;
 
 /** Cancels a session, if the user may delete. Takes no signal: it is called after an abort. Never throws. */
-export async function cancelUpload(repository: Repository, location: URL): Promise<void> {
+export async function cancelUpload(repository: RepositoryClient, location: URL): Promise<void> {
   try {
     const response = await repository.request({
       method: 'DELETE',
