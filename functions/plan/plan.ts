@@ -2,7 +2,7 @@ import { awaitedLater } from '../async/awaited-later.ts';
 import { FactoryError } from '../errors.ts';
 import { type ConfigScope, everyScope, isSameScope } from '../harness/scope.ts';
 import { formatReference, type ImageName } from '../oci/spec/reference.ts';
-import type { FieldChange, Plan, Snapshot, SoakingVersion } from '../state/documents.ts';
+import { type FieldChange, type Plan, settingsInPlan, type Snapshot, type SoakingVersion } from '../state/documents.ts';
 import { readInventory } from '../state/inventory.ts';
 import type { ImageConnector } from '../overrides/image-connector.ts';
 import { isOurs } from '../overrides/override.ts';
@@ -60,7 +60,7 @@ export async function plan({ runId, input }: PlanEvent, run: TaskRun): Promise<P
   const { accountId } = await runtime.harness();
   const lock = await lockFor(runId, settings, accountId, run);
   const trigger = scheduled ? 'schedule' : triggerOf(runId, runtime);
-  const head = { ...planHead(runId, startedAt, settings), trigger, accountId } as const;
+  const head = { ...settingsInPlan.parse(settings), runId, startedAt: startedAt.toISOString(), trigger, accountId };
   if (lock.holder) return planNothing({ ...head, skipped: describeLock(lock.holder) }, 'report', runtime);
   // Started while Harness and the registries are read.
   const connector = settings.action === 'reset' ? undefined : awaitedLater(readConnector(run));
@@ -185,35 +185,6 @@ async function describeDeadRun({ runId, since }: Lock, runtime: Runtime): Promis
 
 function writesConfig({ action, modifyDefault }: RunSettings): boolean {
   return action === 'reset' || action === 'restore' || (action === 'sync' && modifyDefault);
-}
-
-function planHead(runId: string, startedAt: Date, settings: RunSettings) {
-  const {
-    action,
-    input,
-    startedBy,
-    registry,
-    modifyDefault,
-    onPartialFailure,
-    referrers,
-    maxConcurrency,
-    scan,
-    prune,
-  } = settings;
-  return {
-    runId,
-    action,
-    startedAt: startedAt.toISOString(),
-    input,
-    ...(startedBy !== undefined && { startedBy }),
-    registry,
-    modifyDefault,
-    onPartialFailure,
-    referrers,
-    maxConcurrency,
-    scan,
-    prune,
-  };
 }
 
 function routeOf({ action }: RunSettings, writes: boolean): PlanResult['route'] {

@@ -73,7 +73,7 @@ interface CommonSettings {
   keepVersions: number;
   /** Reports entries that match nothing as warnings, not as errors. */
   allowUnmatched: boolean;
-  /** Who or what started the run, as the starter says. */
+  /** The person or program that started the run, as the starter says. */
   startedBy: string | undefined;
   /** All entries that protect something, with their place in the input. */
   protective: ProtectiveEntry[];

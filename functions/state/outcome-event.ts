@@ -11,7 +11,7 @@ export const itemsLimit = 20;
 export const textLimit = 1_000;
 
 const outcomes = ['succeeded', 'copied-only', 'skipped', 'failed', 'rolled-back', 'left-switched'] as const;
-/** How a run ended. */
+/** The end of a run, in one word. */
 export type Outcome = (typeof outcomes)[number];
 
 const text = z.string().max(textLimit);

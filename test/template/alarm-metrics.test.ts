@@ -22,7 +22,7 @@ interface AlarmProperties extends Partial<MetricOfAlarm> {
 }
 
 /**
- * What AWS writes, by namespace: the dimension, the type of the resource that it names, and the metrics.
+ * The metrics that AWS writes, by namespace: the dimension, the type of the resource that it names, and the names.
  *
  * - https://docs.aws.amazon.com/step-functions/latest/dg/procedure-cw-metrics.html
  * - https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html and urls-monitoring.html
