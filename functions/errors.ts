@@ -10,6 +10,7 @@ import { printable } from './text/printable.ts';
  */
 
 export const errorNames = [
+  'BundleIncomplete',
   'BundleInvalid',
   'CredentialHelperFailed',
   'DigestMismatch',

@@ -1,3 +1,4 @@
+import { copiesImages } from '../settings/execution-input.ts';
 import { FactoryError } from '../errors.ts';
 import type { ConfigScope } from '../harness/scope.ts';
 import { areCounterparts } from './pairs.ts';
@@ -41,7 +42,7 @@ export async function applyChanges(
       try {
         await writeAccepted(unitsOf(batch), write, outcome);
         // Removing overrides of fields that no longer exist is optional in a sync.
-        if (!(action === 'sync' && kind === 'reset')) await failWhenAllRefused(batch, outcome.refusals, runtime);
+        if (!(copiesImages(action) && kind === 'reset')) await failWhenAllRefused(batch, outcome.refusals, runtime);
         await noteRefusedFields(
           runtime.store,
           outcome.refusals.map(({ change }) => change),

@@ -10,7 +10,7 @@ import { type ImageConnector, readImageConnector } from '../overrides/image-conn
 import { isOurs, parseOverride } from '../overrides/override.ts';
 import { type ResolvedImage, resolveFields } from '../overrides/pulls.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-import type { RunSettings } from '../settings/execution-input.ts';
+import { copiesImages, type RunSettings } from '../settings/execution-input.ts';
 import type { BlockedSwitch, FieldChange, PlannedImage, Pull } from '../state/documents.ts';
 import { readInventory } from '../state/inventory.ts';
 import { ecrPasswordWarnings } from './ecr-password.ts';
@@ -68,7 +68,7 @@ export async function checkConnector(
     return { warnings: [`the connector of Harness's images could not be checked: ${found.message}`] };
   }
   const known = statusesOf(images, action);
-  if (action === 'sync') {
+  if (copiesImages(action)) {
     // An ordinary night spends no request on copies that are in use already: they are checked every recheck_days.
     for (const copy of Object.keys(await readInventory(runtime.store)))
       if (!known.has(copy)) known.set(copy, 'present');
@@ -77,7 +77,7 @@ export async function checkConnector(
     settings.includeWindowsRootless || !isWindowsOnly(field.slice(field.lastIndexOf(' ') + 1));
   const look = (resolved: readonly ResolvedImage[]) => {
     // Nor on images that the user leaves out, and that few accounts can use.
-    const wanted = action === 'sync' ? resolved.filter(({ fields }) => fields.some(isUsed)) : resolved;
+    const wanted = copiesImages(action) ? resolved.filter(({ fields }) => fields.some(isUsed)) : resolved;
     return findPulls(wanted, registry, known, { runtime, signal });
   };
   const url = dockerAddress(found);
@@ -216,7 +216,7 @@ export function stepsByHand(
   settings: RunSettings,
 ): string[] {
   const { action } = settings;
-  const isCopied = action === 'sync' || images.every(isPresent);
+  const isCopied = copiesImages(action) || images.every(isPresent);
   const copy = isCopied ? 'Done: the images are copied.' : 'Copy the images: run sync with "modify_default": false.';
   return [
     ...(action === 'restore' ? [] : [copy]),

@@ -24,13 +24,13 @@ const everyVersion = parseVersionRange('*');
 
 type Settings = Pick<
   RunSettings,
-  'extraImages' | 'extraSets' | 'excludeFields' | 'pins' | 'sources' | 'allowUnmatched'
+  'extraImages' | 'extraSets' | 'images' | 'excludeFields' | 'pins' | 'sources' | 'allowUnmatched'
 >;
 
 /** An image that the input lists, and no field names. */
 interface Wanted {
   image: ExtraImage;
-  /** The set that lists the image; absent for an entry of `extra_images`. */
+  /** The set that lists the image; absent for an entry of the input. */
   set?: ExtraSet;
   /** JSON path of the entry. */
   path: string;
@@ -94,7 +94,10 @@ function isSelfManaged(scopes: readonly ScopeConfiguration[]): boolean {
 }
 
 /** Returns the images of the input's entries and of its sets, after pins and `exclude_fields`. */
-function wantedImages({ extraImages, extraSets, excludeFields, pins }: Settings, selfManaged: boolean): Wanted[] {
+function wantedImages(
+  { extraImages, extraSets, images = [], excludeFields, pins }: Settings,
+  selfManaged: boolean,
+): Wanted[] {
   const excluded = globMatcher(excludeFields);
   const pinned = (image: ExtraImage): ExtraImage => {
     const pin = own(pins, saasName(image.repository));
@@ -102,11 +105,14 @@ function wantedImages({ extraImages, extraSets, excludeFields, pins }: Settings,
     const { range: _, ...name } = image;
     return isDigest(pin) ? { ...name, tag: undefined, digest: pin } : { ...name, tag: pin };
   };
+  const listed = (key: string, some: readonly ExtraImage[]) =>
+    some.map((image, index) => ({ image: isUnversioned(image) ? pinned(image) : image, path: `$.${key}[${index}]` }));
   return [
-    ...extraImages.map((image, index) => ({
-      image: isUnversioned(image) ? pinned(image) : image,
-      path: `$.extra_images[${index}]`,
-    })),
+    ...listed(
+      'images',
+      images.map(({ image }) => image),
+    ),
+    ...listed('extra_images', extraImages),
     ...imagesOfSets(extraSets)
       .filter(({ image }) => !namesOfImage(image.repository).some(excluded))
       .map(({ set, image }) => {

@@ -10,6 +10,7 @@ import {
   formatReference,
   type ImageName,
   parseImageName,
+  parseReference,
   type Reference,
   type RegistryLocation,
   relocate,
@@ -22,6 +23,7 @@ import { builtDigest } from '../state/built-images.ts';
 import type { CopiedImage, PlannedImage } from '../state/documents.ts';
 import { isPresent } from '../images/images.ts';
 import type { Runtime } from '../runtime/runtime.ts';
+import { nameInBundle } from './bundle-names.ts';
 import { ImageSource } from './image-source.ts';
 import { pullWarnings } from './pull-warnings.ts';
 import { planWaves } from './waves.ts';
@@ -31,7 +33,8 @@ import type { TaskRun } from '../runtime/task-run.ts';
 const lookupsInFlight = 16;
 
 export interface ImageSettings {
-  registry: RegistryLocation;
+  /** The place that may have the images already. Absent for a bundle, which is written as a whole. */
+  registry: RegistryLocation | undefined;
   sources: readonly RegistryLocation[];
   platforms: readonly Platform[];
   referrers: ReferrersPolicy;
@@ -63,7 +66,8 @@ export async function planImages(
   return { found, warnings: warningsOf(names, found, settings, runtime) };
 }
 
-export function planCopies(found: readonly Found[]): ImagePlan {
+/** Plans the copies and their waves. Nobody uploads the blobs `absent`. */
+export function planCopies(found: readonly Found[], absent: ReadonlySet<Digest> = new Set()): ImagePlan {
   const images = found.map(({ planned }) => planned);
   // Only copied images mount and share blobs.
   const copies = found.flatMap(({ planned, image }, index) => {
@@ -73,7 +77,7 @@ export function planCopies(found: readonly Found[]): ImagePlan {
       index,
       planned,
       size: image.size,
-      blobs: blobsToCopy(planned, image),
+      blobs: blobsToCopy(planned, image).filter(({ digest }) => !absent.has(digest)),
       repository,
       present: isPresent(planned),
     };
@@ -124,7 +128,7 @@ export interface EarlierVersion {
  */
 export async function planVersion(
   { key, image, digest, copy = digest }: EarlierVersion,
-  settings: ImageSettings,
+  settings: ImageSettings & { registry: RegistryLocation },
   { runtime, signal }: TaskRun,
 ): Promise<Found> {
   const name = parseImageName(image);
@@ -137,7 +141,8 @@ export async function planVersion(
 }
 
 function planImage(name: ImageName, settings: ImageSettings, run: TaskRun): Promise<Found> {
-  const target = relocate(name, settings.registry);
+  const target =
+    settings.registry === undefined ? parseReference(nameInBundle(name)) : relocate(name, settings.registry);
   const wanted = { image: formatReference(name), target, candidates: candidatesOf(name, settings) };
   return planWanted(wanted, settings, run);
 }
@@ -160,7 +165,10 @@ async function planWanted(
   const key = formatReference(target);
   const isExpected = settings.expected.has(key);
   const absence = isExpected ? 'unlikely' : 'likely';
-  const present = resolveTag(runtime.repository(target), tagOrDigest(target), { signal, absence });
+  const present =
+    settings.registry === undefined
+      ? Promise.resolve(undefined)
+      : resolveTag(runtime.repository(target), tagOrDigest(target), { signal, absence });
   try {
     // Source and target are requested in parallel. For a new image, read the source's manifest itself, which saves a
     // request. For an image that most runs find unchanged, read only its digest, which no registry counts as a pull.
@@ -169,7 +177,10 @@ async function planWanted(
     found.source = source;
     const filtered = await filteredRoot(source, found, settings.platforms, runtime);
     planned.sourceDigest = source.digest;
-    const digest = await expectedDigest(key, filtered?.digest ?? source.digest, await present, runtime);
+    const official = filtered?.digest ?? source.digest;
+    // A template builds for the registry: a bundle has the official images.
+    const digest =
+      settings.registry === undefined ? official : await expectedDigest(key, official, await present, runtime);
     if (digest !== undefined) planned.digest = digest;
     const isThere = digest !== undefined && (await present) === digest;
     if (isThere && settings.referrers === 'off')

@@ -4,7 +4,7 @@ import type { Plan } from '../state/documents.ts';
 /** The part of a plan that the workflow reads. Everything else is in the plan document. */
 export interface PlanResult {
   runId: string;
-  route: 'copy' | 'configure' | 'verify' | 'rollback' | 'report';
+  route: 'copy' | 'export' | 'configure' | 'verify' | 'rollback' | 'report';
   /** Indexes into the plan's images, wave by wave. */
   waves: number[][];
   maxConcurrency: number;
@@ -13,14 +13,18 @@ export interface PlanResult {
   prune: boolean;
 }
 
-/** Stores the plan of a run that copies and switches nothing. */
-export async function planNothing(
-  head: Omit<Plan, 'images' | 'changes' | 'kept' | 'unused' | 'warnings'>,
-  route: 'rollback' | 'report',
-  runtime: Runtime,
-): Promise<PlanResult> {
-  const { runId, maxConcurrency = 1 } = head;
+/** The part of a plan that is known before anything is looked up. */
+export type PlanHead = Omit<Plan, 'images' | 'changes' | 'kept' | 'unused' | 'warnings'>;
+
+/** Stores the plan of a run that does nothing. */
+export async function planNothing(head: PlanHead, route: 'rollback' | 'report', runtime: Runtime): Promise<PlanResult> {
   const nothing = { images: [], changes: [], kept: [], unused: [], warnings: [] };
-  await runtime.run(runId).plan.put({ ...head, ...nothing });
+  return planNoCopies({ ...head, ...nothing }, route, runtime);
+}
+
+/** Stores the plan of a run that copies nothing to a registry and switches nothing. */
+export async function planNoCopies(plan: Plan, route: PlanResult['route'], runtime: Runtime): Promise<PlanResult> {
+  const { runId, maxConcurrency = 1 } = plan;
+  await runtime.run(runId).plan.put(plan);
   return { runId, route, waves: [], maxConcurrency, scan: false, prune: false };
 }

@@ -1,6 +1,6 @@
 import { isOurs } from '../overrides/override.ts';
 import type { FieldChange } from '../state/documents.ts';
-import type { RunSettings } from '../settings/execution-input.ts';
+import { copiesImages, type RunSettings } from '../settings/execution-input.ts';
 import type { ExtraSet } from '../settings/extra-sets.ts';
 import { formatLocation } from '../oci/spec/reference.ts';
 
@@ -22,7 +22,7 @@ export function reachWarnings(
   { action, modifyDefault, registry }: Pick<RunSettings, 'action' | 'modifyDefault' | 'registry'>,
   changesConnector: boolean,
 ): string[] {
-  if (!modifyDefault || (action !== 'sync' && action !== 'plan')) return [];
+  if (!modifyDefault || (!copiesImages(action) && action !== 'plan')) return [];
   const first = changes.filter(({ from, to }) => to !== null && !(from !== null && isOurs(from, registry)));
   const place = formatLocation(registry);
   const warnings: string[] = [];

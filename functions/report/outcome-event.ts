@@ -1,5 +1,6 @@
 import { redacted } from '../http/redact.ts';
 import type { Plan, Report } from '../state/documents.ts';
+import { copiesImages } from '../settings/execution-input.ts';
 import { itemsLimit, type Outcome, type OutcomeDetail, textLimit } from '../state/outcome-event.ts';
 import { printable } from '../text/printable.ts';
 
@@ -66,7 +67,7 @@ function outcomeOf({ status, action, error, config, connector, awaiting }: Repor
   if (status === 'SKIPPED') return 'skipped';
   if (status === 'SUCCEEDED') {
     const leavesSwitch = awaiting !== undefined && config.every((row) => row.status !== 'updated');
-    const isCopyOnly = action === 'sync' && (planned?.modifyDefault === false || leavesSwitch);
+    const isCopyOnly = copiesImages(action) && (planned?.modifyDefault === false || leavesSwitch);
     return isCopyOnly ? 'copied-only' : 'succeeded';
   }
   if (error?.name === 'RollbackFailed') return 'left-switched';

@@ -27,7 +27,7 @@ import { plannedConnector } from '../overrides/connector-change.ts';
 import { describeLeft, mayDiffer, rollbackFailed } from '../overrides/rollback-failed.ts';
 import type { RunDocuments } from '../state/run-documents.ts';
 import { parseErrorCause, type WorkflowError } from '../workflow-error.ts';
-import { actions, understood } from '../settings/execution-input.ts';
+import { actions, copiesImages, understood } from '../settings/execution-input.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { TaskRun } from '../runtime/task-run.ts';
 import { cellLimit, printable } from '../text/printable.ts';
@@ -101,8 +101,8 @@ async function finish(
     (document.warnings = [...(document.warnings ?? []), printable(redacted(warning), cellLimit)]);
   await attempt('the report was not stored', () => documents.report.put(document));
   const stored = document.warnings;
-  // Of the actions that hold the lock only sync makes copies.
-  const copies = plan?.action === 'sync' ? plan.images : [];
+  // Of the actions that hold the lock only these make copies.
+  const copies = plan && copiesImages(plan.action) ? plan.images : [];
   await attempt('the copies were not recorded for a later prune', () =>
     changeInventory(runtime.store, (inventory) => {
       copies.forEach((planned, index) => {
@@ -194,6 +194,7 @@ function shortened(document: Report): Report {
     incomplete: _incomplete,
     soaking: _soaking,
     pulls: _pulls,
+    needed: _needed,
     ...rest
   } = document;
   const warnings = [
@@ -237,6 +238,8 @@ async function describe(
     config: withLag(configResults(plan, changes, [...plan.kept, ...held], written), plan),
     ...(connector && { connector }),
     totals: totalsOf(images, plan.startedAt),
+    ...(plan.bundle && { bundle: plan.bundle }),
+    ...(plan.needed && { needed: plan.needed }),
     ...((plan.unused.length > 0 || pruned) && { unused: pruned ?? plan.unused }),
     ...(plan.soaking && { soaking: plan.soaking }),
     ...(incomplete.length > 0 && { incomplete }),
@@ -258,7 +261,7 @@ function pullsOf(pulls: readonly Pull[], { action }: Plan, images: readonly Imag
   );
 }
 
-const arrived: ReadonlySet<ImageResult['status']> = new Set(['copied', 'repaired', 'skipped']);
+const arrived: ReadonlySet<ImageResult['status']> = new Set(['copied', 'imported', 'repaired', 'skipped']);
 
 /** Returns the failure of a run that copied, was to switch Harness, and did not. A plan reports it, and succeeds. */
 function switchBlocked({ action, blocked }: Plan): ErrorDocument | undefined {
@@ -284,7 +287,7 @@ function imageResult(plan: Plan, planned: PlannedImage, result: CopyResult | und
   const row = {
     image: planned.image,
     ...(planned.requested !== undefined && { requested: planned.requested }),
-    source: planned.source ? formatReference(planned.source) : null,
+    source: sourceOf(plan, planned),
     target: formatReference(planned.target),
     digest: planned.digest ?? null,
   };
@@ -296,7 +299,8 @@ function imageResult(plan: Plan, planned: PlannedImage, result: CopyResult | und
     const { warnings: _warnings, registries: _registries, endedAt, ...outcome } = result;
     const { startedAt } = outcome;
     const took = startedAt !== undefined && endedAt !== undefined && Date.parse(endedAt) - Date.parse(startedAt);
-    return { ...row, ...outcome, ...(took !== false && { durationMs: took }) };
+    const status = outcome.status === 'copied' && plan.action === 'import' ? 'imported' : outcome.status;
+    return { ...row, ...outcome, status, ...(took !== false && { durationMs: took }) };
   }
   // Images that the run did not copy: it is a plan, or it ended early.
   const transfer = plan.action === 'plan' ? (planned.uniqueSize ?? 0) : 0;
@@ -306,6 +310,12 @@ function imageResult(plan: Plan, planned: PlannedImage, result: CopyResult | und
     bytesTransferred: transfer,
     bytesSkipped: plan.action === 'plan' ? (planned.size ?? 0) - transfer : 0,
   };
+}
+
+/** Returns where an image comes from: a reference at a registry, or the bundle. */
+function sourceOf({ action, bundle }: Plan, { source }: PlannedImage): string | null {
+  if (bundle && action !== 'export') return bundle.address;
+  return source ? formatReference(source) : null;
 }
 
 /** Limits the warnings of one image: a registry that refuses one artifact usually refuses the others too. */
@@ -365,11 +375,12 @@ function withLag(rows: readonly ConfigResult[], { ahead = [] }: Plan): ConfigRes
 }
 
 function totalsOf(images: readonly ImageResult[], startedAt: string): Report['totals'] {
-  const count = (status: ImageResult['status']) => images.filter((image) => image.status === status).length;
+  const count = (...statuses: ImageResult['status'][]) =>
+    images.filter(({ status }) => statuses.includes(status)).length;
   const sum = (key: 'bytesTransferred' | 'bytesSkipped') => images.reduce((total, image) => total + image[key], 0);
   return {
     images: images.length,
-    copied: count('copied'),
+    copied: count('copied', 'exported', 'imported'),
     repaired: count('repaired'),
     skipped: count('skipped'),
     failed: count('failed'),
@@ -429,11 +440,13 @@ async function fieldsWritten(documents: RunDocuments): Promise<string[]> {
 
 function imagesMissing(plan: Plan, images: readonly ImageResult[]): ErrorDocument | undefined {
   const missing =
-    plan.action === 'plan' ? images.filter(({ status }, i) => status === 'failed' && !plan.images[i]?.held) : [];
+    plan.action === 'plan' || plan.action === 'export'
+      ? images.filter(({ status }, i) => status === 'failed' && !plan.images[i]?.held)
+      : [];
   if (missing.length === 0) return undefined;
   return new FactoryError(
     'ImagesFailed',
-    `${missing.length} of ${images.length} images cannot be copied: ${missing.map(({ image }) => image).join(', ')}`,
+    `${missing.length} of ${images.length} images cannot be ${plan.action === 'export' ? 'exported' : 'copied'}: ${missing.map(({ image }) => image).join(', ')}`,
     {
       hint: 'See the reason of each image in the report.',
     },

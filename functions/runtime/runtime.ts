@@ -16,6 +16,7 @@ import { commandLine, type Place } from './place.ts';
 import type { OutcomeDetail } from '../state/outcome-event.ts';
 import { RunDocuments } from '../state/run-documents.ts';
 import { RegistryCounter } from './registry-counts.ts';
+import type { Bundles, OpenBundle } from './bundles.ts';
 import { Patience } from './patience.ts';
 import type { Template } from './template.ts';
 import type { Configuration } from '../settings/configuration.ts';
@@ -48,6 +49,8 @@ export interface RuntimeParts {
   /** Registries that scan the images they hold. */
   scans?: (registry: string) => ImageScans | undefined | Promise<ImageScans | undefined>;
   template?: (arn: string) => Template | Promise<Template>;
+  /** Opens and writes bundles. */
+  bundles?: Bundles;
   onProgress?: (event: ProgressEvent) => void;
   retry?: Partial<RetryPolicy>;
   /** Pauses between readings of a configuration that does not show yet what was written, in milliseconds. */
@@ -91,6 +94,7 @@ export class Runtime {
   readonly #counter = new RegistryCounter();
   #ledgers: { runId: string; byRegistry: Map<string, BlobLedger> } = { runId: '', byRegistry: new Map() };
   #plan: Plan | undefined;
+  #bundle: { address: string; opened: Promise<OpenBundle> } | undefined;
   #harness: Promise<HarnessClient> | undefined;
   /** A refused key. The key that replaces it may belong to another account. */
   #refusedKey: string | undefined;
@@ -156,6 +160,17 @@ export class Runtime {
     return template;
   }
 
+  /** Opens a bundle, once for all tasks of this process. Throws `BundleInvalid`. */
+  async bundle(address: string, signal?: AbortSignal): Promise<OpenBundle> {
+    if (!this.parts.bundles) throw new TypeError('nothing here can open bundles');
+    const opened = this.#bundle?.address === address ? this.#bundle.opened : undefined;
+    const opening = opened ?? this.parts.bundles.open(address, signal);
+    this.#bundle = { address, opened: opening };
+    // Not kept after a failure: the next call may find it whole.
+    opening.catch(() => (this.#bundle = undefined));
+    return opening;
+  }
+
   /** Returns the counts of each registry since the last call. */
   takeCounts(): RegistryCounts[] {
     return this.#counter.take(this.#registries.values());
@@ -182,6 +197,7 @@ export class Runtime {
   }
 
   async close(): Promise<void> {
+    await this.#bundle?.opened.then((bundle) => bundle.close()).catch(() => undefined);
     await this.transport.destroy();
   }
 

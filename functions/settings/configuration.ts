@@ -13,9 +13,12 @@ import { itemsOf } from './text-list.ts';
 import { wordIn } from './word.ts';
 import { secretArn, tokenSecretProblems } from './token-secret.ts';
 
-/** The permissions that WEBHOOK_ALLOW can grant: input keys, and `stop`. */
+/** The permissions that WEBHOOK_ALLOW can grant: input keys, `stop`, and the actions `export` and `import`. */
 export const guardedKeys = [
+  'export',
   'extra_images',
+  'images',
+  'import',
   'manage_connector',
   'override_values',
   'pins',
@@ -235,22 +238,31 @@ export type Configuration = { [Name in keyof typeof readers]: ReturnType<(typeof
 /** Variables whose values must not be shown: a secret may stand where its name belongs, or in a URL. */
 const secret = /^HARNESS_API_KEY$|_SECRET$|^PROXY_URL$/;
 
+interface Demands {
+  /** False where Harness is optional: a run that carries images needs no API key. Default: true. */
+  harness?: boolean;
+}
+
 /** Reads the configuration from environment variables. Throws `InvalidConfiguration` with every problem at once. */
-export function parseConfiguration(environment: Environment): Configuration {
+export function parseConfiguration(environment: Environment, demands?: Demands): Configuration {
   const problems: Problem[] = [];
-  const configuration = readConfiguration(environment, problems);
+  const configuration = readConfiguration(environment, problems, demands);
   refuse(problems);
   return configuration;
 }
 
 /** Reads the configuration from environment variables, and adds every problem to `problems`. */
-export function readConfiguration(environment: Environment, problems: Problem[]): Configuration {
+export function readConfiguration(
+  environment: Environment,
+  problems: Problem[],
+  { harness = true }: Demands = {},
+): Configuration {
   const isSet = (name: string) => isGiven(environment, name);
   const configuration = readVariables(readers, environment, problems);
   const demand = (path: string, allowed: string) => {
     if (!isSet(path)) problems.push({ path, found: 'nothing', allowed });
   };
-  if (!isSet('HARNESS_API_KEY_SECRET'))
+  if (harness && !isSet('HARNESS_API_KEY_SECRET'))
     demand('HARNESS_API_KEY', 'an API key, or HARNESS_API_KEY_SECRET naming its secret');
   const forbid = (path: string, allowed: string) => {
     if (isSet(path)) problems.push({ path, found: render(environment[path] ?? ''), allowed });

@@ -17,10 +17,13 @@ import {
 } from '../oci/spec/reference.ts';
 import { formatPlatform, parsePlatform, type Platform } from '../oci/spec/platform.ts';
 import type { ReferrersPolicy } from '../oci/registry/referrers.ts';
+import { bundleAddress, noBundle } from './bundle-address.ts';
+import { impossibleCarriage } from './carriage.ts';
 import type { Configuration } from './configuration.ts';
 import { type ExtraImage, formatExtraImage, parseExtraImage } from './extra-image.ts';
 import { type ExtraSet, extraSetNames } from './extra-sets.ts';
 import { fieldSetNames, fieldsOf, type FieldSet } from './field-sets.ts';
+import { type ListedImage, listedImage } from './listed-image.ts';
 import { officialName, withoutPlace } from './official-name.ts';
 import { sourceLocation } from './official-sources.ts';
 import { countProblems, problemsOf } from './problems.ts';
@@ -29,12 +32,23 @@ import { type AllowedFinding, impossibleScans, scanKeys, type ScanSettings, scan
 import { understoodInput } from './understood-input.ts';
 import { bool, choice, globs, listed, listOf, parsed, text, wholeNumber } from './value-schemas.ts';
 
-export const actions = ['sync', 'reset', 'plan', 'verify', 'restore'] as const;
+export const actions = ['sync', 'reset', 'plan', 'verify', 'restore', 'export', 'import'] as const;
 export type Action = (typeof actions)[number];
+
+/** Returns whether an action copies images to the registry, and switches Harness to them. */
+export function copiesImages(action: Action): action is 'sync' | 'import' {
+  return action === 'sync' || action === 'import';
+}
 
 /** The execution input, validated and with every default filled in. */
 export type RunSettings = CommonSettings &
-  ({ action: Exclude<Action, 'restore'> } | { action: 'restore'; restoreRun: string });
+  (
+    | { action: 'sync' | 'reset' }
+    | { action: 'restore'; restoreRun: string }
+    /** `bundle`: the address that the bundle is written to or read from. */
+    | { action: 'export' | 'import'; bundle: string }
+    | { action: 'plan' | 'verify'; bundle: string | undefined }
+  );
 
 interface CommonSettings {
   /** The input as understood: the keys that were given, each with a value of its type. */
@@ -56,6 +70,8 @@ interface CommonSettings {
   extraImages: ExtraImage[];
   /** Lists of images that no field names. */
   extraSets: ExtraSet[];
+  /** The images to export. Without them, Harness says which. */
+  images: ListedImage[] | undefined;
   platforms: Platform[];
   onPartialFailure: 'abort' | 'update-succeeded';
   referrers: ReferrersPolicy;
@@ -122,6 +138,8 @@ function refuseProto(value: unknown, context: z.RefinementCtx): unknown {
 const maxExtraImages = 1_000;
 const extraImagesText = `a list of at most ${maxExtraImages} image names`;
 
+const listText = `a list of at most ${maxExtraImages} images, such as ["harness/ci-addon:1.18.27"]`;
+
 const schema = z.strictObject(
   {
     action: choice(actions).optional(),
@@ -179,6 +197,13 @@ const schema = z.strictObject(
       choice(extraSetNames, meantFor(fieldSetNames, 'include_sets')),
       `a list of ${extraSetNames.join(', ')}`,
     ).optional(),
+    bundle: parsed('a path, s3://BUCKET/KEY, or - for standard output', bundleAddress).optional(),
+    images: z
+      .preprocess(
+        listed,
+        z.array(listedImage, { error: listText }).min(1, { error: listText }).max(maxExtraImages, { error: listText }),
+      )
+      .optional(),
     platforms: z
       .preprocess(
         listed,
@@ -214,7 +239,7 @@ export function inputKeys(): string[] {
   return Object.keys(schema.shape);
 }
 
-type Input = z.output<typeof schema>;
+export type Input = z.output<typeof schema>;
 export type InputKey = keyof Input;
 
 /** Returns an execution input with each value as its key takes it. A refused value stays as it is. */
@@ -245,7 +270,8 @@ export function parseExecutionInput(input: unknown, configuration: Configuration
 
 /** Returns `undefined` for an input that lacks what `impossible` asks for. */
 function settingsOf(data: Input, given: object, configuration: Configuration): RunSettings | undefined {
-  const { action = 'sync', registry = configuration.registry, restore_run: restoreRun } = data;
+  const { action = 'sync', restore_run: restoreRun, bundle } = data;
+  const registry = usesRegistry(data) ? (data.registry ?? configuration.registry) : officialRegistry;
   if (!registry) return undefined;
   const sources = data.source_registry ?? configuration.sources.map(sourceLocation);
   const places = [...sources, registry];
@@ -269,6 +295,7 @@ function settingsOf(data: Input, given: object, configuration: Configuration): R
     ),
     extraImages: data.extra_images ?? [],
     extraSets: unique(data.extra_sets ?? []),
+    images: data.images,
     platforms: data.platforms ?? [],
     onPartialFailure: data.on_partial_failure ?? 'abort',
     referrers: data.referrers ?? 'off',
@@ -284,8 +311,27 @@ function settingsOf(data: Input, given: object, configuration: Configuration): R
     startedBy: data.started_by,
     protective: protectiveEntries(data, places),
   };
-  if (action !== 'restore') return { action, ...settings };
-  return restoreRun === undefined ? undefined : { action, restoreRun, ...settings };
+  switch (action) {
+    case 'restore':
+      return restoreRun === undefined ? undefined : { action, restoreRun, ...settings };
+    case 'export':
+    case 'import':
+      return bundle === undefined ? undefined : { action, bundle, ...settings };
+    case 'plan':
+    case 'verify':
+      return { action, bundle, ...settings };
+    default:
+      return { action, ...settings };
+  }
+}
+
+/** Names the images of a bundle: `docker.io/harness/ci-addon`, wherever they come from. */
+const officialRegistry: RegistryLocation = { registry: 'docker.io', prefix: '' };
+
+/** Returns whether a job reads or writes the registry of the copies. */
+function usesRegistry({ action, bundle }: Input): boolean {
+  if (action === 'export') return false;
+  return !(action === 'verify' && bundle !== undefined) && bundle !== noBundle;
 }
 
 function withImages(entry: AllowedFinding, named: (name: string) => string): AllowedFinding {
@@ -335,7 +381,8 @@ function impossible(input: Input, configuration: Configuration): Problem[] {
   const refuse = (path: string, found: string, allowed: string) => problems.push({ path, found, allowed });
   const action = input.action ?? 'sync';
   const registry = input.registry ?? configuration.registry;
-  if (!registry) refuse('$.registry', 'nothing', 'host[:port][/prefix], here or in REGISTRY_NAME');
+  if (!registry && usesRegistry(input))
+    refuse('$.registry', 'nothing', 'host[:port][/prefix], here or in REGISTRY_NAME');
   const own = configuration.confined && configuration.registry;
   // Reset and restore use no registry.
   if (input.registry && own && action !== 'reset' && action !== 'restore' && !isCovered(input.registry, own))
@@ -358,6 +405,7 @@ function impossible(input: Input, configuration: Configuration): Problem[] {
       `nothing with action ${action}: it is for action restore`,
     );
   }
+  problems.push(...impossibleCarriage(input, configuration));
   const onlyVm = input.infrastructure_type?.every((type) => type === 'VM') ?? false;
   if (onlyVm && input.modules?.some((module) => module !== 'ci')) {
     refuse('$.infrastructure_type', '"VM"', 'K8 too with these modules: only module ci has images for VM');
@@ -377,7 +425,8 @@ function impossible(input: Input, configuration: Configuration): Problem[] {
   problems.push(...contradictoryPins(input.pins ?? {}, registry ? [...sources, registry] : sources));
   problems.push(...impossibleScans(input, registry, configuration));
   if (configuration.buildPushTemplate !== undefined) problems.push(...impossibleBuilds(input));
-  if (input.prune && action !== 'sync') refuse('$.prune', 'true', `false with action ${action}: only sync prunes`);
+  if (input.prune && action !== 'sync' && action !== 'import')
+    refuse('$.prune', 'true', `false with action ${action}: only sync and import prune`);
   if (input.prune && configuration.allowPrune === false)
     refuse('$.prune', 'true', 'false: this deployment deletes nothing, unless it is deployed with ALLOW_PRUNE=true');
   if (input.manage_connector && (action === 'reset' || action === 'restore'))
@@ -393,7 +442,13 @@ function impossible(input: Input, configuration: Configuration): Problem[] {
   }
   // An input may name the registry alone: then nothing is copied, and Harness is switched to what is there.
   const isItself = input.source_registry?.length === 1;
-  if (registry && !isItself && sources.some((source) => isSameLocation(source, registry))) {
+  if (
+    registry &&
+    usesRegistry(input) &&
+    !input.bundle &&
+    !isItself &&
+    sources.some((source) => isSameLocation(source, registry))
+  ) {
     refuse(
       '$.source_registry',
       JSON.stringify(registry.registry),

@@ -1,7 +1,7 @@
 import type { Problem } from '../errors.ts';
 import { isDigest } from '../oci/spec/digest.ts';
 import type { Configuration, GuardedKey } from './configuration.ts';
-import type { InputKey, RunSettings } from './execution-input.ts';
+import type { Action, InputKey, RunSettings } from './execution-input.ts';
 import { own } from '../text/own.ts';
 import { render } from './problems.ts';
 import { isAtOrBelow } from './registry-location.ts';
@@ -20,16 +20,28 @@ interface Guard {
  * WEBHOOK_ALLOW can open it. The webhook itself sets a key that is its own. A key without a rule does not compile.
  */
 const rules: {
-  readonly [Key in InputKey]: Key extends GuardedKey ? Guard : Key extends 'started_by' ? 'own' : 'open';
+  readonly [Key in InputKey]: Key extends GuardedKey ? Guard : Key extends 'started_by' ? 'own' : 'open' | Guard;
 } = {
-  action: 'open',
+  action: {
+    isHarmless: ({ action }, { webhookAllow }) => !carries(action) || webhookAllow.includes(action),
+    allowed: 'another action',
+  },
   allow_unmatched: 'open',
+  bundle: {
+    // An export writes to the address, and what an import reads there is what Harness is switched to.
+    isHarmless: ({ action }, { webhookAllow }) => webhookAllow.includes(grantOf(action)),
+    allowed: 'nothing',
+  },
   exclude_fields: 'open',
   extra_images: {
     isHarmless: ({ extraImages }) => extraImages.every(({ registry }) => registry === undefined),
     allowed: 'images without a registry',
   },
   extra_sets: 'open',
+  images: {
+    isHarmless: ({ images = [] }) => images.every(({ image }) => image.registry === undefined),
+    allowed: 'images without a registry',
+  },
   include_fields: 'open',
   include_sets: 'open',
   include_windows_rootless: 'open',
@@ -61,6 +73,16 @@ const rules: {
   wait_for_scan: 'open',
 };
 
+/** Returns whether an action carries images between networks. WEBHOOK_ALLOW grants each of the two by its name. */
+function carries(action: Action): action is 'export' | 'import' {
+  return action === 'export' || action === 'import';
+}
+
+/** Returns the grant for the use of a bundle. Whoever may import one may look at it first. */
+function grantOf(action: Action): 'export' | 'import' {
+  return action === 'export' ? 'export' : 'import';
+}
+
 /**
  * Returns a problem for every key of a webhook's input that exceeds what the deployment grants the holder of a token.
  */
@@ -70,7 +92,8 @@ export function beyondTrust(settings: RunSettings, configuration: Configuration)
     if (rule === 'open' || configuration.webhookAllow.some((allowed) => allowed === key)) return [];
     const guard = rule === 'own' ? undefined : rule;
     if (guard?.isHarmless(settings, configuration)) return [];
-    const opening = guard ? `; WEBHOOK_ALLOW of the deployment can open ${key}` : '';
+    const grant = key === 'action' || key === 'bundle' ? grantOf(settings.action) : key;
+    const opening = guard ? `; WEBHOOK_ALLOW of the deployment can open ${grant}` : '';
     return [
       { path: `$.${key}`, found: render(value), allowed: `${guard?.allowed ?? 'nothing'} from a webhook${opening}` },
     ];

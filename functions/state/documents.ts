@@ -1,4 +1,5 @@
 /** The documents that the tasks of one run write into the object store and read from it, as their schemas define them. */
+export * from './documents/carried.ts';
 export * from './documents/connector.ts';
 export * from './documents/copy.ts';
 export * from './documents/fields.ts';

@@ -184,7 +184,7 @@ export class AccountLock {
 
 export function describeLock({ runId, action, since, expiresAt }: Lock): string {
   return printable(
-    `run ${runId} (${action}) has held the lock of this account since ${minuteOf(since)}; the lock expires at ${minuteOf(expiresAt)} unless renewed`,
+    `run ${runId} (${action}) has held the lock since ${minuteOf(since)}; the lock expires at ${minuteOf(expiresAt)} unless renewed`,
   );
 }
 

@@ -101,6 +101,8 @@ export class RunDocuments extends RunFolder {
   readonly pruned = this.document('pruned', handedOn(content.pruned, 'images'));
   /** Images that `verify` found incomplete. */
   readonly incomplete = this.document('incomplete', handedOn(content.incomplete, 'images'));
+  /** The images that Harness needs and a bundle lacks, as "factory export --images" reads them. */
+  readonly needs = this.document('needs', handedOn(content.needs));
   readonly report = this.document('report', handedOn(content.report));
 
   /** The result of copying the image at `index` in the plan. */

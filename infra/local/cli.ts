@@ -8,6 +8,8 @@ import { printableJson } from '../../functions/text/printable.ts';
 import packageJson from '../../package.json' with { type: 'json' };
 import { Patience } from '../../functions/runtime/patience.ts';
 import { commandLine } from '../../functions/runtime/place.ts';
+import { carriesOnly } from '../../functions/settings/carriage.ts';
+import { addExportOptions, addImportOptions, type CarriageOptions, inputOf, writeCarriage } from './carriage.ts';
 import { confirmOnTerminal } from './confirm.ts';
 import { historyTable, readHistory } from './history.ts';
 import { readInput } from './input.ts';
@@ -26,7 +28,7 @@ const exit = { success: 0, failure: 1, badInput: 2 };
 /** Two hours, because a person may be waiting for the command. */
 const rollbackPatienceMs = 2 * 3_600_000;
 
-interface Options {
+interface Options extends CarriageOptions {
   input?: string;
   json?: boolean;
   out?: string;
@@ -44,6 +46,8 @@ const commands = {
   plan: 'show what sync would change; changes nothing',
   verify: 'check that Harness uses the copies, and that they are complete; changes nothing',
   reset: 'remove the overrides, so that Harness uses its own images',
+  export: 'write the images to a bundle, for a network that cannot reach their registries; changes nothing in Harness',
+  import: 'copy the images of a bundle to the registry, then switch Harness to those that it needs',
 } as const;
 
 /** Runs one command and returns its exit code. Results go to standard output, everything else to standard error. */
@@ -62,7 +66,10 @@ export async function main(argv: readonly string[], environment: Environment): P
     );
   for (const [action, description] of Object.entries(commands)) {
     const command = withRunOptions(program.command(action).description(description));
-    if (action === 'plan') command.addOption(listOption());
+    if (action === 'plan') addPlanOptions(command);
+    if (action === 'verify') command.option('--from <place>', 'check a bundle instead, without registry and Harness');
+    if (action === 'export') addExportOptions(command);
+    if (action === 'import') addImportOptions(command);
     command.action(async (options: Options) => {
       code = await runCommand(action, options, environment);
     });
@@ -136,7 +143,7 @@ async function runCommand(action: string, options: Options, environment: Environ
   const { signal } = interruption;
   const progress = progressOn(process.stderr);
   try {
-    const input = await readInput(options.input, action, signal);
+    const input = await readInput(options.input, { action, ...(await inputOf(options, signal)) }, signal);
     if (options.run !== undefined) input['restore_run'] = options.run;
     // The plan task parses both again. Report bad input here, before anything starts.
     const configuration = configurationFor(input, environment);
@@ -162,6 +169,7 @@ async function runCommand(action: string, options: Options, environment: Environ
         confirm: ask ? (plan) => confirmOnTerminal(plan, signal) : undefined,
       });
       progress.stop();
+      await writeCarriage(runtime.run(report.runId), options);
       await deliver(report, options, store);
       return report.status === 'FAILED' ? codeOf(report.error?.name) : exit.success;
     } finally {
@@ -201,11 +209,18 @@ async function runRefresh(options: Options, environment: Environment): Promise<n
   }
 }
 
-/** Returns the option of `plan` that prints a list, for scripts. */
-function listOption(): Option {
-  return new Option('--list <which>', 'print only the images, comma-separated: all, or those of fields to switch')
-    .choices(imageLists)
-    .conflicts('json');
+function addPlanOptions(command: Command): void {
+  const list = new Option(
+    '--list <which>',
+    'print only the images, comma-separated: all, or those of fields to switch',
+  );
+  command
+    .addOption(list.choices(imageLists).conflicts('json'))
+    .option('--from <place>', 'show what import would do with this bundle')
+    .option(
+      '--needs <file>',
+      'write the images that the Harness here needs, and the bundle lacks, for "factory export"',
+    );
 }
 
 function wholeMinutes(text: string): number {
@@ -221,7 +236,7 @@ function waitMs({ wait = 0 }: Options): number {
 function configurationFor(input: unknown, environment: Environment) {
   const problems = [];
   try {
-    const configuration = parseConfiguration(environment);
+    const configuration = parseConfiguration(environment, { harness: !carriesOnly(input) });
     parseExecutionInput(input, configuration);
     return configuration;
   } catch (error) {

@@ -11,12 +11,12 @@ import { reasonOf } from './file-failure.ts';
 const limit = 1024 * 1024;
 
 /**
- * Reads the execution input from a file, or from standard input for `-`, and sets the command's action.
- * Throws `InvalidInput` for text that is not a JSON object, and for an action other than the command's.
+ * Reads the execution input from a file, or from standard input for `-`, and sets the command's action and the keys of
+ * its options. Throws `InvalidInput` for text that is not a JSON object, and for keys that the command sets otherwise.
  */
 export async function readInput(
   source: string | undefined,
-  action: string,
+  { action, ...options }: { action: string; [key: string]: unknown },
   signal: AbortSignal,
 ): Promise<Record<string, unknown>> {
   const input = source === undefined ? {} : understood(parse(source, await read(source, signal)));
@@ -34,7 +34,16 @@ export async function readInput(
       problems,
     });
   }
-  return { ...input, action };
+  // The platforms of a list are those of the place that wrote it. The input may choose others.
+  const twice = Object.keys(options).filter((key) => key !== 'platforms' && input[key] !== undefined);
+  if (twice.length > 0) {
+    const problems = twice.map((key) => ({ path: `$.${key}`, found: render(input[key]), allowed: 'nothing' }));
+    throw new FactoryError('InvalidInput', 'the input has keys that options of the command set', {
+      hint: 'Remove them from the input, or leave the options out.',
+      problems,
+    });
+  }
+  return { ...options, ...input, action };
 }
 
 /** Reads the whole text. The writer may be slow, and a pipe may be non-blocking. */

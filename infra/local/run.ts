@@ -5,6 +5,7 @@ import type { Plan, Report } from '../../functions/state/documents.ts';
 import type { TaskRun } from '../../functions/runtime/task-run.ts';
 import { parseErrorCause, TaskError } from '../../functions/workflow-error.ts';
 import type { Runtime } from '../../functions/runtime/runtime.ts';
+import { copiesImages } from '../../functions/settings/execution-input.ts';
 import { type Definition, runWorkflow } from './engine.ts';
 import { type Task, tasks, uninterruptible } from './tasks.ts';
 
@@ -57,7 +58,7 @@ export async function run(options: RunOptions): Promise<Report> {
   async function ask(planned: object): Promise<object> {
     const document = runtime.run(runId).plan;
     const plan = await document.get();
-    const switches = (plan.changes.length > 0 || plan.connector) && (plan.modifyDefault || plan.action !== 'sync');
+    const switches = (plan.changes.length > 0 || plan.connector) && (plan.modifyDefault || !copiesImages(plan.action));
     if (!confirm || plan.action === 'plan' || plan.action === 'verify' || !switches || (await confirm(plan)))
       return planned;
     await document.put({

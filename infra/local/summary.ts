@@ -2,9 +2,11 @@ import prettyBytes from 'pretty-bytes';
 import type { ErrorDocument } from '../../functions/errors.ts';
 import type {
   BlockedSwitch,
+  CarriedBundle,
   ConfigResult,
   ImageResult,
   IncompleteImage,
+  NeededImage,
   Plan,
   RegistryCounts,
   Report,
@@ -39,6 +41,8 @@ export function summaryOf(report: Report, rows = 60): string {
       rows,
     ),
     report.soaking && soakingTable(report.soaking, rows),
+    report.needed && neededTable(report.needed, rows),
+    report.bundle && describeBundle(report.bundle),
     // The error of verify lists them.
     report.action !== 'verify' && report.incomplete?.map(describeIncomplete).join('\n'),
     pullsTable(report, rows),
@@ -143,7 +147,8 @@ export function describeChanges({ changes, connector }: Plan): string {
   return [moved, table(['Config', 'Field', 'Now', 'Then'], lines, lines.length)].filter(Boolean).join('\n');
 }
 
-function headline({ status, action, runId, reason, images, config, connector, totals, blocked }: Report): string {
+function headline(report: Report): string {
+  const { status, action, runId, reason, images, config, connector, totals, blocked, bundle, needed = [] } = report;
   const fields = (...wanted: ConfigResult['status'][]) =>
     plural(config.filter((row) => wanted.includes(row.status)).length, 'field');
   const pending = images.filter((image) => image.status !== 'skipped').length;
@@ -156,9 +161,13 @@ function headline({ status, action, runId, reason, images, config, connector, to
     reset: idle ? 'nothing to reset' : `${fields('reset')} reset`,
     restore: idle ? 'nothing to restore' : `${fields('updated', 'reset')} restored${also}`,
     plan: idle
-      ? 'nothing to do'
+      ? bundle
+        ? `nothing to do, ${plural(needed.length, 'image')} needed`
+        : 'nothing to do'
       : `${plural(pending, 'image')} to copy, ${blocked ? 'the switch is blocked' : `${fields('planned')} to switch${also}`}`,
-    verify: 'the registry has every image that Harness will pull',
+    verify: bundle ? 'the bundle is complete' : 'the registry has every image that Harness will pull',
+    export: `${plural(totals.copied, 'image')} exported`,
+    import: `${plural(totals.copied, 'image')} imported, ${fields('updated', 'reset')} switched${also}`,
   }[action];
   const note = status === 'SUCCEEDED' ? outcome : reason;
   return shown(`${action} ${runId}: ${status}${note === undefined ? '' : ` (${note})`}`);
@@ -219,6 +228,20 @@ function noteOf({ from, to, reason, behind }: ConfigResult): string {
 function describeLag({ by, official, harness }: NonNullable<ConfigResult['behind']>): string {
   const version = official.slice(official.lastIndexOf(':') + 1);
   return `${by} behind ${version}${harness === undefined ? '' : `; Harness reports it as ${harness}`}`;
+}
+
+/** Renders the images that Harness needs and a bundle lacks. */
+function neededTable(needed: readonly NeededImage[], rows: number): string {
+  const lines = needed.map(({ image, fields }) => [image, shorten(fields.map(({ field }) => field))]);
+  return table(['Needed', 'Fields'], lines, rows);
+}
+
+/** Renders the size of a bundle, and what each platform needs of it. */
+function describeBundle({ address, bytes, platforms = {} }: CarriedBundle): string {
+  if (bytes === undefined) return '';
+  const sizes = Object.entries(platforms).map(([platform, size]) => `${platform} ${prettyBytes(size)}`);
+  const parts = sizes.length > 1 ? ` (${sizes.join(', ')}; platforms share some)` : '';
+  return shown(`Bundle ${address}: ${prettyBytes(bytes)}${parts}`);
 }
 
 function soakingTable(soaking: readonly SoakingVersion[], rows: number): string {

@@ -195,7 +195,7 @@ describe('a run while another holds the lock of the account', () => {
     expect((await ended).code).toBe(1);
     expect(code).toBe(0);
     expect(stdout).toMatch(
-      /^sync \S+: SKIPPED \(run \S+ \(sync\) has held the lock of this account since \S+ \S+ UTC; the lock expires at /,
+      /^sync \S+: SKIPPED \(run \S+ \(sync\) has held the lock since \S+ \S+ UTC; the lock expires at /,
     );
   });
 
@@ -211,7 +211,7 @@ describe('a run while another holds the lock of the account', () => {
       },
     });
     expect((await ended).code).toBe(1);
-    expect(stderr).toMatch(/run \S+ \(sync\) has held the lock of this account since .*: waiting for it/);
+    expect(stderr).toMatch(/run \S+ \(sync\) has held the lock since .*: waiting for it/);
     expect(code).toBe(0);
     expect(stdout).toMatch(/SUCCEEDED \(\d images? copied, 5 fields switched\)/);
   });

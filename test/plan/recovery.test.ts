@@ -154,7 +154,7 @@ describe('a run that was stopped', () => {
     await switched();
     await stage.store.put(`locks/${accountId}.json`, Buffer.from('null'));
     await stage.runtime.lock.take({ runId: 'next', action: 'sync' }, accountId);
-    expect(await skipped()).toContain('run next (sync) has held the lock of this account');
+    expect(await skipped()).toContain('run next (sync) has held the lock');
     expect(await ofStopped().recovery.find()).toBeUndefined();
   });
 

@@ -241,6 +241,8 @@ const bad: [string, unknown, string?][] = [
   ['extra_images', ['a/../b:1'], '$.extra_images[0]'],
   ['extra_images', ['harness/delegate@sha256:short'], '$.extra_images[0]'],
   ['extra_images', [{}], '$.extra_images[0]'],
+  ['bundle', 's3://bucket'],
+  ['images', ['harness/delegate:bad tag'], '$.images[0]'],
   ['platforms', ['linux'], '$.platforms[0]'],
   ['platforms', ['linux/amd64/v8/x'], '$.platforms[0]'],
   ['platforms', 'linux'],
@@ -289,7 +291,15 @@ describe('every key', () => {
   });
 
   it('tests a valid and an invalid example of every key', () => {
-    const only = { restore_run: 'good', scan_fail_on: 'good', scan_allow: 'good', scan_deadline_minutes: 'good' };
+    // Those that need another key beside them.
+    const only = {
+      bundle: 'good',
+      images: 'good',
+      restore_run: 'good',
+      scan_fail_on: 'good',
+      scan_allow: 'good',
+      scan_deadline_minutes: 'good',
+    };
     for (const key of inputKeys()) {
       if (!Object.hasOwn(only, key)) expect([key, good.some(([name]) => name === key)]).toEqual([key, true]);
       expect([key, bad.some(([name]) => name === key)]).toEqual([key, true]);

@@ -118,6 +118,40 @@ describe('a key that a webhook may not set as it likes', () => {
   });
 });
 
+describe('actions that carry images between networks', () => {
+  const input = {
+    export: { action: 'export', bundle: 's3://bucket/key' },
+    import: { action: 'import', bundle: 's3://bucket/key' },
+  };
+
+  it.each(['export', 'import'] as const)('refuses %s, unless WEBHOOK_ALLOW grants it by its name', (action) => {
+    const others = guardedKeys.filter((key) => key !== action);
+    for (const allowed of [[], others])
+      expect(refused(input[action], undefined, allowed)).toEqual([
+        {
+          path: '$.action',
+          found: `"${action}"`,
+          allowed: `another action from a webhook; WEBHOOK_ALLOW of the deployment can open ${action}`,
+        },
+        expect.objectContaining({ path: '$.bundle' }),
+      ]);
+    expect(refused(input[action], undefined, [action])).toEqual([]);
+  });
+
+  it.each(['plan', 'verify'])('lets only those look at a bundle with %s who may import one', (action) => {
+    const look = { action, bundle: 's3://bucket/key' };
+    expect(refused(look, undefined, ['export']).map(({ path }) => path)).toEqual(['$.bundle']);
+    expect(refused(look, undefined, ['import'])).toEqual([]);
+  });
+
+  it('exports images of other registries only where WEBHOOK_ALLOW lists images', () => {
+    const foreign = { ...input.export, images: ['evil.example/x:1'] };
+    expect(refused(foreign, undefined, ['export']).map(({ path }) => path)).toEqual(['$.images']);
+    expect(refused(foreign, undefined, ['export', 'images'])).toEqual([]);
+    expect(refused({ ...input.export, images: ['plugins/cache:1'] }, undefined, ['export'])).toEqual([]);
+  });
+});
+
 describe('other keys', () => {
   it('accepts keys that choose among trusted options', () => {
     const input = { action: 'sync', modules: ['ci'], modify_default: false, soak_days: 3, referrers: 'off' };

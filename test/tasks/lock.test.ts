@@ -56,7 +56,7 @@ describe('a run that comes while another is at work on the account', () => {
       status: 'SKIPPED',
       runId: 'second',
       reason: expect.stringMatching(
-        /^run first \(sync\) has held the lock of this account since 20\S+ \S+ UTC; the lock expires at 20\S+ \S+ UTC unless/,
+        /^run first \(sync\) has held the lock since 20\S+ \S+ UTC; the lock expires at 20\S+ \S+ UTC unless/,
       ),
       images: [],
       config: [],

@@ -222,7 +222,7 @@ describe('the limits of a recovery', () => {
   it('leaves a run alone whose lock another run has taken since', async () => {
     await stopAt('VerifyFunction');
     await updateJson(factory.store, 'locks/embedded.json', lockSchema, (lock) => lock && { ...lock, runId: 'next' });
-    expect((await recover('recovery-1')).reason).toContain('run next (sync) has held the lock of this account');
+    expect((await recover('recovery-1')).reason).toContain('run next (sync) has held the lock');
     expect(factory.overrides()).not.toEqual(before);
   });
 

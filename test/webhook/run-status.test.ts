@@ -27,7 +27,7 @@ const report: Report = {
     durationMs: 7,
   },
 };
-const reason = 'run r1 (sync) has held the lock of this account';
+const reason = 'run r1 (sync) has held the lock';
 
 /** Returns the status of an execution that Step Functions describes so, and whose report another one wrote. */
 async function told(description: object, byAnother?: Report) {

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { type Digest, isDigest } from '../../oci/spec/digest.ts';
 import { digest, reference } from '../content.ts';
+import { fieldsOfImage } from './carried.ts';
 import { errorDocument, number, piece, text } from './values.ts';
 
 /** Blobs that another image of the run copies, each with the repository to mount it from. Stored as an object. */
@@ -34,6 +35,8 @@ const imageOfRun = z.object({
   digest: digest.exactOptional(),
   /** Pieces that the image lacks at the target. */
   missing: z.array(piece).readonly().exactOptional(),
+  /** The fields that need the image, in an export. */
+  fields: fieldsOfImage.exactOptional(),
   /** Set when an override names the image and the run switches nothing to it: a failure is a warning. */
   held: z.literal(true).exactOptional(),
 });

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { actions } from '../../settings/execution-input.ts';
 import { failingSeverities, type ScanSettings } from '../../settings/scan-settings.ts';
+import { carriedBundle, neededImage } from './carried.ts';
 import { connectorChange } from './connector.ts';
 import { fieldChange, fieldDefault, keptField, soakingVersion } from './fields.ts';
 import { awaitedSwitch, blockedSwitch, pull } from './held-switch.ts';
@@ -65,6 +66,12 @@ export const plan = settingsInPlan.extend({
   registries: z.array(registryCounts).exactOptional(),
   /** The reason, when the run ends after the plan without doing anything. */
   skipped: text.exactOptional(),
+  /** Of an export, an import, or a plan or check of one. */
+  bundle: carriedBundle.exactOptional(),
+  /** Images of fields that the bundle lacks. */
+  needed: z.array(neededImage).exactOptional(),
+  /** Set when the run carries images only, and does not speak to Harness. */
+  withoutHarness: z.literal(true).exactOptional(),
   /** The stopped run that this run rolls back and reports. */
   recovers: stoppedRun.exactOptional(),
 });

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { actions } from '../../settings/execution-input.ts';
+import { carriedBundle, neededImage } from './carried.ts';
 import { connectorResult } from './connector.ts';
 import { config, soakingVersion } from './fields.ts';
 import { awaitedSwitch, blockedSwitch, pull } from './held-switch.ts';
@@ -16,7 +17,7 @@ const imageResult = z.object({
   source: text.nullable(),
   target: text,
   digest: text.nullable(),
-  status: z.enum(['copied', 'repaired', 'skipped', 'failed', 'planned']),
+  status: z.enum(['copied', 'exported', 'imported', 'repaired', 'skipped', 'failed', 'planned']),
   bytesTransferred: number,
   bytesSkipped: number,
   /** The start of the copy and its duration, the pauses between its calls included. Absent without a copy. */
@@ -59,6 +60,7 @@ export const report = z.object({
   connector: connectorResult.exactOptional(),
   totals: z.object({
     images: number,
+    /** Exported and imported images count as copied. */
     copied: number,
     /** Images at the target whose missing pieces were copied again. Absent in reports of release 0.1.0. */
     repaired: number.exactOptional(),
@@ -69,6 +71,10 @@ export const report = z.object({
     durationMs: number,
   }),
   reason: text.exactOptional(),
+  /** The bundle that the run wrote, read or checked. */
+  bundle: carriedBundle.exactOptional(),
+  /** Images that fields of Harness need, and that the bundle lacks. Their fields are left alone. */
+  needed: z.array(neededImage).exactOptional(),
   /** Copies that nothing uses any longer, with the outcome of a prune. */
   unused: pruned.exactOptional(),
   /** Versions that Harness is not switched to yet, with the first day of the switch. */

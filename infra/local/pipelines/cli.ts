@@ -35,7 +35,7 @@ export function pipelinesCommand(environment: Environment, finish: (text: string
       process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
       const { signal } = interruption;
       try {
-        const input = await readInput(options.input, 'sync', signal);
+        const input = await readInput(options.input, { action: 'sync' }, signal);
         const { pipelines } = await import('./command.ts');
         const note = (line: string) => process.stderr.write(`${line}\n`);
         await finish(await pipelines(options, { input, environment, note, signal }));

@@ -22,6 +22,7 @@ export interface VariableMeaning {
 export const keyTopics = {
   'The job': [
     'action',
+    'bundle',
     'restore_run',
     'modify_default',
     'on_partial_failure',
@@ -32,6 +33,7 @@ export const keyTopics = {
     'started_by',
   ],
   'What is copied': [
+    'images',
     'infrastructure_type',
     'modules',
     'include_sets',
@@ -58,7 +60,15 @@ export const keyTopics = {
 export const keyMeanings: Record<InputKey, KeyMeaning> = {
   action: {
     meaning:
-      '`sync` copies what is missing, switches Harness and verifies. `plan` reports what `sync` would do and writes nothing. `verify` checks that Harness uses the copies and that they are complete. `reset` removes the overrides. `restore` writes the overrides back as they were before `restore_run`.',
+      '`sync` copies what is missing, switches Harness and verifies. `plan` reports what `sync` would do and writes nothing. `verify` checks that Harness uses the copies and that they are complete. `reset` removes the overrides. `restore` writes the overrides back as they were before `restore_run`. `export` writes the images to `bundle`, and `import` does what `sync` does with a bundle as the source.',
+  },
+  bundle: {
+    meaning:
+      'Where `export` writes the bundle, and `import` reads it: a folder, a file `NAME.tar`, or `s3://BUCKET/KEY`. With `plan`: what `import` would do, and `none` reports all that Harness needs. With `verify`: check the bundle alone.',
+  },
+  images: {
+    meaning:
+      'With `export`: the images, without reading Harness. Each is a name, or an object of `needs.json` with the fields that need it. A range stands for the newest version at the source.',
   },
   restore_run: {
     meaning: 'With `restore`: the run to undo. Its snapshot is written back.',

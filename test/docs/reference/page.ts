@@ -144,6 +144,7 @@ const registry = '123456789012.dkr.ecr.eu-west-1.amazonaws.com';
 const runSettings = {
   ...parseExecutionInput({ registry, wait_for_scan: true }, configuration),
   restoreRun: undefined,
+  bundle: undefined,
   waitForScan: parseExecutionInput({ registry }, configuration).scan !== undefined,
 };
 

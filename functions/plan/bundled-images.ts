@@ -1,0 +1,73 @@
+import { inParallel } from '../async/in-parallel.ts';
+import type { BundledImage, BundleDocument } from '../bundle/document.ts';
+import { FactoryError } from '../errors.ts';
+import { isDigest } from '../oci/spec/digest.ts';
+import { loadImage } from '../oci/spec/image.ts';
+import {
+  formatReference,
+  parseReference,
+  type RegistryLocation,
+  relocate,
+  tagOrDigest,
+} from '../oci/spec/reference.ts';
+import type { OpenBundle } from '../runtime/bundles.ts';
+import type { TaskRun } from '../runtime/task-run.ts';
+import type { PlannedImage } from '../state/documents.ts';
+import { usualName } from './bundle-names.ts';
+import type { Found } from './images.ts';
+
+const lookupsInFlight = 16;
+
+/**
+ * Compares the images of a bundle with the registry. `keys` holds the names that fields have for them.
+ *
+ * @throws {FactoryError} `BundleInvalid` when two images would be stored in the same place.
+ */
+export async function planBundled(
+  bundle: OpenBundle,
+  { registry, keys }: { registry: RegistryLocation; keys: ReadonlyMap<string, string> },
+  { runtime, signal }: TaskRun,
+): Promise<Found[]> {
+  const { images } = bundle.document;
+  refuseTwins(bundle.document, registry);
+  const found: Found[] = [];
+  await inParallel([...images.entries()], lookupsInFlight, signal, async ([index, bundled], lookup) => {
+    found[index] = await planOne(bundled, lookup);
+  });
+  return found;
+
+  async function planOne({ image, digest, referrers }: BundledImage, lookup: AbortSignal): Promise<Found> {
+    if (!isDigest(digest)) throw new TypeError(`${image} has no digest`);
+    const reference = parseReference(image);
+    const name = usualName(reference);
+    const target = relocate(name, registry);
+    const source = bundle.source(image);
+    const [served, root] = await Promise.all([
+      runtime.repository(target).digestOf(tagOrDigest(target), { signal: lookup }),
+      source.manifest(digest, lookup),
+    ]);
+    const loaded = await loadImage(root, (child) => source.manifest(child, lookup));
+    const key = formatReference(name);
+    const isThere = served === digest;
+    const row = { image: keys.get(image) ?? key, target, source: reference, sourceDigest: digest, digest };
+    const planned: PlannedImage =
+      isThere && referrers.length === 0
+        ? { ...row, status: 'current' }
+        : // Its referrers may not be there: the copy task looks for them, and copies nothing else.
+          { ...row, status: 'copy', ...(isThere && { present: true as const }) };
+    return { planned, image: loaded };
+  }
+}
+
+function refuseTwins({ images }: BundleDocument, registry: RegistryLocation): void {
+  const targets = new Map<string, string>();
+  for (const { image } of images) {
+    const target = formatReference(relocate(usualName(parseReference(image)), registry));
+    const twin = targets.get(target);
+    if (twin !== undefined)
+      throw new FactoryError('BundleInvalid', `${twin} and ${image} of the bundle would both be stored as ${target}`, {
+        hint: 'Export them in two bundles, and import each to a prefix of its own.',
+      });
+    targets.set(target, image);
+  }
+}

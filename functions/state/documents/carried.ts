@@ -1,0 +1,30 @@
+import * as z from 'zod';
+import { configScope, counts, number, text } from './values.ts';
+
+/** Images that are carried between networks. */
+
+export { needs } from '../../settings/needs.ts';
+
+const field = configScope.extend({ field: text });
+export const fieldsOfImage = z.array(field);
+
+/** An image that fields of Harness need, and that a bundle lacks. */
+export const neededImage = z.object({
+  /** As Harness names it, after pins: `harness/ci-addon:1.18.22`. */
+  image: text,
+  fields: fieldsOfImage,
+});
+export type NeededImage = z.output<typeof neededImage>;
+
+/** The bundle that a run writes or reads. */
+export const carriedBundle = z.object({
+  /** A path, or `s3://BUCKET/KEY`. */
+  address: text,
+  /** Absent until the plan knows it. */
+  id: text.exactOptional(),
+  /** Bytes of the manifests and blobs in it. */
+  bytes: number.exactOptional(),
+  /** Platform → bytes that it needs. Platforms share blobs, so the sum may be larger than the bundle. */
+  platforms: counts.exactOptional(),
+});
+export type CarriedBundle = z.output<typeof carriedBundle>;
