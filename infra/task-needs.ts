@@ -80,7 +80,6 @@ const writtenValues = 'written-values.json';
 const looks = 'looks/*';
 const firstSeen = 'first-seen.json';
 const lastSync = 'last-sync.json';
-const received = 'received.json';
 
 /** A task that is not listed gets the defaults. */
 export const taskNeeds: Readonly<Record<string, TaskNeeds>> = {
@@ -94,7 +93,7 @@ export const taskNeeds: Readonly<Record<string, TaskNeeds>> = {
     ecrRegistry: [token, 'ecr:GetAccountSetting'],
     ecrSource: [...pull, throughCache, 'ecr:ListImages'],
     writes: [locks, manifestCache, firstSeen, looks],
-    reads: [inventory, refusedFields, built, writtenValues, received],
+    reads: [inventory, refusedFields, built, writtenValues],
   },
   copy: {
     memory: 1024,

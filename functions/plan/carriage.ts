@@ -24,6 +24,7 @@ export async function planCarriage(
   if (!('bundle' in settings) || settings.bundle === undefined) return undefined;
   const { action, bundle: address } = settings;
   const carrying = { ...head, bundle: { address } };
+  if (!run.runtime.parts.bundles && address !== noBundle) throw new TypeError('nothing here can open or write bundles');
   if (action === 'export') return planExport(carrying, settings, run);
   if (action === 'plan' && address === noBundle) return planNeeds(carrying, settings, run);
   if (action === 'verify') return planNoCopies({ ...carrying, ...nothing, warnings: [] }, 'verify', run.runtime);

@@ -19,7 +19,7 @@ import { skippedSources } from './skipped-sources.ts';
 import { holdTags, planSoak } from './soak.ts';
 import { refuseUnmatched, unmatchedNames, unmatchedPlatforms } from './unmatched.ts';
 
-/** What a run does, by the configuration of Harness and by the registries. */
+/** The images and the changes of a run, by the configuration of Harness and by the registries. */
 export type Decision = ImagePlan &
   Changes & {
     soaking?: SoakingVersion[];
@@ -130,6 +130,6 @@ export function referencesAtOurs(scopes: readonly ScopeConfiguration[], { regist
 }
 
 /** Returns each image once, no matter how many fields use it. */
-export function distinct(images: readonly ImageName[]): ImageName[] {
+function distinct(images: readonly ImageName[]): ImageName[] {
   return [...new Map(images.map((image) => [formatReference(image), image])).values()];
 }

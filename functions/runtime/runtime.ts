@@ -162,7 +162,7 @@ export class Runtime {
 
   /** Opens a bundle, once for all tasks of this process. Throws `BundleInvalid`. */
   async bundle(address: string, signal?: AbortSignal): Promise<OpenBundle> {
-    if (!this.parts.bundles) throw new TypeError('nothing here can open bundles');
+    if (!this.parts.bundles) throw new TypeError('nothing here can open or write bundles');
     const opened = this.#bundle?.address === address ? this.#bundle.opened : undefined;
     const opening = opened ?? this.parts.bundles.open(address, signal);
     this.#bundle = { address, opened: opening };

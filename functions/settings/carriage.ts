@@ -127,6 +127,6 @@ export function usesHarness({ action, bundle, images }: Carriage, configuration:
   return hasHarness(configuration);
 }
 
-export function hasHarness({ harnessApiKey, harnessApiKeySecret }: Configuration): boolean {
+function hasHarness({ harnessApiKey, harnessApiKeySecret }: Configuration): boolean {
   return harnessApiKey !== undefined || harnessApiKeySecret !== undefined;
 }

@@ -239,7 +239,7 @@ export function inputKeys(): string[] {
   return Object.keys(schema.shape);
 }
 
-export type Input = z.output<typeof schema>;
+type Input = z.output<typeof schema>;
 export type InputKey = keyof Input;
 
 /** Returns an execution input with each value as its key takes it. A refused value stays as it is. */

@@ -9,7 +9,7 @@ export const imageRole = z.strictObject({
   infrastructureType: z.enum(infrastructureTypes),
   field: z.string().regex(/^[\w.-]{1,256}$/),
 });
-export type ImageRole = z.output<typeof imageRole>;
+type ImageRole = z.output<typeof imageRole>;
 
 /** An image to export, and why: without roles, because somebody listed it. */
 export interface ListedImage {
@@ -19,7 +19,7 @@ export interface ListedImage {
 
 const withRoles = z.strictObject({ image: z.string(), roles: z.array(imageRole).max(1_000).optional() });
 
-export const listedImageText =
+const listedImageText =
   '[host/]namespace/name[:tag|:range|@digest], such as harness/ci-addon:1.18.27, or {"image": …, "roles": […]}';
 
 /** Accepts an image name, or one with the fields that need it, as in `needs.json`. */

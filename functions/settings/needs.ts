@@ -39,7 +39,7 @@ export const needs = z.object(
       )
       .max(maxImages, { error: listText }),
     platforms: z.array(asText('os/architecture[/variant], such as linux/amd64', parsePlatform)).optional(),
-    /** What a registry lacks of these images, because a bundle left it out. */
+    /** Blobs of these images that a registry lacks, because a bundle left them out. */
     absent: z.array(digest).optional(),
   },
   { error: 'a JSON object' },

@@ -1,10 +1,8 @@
 import { open } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { type Command, InvalidArgumentError } from 'commander';
 import { FactoryError } from '../../functions/errors.ts';
 import { noBundle } from '../../functions/settings/bundle-address.ts';
 import { formatNeeds, parseImageList } from '../../functions/settings/needs.ts';
-import { render } from '../../functions/settings/problems.ts';
 import { decodeText, TextError } from '../../functions/text/plain-text.ts';
 import type { RunDocuments } from '../../functions/state/run-documents.ts';
 import { reasonOf } from './file-failure.ts';
@@ -18,31 +16,10 @@ export interface CarriageOptions {
   from?: string;
   /** The list of the images to export. */
   images?: string;
-  /** Receipts or documents of earlier bundles. */
-  base?: string[];
-  partSize?: number;
-  receipt?: string;
   /** The file that `plan` writes the images to that the Harness here needs. */
   needs?: string;
   /** The folder for reports. */
   out?: string;
-}
-
-export function addExportOptions(command: Command): Command {
-  return command
-    .requiredOption('--to <place>', 'the bundle: a folder, a file NAME.tar, s3://BUCKET/KEY, or - for standard output')
-    .option(
-      '--images <file>',
-      'the images: one name on each line with # comments, or needs.json; without it, Harness says',
-    )
-    .option('--base <file>', 'leave out what a receipt or an older NAME.bundle.json lists; may be repeated', collect)
-    .option('--part-size <size>', 'cut NAME.tar into parts, such as 4000MB or 4GiB', size);
-}
-
-export function addImportOptions(command: Command): Command {
-  return command
-    .requiredOption('--from <place>', 'the bundle: a folder, a file NAME.tar, or s3://BUCKET/KEY')
-    .option('--receipt <file>', 'write what the registry has now, for the next "factory export --base"');
 }
 
 /** Returns the keys of the execution input that the options stand for. Throws `InvalidInput`. */
@@ -76,7 +53,7 @@ async function writeText(path: string, option: string, text: string): Promise<vo
 const limit = 16 * 1024 * 1024;
 
 /** Reads a whole file that an option names. Throws `InvalidInput`. */
-export async function readText(path: string, option: string, signal: AbortSignal): Promise<string> {
+async function readText(path: string, option: string, signal: AbortSignal): Promise<string> {
   const invalid = (message: string, hint: string, cause?: unknown) =>
     new FactoryError('InvalidInput', `${option} ${path}: ${message}`, { hint, cause });
   try {
@@ -90,29 +67,4 @@ export async function readText(path: string, option: string, signal: AbortSignal
     if (cause instanceof TextError) throw invalid(`it is ${cause.message}`, 'Save the file as UTF-8.', cause);
     throw invalid(reasonOf(cause), 'Name a readable file.', cause);
   }
-}
-
-function collect(path: string, paths: string[] = []): string[] {
-  return [...paths, path];
-}
-
-const units: Readonly<Record<string, number>> = {
-  '': 1,
-  KB: 1e3,
-  MB: 1e6,
-  GB: 1e9,
-  KIB: 1024,
-  MIB: 1024 ** 2,
-  GIB: 1024 ** 3,
-};
-const smallestPart = 1024 * 1024;
-
-/** Parses `4000MB`, `4GiB` or a number of bytes. */
-function size(text: string): number {
-  const [, digits = '', unit = ''] = /^(\d{1,15})\s*([KMG]i?B)?$/i.exec(text.trim()) ?? [];
-  const bytes = Number(digits) * (units[unit.toUpperCase()] ?? Number.NaN);
-  if (digits === '' || !Number.isSafeInteger(bytes))
-    throw new InvalidArgumentError(`Pass a size such as 4000MB or 4GiB, not ${render(text)}.`);
-  if (bytes < smallestPart) throw new InvalidArgumentError('Pass at least 1MiB.');
-  return bytes;
 }

@@ -9,7 +9,7 @@ import packageJson from '../../package.json' with { type: 'json' };
 import { Patience } from '../../functions/runtime/patience.ts';
 import { commandLine } from '../../functions/runtime/place.ts';
 import { carriesOnly } from '../../functions/settings/carriage.ts';
-import { addExportOptions, addImportOptions, type CarriageOptions, inputOf, writeCarriage } from './carriage.ts';
+import { type CarriageOptions, inputOf, writeCarriage } from './carriage.ts';
 import { confirmOnTerminal } from './confirm.ts';
 import { historyTable, readHistory } from './history.ts';
 import { readInput } from './input.ts';
@@ -46,8 +46,6 @@ const commands = {
   plan: 'show what sync would change; changes nothing',
   verify: 'check that Harness uses the copies, and that they are complete; changes nothing',
   reset: 'remove the overrides, so that Harness uses its own images',
-  export: 'write the images to a bundle, for a network that cannot reach their registries; changes nothing in Harness',
-  import: 'copy the images of a bundle to the registry, then switch Harness to those that it needs',
 } as const;
 
 /** Runs one command and returns its exit code. Results go to standard output, everything else to standard error. */
@@ -67,9 +65,6 @@ export async function main(argv: readonly string[], environment: Environment): P
   for (const [action, description] of Object.entries(commands)) {
     const command = withRunOptions(program.command(action).description(description));
     if (action === 'plan') addPlanOptions(command);
-    if (action === 'verify') command.option('--from <place>', 'check a bundle instead, without registry and Harness');
-    if (action === 'export') addExportOptions(command);
-    if (action === 'import') addImportOptions(command);
     command.action(async (options: Options) => {
       code = await runCommand(action, options, environment);
     });
@@ -216,7 +211,6 @@ function addPlanOptions(command: Command): void {
   );
   command
     .addOption(list.choices(imageLists).conflicts('json'))
-    .option('--from <place>', 'show what import would do with this bundle')
     .option(
       '--needs <file>',
       'write the images that the Harness here needs, and the bundle lacks, for "factory export"',

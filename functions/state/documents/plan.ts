@@ -66,7 +66,7 @@ export const plan = settingsInPlan.extend({
   registries: z.array(registryCounts).exactOptional(),
   /** The reason, when the run ends after the plan without doing anything. */
   skipped: text.exactOptional(),
-  /** Of an export, an import, or a plan or check of one. */
+  /** The bundle of an export, an import, or a plan or check of one. */
   bundle: carriedBundle.exactOptional(),
   /** Images of fields that the bundle lacks. */
   needed: z.array(neededImage).exactOptional(),
