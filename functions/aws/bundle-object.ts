@@ -1,0 +1,64 @@
+import { DeleteObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
+import type { Companion, Companions, TarCarrier, TarSource } from '../bundle/carrier.ts';
+import { FactoryError } from '../errors.ts';
+import { BucketObject } from './bucket-object.ts';
+import { ObjectReader } from './object-reader.ts';
+import { ObjectWriter } from './object-writer.ts';
+
+/** The maximum size of an object beside a bundle, in bytes: that of `bundle.json`. */
+const companionLimit = 32 * 1024 * 1024;
+
+/** Writes a bundle as one object, with small objects beside it. The caller needs the permissions of docs/deployment.md. */
+export function objectCarrier(object: BucketObject): TarCarrier {
+  return {
+    name: object.name,
+    companions: companionsOf(object),
+    slices: (size) => [{ name: object.key.slice(object.key.lastIndexOf('/') + 1), start: 0, end: size }],
+    create: (size, position, signal) => ObjectWriter.open(object, size, position, signal),
+  };
+}
+
+/** Opens a bundle that is one object. Throws `StoreFailed`. */
+export async function objectSource(object: BucketObject, signal?: AbortSignal): Promise<TarSource> {
+  return { companions: companionsOf(object), reader: await ObjectReader.open(object, {}, signal) };
+}
+
+function companionsOf(bundle: BucketObject): Companions {
+  const stem = bundle.key.replace(/\.tar$/, '');
+  const beside = (companion: Companion) => bundle.beside(`${stem}.${companion}`);
+  const attempt = async <T>(verb: string, object: BucketObject, work: () => Promise<T>): Promise<T> => {
+    try {
+      return await work();
+    } catch (error) {
+      throw await object.failure(verb, error);
+    }
+  };
+  return {
+    read: (companion) => {
+      const object = beside(companion);
+      return attempt('read', object, () => readSmall(object));
+    },
+    write: (companion, bytes) => {
+      const object = beside(companion);
+      const command = new PutObjectCommand({ ...object.place, Body: bytes });
+      return attempt('write', object, async () => void (await object.client.send(command)));
+    },
+    remove: (companion) => {
+      const object = beside(companion);
+      const command = new DeleteObjectCommand(object.place);
+      return attempt('delete', object, async () => void (await object.client.send(command)));
+    },
+  };
+}
+
+/** Reads an object into memory, if it is as small as it must be: it is untrusted. */
+async function readSmall(object: BucketObject): Promise<Uint8Array | undefined> {
+  const found = await object.get();
+  if (!found) return undefined;
+  const { Body, ContentLength = 0 } = found;
+  if (ContentLength <= companionLimit) return Body?.transformToByteArray();
+  await Body?.transformToWebStream().cancel();
+  throw new FactoryError('BundleInvalid', `${object.name} is larger than ${companionLimit} bytes`, {
+    hint: 'Carry the bundle again: it was damaged or altered on the way. Nothing was written.',
+  });
+}

@@ -1,0 +1,38 @@
+import { CreateBucketCommand, ListMultipartUploadsCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import { BucketObject } from '../../functions/aws/bucket-object.ts';
+import { ObjectReader } from '../../functions/aws/object-reader.ts';
+import { readRange } from '../../functions/oci/layout/ranges.ts';
+import { region, startMotoServer } from './moto-server.ts';
+
+/** Starts an S3 with the bucket `bundles`. */
+export async function startBundlesBucket() {
+  const moto = await startMotoServer();
+  const newClient = () => new S3Client({ ...moto.config, forcePathStyle: true });
+  const client = newClient();
+  const Bucket = 'bundles';
+  const CreateBucketConfiguration = { LocationConstraint: region } as const;
+  await client.send(new CreateBucketCommand({ Bucket, CreateBucketConfiguration }));
+  // Each object has its own client, because readers and writers close theirs.
+  const object = (key: string, own = newClient()) => new BucketObject(Bucket, key, own);
+  return {
+    endpoint: moto.config.endpoint,
+    client,
+    newClient,
+    object,
+    put: (Key: string, Body: Uint8Array | string) => client.send(new PutObjectCommand({ Bucket, Key, Body })),
+    async uploads(key: string) {
+      const { Uploads = [] } = await client.send(new ListMultipartUploadsCommand({ Bucket, Prefix: key }));
+      return Uploads.map(({ UploadId }) => UploadId);
+    },
+    async stored(key: string) {
+      const reader = await ObjectReader.open(object(key));
+      const bytes = await readRange(reader, 0, reader.size);
+      await reader.close();
+      return bytes;
+    },
+    async close() {
+      client.destroy();
+      await moto.close();
+    },
+  };
+}
