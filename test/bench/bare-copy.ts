@@ -38,38 +38,72 @@ interface Manifest {
   manifests?: Descriptor[];
 }
 
-const imagesInFlight = 5;
+export const imagesInFlight = 5;
+
+/** The parts of a job that the loop reads. */
+export interface BareJob extends Omit<Job, 'home' | 'images'> {
+  images: readonly Pick<Job['images'][number], 'repository' | 'tag'>[];
+}
+
+/** The steps of a sync with the least work. No retries, limits or other checks. */
+export interface BareSync {
+  images: BareJob['images'];
+  /** The requests to Harness. */
+  harness: Record<'defaults' | 'overrides' | 'connector' | 'mayWrite' | 'switchImage', () => Promise<void>>;
+  /** Copies an image: each blob once, with its digest verified. */
+  copy: (image: BareJob['images'][number]) => Promise<void>;
+}
 
 /**
- * Does a job (a file, the first argument) with the least work: reads Harness, copies every blob once, verifies the
- * digests, switches Harness, and reads it again. No retries, limits or other checks. `connect` is an HTTP library.
+ * Does a job (a file, the first argument) with the least work: reads Harness, copies every image, switches Harness, and
+ * reads it again. `connect` is an HTTP library.
  */
 export async function copyBarely(connect: (origin: string) => Client): Promise<void> {
-  const job = JSON.parse(await readFile(process.argv[2] ?? '', 'utf8')) as Omit<Job, 'home'>;
+  const { images, harness, copy } = bareSync(await readJob(), connect);
+  await harness.defaults();
+  await inParallel(images, imagesInFlight, undefined, copy);
+  await harness.switchImage();
+  await harness.overrides();
+}
+
+export async function readJob(): Promise<BareJob> {
+  return JSON.parse(await readFile(process.argv[2] ?? '', 'utf8')) as BareJob;
+}
+
+export function bareSync(job: BareJob, connect: (origin: string) => Client): BareSync {
   const [source, target] = [job.source, job.target].map((host) => connect(`${job.scheme}://${host}`)) as [
     Client,
     Client,
   ];
   const harness = connect(job.harness.url);
   const account = accountIdFromKey(job.harness.apiKey);
+  const [image] = job.images;
   /** The first repository that gets each blob. Others mount it from there. */
   const sent = new Map<string, { at: string; done: Promise<void> }>();
+  const config = (operation: string) => `/ci/execution-config/${operation}?accountIdentifier=${account}&infra=K8`;
 
-  await askHarness('GET', 'get-default-config');
-  await inParallel(job.images, imagesInFlight, undefined, ({ repository, tag }) =>
-    copyManifest(`/v2/${repository}`, tag),
-  );
-  const [image] = job.images;
-  await askHarness('POST', 'update-config', [
-    { field: 'image0Tag', value: `${job.target}/${image?.repository}:${image?.tag}` },
-  ]);
-  await askHarness('GET', 'get-customer-config');
+  return {
+    images: job.images,
+    harness: {
+      defaults: () => askHarness('GET', config('get-default-config')),
+      overrides: () => askHarness('GET', `${config('get-customer-config')}&overridesOnly=true`),
+      connector: () => askHarness('GET', `/ng/api/connectors/harnessImage?accountIdentifier=${account}`),
+      mayWrite: () => {
+        const check = { permission: 'core_account_edit', resourceType: 'ACCOUNT', resourceIdentifier: account };
+        return askHarness('POST', `/authz/api/acl?accountIdentifier=${account}`, { permissions: [check] });
+      },
+      switchImage: () =>
+        askHarness('POST', config('update-config'), [
+          { field: 'image0Tag', value: `${job.target}/${image?.repository}:${image?.tag}` },
+        ]),
+    },
+    copy: ({ repository, tag }) => copyManifest(`/v2/${repository}`, tag),
+  };
 
-  async function askHarness(method: 'GET' | 'POST', operation: string, body?: object): Promise<void> {
-    const path = `/gateway/ci/execution-config/${operation}?accountIdentifier=${account}&infra=K8`;
+  async function askHarness(method: 'GET' | 'POST', route: string, body?: object): Promise<void> {
     const change = body && content('application/json', JSON.stringify(body));
     const headers = { 'x-api-key': job.harness.apiKey, ...change?.headers };
-    await expect(200, harness, { ...change, method, path, headers });
+    await expect(200, harness, { ...change, method, path: `/gateway${route}`, headers });
   }
 
   async function copyManifest(at: string, reference: string): Promise<void> {

@@ -40,6 +40,7 @@ const name = (await loopbackName())?.name;
       ['W3', 'ours (bare sync)', undefined],
       ['W3', 'floor (undici)', undefined],
       ['W3', 'floor (node:https)', undefined],
+      ['W3', 'floor (workflow)', undefined],
       ['unchanged', 'ours', undefined],
       ...(available('skopeo') ? [['unchanged', 'skopeo sync', undefined]] : []),
       ['memory-100MiB', 'ours', undefined],

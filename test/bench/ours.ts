@@ -57,7 +57,7 @@ export function bareSync(folder: string): Peer {
   };
 }
 
-/** The least of a sync in Node.js: with undici, and with the HTTP client of Node.js itself. */
+/** The least of a sync in Node.js: with undici, with the HTTP client of Node.js itself, and by the workflow. */
 export function floors(folder: string): Peer[] {
   const shared = {
     family: 'floor',
@@ -68,6 +68,12 @@ export function floors(folder: string): Peer[] {
   return [
     { name: 'floor (undici)', ...shared, ...entry('floor-undici') },
     { name: 'floor (node:https)', ...shared, ...entry('floor-https') },
+    {
+      ...shared,
+      name: 'floor (workflow)',
+      note: 'the loop on undici in the workflow of the product, with the requests to Harness of a sync',
+      ...entry('floor-workflow'),
+    },
   ];
 }
 
