@@ -50,7 +50,7 @@ export default {
       ...project,
       displayName: 'integration',
       testMatch: ['**/*.test.ts'],
-      testPathIgnorePatterns: ['/node_modules/', '<rootDir>/test/(?:deployed|package)/', unitSuites],
+      testPathIgnorePatterns: ['/node_modules/', '<rootDir>/test/(?:deployed|package|release)/', unitSuites],
     },
   ],
 };

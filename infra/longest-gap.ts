@@ -24,7 +24,8 @@ export function longestGapHours(cron: string, timeZone: string): number | undefi
   const months = valuesOf(month, 1, 12, monthNames);
   const years = valuesOf(year === '*' ? `${firstYear}-${firstYear + cycle}` : year, firstYear, lastYear);
   const isDay = dayOfMonth === '?' ? dayOfWeekRule(dayOfWeek) : dayOfMonthRule(dayOfMonth);
-  const changes = clockChanges(timeZone);
+  const changes = zones.get(timeZone) ?? clockChanges(timeZone);
+  zones.set(timeZone, changes);
 
   let last: number | undefined;
   let longest = 0;
@@ -97,6 +98,9 @@ function dayOfWeekRule(field: string): DayRule {
 function daysIn(date: Date): number {
   return new Date(Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + 1, 0)).getUTCDate();
 }
+
+/** The clock changes of each time zone. Their lookup takes longer than everything else here. */
+const zones = new Map<string, ReturnType<typeof clockChanges>>();
 
 /**
  * Returns, for a day with a change of the clocks around it, whether the clocks of a time zone show a time; `undefined`

@@ -36,9 +36,17 @@ interface TaskFunctionResource {
   };
 }
 
-/** An app with the feature flags of this repository, without the time it takes to bundle the functions, and to validate the template as `cdk synth` does. */
+/** The work of `cdk synth` that leaves the templates as they are: bundles, stack traces, the tree, the validation. */
+const withoutBundles = { 'aws:cdk:bundling-stacks': [], 'aws:cdk:disable-stack-trace': true };
+
+/** Returns an app with the feature flags of this repository, which leaves out most of the work of `cdk synth`. */
 export function newApp(flags = context): App {
-  return new App({ context: { ...flags, 'aws:cdk:bundling-stacks': [] }, builtinCloudFormationValidation: false });
+  return new App({
+    context: { ...flags, ...withoutBundles },
+    analyticsReporting: false,
+    treeMetadata: false,
+    builtinCloudFormationValidation: false,
+  });
 }
 
 /** The stack as `cdk deploy` makes it out of `environment`. */
