@@ -1,4 +1,3 @@
-import '../../infra/local/parsers.ts';
 import { Command } from 'commander';
 import { z } from 'zod';
 import { type Definition, runWorkflow } from '../../infra/local/engine.ts';
@@ -10,6 +9,8 @@ import { connectWithUndici, disconnect } from './undici-client.ts';
  * The least time of a sync by the workflow: the loop of `floor-undici`, the command line and parsers of the product, the
  * interpreter on the real definition, and the requests to Harness of a sync. A request waits only for those it needs.
  */
+// Before any schema is defined, as in the command.
+await import('../../infra/local/parsers.ts');
 new Command('floor').argument('<job>').parse();
 const address = z.string();
 const job: z.ZodType<BareJob> = z.object({

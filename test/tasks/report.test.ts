@@ -146,6 +146,23 @@ describe('the rows of images', () => {
   });
 });
 
+describe('the warnings of a copy', () => {
+  const copiedWith = async (count: number) => {
+    const warnings = Array.from({ length: count }, (_, index) => `warning ${index + 1}`);
+    const copied = { status: 'copied', bytesTransferred: 1, bytesSkipped: 0, warnings } as const;
+    await runtime.run('run').copyResult(0).put(copied);
+    return (await reported({ images: [image('a:1')] })).warnings;
+  };
+
+  it('shows up to three warnings of an image', async () => {
+    expect(await copiedWith(3)).toEqual(['a:1: warning 1', 'a:1: warning 2', 'a:1: warning 3']);
+  });
+
+  it('counts the warnings after the third', async () => {
+    expect((await copiedWith(5))?.slice(2)).toEqual(['a:1: warning 3', 'a:1: 2 more like these']);
+  });
+});
+
 describe('the rows of the configuration', () => {
   const field = { module: 'ci', infrastructureType: 'K8', field: 'addonTag' } as const;
   const change = { ...field, from: 'old', to: 'new', image: 'a:1' };
@@ -187,6 +204,22 @@ describe('the error', () => {
       { error: caught('VerificationFailed', 'lost'), rollbackError: caught('RollbackFailed', 'stuck') },
     );
     expect(document.error).toEqual(error('RollbackFailed', 'stuck (after VerificationFailed: lost)'));
+  });
+
+  it('names the fields that were written when the function of the rollback did not run', async () => {
+    const row = (field: string, status: ConfigResult['status']): ConfigResult => {
+      return { module: 'ci', infrastructureType: 'K8', field, from: 'old', to: 'new', status };
+    };
+    await runtime
+      .run('run')
+      .config.put([row('addonTag', 'updated'), row('liteEngineTag', 'reset'), row('gitCloneTag', 'unchanged')]);
+    const state = { error: caught('VerificationFailed'), rollbackError: caught('FunctionCrashed', 'out of memory') };
+    const { name = '', message = '', hint = '' } = (await reported({}, state)).error ?? {};
+    expect(name).toBe('RollbackFailed');
+    const said = `${message} ${hint}`;
+    expect(said).toContain('addonTag');
+    expect(said).toContain('liteEngineTag');
+    expect(said).not.toContain('gitCloneTag');
   });
 
   it('reports a failed prune as a warning', async () => {
