@@ -11,7 +11,7 @@ import { canonicalJson } from './canonical-json.ts';
 export const bundleSchema = 'harness-ci-image-factory/bundle/v1';
 
 /** Bytes of `bundle.json`. */
-const documentLimit = 32 * 1024 * 1024;
+export const documentLimit = 32 * 1024 * 1024;
 
 const digest = z.string().refine(isDigest, 'sha256:<64 hex> or sha512:<128 hex>');
 const size = z.int().nonnegative();

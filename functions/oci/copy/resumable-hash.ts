@@ -9,9 +9,9 @@ export interface ResumableHash {
   digest(): Digest;
 }
 
-/** Creates a hash by the algorithm of `like`, new or from a saved state. Throws for any other state. */
-export async function resumableHash(like: Digest, saved?: string): Promise<ResumableHash> {
-  const [algorithm = ''] = like.split(':');
+/** Creates a hash by the algorithm of `like`, default sha256, new or from a saved state. Throws for any other state. */
+export async function resumableHash(like: Digest | undefined, saved?: string): Promise<ResumableHash> {
+  const algorithm = like?.startsWith('sha512:') ? 'sha512' : 'sha256';
   const hash = (await (algorithm === 'sha512' ? createSHA512() : createSHA256())).init();
   if (saved !== undefined) hash.load(Buffer.from(saved, 'base64'));
   return {

@@ -113,19 +113,20 @@ async function* verifiedParts(
   hash: ResumableHash,
 ): AsyncGenerator<Part, void, undefined> {
   let end = start;
+  const wrong = source.mismatch ?? mismatch;
   const body = source.blob(blob, { start, signal });
   for await (const bytes of inChunks(body, partBytes, { ahead: true, onPiece: (piece) => hash.update(piece) })) {
     end += bytes.length;
-    if (end > blob.size) throw mismatch(blob, `more than the ${blob.size} bytes announced`);
+    if (end > blob.size) throw wrong(blob, `more than the ${blob.size} bytes announced`);
     if (end === blob.size) {
       const digest = hash.digest();
-      if (digest !== blob.digest) throw mismatch(blob, `bytes of ${digest}`);
+      if (digest !== blob.digest) throw wrong(blob, `bytes of ${digest}`);
       return yield { bytes, hash: '' };
     }
     if (bytes.length < partBytes) break;
     yield { bytes, hash: hash.save() };
   }
-  throw mismatch(blob, `${end} of ${blob.size} bytes`);
+  throw wrong(blob, `${end} of ${blob.size} bytes`);
 }
 
 /** Loads the hash on demand: only uploads in parts need it. */

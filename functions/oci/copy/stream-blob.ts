@@ -94,12 +94,15 @@ async function stream(
   const signal = transfer.signal ? AbortSignal.any([transfer.signal, stalled.signal]) : stalled.signal;
   // The request reports a broken stream in its own terms; the stream has the true reason.
   let reason: unknown;
-  const body = watched(verifiedStream(source.blob(blob, { signal }), blob, count), {
-    // Each chunk is one request, with its own timeout and retries.
-    stallMs: way === 'chunk' ? undefined : stallMs,
-    onStall: () => stalled.abort(stall(transfer, stallMs)),
-    onError: (error) => (reason = error),
-  });
+  const body = watched(
+    verifiedStream(source.blob(blob, { signal }), blob, { onBytes: count, wrong: source.mismatch }),
+    {
+      // Each chunk is one request, with its own timeout and retries.
+      stallMs: way === 'chunk' ? undefined : stallMs,
+      onStall: () => stalled.abort(stall(transfer, stallMs)),
+      onError: (error) => (reason = error),
+    },
+  );
   try {
     await sendBlob({ repository: destination, session, blob, way, body, signal });
   } catch (error) {

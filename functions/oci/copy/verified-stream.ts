@@ -4,12 +4,12 @@ import type { Descriptor } from '../spec/manifest.ts';
 
 /**
  * Passes a blob through while checking it. Withholds the last chunk until size and digest are verified, so that wrong
- * content never becomes a complete blob at its destination. Throws `DigestMismatch`.
+ * content never becomes a complete blob at its destination. Throws `DigestMismatch`, or what `wrong` returns.
  */
 export async function* verifiedStream(
   source: AsyncIterable<Uint8Array>,
   descriptor: Descriptor,
-  onBytes?: (bytes: number) => void,
+  { onBytes, wrong = mismatch }: { onBytes?: (bytes: number) => void; wrong?: typeof mismatch | undefined } = {},
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const hash = hasher(descriptor.digest);
   let size = 0;
@@ -18,15 +18,15 @@ export async function* verifiedStream(
     // An empty chunk must not replace the withheld one.
     if (chunk.length === 0) continue;
     size += chunk.length;
-    if (size > descriptor.size) throw mismatch(descriptor, `more than the ${descriptor.size} bytes announced`);
+    if (size > descriptor.size) throw wrong(descriptor, `more than the ${descriptor.size} bytes announced`);
     hash.update(chunk);
     if (held) yield held;
     held = chunk;
     onBytes?.(chunk.length);
   }
-  if (size < descriptor.size) throw mismatch(descriptor, `${size} of ${descriptor.size} bytes`);
+  if (size < descriptor.size) throw wrong(descriptor, `${size} of ${descriptor.size} bytes`);
   const digest = finishDigest(hash, descriptor.digest);
-  if (digest !== descriptor.digest) throw mismatch(descriptor, `bytes of ${digest}`);
+  if (digest !== descriptor.digest) throw wrong(descriptor, `bytes of ${digest}`);
   if (held) yield held;
 }
 

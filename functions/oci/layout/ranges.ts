@@ -4,8 +4,8 @@ export interface RangeReader {
   readonly name: string;
   /** Bytes. */
   readonly size: number;
-  /** Names the part that holds the byte at `offset`; absent where there are no parts. */
-  partAt?(offset: number): string;
+  /** The parts that were joined, in their order; absent where there are none. */
+  readonly parts?: readonly Pick<RangeReader, 'name' | 'size'>[];
   /** Reads from `start` to `end`, which is exclusive. Yields fewer bytes only when the end of the data was cut off. */
   read(start: number, end: number, signal?: AbortSignal): AsyncIterable<Uint8Array>;
   close(): Promise<void>;
@@ -40,13 +40,7 @@ export function joinRanges(name: string, parts: readonly RangeReader[]): RangeRe
   return {
     name,
     size,
-    partAt: (offset) =>
-      parts[
-        Math.max(
-          0,
-          starts.findLastIndex((start) => start <= offset),
-        )
-      ]?.name ?? name,
+    parts,
     async *read(start, end, signal) {
       for (const [index, part] of parts.entries()) {
         const from = starts[index] ?? 0;
@@ -56,6 +50,12 @@ export function joinRanges(name: string, parts: readonly RangeReader[]): RangeRe
     },
     close: async () => void (await Promise.all(parts.map((part) => part.close()))),
   };
+}
+
+/** Names the part of a reader that has the byte at `offset`. */
+export function partAt({ name, parts = [] }: Pick<RangeReader, 'name' | 'parts'>, offset: number): string {
+  let end = 0;
+  return parts.find(({ size }) => offset < (end += size))?.name ?? parts.at(-1)?.name ?? name;
 }
 
 /** Reads a range into memory. Returns fewer bytes when the data ends before `end`. */

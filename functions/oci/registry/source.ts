@@ -1,3 +1,4 @@
+import type { FactoryError } from '../../errors.ts';
 import type { Digest } from '../spec/digest.ts';
 import type { Descriptor, Manifest } from '../spec/manifest.ts';
 import type { Referrers } from './referrers.ts';
@@ -24,4 +25,6 @@ export interface Source {
     subject: Digest,
     options?: { read?: (digest: Digest) => Promise<Manifest>; signal?: AbortSignal | undefined },
   ): Promise<Referrers>;
+  /** Returns the error for a blob that arrived as other content. Default: `DigestMismatch`, after which it is read again. */
+  readonly mismatch?: (blob: Descriptor, got: string) => FactoryError;
 }

@@ -19,7 +19,9 @@ async function run(chunks: readonly Uint8Array[], digest: Digest, size: number):
   const outcome: Outcome = { passed: Buffer.alloc(0), counted: 0, error: undefined };
   const descriptor = { mediaType: 'layer', digest, size };
   try {
-    for await (const chunk of verifiedStream(stream(chunks), descriptor, (bytes) => (outcome.counted += bytes))) {
+    for await (const chunk of verifiedStream(stream(chunks), descriptor, {
+      onBytes: (bytes) => (outcome.counted += bytes),
+    })) {
       outcome.passed = Buffer.concat([outcome.passed, chunk]);
     }
   } catch (error) {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { openFile } from '../../../functions/oci/layout/file-reader.ts';
-import { joinRanges, type RangeReader, readRange } from '../../../functions/oci/layout/ranges.ts';
+import { joinRanges, partAt, type RangeReader, readRange } from '../../../functions/oci/layout/ranges.ts';
 
 let folder: string;
 beforeEach(async () => void (folder = await mkdtemp(join(tmpdir(), 'ranges-'))));
@@ -38,7 +38,7 @@ describe('a joined range', () => {
   it('names the part of each byte', async () => {
     const parts = [await fileOf('a', 'abc'), await fileOf('b', 'de')];
     const joined = joinRanges('all', parts);
-    expect([0, 2, 3, 4, 9].map((offset) => joined.partAt?.(offset))).toEqual(
+    expect([0, 2, 3, 4, 9].map((offset) => partAt(joined, offset))).toEqual(
       ['a', 'a', 'b', 'b', 'b'].map((name) => join(folder, name)),
     );
     await joined.close();

@@ -1,0 +1,121 @@
+import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { FactoryError } from '../errors.ts';
+import { openFile } from '../oci/layout/file-reader.ts';
+import { joinRanges, type RangeReader } from '../oci/layout/ranges.ts';
+import type { Companions, Slice, TarCarrier, TarSource } from './carrier.ts';
+import { FileWriter, replaceFile, unfinished, writeFailure } from './file-writer.ts';
+
+const partNumber = /^\.(\d{3,})$/;
+
+/** Writes a bundle to `PATH.tar`, or to its parts `PATH.tar.001`, `PATH.tar.002`, … of `partBytes` bytes. */
+export function fileCarrier(path: string, { partBytes }: { partBytes?: number | undefined } = {}): TarCarrier {
+  const [folder, name] = [dirname(path), basename(path)];
+  const slices = (size: number) =>
+    partBytes === undefined ? [{ name, start: 0, end: size }] : cut(name, size, partBytes);
+  return {
+    name: path,
+    companions: fileCompanions(path),
+    slices,
+    async create(size, position) {
+      const files = slices(size);
+      try {
+        await mkdir(folder, { recursive: true });
+      } catch (error) {
+        throw writeFailure(folder, error);
+      }
+      const names = new Set(files.map((slice) => slice.name));
+      const stale = (await filesOf(path)).filter((file) =>
+        position === 0 ? file !== name || partBytes !== undefined : !names.has(file),
+      );
+      if (stale.length > 0) throw staleFiles(folder, stale);
+      return FileWriter.open(folder, files, position);
+    },
+  };
+}
+
+/** Opens a bundle in one tar, or joins its parts. */
+export async function fileSource(path: string): Promise<TarSource> {
+  const files = await filesOf(path);
+  const [folder, name] = [dirname(path), basename(path)];
+  const parts = files.filter((file) => file !== name);
+  if (files.includes(name) && parts.length > 0) throw staleFiles(folder, files);
+  return { companions: fileCompanions(path), reader: await open(folder, name, parts) };
+}
+
+async function open(folder: string, name: string, parts: readonly string[]): Promise<RangeReader> {
+  const path = join(folder, name);
+  const missing = parts.findIndex((part, index) => Number(partNumber.exec(part.slice(name.length))?.[1]) !== index + 1);
+  if (missing !== -1) {
+    throw new FactoryError('BundleInvalid', `${path}: part ${missing + 1} is missing`, {
+      hint: `Carry it, or write it again: export --plan NAME.bundle.json --parts ${missing + 1}.`,
+    });
+  }
+  const names = parts.length > 0 ? parts : [name];
+  const readers = await Promise.all(names.map((part) => openFile(join(folder, part)))).catch((cause: unknown) => {
+    const isAbsent = (cause as NodeJS.ErrnoException).code === 'ENOENT';
+    throw new FactoryError('BundleInvalid', isAbsent ? `there is no bundle ${path}` : `${path} cannot be read`, {
+      hint: 'Check the path. A bundle in parts is named without the number: NAME.tar.',
+      cause,
+    });
+  });
+  return readers.length === 1 && readers[0] ? readers[0] : joinRanges(path, readers);
+}
+
+function cut(name: string, size: number, partBytes: number): Slice[] {
+  const count = Math.ceil(size / partBytes);
+  const digits = Math.max(3, String(count).length);
+  return Array.from({ length: count }, (_, index) => ({
+    name: `${name}.${String(index + 1).padStart(digits, '0')}`,
+    start: index * partBytes,
+    end: Math.min(size, (index + 1) * partBytes),
+  }));
+}
+
+/** Lists the tar and its parts, in order, without what is unfinished. */
+async function filesOf(path: string): Promise<string[]> {
+  const name = basename(path);
+  const all = await readdir(dirname(path)).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    throw writeFailure(dirname(path), error);
+  });
+  return all
+    .filter((file) => file === name || (file.startsWith(`${name}.`) && partNumber.test(file.slice(name.length))))
+    .toSorted();
+}
+
+function staleFiles(folder: string, files: readonly string[]): FactoryError {
+  const shown = files.slice(0, 8).map((file) => join(folder, file));
+  const more = files.length > shown.length ? ` and ${files.length - shown.length} more` : '';
+  return new FactoryError('BundleInvalid', `files of another bundle are there: ${shown.join(', ')}${more}`, {
+    hint: 'Delete or move them: parts of two bundles would be joined.',
+  });
+}
+
+/** Returns the small files beside `PATH.tar`, or beside the folder `PATH`. */
+function fileCompanions(path: string): Companions {
+  const pathOf = (companion: string) => `${path.replace(/\.tar$/, '')}.${companion}`;
+  return {
+    async read(companion) {
+      const found = await stat(pathOf(companion)).catch(() => undefined);
+      if (!found) return undefined;
+      if (found.size > companionLimit) {
+        throw new FactoryError('BundleInvalid', `${pathOf(companion)} is larger than ${companionLimit} bytes`, {
+          hint: 'Carry the bundle again: it was damaged or altered on the way.',
+        });
+      }
+      return readFile(pathOf(companion));
+    },
+    async write(companion, bytes) {
+      await mkdir(dirname(path), { recursive: true });
+      await replaceFile(pathOf(companion), bytes);
+    },
+    async remove(companion) {
+      await rm(pathOf(companion), { force: true });
+      await rm(pathOf(companion) + unfinished, { force: true });
+    },
+  };
+}
+
+/** Bytes of the largest file beside a bundle: its document. */
+const companionLimit = 32 * 1024 * 1024;

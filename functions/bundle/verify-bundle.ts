@@ -1,0 +1,171 @@
+import { FactoryError } from '../errors.ts';
+import { blobPath } from '../oci/layout/layout.ts';
+import { partAt, type RangeReader } from '../oci/layout/ranges.ts';
+import { checkAround } from '../oci/layout/tar-files.ts';
+import type { PlannedTar } from '../oci/layout/tar-plan.ts';
+import { type Digest, finishDigest, hasher } from '../oci/spec/digest.ts';
+import type { Companion, Companions, Slice } from './carrier.ts';
+import type { BundleDocument } from './document.ts';
+import { FileSums, sumOf } from './file-sums.ts';
+import { type Bundle, type BundlePlace, openBundle } from './open-bundle.ts';
+
+/** A piece of a bundle that is not as it was written. */
+interface Damage {
+  /** The file: the tar, a part, or the folder. */
+  readonly part: string;
+  /** The file within the bundle; absent for the part as a whole. */
+  readonly entry?: string;
+  readonly digest?: Digest;
+  readonly reason: string;
+}
+
+export interface Verification {
+  /** Absent where not even the document can be read. */
+  readonly document?: BundleDocument;
+  /** The bytes of `bundle.json`, for the signature. */
+  readonly documentBytes?: Buffer;
+  readonly damages: readonly Damage[];
+}
+
+interface VerifyOptions {
+  /** The files beside the bundle, whose sums are compared where they are there. */
+  readonly companions?: Pick<Companions, 'read'>;
+  readonly onBytes?: (bytes: number) => void;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Reads a whole bundle once, and names all that is damaged. Needs no registry. Closes the place.
+ *
+ * @throws {FactoryError} `InvalidInput` when a newer release made the bundle.
+ */
+export async function verifyBundle(place: BundlePlace, options: VerifyOptions = {}): Promise<Verification> {
+  let bundle: Bundle;
+  try {
+    bundle = await openBundle(place, options.signal);
+  } catch (error) {
+    if (!(error instanceof FactoryError) || error.name === 'InvalidInput') throw error;
+    return { damages: [{ part: 'folder' in place ? place.folder : place.reader.name, reason: error.message }] };
+  }
+  try {
+    const { document, documentBytes, tar } = bundle;
+    const damages = tar ? await verifyTar(tar, document, options) : await verifyFiles(bundle, options);
+    damages.push(...(await verifyCompanions(bundle, options)));
+    return { document, ...(documentBytes && { documentBytes }), damages };
+  } finally {
+    await bundle.close();
+  }
+}
+
+async function verifyTar(
+  { reader, plan }: { reader: RangeReader; plan: PlannedTar },
+  document: BundleDocument,
+  { companions, onBytes, signal }: VerifyOptions,
+): Promise<Damage[]> {
+  const damages: Damage[] = [];
+  const digests = new Map(document.blobs.map(([digest]) => [blobPath(digest), digest]));
+  const slices = slicesOf(reader);
+  const sums = new FileSums(slices, [], false);
+  await sums.begin();
+  let zeros = true;
+  for (const entry of plan.entries) {
+    const digest = digests.get(entry.name);
+    const hash = hasher(digest);
+    let at = entry.start;
+    let isPlanned = true;
+    for await (const piece of reader.read(entry.start, entry.end, signal)) {
+      const content = checkAround(entry, at, piece);
+      if (content) hash.update(content);
+      else isPlanned = false;
+      at += piece.length;
+      await sums.update(piece);
+      onBytes?.(piece.length);
+    }
+    const reason = !isPlanned
+      ? `it is not the planned entry at byte ${entry.start}`
+      : digest !== undefined && finishDigest(hash, digest) !== digest
+        ? 'its bytes have another digest'
+        : undefined;
+    if (reason !== undefined)
+      damages.push({ part: partAt(reader, entry.start), entry: entry.name, ...(digest && { digest }), reason });
+  }
+  const end = plan.entries.at(-1)?.end ?? 0;
+  for await (const piece of reader.read(end, plan.size, signal)) {
+    zeros &&= piece.every((byte) => byte === 0);
+    await sums.update(piece);
+  }
+  if (!zeros) damages.push({ part: partAt(reader, end), reason: `the end of the tar has other bytes than zeros` });
+  const expected = await readSums(companions);
+  for (const [index, [name, sum]] of [...sums.all()].entries()) {
+    const stated = expected?.get(name);
+    if (expected && stated !== sum)
+      damages.push({
+        part: reader.parts?.[index]?.name ?? reader.name,
+        reason:
+          stated === undefined ? 'the file of sums does not list it' : 'its sum is not the one in the file of sums',
+      });
+  }
+  return damages;
+}
+
+/** Returns the files of a reader, as the file of sums names them. */
+function slicesOf(reader: RangeReader): Slice[] {
+  let start = 0;
+  return (reader.parts ?? [reader]).map(({ name, size }) => {
+    const slice = {
+      name: name.slice(Math.max(name.lastIndexOf('/'), name.lastIndexOf('\\')) + 1),
+      start,
+      end: start + size,
+    };
+    start += size;
+    return slice;
+  });
+}
+
+async function verifyFiles({ document, files }: Bundle, { onBytes, signal }: VerifyOptions): Promise<Damage[]> {
+  const damages: Damage[] = [];
+  for (const [digest, size] of document.blobs) {
+    const entry = blobPath(digest);
+    const damage = (reason: string) => damages.push({ part: files.name, entry, digest, reason });
+    const found = await files.size(entry);
+    if (found !== size) {
+      damage(found === undefined ? 'it is missing' : `it has ${found} of ${size} bytes`);
+      continue;
+    }
+    const hash = hasher(digest);
+    for await (const piece of files.read(entry, 0, signal)) {
+      hash.update(piece);
+      onBytes?.(piece.length);
+    }
+    if (finishDigest(hash, digest) !== digest) damage('its bytes have another digest');
+  }
+  return damages;
+}
+
+/** Compares the small files beside a bundle with their sums, and the copy of the document with the document. */
+async function verifyCompanions({ documentBytes, files }: Bundle, { companions }: VerifyOptions): Promise<Damage[]> {
+  const damages: Damage[] = [];
+  const sums = await readSums(companions);
+  for (const companion of ['bundle.json', 'sig', 'sbom.cdx.json'] as const satisfies readonly Companion[]) {
+    const bytes = await companions?.read(companion);
+    const [, sum] = [...(sums ?? [])].find(([name]) => name.endsWith(`.${companion}`)) ?? [];
+    const damage = (reason: string) => damages.push({ part: `${files.name} (.${companion})`, reason });
+    if (bytes && sum !== undefined && sumOf(bytes) !== sum) damage('its sum is not the one in the file of sums');
+    else if (bytes && companion === 'bundle.json' && documentBytes && !documentBytes.equals(bytes))
+      damage('it is not the bundle.json of this bundle');
+  }
+  return damages;
+}
+
+/** Reads the lines of `NAME.sha256`; `undefined` when there is none. */
+async function readSums(companions: Pick<Companions, 'read'> | undefined): Promise<Map<string, string> | undefined> {
+  const bytes = await companions?.read('sha256');
+  if (!bytes) return undefined;
+  const lines = Buffer.from(bytes).toString().split('\n');
+  return new Map(
+    lines.flatMap((line) => {
+      const [, sum, name] = /^([0-9a-f]{64}) [ *](.+)$/.exec(line) ?? [];
+      return sum === undefined || name === undefined ? [] : [[name, sum] as const];
+    }),
+  );
+}

@@ -1,0 +1,147 @@
+import { execFile } from 'node:child_process';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { describe, expect, it } from '@jest/globals';
+import { fileCarrier, fileSource } from '../../functions/bundle/file-carrier.ts';
+import type { BundlePlan } from '../../functions/bundle/plan-bundle.ts';
+import { verifyBundle } from '../../functions/bundle/verify-bundle.ts';
+import { type TarWriting, type WrittenBundle, writeTar } from '../../functions/bundle/write-tar.ts';
+import { count } from '../oci/connect.ts';
+import { folder, joined, planSamples, registry, useSamples } from './sample-bundle.ts';
+
+useSamples();
+const run = promisify(execFile);
+const kills = Number(process.env['BUNDLE_KILLS'] ?? 6);
+let number = 0;
+
+/** Writes a bundle under a name of its own, and returns its tar. */
+async function write(
+  plan: BundlePlan,
+  { partBytes, ...options }: TarWriting & { partBytes?: number } = {},
+): Promise<WrittenBundle & { name: string; bytes: Buffer }> {
+  const name = `bundle-${++number}.tar`;
+  const written = await writeTar(plan, fileCarrier(join(folder, name), { partBytes }), options);
+  return { ...written, name, bytes: await joined(name) };
+}
+
+describe('an export to a tar', () => {
+  it('writes the same bytes twice, and in parts of any size', async () => {
+    const plan = await planSamples();
+    const whole = await write(plan);
+    const again = await write(await planSamples());
+    const cut = await write(plan, { partBytes: 1_000_000 });
+    expect(whole.bytes.length).toBe(whole.size);
+    expect(again.bytes.equals(whole.bytes)).toBe(true);
+    expect(cut.bytes.equals(whole.bytes)).toBe(true);
+    expect((await readdir(folder)).filter((file) => file.startsWith(`${cut.name}.`))).toHaveLength(
+      Math.ceil(whole.size / 1_000_000),
+    );
+  });
+
+  it('reads each blob once, and no layer before the plan is complete', async () => {
+    registry.requests.length = 0;
+    const plan = await planSamples();
+    expect(count(registry, 'GET', /\/blobs\//)).toBe(0);
+    await write(plan);
+    expect(count(registry, 'GET', /\/blobs\//)).toBe(plan.blobs.size);
+  });
+
+  it('adds less than 1 KiB for each blob, and 64 KiB', async () => {
+    const { document, size } = await write(await planSamples());
+    expect(size).toBeLessThan(document.totals.bytes + 1_024 * document.totals.blobs + 64 * 1_024);
+  });
+
+  it.each([undefined, 3_000_000])('writes sums that sha256sum confirms, with parts of %s bytes', async (partBytes) => {
+    const { name } = await write(await planSamples(), {
+      ...(partBytes !== undefined && { partBytes }),
+      accompany: async () => new Map([['sig', Buffer.from('signature')]]),
+    });
+    const { stdout } = await run('sha256sum', ['-c', `${name.replace('.tar', '')}.sha256`], { cwd: folder });
+    expect(stdout).toContain(name);
+    expect(stdout).toContain('.sig: OK');
+    expect(stdout).toContain('.bundle.json: OK');
+    const source = await fileSource(join(folder, name));
+    expect((await verifyBundle(source, { companions: source.companions })).damages).toEqual([]);
+  });
+
+  it('lists a tar that other tools read', async () => {
+    const { name, document } = await write(await planSamples());
+    const { stdout } = await run('tar', ['-tf', name], { cwd: folder });
+    const entries = stdout.trim().split('\n');
+    expect(entries.slice(0, 3)).toEqual(['oci-layout', 'index.json', 'bundle.json']);
+    expect(entries).toHaveLength(3 + document.blobs.length);
+  });
+});
+
+describe('an interrupted export', () => {
+  let resumes = 0;
+
+  it.each(Array.from({ length: kills }, (_, index) => index))(
+    'ends with the same bytes after kill %i',
+    async (index) => {
+      const plan = await planSamples();
+      const whole = await write(plan);
+      const partBytes = index % 2 === 0 ? undefined : 2_500_000;
+      const name = `killed-${index}.tar`;
+      const carrier = fileCarrier(join(folder, name), { partBytes });
+      let resumed = 0;
+      for (let life = 0; ; life++) {
+        const limit = Math.floor(Math.random() * whole.size);
+        let seen = 0;
+        const onBytes = (bytes: number) => {
+          seen += bytes;
+          if (life < 3 && seen > limit) throw new Error('killed');
+        };
+        // The time and the release differ, as they do in a new process.
+        const later = { ...plan, document: { ...plan.document, createdAt: `2027-01-0${life + 1}T00:00:00.000Z` } };
+        try {
+          resumed += (await writeTar(later, carrier, { onBytes, checkpointBytes: 200_000 })).resumedAt;
+          break;
+        } catch (error) {
+          expect(String(error)).toContain('killed');
+          expect((await readdir(folder)).filter((file) => file === name)).toEqual([]);
+        }
+      }
+      const first = { ...plan, document: { ...plan.document, createdAt: '2027-01-01T00:00:00.000Z' } };
+      const expected = await write(first);
+      expect((await joined(name)).equals(expected.bytes)).toBe(true);
+      expect(await readFile(join(folder, name.replace('.tar', '.bundle.json')))).toEqual(
+        await readFile(join(folder, expected.name.replace('.tar', '.bundle.json'))),
+      );
+      expect((await readdir(folder)).filter((file) => /part(?:ial|\.json)/.test(file))).toEqual([]);
+      resumes += Number(resumed > 0);
+    },
+  );
+
+  it('continues where it was, in most cases', () => {
+    expect(resumes).toBeGreaterThan(kills / 2);
+  });
+
+  it('starts again, and says so, when the images changed', async () => {
+    const carrier = fileCarrier(join(folder, 'changed.tar'));
+    const stop = () => {
+      throw new Error('killed');
+    };
+    await expect(writeTar(await planSamples(), carrier, { onBytes: stop })).rejects.toThrow('killed');
+    const notes: string[] = [];
+    const fewer = await planSamples({}, ['plugins/docker:21']);
+    const { resumedAt } = await writeTar(fewer, carrier, { onNote: (note) => notes.push(note) });
+    expect(resumedAt).toBe(0);
+    expect(notes).toEqual([expect.stringContaining('the images changed since the export was interrupted')]);
+  });
+
+  it('starts again when its journal cannot be read', async () => {
+    await writeFile(join(folder, 'odd.part.json'), '{');
+    const { resumedAt } = await writeTar(await planSamples(), fileCarrier(join(folder, 'odd.tar')));
+    expect(resumedAt).toBe(0);
+  });
+});
+
+describe('parts of another bundle', () => {
+  it('stop an export, which names them', async () => {
+    await writeFile(join(folder, 'stale.tar.007'), 'old');
+    const carrier = fileCarrier(join(folder, 'stale.tar'), { partBytes: 5_000_000 });
+    await expect(writeTar(await planSamples(), carrier)).rejects.toThrow('stale.tar.007');
+  });
+});
