@@ -83,7 +83,8 @@ async function copyOnce(event: CopyEvent, run: TaskRun): Promise<CopyTaskResult>
     await stateDocument.put({ ...state, registries });
     const waitSeconds = Math.ceil(Math.max(0, (result.notBefore ?? 0) - deadline.now()) / 1_000);
     await runtime.lock.renew(event.runId, waitSeconds);
-    if (waitSeconds > 0) runtime.progress({ kind: 'wait', subject: image, seconds: waitSeconds });
+    const reason = `${result.registry ?? 'a registry'} requested a pause`;
+    if (waitSeconds > 0) runtime.progress({ kind: 'wait', subject: image, reason, seconds: waitSeconds });
     return { status: 'continue', waitSeconds };
   }
   await documents.copyResult(event.image).put({ ...timesOf(state), ...result, registries });

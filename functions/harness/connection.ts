@@ -26,6 +26,8 @@ export interface HarnessConnectionOptions {
   /** Default: the account in the key. */
   accountId?: string;
   transport?: Transport;
+  /** Called before the pause of each retry. */
+  onRetry?: (error: Error, pauseMs: number) => void;
   /** Total attempts, and the pauses between them in milliseconds. */
   retry?: { attempts: number; baseMs: number; maxMs: number };
   /** Timeout of one attempt, in milliseconds. */
@@ -49,6 +51,7 @@ export class HarnessConnection {
   #keyText: string;
   readonly #transport: Transport;
   readonly #retry: typeof defaultRetry;
+  readonly #onRetry: HarnessConnectionOptions['onRetry'];
   readonly #timeoutMs: typeof defaultTimeouts;
 
   /** @throws {FactoryError} `InvalidConfiguration` for an unusable URL or key, or when no account is known. */
@@ -61,6 +64,7 @@ export class HarnessConnection {
     this.accountId = options.accountId?.trim() || accountIdFromKey(options.apiKey) || throwNoAccount();
     this.#transport = options.transport ?? new Transport();
     this.#retry = options.retry ?? defaultRetry;
+    this.#onRetry = options.onRetry;
     this.#timeoutMs = options.timeoutMs ?? defaultTimeouts;
   }
 
@@ -154,7 +158,14 @@ export class HarnessConnection {
   /** Runs `attempt` until it succeeds or fails for good. */
   async retry<T>(attempt: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     try {
-      return await retry(attempt, { ...this.#retry, judge, signal });
+      return await retry(attempt, {
+        ...this.#retry,
+        judge,
+        onRetry: (error, _attempt, pauseMs) => {
+          if (error instanceof Error) this.#onRetry?.(error, pauseMs);
+        },
+        signal,
+      });
     } catch (error) {
       throw signal?.aborted ? signal.reason : error;
     }

@@ -53,7 +53,7 @@ export class LambdaLog {
       const write = status === 'failed' ? 'warn' : 'info';
       this.#logger[write](`image ${status}`, { image, status, ...(message !== undefined && { reason: message }) });
     } else if (event.kind === 'wait') {
-      this.#logger.info(`waiting for ${event.subject}`, { seconds: event.seconds });
+      this.#logger.info(`waiting for ${event.subject}`, { reason: event.reason, seconds: event.seconds });
     } else if (event.kind === 'note') this.note(event.message);
   }
 

@@ -21,6 +21,9 @@ export async function waitForAgreement(wanted: readonly Wanted[], run: TaskRun):
   let differences = await compareOverrides(wanted, run);
   for (const pause of runtime.readBackPausesMs) {
     if (differences.length === 0) break;
+    const reason = `it does not show ${differences.length === 1 ? 'a written field' : `${differences.length} written fields`} yet`;
+    if (pause >= 1_000)
+      runtime.progress({ kind: 'wait', subject: 'Harness', reason, seconds: Math.ceil(pause / 1_000) });
     await sleep(pause, undefined, signal && { signal });
     differences = await compareOverrides(wanted, run);
   }

@@ -23,11 +23,13 @@ import type { Configuration } from '../settings/configuration.ts';
 import type { ObjectStore } from '../state/object-store.ts';
 
 export type ProgressEvent =
+  /** The copies begin: of `images` images, with the bytes that the plan expects to move. */
+  | { kind: 'copying'; images: number; bytes: number }
   | { kind: 'image-started'; image: string; bytes: number }
   | { kind: 'image-progress'; image: string; bytes: number }
   | { kind: 'image-finished'; image: string; status: 'copied' | 'repaired' | 'skipped' | 'failed'; message?: string }
-  /** A pause of `seconds` that a registry requested, for all of its requests or for one image. */
-  | { kind: 'wait'; subject: string; seconds: number }
+  /** A pause of `seconds`, with its reason: of a registry, of Harness, of one image, or of the run. */
+  | { kind: 'wait'; subject: string; reason: string; seconds: number }
   | { kind: 'note'; message: string };
 
 /** The status of an execution of the state machine. */
@@ -73,6 +75,9 @@ export interface RuntimeParts {
   /** Records the metrics of a run, and the deliveries of its report that failed. */
   record?: (report: Report, failed: readonly Delivery[]) => void;
 }
+
+/** The shortest pause that is reported. */
+const shortestPauseMs = 1_000;
 
 /** 30 seconds in all, because Harness may serve an old copy for a while. */
 const defaultReadBackPausesMs = [500, 1_000, 2_000, 4_000, 8_000, 14_500];
@@ -129,6 +134,7 @@ export class Runtime {
   registry(name: string): Registry {
     let registry = this.#registries.get(name);
     if (!registry) {
+      const pauses = this.#pausesOf(name);
       registry = new Registry({
         registry: name,
         transport: this.transport,
@@ -136,15 +142,11 @@ export class Runtime {
         insecure: this.configuration.insecureRegistries.includes(name),
         trustedTokenHosts: this.configuration.trustedTokenHosts,
         onNote: (message) => this.progress({ kind: 'note', message }),
+        onRetry: ({ reason, attempt, attempts, pauseMs }) =>
+          pauses.tell(`${reason}, attempt ${attempt} of ${attempts}`, Date.now() + pauseMs),
         ...(this.parts.retry && { retry: this.parts.retry }),
       });
-      let told = 0;
-      registry.limits.watchPauses((until) => {
-        // Concurrent requests are throttled together, each a moment later.
-        if (until < told + 1_000) return;
-        told = until;
-        this.progress({ kind: 'wait', subject: name, seconds: Math.ceil((until - Date.now()) / 1_000) });
-      });
+      registry.limits.watchPauses((until) => pauses.tell('HTTP 429 with Retry-After', until));
       this.#registries.set(name, registry);
     }
     return registry;
@@ -193,7 +195,26 @@ export class Runtime {
   }
 
   progress(event: ProgressEvent): void {
-    this.parts.onProgress?.(event.kind === 'note' ? { ...event, message: redacted(event.message) } : event);
+    this.parts.onProgress?.(
+      event.kind === 'note'
+        ? { ...event, message: redacted(event.message) }
+        : event.kind === 'wait'
+          ? { ...event, reason: redacted(event.reason) }
+          : event,
+    );
+  }
+
+  /** Reports pauses of one party. Concurrent requests pause together, each a moment later: that is one pause. */
+  #pausesOf(subject: string): { tell: (reason: string, until: number) => void } {
+    let told = 0;
+    return {
+      tell: (reason, until) => {
+        const ms = until - Date.now();
+        if (ms < shortestPauseMs || until < told + shortestPauseMs) return;
+        told = until;
+        this.progress({ kind: 'wait', subject, reason, seconds: Math.ceil(ms / 1_000) });
+      },
+    };
   }
 
   async close(): Promise<void> {
@@ -203,6 +224,7 @@ export class Runtime {
 
   async #connectHarness(): Promise<HarnessClient> {
     const { harnessUrl, harnessAccountId } = this.configuration;
+    const pauses = this.#pausesOf('Harness');
     const apiKey = await this.parts.harnessApiKey(this.#refusedKey);
     // The key counts as refused until the client accepts it.
     this.#refusedKey = apiKey;
@@ -217,6 +239,7 @@ export class Runtime {
       },
       ...(harnessAccountId !== undefined && { accountId: harnessAccountId }),
       transport: this.transport,
+      onRetry: (error, pauseMs) => pauses.tell(error.message, Date.now() + pauseMs),
       ...(this.parts.retry && { retry: { attempts: 4, baseMs: 500, maxMs: 8_000, ...this.parts.retry } }),
     });
     this.#refusedKey = undefined;

@@ -56,11 +56,22 @@ export async function scan({ runId }: { runId: string }, run: TaskRun): Promise<
   const pauseSeconds = Math.min(300, Math.max(shortestPauseSeconds, elapsedMs / 5_000));
   const waitSeconds = done ? 0 : Math.ceil(Math.min(leftMs / 1_000, pauseSeconds));
   await runtime.lock.renew(runId, waitSeconds);
-  if (!done) runtime.progress({ kind: 'wait', subject: `the scan of ${waiting.length} images`, seconds: waitSeconds });
+  if (!done) runtime.progress({ kind: 'wait', ...describeWait(waiting), seconds: waitSeconds });
   return { status: done ? 'done' : 'continue', waitSeconds };
 }
 
 type Row = Scans['images'][number];
+
+/** Describes the scans that are missing, by an image of each reason. */
+function describeWait(waiting: readonly Row[]): { subject: string; reason: string } {
+  const reasons = Map.groupBy(waiting, ({ result }) => result.detail ?? 'pending');
+  return {
+    subject: `scans of ${waiting.length} ${waiting.length === 1 ? 'image' : 'images'}`,
+    reason: [...reasons]
+      .map(([reason, rows]) => `${rows[0]?.image}${rows.length > 1 ? ` and ${rows.length - 1} more` : ''}: ${reason}`)
+      .join('; '),
+  };
+}
 
 /** Lists the images to judge: those that the run switches to and that are at the registry, even from an earlier run. */
 async function begin(plan: Plan, { allow }: ScanSettings, runtime: Runtime): Promise<Scans> {

@@ -93,7 +93,7 @@ export class AccountLock {
     for (let waited = 0; ; waited += pollMs) {
       const outcome = await this.#tryToTake(run, accountId);
       if (!outcome.holder || waited >= waitMs) return outcome;
-      if (waited === 0) this.#onNote(`${describeLock(outcome.holder)}: waiting for it`);
+      if (waited === 0) this.#onNote(`${describeLock(outcome.holder)}: waiting for it${untilOf(waitMs)}`);
       await sleep(pollMs, undefined, signal && { signal });
     }
   }
@@ -186,6 +186,12 @@ export function describeLock({ runId, action, since, expiresAt }: Lock): string 
   return printable(
     `run ${runId} (${action}) has held the lock since ${minuteOf(since)}; the lock expires at ${minuteOf(expiresAt)} unless renewed`,
   );
+}
+
+/** Names the end of a wait, unless it is indefinite. */
+function untilOf(waitMs: number): string {
+  const end = new Date(Date.now() + waitMs);
+  return Number.isNaN(end.getTime()) ? '' : `, until ${minuteOf(end.toISOString())}`;
 }
 
 /** Formats a time for people: `2026-11-29 02:00 UTC`. */

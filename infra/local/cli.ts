@@ -19,6 +19,7 @@ import { progressOn } from './progress.ts';
 import { pipelinesCommand } from './pipelines/cli.ts';
 import { prepareReportFolder, writeReportFile } from './report-files.ts';
 import { openState, type State } from './state.ts';
+import { screenOf } from './screen.ts';
 import { describeError, summaryOf } from './summary.ts';
 import { userFolder } from './user-folder.ts';
 
@@ -39,6 +40,8 @@ interface Options extends CarriageOptions {
   run?: string;
   /** Prints only this list of a plan. */
   list?: keyof PlannedImages;
+  /** False with `--no-color`. */
+  color: boolean;
 }
 
 const commands = {
@@ -55,6 +58,7 @@ export async function main(argv: readonly string[], environment: Environment): P
   const program = new Command('factory')
     .description('Keeps the Harness CI images in your own registry current, and points Harness at them.')
     .version(packageJson.version)
+    .option('--no-color', 'print without colours, as with NO_COLOR')
     .exitOverride()
     .addHelpText(
       'after',
@@ -65,21 +69,21 @@ export async function main(argv: readonly string[], environment: Environment): P
   for (const [action, description] of Object.entries(commands)) {
     const command = withRunOptions(program.command(action).description(description));
     if (action === 'plan') addPlanOptions(command);
-    command.action(async (options: Options) => {
-      code = await runCommand(action, options, environment);
+    command.action(async () => {
+      code = await runCommand(action, command.optsWithGlobals<Options>(), environment);
     });
   }
   withRunOptions(program.command('restore').description('write the overrides back as they were before a run'))
     .requiredOption('--run <id>', 'the run to undo; "factory history" lists them')
-    .action(async (options: Options) => {
-      code = await runCommand('restore', options, environment);
+    .action(async (_: unknown, command: Command) => {
+      code = await runCommand('restore', command.optsWithGlobals<Options>(), environment);
     });
   withState(program.command('history').description('list past runs, their changes, and which can be undone'))
     .option('--json', 'print one JSON document')
     .action(async (options: Options) => {
       const { store } = await openState(options.state);
       const entries = await readHistory(store);
-      await tell(options.json ? `${printableJson(entries)}\n` : historyTable(entries));
+      await tell(options.json ? `${printableJson(entries)}\n` : historyTable(entries, screenOf(process.stdout)));
     });
   program
     .command('refresh-token')
@@ -161,7 +165,7 @@ async function runCommand(action: string, options: Options, environment: Environ
         runtime,
         input,
         signal,
-        confirm: ask ? (plan) => confirmOnTerminal(plan, signal) : undefined,
+        confirm: ask ? (plan) => confirmOnTerminal(plan, signal, screenOf(process.stderr, options.color)) : undefined,
       });
       progress.stop();
       await writeCarriage(runtime.run(report.runId), options);
@@ -250,7 +254,8 @@ function configurationFor(input: unknown, environment: Environment) {
 }
 
 /** Delivers the report. A failure here is a warning: the run is over, and its outcome stays. */
-async function deliver(report: Report, { json, out, list }: Options, store: State['store']): Promise<void> {
+async function deliver(report: Report, options: Options, store: State['store']): Promise<void> {
+  const { json, out, list, color } = options;
   const document = () => `${printableJson(report)}\n`;
   if (out !== undefined) {
     const files = { 'report.json': document(), 'report.txt': summaryOf(report) };
@@ -258,11 +263,12 @@ async function deliver(report: Report, { json, out, list }: Options, store: Stat
     const warnings = (await Promise.all(written)).filter((warning) => warning !== undefined);
     if (warnings.length > 0) report.warnings = [...(report.warnings ?? []), ...warnings];
   }
-  if (list !== undefined && report.status === 'FAILED') process.stderr.write(summaryOf(report));
+  if (list !== undefined && report.status === 'FAILED')
+    process.stderr.write(summaryOf(report, { screen: screenOf(process.stderr, color) }));
   else if (list !== undefined) await tell(`${plannedImages(report)[list]}\n`);
   else
     await tell(
-      json ? document() : summaryOf(report),
+      json ? document() : summaryOf(report, { screen: screenOf(process.stdout, color) }),
       `; the report is ${store.locate(`runs/${report.runId}/report.json`)}`,
     );
 }

@@ -2,29 +2,45 @@ import { once } from 'node:events';
 import { openSync } from 'node:fs';
 import { createInterface } from 'node:readline/promises';
 import { ReadStream } from 'node:tty';
+import prettyBytes from 'pretty-bytes';
 import { FactoryError } from '../../functions/errors.ts';
+import { changesInWords } from '../../functions/overrides/change-words.ts';
+import { describeConnector, plannedConnector } from '../../functions/overrides/connector-change.ts';
 import type { Plan } from '../../functions/state/documents.ts';
-import { describeChanges, plural } from './summary.ts';
+import { describeChanges, plural } from './changes.ts';
+import type { Screen } from './screen.ts';
+import { shown, wrap } from './table.ts';
 
 /**
- * Shows the changes of a run and asks for confirmation. Writes to standard error; standard output is for the result.
- * Throws `InvalidInput` if standard error is a terminal but no input is.
+ * Summarizes what a run will do, and asks for confirmation; `d` shows every change first. Writes to standard error;
+ * standard output is for the result. Throws `InvalidInput` if standard error is a terminal but no input is.
  */
-export async function confirmOnTerminal(plan: Plan, signal: AbortSignal): Promise<boolean> {
-  const copies = plan.images.filter(({ status }) => status === 'copy');
+export async function confirmOnTerminal(plan: Plan, signal: AbortSignal, screen: Screen): Promise<boolean> {
+  return confirm(`\n${summarizePlan(plan, screen)}\n\n`, signal, () => `\n${describeChanges(plan, screen)}\n\n`);
+}
+
+/** Summarizes the copies and the changes of a run, in a few lines. */
+export function summarizePlan({ images, changes, connector }: Plan, screen: Screen): string {
+  const copies = images.filter((image) => image.status === 'copy');
   const repairs = copies.filter(({ missing }) => missing).length;
-  const repaired = repairs > 0 ? ` (${plural(repairs, 'repair')} included)` : '';
-  const first = copies.length > 0 ? `copy ${plural(copies.length, 'image')}${repaired}, then ` : '';
-  const also = plan.connector ? 'change the connector and ' : '';
-  const fields = plural(plan.changes.length, 'field');
-  return confirm(`\nThis run will ${first}${also}switch ${fields} of Harness:\n${describeChanges(plan)}\n`, signal);
+  const sum = (sizes: number[]) => sizes.reduce((total, size) => total + size, 0);
+  const moved = sum(copies.map(({ uniqueSize = 0 }) => uniqueSize));
+  const shared = sum(copies.map(({ size = 0 }) => size)) - moved;
+  const repaired = repairs > 0 ? `, ${plural(repairs, 'repair')} included` : '';
+  const bytes = `${prettyBytes(moved)} to move, ${prettyBytes(Math.max(0, shared))} shared`;
+  const lines = [
+    ...(copies.length > 0 ? [`copy    ${plural(copies.length, 'image')} (${bytes}${repaired})`] : []),
+    ...(connector ? [`change  ${describeConnector(plannedConnector(connector))}`] : []),
+    ...(changes.length > 0 ? [`switch  ${changesInWords(changes)}`] : []),
+  ];
+  return ['This run will', ...lines.map((line) => wrap(`  ${shown(line)}`, screen.columns))].join('\n');
 }
 
 /**
- * Shows a text and asks for confirmation. Writes to standard error. Throws `InvalidInput` if standard error is a terminal
- * but no input is.
+ * Shows a text and asks for confirmation. With `details`, the answer `d` shows them and asks again. Writes to standard
+ * error. Throws `InvalidInput` if standard error is a terminal but no input is.
  */
-export async function confirm(text: string, signal: AbortSignal): Promise<boolean> {
+export async function confirm(text: string, signal: AbortSignal, details?: () => string): Promise<boolean> {
   process.stderr.write(text);
   // Standard input has ended if it carried the execution input.
   const input = process.stdin.isTTY && !process.stdin.destroyed ? process.stdin : controllingTerminal();
@@ -32,8 +48,12 @@ export async function confirm(text: string, signal: AbortSignal): Promise<boolea
   try {
     // A closed terminal counts as no. Older Node.js versions would wait forever.
     const closed = once(terminal, 'close', { signal }).then(() => '');
-    const answer = await Promise.race([terminal.question('Continue? [y/N] ', { signal }), closed]);
-    return /^y(?:es)?$/i.test(answer.trim());
+    const question = details ? 'Continue? [y/N/d = details] ' : 'Continue? [y/N] ';
+    for (;;) {
+      const answer = (await Promise.race([terminal.question(question, { signal }), closed])).trim();
+      if (!details || !/^d(?:etails)?$/i.test(answer)) return /^y(?:es)?$/i.test(answer);
+      process.stderr.write(details());
+    }
   } catch (error) {
     // Interrupting the question, or ending the input (Ctrl-D), counts as no.
     if (signal.aborted || (error as NodeJS.ErrnoException).code === 'ABORT_ERR') return false;

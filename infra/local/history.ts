@@ -2,7 +2,10 @@ import pLimit from 'p-limit';
 import type { ConfigResult, ConnectorResult, Report } from '../../functions/state/documents.ts';
 import { RunDocuments, runsAmong } from '../../functions/state/run-documents.ts';
 import type { ObjectStore } from '../../functions/state/object-store.ts';
-import { shorten, table } from './summary.ts';
+import { changesInWords } from '../../functions/overrides/change-words.ts';
+import { describeConnector } from '../../functions/overrides/connector-change.ts';
+import { paper, type Screen } from './screen.ts';
+import { shown, table, widthOf, wrap } from './table.ts';
 
 export interface HistoryEntry {
   runId: string;
@@ -35,13 +38,35 @@ export async function readHistory(store: ObjectStore): Promise<HistoryEntry[]> {
   return entries.toSorted((a, b) => when(b).localeCompare(when(a)));
 }
 
-export function historyTable(entries: readonly HistoryEntry[]): string {
+/**
+ * Renders the runs with what each changed. A screen that is too narrow for a table gets the changes in lines of their
+ * own.
+ */
+export function historyTable(entries: readonly HistoryEntry[], screen: Screen = paper): string {
   if (entries.length === 0) return 'No runs yet.\n';
-  const lines = entries.map(({ runId, action, status, copied, changes, connector, restorable }) => {
-    const fields = shorten([...(connector ? ['(connector)'] : []), ...new Set(changes.map(({ field }) => field))]);
-    return [runId, action, status, String(copied), String(changes.length), restorable ? 'yes' : '', fields];
+  const lines = entries.map(({ runId, action, status, copied, changes, restorable }) => {
+    return [runId, action, status, String(copied), String(changes.length), restorable ? 'yes' : ''];
   });
-  return `${table(['Run', 'Action', 'Status', 'Copied', 'Changed', 'Restorable', 'Fields'], lines, lines.length)}\n`;
+  const head = ['Run', 'Action', 'Status', 'Copied', 'Fields', 'Restorable'];
+  const changed = entries.map(whatChanged);
+  const whole = table(
+    [...head, 'Changed'],
+    lines.map((cells, index) => [...cells, changed[index] ?? '']),
+  );
+  const { columns } = screen;
+  if (columns === undefined || widthOf(whole) <= columns) return `${whole}\n`;
+  const [title, ...rows] = table(head, lines, { columns }).split('\n');
+  const blocks = rows.map((row, index) => [row, wrap(`  ${shown(changed[index] ?? '')}`, columns)]);
+  return `${[title, ...blocks.flat()].filter((line) => line?.trim()).join('\n')}\n`;
+}
+
+/** Describes what is different after a run. */
+function whatChanged({ changes, connector }: HistoryEntry): string {
+  const fields = changes.filter(({ from, to }) => from !== to);
+  return [
+    ...(connector ? [describeConnector(connector)] : []),
+    ...(fields.length > 0 ? [changesInWords(fields)] : []),
+  ].join('; ');
 }
 
 async function entryOf(documents: RunDocuments, restorable: boolean): Promise<HistoryEntry> {

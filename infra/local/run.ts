@@ -58,15 +58,26 @@ export async function run(options: RunOptions): Promise<Report> {
   async function ask(planned: object): Promise<object> {
     const document = runtime.run(runId).plan;
     const plan = await document.get();
+    const start = () => {
+      if (copiesImages(plan.action)) announceCopies(plan, runtime);
+      return planned;
+    };
     const switches = (plan.changes.length > 0 || plan.connector) && (plan.modifyDefault || !copiesImages(plan.action));
     if (!confirm || plan.action === 'plan' || plan.action === 'verify' || !switches || (await confirm(plan)))
-      return planned;
+      return start();
     await document.put({
       ...plan,
       skipped: 'the switch was not confirmed; nothing was copied and nothing was changed',
     });
     return { ...planned, route: 'report' };
   }
+}
+
+/** Reports how much the copies are expected to move. */
+function announceCopies({ images }: Plan, runtime: Runtime): void {
+  const copies = images.filter((image) => image.status === 'copy');
+  const bytes = copies.reduce((total, { uniqueSize = 0 }) => total + uniqueSize, 0);
+  if (copies.length > 0) runtime.progress({ kind: 'copying', images: copies.length, bytes });
 }
 
 /** Calls a task. It fails with an error that the workflow can read, as its Lambda function does. */

@@ -4,54 +4,78 @@ import type {
   BlockedSwitch,
   CarriedBundle,
   ConfigResult,
-  ImageResult,
   IncompleteImage,
   NeededImage,
-  Plan,
   RegistryCounts,
   Report,
   SoakingVersion,
   UnusedImage,
 } from '../../functions/state/documents.ts';
-import { describeConnector, plannedConnector } from '../../functions/overrides/connector-change.ts';
+import { describeConnector } from '../../functions/overrides/connector-change.ts';
 import { describePieces } from '../../functions/images/pieces.ts';
 import { isWindowsOnly } from '../../functions/harness/windows-fields.ts';
 import { isLow } from '../../functions/oci/registry/pull-budget.ts';
+import { copiesImages } from '../../functions/settings/execution-input.ts';
 import { describeProblems } from '../../functions/settings/problems.ts';
-import { cellLimit, printable } from '../../functions/text/printable.ts';
+import { printable } from '../../functions/text/printable.ts';
+import { changeTable, type Layout, plural, scopeOf, shorten, shortValue } from './changes.ts';
+import { configTable, noteOf } from './config-table.ts';
+import { copiesTable, describeFailures, failuresAmong, imagesTable } from './image-tables.ts';
+import { paint, paper, type Screen } from './screen.ts';
+import { shown, table, wrap } from './table.ts';
 
-/** Renders a report for a person. Tables have at most `rows` rows; the report file has all of them. */
-export function summaryOf(report: Report, rows = 60): string {
-  const { totals, config } = report;
+/** Rows of a table on a terminal. A file has all of them. */
+const rowsOnTerminal = 60;
+
+/** Renders a report for a person. No row of a table is wider than the screen. */
+export function summaryOf(report: Report, { screen = paper, rows }: Partial<Layout> = {}): string {
+  const { totals, config, action } = report;
+  const layout = { screen, rows: rows ?? (screen.columns === undefined ? Infinity : rowsOnTerminal) };
   const images = report.images.filter(({ status }) => status !== 'skipped');
-  const switchedTo = new Set(images.flatMap(({ target, image }) => [target, image]));
   const soaking = new Set(report.soaking?.flatMap(({ fields }) => fields));
+  // The row of an image lists the fields that were switched to it.
+  const isCopying = copiesImages(action);
+  const listed = new Set(isCopying ? images.flatMap(({ target, image }) => [target, image]) : []);
+  const changed = isCopying ? [] : config.filter(isChange);
+  // The row of a soaking version has the fields that wait for it.
+  const others = config.filter(
+    (row) =>
+      !changed.includes(row) &&
+      (row.behind ?? (isNews(row) && !listed.has(row.to ?? '') && !soaking.has(placeOfField(row)))),
+  );
+  // Such a run did nothing: its reason is all there is to say.
+  if (report.status === 'SKIPPED') return `${wrap(headline(report, screen), screen.columns)}\n`;
+  const text = (lines: string | undefined) => lines && wrap(lines, screen.columns);
   // What a person decides on comes first. The tables may be long.
   const parts = [
-    headline(report),
-    report.blocked && report.error?.name !== 'SwitchBlocked' && describeBlocked(report.blocked),
-    report.connector && shown(describeConnector(report.connector)),
-    report.warnings?.map((warning) => `Warning: ${shown(warning)}`).join('\n'),
-    imagesTable(images, config, rows),
-    // The row of an image lists the fields that switched to it, and the row of a soaking version those that wait for it.
-    configTable(
-      config.filter(
-        (row) => row.behind ?? (isNews(row) && !switchedTo.has(row.to ?? '') && !soaking.has(placeOfField(row))),
-      ),
-      rows,
+    text(headline(report, screen)),
+    text(report.blocked && report.error?.name !== 'SwitchBlocked' ? describeBlocked(report.blocked) : undefined),
+    text(report.connector && shown(describeConnector(report.connector))),
+    text(report.warnings?.map((warning) => `${paint(screen, 'yellow', 'Warning:')} ${shown(warning)}`).join('\n')),
+    text(describeFailures(failuresAmong(images), screen)),
+    action === 'plan' ? copiesTable(report, layout) : imagesTable(images, config.filter(isNews), layout),
+    changeTable(
+      changed.map((row) => ({ ...row, note: noteOf(row) })),
+      layout,
     ),
-    report.soaking && soakingTable(report.soaking, rows),
-    report.needed && neededTable(report.needed, rows),
-    report.bundle && describeBundle(report.bundle),
+    configTable(others, layout),
+    report.soaking && soakingTable(report.soaking, layout),
+    report.needed && neededTable(report.needed, layout),
+    text(report.bundle && describeBundle(report.bundle)),
     // The error of verify lists them.
-    report.action !== 'verify' && report.incomplete?.map(describeIncomplete).join('\n'),
-    pullsTable(report, rows),
-    report.unused && `Unused copies: ${report.unused.map(describeUnused).join(', ')}`,
-    report.registries?.flatMap(strainOf).join('\n'),
-    report.error && describeEnd(report.error, report.blocked),
-    totals.images > 0 && describeTotals(report),
+    action === 'verify' ? undefined : text(report.incomplete?.map(describeIncomplete).join('\n')),
+    pullsTable(report, layout),
+    text(report.unused && `Unused copies: ${report.unused.map(describeUnused).join(', ')}`),
+    text(report.registries?.flatMap(strainOf).join('\n')),
+    text(report.error && describeEnd(report.error, report.blocked)),
+    totals.images > 0 && text(describeTotals(report)),
   ];
   return `${parts.filter(Boolean).join('\n\n')}\n`;
+}
+
+/** Returns whether a row is a change that was made, or would be. */
+function isChange({ status, from, to }: ConfigResult): boolean {
+  return from !== to && (status === 'planned' || status === 'updated' || status === 'reset');
 }
 
 function describeTotals({ action, images, totals }: Report): string {
@@ -63,8 +87,11 @@ function describeTotals({ action, images, totals }: Report): string {
     `${skipped} already present`,
     `${failed} failed`,
   ];
-  const transferred = `${prettyBytes(bytesTransferred)} ${isPlan ? 'to transfer' : 'transferred'}`;
-  const rest = `${prettyBytes(bytesSkipped)} skipped, ${(durationMs / 1000).toFixed(1)} s`;
+  const seconds = `${(durationMs / 1000).toFixed(1)} s`;
+  // Bytes that need no transfer are at the registry, or are mounted from another image.
+  const [transferred, rest] = isPlan
+    ? [`${prettyBytes(bytesTransferred)} would move`, `${prettyBytes(bytesSkipped)} are shared; planned in ${seconds}`]
+    : [`${prettyBytes(bytesTransferred)} transferred`, `${prettyBytes(bytesSkipped)} skipped, ${seconds}`];
   return `${plural(totals.images, 'image')}: ${counts.join(', ')}; ${transferred}, ${rest}`;
 }
 
@@ -73,7 +100,7 @@ function describeIncomplete({ reference, missing }: IncompleteImage): string {
 }
 
 /** Renders where pods would pull their images from: missing images one by one, the others by place. */
-function pullsTable({ action, pulls = [], blocked }: Report, rows: number): string {
+function pullsTable({ action, pulls = [], blocked }: Report, { rows, screen }: Layout): string {
   const missing = blocked?.missing ?? pulls.filter(({ status }) => status === 'missing' || status === 'unknown');
   if (action !== 'plan' && action !== 'verify' && missing.length === 0) return '';
   // These are missing through another address than the one that the others are pulled through.
@@ -82,13 +109,17 @@ function pullsTable({ action, pulls = [], blocked }: Report, rows: number): stri
   return table(
     ['Would be pulled from', 'Status', 'Fields'],
     [
-      ...missing.map(({ reference, status, fields }) => [reference, status, shorten(fields) + windowsNote(fields)]),
+      ...missing.map(({ reference, status, fields }) => [
+        { full: reference, short: shortValue(reference) },
+        status,
+        { full: shorten(fields) + windowsNote(fields), short: shorten(fields) + (windowsNote(fields) && ' (Windows)') },
+      ]),
       ...[...places.values()].map((group) => {
         const [{ reference, status } = { reference: '', status: '' }] = group;
         return [`${placeOf(reference)} (${plural(group.length, 'image')})`, status, ''];
       }),
     ],
-    rows,
+    { rows, columns: screen.columns },
   );
 }
 
@@ -138,16 +169,7 @@ export function describeError({ name, message, hint, problems }: ErrorDocument):
   return [whole(`${name}: ${message}`), ...describeProblems(problems), whole(`Hint: ${hint}`)].join('\n');
 }
 
-/** Renders the changes that a run will make, for the confirmation. */
-export function describeChanges({ changes, connector }: Plan): string {
-  const lines = changes.map(({ module, infrastructureType, field, from, to }) => {
-    return [`${module} ${infrastructureType}`, field, valueOf(from), valueOf(to)];
-  });
-  const moved = connector && shown(describeConnector(plannedConnector(connector)));
-  return [moved, table(['Config', 'Field', 'Now', 'Then'], lines, lines.length)].filter(Boolean).join('\n');
-}
-
-function headline(report: Report): string {
+function headline(report: Report, screen: Screen): string {
   const { status, action, runId, reason, images, config, connector, totals, blocked, bundle, needed = [] } = report;
   const fields = (...wanted: ConfigResult['status'][]) =>
     plural(config.filter((row) => wanted.includes(row.status)).length, 'field');
@@ -170,7 +192,8 @@ function headline(report: Report): string {
     import: `${plural(totals.copied, 'image')} imported, ${fields('updated', 'reset')} switched${also}`,
   }[action];
   const note = status === 'SUCCEEDED' ? outcome : reason;
-  return shown(`${action} ${runId}: ${status}${note === undefined ? '' : ` (${note})`}`);
+  const colour = ({ SUCCEEDED: 'green', FAILED: 'red', SKIPPED: 'yellow' } as const)[status];
+  return `${shown(`${action} ${runId}:`)} ${paint(screen, colour, status)}${note === undefined ? '' : ` ${shown(`(${note})`)}`}`;
 }
 
 /** Tests whether a row is worth showing: a change, or a field that was left alone for a reason. */
@@ -178,62 +201,14 @@ function isNews({ status, reason }: ConfigResult): boolean {
   return status !== 'unchanged' || reason !== undefined;
 }
 
-function imagesTable(images: readonly ImageResult[], config: readonly ConfigResult[], rows: number): string {
-  const lines = images.map(({ image, requested, status, bytesTransferred, target, error }) => {
-    const fields = config
-      .filter((row) => (row.to === target || row.to === image) && isNews(row))
-      .map(({ field }) => field);
-    const name =
-      requested === undefined ? image : `${image} (newest of ${requested.slice(requested.lastIndexOf(':') + 1)})`;
-    return [name, status, prettyBytes(bytesTransferred), error ? error.message : shorten(fields)];
-  });
-  return table(['Image', 'Status', 'Transfer', 'Fields'], lines, rows);
-}
-
-/** Fields with the same reason that still get a row each. */
-const ownRows = 3;
-
-function configTable(config: readonly ConfigResult[], rows: number): string {
-  const groups = Map.groupBy(config, (row) =>
-    JSON.stringify([scopeOf(row), row.status, row.from === row.to, noteOf(row)]),
-  );
-  const lines = [...groups.values()].flatMap((group) => {
-    const [first] = group;
-    const isOne = first?.reason !== undefined && first.from === first.to && group.length > ownRows;
-    if (!isOne) return group.map((row) => [scopeOf(row), row.field, row.status, changeOf(row) + noteOf(row)]);
-    const others = new Set(group.map(({ from }) => from)).size - 1;
-    const value = valueOf(first.from) + (others > 0 ? ` and ${others} more` : '');
-    return [[scopeOf(first), shorten(group.map(({ field }) => field)), first.status, value + noteOf(first)]];
-  });
-  return table(['Config', 'Field', 'Status', 'Image'], lines, rows);
-}
-
-function scopeOf({ module, infrastructureType }: ConfigResult): string {
-  return `${module} ${infrastructureType}`;
-}
-
 function placeOfField(row: ConfigResult): string {
   return `${scopeOf(row)} ${row.field}`;
 }
 
-function changeOf({ from, to }: ConfigResult): string {
-  return from === to ? valueOf(from) : `${valueOf(from)} → ${valueOf(to)}`;
-}
-
-function noteOf({ from, to, reason, behind }: ConfigResult): string {
-  const notes = [from === to && reason, behind && describeLag(behind)].filter(Boolean);
-  return notes.length === 0 ? '' : ` (${notes.join('; ')})`;
-}
-
-function describeLag({ by, official, harness }: NonNullable<ConfigResult['behind']>): string {
-  const version = official.slice(official.lastIndexOf(':') + 1);
-  return `${by} behind ${version}${harness === undefined ? '' : `; Harness reports it as ${harness}`}`;
-}
-
 /** Renders the images that Harness needs and a bundle lacks. */
-function neededTable(needed: readonly NeededImage[], rows: number): string {
+function neededTable(needed: readonly NeededImage[], { rows, screen }: Layout): string {
   const lines = needed.map(({ image, fields }) => [image, shorten(fields.map(({ field }) => field))]);
-  return table(['Needed', 'Fields'], lines, rows);
+  return table(['Needed', 'Fields'], lines, { rows, columns: screen.columns });
 }
 
 /** Renders the size of a bundle, and what each platform needs of it. */
@@ -244,40 +219,7 @@ function describeBundle({ address, bytes, platforms = {} }: CarriedBundle): stri
   return shown(`Bundle ${address}: ${prettyBytes(bytes)}${parts}`);
 }
 
-function soakingTable(soaking: readonly SoakingVersion[], rows: number): string {
+function soakingTable(soaking: readonly SoakingVersion[], { rows, screen }: Layout): string {
   const lines = soaking.map(({ image, until, fields }) => [image, until, shorten(fields)]);
-  return table(['Soaks', 'Until', 'Fields'], lines, rows);
-}
-
-function valueOf(override: string | null): string {
-  return override ?? "Harness's own";
-}
-
-/** Lays cells out in columns without rules, which survive logs, mails and narrow terminals. */
-export function table(head: string[], lines: string[][], rows: number): string {
-  if (lines.length === 0) return '';
-  const drawn = [head, ...lines.slice(0, rows).map((cells) => cells.map(shown))];
-  const widths = head.map((_, column) => Math.max(...drawn.map((cells) => cells[column]?.length ?? 0)));
-  const text = drawn
-    .map((cells) =>
-      cells
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n');
-  return lines.length > rows ? `${text}\n… and ${lines.length - rows} more` : text;
-}
-
-function shown(text: string): string {
-  return printable(text, cellLimit);
-}
-
-export function shorten(names: readonly string[]): string {
-  const shown = names.slice(0, 3).join(', ');
-  return names.length > 3 ? `${shown} and ${names.length - 3} more` : shown;
-}
-
-export function plural(n: number, noun: string): string {
-  return `${n} ${noun}${n === 1 ? '' : 's'}`;
+  return table(['Soaks', 'Until', 'Fields'], lines, { rows, columns: screen.columns });
 }

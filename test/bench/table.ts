@@ -1,5 +1,5 @@
 import prettyBytes from 'pretty-bytes';
-import { table } from '../../infra/local/summary.ts';
+import { table } from '../../infra/local/table.ts';
 import type { BenchResult } from './bench.ts';
 import { verdicts } from './gates.ts';
 import { bestPeer, type Row } from './rows.ts';
@@ -19,7 +19,7 @@ export function tableOf({ rows, scheme, legend, missing }: BenchResult): string 
   const [titles = [], ...body] = aligned;
   const used = [...new Set(rows.map(({ workload }) => workload))];
   return [
-    table(titles, body, body.length),
+    table(titles, body),
     '',
     ...verdicts(rows, scheme),
     '',

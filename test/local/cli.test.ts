@@ -117,8 +117,8 @@ describe('the other commands', () => {
   it('restore restores the configuration from before a run, which history lists', async () => {
     const { runId } = documentOf(await setting.factory(['sync', '--json']));
     const listed = await setting.factory(['history']);
-    const fields = 'addonTag, liteEngineTag, cacheGCSTag and 2 more';
-    expect(listed.stdout).toMatch(new RegExp(`${runId}\\s+sync\\s+SUCCEEDED\\s+4\\s+5\\s+yes\\s+${fields}`));
+    const changed = `5 fields of ci K8 → ${setting.target.host}/mirror\n`;
+    expect(listed.stdout).toMatch(new RegExp(`${runId}\\s+sync\\s+SUCCEEDED\\s+4\\s+5\\s+yes\\s+${changed}`));
     const [entry] = JSON.parse((await setting.factory(['history', '--json'])).stdout) as { changes: object[] }[];
     expect(entry).toMatchObject({ runId, action: 'sync', status: 'SUCCEEDED', copied: 4, restorable: true });
     expect(entry?.changes).toHaveLength(5);

@@ -155,7 +155,7 @@ describe('a run that waits for the lock', () => {
     expect(await take('second', [], { waitMs: 1_000 * minute, pollMs: 1 })).toEqual({});
     expect(looks()).toBe(5);
     expect(stage.notes).toEqual([
-      `run first (sync) has held the lock since 2026-01-01 00:00 UTC; the lock expires at 2026-01-01 00:30 UTC unless renewed: waiting for it`,
+      `run first (sync) has held the lock since 2026-01-01 00:00 UTC; the lock expires at 2026-01-01 00:30 UTC unless renewed: waiting for it, until 2026-01-01 16:40 UTC`,
     ]);
   });
 

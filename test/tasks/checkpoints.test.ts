@@ -212,7 +212,8 @@ describe('a registry that requests a pause', () => {
     expect(status).toBe('continue');
     expect(waitSeconds).toBeGreaterThan(3_500);
     expect(waitSeconds).toBeLessThanOrEqual(3_600);
-    expect(events).toContainEqual({ kind: 'wait', subject: image, seconds: waitSeconds });
+    const reason = `${factory.source.host} requested a pause`;
+    expect(events).toContainEqual({ kind: 'wait', subject: image, reason, seconds: waitSeconds });
     factory.source.faults.clear();
     expect(await copy(event, run(inTenMinutes()))).toEqual({ status: 'copied', waitSeconds: 0 });
   });

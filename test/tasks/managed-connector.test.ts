@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { ConnectorResult } from '../../functions/state/documents.ts';
-import { describeChanges, summaryOf } from '../../infra/local/summary.ts';
+import { describeChanges } from '../../infra/local/changes.ts';
+import { paper } from '../../infra/local/screen.ts';
+import { summaryOf } from '../../infra/local/summary.ts';
 import { type Factory, k8, statuses } from './factory.ts';
 import { gar, ManagedAccount, nothing, scopes, whole } from './managed-account.ts';
 
@@ -69,8 +71,8 @@ describe('a sync with manage_connector', () => {
       scopes: [],
       connector: { document: { identifier: 'harnessImage', description: 'Harness images' } },
     });
-    expect(describeChanges(await factory.document(`runs/${report.runId}/plan.json`))).toBe(
-      `connector account.harnessImage: https://index.docker.io/v2/ → ${account.ours} (planned)`,
+    expect(describeChanges(await factory.document(`runs/${report.runId}/plan.json`), paper)).toBe(
+      `~ connector account.harnessImage: https://index.docker.io/v2/ → ${account.ours} (planned)`,
     );
     expect((await factory.run('restore', { restore_run: report.runId })).error).toBeUndefined();
     expect(account.address).toBe('https://index.docker.io/v2/');

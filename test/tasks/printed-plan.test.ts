@@ -1,7 +1,7 @@
-import { afterEach, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it } from '@jest/globals';
 import { profileNames } from '../../infra/local/embedded/harness-api/profiles.ts';
 import { summaryOf } from '../../infra/local/summary.ts';
-import { type Factory, startFactory } from './factory.ts';
+import { type Factory, k8, startFactory } from './factory.ts';
 
 let factory: Factory;
 afterEach(() => factory.close());
@@ -43,7 +43,9 @@ it('prints warnings before the tables, and why nothing copies the images of Wind
   expect(blocks(text)).toEqual([
     expect.stringMatching(/^plan /),
     'Warning: CD',
-    'Image',
+    // The table of the copies begins with an empty title.
+    undefined,
+    'ci K8:',
     'Would be',
     expect.stringMatching(/images:$/),
   ]);
@@ -72,4 +74,36 @@ it('prints up to three fields with one reason in a row each, and the values of m
   expect(summaryOf(await factory.run('plan'))).toMatch(
     /\nci K8 .* and 1 more +unchanged +other\.example\/a:1 and 3 more \(points at another registry\)\n/,
   );
+});
+
+describe('a printed plan', () => {
+  const drifted = async () => {
+    factory = await startFactory();
+    Object.assign(factory.harness.state[factory.harness.accountId]?.ci.K8 ?? {}, {
+      addonTag: factory.copyOf('harness/ci-addon:1.16.0'),
+    });
+    return factory.run('plan');
+  };
+
+  it('marks each field with + or ~, and has its value before and after', async () => {
+    const text = summaryOf(await drifted());
+    expect(text).toContain(`\nci K8: 6 fields → ${factory.registry}\n`);
+    const addon = `${factory.registry}/harness/ci-addon`;
+    expect(text).toMatch(new RegExp(`\\n {2}~ +addonTag +${addon}:1.16.0 → ${addon}:1.18.22\\n`));
+    expect(text).toMatch(
+      new RegExp(`\\n {2}\\+ +gitCloneTag +Harness's own → ${factory.copyOf(k8.gitCloneTag ?? '')}\\n`),
+    );
+  });
+
+  it('names what would move and what is shared, in the future tense', async () => {
+    const report = await drifted();
+    expect(summaryOf(report)).toMatch(
+      /\n5 images: 5 to copy, 0 already present, 0 failed; \S+ k?B would move, \S+ k?B are shared; planned in \S+ s\n$/,
+    );
+    expect(summaryOf(report)).not.toMatch(/moved|transferred/);
+  });
+
+  it('marks each image to copy with +', async () => {
+    expect(summaryOf(await drifted())).toMatch(/ +Image +To move +Shared\n\+ +harness\/ci-addon:1\.18\.22 +\S+ k?B +/);
+  });
 });

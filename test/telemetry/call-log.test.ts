@@ -59,12 +59,12 @@ describe('the log of a function', () => {
     const lines = await during(() => {
       log.progress({ kind: 'image-finished', image: 'a:1', status: 'copied' });
       log.progress({ kind: 'image-finished', image: 'b:1', status: 'failed', message: 'not found' });
-      log.progress({ kind: 'wait', subject: 'docker.io', seconds: 60 });
+      log.progress({ kind: 'wait', subject: 'docker.io', reason: 'HTTP 429', seconds: 60 });
     });
     expect(lines).toMatchObject([
       { level: 'INFO', message: 'image copied', image: 'a:1', status: 'copied' },
       { level: 'WARN', message: 'image failed', image: 'b:1', reason: 'not found' },
-      { level: 'INFO', message: 'waiting for docker.io', seconds: 60 },
+      { level: 'INFO', message: 'waiting for docker.io', reason: 'HTTP 429', seconds: 60 },
     ]);
   });
 

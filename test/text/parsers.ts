@@ -43,7 +43,7 @@ import { readDelivery } from '../../functions/webhook/delivery.ts';
 import { bearerToken } from '../../functions/webhook/tokens.ts';
 import { parseCron, parseTimeZone } from '../../infra/cron.ts';
 import { parseDeploymentSettings } from '../../infra/deployment-settings.ts';
-import { table } from '../../infra/local/summary.ts';
+import { table } from '../../infra/local/table.ts';
 
 const configuration = parseConfiguration({ HARNESS_API_KEY: 'sat.account.id.secret', REGISTRY_NAME: 'r.example/m' });
 const key = new ApiKey('sat.account.id.secret');
@@ -160,5 +160,5 @@ export const parsers: Readonly<Record<string, (text: string) => unknown>> = {
   'the input, platforms': input((text) => ({ platforms: [text] })),
   'the input, restore_run': input((text) => ({ action: 'restore', restore_run: text })),
   ...Object.fromEntries(variables.map((name) => [name, variable(name)])),
-  'a table': (text) => table(['x'], [[text]], 1),
+  'a table': (text) => table(['x'], [[text]]),
 };

@@ -31,6 +31,18 @@ export interface RegistryOptions {
   profile?: Profile;
   /** Receives one message for each difference of the registry from its profile. */
   onNote?: ((message: string) => void) | undefined;
+  /** Called before the pause of each retry. */
+  onRetry?: ((retry: Retry) => void) | undefined;
+}
+
+/** A retry of a request. */
+export interface Retry {
+  /** `HTTP 503`, or the lack of a response. */
+  reason: string;
+  /** The attempt after the pause, and the number of all attempts. */
+  attempt: number;
+  attempts: number;
+  pauseMs: number;
 }
 
 export type RetryPolicy = Pick<RetryOptions, 'attempts' | 'baseMs' | 'maxMs'>;
@@ -78,6 +90,7 @@ export class Registry {
   readonly #transport: Transport;
   readonly #authorizer: Authorizer;
   readonly #onNote: RegistryOptions['onNote'];
+  readonly #onRetry: RegistryOptions['onRetry'];
   #profile: Profile;
   #processes = 0;
   #pace: Pace | undefined;
@@ -88,6 +101,7 @@ export class Registry {
     this.name = options.registry;
     this.#profile = options.profile ?? profileOf(options.registry);
     this.#onNote = options.onNote;
+    this.#onRetry = options.onRetry;
     this.shareOf(1);
     this.retryPolicy = { ...defaultRetry, ...options.retry };
     const scheme = isLoopback(options.registry) || options.insecure ? 'http' : 'https';
@@ -183,7 +197,11 @@ export class Registry {
           request.isTrial && error instanceof RegistryFailure && error.status === 0
             ? { retry: false }
             : judgeFailure(error),
-        onRetry: () => this.limits.retried(),
+        onRetry: (error, attempt, pauseMs) => {
+          this.limits.retried();
+          const { attempts } = this.retryPolicy;
+          this.#onRetry?.({ reason: reasonOf(error), attempt: attempt + 1, attempts, pauseMs });
+        },
       });
     } catch (error) {
       if (error instanceof RegistryFailure) {
@@ -395,6 +413,13 @@ interface Answer {
 export function judgeFailure(error: unknown): Verdict {
   if (!(error instanceof RegistryFailure) || !error.transient || error.exhausted) return { retry: false };
   return { retry: (error.retryAfterMs ?? 0) <= longestPauseMs, afterMs: error.retryAfterMs };
+}
+
+/** Describes a failure for the note of a retry. */
+function reasonOf(error: unknown): string {
+  const { status, retryAfterMs } = error instanceof RegistryFailure ? error : { status: 0 };
+  if (status === 0) return 'no response';
+  return `HTTP ${status}${retryAfterMs === undefined ? '' : ' with Retry-After'}`;
 }
 
 /** Makes the failure transient: a signed URL may have expired, and the registry gives a new one. */

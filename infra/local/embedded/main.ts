@@ -8,6 +8,7 @@ import { createLocalRuntime } from '../local-runtime.ts';
 import { outliveReaders } from '../output.ts';
 import { progressOn } from '../progress.ts';
 import { run } from '../run.ts';
+import { screenOf } from '../screen.ts';
 import { summaryOf } from '../summary.ts';
 import { profileNames, type ProfileName } from './harness-api/profiles.ts';
 import { startHarnessApi } from './harness-api/server.ts';
@@ -100,7 +101,7 @@ async function firstFailure(actions: Record<string, string>): Promise<string | u
     progress = progressOn(process.stderr);
     const report = await run({ runtime, input: { action } });
     progress.stop();
-    process.stdout.write(summaryOf(report, 8));
+    process.stdout.write(summaryOf(report, { rows: 8, screen: screenOf(process.stdout) }));
     if (report.status === 'FAILED') return action;
   }
   return undefined;

@@ -1,4 +1,4 @@
-import { table } from '../../../infra/local/summary.ts';
+import { table } from '../../../infra/local/table.ts';
 import { faultMatrix, image, meet, mirror, sent, size } from './fault-matrix.ts';
 
 /** Meets every fault of the matrix once, and prints what came of it. Exits 1 unless each copy arrived whole. */
@@ -15,7 +15,7 @@ for (const row of faultMatrix) {
   const requests = String(from.requests.length + to.requests.length);
   lines.push([row.side, row.way, row.fault, outcome, ...ratios, requests]);
 }
-console.log(table(['At', 'Sent by', 'Fault', 'Outcome', 'Read', 'Written', 'Requests'], lines, lines.length));
+console.log(table(['At', 'Sent by', 'Fault', 'Outcome', 'Read', 'Written', 'Requests'], lines));
 console.log(
   `\n${whole} of ${faultMatrix.length} whole. Read, written: bytes of blobs by those of the image, which is once.`,
 );

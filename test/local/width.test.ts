@@ -1,0 +1,69 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import type { Plan } from '../../functions/state/documents.ts';
+import { describeChanges } from '../../infra/local/changes.ts';
+import { summarizePlan } from '../../infra/local/confirm.ts';
+import { historyTable, readHistory } from '../../infra/local/history.ts';
+import { summaryOf } from '../../infra/local/summary.ts';
+import { widthOf } from '../../infra/local/table.ts';
+import { type Factory, startFactory } from '../tasks/factory.ts';
+
+let factory: Factory;
+/** A name as long as those of ECR. */
+const prefix = '123456789012.dkr.ecr.eu-west-1.example.com/platform/harness-mirror';
+beforeEach(async () => {
+  factory = await startFactory({ harness: { profile: 'saas-2026' }, prefix });
+  Object.assign(factory.harness.state[factory.harness.accountId]?.ci.K8 ?? {}, {
+    addonTag: factory.copyOf('harness/ci-addon:1.16.0'),
+    gitCloneTag: 'registry.example.com/some/where/harness/drone-git:1.7.20-rootless',
+  });
+});
+afterEach(() => factory.close());
+
+/** The lines that are wider than a screen, but for single words, which are whole to be copied. */
+const tooWide = (text: string, columns: number) =>
+  text.split('\n').filter((line) => widthOf(line) > columns && line.trim().includes(' '));
+
+describe.each([80, 90, 200])('at %p columns, no line wraps', (columns) => {
+  it('of a report of any action', async () => {
+    for (const action of ['plan', 'sync', 'plan', 'verify', 'reset']) {
+      const text = summaryOf(await factory.run(action), { screen: { columns, colours: true } });
+      expect(tooWide(text, columns)).toEqual([]);
+    }
+  });
+
+  it('of the history, the question before a switch, and its details', async () => {
+    const { runId } = await factory.sync();
+    const plan = await factory.document<Plan>(`runs/${runId}/plan.json`);
+    const texts = [
+      historyTable(await readHistory(factory.store), { columns }),
+      summarizePlan(plan, { columns }),
+      describeChanges(plan, { columns }),
+    ];
+    for (const text of texts) expect(tooWide(text, columns)).toEqual([]);
+  });
+});
+
+it('prints every value whole in a pipe', async () => {
+  const report = await factory.run('plan');
+  const text = summaryOf(report);
+  expect(text).not.toContain('…');
+  for (const { to } of report.config.filter(({ status }) => status === 'planned')) expect(text).toContain(to);
+});
+
+it('summarizes a switch in a few lines before it asks', async () => {
+  const { runId } = await factory.sync();
+  const text = summarizePlan(await factory.document<Plan>(`runs/${runId}/plan.json`), {});
+  expect(text).toMatch(
+    /^This run will\n {2}copy {4}\d+ images \(\S+ kB to move, \S+ kB shared\)\n {2}switch {2}\d+ fields of ci K8 → \S+harness-mirror; ci-addon 1\.16\.0 → 1\.18\.22$/,
+  );
+});
+
+it('says of each run in the history what it changed, and from which version to which', async () => {
+  await factory.sync();
+  await factory.run('reset');
+  const [reset = '', synced = ''] = historyTable(await readHistory(factory.store))
+    .split('\n')
+    .slice(1);
+  expect(synced).toMatch(/ sync .*\d+ fields of ci K8 → \S+; ci-addon 1\.16\.0 → 1\.18\.22$/);
+  expect(reset).toMatch(/ reset .*\d+ fields of ci K8 → Harness's own$/);
+});
