@@ -36,7 +36,7 @@ export interface RegistryOptions {
 }
 
 /** A retry of a request. */
-export interface Retry {
+interface Retry {
   /** `HTTP 503`, or the lack of a response. */
   reason: string;
   /** The attempt after the pause, and the number of all attempts. */
