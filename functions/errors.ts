@@ -12,6 +12,7 @@ import { printable } from './text/printable.ts';
 export const errorNames = [
   'BundleIncomplete',
   'BundleInvalid',
+  'ChecksFailed',
   'CredentialHelperFailed',
   'DigestMismatch',
   'DriftFound',

@@ -3,7 +3,7 @@ import { type ObjectRef, parseObjectRef } from '../harness/object-ref.ts';
 import type { TaskRun } from '../runtime/task-run.ts';
 
 /** The connector through which Harness pulls its images, unless a stage names another one. */
-const harnessImage = 'account.harnessImage';
+export const harnessImage = 'account.harnessImage';
 
 export interface ImageConnector {
   /** The reference in a user's notation: `account.harnessImage`. */

@@ -13,6 +13,7 @@ import { scheduledInput } from '../settings/schedule-mark.ts';
 import type { TaskRun } from '../runtime/task-run.ts';
 import { restoreChanges } from './changes.ts';
 import { blobMounting } from './blob-mounting.ts';
+import { planChecks } from './checks.ts';
 import { checkConnector, type Planned, readConnector } from './connector.ts';
 import { findDefaultsAhead } from './defaults-ahead.ts';
 import { asWritten, withCopiesNamed } from './relative-values.ts';
@@ -46,6 +47,7 @@ export async function plan({ runId, input }: PlanEvent, run: TaskRun): Promise<P
   const { startCommand } = runtime.parts;
   const scheduled = startCommand && scheduledInput(input);
   const settings = parseExecutionInput(scheduled ?? input, runtime.configuration);
+  if (settings.action === 'doctor') return planChecks(settings, { runId, startedAt }, run);
   const withHarness = usesHarness(settings, runtime.configuration);
   const accountId = withHarness ? (await runtime.harness()).accountId : undefined;
   const lock = await lockFor(runId, settings, accountId, run);
@@ -192,6 +194,7 @@ function routeOf({ action }: RunSettings, writes: boolean): PlanResult['route'] 
     case 'verify':
       return 'verify';
     case 'plan':
+    case 'doctor':
       return 'report';
   }
 }

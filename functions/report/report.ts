@@ -1,3 +1,4 @@
+import { failureOf } from '../doctor/doctor.ts';
 import { type ErrorDocument, FactoryError } from '../errors.ts';
 import type {
   ConfigResult,
@@ -214,7 +215,7 @@ async function describe(
   const scans = await documents.scans.find();
   const copied = plan.images.map((planned, index) => imageResult(plan, planned, results[index]));
   const images = withScans(copied, scans);
-  const error = ended ?? imagesMissing(plan, images) ?? switchBlocked(plan);
+  const error = ended ?? imagesMissing(plan, images) ?? switchBlocked(plan) ?? failureOf(plan.checks ?? [])?.toJSON();
   const incomplete = (await documents.incomplete.find()) ?? incompleteOf(plan);
   const pruned = await documents.pruned.find();
   const warnings = [
@@ -234,6 +235,7 @@ async function describe(
     ...(plan.input && { input: redactedInput(plan.input) }),
     ...(plan.startedBy !== undefined && { startedBy: plan.startedBy }),
     ...(plan.skipped !== undefined && { reason: plan.skipped }),
+    ...(plan.checks && { checks: plan.checks }),
     images,
     config: withLag(configResults(plan, changes, [...plan.kept, ...held], written), plan),
     ...(connector && { connector }),

@@ -32,7 +32,7 @@ import { type AllowedFinding, impossibleScans, scanKeys, type ScanSettings, scan
 import { understoodInput } from './understood-input.ts';
 import { bool, choice, globs, listed, listOf, parsed, text, wholeNumber } from './value-schemas.ts';
 
-export const actions = ['sync', 'reset', 'plan', 'verify', 'restore', 'export', 'import'] as const;
+export const actions = ['sync', 'reset', 'plan', 'verify', 'restore', 'export', 'import', 'doctor'] as const;
 export type Action = (typeof actions)[number];
 
 /** Returns whether an action copies images to the registry, and switches Harness to them. */
@@ -43,7 +43,7 @@ export function copiesImages(action: Action): action is 'sync' | 'import' {
 /** The execution input, validated and with every default filled in. */
 export type RunSettings = CommonSettings &
   (
-    | { action: 'sync' | 'reset' }
+    | { action: 'sync' | 'reset' | 'doctor' }
     | { action: 'restore'; restoreRun: string }
     /** `bundle`: the address that the bundle is written to or read from. */
     | { action: 'export' | 'import'; bundle: string }

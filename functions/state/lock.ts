@@ -122,6 +122,12 @@ export class AccountLock {
     );
   }
 
+  /** Returns the run that holds the lock of an account. Changes nothing. */
+  async holder(accountId: string): Promise<Lock | undefined> {
+    const lock = await getJson(this.#store, keyOf(accountId), lockSchema);
+    return lock && this.#isHeld(lock) ? lock : undefined;
+  }
+
   /** Releases the lock. Does nothing for a run without one. */
   async release(runId: string): Promise<void> {
     const recorded = await this.#record(runId).find();
@@ -136,20 +142,25 @@ export class AccountLock {
   }
 
   async #tryToTake({ runId, action, from = [] }: Taker, accountId: string): Promise<LockOutcome> {
-    const { process } = this.#options;
     let outcome: LockOutcome = {};
     await updateJson(this.#store, keyOf(accountId), lockSchema, (lock) => {
       const now = Date.now();
       const ours = lock?.runId === runId;
       const over = lock && from.includes(lock.runId);
-      const gone = lock?.process !== undefined && process?.isGone(lock.process) === true;
-      const held = lock && !ours && !over && !gone && Date.parse(lock.expiresAt) > now;
+      const held = lock && !ours && !over && this.#isHeld(lock);
       outcome = held ? { holder: lock } : lock && !ours ? { dead: lock } : {};
       if (held) return undefined;
+      const { process } = this.#options;
       const since = ours ? lock.since : new Date(now).toISOString();
       return { runId, action, since, ...this.#term(now), ...(process && { process: process.identity }) };
     });
     return outcome;
+  }
+
+  /** Returns whether the run of a lock may be alive. */
+  #isHeld({ process, expiresAt }: Lock): boolean {
+    const isGone = process !== undefined && this.#options.process?.isGone(process) === true;
+    return !isGone && Date.parse(expiresAt) > Date.now();
   }
 
   /** Only reads the lock when no renewal is due: concurrent copies must not wait for each other to write it. */

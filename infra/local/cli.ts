@@ -62,7 +62,7 @@ export async function main(argv: readonly string[], environment: Environment): P
     .exitOverride()
     .addHelpText(
       'after',
-      '\nSet HARNESS_API_KEY and REGISTRY_NAME, then start with "factory plan".' +
+      '\nSet HARNESS_API_KEY and REGISTRY_NAME, then start with "factory doctor" and "factory plan".' +
         '\ndocs/reference.md lists every variable and every key of the input.' +
         '\nExit codes: 0 succeeded or skipped, 1 failed, 2 bad input or configuration.',
     );
@@ -77,6 +77,16 @@ export async function main(argv: readonly string[], environment: Environment): P
     .requiredOption('--run <id>', 'the run to undo; "factory history" lists them')
     .action(async (_: unknown, command: Command) => {
       code = await runCommand('restore', command.optsWithGlobals<Options>(), environment);
+    });
+  withState(
+    program
+      .command('doctor')
+      .description('check this machine and what runs need: the key, the connector, the registries'),
+  )
+    .option('--input <file>', 'the execution input of the runs as JSON; - reads standard input')
+    .option('--json', 'print one JSON document instead of a line for each check')
+    .action(async (_: unknown, command: Command) => {
+      code = await runDoctor(command.optsWithGlobals<Options>(), environment);
     });
   withState(program.command('history').description('list past runs, their changes, and which can be undone'))
     .option('--json', 'print one JSON document')
@@ -177,6 +187,28 @@ async function runCommand(action: string, options: Options, environment: Environ
   } catch (error) {
     progress.stop();
     return await failed(action, error, options, signal);
+  } finally {
+    stopListening();
+  }
+}
+
+/** Runs the checks, and prints them. Not one of them can end the command. */
+async function runDoctor(options: Options, environment: Environment): Promise<number> {
+  const interruption = new AbortController();
+  const stopListening = onInterruption(() => {
+    interruption.abort();
+    // A second signal ends the process.
+    stopListening();
+  });
+  const { signal } = interruption;
+  try {
+    const { doctor } = await import('./doctor.ts');
+    const report = await doctor(options, environment, signal);
+    const screen = screenOf(process.stdout, options.color);
+    await tell(options.json ? `${printableJson(report)}\n` : summaryOf(report, { screen }));
+    return report.status === 'FAILED' ? exit.failure : exit.success;
+  } catch (error) {
+    return await failed('doctor', error, options, signal);
   } finally {
     stopListening();
   }

@@ -14,25 +14,38 @@ import { reasonOf } from './file-failure.ts';
 import { homeFolder, homeForAwsSdk } from './user-folder.ts';
 
 /** The parts of a local run that its command chooses. */
-type LocalParts = Pick<RuntimeParts, 'store' | 'lock' | 'onProgress' | 'place' | 'patience'>;
+type LocalParts = Pick<RuntimeParts, 'store' | 'lock' | 'onProgress' | 'place' | 'patience'> & {
+  /** Default: those of Docker. */
+  logins?: CredentialProvider;
+};
 
 /** Creates the runtime of a local run, with the environment's API key, Docker's credentials, and AWS's for ECR. */
 export function createLocalRuntime(configuration: Configuration, environment: Environment, parts: LocalParts): Runtime {
   const { callbackUrlSecret } = configuration;
+  const { logins = registryLogins(environment), ...others } = parts;
   homeForAwsSdk();
   const aws = awsWhenNeeded(configuration);
   return new Runtime({
     ...aws,
     configuration,
     harnessApiKey: () => harnessApiKey(configuration),
-    credentials: inOrder(variableCredentials(environment), dockerCredentials(environment), aws.credentials),
+    credentials: inOrder(logins, aws.credentials),
     callbackTarget: callbackUrlSecret === undefined ? undefined : () => secret(callbackUrlSecret),
-    ...parts,
+    ...others,
   });
 }
 
+/** Returns the logins of Docker: of DOCKER_AUTH_CONFIG, and of `config.json`. Throws `InvalidConfiguration`. */
+export function registryLogins(environment: Environment): CredentialProvider {
+  return inOrder(variableCredentials(environment), dockerCredentials(environment));
+}
+
 async function harnessApiKey({ harnessApiKey, harnessApiKeySecret }: Configuration): Promise<string> {
-  return harnessApiKey ?? secret(harnessApiKeySecret ?? '');
+  if (harnessApiKey !== undefined) return harnessApiKey;
+  if (harnessApiKeySecret !== undefined) return secret(harnessApiKeySecret);
+  throw new FactoryError('InvalidConfiguration', 'no usable API key is set', {
+    hint: 'Set HARNESS_API_KEY to the key of a service account, or HARNESS_API_KEY_SECRET to the name of its secret.',
+  });
 }
 
 async function secret(nameOrArn: string): Promise<string> {

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { readWorkflowDefinition } from '../workflow-definition.ts';
 import { type ErrorName, FactoryError } from '../../functions/errors.ts';
 import type { Plan, Report } from '../../functions/state/documents.ts';
@@ -7,6 +6,7 @@ import { parseErrorCause, TaskError } from '../../functions/workflow-error.ts';
 import type { Runtime } from '../../functions/runtime/runtime.ts';
 import { copiesImages } from '../../functions/settings/execution-input.ts';
 import { type Definition, runWorkflow } from './engine.ts';
+import { newRunId } from './run-id.ts';
 import { type Task, tasks, uninterruptible } from './tasks.ts';
 
 export interface RunOptions {
@@ -112,9 +112,3 @@ const announcements: Readonly<Record<string, string>> = {
   PruneFunction: 'deleting unused copies',
   RollbackFunction: 'rolling back Harness',
 };
-
-/** Sorts by time, and is a valid execution name. */
-function newRunId(): string {
-  const time = new Date().toISOString().replaceAll(/[-:]|\.\d+/g, '');
-  return `${time}-${randomBytes(3).toString('hex')}`;
-}

@@ -11,6 +11,7 @@ import type {
   SoakingVersion,
   UnusedImage,
 } from '../../functions/state/documents.ts';
+import type { Check } from '../../functions/state/documents/checks.ts';
 import { describeConnector } from '../../functions/overrides/connector-change.ts';
 import { describePieces } from '../../functions/images/pieces.ts';
 import { isWindowsOnly } from '../../functions/harness/windows-fields.ts';
@@ -19,6 +20,7 @@ import { copiesImages } from '../../functions/settings/execution-input.ts';
 import { describeProblems } from '../../functions/settings/problems.ts';
 import { printable } from '../../functions/text/printable.ts';
 import { changeTable, type Layout, plural, scopeOf, shorten, shortValue } from './changes.ts';
+import { checkList } from './checks.ts';
 import { configTable, noteOf } from './config-table.ts';
 import { copiesTable, describeFailures, failuresAmong, imagesTable } from './image-tables.ts';
 import { paint, paper, type Screen } from './screen.ts';
@@ -52,6 +54,7 @@ export function summaryOf(report: Report, { screen = paper, rows }: Partial<Layo
     text(report.blocked && report.error?.name !== 'SwitchBlocked' ? describeBlocked(report.blocked) : undefined),
     text(report.connector && shown(describeConnector(report.connector))),
     text(report.warnings?.map((warning) => `${paint(screen, 'yellow', 'Warning:')} ${shown(warning)}`).join('\n')),
+    report.checks && checkList(report.checks, screen),
     text(describeFailures(failuresAmong(images), screen)),
     action === 'plan' ? copiesTable(report, layout) : imagesTable(images, config.filter(isNews), layout),
     changeTable(
@@ -190,6 +193,7 @@ function headline(report: Report, screen: Screen): string {
     verify: bundle ? 'the bundle is complete' : 'the registry has every image that Harness will pull',
     export: `${plural(totals.copied, 'image')} exported`,
     import: `${plural(totals.copied, 'image')} imported, ${fields('updated', 'reset')} switched${also}`,
+    doctor: describeChecks(report.checks ?? []),
   }[action];
   const note = status === 'SUCCEEDED' ? outcome : reason;
   const colour = ({ SUCCEEDED: 'green', FAILED: 'red', SKIPPED: 'yellow' } as const)[status];
@@ -222,4 +226,10 @@ function describeBundle({ address, bytes, platforms = {} }: CarriedBundle): stri
 function soakingTable(soaking: readonly SoakingVersion[], { rows, screen }: Layout): string {
   const lines = soaking.map(({ image, until, fields }) => [image, until, shorten(fields)]);
   return table(['Soaks', 'Until', 'Fields'], lines, { rows, columns: screen.columns });
+}
+
+/** Counts the checks that passed, and those with a warning. */
+function describeChecks(checks: readonly Check[]): string {
+  const warnings = checks.filter(({ status }) => status === 'warning').length;
+  return `${plural(checks.length, 'check')}, ${warnings > 0 ? plural(warnings, 'warning') : 'no warning'}`;
 }

@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { actions } from '../../settings/execution-input.ts';
 import { failingSeverities, type ScanSettings } from '../../settings/scan-settings.ts';
 import { carriedBundle, neededImage } from './carried.ts';
+import { checks } from './checks.ts';
 import { connectorChange } from './connector.ts';
 import { fieldChange, fieldDefault, keptField, soakingVersion } from './fields.ts';
 import { awaitedSwitch, blockedSwitch, pull } from './held-switch.ts';
@@ -72,6 +73,8 @@ export const plan = settingsInPlan.extend({
   needed: z.array(neededImage).exactOptional(),
   /** Set when the run carries images only, and does not speak to Harness. */
   withoutHarness: z.literal(true).exactOptional(),
+  /** The findings of `doctor`. */
+  checks: checks.exactOptional(),
   /** The stopped run that this run rolls back and reports. */
   recovers: stoppedRun.exactOptional(),
 });

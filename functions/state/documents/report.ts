@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { actions } from '../../settings/execution-input.ts';
 import { carriedBundle, neededImage } from './carried.ts';
+import { checks } from './checks.ts';
 import { connectorResult } from './connector.ts';
 import { config, soakingVersion } from './fields.ts';
 import { awaitedSwitch, blockedSwitch, pull } from './held-switch.ts';
@@ -54,6 +55,8 @@ export const report = z.object({
   input: z.record(text, z.unknown()).exactOptional(),
   /** The person or program that started the run, where the input says so. The webhook with IAM enters the caller's ARN. */
   startedBy: text.exactOptional(),
+  /** The findings of `doctor`, in the order to read them. */
+  checks: checks.exactOptional(),
   images: z.array(imageResult),
   config,
   /** The address of the connector, when the run changes it. */
