@@ -23,15 +23,15 @@ afterEach(() => factory.close());
 const tooWide = (text: string, columns: number) =>
   text.split('\n').filter((line) => widthOf(line) > columns && line.trim().includes(' '));
 
-describe.each([80, 90, 200])('at %p columns, no line wraps', (columns) => {
-  it('of a report of any action', async () => {
+describe.each([80, 90, 200])('a terminal of %p columns', (columns) => {
+  it('shows the report of any action without a line that wraps', async () => {
     for (const action of ['plan', 'sync', 'plan', 'verify', 'reset']) {
       const text = summaryOf(await factory.run(action), { screen: { columns, colours: true } });
       expect(tooWide(text, columns)).toEqual([]);
     }
   });
 
-  it('of the history, the question before a switch, and its details', async () => {
+  it('shows the history, the question before a switch and its details without a line that wraps', async () => {
     const { runId } = await factory.sync();
     const plan = await factory.document<Plan>(`runs/${runId}/plan.json`);
     const texts = [
