@@ -56,7 +56,7 @@ describe('a copy', () => {
     expect(text).toContain('0 of 2 images, 0 B of 100 MB; waiting 1 min 30 s for docker.io');
   });
 
-  it('is one plain line per event in a pipe', () => {
+  it('prints one plain line per event in a pipe', () => {
     const stream = new PassThrough();
     const progress = progressOn(stream as unknown as NodeJS.WriteStream);
     progress.handle({ kind: 'copying', images: 1, bytes: 2e6 });

@@ -10,7 +10,7 @@ afterEach(() => {
 const terminal = (columns = 90) => ({ isTTY: true, columns, hasColors: () => true }) as unknown as NodeJS.WriteStream;
 
 describe('colours', () => {
-  it('are for terminals', () => {
+  it('appear on terminals', () => {
     expect(screenOf(terminal())).toEqual({ columns: 90, colours: true });
     expect(paint(screenOf(terminal()), 'green', 'ok')).toBe('\u001b[32mok\u001b[39m');
   });
@@ -26,7 +26,7 @@ describe('colours', () => {
     expect(screenOf(terminal(), false)).toEqual({ columns: 90 });
   });
 
-  it('are never for a file or a pipe, which has no width either', () => {
+  it('never get into a file or a pipe, which has no width either', () => {
     expect(screenOf({ isTTY: false } as NodeJS.WriteStream)).toEqual({});
   });
 });

@@ -19,7 +19,7 @@ describe('a table', () => {
     );
   });
 
-  it('is whole where no width is known', () => {
+  it('stays whole where no width is known', () => {
     const long = `registry.example.com/${'x'.repeat(400)}:1`;
     expect(table(['Image', 'Status'], [[long, 'copied']])).toBe(
       `Image${' '.repeat(long.length - 3)}Status\n${long}  copied`,
