@@ -30,13 +30,13 @@ const retry = { attempts: 2, baseMs: 300, maxMs: 1_000 };
 const anyImage = 'harness/ci-addon:latest';
 
 /**
- * Checks everything that runs need, and changes nothing. Every check has a line, whatever fails: `before` are those that
- * were made already.
+ * Checks everything that runs need, and changes nothing. Every check has a line, whatever fails: `before` are the
+ * caller's own, which come first.
  */
 export async function examine(
   given: Omit<Subject, 'signal'>,
   outer?: AbortSignal,
-  before: readonly Check[] = [],
+  before: readonly Promise<Check>[] = [],
 ): Promise<Check[]> {
   const runtime = new Runtime({ ...given.runtime.parts, retry, onProgress: () => undefined });
   const timeout = AbortSignal.timeout(limitMs);

@@ -42,14 +42,14 @@ export async function doctor(options: DoctorOptions, environment: Environment, s
   );
   const logins = await attempt(() => registryLogins(environment));
   const state = await attempt(() => openState(options.state));
-  const before = await Promise.all([
+  const before = [
     check('configuration', () => {
       refuse(problems);
       return ok('the variables are valid');
     }),
     check('input', () => (valueOf(settings), ok('the execution input is valid'))),
     check('credentials', () => (valueOf(logins), ok("Docker's config.json can be used, or there is none"))),
-  ]);
+  ];
   const { store, lock } = 'value' in state ? state.value : nowhere();
   const runtime = createLocalRuntime(configuration, environment, {
     store,
