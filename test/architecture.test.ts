@@ -76,7 +76,8 @@ const mayImport: Record<string, RegExp> = {
     /^functions\/(?:aws|async|http|oci|state|text)\/|^functions\/(?:advice|errors|runtime\/template|bundle\/(?:carrier|signature))\.ts$/,
   'functions/runtime': /^functions\/(?:runtime|bundle|state|settings|harness|http|oci|text)\//,
   'functions/overrides': /^functions\/(?:overrides|runtime|state|settings|harness|oci|text)\/|^functions\/errors\.ts$/,
-  'functions/doctor': /^functions\/(?:doctor|overrides|runtime|state|settings|harness|http|oci|text)\/|^functions\/(?:advice|errors)\.ts$/,
+  'functions/doctor':
+    /^functions\/(?:doctor|overrides|runtime|state|settings|harness|http|oci|text)\/|^functions\/(?:advice|errors)\.ts$/,
   'functions/images': /^functions\/(?:images|overrides|runtime|state|oci|async)\/|^functions\/errors\.ts$/,
   'functions/lambda':
     /^functions\/(?:lambda|aws|runtime|state|settings|http|oci|text)\/|^functions\/(?:errors|workflow-error)\.ts$/,
