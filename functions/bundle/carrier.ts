@@ -87,6 +87,8 @@ export interface TarCarrier {
    * before it are lost, the writer begins at 0.
    */
   create(size: number, position: number, signal?: AbortSignal): Promise<RangeWriter>;
+  /** Opens one file of the tar, to be written alone; absent where there are no parts. */
+  createPart?(slice: Slice): Promise<RangeWriter>;
 }
 
 /**

@@ -31,6 +31,7 @@ export function fileCarrier(path: string, { partBytes }: { partBytes?: number | 
       if (stale.length > 0) throw staleFiles(folder, stale);
       return FileWriter.open(folder, files, position);
     },
+    createPart: (slice) => FileWriter.open(folder, [slice], slice.start),
   };
 }
 
@@ -60,6 +61,14 @@ async function open(folder: string, name: string, parts: readonly string[]): Pro
     });
   });
   return readers.length === 1 && readers[0] ? readers[0] : joinRanges(path, readers);
+}
+
+/** Returns the size of the parts that are there; `undefined` where no two tell it. */
+export async function findPartBytes(path: string): Promise<number | undefined> {
+  const parts = (await filesOf(path)).filter((file) => file !== basename(path));
+  const sizes = await Promise.all(parts.map(async (part) => (await stat(join(dirname(path), part))).size));
+  // The last part is shorter.
+  return sizes.length > 1 ? Math.max(...sizes) : undefined;
 }
 
 function cut(name: string, size: number, partBytes: number): Slice[] {
@@ -93,8 +102,9 @@ function staleFiles(folder: string, files: readonly string[]): FactoryError {
 }
 
 /** Returns the small files beside `PATH.tar`, or beside the folder `PATH`. */
-function fileCompanions(path: string): Companions {
-  const pathOf = (companion: string) => `${path.replace(/\.tar$/, '')}.${companion}`;
+export function fileCompanions(path: string): Companions {
+  const stem = join(dirname(path), basename(path)).replace(/\.tar$/, '');
+  const pathOf = (companion: string) => `${stem}.${companion}`;
   return {
     async read(companion) {
       const found = await stat(pathOf(companion)).catch(() => undefined);

@@ -1,6 +1,5 @@
 import { awaitedLater } from '../async/awaited-later.ts';
-import { FactoryError } from '../errors.ts';
-import { isMismatch, mismatch } from '../oci/copy/verified-stream.ts';
+import { mismatch, verifiedStream } from '../oci/copy/verified-stream.ts';
 import { blobPath } from '../oci/layout/layout.ts';
 import { paddingOf } from '../oci/layout/tar-header.ts';
 import { entryAt, type PlannedEntry, type PlannedTar } from '../oci/layout/tar-plan.ts';
@@ -10,6 +9,7 @@ import type { Descriptor } from '../oci/spec/manifest.ts';
 import { bundleFiles } from './bundle-files.ts';
 import type { BundleDocument } from './document.ts';
 import type { BundlePlan } from './plan-bundle.ts';
+import { readFrom } from './read-from.ts';
 import { runningHash, type RunningHash } from './running-hash.ts';
 
 /** Blobs up to this size are held in memory, so that many can be read at once. In bytes. */
@@ -139,28 +139,10 @@ export class TarStream {
     if (held) yield held.subarray(Math.max(0, held.length - (seen - skip)));
   }
 
-  /** Reads a small blob into memory, and verifies it. Reads it once more when its bytes are wrong. */
+  /** Reads a small blob into memory, and verifies it. */
   async #whole({ name }: PlannedEntry, signal: AbortSignal): Promise<Uint8Array[]> {
     const { blob, sources } = this.#origin(name);
-    const attempt = async (from: readonly Source[]) => {
-      const hash = await runningHash(blob.digest);
-      const pieces: Uint8Array[] = [];
-      let size = 0;
-      for await (const piece of readFrom(from, blob, 0, signal)) {
-        hash.update(piece);
-        size += piece.length;
-        if (size > blob.size) throw mismatch(blob, `more than the ${blob.size} bytes announced`);
-        pieces.push(piece);
-      }
-      verify(blob, size, hash);
-      return pieces;
-    };
-    try {
-      return await attempt(sources);
-    } catch (error) {
-      if (!isMismatch(error)) throw error;
-      return attempt(sources.toReversed());
-    }
+    return Array.fromAsync(verifiedStream(readFrom(sources, blob, 0, signal), blob));
   }
 
   #origin(name: string): Origin {
@@ -191,32 +173,6 @@ function verify(blob: Descriptor, size: number, hash: RunningHash): void {
   if (size !== blob.size) throw mismatch(blob, `${size} of ${blob.size} bytes`);
   const digest = hash.digest();
   if (digest !== blob.digest) throw mismatch(blob, `bytes of ${digest}`);
-}
-
-/** Reads a blob from byte `start`. Where a source fails, continues with the next. */
-async function* readFrom(
-  sources: readonly Source[],
-  blob: Descriptor,
-  start: number,
-  signal: AbortSignal,
-): AsyncGenerator<Uint8Array, void, undefined> {
-  let at = start;
-  let first: unknown;
-  for (const source of sources) {
-    try {
-      for await (const piece of source.blob(blob, { start: at, signal })) {
-        at += piece.length;
-        yield piece;
-      }
-      return;
-    } catch (error) {
-      signal.throwIfAborted();
-      if (!(error instanceof FactoryError)) throw error;
-      // The first failure says more than that of a source tried after it.
-      first ??= error;
-    }
-  }
-  throw first;
 }
 
 /** Reads the contents of entries in their order, many at once, within the bounds of `ahead`. */

@@ -57,7 +57,7 @@ export function useSamples(): void {
 }
 
 /** Returns an image of the registry as an order has it. */
-async function toBundle(
+export async function toBundle(
   reference: string,
   wrap: (source: Source) => Source = (source) => source,
 ): Promise<ImageToBundle> {

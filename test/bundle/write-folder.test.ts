@@ -1,0 +1,67 @@
+import { execFile } from 'node:child_process';
+import { readdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { describe, expect, it } from '@jest/globals';
+import { verifyBundle } from '../../functions/bundle/verify-bundle.ts';
+import { writeFolder } from '../../functions/bundle/write-folder.ts';
+import { count } from '../oci/connect.ts';
+import { folder, planSamples, registry, samples, useSamples } from './sample-bundle.ts';
+
+useSamples();
+const run = promisify(execFile);
+
+describe('an export to a folder', () => {
+  it('holds the images, with sums that sha256sum confirms', async () => {
+    const target = join(folder, 'whole');
+    const { document, blobsRead } = await writeFolder(await planSamples(), target);
+    expect(blobsRead).toBe(document.blobs.length - (await planSamples()).manifests.size);
+    expect(await verifyBundle({ folder: target })).toMatchObject({ damages: [], document });
+    await run('sha256sum', ['-c', 'whole.sha256'], { cwd: folder });
+  });
+
+  it('reads no blob twice, and changes nothing, when it is repeated', async () => {
+    const target = join(folder, 'twice');
+    const first = await writeFolder(await planSamples(), target);
+    registry.requests.length = 0;
+    const again = await planSamples({ createdAt: '2027-01-01T00:00:00.000Z' });
+    const second = await writeFolder(again, target);
+    expect([second.blobsRead, second.document]).toEqual([0, first.document]);
+    expect(count(registry, 'GET', /\/blobs\//)).toBe(0);
+  });
+
+  it('continues after an interruption', async () => {
+    const target = join(folder, 'broken');
+    const aborted = new AbortController();
+    const onBytes = (bytes: number) => {
+      if (bytes > 1_000_000) aborted.abort(new Error('killed'));
+    };
+    const plan = await planSamples();
+    await expect(writeFolder(plan, target, { onBytes, signal: aborted.signal })).rejects.toThrow('killed');
+    expect(await readdir(target)).toEqual(['blobs']);
+    const { blobsRead } = await writeFolder(plan, target);
+    expect(blobsRead).toBeLessThan(plan.blobs.size);
+    expect((await verifyBundle({ folder: target })).damages).toEqual([]);
+  });
+
+  it('deletes what only the bundle before needed, and nothing else', async () => {
+    const target = join(folder, 'fewer');
+    const all = await writeFolder(await planSamples(), target);
+    await writeFile(join(target, 'notes.txt'), 'mine');
+    const fewer = await writeFolder(await planSamples({}, Object.keys(samples).slice(0, 1)), target);
+    const files = await readdir(target, { recursive: true, withFileTypes: true });
+    const names = files.filter((file) => file.isFile()).map(({ name }) => name);
+    expect(names).toHaveLength(fewer.document.blobs.length + 4);
+    expect(names).toContain('notes.txt');
+    expect(fewer.document.blobs.length).toBeLessThan(all.document.blobs.length);
+  });
+
+  it('writes a blob again that has another size', async () => {
+    const target = join(folder, 'short');
+    const plan = await planSamples();
+    await writeFolder(plan, target);
+    const [digest] = [...plan.blobs.keys()];
+    await rm(join(target, 'blobs', (digest ?? '').replace(':', '/')));
+    expect((await writeFolder(plan, target)).blobsRead).toBe(1);
+  });
+});
