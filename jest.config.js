@@ -50,7 +50,7 @@ export default {
       ...project,
       displayName: 'integration',
       testMatch: ['**/*.test.ts'],
-      testPathIgnorePatterns: ['/node_modules/', '<rootDir>/test/(?:deployed|package|release)/', unitSuites],
+      testPathIgnorePatterns: ['/node_modules/', '<rootDir>/test/(?:browser|deployed|package|release)/', unitSuites],
     },
   ],
 };

@@ -1,12 +1,5 @@
 import { CfnCondition, CfnMapping, CfnOutput, Fn, type Stack, Token } from 'aws-cdk-lib';
-
-/** Hosts of the console by partition. No document names those of the isolated regions. */
-const consoles: Readonly<Record<string, string>> = {
-  aws: 'console.aws.amazon.com',
-  'aws-us-gov': 'console.amazonaws-us-gov.com',
-  'aws-cn': 'console.amazonaws.cn',
-  'aws-eusc': 'console.amazonaws-eusc.eu',
-};
+import { consoles } from '../functions/text/console.ts';
 
 /** Outputs of a stack with addresses of the console, in the stack's partition. */
 export class ConsoleLinks {

@@ -14,6 +14,7 @@ import {
   StateMachineType,
 } from 'aws-cdk-lib/aws-stepfunctions';
 import { LAMBDA_RECOGNIZE_LAYER_VERSION } from 'aws-cdk-lib/cx-api';
+import release from '../package.json' with { type: 'json' };
 import { Construct } from 'constructs';
 import { addLogGroup } from './log-group.ts';
 import { longestGapHours } from './longest-gap.ts';
@@ -269,7 +270,7 @@ export class HarnessCiImageFactory extends Construct implements IConnectable {
     const environment = {
       ...common.environment,
       STATE_BUCKET: this.bucket.bucketName,
-      ...(needs.notifies && { NOTIFICATION_TOPIC_ARN: this.topic.topicArn }),
+      ...(needs.notifies && { NOTIFICATION_TOPIC_ARN: this.topic.topicArn, RELEASE: release.version }),
       ...(needs.executions && { STATE_MACHINE_ARN: this.#stateMachineArn }),
     };
     const id = placeholderOf(task).replace(/Function$/, '');

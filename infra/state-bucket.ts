@@ -67,22 +67,31 @@ function allowToList(role: IRole, bucket: IBucket): void {
 }
 
 /** Lets the role of a task read and write the documents of runs, and what else of the state it needs. */
-export function allowState(role: IRole, bucket: IBucket, { reads, writes = [] }: TaskNeeds): void {
-  allowKeys(role, bucket, { reads, writes: ['runs/*', ...writes] });
+export function allowState(role: IRole, bucket: IBucket, { reads, writes = [], pages }: TaskNeeds): void {
+  allowKeys(role, bucket, { reads, writes: ['runs/*', ...writes], pages });
+}
+
+interface Keys {
+  reads?: readonly string[] | undefined;
+  /** Keys to read and to write. */
+  writes: readonly string[];
+  /** Keys to write only. */
+  pages?: readonly string[] | undefined;
 }
 
 /** Lets a role read and write keys of the bucket. */
-export function allowKeys(
-  role: IRole,
-  bucket: IBucket,
-  { reads = [], writes }: { reads?: readonly string[] | undefined; writes: readonly string[] },
-): void {
+export function allowKeys(role: IRole, bucket: IBucket, { reads = [], writes, pages = [] }: Keys): void {
   allowToList(role, bucket);
   // Conditional writes need no more: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
   const written = writes.map((key) => bucket.arnForObjects(key));
   const read = [...written, ...reads.map((key) => bucket.arnForObjects(key))];
   role.addToPrincipalPolicy(new PolicyStatement({ actions: ['s3:GetObject'], resources: read }));
-  role.addToPrincipalPolicy(new PolicyStatement({ actions: ['s3:PutObject'], resources: written }));
+  role.addToPrincipalPolicy(
+    new PolicyStatement({
+      actions: ['s3:PutObject'],
+      resources: [...written, ...pages.map((key) => bucket.arnForObjects(key))],
+    }),
+  );
   for (const resource of read.filter((arn) => arn.endsWith('*')))
     acceptWildcard(role, resource, 'The objects of one bucket, whose keys hold run ids and digests.');
   bucket.encryptionKey?.grant(role, 'kms:Decrypt', 'kms:GenerateDataKey');

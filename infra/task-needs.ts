@@ -16,6 +16,8 @@ export interface TaskNeeds {
   template?: 'gatherScanTemplate' | 'buildPushTemplate';
   /** Keys in the state bucket that it reads and writes beside those of runs. Default none. */
   writes?: readonly string[];
+  /** Keys there that it writes and never reads: pages for people. Default none. */
+  pages?: readonly string[];
   /** Keys there that it reads beside those that it writes. Default none. */
   reads?: readonly string[];
   /** It looks up executions of the workflow. */
@@ -80,6 +82,7 @@ const writtenValues = 'written-values.json';
 const looks = 'looks/*';
 const firstSeen = 'first-seen.json';
 const lastSync = 'last-sync.json';
+const history = 'history.json';
 
 /** A task that is not listed gets the defaults. */
 export const taskNeeds: Readonly<Record<string, TaskNeeds>> = {
@@ -143,5 +146,5 @@ export const taskNeeds: Readonly<Record<string, TaskNeeds>> = {
     writes: [locks, inventory, manifestCache],
     reads: [firstSeen],
   },
-  report: { notifies: true, writes: [locks, inventory, lastSync, looks] },
+  report: { notifies: true, writes: [locks, inventory, lastSync, looks, history], pages: ['history.html'] },
 };

@@ -47,6 +47,7 @@ const libraries = [
   'lambda',
   'oci',
   'overrides',
+  'pages',
   'runtime',
   'settings',
   'state',
@@ -81,6 +82,7 @@ const mayImport: Record<string, RegExp> = {
   'functions/images': /^functions\/(?:images|overrides|runtime|state|oci|async)\/|^functions\/errors\.ts$/,
   'functions/lambda':
     /^functions\/(?:lambda|aws|runtime|state|settings|http|oci|text)\/|^functions\/(?:errors|workflow-error)\.ts$/,
+  'functions/pages': /^functions\/(?:pages|state|settings|http|text)\/|^functions\/errors\.ts$/,
   'functions/ecr-token': /^functions\/(?:ecr-token|lambda|aws|settings|harness|http|text)\/|^functions\/errors/,
   'functions/overdue': /^functions\/(?:overdue|lambda|state)\//,
   'functions/webhook': /^functions\/(?:webhook|lambda|aws|state|settings|text)\/|^functions\/errors/,

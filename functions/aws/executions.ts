@@ -7,8 +7,7 @@ import {
   StartExecutionCommand,
   StopExecutionCommand,
 } from '@aws-sdk/client-sfn';
-import { parseArn } from '../text/arn.ts';
-import { shellWord } from '../text/shell-word.ts';
+import { startCommand } from '../text/start-command.ts';
 import { clientConfig } from './client-config.ts';
 
 /** An execution, as `DescribeExecution` returns it. `input` and `output` are JSON. */
@@ -34,9 +33,7 @@ export class Executions {
 
   /** Returns the command of the AWS CLI that starts an execution with `input`. */
   startCommand(input: object): string {
-    const { region } = parseArn(this.#stateMachineArn);
-    const words = ['--region', region, '--state-machine-arn', this.#stateMachineArn, '--input', JSON.stringify(input)];
-    return ['aws stepfunctions start-execution', ...words.map(shellWord)].join(' ');
+    return startCommand(this.#stateMachineArn, input);
   }
 
   /** Starts an execution. Returns `false` when the name exists, or existed in the last 90 days. */

@@ -3,13 +3,14 @@ import {
   NoSuchKey,
   paginateListObjectsV2,
   PutObjectCommand,
+  type PutObjectCommandInput,
   S3Client,
   S3ServiceException,
 } from '@aws-sdk/client-s3';
 import { FactoryError } from '../errors.ts';
 import { clientConfig } from './client-config.ts';
 import { s3Failure } from './s3-failure.ts';
-import { assertKey, type ObjectStore } from '../state/object-store.ts';
+import { assertKey, type ObjectStore, type PutOptions } from '../state/object-store.ts';
 
 /**
  * The object store on AWS: one bucket, or the part of it below a prefix. Its role needs `s3:GetObject`, `s3:PutObject`
@@ -31,8 +32,10 @@ export class S3ObjectStore implements ObjectStore {
     return (await this.#find(key))?.body;
   }
 
-  async put(key: string, body: Uint8Array): Promise<void> {
-    await this.#write(key, body);
+  async put(key: string, body: Uint8Array, { contentType }: PutOptions = {}): Promise<void> {
+    // A browser shows such an object, and keeps no copy: it may be gone tomorrow.
+    const headers = { ContentType: contentType, ContentDisposition: 'inline', CacheControl: 'no-store' };
+    await this.#write(key, body, undefined, contentType === undefined ? {} : headers);
   }
 
   async update(key: string, change: Parameters<ObjectStore['update']>[1]): Promise<boolean> {
@@ -94,8 +97,13 @@ export class S3ObjectStore implements ObjectStore {
    * Writes an object. Returns `false` when the condition does not hold.
    * https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
    */
-  async #write(key: string, body: Uint8Array, condition?: Condition): Promise<boolean> {
-    const command = new PutObjectCommand({ ...this.#object(key), Body: body, ...condition });
+  async #write(
+    key: string,
+    body: Uint8Array,
+    condition?: Condition,
+    headers: Pick<PutObjectCommandInput, 'ContentType' | 'ContentDisposition' | 'CacheControl'> = {},
+  ): Promise<boolean> {
+    const command = new PutObjectCommand({ ...this.#object(key), Body: body, ...condition, ...headers });
     try {
       await this.#client.send(command);
       return true;

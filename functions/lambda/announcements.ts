@@ -8,11 +8,14 @@ import { outcomeDetailType, outcomeSource } from '../state/outcome-event.ts';
 import type { Environment } from '../settings/configuration.ts';
 
 /** Announces the result of a run on Lambda: to people by a topic, to machines by an event, to CloudWatch by the log. */
-export function announcements(environment: Environment): Pick<RuntimeParts, 'events' | 'notify' | 'record'> {
+export function announcements(
+  environment: Environment,
+): Pick<RuntimeParts, 'events' | 'notify' | 'record' | 'release'> {
   const topicArn = environment['NOTIFICATION_TOPIC_ARN'];
   const topic = topicArn ? new NotificationTopic(topicArn) : undefined;
   const bus = new EventBus();
   return {
+    release: environment['RELEASE'],
     events: {
       factory: deployedVariable(environment, 'POWERTOOLS_SERVICE_NAME'),
       put: (detail) => bus.put({ source: outcomeSource, detailType: outcomeDetailType, detail }),

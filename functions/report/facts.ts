@@ -1,4 +1,3 @@
-import release from '../../package.json' with { type: 'json' };
 import { redacted } from '../http/redact.ts';
 import { formatLocation } from '../oci/spec/reference.ts';
 import type { CopyResult, Phase, Plan, Report } from '../state/documents.ts';
@@ -11,12 +10,13 @@ export async function factsOf(
   documents: RunDocuments,
   plan: Plan | undefined,
   results: readonly (CopyResult | undefined)[],
+  release: string | undefined,
 ): Promise<Facts> {
   const recorded = (await documents.phases.find().catch(() => undefined)) ?? [];
   const startedAt = plan?.startedAt ?? recorded[0]?.startedAt;
   const phases = inOrder([...recorded, ...copyPhase(results)]);
   return {
-    factory: release.version,
+    ...(release !== undefined && { factory: release }),
     ...(startedAt !== undefined && { startedAt }),
     endedAt: new Date().toISOString(),
     ...(plan?.trigger && { trigger: plan.trigger }),
@@ -25,20 +25,6 @@ export async function factsOf(
     ...(phases.length > 0 && { phases }),
   };
 }
-
-/** Returns the state that a run left Harness in. */
-export function harnessAfter({
-  config,
-  connector,
-  error,
-}: Pick<Report, 'config' | 'connector' | 'error'>): NonNullable<Report['harness']> {
-  if (error?.name === 'RollbackFailed') return 'unknown';
-  const statuses: string[] = [...config, ...(connector ? [connector] : [])].map(({ status }) => status);
-  if (statuses.includes('rolled-back')) return 'rolled-back';
-  return statuses.some((status) => written.has(status)) ? 'switched' : 'unchanged';
-}
-
-const written: ReadonlySet<string> = new Set(['updated', 'reset', 'changed']);
 
 /** Returns the copies as one phase: they run side by side. */
 function copyPhase(results: readonly (CopyResult | undefined)[]): Phase[] {

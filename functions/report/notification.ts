@@ -1,15 +1,21 @@
 import prettyBytes from 'pretty-bytes';
 import { describeConnector } from '../overrides/connector-change.ts';
 import type { ConfigResult, Notification, Report } from '../state/documents.ts';
+import type { ConsoleLinks } from '../text/console.ts';
 import { cellLimit, printable } from '../text/printable.ts';
 
 /** Rows of each list: people read e-mails on a phone. */
 const rowsLimit = 10;
 /** More characters than a command that names an execution input usually has: half of one is of no use. */
 const commandLimit = 20_000;
+/** Half of an address is of no use either. */
+const addressLimit = 4_000;
 
-/** Summarizes a report in a few lines. `location` is the location of the whole report. */
-export function notificationOf(report: Report, location: string): Notification {
+/**
+ * Summarizes a report in a few lines. `location` is the location of the whole report. `links` lead to the console, which
+ * asks who reads them: a signed address would be a secret in a mailbox.
+ */
+export function notificationOf(report: Report, location: string, links?: ConsoleLinks): Notification {
   const {
     status,
     action,
@@ -47,6 +53,8 @@ export function notificationOf(report: Report, location: string): Notification {
     [
       `Run: ${short(runId)}`,
       ...(startedBy === undefined ? [] : [`Started by: ${short(startedBy)}`]),
+      ...(links?.page === undefined ? [] : [`Page: ${printable(links.page, addressLimit)}`]),
+      ...(links ? [`Execution: ${printable(links.execution, addressLimit)}`] : []),
       `Report: ${short(location)}`,
     ],
   ];

@@ -18,6 +18,7 @@ import type {
 import { isPresent } from '../images/images.ts';
 import { formatReference } from '../oci/spec/reference.ts';
 import { redacted } from '../http/redact.ts';
+import { harnessAfter } from '../state/harness-after.ts';
 import { changeInventory } from '../state/inventory.ts';
 import { noteSync } from '../state/last-sync.ts';
 import { type Look, noteLooks } from '../state/looks.ts';
@@ -31,9 +32,11 @@ import { parseErrorCause, type WorkflowError } from '../workflow-error.ts';
 import { actions, copiesImages, understood } from '../settings/execution-input.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { TaskRun } from '../runtime/task-run.ts';
+import type { ConsoleLinks } from '../text/console.ts';
 import { cellLimit, printable } from '../text/printable.ts';
 import { causeOf } from './cause.ts';
-import { factsOf, harnessAfter, redactedInput } from './facts.ts';
+import { factsOf, redactedInput } from './facts.ts';
+import { placeOf, writePages } from './pages.ts';
 import { withScans } from './scan-results.ts';
 import { tell } from './tell.ts';
 
@@ -42,6 +45,8 @@ type ReportResult = Report & { cause?: string };
 
 export interface ReportEvent {
   runId: string;
+  /** The id of the execution that reports: an ARN on AWS. */
+  execution?: string;
   state: {
     error?: WorkflowError;
     rollbackError?: WorkflowError;
@@ -61,20 +66,21 @@ const warningsPerImage = 3;
  * Writes the run's report, sends it, and returns it as the output of the state machine. A report too large for that is
  * returned without its lists; the object store has all of it. Safe to repeat: nothing is done twice.
  */
-export async function report({ runId, state }: ReportEvent, { runtime }: TaskRun): Promise<ReportResult> {
+export async function report(event: ReportEvent, { runtime }: TaskRun): Promise<ReportResult> {
+  const { runId, state } = event;
   const documents = runtime.run(runId);
+  const { links } = placeOf(runId, event.execution, runtime);
   const plan = await documents.plan.find();
-  if (plan?.recovers) return resultOf(await finishStopped(plan, plan.recovers, state, runtime), documents);
+  if (plan?.recovers) return resultOf(await finishStopped(plan, plan.recovers, event, runtime), documents, links);
   const error = await errorOf(state, documents, runtime);
-  const document = await finish(runId, error, state, runtime);
-  return resultOf(document, documents);
+  const document = await finish(event, error, runtime);
+  return resultOf(document, documents, links);
 }
 
 /** Writes the report of a run, releases its lock, and notifies people and Harness. */
 async function finish(
-  runId: string,
+  { runId, execution, state }: ReportEvent,
   error: ErrorDocument | undefined,
-  state: ReportEvent['state'],
   runtime: Runtime,
 ): Promise<Report> {
   const documents = runtime.run(runId);
@@ -86,7 +92,7 @@ async function finish(
   const first = firstErrorOf(state);
   const document: Report = {
     ...outcome,
-    ...(await factsOf(documents, plan, results)),
+    ...(await factsOf(documents, plan, results, runtime.parts.release)),
     harness: harnessAfter(outcome),
     ...(first && { firstError: first }),
   };
@@ -131,9 +137,14 @@ async function finish(
   if (document.action === 'sync' && document.status === 'SUCCEEDED')
     await attempt('the time of the sync was not recorded', () => noteSync(runtime.store, new Date()));
   await attempt('the lock was not released, and expires by itself', () => runtime.lock.release(runId));
-  for (const warning of await tell(document, plan, runtime)) warn(warning);
+  const place = placeOf(runId, execution, runtime);
+  // Before the mail that links to the page.
+  for (const warning of await writePages(document, place, runtime)) warn(warning);
+  const { warnings: written } = document;
+  for (const warning of await tell(document, { planned: plan, links: place.links }, runtime)) warn(warning);
   if (document.warnings !== stored)
     await attempt('the report was not stored again', () => documents.report.put(document));
+  if (document.warnings !== written) for (const warning of await writePages(document, place, runtime)) warn(warning);
   return document;
 }
 
@@ -141,7 +152,7 @@ async function finish(
 async function finishStopped(
   { runId, startedAt }: Plan,
   { runId: stopped, ended, verified }: StoppedRun,
-  state: ReportEvent['state'],
+  { state, ...event }: ReportEvent,
   runtime: Runtime,
 ): Promise<Report> {
   const own = runtime.run(runId);
@@ -156,7 +167,8 @@ async function finishStopped(
     ? undefined
     : { Error: 'RunStopped', Cause: stopDocument(ended, outcome) };
   const error = await errorOf({ ...state, ...(end && { error: end }) }, undone, runtime, own);
-  const report = await finish(stopped, error, verified ? { warnings: [`${ended}; ${outcome}`] } : {}, runtime);
+  const told = verified ? { warnings: [`${ended}; ${outcome}`] } : {};
+  const report = await finish({ ...event, runId: stopped, state: told }, error, runtime);
   await runtime.lock.release(runId);
   const failed = state.rollbackError !== undefined;
   const document: Report = {
@@ -167,11 +179,12 @@ async function finishStopped(
     config: report.config,
     ...(report.connector && { connector: report.connector }),
     totals: totalsOf([], startedAt),
-    ...(await factsOf(own, await own.plan.find(), [])),
+    ...(await factsOf(own, await own.plan.find(), [], runtime.parts.release)),
     harness: failed ? 'unknown' : harnessAfter(report),
     ...(failed && error && { error }),
   };
   await own.report.put(document);
+  await writePages(document, placeOf(runId, event.execution, runtime), runtime);
   return document;
 }
 
@@ -182,10 +195,10 @@ function stopDocument(ended: string, outcome: string): string {
   return JSON.stringify(error);
 }
 
-function resultOf(document: Report, documents: RunDocuments): ReportResult {
+function resultOf(document: Report, documents: RunDocuments, links: ConsoleLinks | undefined): ReportResult {
   const fits = Buffer.byteLength(JSON.stringify(document)) <= stateLimit;
   const result: ReportResult = fits ? document : shortened(document);
-  return document.error ? { ...result, cause: causeOf(document.error, documents.report.location) } : result;
+  return document.error ? { ...result, cause: causeOf(document.error, documents.report.location, links) } : result;
 }
 
 function shortened(document: Report): Report {

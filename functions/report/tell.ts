@@ -1,6 +1,7 @@
 import { redacted } from '../http/redact.ts';
 import type { Delivery, Report, Told } from '../state/documents.ts';
 import type { Runtime } from '../runtime/runtime.ts';
+import type { ConsoleLinks } from '../text/console.ts';
 import { sendCallback } from './callback.ts';
 import { notificationOf } from './notification.ts';
 import { outcomeDetailOf, type Planned } from './outcome-event.ts';
@@ -14,7 +15,11 @@ import { outcomeDetailOf, type Planned } from './outcome-event.ts';
  * between it and its record.
  * - The metrics of a run are recorded once, because they are sums.
  */
-export async function tell(report: Report, planned: Planned, runtime: Runtime): Promise<string[]> {
+export async function tell(
+  report: Report,
+  { planned, links }: { planned: Planned; links?: ConsoleLinks | undefined },
+  runtime: Runtime,
+): Promise<string[]> {
   const startedAt = planned?.startedAt;
   const document = runtime.run(report.runId).told;
   // Notify even when the state cannot be read.
@@ -46,7 +51,7 @@ export async function tell(report: Report, planned: Planned, runtime: Runtime): 
   const { notify, events } = runtime.parts;
   const { location } = runtime.run(report.runId).report;
   if (notify && !told.notified)
-    await deliver('notification', { notified: true }, () => notify(notificationOf(report, location)));
+    await deliver('notification', { notified: true }, () => notify(notificationOf(report, location, links)));
   if (events && !told.emitted)
     await deliver('event', { emitted: true }, () =>
       events.put(outcomeDetailOf(report, planned, events.factory, location)),

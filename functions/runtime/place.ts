@@ -4,6 +4,8 @@ import { shellWord } from '../text/shell-word.ts';
 export interface Place {
   /** Returns the clause that restores the configuration from before a run. */
   restore(runId: string): string;
+  /** The command that does, where there is one. */
+  restoreCommand?: (runId: string) => string;
   findRuns: string;
   /** The clause that ends a waiting rollback, where a person watches it. */
   giveUp?: string;
@@ -19,10 +21,12 @@ export const stateMachine: Place = {
 
 /** Anywhere else, a run is a process. `options` point the command to the state that the run used. */
 export function commandLine(options: readonly string[] = []): Place {
-  const command = (...words: string[]) => `run "${['factory', ...words, ...options.map(shellWord)].join(' ')}"`;
+  const command = (...words: string[]) => ['factory', ...words, ...options.map(shellWord)].join(' ');
+  const restoreCommand = (runId: string) => command('restore', '--run', shellWord(runId));
   return {
-    restore: (runId) => command('restore', '--run', shellWord(runId)),
-    findRuns: command('history'),
+    restore: (runId) => `run "${restoreCommand(runId)}"`,
+    restoreCommand,
+    findRuns: `run "${command('history')}"`,
     giveUp: ' (press Ctrl-C twice to give up)',
   };
 }

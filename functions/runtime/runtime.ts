@@ -42,6 +42,8 @@ export interface ExecutionEnd {
 export interface RuntimeParts {
   configuration: Configuration;
   store: ObjectStore;
+  /** The release that runs, for reports. The code of functions has no version, so that a release changes few of them. */
+  release?: string | undefined;
   /** Returns the API key. `refused` is a key that Harness refused: then the stored key is read again. */
   harnessApiKey: (refused?: string) => Promise<string>;
   credentials: CredentialProvider;

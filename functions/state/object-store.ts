@@ -2,6 +2,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { FactoryError } from '../errors.ts';
 import type { Schema } from './schema.ts';
 
+/** The type of pages for people. */
+export const htmlType = 'text/html; charset=utf-8';
+
+export interface PutOptions {
+  /** Set for what a browser shows. A store that serves no browser ignores it. */
+  contentType?: string;
+}
+
 /**
  * The store of everything too large or too lasting for the workflow's state: plans, results of images, snapshots,
  * reports. It is a folder locally and a bucket on AWS. Keys are relative paths of `[A-Za-z0-9._!'()%/-]`, never
@@ -14,7 +22,7 @@ export interface ObjectStore {
   /**
    * Writes the whole object; a reader gets the old bytes or the new ones, never a part of them. Throws `StoreFailed`.
    */
-  put(key: string, body: Uint8Array): Promise<void>;
+  put(key: string, body: Uint8Array, options?: PutOptions): Promise<void>;
   /** Every key that begins with `prefix`, sorted. Throws `StoreFailed`. */
   list(prefix: string): Promise<string[]>;
   /**

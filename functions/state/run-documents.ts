@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { FactoryError } from '../errors.ts';
 import * as content from './documents.ts';
-import { getJson, type ObjectStore, putJson } from './object-store.ts';
+import { getJson, htmlType, type ObjectStore, putJson } from './object-store.ts';
 import { type Schema, versioned } from './schema.ts';
 
 /** Returns the ids of the runs that have one of the documents `names`, from the keys of a store. */
@@ -51,9 +51,22 @@ class RunFolder {
     this.runId = runId;
   }
 
+  /** Names of executions may have characters that keys may not. */
+  #keyOf(name: string): string {
+    return `runs/${encodeURIComponent(this.runId)}/${name}`;
+  }
+
+  /** Returns the place of a page for people. */
+  html(name: string): Page {
+    const key = this.#keyOf(`${name}.html`);
+    return {
+      location: this.#store.locate(key),
+      put: (text) => this.#store.put(key, Buffer.from(text), { contentType: htmlType }),
+    };
+  }
+
   document<T>(name: string, schema: Schema<T>): Document<T> {
-    // Names of executions may have characters that keys may not.
-    const key = `runs/${encodeURIComponent(this.runId)}/${name}.json`;
+    const key = this.#keyOf(`${name}.json`);
     const location = this.#store.locate(key);
     const find = () => getJson(this.#store, key, schema);
     return {
@@ -105,6 +118,9 @@ export class RunDocuments extends RunFolder {
   readonly needs = this.document('needs', handedOn(content.needs));
   readonly report = this.document('report', handedOn(content.report));
 
+  /** The report as a page for people. */
+  readonly page = this.html('report');
+
   /** The result of copying the image at `index` in the plan. */
   copyResult(index: number): Document<content.CopyResult> {
     return this.document(`images/${index}`, copyResult);
@@ -119,6 +135,13 @@ export class RunDocuments extends RunFolder {
   copyState(index: number): Document<content.CopyState> {
     return this.document(`images/${index}-state`, copyState);
   }
+}
+
+/** A page for people, which programs do not read. */
+interface Page {
+  /** The path or address of the page. */
+  readonly location: string;
+  put(text: string): Promise<void>;
 }
 
 export interface Document<T> {

@@ -33,3 +33,20 @@ export function printableJson(value: unknown): string {
 function escaped(unit: string): string {
   return `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }
+
+type Piece = { text: string } | { codePoint: string };
+
+/** Divides a text into printable pieces and the code points of other characters: `U+202E`. */
+export function piecesOf(text: string): Piece[] {
+  return text
+    .split(oneUnprintable)
+    .filter((piece) => piece !== '')
+    .map((piece) => (onlyUnprintable.test(piece) ? { codePoint: codePointOf(piece) } : { text: piece }));
+}
+
+const oneUnprintable = new RegExp(`(${unprintable.source})`, 'u');
+const onlyUnprintable = new RegExp(`^${unprintable.source}$`, 'u');
+
+function codePointOf(character: string): string {
+  return `U+${(character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')}`;
+}

@@ -42,7 +42,7 @@ export async function writeCarriage(documents: RunDocuments, { needs, out }: Car
 }
 
 async function writeText(path: string, option: string, text: string): Promise<void> {
-  const failure = await writeReportFile(dirname(path), basename(path), text);
+  const failure = await writeReportFile(dirname(path), basename(path), () => text);
   if (failure === undefined) return;
   throw new FactoryError('InvalidInput', `${option}: ${failure}`, {
     hint: `Name a file in a folder that exists and can be written with ${option}, and run the command again.`,

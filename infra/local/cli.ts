@@ -2,6 +2,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { FactoryError } from '../../functions/errors.ts';
 import type { Report } from '../../functions/state/documents.ts';
 import { imageLists, plannedImages, type PlannedImages } from '../../functions/state/planned-images.ts';
+import { readHistory } from '../../functions/state/history.ts';
 import { type Environment, parseConfiguration, refuse } from '../../functions/settings/configuration.ts';
 import { parseExecutionInput } from '../../functions/settings/execution-input.ts';
 import { printableJson } from '../../functions/text/printable.ts';
@@ -11,7 +12,7 @@ import { commandLine } from '../../functions/runtime/place.ts';
 import { carriesOnly } from '../../functions/settings/carriage.ts';
 import { type CarriageOptions, inputOf, writeCarriage } from './carriage.ts';
 import { confirmOnTerminal } from './confirm.ts';
-import { historyTable, readHistory } from './history.ts';
+import { historyTable } from './history.ts';
 import { readInput } from './input.ts';
 import { onInterruption } from './interruptions.ts';
 import { outliveReaders, print } from './output.ts';
@@ -38,6 +39,9 @@ interface Options extends CarriageOptions {
   /** Absent if the user has no home. */
   state?: string;
   run?: string;
+  open?: boolean;
+  /** Writes the history as a page, to this file or to the state. */
+  html?: true | string;
   /** Prints only this list of a plan. */
   list?: keyof PlannedImages;
   /** False with `--no-color`. */
@@ -89,11 +93,29 @@ export async function main(argv: readonly string[], environment: Environment): P
       code = await runDoctor(command.optsWithGlobals<Options>(), environment);
     });
   withState(program.command('history').description('list past runs, their changes, and which can be undone'))
-    .option('--json', 'print one JSON document')
+    .addOption(new Option('--json', 'print one JSON document').conflicts('html'))
+    .option('--html [file]', 'write a page, by default to the folder of the state, and print its path')
     .action(async (options: Options) => {
       const { store } = await openState(options.state);
+      if (options.html !== undefined) {
+        const { writeHistoryPage } = await import('./page-commands.ts');
+        const file = options.html === true ? undefined : options.html;
+        await tell(`${await writeHistoryPage(store, { file, stateOptions: stateOptions(options, environment) })}\n`);
+        return;
+      }
       const entries = await readHistory(store);
       await tell(options.json ? `${printableJson(entries)}\n` : historyTable(entries, screenOf(process.stdout)));
+    });
+  withState(program.command('report').description('write the page of a past run again, and print its path'))
+    .option('--run <id>', 'the run; by default the last one')
+    .option('--out <dir>', 'write report.html and report.json to this folder, not to the state')
+    .option('--open', 'open the page in a browser')
+    .action(async (options: Options) => {
+      const { store } = await openState(options.state);
+      const { writeRunPage } = await import('./page-commands.ts');
+      const warn = (message: string) => process.stderr.write(`Warning: ${message}\n`);
+      const page = { ...options, stateOptions: stateOptions(options, environment), warn };
+      await tell(`${await writeRunPage(store, page)}\n`);
     });
   program
     .command('refresh-token')
@@ -124,7 +146,7 @@ export async function main(argv: readonly string[], environment: Environment): P
     return withState(command)
       .option('--input <file>', 'the execution input as JSON; - reads standard input')
       .option('--json', 'print one JSON document instead of the summary')
-      .option('--out <dir>', 'also write report.json and report.txt to this folder')
+      .option('--out <dir>', 'also write report.json, report.txt and report.html to this folder')
       .option('--yes', 'do not ask before switching Harness')
       .option('--wait [minutes]', 'wait for a run that holds the lock of the account (default: 60)', wholeMinutes);
   }
@@ -134,8 +156,7 @@ async function runCommand(action: string, options: Options, environment: Environ
   const interruption = new AbortController();
   const patience = new Patience(rollbackPatienceMs);
   const { state } = options;
-  const isUsual = state === undefined || state === userFolder('state', environment);
-  const place = commandLine(isUsual ? [] : ['--state', state]);
+  const place = commandLine(stateOptions(options, environment));
   const interrupt = (name: NodeJS.Signals) => {
     if (!interruption.signal.aborted) {
       process.stderr.write('\nInterrupted. Leaving Harness as it was before the run…\n');
@@ -179,7 +200,7 @@ async function runCommand(action: string, options: Options, environment: Environ
       });
       progress.stop();
       await writeCarriage(runtime.run(report.runId), options);
-      await deliver(report, options, store);
+      await deliver(report, { ...options, stateOptions: stateOptions(options, environment) }, store);
       return report.status === 'FAILED' ? codeOf(report.error?.name) : exit.success;
     } finally {
       await runtime.close();
@@ -285,12 +306,25 @@ function configurationFor(input: unknown, environment: Environment) {
   }
 }
 
+/** Returns the options that lead a later command to the same state. */
+function stateOptions({ state }: Options, environment: Environment): string[] {
+  return state === undefined || state === userFolder('state', environment) ? [] : ['--state', state];
+}
+
 /** Delivers the report. A failure here is a warning: the run is over, and its outcome stays. */
-async function deliver(report: Report, options: Options, store: State['store']): Promise<void> {
-  const { json, out, list, color } = options;
+async function deliver(
+  report: Report,
+  { json, out, list, color, stateOptions }: Options & { stateOptions: readonly string[] },
+  store: State['store'],
+): Promise<void> {
   const document = () => `${printableJson(report)}\n`;
   if (out !== undefined) {
-    const files = { 'report.json': document(), 'report.txt': summaryOf(report) };
+    const { pageBesideReport } = await import('./page-commands.ts');
+    const files = {
+      'report.json': document,
+      'report.txt': () => summaryOf(report),
+      'report.html': () => pageBesideReport(report, stateOptions),
+    };
     const written = Object.entries(files).map(([name, text]) => writeReportFile(out, name, text));
     const warnings = (await Promise.all(written)).filter((warning) => warning !== undefined);
     if (warnings.length > 0) report.warnings = [...(report.warnings ?? []), ...warnings];

@@ -10,6 +10,7 @@ import { Runtime, type RuntimeParts } from '../../functions/runtime/runtime.ts';
 import type { Configuration, Environment } from '../../functions/settings/configuration.ts';
 import { FactoryError } from '../../functions/errors.ts';
 import { decodeText, TextError } from '../../functions/text/plain-text.ts';
+import release from '../../package.json' with { type: 'json' };
 import { reasonOf } from './file-failure.ts';
 import { homeFolder, homeForAwsSdk } from './user-folder.ts';
 
@@ -27,6 +28,7 @@ export function createLocalRuntime(configuration: Configuration, environment: En
   const aws = awsWhenNeeded(configuration);
   return new Runtime({
     ...aws,
+    release: release.version,
     configuration,
     harnessApiKey: () => harnessApiKey(configuration),
     credentials: inOrder(logins, aws.credentials),

@@ -20,11 +20,11 @@ export async function prepareReportFolder(folder: string): Promise<void> {
 }
 
 /** Writes one report file. Returns a failure as a warning: the run is over, and its outcome stays. */
-export async function writeReportFile(folder: string, name: string, text: string): Promise<string | undefined> {
+export async function writeReportFile(folder: string, name: string, text: () => string): Promise<string | undefined> {
   const [path, draft] = [join(folder, name), draftIn(folder)];
   try {
     // Rename into place, so that a full disk does not damage the report of an earlier run.
-    await writeFile(draft, text);
+    await writeFile(draft, text());
     await rename(draft, path);
     return undefined;
   } catch (error) {

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import { GetBucketTaggingCommand, S3Client } from '@aws-sdk/client-s3';
 import release from '../../package.json' with { type: 'json' };
 import type { Report } from '../../functions/state/documents.ts';
-import type { HistoryEntry } from '../../infra/local/history.ts';
+import type { HistoryEntry } from '../../functions/state/history.ts';
 import { imageStatuses, statuses } from '../tasks/factory.ts';
 import { pushSamples } from '../../infra/local/embedded/sample-images.ts';
 import { region } from '../aws/moto-server.ts';

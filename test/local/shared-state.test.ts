@@ -7,7 +7,7 @@ import type { Report } from '../../functions/state/documents.ts';
 import { AccountLock, type Lock, lockSchema } from '../../functions/state/lock.ts';
 import { getJson, putJson } from '../../functions/state/object-store.ts';
 import { RunDocuments } from '../../functions/state/run-documents.ts';
-import type { HistoryEntry } from '../../infra/local/history.ts';
+import type { HistoryEntry } from '../../functions/state/history.ts';
 import { type MotoServer, region, startMotoServer } from '../aws/moto-server.ts';
 import { available } from '../real-parts.ts';
 import { type CommandOptions, type CommandResult, startSetting } from './factory-command.ts';

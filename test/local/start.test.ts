@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
-import { join } from 'node:path';
+import { readFile, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { expect, it } from '@jest/globals';
 
 /** Runs the script of `npm start`. Returns its exit code and both outputs. */
@@ -20,6 +21,12 @@ it('npm start runs all four actions against a profile whose connector has the pr
   expect(stdout.match(/: SUCCEEDED \(/g)).toHaveLength(4);
   expect(stdout).toContain('All four runs succeeded.');
   expect(code).toBe(0);
+  const [, page = ''] = /^The runs as pages: (.+history\.html)$/m.exec(stdout) ?? [];
+  try {
+    expect((await readFile(page, 'utf8')).match(/href="runs\/[^"]+\/report\.html"/g)).toHaveLength(4);
+  } finally {
+    await rm(dirname(page), { recursive: true });
+  }
 });
 
 it('npm start refuses an unknown profile, and lists the ones that exist', async () => {

@@ -283,6 +283,7 @@ describe('the document of real runs', () => {
       optional(document, [
         // Absent when the input was refused.
         'accountId',
+        'factory',
         'registry',
         'trigger',
         'awaiting',
@@ -296,19 +297,7 @@ describe('the document of real runs', () => {
         'unused',
         'warnings',
       ]),
-    ).toEqual([
-      'action',
-      'config',
-      'endedAt',
-      'factory',
-      'harness',
-      'images',
-      'phases',
-      'runId',
-      'startedAt',
-      'status',
-      'totals',
-    ]);
+    ).toEqual(['action', 'config', 'endedAt', 'harness', 'images', 'phases', 'runId', 'startedAt', 'status', 'totals']);
     expect(allowed.status).toContain(document.status);
     for (const row of document.images) {
       expect(optional(row, ['error', 'startedAt', 'durationMs', 'attempts'])).toEqual([

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { runIdPattern } from '../../functions/settings/execution-input.ts';
-import { readHistory } from '../../infra/local/history.ts';
+import { readHistory } from '../../functions/state/history.ts';
 import { type Factory, ownWarnings, startFactory } from './factory.ts';
 
 /** Names that Step Functions accepts for an execution. */

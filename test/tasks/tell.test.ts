@@ -56,7 +56,7 @@ afterEach(() => stage.runtime.close());
 
 const told = () => stage.documents.told.find();
 const again = (more: Partial<Report> = {}, start = startedAt) =>
-  tell({ ...report, ...more }, { startedAt: start, modifyDefault: true }, stage.runtime);
+  tell({ ...report, ...more }, { planned: { startedAt: start, modifyDefault: true } }, stage.runtime);
 const notCalled = 'callback to Harness failed: the secret that CALLBACK_URL_SECRET names holds no URL';
 const counts = () => [callbacks, notified.length, recorded.length];
 
@@ -77,7 +77,7 @@ describe('the end of a run', () => {
   });
 
   it('notifies of a run without a start', async () => {
-    for (let n = 0; n < 2; n++) await tell(report, undefined, stage.runtime);
+    for (let n = 0; n < 2; n++) await tell(report, { planned: undefined }, stage.runtime);
     expect(counts()).toEqual([1, 1, 1]);
   });
 
@@ -154,7 +154,7 @@ describe('the end of a run', () => {
   it("records the metrics with the run's own warnings where everyone was reached", async () => {
     stage = setStage({ record: (numbers) => void recorded.push(numbers) });
     const own = { ...report, warnings: ['a connector leads elsewhere'] };
-    await tell(own, { startedAt, modifyDefault: true }, stage.runtime);
+    await tell(own, { planned: { startedAt, modifyDefault: true } }, stage.runtime);
     expect(recorded).toEqual([own]);
   });
 

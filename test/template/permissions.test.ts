@@ -81,7 +81,8 @@ const beside: Record<string, string[]> = {
   ],
   report: [
     ...read(callback),
-    ...writes('inventory.json', 'last-sync.json', 'locks/*', 'looks/*'),
+    ...writes('history.json', 'inventory.json', 'last-sync.json', 'locks/*', 'looks/*'),
+    's3:PutObject <bucket>/history.html',
     'sns:Publish <topic>',
     'events:PutEvents arn:<AWS::Partition>:events:<AWS::Region>:<AWS::AccountId>:event-bus/default if {"StringEquals":{"events:source":"harness-ci-image-factory","events:detail-type":"Run Ended"}}',
     'kms:Decrypt <topic key>',

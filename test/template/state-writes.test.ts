@@ -74,8 +74,9 @@ describe('permissions of tasks in the state bucket', () => {
 
   afterAll(() => factory.close());
 
-  const writable = (task: string) => ['runs/*', ...(taskNeeds[task]?.writes ?? [])];
-  const readable = (task: string) => [...writable(task), ...(taskNeeds[task]?.reads ?? [])];
+  const both = (task: string) => ['runs/*', ...(taskNeeds[task]?.writes ?? [])];
+  const writable = (task: string) => [...both(task), ...(taskNeeds[task]?.pages ?? [])];
+  const readable = (task: string) => [...both(task), ...(taskNeeds[task]?.reads ?? [])];
   /** IAM's `*` goes across slashes. */
   const matches = (key: string, pattern: string) => picomatch.isMatch(key, pattern.replace('*', '**'));
   /** `task key` for each key that none of its patterns allows. */

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
@@ -81,12 +81,12 @@ try {
       ? `\n${failed} failed: see its error above.`
       : '\nAll four runs succeeded. To use your own account and registry, see "Use it" in the README.',
   );
+  say(`The runs as pages: ${join(state, 'history.html')}`);
   process.exitCode = failed ? 1 : 0;
 } finally {
   progress.stop();
   await runtime.close();
   await Promise.all([harness.close(), sources.close(), target.close()]);
-  await rm(state, { recursive: true, force: true });
 }
 
 function connectorAddress(): string {

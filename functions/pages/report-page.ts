@@ -1,0 +1,124 @@
+import type { HistoryEntry } from '../state/history.ts';
+import type { Report } from '../state/documents.ts';
+import { incomplete, pulls, registries, scans, waiting, warnings } from './details.ts';
+import { document } from './document.ts';
+import { fields } from './fields.ts';
+import { bytes, duration, time } from './formats.ts';
+import { type Child, type Html, html } from './html.ts';
+import { factList, failures, imageList } from './images.ts';
+import { strip } from './strip.ts';
+import { section, type Section } from './table.ts';
+import { block, line } from './text.ts';
+import { timeLine } from './time-line.ts';
+import { verdict, when } from './verdict.ts';
+
+/** The surroundings of a page. */
+export interface PageContext {
+  /** The command that puts Harness back as it was before the run. */
+  restore?: string | undefined;
+  /** The address of the execution in the console of AWS. */
+  execution?: string | undefined;
+  /** Relative addresses of the report and of the history, where the page is read from a folder. */
+  files?: { report: string; history?: string } | undefined;
+  /** The last runs, the newest first, this one among them. */
+  recent?: readonly HistoryEntry[];
+}
+
+/** Renders the report of a run as a page that is complete in one file. */
+export function reportPage(report: Report, context: PageContext = {}): string {
+  const { action, status } = report;
+  const isSkipped = status === 'SKIPPED';
+  const all = [
+    failures(report),
+    incomplete(report),
+    pulls(report),
+    fields(report, context.restore),
+    imageList(report),
+    scans(report),
+    registries(report),
+    timeLine(report),
+    ...waiting(report),
+    warnings(report),
+    run(report, context),
+  ].filter((each) => each !== undefined);
+  // A skipped run did nothing that a reader must know.
+  const sections = isSkipped ? all.filter(({ id }) => id === 'warnings' || id === 'run') : all;
+  return document(
+    `${action} ${status} · Harness CI images`,
+    html`<header>
+        <div class="top">
+          <h1>Harness CI images: ${action}</h1>
+          <p>${when(report)}</p>
+        </div>
+      </header>
+      <main id="main">
+        ${verdict(report)} ${tiles(report)} ${context.recent && strip(context.recent, report.runId, context.files)}
+        <nav aria-label="On this page">
+          <ul>
+            ${sections.map(({ id, title }) => html`<li><a href=${`#${id}`}>${title}</a></li>`)}
+          </ul>
+        </nav>
+        ${sections.map(section)}
+      </main>
+      <footer>
+        <p>Everything on this page is from report.json, which is the contract for programs.</p>
+      </footer>`,
+  );
+}
+
+/** Shows the counts of images and bytes. */
+function tiles({ action, totals, images }: Report): Html | undefined {
+  if (totals.images === 0) return undefined;
+  const { copied, repaired = 0, skipped, failed, bytesTransferred, bytesSkipped } = totals;
+  const planned = images.filter(({ status }) => status === 'planned').length;
+  const all = bytesTransferred + bytesSkipped;
+  const share = all === 0 ? '' : ` (${Math.floor((100 * bytesSkipped) / all)} %)`;
+  const isPlan = action === 'plan';
+  const counts: [string, string | number, boolean][] = [
+    ['images', totals.images, true],
+    ['copied', copied, !isPlan && action !== 'verify'],
+    ['repaired', repaired, repaired > 0],
+    [isPlan ? 'to copy' : 'not copied', planned, planned > 0],
+    ['already there', skipped, true],
+    ['failed', failed, failed > 0],
+    [isPlan ? 'to move' : 'moved', bytes(bytesTransferred), action !== 'verify'],
+    [`not moved${share}`, bytes(bytesSkipped), bytesSkipped > 0],
+  ];
+  return html`<dl class="tiles">
+    ${counts
+      .filter(([, , isShown]) => isShown)
+      .map(
+        ([name, value]) =>
+          html`<div>
+            <dt>${name}</dt>
+            <dd>${value}</dd>
+          </div>`,
+      )}
+  </dl>`;
+}
+
+const triggers = {
+  schedule: 'the schedule',
+  webhook: 'the webhook',
+  execution: 'an execution that somebody or something started',
+  command: 'the command',
+} as const;
+
+function run(report: Report, { execution, files }: PageContext): Section {
+  const { runId, action, accountId, registry, trigger, startedBy, startedAt, endedAt, factory, input, totals } = report;
+  const facts: [string, Child | undefined][] = [
+    ['Run', html`<code>${line(runId)}</code>`],
+    ['Action', action],
+    ['Started', startedAt !== undefined && time(startedAt)],
+    ['Ended', endedAt !== undefined && [time(endedAt), ` · ${duration(totals.durationMs)}`]],
+    ['Started by', startedBy === undefined ? trigger && triggers[trigger] : line(startedBy)],
+    ['Harness account', accountId !== undefined && line(accountId)],
+    ['Registry', registry !== undefined && line(registry)],
+    ['Release', factory !== undefined && line(factory)],
+    ['Execution', execution !== undefined && html`<a href=${execution}>in the console of Step Functions</a>`],
+    ['For programs', files && html`<a href=${files.report}>report.json</a>`],
+    ['All runs', files?.history !== undefined && html`<a href=${files.history}>history</a>`],
+    ['Input', input && block(JSON.stringify(input, null, 2), 20_000)],
+  ];
+  return { id: 'run', title: 'Run', content: factList(facts) };
+}
