@@ -394,3 +394,29 @@ describe('a failed run exits with 1, reports the failure with a hint, and leaves
     expect(stdout).toMatch(/run "factory restore --run \S+ --state here"/);
   }, 60_000);
 });
+
+describe('doctor', () => {
+  it('exits with 0 when all is well, and prints a line for each check', async () => {
+    const { code, stdout } = await setting.factory(['doctor']);
+    expect(stdout).toMatch(/^doctor \S+: SUCCEEDED \(14 checks, no warning\)\n\nok {7}Node\.js: /);
+    expect(code).toBe(0);
+  });
+
+  it('exits with 1 and the cure for each failed check, even without a configuration', async () => {
+    const environment = { HARNESS_API_KEY: '', REGISTRY_NAME: '' };
+    const { code, stdout, stderr } = await setting.factory(['doctor'], { environment });
+    expect(stdout).toMatch(
+      /\nfailed {3}key: InvalidConfiguration: no usable API key is set\n {9}Cure: Set HARNESS_API_KEY/,
+    );
+    expect(stdout).toMatch(/\nskipped {2}target: no registry is set\n/);
+    expect([code, stderr]).toEqual([1, '']);
+  });
+
+  it('prints one JSON document with --json', async () => {
+    const { code, stdout } = await setting.factory(['doctor', '--json'], {
+      environment: { SOURCE_REGISTRY: '127.0.0.1:1' },
+    });
+    expect(JSON.parse(stdout)).toMatchObject({ status: 'FAILED', action: 'doctor', error: { name: 'ChecksFailed' } });
+    expect(code).toBe(1);
+  });
+});

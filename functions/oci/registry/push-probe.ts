@@ -4,8 +4,8 @@ import type { RepositoryClient } from './repository-client.ts';
 import { startUpload } from './upload-session.ts';
 
 /**
- * Tests the right to push: opens an upload session and cancels it. Returns whether the registry cancelled it; others end
- * a session without data by themselves. Throws `RegistryFailure` when a push may not begin.
+ * Tests the right to push: opens an upload session and cancels it, before any data. Returns whether the registry
+ * cancelled it; others end such a session by themselves. Throws `RegistryFailure` when a push may not begin.
  */
 export async function probePush(repository: RepositoryClient, signal?: AbortSignal): Promise<boolean> {
   const session = await startUpload(repository, digestOf(new Uint8Array()), undefined, signal);
