@@ -82,10 +82,11 @@ export async function examine(
 
 /** Returns the error of checks that failed. */
 export function failureOf(checks: readonly Check[]): FactoryError | undefined {
-  const bad = checks.filter(({ status }) => status === 'failed').map(({ name }) => name);
+  const bad = checks.filter(({ status }) => status === 'failed');
   if (bad.length === 0) return undefined;
-  return new FactoryError('ChecksFailed', `${bad.length} of ${checks.length} checks failed: ${bad.join(', ')}`, {
-    hint: 'Follow the cure of each check, and run doctor again.',
+  const names = bad.map(({ name }) => name).join(', ');
+  return new FactoryError('ChecksFailed', `${bad.length} of ${checks.length} checks failed: ${names}`, {
+    hint: bad.map(({ name, cure = 'see its message' }) => `${name}: ${cure}`).join(' '),
   });
 }
 

@@ -1,6 +1,7 @@
 import prettyBytes from 'pretty-bytes';
 import { describeConnector } from '../overrides/connector-change.ts';
 import type { ConfigResult, Notification, Report } from '../state/documents.ts';
+import type { Check } from '../state/documents/checks.ts';
 import type { ConsoleLinks } from '../text/console.ts';
 import { cellLimit, printable } from '../text/printable.ts';
 
@@ -29,6 +30,7 @@ export function notificationOf(report: Report, location: string, links?: Console
     warnings = [],
     error,
     awaiting,
+    checks,
   } = report;
   const written = config.filter((row) => row.status !== 'unchanged');
   const paragraphs = [
@@ -49,6 +51,7 @@ export function notificationOf(report: Report, location: string, links?: Console
       images.filter((row) => row.status === 'failed').map((row) => `${row.image}: ${row.error?.message}`),
     ),
     listed('Harness', [...(connector ? [describeConnector(connector)] : []), ...written.map(lineOf)]),
+    listed('Checks', (checks ?? []).filter(({ status }) => status !== 'ok').map(describeCheck)),
     listed('Warnings', warnings),
     [
       `Run: ${short(runId)}`,
@@ -66,6 +69,10 @@ export function notificationOf(report: Report, location: string, links?: Console
       .join('\n\n'),
     attributes: { status, action },
   };
+}
+
+function describeCheck({ name, status, message, cure }: Check): string {
+  return `${status} ${name}: ${message}${cure === undefined ? '' : `. Cure: ${cure}`}`;
 }
 
 function countsOf({ action, images, totals }: Report): string {

@@ -147,6 +147,8 @@ function linesOf(steps: readonly string[]): string[] {
 
 /** Renders the error that ended a run. The steps of a blocked switch, which are its hint, get a line each. */
 function describeEnd(error: ErrorDocument, blocked: BlockedSwitch | undefined): string {
+  // Its hint is the cures, each of which is below its check.
+  if (error.name === 'ChecksFailed') return printable(`${error.name}: ${error.message}`, Infinity);
   if (error.name !== 'SwitchBlocked' || !blocked) return describeError(error);
   return [printable(`${error.name}: ${error.message}`, Infinity), ...linesOf(blocked.steps)].join('\n');
 }

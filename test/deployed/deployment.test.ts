@@ -100,6 +100,32 @@ describe('the runs of a deployment, one after the other', () => {
   );
 
   it(
+    'doctor checks what the functions reach, and its report has every check',
+    async () => {
+      const report = await reportOf('doctor-1', { action: 'doctor' });
+      expect(report.checks?.filter(({ status }) => status === 'failed')).toEqual([]);
+      const names = report.checks?.map(({ name }) => name.replace(/ .*/, ''));
+      expect(new Set(names)).toEqual(
+        new Set([
+          'Node.js',
+          'proxy',
+          'certificates',
+          'Harness',
+          'clock',
+          'key',
+          'account',
+          'connector',
+          'source',
+          'target',
+          'state',
+        ]),
+      );
+      expect(writes()).toHaveLength(writesBefore);
+    },
+    runMs,
+  );
+
+  it(
     'plan and verify find everything in its place',
     async () => {
       expect(await reportOf('plan-1', { action: 'plan' })).toMatchObject({ status: 'SUCCEEDED', action: 'plan' });

@@ -128,6 +128,16 @@ Report: s3://state/runs/run-1/report.json`,
   });
 });
 
+it('notifies of the checks that are not well, with their cures', () => {
+  const checks: Report['checks'] = [
+    { name: 'Node.js', status: 'ok', message: '24.21.0' },
+    { name: 'key', status: 'failed', message: 'it lacks core_account_edit', cure: 'Give it a role.' },
+  ];
+  expect(textOf({ action: 'doctor', images: [], config: [], checks })).toContain(
+    '\nChecks:\n  failed key: it lacks core_account_edit. Cure: Give it a role.\n',
+  );
+});
+
 describe('the report task', () => {
   const reported = async (parts: Partial<RuntimeParts>) => {
     const store = new MemoryStore();
