@@ -200,6 +200,19 @@ export const deploymentSettings = {
     meaning: 'Bucket of plans, snapshots and reports, such as that of [an earlier deployment](deployment.md#removal).',
     prop: 'bucket',
   }),
+  bundleBucket: setting({
+    allowed: 'the name of a bucket',
+    parse: matching(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/),
+    default: 'none: the actions `export` and `import` are refused',
+    meaning: 'Bucket that [bundles](deployment.md#bundles-in-a-bucket) are exported to and imported from.',
+    textOf: ({ bundleBucket }) => bundleBucket?.bucketName,
+  }),
+  bundleBucketKeyArn: setting({
+    allowed: 'the ARN of a KMS key',
+    parse: matching(arnOf('kms', 'key/[\\w-]+')),
+    meaning: 'Key that encrypts that bucket.',
+    needs: 'bundleBucket',
+  }),
   permissionsBoundary: setting({
     allowed: 'the name or ARN of a managed policy',
     parse: matching(/^(?:arn:aws[a-z-]*:iam::(?:\d{12}|aws):policy\/)?[\w+=,.@/-]+$/),
@@ -275,7 +288,7 @@ export function parseDeploymentSettings(environment: Environment): DeploymentSet
       found: 'on',
       allowed: 'off with ids in VPC_SUBNETS, whose route tables are not known. Give a tag of the subnets',
     });
-  problems.push(...inputProblems(settings.scheduleInput, configuration));
+  problems.push(...inputProblems(settings.scheduleInput, { ...configuration, bundleBucket: settings.bundleBucket }));
   if (configuration.webhookAllow.includes('prune') && !configuration.allowPrune)
     problems.push({
       path: 'ALLOW_PRUNE',

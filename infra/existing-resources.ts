@@ -14,6 +14,7 @@ import type { Subnets } from './resource-ids.ts';
 /** Returns the props for what variables name: resources that exist already, and times. */
 export function existingResources(stack: Stack, settings: DeploymentSettings) {
   const { kmsKeyArn, stateBucketName, notificationTopicArn, notificationTopicKeyArn, permissionsBoundary } = settings;
+  const { bundleBucket, bundleBucketKeyArn } = settings;
   const { proxyUrl, proxyBypass, logRetentionDays, overdueAfterHours } = settings;
   const encryptionKey = kmsKeyArn === undefined ? undefined : Key.fromKeyArn(stack, 'EncryptionKey', kmsKeyArn);
   const boundary = isArn(permissionsBoundary ?? '') ? 'fromManagedPolicyArn' : 'fromManagedPolicyName';
@@ -27,6 +28,15 @@ export function existingResources(stack: Stack, settings: DeploymentSettings) {
         : Bucket.fromBucketAttributes(stack, 'StateBucket', {
             bucketName: stateBucketName,
             ...(encryptionKey && { encryptionKey }),
+          }),
+    bundleBucket:
+      bundleBucket === undefined
+        ? undefined
+        : Bucket.fromBucketAttributes(stack, 'BundleBucket', {
+            bucketName: bundleBucket,
+            ...(bundleBucketKeyArn !== undefined && {
+              encryptionKey: Key.fromKeyArn(stack, 'BundleBucketKey', bundleBucketKeyArn),
+            }),
           }),
     topic:
       notificationTopicArn === undefined

@@ -342,6 +342,14 @@ interface OperationsProps {
    */
   readonly bucket?: IBucket | undefined;
   /**
+   * The bucket of bundles, for the actions `export` and `import`. Only the functions that need it get permissions there.
+   * Import a bucket with a KMS key by `Bucket.fromBucketAttributes(…, { bucketName, encryptionKey })`.
+   *
+   * **WARNING**: give it a lifecycle rule that aborts multipart uploads after 7 days. See docs/deployment.md.
+   * @default - none: the actions `export` and `import` are refused
+   */
+  readonly bundleBucket?: IBucket | undefined;
+  /**
    * The topic that receives the result of each run and the alarms.
    *
    * **WARNING**: the policy of an imported topic must allow CloudWatch alarms to publish. Import an encrypted topic

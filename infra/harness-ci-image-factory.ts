@@ -37,6 +37,7 @@ import { allowRegistry } from './registry-permissions.ts';
 import { defaultSchedule, defaultTimeZone, RunSchedule } from './schedule.ts';
 import { allowToRead } from './secret-access.ts';
 import { environmentOf } from './settings.ts';
+import { allowBundles } from './bundle-bucket.ts';
 import { allowState, stateBucket } from './state-bucket.ts';
 import { formerRegistry, type TargetRegistry, targetRegistry, warnAboutRegistry } from './target-registry.ts';
 import { type FunctionSettings, TaskFunction } from './task-function.ts';
@@ -117,6 +118,7 @@ export class HarnessCiImageFactory extends Construct implements IConnectable {
       environment: {
         ...environmentOf(settings),
         ...connectionEnvironment(this, props),
+        ...(props.bundleBucket && { BUNDLE_BUCKET: props.bundleBucket.bucketName }),
         POWERTOOLS_SERVICE_NAME: this.#service,
         POWERTOOLS_METRICS_NAMESPACE: metricsNamespace,
       },
@@ -277,6 +279,7 @@ export class HarnessCiImageFactory extends Construct implements IConnectable {
     const added = new TaskFunction(this, id, { ...common, task, environment });
     const { role } = added;
     allowState(role, this.bucket, needs);
+    if (needs.bundles && settings.bundleBucket) allowBundles(role, settings.bundleBucket, needs.bundles);
     if (needs.harnessApiKey && harnessApiKeySecret) allowToRead(role, harnessApiKeySecret);
     if (needs.registryCredentials && registryCredentialsSecret) allowToRead(role, registryCredentialsSecret);
     allowRegistry(added, needs, registry, settings);

@@ -20,6 +20,8 @@ export interface TaskNeeds {
   pages?: readonly string[];
   /** Keys there that it reads beside those that it writes. Default none. */
   reads?: readonly string[];
+  /** What it does with bundles in their bucket, when there is one. */
+  bundles?: 'read' | 'write';
   /** It looks up executions of the workflow. */
   executions?: boolean;
   /** It tells of each outcome: the topic, the event bus, and who is called back. */
@@ -95,6 +97,7 @@ export const taskNeeds: Readonly<Record<string, TaskNeeds>> = {
     ecr: pull,
     ecrRegistry: [token, 'ecr:GetAccountSetting'],
     ecrSource: [...pull, throughCache, 'ecr:ListImages'],
+    bundles: 'read',
     writes: [locks, manifestCache, firstSeen, looks],
     reads: [inventory, refusedFields, built, writtenValues],
   },
@@ -106,6 +109,7 @@ export const taskNeeds: Readonly<Record<string, TaskNeeds>> = {
     ecrRegistry: [token],
     ecrSource: [...pull, throughCache],
     template: 'buildPushTemplate',
+    bundles: 'read',
     writes: [locks, manifestCache, built, 'checkpoints/*'],
   },
   scan: {
@@ -135,6 +139,7 @@ export const taskNeeds: Readonly<Record<string, TaskNeeds>> = {
     registryCredentials: true,
     ecr: pull,
     ecrRegistry: [token],
+    bundles: 'read',
     writes: [locks, manifestCache, looks],
   },
   rollback: { minutes: 15, harnessApiKey: true, writes: [locks, refusedFields] },

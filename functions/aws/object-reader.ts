@@ -66,9 +66,8 @@ export class ObjectReader implements RangeReader {
     }
   }
 
-  async close(): Promise<void> {
-    this.#object.client.destroy();
-  }
+  /** Nothing is open between two reads. */
+  async close(): Promise<void> {}
 
   async #get(start: number, end: number, signal: AbortSignal | undefined): Promise<AsyncIterable<Uint8Array>> {
     const found = await this.#object.get({ start, end, etag: this.#etag }, signal).catch((error: unknown) => {

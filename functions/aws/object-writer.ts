@@ -86,7 +86,8 @@ export class ObjectWriter implements RangeWriter {
   /** Parts that are not full are not sent. */
   async flush(): Promise<number> {
     await this.#sending;
-    return this.#before;
+    // A later part may be on its way already.
+    return Math.min(this.#parts.length * this.unit, this.#size);
   }
 
   /** Never replaces an object: the condition fails, and the upload is removed. */
@@ -114,7 +115,6 @@ export class ObjectWriter implements RangeWriter {
   async close(): Promise<void> {
     this.#closed.abort();
     await this.#sending.catch(() => undefined);
-    this.#object.client.destroy();
   }
 
   /** Begins to send the part that was filled, when the part before it has arrived. */

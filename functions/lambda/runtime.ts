@@ -3,7 +3,7 @@ import { anonymous, type CredentialProvider, inOrder, type Login } from '../oci/
 import { dockerConfigCredentials } from '../oci/registry/auth/docker-config.ts';
 import { helperEnvironment } from '../runtime/helper-environment.ts';
 import { Runtime, type RuntimeParts } from '../runtime/runtime.ts';
-import { type Environment, parseConfiguration } from '../settings/configuration.ts';
+import { deployedConfiguration, type Environment } from '../settings/configuration.ts';
 import { awsAdapters } from '../aws/adapters.ts';
 import { readSecret } from '../aws/secrets.ts';
 import { Patience } from '../runtime/patience.ts';
@@ -22,7 +22,7 @@ export function lambdaRuntime(parts?: LambdaParts): Runtime {
 
 /** Creates the runtime on Lambda: secrets from Secrets Manager, documents in S3, ECR by the function's role. */
 function createRuntime(environment: Environment, parts?: LambdaParts): Runtime {
-  const configuration = { ...parseConfiguration(environment), confined: true as const };
+  const configuration = deployedConfiguration(environment);
   const store = stateStore(environment);
   const { harnessApiKey, harnessApiKeySecret, registryCredentialsSecret, callbackUrlSecret } = configuration;
   const aws = awsAdapters({ ...configuration, ecrSessionPolicy: environment['ECR_SESSION_POLICY'] });

@@ -1,5 +1,5 @@
 import type { Problem } from '../errors.ts';
-import { isInBucket, noBundle, stream } from './bundle-address.ts';
+import { noBundle, stream } from './bundle-address.ts';
 import type { Configuration } from './configuration.ts';
 import { render } from './problems.ts';
 
@@ -89,15 +89,20 @@ export function impossibleCarriage(
       refuse('bundle', JSON.stringify(bundle), 'a path, or s3://BUCKET/KEY: only a plan can do without a bundle');
     if (bundle === stream && action !== 'export')
       refuse('bundle', JSON.stringify(bundle), 'a path, or s3://BUCKET/KEY: a bundle is read more than once');
-    if (configuration.confined && bundle !== noBundle && !isInBucket(bundle))
-      refuse(
-        'bundle',
-        JSON.stringify(bundle),
-        's3://BUCKET/KEY: on AWS a bundle is an object in the bucket of bundles',
-      );
+    const elsewhere = bundle === noBundle ? undefined : outsideBucket(bundle, configuration);
+    if (elsewhere !== undefined) refuse('bundle', JSON.stringify(bundle), elsewhere);
     if (action === 'import' || action === 'plan') refuseAll(bundle === noBundle ? notWithoutBundle : notWithBundle);
   }
   return problems;
+}
+
+/** Returns what an address of a bundle must be in a deployment, if it is something else. */
+function outsideBucket(bundle: string, { bundleBucket }: Configuration): string | undefined {
+  if (bundleBucket === undefined) return undefined;
+  if (bundleBucket === '') return 'nothing: this deployment has no BUNDLE_BUCKET';
+  return bundle.startsWith(`s3://${bundleBucket}/`)
+    ? undefined
+    : `s3://${bundleBucket}/KEY: the bucket of BUNDLE_BUCKET`;
 }
 
 /** Returns whether a value wants more than a default that changes nothing. */

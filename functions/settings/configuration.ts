@@ -233,6 +233,11 @@ export const configurationVariables: readonly string[] = Object.values<Reader<un
 export type Configuration = { [Name in keyof typeof readers]: ReturnType<(typeof readers)[Name]['read']> } & {
   /** Set on AWS, where the functions may use only the ECR repositories of `registry`. No variable sets it. */
   confined?: true;
+  /**
+   * The bucket of bundles, on AWS: no other can be used. Empty where the deployment has none. Absent elsewhere, where a
+   * bundle may be anywhere.
+   */
+  bundleBucket?: string | undefined;
 };
 
 /** Variables whose values must not be shown: a secret may stand where its name belongs, or in a URL. */
@@ -249,6 +254,12 @@ export function parseConfiguration(environment: Environment, demands?: Demands):
   const configuration = readConfiguration(environment, problems, demands);
   refuse(problems);
   return configuration;
+}
+
+/** Reads the configuration of a function on AWS. Throws as `parseConfiguration` does. */
+export function deployedConfiguration(environment: Environment): Configuration {
+  const bundleBucket = environment['BUNDLE_BUCKET'] ?? '';
+  return { ...parseConfiguration(environment), confined: true, bundleBucket };
 }
 
 /** Reads the configuration from environment variables, and adds every problem to `problems`. */

@@ -4,7 +4,7 @@ import { FactoryError } from '../errors.ts';
 import { deployedVariable } from '../lambda/deployed-variable.ts';
 import { log, type LambdaContext } from '../lambda/log.ts';
 import { stateStore } from '../lambda/state-store.ts';
-import { parseConfiguration } from '../settings/configuration.ts';
+import { deployedConfiguration } from '../settings/configuration.ts';
 import { RunDocuments } from '../state/run-documents.ts';
 import { Tokens } from './tokens.ts';
 import { answer, refuse } from './webhook.ts';
@@ -26,7 +26,7 @@ export async function handler(request: WebhookRequest, context: LambdaContext): 
 }
 
 function partsOf(environment: NodeJS.ProcessEnv): WebhookParts {
-  const configuration = { ...parseConfiguration(environment), confined: true as const };
+  const configuration = deployedConfiguration(environment);
   const { webhookTokenSecret: secret } = configuration;
   const store = stateStore(environment);
   return {

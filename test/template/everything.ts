@@ -3,6 +3,7 @@ import { Vpc } from 'aws-cdk-lib/aws-ec2';
 import { ManagedPolicy } from 'aws-cdk-lib/aws-iam';
 import { Alias, Key } from 'aws-cdk-lib/aws-kms';
 import { Function as LambdaFunction, LayerVersion } from 'aws-cdk-lib/aws-lambda';
+import { Bucket } from 'aws-cdk-lib/aws-s3';
 import { Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import { StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import type { HarnessCiImageFactoryProps } from '../../infra/harness-ci-image-factory.ts';
@@ -48,6 +49,7 @@ export function everything(stack: Stack): HarnessCiImageFactoryProps {
     registryCerts: '/opt/certs.d',
     extraCaCerts: '/opt/ca.pem',
     encryptionKey: new Key(stack, 'Key', { enableKeyRotation: true }),
+    bundleBucket: Bucket.fromBucketName(stack, 'Bundles', 'bundles'),
     overdueAfter: Duration.days(8),
     permissionsBoundary: ManagedPolicy.fromManagedPolicyName(stack, 'Boundary', 'boundary'),
   };

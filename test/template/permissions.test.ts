@@ -163,6 +163,33 @@ describe('permissions', () => {
       expect([...functions.keys()]).toContain(task);
   });
 
+  it('grants bundles in their bucket to the tasks that read and write them, and to no other', () => {
+    const key = 'arn:aws:kms:eu-west-1:123456789012:key/1234abcd';
+    const bucket = 'arn:<AWS::Partition>:s3:::bundles';
+    const reading = [`kms:Decrypt ${key}`, `s3:GetObject ${bucket}/*`, `s3:ListBucket ${bucket}`];
+    const writing = [
+      ...reading,
+      `kms:GenerateDataKey ${key}`,
+      `s3:AbortMultipartUpload ${bucket}/*`,
+      `s3:DeleteObject ${bucket}/*.part.json`,
+      `s3:ListBucketMultipartUploads ${bucket}`,
+      `s3:ListMultipartUploadParts ${bucket}/*`,
+      `s3:PutObject ${bucket}/*`,
+    ];
+    const made = synthesize({ BUNDLE_BUCKET: 'bundles', BUNDLE_BUCKET_KEY_ARN: key });
+    const ofBundles = [...made.functions.keys()]
+      .map((task) => [task, made.permissions(task).filter((found) => found.includes(bucket) || found.includes(key))])
+      .filter(([, found]) => found?.length);
+    expect(Object.fromEntries(ofBundles)).toEqual({
+      plan: reading.toSorted(),
+      copy: reading.toSorted(),
+      verify: reading.toSorted(),
+      export: writing.toSorted(),
+    });
+    expect(made.functions.get('plan')?.Environment.Variables).toMatchObject({ BUNDLE_BUCKET: 'bundles' });
+    expect(functions.get('plan')?.Environment.Variables).not.toHaveProperty('BUNDLE_BUCKET');
+  });
+
   it('grants no action by wildcard', () => {
     expect(everyStatement.flatMap(actions).filter((action) => action.includes('*'))).toEqual([]);
   });
