@@ -1,15 +1,20 @@
 import { describe, expect, it } from '@jest/globals';
-import { type Environment, parseConfiguration } from '../../functions/settings/configuration.ts';
+import {
+  type Configuration,
+  deployedConfiguration,
+  type Environment,
+  parseConfiguration,
+} from '../../functions/settings/configuration.ts';
 import { parseExecutionInput } from '../../functions/settings/execution-input.ts';
 import { problemsFrom } from './problems-from.ts';
 
 const withKey = { HARNESS_API_KEY: 'sat.account.id.secret', REGISTRY_NAME: 'reg.example/mirror' };
 
-function parse(input: object, environment: Environment = withKey, more: { confined?: true } = {}) {
+function parse(input: object, environment: Environment = withKey, more: Partial<Configuration> = {}) {
   return parseExecutionInput(input, { ...parseConfiguration(environment, { harness: false }), ...more });
 }
 
-function refused(input: object, environment?: Environment, more?: { confined?: true }) {
+function refused(input: object, environment?: Environment, more?: Partial<Configuration>) {
   const problems = problemsFrom('InvalidInput', () => parse(input, environment, more));
   return Object.fromEntries(problems.map(({ path, allowed }) => [path, allowed]));
 }
@@ -124,11 +129,25 @@ describe('the address of a bundle', () => {
     });
   });
 
-  it('must be an object in S3 on AWS', () => {
-    expect(parse({ action: 'import', bundle: 's3://bucket/a.tar' }, withKey, { confined: true })).toBeDefined();
-    expect(refused({ action: 'import', bundle: '/tmp/a.tar' }, withKey, { confined: true })).toEqual({
-      '$.bundle': expect.stringMatching(/^s3:\/\/BUCKET\/KEY: on AWS/),
+  it.each(['/tmp/a.tar', '-', 's3://other/a.tar', 's3://bundles-2/a.tar'])(
+    'must be an object in the bucket of the deployment on AWS, not %s',
+    (bundle) => {
+      const onAws = { confined: true, bundleBucket: 'bundles' } as const;
+      expect(parse({ action: 'export', bundle: 's3://bundles/a.tar' }, withKey, onAws)).toBeDefined();
+      expect(refused({ action: 'export', bundle }, withKey, onAws)).toEqual({
+        '$.bundle': 's3://bundles/KEY: the bucket of BUNDLE_BUCKET',
+      });
+    },
+  );
+
+  it('has no place in a deployment without a bucket for bundles, but for a plan without one', () => {
+    const onAws = deployedConfiguration(withKey);
+    expect(refused({ action: 'import', bundle: 's3://bundles/a.tar' }, withKey, onAws)).toEqual({
+      '$.bundle': 'nothing: this deployment has no BUNDLE_BUCKET',
     });
+    expect(parse({ action: 'plan', bundle: 'none' }, withKey, onAws)).toBeDefined();
+    const deployed = deployedConfiguration({ ...withKey, BUNDLE_BUCKET: 'bundles' });
+    expect(parse({ action: 'import', bundle: 's3://bundles/a.tar' }, withKey, deployed)).toBeDefined();
   });
 
   it.each(['sync', 'reset'])('has no place in %s', (action) => {

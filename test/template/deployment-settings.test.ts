@@ -36,6 +36,7 @@ describe('the settings of a deployment', () => {
     ['WEBHOOK', 'true', '"true"'],
     ['SCHEDULE_INPUT', 'soak_days: 30', '"soak_days: 30"'],
     ['SCHEDULE_INPUT', '[]', '"[]"'],
+    ['BUNDLE_BUCKET', 's3://bundles', '"s3://bundles"'],
     ['SCHEDULE_INPUT', '{"soak_days": 300}', '$.soak_days: 300'],
     ['SCHEDULE_INPUT', '{"soakDays": 30}', '$.soakDays: an unknown key'],
     ['SCHEDULE_INPUT', '{"action": "restore"}', '$.restore_run: nothing'],

@@ -163,19 +163,10 @@ describe('permissions', () => {
       expect([...functions.keys()]).toContain(task);
   });
 
-  it('grants bundles in their bucket to the tasks that read and write them, and to no other', () => {
+  it('grants bundles in their bucket to the tasks that need them, and to no other', () => {
     const key = 'arn:aws:kms:eu-west-1:123456789012:key/1234abcd';
     const bucket = 'arn:<AWS::Partition>:s3:::bundles';
     const reading = [`kms:Decrypt ${key}`, `s3:GetObject ${bucket}/*`, `s3:ListBucket ${bucket}`];
-    const writing = [
-      ...reading,
-      `kms:GenerateDataKey ${key}`,
-      `s3:AbortMultipartUpload ${bucket}/*`,
-      `s3:DeleteObject ${bucket}/*.part.json`,
-      `s3:ListBucketMultipartUploads ${bucket}`,
-      `s3:ListMultipartUploadParts ${bucket}/*`,
-      `s3:PutObject ${bucket}/*`,
-    ];
     const made = synthesize({ BUNDLE_BUCKET: 'bundles', BUNDLE_BUCKET_KEY_ARN: key });
     const ofBundles = [...made.functions.keys()]
       .map((task) => [task, made.permissions(task).filter((found) => found.includes(bucket) || found.includes(key))])
@@ -184,7 +175,6 @@ describe('permissions', () => {
       plan: reading.toSorted(),
       copy: reading.toSorted(),
       verify: reading.toSorted(),
-      export: writing.toSorted(),
     });
     expect(made.functions.get('plan')?.Environment.Variables).toMatchObject({ BUNDLE_BUCKET: 'bundles' });
     expect(functions.get('plan')?.Environment.Variables).not.toHaveProperty('BUNDLE_BUCKET');
