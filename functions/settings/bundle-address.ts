@@ -24,6 +24,6 @@ export function bundleAddress(text: string): string {
   return text;
 }
 
-export function isInBucket(address: string): boolean {
+function isInBucket(address: string): boolean {
   return /^s3:/i.test(address);
 }
