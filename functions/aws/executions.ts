@@ -7,6 +7,7 @@ import {
   StartExecutionCommand,
   StopExecutionCommand,
 } from '@aws-sdk/client-sfn';
+import { executionArnOf } from '../text/arn.ts';
 import { startCommand } from '../text/start-command.ts';
 import { clientConfig } from './client-config.ts';
 
@@ -74,7 +75,7 @@ export class Executions {
   }
 
   #arnOf(name: string): string {
-    return `${this.#stateMachineArn.replace(':stateMachine:', ':execution:')}:${name}`;
+    return executionArnOf(this.#stateMachineArn, name);
   }
 }
 

@@ -52,7 +52,7 @@ export function reportPage(report: Report, context: PageContext = {}): string {
         </div>
       </header>
       <main id="main">
-        ${verdict(report)} ${tiles(report)} ${context.recent && strip(context.recent, report.runId, context.files)}
+        ${verdict(report)} ${tiles(report)} ${context.recent && strip(context.recent, report.runId, context.files?.history !== undefined)}
         <nav aria-label="On this page">
           <ul>
             ${sections.map(({ id, title }) => html`<li><a href=${`#${id}`}>${title}</a></li>`)}

@@ -7,12 +7,12 @@ import { attribute } from './text.ts';
 const length = 30;
 
 /** Shows the outcomes of the last runs, the newest at the right. Links to their pages where these are in one folder. */
-export function strip(recent: readonly HistoryEntry[], runId: string, files?: object): Html | undefined {
+export function strip(recent: readonly HistoryEntry[], runId: string, isLinked: boolean): Html | undefined {
   const shown = recent.slice(0, length).toReversed();
   if (shown.length < 2) return undefined;
   return html`<h2 id="recent">Last ${shown.length} runs</h2>
     <ul class="strip">
-      ${shown.map((entry) => cell(entry, entry.runId === runId, files !== undefined))}
+      ${shown.map((entry) => cell(entry, entry.runId === runId, isLinked))}
     </ul>`;
 }
 

@@ -10,3 +10,8 @@ export function parseArn(arn: string): { service: string; region: string; accoun
 export function isArn(text: string): boolean {
   return text.startsWith('arn:');
 }
+
+/** Returns the ARN of the execution of a state machine with this name. */
+export function executionArnOf(stateMachineArn: string, name: string): string {
+  return `${stateMachineArn.replace(':stateMachine:', ':execution:')}:${name}`;
+}

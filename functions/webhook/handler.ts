@@ -6,6 +6,8 @@ import { log, type LambdaContext } from '../lambda/log.ts';
 import { stateStore } from '../lambda/state-store.ts';
 import { deployedConfiguration } from '../settings/configuration.ts';
 import { RunDocuments } from '../state/run-documents.ts';
+import { executionArnOf } from '../text/arn.ts';
+import { consoleLinks } from '../text/console.ts';
 import { Tokens } from './tokens.ts';
 import { answer, refuse } from './webhook.ts';
 import type { WebhookRequest, WebhookResponse } from './function-url.ts';
@@ -29,10 +31,13 @@ function partsOf(environment: NodeJS.ProcessEnv): WebhookParts {
   const configuration = deployedConfiguration(environment);
   const { webhookTokenSecret: secret } = configuration;
   const store = stateStore(environment);
+  const stateMachineArn = deployedVariable(environment, 'STATE_MACHINE_ARN');
   return {
     configuration,
     tokens: secret === undefined ? undefined : new Tokens(() => readSecret(secret, { refresh: true })),
     findReport: (runId) => new RunDocuments(store, runId).report.find(),
-    executions: new Executions(deployedVariable(environment, 'STATE_MACHINE_ARN')),
+    executions: new Executions(stateMachineArn),
+    links: (runId) =>
+      consoleLinks(executionArnOf(stateMachineArn, runId), new RunDocuments(store, runId).page.location),
   };
 }

@@ -1,6 +1,7 @@
 import type { Execution } from '../aws/executions.ts';
 import { recoveredRun } from '../settings/recovery-input.ts';
 import { report as reportSchema, type Report } from '../state/documents.ts';
+import type { ConsoleLinks } from '../text/console.ts';
 import { plannedImages } from '../state/planned-images.ts';
 
 /** The status of a run, for clients that poll. */
@@ -23,6 +24,8 @@ export interface RunStatus {
   error?: { name: string; message: string };
   /** Harness after a run that was stopped or timed out. */
   harness?: HarnessAfterStop;
+  /** The addresses of the execution and, when it has ended, of its page in the console of AWS. They ask who reads them. */
+  console?: ConsoleLinks;
 }
 
 /**
@@ -52,9 +55,19 @@ export function isStoredElsewhere(execution: Execution): boolean {
   return images.length !== totals.images;
 }
 
-/** @param report the stored report, where the output of the execution does not suffice; `undefined` until it is written */
-export function runStatus(runId: string, url: string, execution: Execution, report?: Report): RunStatus {
+interface RunFacts {
+  runId: string;
+  /** The URL of the status. */
+  url: string;
+  execution: Execution;
+  /** The stored report, where the output of the execution does not suffice; `undefined` until it is written. */
+  report?: Report | undefined;
+  links?: ConsoleLinks | undefined;
+}
+
+export function runStatus({ runId, url, execution, report, links }: RunFacts): RunStatus {
   const { status, startedAt, endedAt } = execution;
+  const hasEnded = status !== 'RUNNING' && status !== 'PENDING_REDRIVE';
   const startedBy = startedByOf(execution);
   const run = {
     runId,
@@ -62,8 +75,9 @@ export function runStatus(runId: string, url: string, execution: Execution, repo
     startedAt: startedAt.toISOString(),
     ...(startedBy !== undefined && { startedBy }),
     ...(endedAt && { endedAt: endedAt.toISOString() }),
+    ...(links && { console: hasEnded ? links : { execution: links.execution } }),
   };
-  if (status === 'RUNNING' || status === 'PENDING_REDRIVE') return { ...run, status: 'RUNNING' };
+  if (!hasEnded) return { ...run, status: 'RUNNING' };
   if (isReportedByAnother(execution)) {
     if (!report) return { ...run, status: 'FAILED', error: errorOf(execution), harness: 'restoring' };
     return { ...run, ...outcomeOf(report), harness: harnessAfter(report) };

@@ -66,7 +66,7 @@ async function startRun(
     throw error;
   }
   const { runId, execution } = await startOnce(delivery, arn, executions, now());
-  const status = execution ? runStatus(runId, url(runId), execution).status : 'RUNNING';
+  const status = execution ? runStatus({ runId, url: url(runId), execution }).status : 'RUNNING';
   log.note(execution ? 'delivered before' : 'run started', { runId, caller: arn });
   return json(202, { runId, status, url: url(runId) });
 }
@@ -81,14 +81,14 @@ function untrusted(problems: Problem[]): FactoryError {
 
 async function showRun(
   runId: string,
-  { executions, findReport }: Pick<WebhookParts, 'executions' | 'findReport'>,
+  { executions, findReport, links }: Pick<WebhookParts, 'executions' | 'findReport' | 'links'>,
   url: (runId: string) => string,
   statusCode = 200,
 ): Promise<WebhookResponse> {
   const execution = await executions.find(runId);
   if (!execution) return unknownRun();
   const report = isStoredElsewhere(execution) ? await findReport(runId) : undefined;
-  return json(statusCode, runStatus(runId, url(runId), execution, report));
+  return json(statusCode, runStatus({ runId, url: url(runId), execution, report, links: links?.(runId) }));
 }
 
 /** Stops a run, and returns its status, which later shows that Harness is put back. */

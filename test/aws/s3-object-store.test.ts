@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { CreateBucketCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import { CreateBucketCommand, HeadObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { S3ObjectStore } from '../../functions/aws/s3-object-store.ts';
 import { available } from '../real-parts.ts';
 import { type MotoServer, region, startMotoServer } from './moto-server.ts';
@@ -26,6 +26,20 @@ import { type MotoServer, region, startMotoServer } from './moto-server.ts';
     const bytes = Uint8Array.from({ length: 256 }, (_, i) => i);
     await store.put('runs/1/plan.json', bytes);
     expect(await store.get('runs/1/plan.json')).toEqual(bytes);
+  });
+
+  it('stores the type of a page, which browsers show and do not keep, and none for documents', async () => {
+    await store.put('runs/1/report.html', Buffer.from('<!DOCTYPE html>'), { contentType: 'text/html; charset=utf-8' });
+    await store.put('runs/1/report.json', Buffer.from('{}'));
+    const page = await client.send(new HeadObjectCommand({ Bucket: 'state', Key: 'runs/1/report.html' }));
+    expect(page).toMatchObject({
+      ContentType: 'text/html; charset=utf-8',
+      ContentDisposition: 'inline',
+      CacheControl: 'no-store',
+    });
+    const document = await client.send(new HeadObjectCommand({ Bucket: 'state', Key: 'runs/1/report.json' }));
+    expect(document.ContentDisposition).toBeUndefined();
+    expect(document.ContentType).not.toMatch(/html/);
   });
 
   it('replaces an object that is there', async () => {

@@ -58,7 +58,11 @@ describe('an error with a signed address', () => {
 
     it('removes the signature from the response of the webhook', () => {
       const { name: error = '', message: cause } = report.error ?? {};
-      const status = runStatus('run-1', 'url', { status: 'FAILED', startedAt: new Date(), error, cause });
+      const status = runStatus({
+        runId: 'run-1',
+        url: 'url',
+        execution: { status: 'FAILED', startedAt: new Date(), error, cause },
+      });
       expect(status.error?.message).toContain(shown('task'));
       expect(JSON.stringify(status)).not.toContain(signature);
     });

@@ -42,7 +42,7 @@ async function told(description: object, byAnother?: Report) {
         input: { executionArn: 'arn:aws:states:eu-west-1:123456789012:execution:factory:run-1' },
       },
     ]);
-    return execution && runStatus('run-1', 'https://x/runs/run-1', execution, byAnother);
+    return execution && runStatus({ runId: 'run-1', url: 'https://x/runs/run-1', execution, report: byAnother });
   } finally {
     client.destroy();
     await aws.close();
@@ -90,6 +90,19 @@ describe('the status of a run', () => {
       images: '',
       toSwitch: '',
     });
+  });
+
+  it('leads to the execution in the console, and to the page of a run that has ended', () => {
+    const links = { execution: 'https://console.example/execution', page: 'https://console.example/page' };
+    const status = (more: object) =>
+      runStatus({
+        runId: 'run-1',
+        url: 'url',
+        execution: { status: 'SUCCEEDED', startedAt: new Date(), output: JSON.stringify(report), ...more },
+        links,
+      }).console;
+    expect(status({})).toEqual(links);
+    expect(status({ status: 'RUNNING' })).toEqual({ execution: links.execution });
   });
 
   it('says why a run was skipped', async () => {
