@@ -1,0 +1,13 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, it } from '@jest/globals';
+import { report } from '../../functions/state/documents.ts';
+
+const page = readFileSync(join(import.meta.dirname, '../../docs/report.md'), 'utf8');
+
+it('docs/report.md lists each key of report.json once, and no other', () => {
+  const [, table = ''] = page.split('## report.json');
+  const keys = [...table.matchAll(/^\| `(\w+)` +\|/gm)].map(([, key]) => key);
+  expect(keys.toSorted()).toEqual(['version', ...Object.keys(report.shape)].toSorted());
+  for (const status of report.shape.harness.unwrap().options) expect(table).toContain(`\`${status}\``);
+});
