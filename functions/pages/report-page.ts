@@ -1,5 +1,6 @@
 import type { HistoryEntry } from '../state/history.ts';
 import type { Report } from '../state/documents.ts';
+import { carriage, checks } from './carried.ts';
 import { incomplete, pulls, registries, scans, waiting, warnings } from './details.ts';
 import { document } from './document.ts';
 import { fields } from './fields.ts';
@@ -29,11 +30,13 @@ export function reportPage(report: Report, context: PageContext = {}): string {
   const { action, status } = report;
   const isSkipped = status === 'SKIPPED';
   const all = [
+    checks(report),
     failures(report),
     incomplete(report),
     pulls(report),
     fields(report, context.restore),
     imageList(report),
+    carriage(report),
     scans(report),
     registries(report),
     timeLine(report),

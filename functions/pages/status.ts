@@ -20,6 +20,10 @@ const tones: Readonly<Record<string, Tone>> = {
   'may differ': 'bad',
   missing: 'bad',
   unknown: 'warn',
+  exported: 'good',
+  imported: 'good',
+  ok: 'good',
+  warning: 'warn',
   passed: 'good',
   pending: 'warn',
 };

@@ -7,7 +7,8 @@ const page = readFileSync(join(import.meta.dirname, '../../docs/report.md'), 'ut
 
 it('docs/report.md lists each key of report.json once, and no other', () => {
   const [, table = ''] = page.split('## report.json');
-  const keys = [...table.matchAll(/^\| `(\w+)` +\|/gm)].map(([, key]) => key);
-  expect(keys.toSorted()).toEqual(['version', ...Object.keys(report.shape)].toSorted());
+  const keys = [...table.matchAll(/^\| `(\w+)` +\|/gm)].map(([, key = '']) => key);
+  expect(new Set(keys)).toEqual(new Set(['version', ...Object.keys(report.shape)]));
+  expect(keys).toHaveLength(new Set(keys).size);
   for (const status of report.shape.harness.unwrap().options) expect(table).toContain(`\`${status}\``);
 });

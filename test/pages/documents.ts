@@ -79,6 +79,12 @@ export function everyPart(text = 'harmless', rows = 12): Report {
       durationMs: 192_000,
     },
     reason: text,
+    checks: [
+      { name: text, status: 'ok', message: text },
+      { name: text, status: 'failed', message: text, cure: text },
+    ],
+    bundle: { address: text, id: text, bytes: 7, platforms: { [text]: 7 } },
+    needed: [{ image: text, fields: [{ ...field, field: text }] }],
     unused: [{ reference: text, digest: digest as never, status: 'kept', reason: text }],
     soaking: [{ image: text, digest: digest as never, until: text, fields: [text] }],
     incomplete: [{ reference: text, missing: [{ kind: 'blob', digest: digest as never, size: 7 }] }],
