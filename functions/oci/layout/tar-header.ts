@@ -67,7 +67,8 @@ function checksumOf(header: Uint8Array): number {
 /** Reads one header. Returns `undefined` for a block of zeros, which ends an archive. Throws `RangeError`. */
 export function decodeHeader(header: Buffer): TarHeader | undefined {
   if (header.every((byte) => byte === 0)) return undefined;
-  if (numberAt(header, 148, 8) !== checksumOf(header)) throw new RangeError('it is not a tar header, or is damaged');
+  const sum = Number.parseInt(textAt(header, 148, 8), 8);
+  if (sum !== checksumOf(header)) throw new RangeError('it is not a tar header, or is damaged');
   const flag = textAt(header, 156, 1) || '0';
   // GNU's magic has no prefix field: its bytes hold times.
   const prefix = textAt(header, 257, 8) === 'ustar' ? textAt(header, 345, 155) : '';
