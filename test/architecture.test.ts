@@ -70,7 +70,7 @@ const mayImport: Record<string, RegExp> = {
   'functions/oci/registry': /^functions\/(?:oci\/(?:spec|registry)|async|http|text)\/|^functions\/(?:errors|hint)/,
   'functions/oci/layout': /^functions\/(?:oci\/(?:spec|registry|layout)|async|http|text)\/|^functions\/errors/,
   'functions/oci/copy': /^functions\/(?:oci|async|http|text)\/|^functions\/errors/,
-  'functions/bundle': /^functions\/(?:bundle|oci|async|text)\/|^functions\/errors\.ts$/,
+  'functions/bundle': /^functions\/(?:bundle|oci|async|http|text)\/|^functions\/errors\.ts$/,
   'functions/settings': /^functions\/(?:settings|harness|oci|text)\/|^functions\/errors/,
   'functions/state': /^functions\/(?:state|settings|harness|oci|text)\/|^functions\/errors/,
   'functions/aws':

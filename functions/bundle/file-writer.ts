@@ -23,6 +23,8 @@ export class FileWriter implements RangeWriter {
   /** Bytes handed to the file system. */
   #sent: number;
   #sending: Promise<void> = Promise.resolve();
+  /** Ends when the buffer was handed over: `flush` may run beside `write`. */
+  #turn: Promise<void> = Promise.resolve();
 
   private constructor(folder: string, files: readonly Slice[], position: number) {
     this.#folder = folder;
@@ -56,7 +58,9 @@ export class FileWriter implements RangeWriter {
     await this.#send();
     const durable = this.#sent;
     await this.#sending;
-    await this.#attempt(async () => this.#open?.file.datasync());
+    // Files before this one were synced when it was opened. A handle of its own stays open while others are closed.
+    const slice = this.#files.find(({ start, end }) => start < durable && durable <= end);
+    if (slice) await this.#attempt(() => syncFile(join(this.#folder, slice.name + unfinished)));
     return durable;
   }
 
@@ -85,14 +89,20 @@ export class FileWriter implements RangeWriter {
   }
 
   async close(): Promise<void> {
+    await this.#turn.catch(() => undefined);
     await this.#sending.catch(() => undefined);
     await this.#open?.file.close();
     this.#open = undefined;
   }
 
   /** Hands the buffer to the file system, when that has taken the one before it. */
-  async #send(): Promise<void> {
+  #send(): Promise<void> {
+    return (this.#turn = this.#turn.then(() => this.#handOver()));
+  }
+
+  async #handOver(): Promise<void> {
     await this.#sending;
+    if (this.#filled === 0) return;
     const bytes = this.#buffer.subarray(0, this.#filled);
     const at = this.#sent;
     [this.#buffer, this.#spare] = [this.#spare, this.#buffer];
@@ -166,6 +176,15 @@ async function removeUnfinished(folder: string, files: readonly Slice[]): Promis
 
 async function sizeOf(path: string): Promise<number | undefined> {
   return (await stat(path).catch(() => undefined))?.size;
+}
+
+async function syncFile(path: string): Promise<void> {
+  const file = await open(path, 'r+');
+  try {
+    await file.datasync();
+  } finally {
+    await file.close();
+  }
 }
 
 /** Makes new names durable. */

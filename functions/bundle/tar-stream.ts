@@ -1,4 +1,5 @@
 import { awaitedLater } from '../async/awaited-later.ts';
+import { release } from '../http/release.ts';
 import { mismatch, verifiedStream } from '../oci/copy/verified-stream.ts';
 import { blobPath } from '../oci/layout/layout.ts';
 import { paddingOf } from '../oci/layout/tar-header.ts';
@@ -15,7 +16,7 @@ import { runningHash, type RunningHash } from './running-hash.ts';
 /** Blobs up to this size are held in memory, so that many can be read at once. In bytes. */
 const smallBlob = 8 * 1024 * 1024;
 /** Bounds of what is read ahead. */
-const ahead = { bytes: 32 * 1024 * 1024, requests: 16 };
+const ahead = { bytes: 24 * 1024 * 1024, requests: 16 };
 
 interface Origin {
   readonly blob: Descriptor;
@@ -130,6 +131,8 @@ export class TarStream {
         hash.update(held);
         this.hash = hash;
         if (at > skip) yield held.subarray(Math.max(0, held.length - (at - skip)));
+        // The writer has copied it.
+        if (unit === undefined) release(held);
       }
       held = piece;
     }
@@ -142,7 +145,9 @@ export class TarStream {
   /** Reads a small blob into memory, and verifies it. */
   async #whole({ name }: PlannedEntry, signal: AbortSignal): Promise<Uint8Array[]> {
     const { blob, sources } = this.#origin(name);
-    return Array.fromAsync(verifiedStream(readFrom(sources, blob, 0, signal), blob));
+    const pieces: Uint8Array[] = [];
+    for await (const piece of verifiedStream(readFrom(sources, blob, 0, signal), blob)) pieces.push(piece);
+    return pieces;
   }
 
   #origin(name: string): Origin {
@@ -196,7 +201,10 @@ class ReadAhead {
   }
 
   async *take(entry: PlannedEntry): AsyncGenerator<Uint8Array, void, undefined> {
-    yield* (await this.#reading.get(entry)) ?? [];
+    for (const piece of (await this.#reading.get(entry)) ?? []) {
+      yield piece;
+      release(piece);
+    }
     this.#reading.delete(entry);
     this.#bytes -= entry.size;
     this.#fill();

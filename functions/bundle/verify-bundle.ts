@@ -1,4 +1,5 @@
 import { FactoryError } from '../errors.ts';
+import { release } from '../http/release.ts';
 import { blobPath } from '../oci/layout/layout.ts';
 import { partAt, type RangeReader } from '../oci/layout/ranges.ts';
 import { checkAround } from '../oci/layout/tar-files.ts';
@@ -80,6 +81,7 @@ async function verifyTar(
       at += piece.length;
       await sums.update(piece);
       onBytes?.(piece.length);
+      release(piece);
     }
     const reason = !isPlanned
       ? `it is not the planned entry at byte ${entry.start}`
@@ -136,6 +138,7 @@ async function verifyFiles({ document, files }: Bundle, { onBytes, signal }: Ver
     for await (const piece of files.read(entry, 0, signal)) {
       hash.update(piece);
       onBytes?.(piece.length);
+      release(piece);
     }
     if (finishDigest(hash, digest) !== digest) damage('its bytes have another digest');
   }
