@@ -19,7 +19,7 @@ interface LayoutTool {
 }
 
 /** An image of a registry. */
-export interface RegistryImage {
+interface RegistryImage {
   /** `host:port/repository:tag`. */
   readonly reference: string;
   readonly scheme: 'http' | 'https';
