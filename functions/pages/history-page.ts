@@ -65,7 +65,7 @@ function verdict(runs: readonly HistoryEntry[], now: Date): Html {
   const tone = last === undefined ? 'warn' : failing > 0 && syncs[0]?.status === 'FAILED' ? 'bad' : 'good';
   const tiles: [string, Child][] = [
     ['runs', runs.length],
-    [`of syncs succeeded in ${rateDays} days`, ended === 0 ? 'none ran' : `${Math.floor((100 * good) / ended)} %`],
+    [`of syncs succeeded in ${rateDays} days`, ended === 0 ? 'none ran' : `${Math.floor((100 * good) / ended)}\u00A0%`],
     ['moved', bytes(moved)],
     ['not moved', bytes(saved)],
   ];

@@ -33,10 +33,10 @@ export function reportPage(report: Report, context: PageContext = {}): string {
     checks(report),
     failures(report),
     incomplete(report),
-    pulls(report),
     fields(report, context.restore),
     imageList(report),
     carriage(report),
+    pulls(report),
     scans(report),
     registries(report),
     timeLine(report),
@@ -75,7 +75,7 @@ function tiles({ action, totals, images }: Report): Html | undefined {
   const { copied, repaired = 0, skipped, failed, bytesTransferred, bytesSkipped } = totals;
   const planned = images.filter(({ status }) => status === 'planned').length;
   const all = bytesTransferred + bytesSkipped;
-  const share = all === 0 ? '' : ` (${Math.floor((100 * bytesSkipped) / all)} %)`;
+  const share = all === 0 ? '' : ` (${Math.floor((100 * bytesSkipped) / all)}\u00A0%)`;
   const isPlan = action === 'plan';
   const counts: [string, string | number, boolean][] = [
     ['images', totals.images, true],

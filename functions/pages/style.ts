@@ -32,7 +32,7 @@ p{margin:.5rem 0;max-width:48rem}
 td .good,td .bad,td .warn,td .plain{white-space:nowrap}
 .verdict.good,.verdict.bad,.verdict.warn,.verdict.plain{color:inherit}
 dl.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(8.5rem,1fr));gap:.5rem;margin:1rem 0}
-dl.tiles div{display:flex;flex-direction:column-reverse;padding:.5rem .75rem;background:var(--panel);border:1px solid var(--hair);border-radius:.375rem}
+dl.tiles div{display:flex;flex-direction:column-reverse;justify-content:flex-end;padding:.5rem .75rem;background:var(--panel);border:1px solid var(--hair);border-radius:.375rem}
 dl.tiles dt{color:var(--dim);font-size:.875rem}
 dl.tiles dd{margin:0;font-size:1.25rem;font-weight:600;font-variant-numeric:tabular-nums}
 dl.facts{display:grid;grid-template-columns:minmax(6rem,max-content) 1fr;gap:.375rem 1.25rem;margin:0}

@@ -21,15 +21,23 @@ describe('sync', () => {
     expect(result.code).toBe(0);
     const document = documentOf(result);
     expect(Object.keys(document).toSorted()).toEqual([
+      'accountId',
       'action',
       'config',
+      'endedAt',
+      'factory',
+      'harness',
       'images',
       'input',
+      'phases',
       'pulls',
       'registries',
+      'registry',
       'runId',
+      'startedAt',
       'status',
       'totals',
+      'trigger',
       'warnings',
     ]);
     expect(document).toMatchObject({
