@@ -18,16 +18,13 @@ import {
 import { checkCertificates, checkNode, checkProxy } from './machine.ts';
 import { checkSources, checkTarget } from './registries.ts';
 import { checkState } from './state.ts';
-import type { Subject } from './subject.ts';
+import { anyImage, type Subject } from './subject.ts';
 
 /** The time that all checks have together, in milliseconds: they run in parallel. */
 const limitMs = 20_000;
 
 /** Few attempts: a person waits, and a retry that helps says little about the next night. */
 const retry = { attempts: 2, baseMs: 300, maxMs: 1_000 };
-
-/** An image of every account, for when the account cannot be read. */
-const anyImage = 'harness/ci-addon:latest';
 
 /**
  * Checks everything that runs need, and changes nothing. Every check has a line, whatever fails: `before` are the

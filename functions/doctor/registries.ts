@@ -12,7 +12,7 @@ import {
 } from '../oci/spec/reference.ts';
 import type { Check } from '../state/documents/checks.ts';
 import { check, type Finding, ok, skipped, warning } from './check.ts';
-import type { Subject } from './subject.ts';
+import { anyImage, type Subject } from './subject.ts';
 
 /** Looks an official image up at each source. One source that serves it is enough. */
 export async function checkSources(subject: Subject, image: Promise<string>): Promise<Check[]> {
@@ -32,6 +32,8 @@ async function checkSource({ runtime, signal }: Subject, source: RegistryLocatio
   const { budget } = repository.registry.pulls;
   const pulls = budget ? `, ${budget.remaining} of ${budget.limit} pulls left` : '';
   if (digest !== undefined) return ok(`serves ${formatReference(reference)}${pulls}`);
+  // An account that cannot be read names no image: the one that is looked up may not exist.
+  if (image === anyImage) return ok('responds');
   return warning(
     `responds, but lacks ${formatReference(reference)}`,
     'Other sources may have it. List them in source_registry.',

@@ -3,6 +3,9 @@ import type { RegistryLocation } from '../oci/spec/reference.ts';
 import type { RunSettings } from '../settings/execution-input.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 
+/** An image of every account, for when the account cannot be read. */
+export const anyImage = 'harness/ci-addon:latest';
+
 /** The subject of the checks: a deployment or a machine, with what its runs would use. */
 export interface Subject {
   runtime: Runtime;

@@ -60,6 +60,7 @@ function failure({ name, message, hint, problems = [] }: ErrorDocument): Child {
 
 /** Returns where a failure with a name has its cause, as far as the name tells. */
 const origins: Readonly<Record<string, string>> = {
+  ChecksFailed: 'the checks that failed; each has its own cure below',
   CredentialHelperFailed: "a credential helper of this machine's Docker configuration",
   DigestMismatch: 'the registry, or a proxy or cache before it, which served or kept other bytes',
   DriftFound: 'something that changed Harness or the registry since the last sync, or a new version of Harness',
@@ -104,6 +105,7 @@ function harnessSentence(report: Report): Child {
   const fields = (...statuses: string[]) =>
     plural(config.filter((row) => statuses.includes(row.status)).length, 'field');
   const also = connector?.status === 'changed' ? ' and the connector' : '';
+  if (action === 'doctor') return 'Nothing was changed: doctor only looks.';
   if (action === 'plan') return `Nothing was changed: this is a plan. A sync would switch ${fields('planned')}.`;
   switch (report.harness ?? harnessAfter(report)) {
     case 'unknown':

@@ -164,6 +164,7 @@ describe('the command on another machine, with the bucket of the deployment,', (
         'reset',
         'verify',
         'plan',
+        'doctor',
         'sync',
         'sync',
         'sync',
