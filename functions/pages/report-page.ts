@@ -1,7 +1,6 @@
 import type { HistoryEntry } from '../state/history.ts';
 import type { Report } from '../state/documents.ts';
 import { carriage, checks } from './carried.ts';
-import { checks } from './checks.ts';
 import { incomplete, pulls, registries, scans, waiting, warnings } from './details.ts';
 import { document } from './document.ts';
 import { fields } from './fields.ts';
@@ -33,7 +32,6 @@ export function reportPage(report: Report, context: PageContext = {}): string {
   const all = [
     checks(report),
     failures(report),
-    checks(report),
     incomplete(report),
     fields(report, context.restore),
     imageList(report),

@@ -25,8 +25,6 @@ const tones: Readonly<Record<string, Tone>> = {
   ok: 'good',
   warning: 'warn',
   passed: 'good',
-  ok: 'good',
-  warning: 'warn',
   pending: 'warn',
 };
 

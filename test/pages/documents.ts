@@ -91,7 +91,6 @@ export function everyPart(text = 'harmless', rows = 12): Report {
     pulls: [{ reference: text, status: 'missing', fields: [text] }],
     blocked: { reason: text, steps: [text, text] },
     awaiting: { reason: text, command: text },
-    checks: [{ name: text, status: 'failed', message: text, cure: text }],
     warnings: [text, `${text} again`],
     registries: [
       {
