@@ -82,7 +82,7 @@ svg line{stroke:var(--hair)}
 svg rect{fill:var(--bar)}
 svg rect.bad{fill:var(--bad)}svg rect.warn{fill:var(--warn)}
 footer{margin-top:3rem;padding-top:.75rem;border-top:1px solid var(--hair);color:var(--dim);font-size:.875rem}
-@media (max-width:40rem){dl.facts{grid-template-columns:1fr;gap:0}dl.facts dd{margin-bottom:.5rem}dl.tiles{grid-template-columns:repeat(auto-fit,minmax(7rem,1fr))}}
+@media (max-width:40rem){svg .more{display:none}dl.facts{grid-template-columns:1fr;gap:0}dl.facts dd{margin-bottom:.5rem}dl.tiles{grid-template-columns:repeat(auto-fit,minmax(7rem,1fr))}}
 @media (forced-colors:active){.badge,.verdict,.code-point{border-color:CanvasText}svg rect{fill:CanvasText}}
 @media print{
 :root{color-scheme:light;--back:#fff;--panel:#fff;--text:#000;--dim:#333;--line:#555;--hair:#aaa;--link:#000;--good:#0b4a1e;--bad:#8c0e16;--warn:#5c3a00;--bar:#444;--good-back:#fff;--bad-back:#fff;--warn-back:#fff}

@@ -95,9 +95,9 @@ function axis(start: number, end: number, at: (ms: number) => string, height: nu
   // Labels at the right edge would be cut off.
   const shown = ticks.filter((tick) => tick - start < 0.85 * (end - start));
   return shown.map(
-    (tick) =>
+    (tick, index) =>
       html`<line x1=${at(tick)} x2=${at(tick)} y1="0" y2=${height} />
-        <text class="tick" x=${at(tick)} dx="4" y="12">
+        <text class=${index === 0 ? 'tick' : 'tick more'} x=${at(tick)} dx="4" y="12">
           ${new Date(tick).toISOString().slice(11, isFine ? 23 : 19)}
         </text>`,
   );
