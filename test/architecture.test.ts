@@ -74,7 +74,7 @@ const mayImport: Record<string, RegExp> = {
   'functions/settings': /^functions\/(?:settings|harness|oci|text)\/|^functions\/errors/,
   'functions/state': /^functions\/(?:state|settings|harness|oci|text)\/|^functions\/errors/,
   'functions/aws':
-    /^functions\/(?:aws|async|http|oci|state|text)\/|^functions\/(?:advice|errors|runtime\/template|bundle\/(?:carrier|signature))\.ts$/,
+    /^functions\/(?:aws|bundle|async|http|oci|state|text)\/|^functions\/(?:advice|errors|runtime\/template)\.ts$/,
   'functions/runtime': /^functions\/(?:runtime|bundle|state|settings|harness|http|oci|text)\//,
   'functions/overrides': /^functions\/(?:overrides|runtime|state|settings|harness|oci|text)\/|^functions\/errors\.ts$/,
   'functions/doctor':

@@ -1,5 +1,9 @@
 import { DeleteObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import type { Companion, Companions, TarCarrier, TarSource } from '../bundle/carrier.ts';
+import { planBundleTar } from '../bundle/bundle-files.ts';
+import { parseDocument } from '../bundle/document.ts';
+import type { BundlePlan } from '../bundle/plan-bundle.ts';
+import { type TarWriting, writeTar, type WrittenBundle } from '../bundle/write-tar.ts';
 import { FactoryError } from '../errors.ts';
 import { BucketObject } from './bucket-object.ts';
 import { ObjectReader } from './object-reader.ts';
@@ -9,13 +13,32 @@ import { ObjectWriter } from './object-writer.ts';
 const companionLimit = 32 * 1024 * 1024;
 
 /** Writes a bundle as one object, with small objects beside it. The caller needs the permissions of docs/deployment.md. */
-export function objectCarrier(object: BucketObject): TarCarrier {
+export function objectCarrier(object: BucketObject): TarCarrier & { readonly companions: Companions } {
   return {
     name: object.name,
     companions: companionsOf(object),
     slices: (size) => [{ name: object.key.slice(object.key.lastIndexOf('/') + 1), start: 0, end: size }],
     create: (size, position, signal) => ObjectWriter.open(object, size, position, signal),
   };
+}
+
+/**
+ * Writes a bundle as one object. One that was complete before stays as it is: the process may have ended between the
+ * completion of the object and its own end.
+ */
+export async function writeObject(plan: BundlePlan, object: BucketObject, options: TarWriting): Promise<WrittenBundle> {
+  const carrier = objectCarrier(object);
+  // Each part is recorded: no interruption loses more than one.
+  const writing = { ...options, checkpointBytes: 1 };
+  const bytes = await carrier.companions.read('bundle.json');
+  const document = bytes && parseDocument(bytes, `the copy of bundle.json beside ${object.name}`);
+  if (document?.id !== plan.document.id || !(await object.exists(options.signal)))
+    return writeTar(plan, carrier, writing);
+  const { size } = planBundleTar(document);
+  const reader = await ObjectReader.open(object, {}, options.signal);
+  if (reader.size !== size) return writeTar(plan, carrier, writing);
+  await carrier.companions.remove('part.json');
+  return { document, size, resumedAt: size };
 }
 
 /** Opens a bundle that is one object. Throws `StoreFailed`. */

@@ -1,0 +1,90 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { objectSource, writeObject } from '../../functions/aws/bundle-object.ts';
+import { openBundle } from '../../functions/bundle/open-bundle.ts';
+import type { BundlePlan } from '../../functions/bundle/plan-bundle.ts';
+import { billOfMaterials } from '../../functions/bundle/sbom.ts';
+import { verifyBundle } from '../../functions/bundle/verify-bundle.ts';
+import { planSamples, registry, useSamples } from '../bundle/sample-bundle.ts';
+import { storedImage } from '../oci/stored-images.ts';
+import { available } from '../real-parts.ts';
+import { startBundlesBucket } from './bundles-bucket.ts';
+import { patternBytes } from './pattern.ts';
+
+const MiB = 1024 * 1024;
+
+(available('moto_server') ? describe : describe.skip)('a bundle that is exported to a bucket', () => {
+  useSamples();
+  let s3: Awaited<ReturnType<typeof startBundlesBucket>>;
+  let plan: BundlePlan;
+  beforeAll(async () => {
+    s3 = await startBundlesBucket();
+    // One layer is larger than a part, and begins within one.
+    const layers = [patternBytes(0, 3 * MiB), patternBytes(3 * MiB, 40 * MiB), patternBytes(40 * MiB, 50 * MiB)];
+    registry.storage.putImage('harness/layers', '1', storedImage(layers));
+    plan = await planSamples({}, ['harness/ci-addon:1.18', 'harness/layers:1']);
+  }, 60_000);
+  afterAll(async () => {
+    await s3?.close();
+  });
+
+  const write = (key: string, { signal, onBytes }: { signal?: AbortSignal; onBytes?: (bytes: number) => void } = {}) =>
+    writeObject(plan, s3.object(key), {
+      ...(signal && { signal }),
+      ...(onBytes && { onBytes }),
+      accompany: async (document) => new Map([['sbom.cdx.json', billOfMaterials(document)]]),
+    });
+
+  it('passes every check of a bundle, and has its sums and its bill of materials beside it', async () => {
+    const { size, resumedAt } = await write('whole.tar');
+    expect({ size, resumedAt }).toEqual({ size: (await s3.stored('whole.tar')).length, resumedAt: 0 });
+    const source = await objectSource(s3.object('whole.tar'));
+    expect((await verifyBundle(source, source)).damages).toEqual([]);
+    const bundle = await openBundle(await objectSource(s3.object('whole.tar')));
+    expect(bundle.document).toEqual(plan.document);
+    expect(await s3.stored('whole.sbom.cdx.json')).toEqual(billOfMaterials(plan.document));
+    const sums = (await s3.stored('whole.sha256')).toString();
+    for (const name of ['whole.tar', 'whole.bundle.json', 'whole.sbom.cdx.json']) expect(sums).toContain(`  ${name}\n`);
+  }, 60_000);
+
+  it('has the same bytes when it was interrupted after each part', async () => {
+    const resumed: number[] = [];
+    for (let attempts = 0; attempts < 10; attempts++) {
+      const interruption = new AbortController();
+      let begun: number | undefined;
+      let written = 0;
+      const onBytes = (bytes: number) => {
+        // The first call names the byte at which the export goes on.
+        if (begun === undefined) resumed.push((begun = bytes));
+        else written += bytes;
+        // Long enough for one more part.
+        if (written > 33 * MiB) interruption.abort(new Error('time is up'));
+      };
+      const done = await write('again.tar', { signal: interruption.signal, onBytes }).catch((error: unknown) => {
+        expect(error).toMatchObject({ message: 'time is up' });
+      });
+      if (done) break;
+    }
+    expect(resumed.length).toBeGreaterThan(1);
+    expect(resumed.every((at) => at % (16 * MiB) === 0)).toBe(true);
+    expect((await s3.stored('again.tar')).equals(await s3.stored('whole.tar'))).toBe(true);
+    expect((await s3.stored('again.sha256')).toString()).toBe(
+      (await s3.stored('whole.sha256')).toString().replaceAll('whole.', 'again.'),
+    );
+    expect(await s3.uploads('again.tar')).toEqual([]);
+  }, 120_000);
+
+  it('stays as it is when the same export runs again', async () => {
+    registry.requests.length = 0;
+    const again = await write('whole.tar');
+    expect(again.resumedAt).toBe(again.size);
+    expect(registry.requests.filter(({ path }) => path.includes('/blobs/'))).toEqual([]);
+  });
+
+  it('stays when another is exported to its key', async () => {
+    const other = await planSamples({}, ['plugins/docker:21']);
+    await expect(writeObject(other, s3.object('whole.tar'), {})).rejects.toMatchObject({
+      name: 'StoreFailed',
+      message: 's3://bundles/whole.tar exists, and a bundle never replaces another',
+    });
+  });
+});
