@@ -72,7 +72,7 @@ describe('a source that serves wrong bytes', () => {
   it.each([
     ['a small blob', (size: number) => size > 30_000 && size < 50_000],
     ['a large blob', (size: number) => size > 8_000_000],
-  ])('is read once more for %s', async (what, spoil) => {
+  ])('costs one more read of %s', async (what, spoil) => {
     const { plan } = await watchedPlan({ spoil });
     const name = `${what.replaceAll(' ', '-')}.tar`;
     await writeTar(plan, fileCarrier(join(folder, name)), { checkpointBytes });

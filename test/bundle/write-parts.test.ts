@@ -14,7 +14,7 @@ useSamples();
 const partBytes = 700_001;
 
 describe('lost parts', () => {
-  it('are written again with the same bytes, wherever they were cut', async () => {
+  it('get the same bytes as before, wherever they were cut', async () => {
     const path = join(folder, 'lost.tar');
     const { document, size } = await writeTar(await planSamples(), fileCarrier(path, { partBytes }));
     const whole = await joined('lost.tar');
