@@ -13,7 +13,7 @@ import { TarStream } from './tar-stream.ts';
 
 const defaultCheckpointBytes = 32 * 1024 * 1024;
 
-/** What is written beside a bundle, apart from its sums and `bundle.json`: its signature, its bill of materials. */
+/** The files beside a bundle, apart from its sums and `bundle.json`: its signature, its bill of materials. */
 type MoreCompanions = ReadonlyMap<Companion, Uint8Array>;
 
 export interface TarWriting {
