@@ -20,7 +20,7 @@ export interface TaskNeeds {
   pages?: readonly string[];
   /** Keys there that it reads beside those that it writes. Default none. */
   reads?: readonly string[];
-  /** What it does with bundles in their bucket, when there is one. */
+  /** Its access to bundles in their bucket, when there is one. */
   bundles?: 'read' | 'write';
   /** It looks up executions of the workflow. */
   executions?: boolean;
