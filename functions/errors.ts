@@ -15,6 +15,7 @@ export const errorNames = [
   'ChecksFailed',
   'CredentialHelperFailed',
   'DigestMismatch',
+  'DiskFull',
   'DriftFound',
   'FunctionCrashed',
   'HarnessForbidden',

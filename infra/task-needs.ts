@@ -85,6 +85,7 @@ const looks = 'looks/*';
 const firstSeen = 'first-seen.json';
 const lastSync = 'last-sync.json';
 const history = 'history.json';
+const received = 'received.json';
 
 /** A task that is not listed gets the defaults. */
 export const taskNeeds: Readonly<Record<string, TaskNeeds>> = {
@@ -99,7 +100,7 @@ export const taskNeeds: Readonly<Record<string, TaskNeeds>> = {
     ecrSource: [...pull, throughCache, 'ecr:ListImages'],
     bundles: 'read',
     writes: [locks, manifestCache, firstSeen, looks],
-    reads: [inventory, refusedFields, built, writtenValues],
+    reads: [inventory, refusedFields, built, writtenValues, received],
   },
   copy: {
     memory: 1024,
@@ -111,6 +112,16 @@ export const taskNeeds: Readonly<Record<string, TaskNeeds>> = {
     template: 'buildPushTemplate',
     bundles: 'read',
     writes: [locks, manifestCache, built, 'checkpoints/*'],
+  },
+  export: {
+    memory: 1024,
+    minutes: 15,
+    registryCredentials: true,
+    ecr: pull,
+    ecrRegistry: [token],
+    ecrSource: [...pull, throughCache],
+    bundles: 'write',
+    writes: [locks, manifestCache],
   },
   scan: {
     memory: 1024,
@@ -140,7 +151,7 @@ export const taskNeeds: Readonly<Record<string, TaskNeeds>> = {
     ecr: pull,
     ecrRegistry: [token],
     bundles: 'read',
-    writes: [locks, manifestCache, looks],
+    writes: [locks, manifestCache, looks, received],
   },
   rollback: { minutes: 15, harnessApiKey: true, writes: [locks, refusedFields] },
   prune: {

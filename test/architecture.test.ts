@@ -72,7 +72,7 @@ const mayImport: Record<string, RegExp> = {
   'functions/oci/copy': /^functions\/(?:oci|async|http|text)\/|^functions\/errors/,
   'functions/bundle': /^functions\/(?:bundle|oci|async|http|text)\/|^functions\/errors\.ts$/,
   'functions/settings': /^functions\/(?:settings|harness|oci|text)\/|^functions\/errors/,
-  'functions/state': /^functions\/(?:state|settings|harness|oci|text)\/|^functions\/errors/,
+  'functions/state': /^functions\/(?:state|settings|harness|oci|text)\/|^functions\/errors|^functions\/bundle\/receipt/,
   'functions/aws':
     /^functions\/(?:aws|bundle|async|http|oci|state|text)\/|^functions\/(?:advice|errors|runtime\/template)\.ts$/,
   'functions/runtime': /^functions\/(?:runtime|bundle|state|settings|harness|http|oci|text)\//,

@@ -3,8 +3,8 @@ import { copyImage, counting } from '../oci/copy/copy-image.ts';
 import { copyReferrers } from '../oci/copy/copy-referrers.ts';
 import { Deadline, Paused } from '../oci/copy/deadline.ts';
 import type { Digest } from '../oci/spec/digest.ts';
-import { getManifest, resolveTag } from '../oci/registry/manifests.ts';
-import type { Repository } from '../oci/registry/repository.ts';
+import { resolveTag } from '../oci/registry/manifests.ts';
+import type { Source } from '../oci/registry/source.ts';
 import { profileOf } from '../oci/registry/profile.ts';
 import { formatReference, type Reference } from '../oci/spec/reference.ts';
 import type { Registry } from '../oci/registry/registry.ts';
@@ -17,6 +17,7 @@ import { describePieces, unrepaired } from '../images/pieces.ts';
 import { type Root, Wholeness } from '../images/wholeness.ts';
 import type { TaskRun } from '../runtime/task-run.ts';
 import { build } from './build.ts';
+import { bundleSource } from './bundle-source.ts';
 import { newCopyState, noteCall } from './copy-state.ts';
 import { ensureRepository, pushFailure } from './repository.ts';
 
@@ -113,14 +114,14 @@ interface Copying {
 
 /** Updates the state. Returns `Paused` when the copy must continue later. */
 async function attempt(copying: Copying, run: TaskRun): Promise<CopyResult | Paused> {
-  const { planned, state } = copying;
+  const { plan, planned, state } = copying;
   const { runtime, signal, deadline = Deadline.never } = run;
   const work = (each?: AbortSignal) => copyFromAny(copying, { ...run, signal: each });
   try {
     const left = sourcesOf(planned, state);
     // Do not wait for a pause that only one of several sources asks for.
     const references = left.length > 1 ? [planned.target] : [...left, planned.target];
-    const registries = references.map(({ registry }) => runtime.registry(registry));
+    const registries = (plan.bundle ? [planned.target] : references).map(({ registry }) => runtime.registry(registry));
     try {
       return await deadline.during(registries, signal, work);
     } catch (error) {
@@ -144,8 +145,9 @@ function sourcesOf({ source, otherSources = [] }: CopiedImage, state: CopyState)
 
 /** Copies from the first source that serves the image. Pulls by digest, so every source serves the same content. */
 async function copyFromAny(copying: Copying, run: TaskRun): Promise<CopyResult> {
-  const { planned, state } = copying;
+  const { plan, planned, state } = copying;
   const { runtime, signal } = run;
+  if (plan.bundle) return copyPlanned(copying, await bundleSource(plan.bundle, planned, run), run);
   let first: unknown;
   const sources = sourcesOf(planned, state);
   for (const [index, reference] of sources.entries()) {
@@ -171,12 +173,12 @@ async function copyFromAny(copying: Copying, run: TaskRun): Promise<CopyResult> 
 
 async function copyPlanned(
   { plan, planned, state }: Copying,
-  source: Repository,
+  source: Source,
   { runtime, signal, deadline = Deadline.never }: TaskRun,
 ): Promise<CopyResult> {
   const { target, digest } = planned;
   const destination = runtime.repository(target);
-  const root = await runtime.manifests.through(digest, () => getManifest(source, digest, signal));
+  const root = await runtime.manifests.through(digest, () => source.manifest(digest, signal));
   const image = await readImage(root, source, { runtime, signal });
   const ledger = runtime.ledger(plan.runId, target.registry);
   planned.mounts?.forEach((repository, blob) => ledger.expect(blob, repository));

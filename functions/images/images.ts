@@ -2,8 +2,7 @@ import { FactoryError } from '../errors.ts';
 import type { Digest } from '../oci/spec/digest.ts';
 import { type Image, loadImage } from '../oci/spec/image.ts';
 import type { Manifest } from '../oci/spec/manifest.ts';
-import { getManifest } from '../oci/registry/manifests.ts';
-import type { Repository } from '../oci/registry/repository.ts';
+import type { Source } from '../oci/registry/source.ts';
 import type { PlannedImage } from '../state/documents.ts';
 import type { TaskRun } from '../runtime/task-run.ts';
 
@@ -13,16 +12,15 @@ export function isPresent(image: PlannedImage): boolean {
 }
 
 /** Reads an image from its root manifest, through the cache. */
-export function readImage(root: Manifest, repository: Repository, { runtime, signal }: TaskRun): Promise<Image> {
-  return loadImage(root, (digest) => runtime.manifests.through(digest, () => getManifest(repository, digest, signal)));
+export function readImage(root: Manifest, source: Source, { runtime, signal }: TaskRun): Promise<Image> {
+  return loadImage(root, (digest) => runtime.manifests.through(digest, () => source.manifest(digest, signal)));
 }
 
 /** Returns a reader of optional manifests, which uses the cache and respects the registry's pull limit. */
-export function manifestReader(
-  repository: Repository,
-  { runtime, signal }: TaskRun,
-): (digest: Digest) => Promise<Manifest> {
-  const { name, pulls } = repository.registry;
+export function manifestReader(source: Source, { runtime, signal }: TaskRun): (digest: Digest) => Promise<Manifest> {
+  const { registry } = source;
+  if (!registry) return (digest) => runtime.manifests.through(digest, () => source.manifest(digest, signal));
+  const { name, pulls } = registry;
   return (digest) =>
     runtime.manifests.through(digest, async () => {
       const reservation = pulls.reserve(1);
@@ -32,7 +30,7 @@ export function manifestReader(
         });
       }
       try {
-        const manifest = await getManifest(repository, digest, signal);
+        const manifest = await source.manifest(digest, signal);
         reservation.spend();
         return manifest;
       } finally {

@@ -10,7 +10,7 @@ import {
   relocate,
   tagOrDigest,
 } from '../oci/spec/reference.ts';
-import type { OpenBundle } from '../runtime/bundles.ts';
+import type { Bundle } from '../bundle/open-bundle.ts';
 import type { TaskRun } from '../runtime/task-run.ts';
 import type { PlannedImage } from '../state/documents.ts';
 import { usualName } from './bundle-names.ts';
@@ -24,7 +24,7 @@ const lookupsInFlight = 16;
  * @throws {FactoryError} `BundleInvalid` when two images would be stored in the same place.
  */
 export async function planBundled(
-  bundle: OpenBundle,
+  bundle: Bundle,
   { registry, keys }: { registry: RegistryLocation; keys: ReadonlyMap<string, string> },
   { runtime, signal }: TaskRun,
 ): Promise<Found[]> {

@@ -1,11 +1,11 @@
 import { readScope } from '../overrides/scope-configuration.ts';
 import { formatPlatform } from '../oci/spec/platform.ts';
-import type { OpenBundle } from '../runtime/bundles.ts';
+import type { Bundle } from '../bundle/open-bundle.ts';
 import type { TaskRun } from '../runtime/task-run.ts';
 import { noBundle } from '../settings/bundle-address.ts';
 import type { RunSettings } from '../settings/execution-input.ts';
 import { needsSchema } from '../settings/needs.ts';
-import type { NeededImage } from '../state/documents.ts';
+import type { NeededImage, Plan } from '../state/documents.ts';
 import { decideNeeds } from './decide-import.ts';
 import { planExport } from './plan-export.ts';
 import type { PlanHead } from './plan-result.ts';
@@ -35,9 +35,13 @@ export async function planCarriage(
 export async function bundleToImport(
   settings: RunSettings,
   { runtime, signal }: TaskRun,
-): Promise<OpenBundle | undefined> {
-  const isImport = settings.action === 'import' || settings.action === 'plan';
-  return isImport && settings.bundle !== undefined ? runtime.bundle(settings.bundle, signal) : undefined;
+): Promise<{ bundle: Bundle; facts: Pick<Plan, 'referrers' | 'bundle'> } | undefined> {
+  if (settings.action !== 'import' && settings.action !== 'plan') return undefined;
+  const { bundle: address } = settings;
+  if (address === undefined) return undefined;
+  const bundle = await runtime.bundle(address, signal);
+  const { id, totals, policy } = bundle.document;
+  return { bundle, facts: { referrers: policy.referrers, bundle: { address, id, bytes: totals.bytes } } };
 }
 
 /** Lists the images that Harness needs. Looks at no registry: those of the images cannot be reached from here. */

@@ -1,7 +1,7 @@
 import { formatReference, parseReference } from '../oci/spec/reference.ts';
 import { holdBack } from '../overrides/pairs.ts';
 import type { ScopeConfiguration } from '../overrides/scope-configuration.ts';
-import type { OpenBundle } from '../runtime/bundles.ts';
+import type { Bundle } from '../bundle/open-bundle.ts';
 import type { TaskRun } from '../runtime/task-run.ts';
 import type { RunSettings } from '../settings/execution-input.ts';
 import { formatExtraImage } from '../settings/extra-image.ts';
@@ -24,7 +24,7 @@ import { refuseUnmatched, unmatchedNames } from './unmatched.ts';
  * @throws {FactoryError} `BundleIncomplete`
  */
 export async function decideImport(
-  bundle: OpenBundle,
+  bundle: Bundle,
   settings: RunSettings,
   scopes: readonly ScopeConfiguration[],
   run: TaskRun & { runId: string },
@@ -56,7 +56,7 @@ export async function decideImport(
 /** Plans the copies. What the bundle leaves out is mounted from the repositories of the registry that have it. */
 async function planWithAbsent(
   found: readonly Found[],
-  { document }: OpenBundle,
+  { document }: Bundle,
   run: TaskRun & { runId: string },
 ): Promise<ImagePlan> {
   const { holders, missing } = await findAbsent(found, document, run);

@@ -1,4 +1,5 @@
 import { FactoryError, type Problem } from '../errors.ts';
+import { formatPlatform } from '../oci/spec/platform.ts';
 import { formatReference, type ImageName } from '../oci/spec/reference.ts';
 import { readScope } from '../overrides/scope-configuration.ts';
 import type { TaskRun } from '../runtime/task-run.ts';
@@ -62,6 +63,7 @@ export async function planExport(
       ...skippedSources(found, settings.sources),
       ...looked.warnings,
     ],
+    policy: { platforms: settings.platforms.map(formatPlatform), pins: settings.pins },
     bundle: { ...head.bundle, bytes, platforms: platformSizes(found) },
     registries: runtime.takeCounts(),
   };

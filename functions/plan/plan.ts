@@ -62,7 +62,7 @@ export async function plan({ runId, input }: PlanEvent, run: TaskRun): Promise<P
   if (lock.holder) return planNothing({ ...head, skipped: describeLock(lock.holder) }, 'report', runtime);
   const carried = await planCarriage(head, settings, run);
   if (carried) return carried;
-  const bundle = await bundleToImport(settings, run);
+  const carries = await bundleToImport(settings, run);
   // Started while Harness and the registries are read.
   const connector = settings.action === 'reset' || !withHarness ? undefined : awaitedLater(readConnector(run));
   const snapshot = settings.action === 'restore' ? await readSnapshot(settings.restoreRun, runtime) : undefined;
@@ -71,8 +71,8 @@ export async function plan({ runId, input }: PlanEvent, run: TaskRun): Promise<P
   const named = await withCopiesNamed(scopes, settings, runtime);
   const decision: Decision = snapshot
     ? { images: [], waves: [], warnings: [], ...restoreChanges(scopes, snapshot) }
-    : bundle
-      ? await decideImport(bundle, settings, named, { runId, ...run })
+    : carries
+      ? await decideImport(carries.bundle, settings, named, { runId, ...run })
       : await decide(settings, named, startedAt, run);
   if (!snapshot) Object.assign(decision, asWritten(decision, scopes, settings));
   const { images, waves, warnings } = decision;
@@ -111,7 +111,7 @@ export async function plan({ runId, input }: PlanEvent, run: TaskRun): Promise<P
   warnings.push(...(mounting?.warnings ?? []));
   const document: Plan = {
     ...head,
-    ...(bundle && { bundle: { address: bundle.address, id: bundle.document.id, bytes: bundle.document.totals.bytes } }),
+    ...carries?.facts,
     ...(decision.needed && { needed: decision.needed }),
     ...(mounting?.mounts && { mounts: mounting.mounts }),
     images,

@@ -226,7 +226,10 @@ async function describe(
   const { changes, held } = (await documents.changes.find()) ?? { changes: plan.changes, held: [] };
   const written = (await documents.config.find()) ?? [];
   const scans = await documents.scans.find();
-  const copied = plan.images.map((planned, index) => imageResult(plan, planned, results[index]));
+  const exported = await documents.exported.find();
+  const copied = plan.images.map((planned, index) =>
+    exported ? exportedImage(plan, planned) : imageResult(plan, planned, results[index]),
+  );
   const images = withScans(copied, scans);
   const error = ended ?? imagesMissing(plan, images) ?? switchBlocked(plan) ?? failureOf(plan.checks ?? [])?.toJSON();
   const incomplete = (await documents.incomplete.find()) ?? incompleteOf(plan);
@@ -253,7 +256,7 @@ async function describe(
     config: withLag(configResults(plan, changes, [...plan.kept, ...held], written), plan),
     ...(connector && { connector }),
     totals: totalsOf(images, plan.startedAt),
-    ...(plan.bundle && { bundle: plan.bundle }),
+    ...(plan.bundle && { bundle: { ...plan.bundle, ...(exported && { id: exported.id, bytes: exported.bytes }) } }),
     ...(plan.needed && { needed: plan.needed }),
     ...((plan.unused.length > 0 || pruned) && { unused: pruned ?? plan.unused }),
     ...(plan.soaking && { soaking: plan.soaking }),
@@ -325,6 +328,13 @@ function imageResult(plan: Plan, planned: PlannedImage, result: CopyResult | und
     bytesTransferred: transfer,
     bytesSkipped: plan.action === 'plan' ? (planned.size ?? 0) - transfer : 0,
   };
+}
+
+/** Returns the row of an image of a bundle that was written. */
+function exportedImage(plan: Plan, planned: PlannedImage): ImageResult {
+  const { size = 0, uniqueSize = 0 } = planned.status === 'copy' ? planned : {};
+  const row = imageResult(plan, planned, undefined);
+  return { ...row, status: 'exported', bytesTransferred: uniqueSize, bytesSkipped: size - uniqueSize };
 }
 
 /** Returns where an image comes from: a reference at a registry, or the bundle. */

@@ -1,17 +1,27 @@
-import type { BundleDocument } from '../bundle/document.ts';
-import type { Source } from '../oci/registry/source.ts';
-
-/** A bundle that was opened: its document, index and manifests are checked. Blobs are checked as they are read. */
-export interface OpenBundle {
-  readonly address: string;
-  readonly document: BundleDocument;
-  /** Returns the source of an image, by its name in the document. */
-  source(image: string): Source;
-  close(): Promise<void>;
-}
+import type { Bundle } from '../bundle/open-bundle.ts';
+import type { BundlePlan } from '../bundle/plan-bundle.ts';
+import type { Base } from '../bundle/receipt.ts';
+import type { Verification } from '../bundle/verify-bundle.ts';
+import type { WrittenBundle } from '../bundle/write-tar.ts';
 
 /** The bundles that a place can reach: files, or objects in S3. */
 export interface Bundles {
-  /** Opens a bundle, and checks its document, its signature where a key is known, its index and its manifests. */
-  open(address: string, signal?: AbortSignal): Promise<OpenBundle>;
+  /**
+   * Opens a bundle, and checks its document, its signature where a key is known, its index and its manifests.
+   *
+   * @throws {FactoryError} `BundleInvalid`, `SignatureInvalid`
+   */
+  open(address: string, signal?: AbortSignal): Promise<Bundle>;
+  /** Reads a whole bundle, and names all that is damaged. Throws `SignatureInvalid`. */
+  verify(address: string, options: Omit<BundleWriting, 'onNote'>): Promise<Verification>;
+  /** Writes a bundle, or the rest of one. Throws `DiskFull` before the first byte. */
+  write(plan: BundlePlan, address: string, options: BundleWriting): Promise<WrittenBundle>;
+  /** The content that an export leaves out. */
+  readonly bases?: readonly Base[];
+}
+
+interface BundleWriting {
+  onBytes: (bytes: number) => void;
+  onNote: (message: string) => void;
+  signal?: AbortSignal | undefined;
 }

@@ -16,7 +16,8 @@ import { commandLine, type Place } from './place.ts';
 import type { OutcomeDetail } from '../state/outcome-event.ts';
 import { RunDocuments } from '../state/run-documents.ts';
 import { RegistryCounter } from './registry-counts.ts';
-import type { Bundles, OpenBundle } from './bundles.ts';
+import type { Bundle } from '../bundle/open-bundle.ts';
+import type { Bundles } from './bundles.ts';
 import { Patience } from './patience.ts';
 import type { Template } from './template.ts';
 import type { Configuration } from '../settings/configuration.ts';
@@ -27,7 +28,12 @@ export type ProgressEvent =
   | { kind: 'copying'; images: number; bytes: number }
   | { kind: 'image-started'; image: string; bytes: number }
   | { kind: 'image-progress'; image: string; bytes: number }
-  | { kind: 'image-finished'; image: string; status: 'copied' | 'repaired' | 'skipped' | 'failed'; message?: string }
+  | {
+      kind: 'image-finished';
+      image: string;
+      status: 'copied' | 'exported' | 'repaired' | 'skipped' | 'failed';
+      message?: string;
+    }
   /** A pause of `seconds`, with its reason: of a registry, of Harness, of one image, or of the run. */
   | { kind: 'wait'; subject: string; reason: string; seconds: number }
   | { kind: 'note'; message: string };
@@ -101,7 +107,7 @@ export class Runtime {
   readonly #counter = new RegistryCounter();
   #ledgers: { runId: string; byRegistry: Map<string, BlobLedger> } = { runId: '', byRegistry: new Map() };
   #plan: Plan | undefined;
-  #bundle: { address: string; opened: Promise<OpenBundle> } | undefined;
+  #bundle: { address: string; opened: Promise<Bundle> } | undefined;
   #harness: Promise<HarnessClient> | undefined;
   /** A refused key. The key that replaces it may belong to another account. */
   #refusedKey: string | undefined;
@@ -165,7 +171,7 @@ export class Runtime {
   }
 
   /** Opens a bundle, once for all tasks of this process. Throws `BundleInvalid`. */
-  async bundle(address: string, signal?: AbortSignal): Promise<OpenBundle> {
+  async bundle(address: string, signal?: AbortSignal): Promise<Bundle> {
     if (!this.parts.bundles) throw new TypeError('nothing here can open or write bundles');
     const opened = this.#bundle?.address === address ? this.#bundle.opened : undefined;
     const opening = opened ?? this.parts.bundles.open(address, signal);

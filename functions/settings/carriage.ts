@@ -116,13 +116,17 @@ function plain(value: unknown): unknown {
   return Array.isArray(value) ? `${value.length} entries` : typeof value === 'object' ? 'a value' : value;
 }
 
+/** Returns whether a run reads or writes a bundle. */
+export function carriesBundle(input: unknown): boolean {
+  const { bundle } = (input ?? {}) as Record<string, unknown>;
+  return bundle !== undefined && bundle !== noBundle;
+}
+
 /** Returns whether a run can do without Harness, as far as its input says: it only carries images. */
 export function carriesOnly(input: unknown): boolean {
-  const { action, bundle, images } = (input ?? {}) as Record<string, unknown>;
+  const { action, images } = (input ?? {}) as Record<string, unknown>;
   if (action === 'export') return images !== undefined;
-  return (
-    action === 'import' || ((action === 'plan' || action === 'verify') && bundle !== undefined && bundle !== noBundle)
-  );
+  return action === 'import' || ((action === 'plan' || action === 'verify') && carriesBundle(input));
 }
 
 /** Returns whether a run speaks to Harness. */

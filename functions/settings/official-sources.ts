@@ -1,6 +1,8 @@
 import {
+  isInside,
   looksLikeRegistry,
   parseRegistryLocation,
+  type Reference,
   ReferenceSyntaxError,
   type RegistryLocation,
 } from '../oci/spec/reference.ts';
@@ -31,6 +33,12 @@ export function sourceLocation(name: string): RegistryLocation {
     : nearest(host, [...Object.keys(officialSources), ...Object.keys(otherNames)]);
   if (meant === undefined) return registryLocation(name);
   throw new ReferenceSyntaxError(`did you mean ${JSON.stringify(otherNames[meant] ?? meant)}?`);
+}
+
+/** Returns the name of the source that has an image: `gar`, `ecr-public`, `dockerhub`, or the host. */
+export function sourceName(reference: Reference): string {
+  const official = Object.keys(officialSources).find((name) => isInside(reference, sourceLocation(name)));
+  return official ?? reference.registry;
 }
 
 export const officialLocations: readonly RegistryLocation[] = Object.keys(officialSources).map(sourceLocation);

@@ -114,6 +114,10 @@ export class RunDocuments extends RunFolder {
   readonly pruned = this.document('pruned', handedOn(content.pruned, 'images'));
   /** Images that `verify` found incomplete. */
   readonly incomplete = this.document('incomplete', handedOn(content.incomplete, 'images'));
+  readonly exported = this.document('exported', handedOn(content.exported));
+  readonly exportState = this.document('export-state', versioned({ content: content.exportState }));
+  /** The content of the registry after an import, as "factory export --base" reads it. */
+  readonly receipt = this.document('receipt', handedOn(content.receipt));
   /** The images that Harness needs and a bundle lacks, as "factory export --images" reads them. */
   readonly needs = this.document('needs', handedOn(content.needs));
   readonly report = this.document('report', handedOn(content.report));

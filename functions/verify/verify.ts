@@ -15,6 +15,8 @@ import { type Look, noteLooks } from '../state/looks.ts';
 import { overridesInUse } from '../overrides/overrides-in-use.ts';
 import { describePieces } from '../images/pieces.ts';
 import { Wholeness } from '../images/wholeness.ts';
+import { checkBundle } from './bundle.ts';
+import { checkImported } from './imported.ts';
 import type { TaskRun } from '../runtime/task-run.ts';
 
 const imagesInFlight = 16; // Survives mutation: the number of parallel requests decides the speed alone.
@@ -31,6 +33,10 @@ export interface VerifyResult {
 export async function verify({ runId }: { runId: string }, run: TaskRun): Promise<VerifyResult> {
   const documents = run.runtime.run(runId);
   const plan = await documents.plan.get();
+  if (plan.action === 'verify' && plan.bundle) {
+    await checkBundle(plan.bundle, run);
+    return { status: 'agrees' };
+  }
   const { changes } = await documents.changes.get();
   const results = await documents.config.find();
   // First, because the check of the values reads the connector too.
@@ -39,6 +45,7 @@ export async function verify({ runId }: { runId: string }, run: TaskRun): Promis
     configDifferences(plan, changes, results, run),
     misresolvedImages(overridesAtOurs(plan, results), run),
     missingImages(plan, changes, run),
+    plan.action === 'import' ? checkImported(plan, run) : [],
   ]);
   const differences = [...moved, ...found.flat()];
   if (differences.length > 0) throw disagreement(results ? 'VerificationFailed' : 'DriftFound', differences, plan);

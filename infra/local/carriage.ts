@@ -1,8 +1,12 @@
 import { open } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { formatReceipt, parseBase } from '../../functions/bundle/receipt.ts';
+import type { Bundles } from '../../functions/runtime/bundles.ts';
 import { FactoryError } from '../../functions/errors.ts';
 import { noBundle } from '../../functions/settings/bundle-address.ts';
 import { formatNeeds, parseImageList } from '../../functions/settings/needs.ts';
+import { render } from '../../functions/settings/problems.ts';
 import { decodeText, TextError } from '../../functions/text/plain-text.ts';
 import type { RunDocuments } from '../../functions/state/run-documents.ts';
 import { reasonOf } from './file-failure.ts';
@@ -16,10 +20,59 @@ export interface CarriageOptions {
   from?: string;
   /** The list of the images to export. */
   images?: string;
+  /** Receipts or documents of earlier bundles. */
+  base?: string[];
+  partSize?: number;
+  receipt?: string;
+  /** The key that signs a bundle, and the public key that its signature must have. */
+  sign?: string;
+  verifyKey?: string;
   /** The file that `plan` writes the images to that the Harness here needs. */
   needs?: string;
   /** The folder for reports. */
   out?: string;
+}
+
+export function addExportOptions(command: Command): Command {
+  return command
+    .requiredOption('--to <place>', 'the bundle: a folder, a file NAME.tar, s3://BUCKET/KEY, or - for standard output')
+    .option(
+      '--images <file>',
+      'the images: one name on each line with # comments, or needs.json; without it, Harness says',
+    )
+    .option('--base <file>', 'leave out what a receipt or an older NAME.bundle.json lists; may be repeated', collect)
+    .option('--part-size <size>', 'cut NAME.tar into parts, such as 4000MB or 4GiB', size)
+    .option('--sign <key>', 'sign the bundle: a private key in PEM, or awskms:ARN');
+}
+
+export function addImportOptions(command: Command): Command {
+  return command
+    .requiredOption('--from <place>', 'the bundle: a folder, a file NAME.tar, or s3://BUCKET/KEY')
+    .option('--receipt <file>', 'write what the registry has now, for the next "factory export --base"')
+    .addOption(verifyKeyOption());
+}
+
+/** Returns the option for the public key that bundles must be signed with. */
+export function verifyKeyOption(): Option {
+  return new Option('--verify-key <file>', 'refuse a bundle without a signature of this public key, in PEM');
+}
+
+/** Returns the bundles of a command. Reads the files that its options name. Throws `InvalidInput`, `InvalidConfiguration`. */
+export async function bundlesFor(options: CarriageOptions, signal: AbortSignal): Promise<Bundles> {
+  const { partSize, base = [], sign, verifyKey } = options;
+  const [{ LocalBundles }, { openSigner, openVerifyKey }] = await Promise.all([
+    import('./bundles.ts'),
+    import('./bundle-keys.ts'),
+  ]);
+  const bases = await Promise.all(
+    base.map(async (file) => parseBase(Buffer.from(await readText(file, '--base', signal)), file)),
+  );
+  return new LocalBundles({
+    partBytes: partSize,
+    bases,
+    signer: sign === undefined ? undefined : await openSigner(sign),
+    verifyKey: verifyKey === undefined ? undefined : await openVerifyKey(verifyKey),
+  });
 }
 
 /** Returns the keys of the execution input that the options stand for. Throws `InvalidInput`. */
@@ -33,12 +86,16 @@ export async function inputOf(options: CarriageOptions, signal: AbortSignal): Pr
 }
 
 /** Writes the files that the options name, after the run. Throws `InvalidInput`. */
-export async function writeCarriage(documents: RunDocuments, { needs, out }: CarriageOptions): Promise<void> {
+export async function writeCarriage(documents: RunDocuments, options: CarriageOptions): Promise<void> {
+  const { needs, receipt, out } = options;
   const needed = await documents.needs.find();
-  if (needed === undefined) return;
-  const text = formatNeeds(needed);
-  if (needs !== undefined) await writeText(needs, '--needs', text);
-  if (out !== undefined) await writeText(join(out, 'needs.json'), '--out', text);
+  const text = needed && formatNeeds(needed);
+  if (needs !== undefined && text !== undefined) await writeText(needs, '--needs', text);
+  if (out !== undefined && text !== undefined) await writeText(join(out, 'needs.json'), '--out', text);
+  if (receipt === undefined) return;
+  const received = await documents.receipt.find();
+  // A run that failed verified nothing.
+  if (received) await writeText(receipt, '--receipt', formatReceipt(received));
 }
 
 async function writeText(path: string, option: string, text: string): Promise<void> {
@@ -67,4 +124,29 @@ async function readText(path: string, option: string, signal: AbortSignal): Prom
     if (cause instanceof TextError) throw invalid(`it is ${cause.message}`, 'Save the file as UTF-8.', cause);
     throw invalid(reasonOf(cause), 'Name a readable file.', cause);
   }
+}
+
+function collect(path: string, paths: string[] = []): string[] {
+  return [...paths, path];
+}
+
+const units: Readonly<Record<string, number>> = {
+  '': 1,
+  KB: 1e3,
+  MB: 1e6,
+  GB: 1e9,
+  KIB: 1024,
+  MIB: 1024 ** 2,
+  GIB: 1024 ** 3,
+};
+const smallestPart = 1024 * 1024;
+
+/** Parses `4000MB`, `4GiB` or a number of bytes. */
+function size(text: string): number {
+  const [, digits = '', unit = ''] = /^(\d{1,15})\s*([KMG]i?B)?$/i.exec(text.trim()) ?? [];
+  const bytes = Number(digits) * (units[unit.toUpperCase()] ?? Number.NaN);
+  if (digits === '' || !Number.isSafeInteger(bytes))
+    throw new InvalidArgumentError(`Pass a size such as 4000MB or 4GiB, not ${render(text)}.`);
+  if (bytes < smallestPart) throw new InvalidArgumentError('Pass at least 1MiB.');
+  return bytes;
 }

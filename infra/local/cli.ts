@@ -9,8 +9,16 @@ import { printableJson } from '../../functions/text/printable.ts';
 import packageJson from '../../package.json' with { type: 'json' };
 import { Patience } from '../../functions/runtime/patience.ts';
 import { commandLine } from '../../functions/runtime/place.ts';
-import { carriesOnly } from '../../functions/settings/carriage.ts';
-import { type CarriageOptions, inputOf, writeCarriage } from './carriage.ts';
+import { carriesBundle, carriesOnly } from '../../functions/settings/carriage.ts';
+import {
+  addExportOptions,
+  addImportOptions,
+  bundlesFor,
+  type CarriageOptions,
+  inputOf,
+  verifyKeyOption,
+  writeCarriage,
+} from './carriage.ts';
 import { confirmOnTerminal } from './confirm.ts';
 import { historyTable } from './history.ts';
 import { readInput } from './input.ts';
@@ -53,6 +61,8 @@ const commands = {
   plan: 'show what sync would change; changes nothing',
   verify: 'check that Harness uses the copies, and that they are complete; changes nothing',
   reset: 'remove the overrides, so that Harness uses its own images',
+  export: 'write the images to a bundle, for a network that cannot reach their registries; changes nothing in Harness',
+  import: 'copy the images of a bundle to the registry, then switch Harness to those that it needs',
 } as const;
 
 /** Runs one command and returns its exit code. Results go to standard output, everything else to standard error. */
@@ -73,6 +83,9 @@ export async function main(argv: readonly string[], environment: Environment): P
   for (const [action, description] of Object.entries(commands)) {
     const command = withRunOptions(program.command(action).description(description));
     if (action === 'plan') addPlanOptions(command);
+    if (action === 'verify') addVerifyOptions(command);
+    if (action === 'export') addExportOptions(command);
+    if (action === 'import') addImportOptions(command);
     command.action(async () => {
       code = await runCommand(action, command.optsWithGlobals<Options>(), environment);
     });
@@ -189,6 +202,7 @@ async function runCommand(action: string, options: Options, environment: Environ
       lock: { ...lock, waitMs: waitMs(options) },
       place,
       patience,
+      ...(carriesBundle(input) && { bundles: await bundlesFor(options, signal) }),
     });
     const ask = process.stderr.isTTY && !options.yes;
     try {
@@ -267,11 +281,19 @@ function addPlanOptions(command: Command): void {
     'print only the images, comma-separated: all, or those of fields to switch',
   );
   command
+    .option('--from <place>', 'show what import would do with this bundle')
+    .addOption(verifyKeyOption())
     .addOption(list.choices(imageLists).conflicts('json'))
     .option(
       '--needs <file>',
       'write the images that the Harness here needs, and the bundle lacks, for "factory export"',
     );
+}
+
+function addVerifyOptions(command: Command): void {
+  command
+    .option('--from <place>', 'check a bundle alone, without a registry and without Harness')
+    .addOption(verifyKeyOption());
 }
 
 function wholeMinutes(text: string): number {
@@ -314,7 +336,7 @@ function stateOptions({ state }: Options, environment: Environment): string[] {
 /** Delivers the report. A failure here is a warning: the run is over, and its outcome stays. */
 async function deliver(
   report: Report,
-  { json, out, list, color, stateOptions }: Options & { stateOptions: readonly string[] },
+  { json, out, list, color, to, stateOptions }: Options & { stateOptions: readonly string[] },
   store: State['store'],
 ): Promise<void> {
   const document = () => `${printableJson(report)}\n`;
@@ -332,6 +354,9 @@ async function deliver(
   if (list !== undefined && report.status === 'FAILED')
     process.stderr.write(summaryOf(report, { screen: screenOf(process.stderr, color) }));
   else if (list !== undefined) await tell(`${plannedImages(report)[list]}\n`);
+  // Standard output carries the bundle.
+  else if (to === '-')
+    process.stderr.write(json ? document() : summaryOf(report, { screen: screenOf(process.stderr, color) }));
   else
     await tell(
       json ? document() : summaryOf(report, { screen: screenOf(process.stdout, color) }),

@@ -15,7 +15,7 @@ import { reasonOf } from './file-failure.ts';
 import { homeFolder, homeForAwsSdk } from './user-folder.ts';
 
 /** The parts of a local run that its command chooses. */
-type LocalParts = Pick<RuntimeParts, 'store' | 'lock' | 'onProgress' | 'place' | 'patience'> & {
+type LocalParts = Pick<RuntimeParts, 'store' | 'lock' | 'onProgress' | 'place' | 'patience' | 'bundles'> & {
   /** Default: those of Docker. */
   logins?: CredentialProvider;
 };

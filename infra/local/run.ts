@@ -105,6 +105,7 @@ function withoutCause({ cause: _, ...report }: Report & { cause?: string }): Rep
 /** The notes at the start of steps. Copies have their own progress. */
 const announcements: Readonly<Record<string, string>> = {
   PlanFunction: 'reading the Harness configuration and the registries',
+  ExportFunction: 'writing the bundle',
   ScanFunction: 'checking scan results',
   UpdateConfigFunction: 'switching Harness',
   ResetConfigFunction: 'resetting Harness',

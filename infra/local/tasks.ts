@@ -1,4 +1,5 @@
 import { copy } from '../../functions/copy/copy.ts';
+import { exportBundle } from '../../functions/export/export.ts';
 import { gate } from '../../functions/gate/gate.ts';
 import { plan } from '../../functions/plan/plan.ts';
 import { prune } from '../../functions/prune/prune.ts';
@@ -17,6 +18,7 @@ export type Task = (event: never, run: TaskRun) => Promise<unknown>;
 /** The tasks behind the definition's placeholders. The handlers of the Lambda functions call the same tasks. */
 export const tasks: Readonly<Record<string, Task>> = {
   CopyFunction: copy,
+  ExportFunction: timed('export', exportBundle),
   GateFunction: timed('gate', gate),
   PlanFunction: timed('plan', plan),
   PruneFunction: timed('prune', prune),

@@ -18,6 +18,7 @@ import { publishedImages } from '../../infra/local/embedded/official-sources.ts'
 import { type Registry, type RegistryOptions, startRegistry } from '../../infra/local/embedded/registry/server.ts';
 import type { Image } from '../../infra/local/embedded/registry/storage.ts';
 import { pushSamples, type PushSamplesOptions } from '../../infra/local/embedded/sample-images.ts';
+import { LocalBundles } from '../../infra/local/bundles.ts';
 import { FileStore } from '../../infra/local/file-store.ts';
 import { run } from '../../infra/local/run.ts';
 
@@ -58,6 +59,7 @@ export interface FactoryOptions {
   place?: RuntimeParts['place'];
   findExecution?: RuntimeParts['findExecution'];
   startCommand?: RuntimeParts['startCommand'];
+  bundles?: RuntimeParts['bundles'];
   notify?: RuntimeParts['notify'];
   record?: RuntimeParts['record'];
   /** Receives the progress of the run. */
@@ -156,6 +158,7 @@ export async function startFactory(options: FactoryOptions = {}): Promise<Factor
       ...(options.findExecution && { findExecution: options.findExecution }),
       ...(options.startCommand && { startCommand: options.startCommand }),
       ...(options.record && { record: options.record }),
+      bundles: options.bundles ?? new LocalBundles(),
       notify: options.notify,
       callbackTarget: options.callbackTarget,
       onProgress: (event) => {

@@ -50,7 +50,7 @@ const beside: Record<string, string[]> = {
     ...publicToken,
     'ecr:GetAccountSetting *',
     ...writes('first-seen.json', 'locks/*', 'looks/*', 'manifests/*'),
-    ...reads('built/*', 'inventory.json', 'refused-fields.json', 'written-values.json'),
+    ...reads('built/*', 'inventory.json', 'received.json', 'refused-fields.json', 'written-values.json'),
     'states:DescribeExecution <executions>',
   ],
   copy: [
@@ -59,6 +59,7 @@ const beside: Record<string, string[]> = {
     ...publicToken,
     ...writes('built/*', 'checkpoints/*', 'locks/*', 'manifests/*'),
   ],
+  export: [...read(credentials), ...publicToken, ...ecr(...pull), ...writes('locks/*', 'manifests/*')],
   gate: [],
   scan: [
     ...ecr('BatchGetImage', 'DescribeImageScanFindings', 'StartImageScan'),
@@ -70,7 +71,12 @@ const beside: Record<string, string[]> = {
   snapshot: [...read(apiKey), ...read(credentials), ...ecr(...pull), ...writes('looks/*', 'manifests/*')],
   'update-config': [...read(apiKey), ...writes('locks/*', 'refused-fields.json', 'written-values.json')],
   'reset-config': [...read(apiKey), ...writes('locks/*', 'refused-fields.json')],
-  verify: [...read(apiKey), ...read(credentials), ...ecr(...pull), ...writes('locks/*', 'looks/*', 'manifests/*')],
+  verify: [
+    ...read(apiKey),
+    ...read(credentials),
+    ...ecr(...pull),
+    ...writes('locks/*', 'looks/*', 'manifests/*', 'received.json'),
+  ],
   rollback: [...read(apiKey), ...writes('locks/*', 'refused-fields.json')],
   prune: [
     ...read(apiKey),
@@ -265,7 +271,7 @@ describe('permissions', () => {
     ) as Record<string, string[]>;
 
   const registry = '999999999999.dkr.ecr.us-west-2.amazonaws.com/mirror';
-  const ecrTasks = ['plan', 'copy', 'scan', 'snapshot', 'verify', 'prune'].toSorted();
+  const ecrTasks = ['plan', 'copy', 'export', 'scan', 'snapshot', 'verify', 'prune'].toSorted();
 
   const role = 'arn:aws:iam::999999999999:role/images';
   const assume = (arn: string, ...tasks: string[]) =>
@@ -300,16 +306,20 @@ describe('permissions', () => {
     expect(inSession(synthesize({ ...settings, ECR_ROLE_ARN: role }))).toEqual(Object.fromEntries(needed));
   });
 
-  it('lets plan and copy alone assume a role that is for a source, to pull', () => {
+  it('lets plan, copy and export alone assume a role that is for a source, to pull', () => {
     const ofSource = 'arn:aws:iam::210987654321:role/images';
     const source = '210987654321.dkr.ecr.us-west-2.amazonaws.com';
     const made = synthesize({ REGISTRY_NAME: registry, SOURCE_REGISTRY: source, ECR_ROLE_ARN: ofSource });
     expect(granted(made, 'ecr')).toEqual(granted(synthesize({ REGISTRY_NAME: registry }), 'ecr'));
-    expect(granted(made, 'sts')).toEqual(assume(ofSource, 'plan', 'copy'));
+    expect(granted(made, 'sts')).toEqual(assume(ofSource, 'plan', 'copy', 'export'));
     // The plan looks for the blobs that a repair would bring.
     const allowed = [...pull, 'BatchImportUpstreamImage', 'GetAuthorizationToken'].map((name) => `ecr:${name}`);
     // The plan reads the tags that a version range chooses from.
-    expect(inSession(made)).toEqual({ plan: [...allowed, 'ecr:ListImages'].toSorted(), copy: allowed.toSorted() });
+    expect(inSession(made)).toEqual({
+      plan: [...allowed, 'ecr:ListImages'].toSorted(),
+      copy: allowed.toSorted(),
+      export: allowed.toSorted(),
+    });
   });
 
   it('allows both ways where only the deployment knows whether the registry is of the account of the role', () => {
@@ -322,14 +332,14 @@ describe('permissions', () => {
   it.each([
     ['a prefix of its own', '123456789012.dkr.ecr.eu-west-1.amazonaws.com/cache/hub', 'cache/hub/*'],
     ['no prefix', '123456789012.dkr.ecr.eu-west-1.amazonaws.com', '*'],
-  ])('lets plan and copy alone pull from a source that is ECR, with %s', (_, source, path) => {
+  ])('lets plan, copy and export alone pull from a source that is ECR, with %s', (_, source, path) => {
     const made = synthesize({ REGISTRY_NAME: 'registry.example', SOURCE_REGISTRY: `gar,${source}` });
     const from = `arn:<AWS::Partition>:ecr:eu-west-1:123456789012:repository/${path}`;
     const tokenOf = 'ecr:GetAuthorizationToken *';
     const allowed = [...pull, 'BatchImportUpstreamImage'].map((name) => `ecr:${name} ${from}`);
     const both = [...allowed, tokenOf];
     const plan = [...both, `ecr:ListImages ${from}`].toSorted();
-    expect(granted(made, 'ecr')).toEqual({ plan, copy: both.toSorted() });
+    expect(granted(made, 'ecr')).toEqual({ plan, copy: both.toSorted(), export: both.toSorted() });
   });
 
   it('leaves no task the right to push to a source', () => {

@@ -76,8 +76,8 @@ describe('the stack', () => {
         task,
         Runtime: 'nodejs24.x',
         Architectures: ['arm64'],
-        Timeout: ['plan', 'copy', 'rollback', 'scan', 'verify'].includes(task) ? 900 : 300,
-        MemorySize: ['plan', 'copy', 'scan', 'snapshot', 'verify'].includes(task) ? 1024 : 512,
+        Timeout: ['plan', 'copy', 'export', 'rollback', 'scan', 'verify'].includes(task) ? 900 : 300,
+        MemorySize: ['plan', 'copy', 'export', 'scan', 'snapshot', 'verify'].includes(task) ? 1024 : 512,
       });
   });
 

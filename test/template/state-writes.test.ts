@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import picomatch from 'picomatch';
@@ -70,6 +71,9 @@ describe('permissions of tasks in the state bucket', () => {
     expect(await factory.sync()).toMatchObject({ status: 'SUCCEEDED' });
     expect(await factory.sync({ override_values: 'relative' })).toMatchObject({ status: 'SUCCEEDED' });
     expect(await factory.run('reset')).toMatchObject({ status: 'SUCCEEDED' });
+    const bundle = join(await mkdtemp(join(tmpdir(), 'factory-bundle-')), 'harness.tar');
+    expect(await factory.run('export', { bundle })).toMatchObject({ status: 'SUCCEEDED' });
+    expect(await factory.run('import', { bundle })).toMatchObject({ status: 'SUCCEEDED' });
   }, 60_000);
 
   afterAll(() => factory.close());
@@ -84,8 +88,11 @@ describe('permissions of tasks in the state bucket', () => {
     [...used].flatMap(([task, keys]) =>
       [...keys].filter((key) => !granted(task).some((pattern) => matches(key, pattern))).map((key) => `${task} ${key}`),
     );
-  /** Keys that these runs do not use: none builds an image with a template, and no layer is large enough for parts. */
-  const notHere = ['built/an-image.json', 'checkpoints/a-copy.json'];
+  /**
+   * Keys that these runs do not use: none builds an image with a template, no layer is large enough for parts, and the
+   * bundle leaves nothing out.
+   */
+  const notHere = ['built/an-image.json', 'checkpoints/a-copy.json', 'received.json'];
   const namedInVain = (used: Map<string, Set<string>>, granted: (task: string) => string[]) => {
     const keys = [...notHere, ...[...used.values()].flatMap((set) => [...set])];
     return [...new Set(Object.keys(taskNeeds).flatMap(granted))].filter(

@@ -55,6 +55,7 @@ function scriptedReport({ state }: Record<string, unknown>): unknown {
 const ordinary: Script = {
   Plan: planned({ waves: [[2], [0, 1]] }),
   Copy: () => ({ status: 'copied', waitSeconds: 0 }),
+  Export: () => ({ status: 'exported', waitSeconds: 0 }),
   Scan: () => ({ status: 'done', waitSeconds: 0 }),
   Gate: () => ({ route: 'configure' }),
   Snapshot: () => ({ updates: 3, resets: 0 }),
@@ -115,6 +116,22 @@ const branches: Branch[] = [
     },
     calls: ['Plan', 'Copy 4', 'Copy 4', 'Copy 4', 'Gate', 'Snapshot', 'UpdateConfig', 'Verify', 'Report'],
     outcome: succeeded,
+  },
+  {
+    does: 'an export that needs several invocations: waits and calls it again',
+    input: { action: 'export' },
+    script: {
+      Plan: planned({ route: 'export' }),
+      Export: (_, call) => ({ status: call < 3 ? 'continue' : 'exported', waitSeconds: 0 }),
+    },
+    calls: ['Plan', 'Export', 'Export', 'Export', 'Report'],
+    outcome: succeeded,
+  },
+  {
+    does: 'an export that fails: reports the error, and rolls nothing back',
+    script: { Plan: planned({ route: 'export' }), Export: failing('StoreFailed') },
+    calls: ['Plan', 'Export', 'Report'],
+    outcome: failed('StoreFailed'),
   },
   {
     does: 'a scan gate: looks at the scans until all have ended, and then decides',

@@ -3,6 +3,7 @@ import { configScope, counts, number, text } from './values.ts';
 
 /** Images that are carried between networks. */
 
+export { receipt } from '../../bundle/receipt.ts';
 export { needs } from '../../settings/needs.ts';
 
 const field = configScope.extend({ field: text });
@@ -28,3 +29,25 @@ export const carriedBundle = z.object({
   platforms: counts.exactOptional(),
 });
 export type CarriedBundle = z.output<typeof carriedBundle>;
+
+/** The choices that a bundle records: those of its plan. */
+export const bundlePolicy = z.object({ platforms: z.array(text), pins: z.record(text, text) });
+
+/** A bundle that an export has written. */
+export const exported = z.object({
+  id: text,
+  /** Bytes of the manifests and blobs in it, and of the file or object. */
+  bytes: number,
+  size: number,
+  /** The byte at which an interrupted export went on. */
+  resumedAt: number,
+});
+
+/** The state that one call of an export hands to the next. */
+export const exportState = z.object({
+  /** Bytes at the end of the last call. */
+  written: number,
+  /** Consecutive calls without progress. */
+  idleCalls: z.int(),
+});
+export type ExportState = z.output<typeof exportState>;

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { actions } from '../../settings/execution-input.ts';
 import { failingSeverities, type ScanSettings } from '../../settings/scan-settings.ts';
-import { carriedBundle, neededImage } from './carried.ts';
+import { bundlePolicy, carriedBundle, neededImage } from './carried.ts';
 import { checks } from './checks.ts';
 import { connectorChange } from './connector.ts';
 import { fieldChange, fieldDefault, keptField, soakingVersion } from './fields.ts';
@@ -69,6 +69,8 @@ export const plan = settingsInPlan.extend({
   skipped: text.exactOptional(),
   /** The bundle of an export, an import, or a plan or check of one. */
   bundle: carriedBundle.exactOptional(),
+  /** Set for an export. */
+  policy: bundlePolicy.exactOptional(),
   /** Images of fields that the bundle lacks. */
   needed: z.array(neededImage).exactOptional(),
   /** Set when the run carries images only, and does not speak to Harness. */

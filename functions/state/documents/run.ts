@@ -5,6 +5,7 @@ import { time } from './values.ts';
 const phaseNames = [
   'plan',
   'copy',
+  'export',
   'scan',
   'gate',
   'snapshot',

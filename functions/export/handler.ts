@@ -1,0 +1,5 @@
+import { handle } from '../lambda/handle.ts';
+import { timed } from '../runtime/timed.ts';
+import { exportBundle } from './export.ts';
+
+export const handler = handle(timed('export', exportBundle));

@@ -1,0 +1,210 @@
+import { readdir, stat, statfs } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import prettyBytes from 'pretty-bytes';
+import { planBundleTar } from '../../functions/bundle/bundle-files.ts';
+import {
+  type BundleAddress,
+  type Companions,
+  parseBundleAddress,
+  type TarCarrier,
+} from '../../functions/bundle/carrier.ts';
+import { type BundleDocument, encodeDocument } from '../../functions/bundle/document.ts';
+import { fileCarrier, fileCompanions, fileSource } from '../../functions/bundle/file-carrier.ts';
+import { type Bundle, type BundlePlace, openBundle } from '../../functions/bundle/open-bundle.ts';
+import type { Base } from '../../functions/bundle/receipt.ts';
+import { billOfMaterials } from '../../functions/bundle/sbom.ts';
+import type { BundleSigner, VerifyKey } from '../../functions/bundle/signature.ts';
+import { streamCarrier } from '../../functions/bundle/stream-carrier.ts';
+import { verifyBundle } from '../../functions/bundle/verify-bundle.ts';
+import { writeFolder } from '../../functions/bundle/write-folder.ts';
+import { writeTar } from '../../functions/bundle/write-tar.ts';
+import { FactoryError } from '../../functions/errors.ts';
+import type { Bundles } from '../../functions/runtime/bundles.ts';
+import { reasonOf } from './file-failure.ts';
+import { homeForAwsSdk } from './user-folder.ts';
+
+export interface LocalBundleOptions {
+  /** Bytes of each part of a tar. Default: one file. */
+  partBytes?: number | undefined;
+  bases?: readonly Base[];
+  signer?: BundleSigner | undefined;
+  /** Bundles without a signature of this key are refused. */
+  verifyKey?: VerifyKey | undefined;
+  /** Returns the free bytes of a folder's file system. */
+  freeBytes?: (folder: string) => Promise<number>;
+}
+
+/** The bundles that a command reads and writes: tars, perhaps in parts, folders, objects in S3, and standard output. */
+export class LocalBundles implements Bundles {
+  readonly bases: readonly Base[];
+  readonly #options: LocalBundleOptions;
+
+  constructor(options: LocalBundleOptions = {}) {
+    this.#options = options;
+    this.bases = options.bases ?? [];
+  }
+
+  async open(address: string, signal?: AbortSignal): Promise<Bundle> {
+    const { place, companions } = await openPlace(parseBundleAddress(address), signal);
+    const bundle = await openBundle(place, signal);
+    try {
+      await this.#checkSignature(bundle.documentBytes, companions, address);
+      return bundle;
+    } catch (error) {
+      await bundle.close();
+      throw error;
+    }
+  }
+
+  async verify(address: string, { onBytes, signal }: Parameters<Bundles['verify']>[1]): ReturnType<Bundles['verify']> {
+    const { place, companions } = await openPlace(parseBundleAddress(address), signal);
+    const verification = await verifyBundle(place, { companions, onBytes, signal });
+    // A document that cannot be read has no signature to compare.
+    if (verification.document) await this.#checkSignature(verification.documentBytes, companions, address);
+    return verification;
+  }
+
+  async write(...[plan, address, options]: Parameters<Bundles['write']>): ReturnType<Bundles['write']> {
+    const place = parseBundleAddress(address);
+    const { size } = planBundleTar(plan.document);
+    const writing = {
+      ...options,
+      accompany: async (document: BundleDocument) => this.#accompany(document, options.signal),
+    };
+    if (place.kind === 'tar')
+      await this.#checkSpace(place.path, size - (await bytesOf(dirname(place.path), basename(place.path))));
+    if (place.kind !== 'folder')
+      return withReason(place, async () => writeTar(plan, await this.#carrier(place), writing));
+    this.#refuseParts();
+    await this.#checkSpace(place.path, plan.document.totals.bytes - (await bytesBelow(place.path)));
+    const { document } = await writeFolder(plan, place.path, writing);
+    return { document, size: document.totals.bytes, resumedAt: 0 };
+  }
+
+  #refuseParts(): void {
+    if (this.#options.partBytes === undefined) return;
+    throw new FactoryError('InvalidInput', '--part-size is for a file NAME.tar: nothing else is cut into parts', {
+      hint: 'Leave --part-size out, or name a file that ends with .tar.',
+    });
+  }
+
+  async #carrier(place: BundleAddress): Promise<TarCarrier> {
+    const { partBytes } = this.#options;
+    if (place.kind === 'tar') return fileCarrier(place.path, { partBytes });
+    this.#refuseParts();
+    if (place.kind !== 's3') return streamCarrier('standard output', process.stdout);
+    homeForAwsSdk();
+    // Load the AWS SDK only for a bucket: it doubles the start-up time.
+    const [{ BucketObject }, { objectCarrier }] = await Promise.all([
+      import('../../functions/aws/bucket-object.ts'),
+      import('../../functions/aws/bundle-object.ts'),
+    ]);
+    return objectCarrier(new BucketObject(place.bucket, place.key));
+  }
+
+  /** Returns the files beside a bundle: the list of what it holds, and its signature. */
+  async #accompany(document: BundleDocument, signal?: AbortSignal) {
+    const { signer } = this.#options;
+    return new Map([
+      ['sbom.cdx.json' as const, new Uint8Array(billOfMaterials(document))],
+      ...(signer ? [['sig' as const, await signer.sign(encodeDocument(document), signal)] as const] : []),
+    ]);
+  }
+
+  async #checkSignature(
+    document: Uint8Array | undefined,
+    companions: Pick<Companions, 'read'>,
+    address: string,
+  ): Promise<void> {
+    const { verifyKey } = this.#options;
+    const signature = verifyKey && document && (await companions.read('sig'));
+    verifyKey?.verify(document ?? new Uint8Array(), signature, `${address.replace(/\.tar$/, '')}.sig`);
+  }
+
+  /** Compares the bytes that are still to be written with those that are free. Throws `DiskFull`. */
+  async #checkSpace(path: string, needed: number): Promise<void> {
+    const { freeBytes = freeOn } = this.#options;
+    const folder = await nearestFolder(dirname(path));
+    const free = await freeBytes(folder);
+    if (needed <= free) return;
+    throw new FactoryError(
+      'DiskFull',
+      `${path} needs ${prettyBytes(needed)} (${needed} bytes), and ${folder} has ${prettyBytes(free)} free`,
+      {
+        hint: 'Nothing was written. Free space, name another place with --to, or leave platforms out with "platforms".',
+      },
+    );
+  }
+}
+
+async function openPlace(
+  address: BundleAddress,
+  signal?: AbortSignal,
+): Promise<{ place: BundlePlace; companions: Pick<Companions, 'read'> }> {
+  switch (address.kind) {
+    case 'tar': {
+      const { reader, companions } = await fileSource(address.path);
+      return { place: { reader }, companions };
+    }
+    case 'folder':
+      return { place: { folder: address.path }, companions: fileCompanions(address.path) };
+    case 's3': {
+      homeForAwsSdk();
+      const [{ BucketObject }, { objectSource }] = await Promise.all([
+        import('../../functions/aws/bucket-object.ts'),
+        import('../../functions/aws/bundle-object.ts'),
+      ]);
+      const { reader, companions } = await objectSource(new BucketObject(address.bucket, address.key), signal);
+      return { place: { reader }, companions };
+    }
+    case 'stream':
+      throw new FactoryError('InvalidInput', 'a bundle cannot be read from standard input: it is read more than once', {
+        hint: 'Write it to a file first, and name the file with --from.',
+      });
+  }
+}
+
+async function freeOn(folder: string): Promise<number> {
+  const { bavail, bsize } = await statfs(folder).catch((cause: unknown) => {
+    throw new FactoryError('StoreFailed', `the free space of ${folder} is unknown: ${reasonOf(cause)}`, {
+      hint: 'Name a folder that can be read with --to.',
+      cause,
+    });
+  });
+  return bavail * bsize;
+}
+
+/** Returns the folder, or the nearest one above it that exists. */
+async function nearestFolder(folder: string): Promise<string> {
+  const found = await stat(folder).catch(() => undefined);
+  return found || dirname(folder) === folder ? folder : nearestFolder(dirname(folder));
+}
+
+/** Returns the bytes of an interrupted export that are there already. */
+async function bytesOf(folder: string, name: string): Promise<number> {
+  const files = await readdir(folder).catch(() => []);
+  return sizeOf(files.filter((file) => file.startsWith(name)).map((file) => join(folder, file)));
+}
+
+async function bytesBelow(folder: string): Promise<number> {
+  const entries = await readdir(folder, { recursive: true }).catch(() => []);
+  return sizeOf(entries.map((entry) => join(folder, entry)));
+}
+
+async function sizeOf(paths: readonly string[]): Promise<number> {
+  const found = await Promise.all(paths.map((path) => stat(path).catch(() => undefined)));
+  return found.reduce((sum, each) => sum + (each?.isFile() ? each.size : 0), 0);
+}
+
+/** Names the failure of a stream whose reader ended early. */
+async function withReason<T>({ kind }: BundleAddress, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (cause) {
+    if (kind !== 'stream' || cause instanceof FactoryError || !Object.hasOwn(Object(cause), 'code')) throw cause;
+    throw new FactoryError('StoreFailed', `cannot write the bundle to standard output: ${reasonOf(cause)}`, {
+      hint: 'The reader ended early. Start both again: a stream cannot be resumed.',
+      cause,
+    });
+  }
+}

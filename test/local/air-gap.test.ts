@@ -1,0 +1,306 @@
+import { execFile } from 'node:child_process';
+import { open, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import type { Report } from '../../functions/state/documents.ts';
+import type { Receipt } from '../../functions/bundle/receipt.ts';
+import { pushSamples } from '../../infra/local/embedded/sample-images.ts';
+import { type CommandResult, startSetting } from './factory-command.ts';
+
+let setting: Awaited<ReturnType<typeof startSetting>>;
+beforeEach(async () => {
+  setting = await startSetting();
+});
+afterEach(() => setting.close());
+
+const outside = { REGISTRY_NAME: '' };
+/** The variables of the side that cannot reach the sources. */
+const inside = { SOURCE_REGISTRY: 'unreachable.invalid' };
+const reportOf = ({ stdout }: CommandResult) => JSON.parse(stdout) as Report;
+const pathOf = (name: string) => join(setting.folder, name);
+
+/** Returns the digests of the layers of an image that the target has. */
+function layersOf(repository: string, reference: string): string[] {
+  const { storage } = setting.target;
+  const { layers = [], manifests = [] } = JSON.parse(
+    storage.manifest(repository, reference)?.bytes.toString() ?? '{}',
+  ) as Record<'layers' | 'manifests', { digest: string }[] | undefined>;
+  return [...layers.map(({ digest }) => digest), ...manifests.flatMap(({ digest }) => layersOf(repository, digest))];
+}
+
+const factory = (args: string[], environment: Record<string, string> = inside) =>
+  setting.factory(args, { environment });
+
+/** Exports what Harness wants, and shuts the source: from here on it is out of reach. */
+async function exportAndShut(...options: string[]): Promise<Report> {
+  const result = await factory(['export', '--to', 'harness.tar', '--json', ...options], outside);
+  expect(result).toMatchObject({ code: 0 });
+  await setting.source.close();
+  return reportOf(result);
+}
+
+describe('an air gap', () => {
+  it('exports what Harness wants, imports it behind the gap, and switches Harness there', async () => {
+    const exported = await exportAndShut();
+    expect(exported).toMatchObject({
+      status: 'SUCCEEDED',
+      action: 'export',
+      harness: 'unchanged',
+      bundle: { address: 'harness.tar', id: expect.stringMatching(/^[0-9a-f]{64}$/), bytes: expect.any(Number) },
+      totals: { images: 4, copied: 4, failed: 0 },
+    });
+    expect(exported.images.map(({ status, target }) => [status, target])).toContainEqual([
+      'exported',
+      'docker.io/harness/ci-addon:1.18.22',
+    ]);
+    const verified = await factory(['verify', '--from', 'harness.tar']);
+    expect(verified).toMatchObject({ code: 0, stdout: expect.stringContaining('(the bundle is complete)') });
+    const planned = await factory(['plan', '--from', 'harness.tar', '--json']);
+    expect(reportOf(planned).images.map(({ status }) => status)).toEqual(Array(4).fill('planned'));
+    expect(setting.target.storage.repositories()).toEqual([]);
+
+    const imported = await factory(['import', '--from', 'harness.tar', '--json', '--receipt', 'receipt.json']);
+    expect(imported).toMatchObject({ code: 0 });
+    const report = reportOf(imported);
+    expect(report).toMatchObject({ status: 'SUCCEEDED', action: 'import', harness: 'switched' });
+    expect(report.images.map(({ status, source }) => [status, source])).toEqual(
+      Array.from({ length: 4 }, () => ['imported', 'harness.tar']),
+    );
+    expect(setting.overrides()).toEqual({
+      addonTag: `${setting.target.host}/mirror/harness/ci-addon:1.18.22`,
+      liteEngineTag: `${setting.target.host}/mirror/harness/ci-lite-engine:1.18.22`,
+      cacheGCSTag: `${setting.target.host}/mirror/plugins/cache:1.10.12`,
+      cacheS3Tag: `${setting.target.host}/mirror/plugins/cache:1.10.12`,
+      securityTag: `${setting.target.host}/mirror/harness/sto-plugin:latest`,
+    });
+    const receipt = JSON.parse(await readFile(pathOf('receipt.json'), 'utf8')) as Receipt;
+    expect(receipt.bundle).toBe(exported.bundle?.id);
+    expect(receipt.repositories.map(({ repository }) => repository)).toContain('mirror/harness/ci-addon');
+    const again = reportOf(await factory(['import', '--from', 'harness.tar', '--json']));
+    expect(again).toMatchObject({ status: 'SUCCEEDED', totals: { copied: 0, skipped: 4 }, harness: 'unchanged' });
+  });
+
+  it('pushes and verifies without a key of Harness, and ends', async () => {
+    await exportAndShut();
+    const keyless = { ...inside, HARNESS_API_KEY: '' };
+    const result = await factory(['import', '--from', 'harness.tar', '--receipt', 'receipt.json'], keyless);
+    expect(result.stdout).toMatch(/^import \S+: SUCCEEDED \(4 images imported, 0 fields switched\)/);
+    expect(result.code).toBe(0);
+    expect(setting.target.storage.resolve('mirror/harness/ci-addon', '1.18.22')).toMatch(/^sha256:/);
+    expect(setting.overrides()).toEqual({});
+    expect(JSON.parse(await readFile(pathOf('receipt.json'), 'utf8'))).toMatchObject({
+      repositories: expect.any(Array),
+    });
+  });
+
+  it('exports a list of images without Harness, and to a pipe', async () => {
+    await writeFile(pathOf('images.txt'), 'harness/ci-addon:1.18.22 # addon\nplugins/cache:1.10.12\n');
+    const keyless = { ...outside, HARNESS_API_KEY: '' };
+    const result = await factory(['export', '--to', 'some.tar', '--images', 'images.txt', '--json'], keyless);
+    expect(reportOf(result).images.map(({ image }) => image)).toEqual([
+      'harness/ci-addon:1.18.22',
+      'plugins/cache:1.10.12',
+    ]);
+    expect(setting.harness.requests).toEqual([]);
+    expect((await readFile(pathOf('some.bundle.json'), 'utf8')).includes(setting.harness.accountId)).toBe(false);
+  });
+
+  it('switches only the fields whose image the bundle holds, with their counterparts, and lists what it lacks', async () => {
+    await exportAndShut();
+    setting.harness.setDefault('ci', 'K8', 'addonTag', 'harness/ci-addon:1.18.27');
+    const report = reportOf(await factory(['import', '--from', 'harness.tar', '--json', '--out', 'reports']));
+    expect(report.status).toBe('SUCCEEDED');
+    expect(Object.keys(setting.overrides()).toSorted()).toEqual(['cacheGCSTag', 'cacheS3Tag', 'securityTag']);
+    expect(report.needed).toEqual([
+      {
+        image: 'harness/ci-addon:1.18.27',
+        fields: [{ module: 'ci', infrastructureType: 'K8', field: 'addonTag' }],
+      },
+    ]);
+    expect(JSON.parse(await readFile(pathOf('reports/needs.json'), 'utf8'))).toMatchObject({
+      images: [{ image: 'harness/ci-addon:1.18.27' }],
+    });
+  });
+});
+
+describe('a damaged bundle', () => {
+  it.each([
+    ['cut', async (path: string) => truncate(path, Math.floor((await stat(path)).size * 0.6))],
+    [
+      'with another byte in a layer',
+      async (path: string) => {
+        const bytes = await readFile(path);
+        const at = Math.floor(bytes.length * 0.9);
+        bytes[at] = (bytes[at] ?? 0) ^ 1;
+        await writeFile(path, bytes);
+      },
+    ],
+  ])('%s leaves Harness and every tag alone', async (_, damage) => {
+    await exportAndShut();
+    await damage(pathOf('harness.tar'));
+    const verified = await factory(['verify', '--from', 'harness.tar']);
+    expect(verified).toMatchObject({ code: 1, stdout: expect.stringContaining('BundleInvalid') });
+    const imported = await factory(['import', '--from', 'harness.tar', '--json']);
+    expect(imported.code).toBe(1);
+    expect(reportOf(imported)).toMatchObject({ status: 'FAILED' });
+    expect(setting.overrides()).toEqual({});
+    const writes = setting.harness.requests.filter(
+      ({ method, path }) => method === 'POST' && path.includes('/execution-config/'),
+    );
+    expect(writes).toEqual([]);
+  });
+});
+
+describe('a delta', () => {
+  /** Exports, imports, publishes a new version, and exports what the receipt does not have. */
+  async function exportDelta(): Promise<Report> {
+    expect(await factory(['export', '--to', 'first.tar', '--json'], outside)).toMatchObject({ code: 0 });
+    const first = await factory(['import', '--from', 'first.tar', '--json', '--receipt', 'receipt.json']);
+    expect(first).toMatchObject({ code: 0 });
+    return reportOf(await factory(['export', '--to', 'delta.tar', '--base', 'receipt.json', '--json'], outside));
+  }
+
+  it('leaves out what the receipt has, and imports where the registry still has it', async () => {
+    const delta = await exportDelta();
+    expect(delta.status).toBe('SUCCEEDED');
+    const [whole, small] = [await stat(pathOf('first.tar')), await stat(pathOf('delta.tar'))];
+    expect(small.size).toBeLessThan(whole.size / 2);
+    const report = reportOf(await factory(['import', '--from', 'delta.tar', '--json']));
+    expect(report).toMatchObject({ status: 'SUCCEEDED', totals: { skipped: 4 } });
+  });
+
+  it('refuses before any write when the registry lost what it leaves out, and takes a patch of the images that lack it', async () => {
+    await exportDelta();
+    const repository = 'mirror/harness/ci-addon';
+    const { storage } = setting.target;
+    const [lost = ''] = layersOf(repository, '1.18.22');
+    storage.deleteTag(repository, '1.18.22');
+    for (const name of storage.repositories()) storage.deleteBlob(name, lost);
+    const before = setting.target.requests.length;
+    const refused = await factory(['import', '--from', 'delta.tar', '--json', '--out', 'reports']);
+    expect(refused.code).toBe(1);
+    expect(reportOf(refused).error).toMatchObject({
+      name: 'BundleIncomplete',
+      message: expect.stringContaining(`1 blobs that the registry does not have, of 1 images: ${lost}`),
+    });
+    const sent = setting.target.requests.slice(before).filter(({ method }) => method !== 'GET' && method !== 'HEAD');
+    expect(sent).toEqual([]);
+    expect(JSON.parse(await readFile(pathOf('reports/needs.json'), 'utf8'))).toMatchObject({
+      images: [{ image: expect.stringMatching(/^harness\/ci-addon:1\.18\.22@sha256:/) }],
+      absent: [lost],
+    });
+    const patch = await factory(['export', '--images', 'reports/needs.json', '--to', 'patch.tar', '--json'], outside);
+    expect(reportOf(patch)).toMatchObject({ status: 'SUCCEEDED', totals: { copied: 1 } });
+    expect(reportOf(await factory(['import', '--from', 'patch.tar', '--json']))).toMatchObject({ status: 'SUCCEEDED' });
+  });
+
+  it('mounts what it leaves out from another repository that the receipt names', async () => {
+    await exportDelta();
+    const { storage } = setting.target;
+    const repository = 'mirror/harness/ci-addon';
+    const layers = layersOf(repository, '1.18.22');
+    // Another prefix of the registry has the layers too, and its import has noted them.
+    const elsewhere = { ...inside, REGISTRY_NAME: `${setting.target.host}/other` };
+    expect(await factory(['import', '--from', 'first.tar'], elsewhere)).toMatchObject({ code: 0 });
+    storage.deleteRepository(repository);
+    const before = setting.target.requests.length;
+    const report = reportOf(await factory(['import', '--from', 'delta.tar', '--json']));
+    expect(report).toMatchObject({ status: 'SUCCEEDED', totals: { copied: 1, skipped: 3 } });
+    const mounts = setting.target.requests
+      .slice(before)
+      .filter(({ method, query }) => method === 'POST' && query.includes('from=other'));
+    expect(mounts.length).toBeGreaterThan(0);
+    for (const digest of layers) expect(storage.blob(repository, digest)).toBeDefined();
+  });
+
+  it('names an older bundle as assumed where nobody brought a receipt', async () => {
+    expect(await factory(['export', '--to', 'first.tar'], outside)).toMatchObject({ code: 0 });
+    const options = ['--to', 'delta.tar', '--base', 'first.bundle.json', '--json'];
+    const delta = reportOf(await factory(['export', ...options], outside));
+    const document = JSON.parse(await readFile(pathOf('delta.bundle.json'), 'utf8')) as {
+      base: object[];
+      absent: object[];
+      images: object[];
+    };
+    expect(document.base).toEqual([{ id: expect.stringMatching(/^[0-9a-f]{64}$/), kind: 'assumed' }]);
+    expect(document.images).toHaveLength(4);
+    expect(document.absent.length).toBeGreaterThan(4);
+    expect(delta.bundle?.bytes).toBeLessThan(20_000);
+  });
+});
+
+describe('a run that ends early', () => {
+  it('rolls Harness back when the switch of an import fails', async () => {
+    await exportAndShut();
+    setting.harness.quirks.loseWrites = 20;
+    const failed = await factory(['import', '--from', 'harness.tar', '--json']);
+    expect(failed.code).toBe(1);
+    expect(reportOf(failed)).toMatchObject({ error: { name: 'VerificationFailed' }, harness: 'rolled-back' });
+    expect(setting.overrides()).toEqual({});
+    setting.harness.quirks.loseWrites = 0;
+    expect(reportOf(await factory(['import', '--from', 'harness.tar', '--json']))).toMatchObject({
+      harness: 'switched',
+    });
+  }, 120_000);
+
+  it('lets one import at a time write to an account, and without Harness to a registry', async () => {
+    await exportAndShut();
+    const two = (environment: Record<string, string>) =>
+      Promise.all([1, 2].map(() => factory(['import', '--from', 'harness.tar', '--json'], environment)));
+    for (const environment of [{ ...inside, HARNESS_API_KEY: '' }, inside]) {
+      const statuses = (await two(environment)).map((result) => reportOf(result).status);
+      expect(statuses).toContain('SUCCEEDED');
+      expect(statuses.filter((status) => status === 'FAILED')).toEqual([]);
+    }
+  });
+});
+
+describe('an export', () => {
+  it('writes one bundle with the same id twice', async () => {
+    expect(await factory(['export', '--to', 'a.tar'], outside)).toMatchObject({ code: 0 });
+    expect(await factory(['export', '--to', 'b.tar'], outside)).toMatchObject({ code: 0 });
+    const [a, b] = await Promise.all(['a', 'b'].map((name) => readFile(pathOf(`${name}.bundle.json`), 'utf8')));
+    expect(idOf(a)).toBe(idOf(b));
+  });
+
+  it('writes a stream to standard output, and its report to standard error or a folder', async () => {
+    const file = await open(pathOf('streamed.tar'), 'w');
+    try {
+      const options = { environment: outside, stdout: file.fd };
+      const result = await setting.factory(['export', '--to', '-', '--out', 'reports'], options);
+      expect(result.code).toBe(0);
+      expect(result.stderr).toContain('4 images exported');
+    } finally {
+      await file.close();
+    }
+    expect(await factory(['verify', '--from', 'streamed.tar'])).toMatchObject({ code: 0 });
+    expect(JSON.parse(await readFile(pathOf('reports/report.json'), 'utf8'))).toMatchObject({ status: 'SUCCEEDED' });
+  });
+
+  it('writes no bundle when an image is at no source', async () => {
+    await writeFile(pathOf('images.txt'), 'harness/ci-addon:1.18.22\nharness/missing:1\n');
+    const result = await factory(['export', '--to', 'a.tar', '--images', 'images.txt', '--json'], outside);
+    expect(result.code).toBe(1);
+    expect(reportOf(result).error).toMatchObject({
+      name: 'ImagesFailed',
+      message: '1 of 2 images cannot be exported: harness/missing:1',
+    });
+    await expect(stat(pathOf('a.bundle.json'))).rejects.toThrow('ENOENT');
+  });
+
+  it('cuts a tar into parts whose sums hold', async () => {
+    pushSamples(setting.source, ['harness/ci-addon:1.18.22'], { layerBytes: 3_000_000 });
+    expect(await factory(['export', '--to', 'cut.tar', '--part-size', '1MiB'], outside)).toMatchObject({ code: 0 });
+    const { stdout } = await promisify(execFile)('sha256sum', ['-c', 'cut.sha256'], { cwd: setting.folder });
+    expect(stdout).toContain('cut.tar.002: OK');
+    expect(await factory(['verify', '--from', 'cut.tar'])).toMatchObject({ code: 0 });
+    await rm(pathOf('cut.tar.002'));
+    const missing = await factory(['verify', '--from', 'cut.tar']);
+    expect(missing).toMatchObject({ code: 1, stdout: expect.stringContaining('part 2 is missing') });
+  });
+});
+
+function idOf(document = '{}'): unknown {
+  return (JSON.parse(document) as { id?: unknown }).id;
+}
