@@ -7,9 +7,10 @@ import { startHarnessApi } from '../../infra/local/embedded/harness-api/server.t
 import { startDelayProxy } from './delay-proxy.ts';
 import { startDigestRegistry } from './digest-registry.ts';
 import { measure } from './measure.ts';
+import { attempt, checkArrival, inWords, median, type Outcome } from './outcome.ts';
 import { bareSync, engineAlone, floors, ours } from './ours.ts';
 import { type Job, type Peer, peers } from './peers.ts';
-import { type CountedRequest, portOf, type RegistryProcess, startRegistry } from './registry.ts';
+import { type CountedRequest, portOf, startRegistry } from './registry.ts';
 import { isFactory, type Measurement, type Row } from './rows.ts';
 import { createTls, type Tls, trusting } from './tls.ts';
 import { type BenchImage, prepare, type Workload, type WorkloadName, workloads } from './workloads.ts';
@@ -64,11 +65,12 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
           (!memoryOnly || isFactory(family)) && (!forMany || images.length > 1) && (only?.includes(workload) ?? true),
       );
       for (const rttMs of options.rtts) {
-        const runs = contenders.map((peer) => ({ peer, outcomes: [] as Outcome[] }));
+        const runs = contenders.map((peer) => ({ peer, outcomes: [] as Outcome<Measurement>[] }));
         // All peers once, then all again, so that other load on the machine affects each of them.
         for (let round = 1; round <= repeat; round++) {
           for (const { peer, outcomes } of runs) {
-            const outcome = await attempt({ folder, tls, store, workload, images, rttMs, peer }, signal);
+            const setting = { folder, tls, store, workload, images, rttMs, peer };
+            const outcome = await attempt(() => measureOnce(setting, signal), signal);
             outcomes.push(outcome);
             onProgress?.(`  ${rttMs} ms, round ${round}, ${peer.name}: ${inWords(outcome)}`);
           }
@@ -103,7 +105,7 @@ async function warmUp(
   const { images } = await prepare(workloads[workload], store, 0.01, signal);
   for (const peer of contenders) {
     if (peer.only?.includes(workload) ?? true)
-      await attempt({ folder, tls, store, workload, images, rttMs: 0, peer }, signal);
+      await attempt(() => measureOnce({ folder, tls, store, workload, images, rttMs: 0, peer }, signal), signal);
   }
   await rm(store, { recursive: true });
 }
@@ -118,17 +120,6 @@ interface Setting {
   images: readonly BenchImage[];
   rttMs: number;
   peer: Peer;
-}
-
-type Outcome = { measurement: Measurement } | { failure: string };
-
-async function attempt(setting: Setting, signal?: AbortSignal): Promise<Outcome> {
-  try {
-    return { measurement: await measureOnce(setting, signal) };
-  } catch (error) {
-    signal?.throwIfAborted();
-    return { failure: error instanceof Error ? error.message : String(error) };
-  }
 }
 
 /** Measures once, with new registries, a new Harness API, a new home and new ports. */
@@ -183,34 +174,8 @@ function officialImages(images: readonly BenchImage[]): Record<string, string> {
   return Object.fromEntries(images.map(({ repository, tag }, i) => [`image${i}Tag`, `${repository}:${tag}`]));
 }
 
-/** Throws unless the target has every manifest: a fast copy must be complete. */
-async function checkArrival(target: RegistryProcess, images: readonly BenchImage[]): Promise<void> {
-  for (const { repository, tag, digests } of images) {
-    for (const [i, digest] of digests.entries()) {
-      const name = i === 0 ? tag : digest;
-      const arrived = await target.digestOf(repository, name);
-      if (arrived !== digest) throw new Error(`${repository}:${name} is ${arrived ?? 'absent'}, not ${digest}`);
-    }
-  }
-}
-
 function isBlobPull({ method, target }: CountedRequest): boolean {
   return method === 'GET' && target.includes('/blobs/sha256:');
-}
-
-function median(outcomes: readonly Outcome[]): Outcome {
-  const measurements = [];
-  for (const outcome of outcomes) {
-    if ('failure' in outcome) return outcome;
-    measurements.push(outcome.measurement);
-  }
-  const sorted = measurements.toSorted((a, b) => a.wallMs - b.wallMs);
-  const measurement = sorted[Math.floor((sorted.length - 1) / 2)];
-  return measurement ? { measurement } : { failure: 'not measured' };
-}
-
-function inWords(outcome: Outcome): string {
-  return 'failure' in outcome ? outcome.failure : `${(outcome.measurement.wallMs / 1000).toFixed(2)} s`;
 }
 
 async function describe(peer: Peer): Promise<string> {

@@ -1,7 +1,9 @@
 import { writeFile } from 'node:fs/promises';
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, Option } from 'commander';
 import { available } from '../real-parts.ts';
 import { bench } from './bench.ts';
+import { main as benchBundles } from './bundle/main.ts';
+import { chosen, count, list, positive } from './options.ts';
 import { installation, peers } from './peers.ts';
 import { parts } from './parts.ts';
 import { program as registry } from './registry.ts';
@@ -17,6 +19,17 @@ interface Options {
   plain?: true;
   host?: string;
   json?: string;
+}
+
+const interruption = new AbortController();
+for (const name of ['SIGINT', 'SIGTERM'] as const) {
+  // A second signal ends the process at once, as usual.
+  process.once(name, () => interruption.abort());
+}
+
+if (process.argv[2] === 'bundle') {
+  await benchBundles(process.argv.slice(3), interruption.signal).catch(ended);
+  process.exit();
 }
 
 // A benchmark of its own, without peers and options.
@@ -55,17 +68,12 @@ const program = new Command('bench')
     'a name that resolves to a loopback address, for TLS; default: the name of this machine, or registry.test',
   )
   .option('--json <file>', 'also write the numbers to this file')
-  .addHelpText('after', installation)
+  .addHelpText('after', `\nOther benchmarks: bench parts, bench bundle (see bench bundle --help).\n${installation}`)
   .parse();
 
 const options = program.opts<Options>();
 if (!available(registry)) program.error(`${registry} is not on PATH.\n${installation}`);
 
-const interruption = new AbortController();
-for (const name of ['SIGINT', 'SIGTERM'] as const) {
-  // A second signal ends the process at once, as usual.
-  process.once(name, () => interruption.abort());
-}
 try {
   const result = await bench({
     workloads: options.workloads,
@@ -82,33 +90,12 @@ try {
   process.stdout.write(tableOf(result));
   if (result.rows.some(({ failure }) => failure !== undefined)) process.exitCode = 1;
 } catch (error) {
+  ended(error);
+}
+
+/** Reports an interruption. Throws any other error. */
+function ended(error: unknown): void {
   if (!interruption.signal.aborted) throw error;
   process.stderr.write('Interrupted. All processes that the benchmark started have ended.\n');
   process.exitCode = 1;
-}
-
-function list(text: string): string[] {
-  return text
-    .split(',')
-    .map((item) => item.trim())
-    .filter(Boolean);
-}
-
-function chosen<T extends string>(text: string, known: readonly T[]): T[] {
-  const names = list(text);
-  const unknown = names.filter((name) => !(known as readonly string[]).includes(name));
-  if (unknown.length > 0 || names.length === 0) throw new InvalidArgumentError(`Expected some of ${known.join(', ')}.`);
-  return names as T[];
-}
-
-function positive(text: string): number {
-  const number = Number(text);
-  if (Number.isFinite(number) && number >= 0 && text.trim() !== '') return number;
-  throw new InvalidArgumentError('Expected a number.');
-}
-
-function count(text: string): number {
-  const number = positive(text);
-  if (Number.isInteger(number) && number > 0 && number <= 99) return number;
-  throw new InvalidArgumentError('Expected a whole number from 1 to 99.');
 }

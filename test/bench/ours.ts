@@ -3,27 +3,30 @@ import { writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { build } from 'esbuild';
 import packageJson from '../../package.json' with { type: 'json' };
+import type { Command } from './measure.ts';
 import type { Peer } from './peers.ts';
 
 const root = join(import.meta.dirname, '../..');
 const built = join(root, 'dist/package/bin/factory.cjs');
 const source = join(root, 'infra/local/main.ts');
 
-const own: Pick<Peer, 'available' | 'version'> = {
+/** The installed command, or its sources where nothing is built. */
+export const commandFile = existsSync(built) ? built : source;
+
+export const own: Pick<Peer, 'available' | 'version'> = {
   available: () => true,
   version: async () => `node ${process.versions.node}, factory ${packageJson.version}`,
 };
 
 /** The whole `sync` by the installed command, Harness calls included. */
 export function ours(): Peer {
-  const command = existsSync(built) ? built : source;
   return {
     name: 'ours',
     family: 'ours',
-    note: `the whole sync, by ${relative(root, command)}${command === source ? ', because nothing is built' : ''}`,
+    note: `the whole sync, by ${relative(root, commandFile)}${commandFile === source ? ', because nothing is built' : ''}`,
     ...own,
     command: async ({ source, target, home, harness }) => ({
-      argv: [process.execPath, command, 'sync', '--yes', '--json', '--state', join(home, 'state')],
+      argv: [process.execPath, commandFile, 'sync', '--yes', '--json', '--state', join(home, 'state')],
       environment: {
         HARNESS_URL: harness.url,
         HARNESS_API_KEY: harness.apiKey,
@@ -78,7 +81,10 @@ export function floors(folder: string): Peer[] {
 }
 
 /** A program bundled as the installed command is, that gets its job as a file. */
-function program(entry: string, bundle: string): Pick<Peer, 'available' | 'version' | 'command'> {
+export function program(
+  entry: string,
+  bundle: string,
+): Pick<Peer, 'available' | 'version'> & { command(job: { readonly home: string }): Promise<Command> } {
   let built: Promise<unknown> | undefined;
   return {
     ...own,

@@ -106,7 +106,8 @@ function eachImage(program: string, copy: (job: Job) => string[]): Peer[] {
   ];
 }
 
-function commandOf(program: string): Pick<Peer, 'family' | 'available' | 'version'> {
+/** Returns the facts of a program on PATH. */
+export function commandOf(program: string): Pick<Peer, 'family' | 'available' | 'version'> {
   return {
     family: program,
     available: () => available(program),

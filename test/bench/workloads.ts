@@ -40,7 +40,8 @@ const tag = '1.0.0';
 /** All images are in one namespace, as a registry's are that belongs to one team. */
 export const namespace = 'bench';
 
-const w2: ImageShape[] = Array.from({ length: 30 }, (_, i) => {
+/** The images of W2. */
+export const w2: ImageShape[] = Array.from({ length: 30 }, (_, i) => {
   const own = [4, 1, 0.06].map((mebibytes, n) => ({ seed: `w2 image ${i} ${n}`, mebibytes }));
   const base = [30, 10, 5].map((mebibytes, n) => ({ seed: `w2 base ${i % 3} ${n}`, mebibytes }));
   return { repository: `${namespace}/w2-${String(i + 1).padStart(2, '0')}`, platforms: [[...base, ...own]] };
@@ -74,7 +75,8 @@ function memory(mebibytes: number): Workload {
 
 const architectures = ['amd64', 'arm64', 'ppc64le', 's390x'];
 
-function shape(name: string, platforms: readonly (readonly number[])[]): ImageShape {
+/** Returns the shape of an image of these layers, in MiB for each platform. */
+export function shape(name: string, platforms: readonly (readonly number[])[]): ImageShape {
   const layer = (mebibytes: number, p: number, n: number) => ({ seed: `${name} ${p} ${n}`, mebibytes });
   return {
     repository: `${namespace}/${name}`,
