@@ -67,7 +67,7 @@ export async function benchBundles(options: BundleBenchOptions): Promise<BundleB
     const tls = options.plain ? undefined : await createTls(join(folder, 'tls'), options.host);
     // First, so that a broken tool fails now and not after an hour.
     const legend = await Promise.all(
-      present.map(async ({ name, note, version }) => [`${name}: ${await version()}`, note ?? []].flat().join(', ')),
+      present.map(async (each) => [`${each.name}: ${await each.version()}`, each.note ?? []].flat().join(', ')),
     );
     const rows: BundleRow[] = [];
     const contents: Partial<Record<SetName, Content>> = {};

@@ -31,7 +31,9 @@ export function factory(folder: string): Contender[] {
             ...(isExport ? ['export', '--images', list, '--to'] : ['import', '--yes', '--from']),
             bundle.path,
             ...(base === undefined ? [] : ['--base', base]),
-            ...['--json', '--state', join(home, 'state')],
+            '--json',
+            '--state',
+            join(home, 'state'),
           ],
           environment: {
             ...(isExport ? { SOURCE_REGISTRY: registry } : { REGISTRY_NAME: registry }),

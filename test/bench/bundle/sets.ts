@@ -10,7 +10,13 @@ const ownKibibytes = 79;
 export const sets = {
   A: {
     about: '30 images over 3 bases, and an index of 4 platforms with attestations',
-    images: [...w2, shape('set-a', Array(4).fill([12, 6, 1.15]))],
+    images: [
+      ...w2,
+      shape(
+        'set-a',
+        Array.from({ length: 4 }, () => [12, 6, 1.15]),
+      ),
+    ],
   },
   B: {
     about: '45 small indexes of 2 platforms with attestations, over 4 bases',

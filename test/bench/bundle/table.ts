@@ -4,10 +4,7 @@ import { verdicts } from './gates.ts';
 import { sets } from './sets.ts';
 import { bestPeer, type BundleRow, type Work, works } from './works.ts';
 
-const head = [
-  ...['Set', 'RTT', 'Work', 'Tool', 'Wall', 'CPU', 'Peak RSS', 'Temporary', 'Bytes out', 'Blobs', 'Requests'],
-  'Wall / best peer',
-];
+const head = 'Set,RTT,Work,Tool,Wall,CPU,Peak RSS,Temporary,Bytes out,Blobs,Requests,Wall / best peer'.split(',');
 /** The columns of words. The others are numbers. */
 const words = new Set([0, 2, 3]);
 
