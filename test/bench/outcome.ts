@@ -1,7 +1,7 @@
 import type { RegistryProcess } from './registry.ts';
 import type { BenchImage } from './workloads.ts';
 
-/** What an attempt gave: a measurement, or the reason of its failure. */
+/** The result of an attempt: a measurement, or the reason of its failure. */
 export type Outcome<Measured> = { readonly measurement: Measured } | { readonly failure: string };
 
 /** Measures, and turns an error into a failure unless the benchmark was interrupted. */

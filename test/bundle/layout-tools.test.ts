@@ -25,7 +25,7 @@ import { folder, planSamples, registry, samples, useSamples } from './sample-bun
 
 useSamples();
 
-/** What a tool cannot carry: skopeo turns Docker's media types into others, and neither of the two knows sha512. */
+/** Samples that a tool cannot carry: skopeo turns Docker's media types into others, and neither of the two knows sha512. */
 const beyond: Readonly<Partial<Record<keyof typeof layoutTools, readonly string[]>>> = {
   skopeo: ['plugins/docker:21', 'plugins/sha512:1'],
   crane: ['plugins/sha512:1'],
@@ -121,7 +121,7 @@ async function bundlePlace({ kind, path }: LayoutPlace): Promise<BundlePlace> {
   return kind === 'folder' ? { folder: path } : fileSource(path);
 }
 
-/** What tools write under full references, which say where an image belongs. */
+/** Layouts with full references as names, which say where an image belongs. */
 const withReferences = [
   ['skopeo', 'folder'],
   ['skopeo', 'tar'],
@@ -130,7 +130,7 @@ const withReferences = [
   ['crane', 'folder'],
 ] as const;
 
-/** What tools write under tags alone. */
+/** Layouts with tags alone as names. */
 const withTags = [
   ['oras', 'tar'],
   ['regctl', 'folder'],

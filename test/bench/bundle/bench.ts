@@ -43,7 +43,7 @@ export interface BundleBenchResult {
   readonly contents: Readonly<Partial<Record<SetName, Content>>>;
   readonly legend: readonly string[];
   readonly missing: readonly string[];
-  /** Whether the layers had their full sizes. */
+  /** True when the layers had their full sizes. */
   readonly isFull: boolean;
 }
 

@@ -16,7 +16,7 @@ const seconds: Readonly<Record<SetName, { export: number; import?: number }>> = 
 
 export interface GateOptions {
   readonly contents: Readonly<Partial<Record<SetName, Content>>>;
-  /** Whether limits of time apply: the layers have their full sizes. */
+  /** True when limits of time apply: the layers have their full sizes. */
   readonly isFull: boolean;
 }
 

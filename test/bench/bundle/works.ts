@@ -3,7 +3,7 @@ import type { Command, Usage } from '../measure.ts';
 import type { BenchImage } from '../workloads.ts';
 import type { SetName } from './sets.ts';
 
-/** What is measured, as the table names it. */
+/** The kinds of work that are measured, as the legend describes them. */
 export const works = {
   'export-folder': 'export to a folder',
   'export-again': 'the same export to the folder again',
@@ -63,7 +63,7 @@ export interface BundleRow {
   readonly failure?: string;
 }
 
-/** What a set consists of, each manifest and blob counted once. */
+/** The content of a set, each manifest and blob counted once. */
 export interface Content {
   readonly images: number;
   readonly manifests: number;
