@@ -231,6 +231,21 @@ describe('a delta', () => {
 });
 
 describe('a run that ends early', () => {
+  it('ends well when an import that was killed is started again', async () => {
+    pushSamples(setting.source, ['harness/ci-addon:1.18.22'], { layerBytes: 20_000_000 });
+    await exportAndShut();
+    const killed = await setting.factory(['import', '--from', 'harness.tar'], {
+      environment: inside,
+      when: { printed: /copying harness\/ci-addon/, act: (pid) => setTimeout(() => process.kill(pid, 'SIGKILL'), 20) },
+    });
+    expect(killed.code).toBe(null);
+    expect(setting.overrides()).toEqual({});
+    const again = reportOf(await factory(['import', '--from', 'harness.tar', '--json']));
+    expect(again.images.filter(({ error }) => error)).toEqual([]);
+    expect(again).toMatchObject({ status: 'SUCCEEDED', harness: 'switched', totals: { failed: 0 } });
+    expect(Object.keys(setting.overrides())).toHaveLength(5);
+  }, 120_000);
+
   it('rolls Harness back when the switch of an import fails', async () => {
     await exportAndShut();
     setting.harness.quirks.loseWrites = 20;
