@@ -38,6 +38,8 @@ export interface OfficialSources extends AsyncDisposable {
   names: readonly SourceName[];
   /** Values of SOURCE_REGISTRY, in the same order. */
   addresses: readonly string[];
+  /** The addresses by the names that a person reads. */
+  places: Readonly<Record<string, string>>;
   /** Puts samples of images into each source that has their namespace. */
   publish(images: readonly string[], options?: PushSamplesOptions): Image[];
   close(): Promise<void>;
@@ -64,10 +66,12 @@ export async function startOfficialSources(): Promise<OfficialSources> {
   const close = async () => {
     await Promise.all(names.map((name) => registries[name].close()));
   };
+  const addresses = names.map((name) => [registries[name].host, paths[name]].filter(Boolean).join('/'));
   return {
     registries,
     names,
-    addresses: names.map((name) => [registries[name].host, paths[name]].filter(Boolean).join('/')),
+    addresses,
+    places: Object.fromEntries(addresses.map((address, i) => [`source ${i + 1}, ${names[i]}`, address])),
     publish(images, options) {
       const published = names.map((name) => {
         const here = images.filter((image) => name === 'docker-hub' || !image.startsWith('harnesssecure/'));
