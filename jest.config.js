@@ -5,7 +5,7 @@
 const unit = [
   'architecture',
   'async/',
-  'docs/(?!api|cost|triggers)',
+  'docs/(?!air-gap|api|cost|triggers)',
   'harness/(?!objects/schema)',
   'http/',
   'images/',

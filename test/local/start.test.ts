@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { readFile, rm } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { expect, it } from '@jest/globals';
 
@@ -28,6 +28,24 @@ it('npm start runs all four actions against a profile whose connector has the pr
     await rm(dirname(page), { recursive: true });
   }
 });
+
+it('npm start -- air-gap carries every image over a gap, and says where the files are', async () => {
+  const { code, stdout } = await start('air-gap', '--profile', 'self-managed');
+  const [before = '', after = ''] = stdout.split('── the gap: the sources and the Harness outside are shut\n');
+  expect(before).toMatch(/^\$ factory plan --needs needs\.json\nplan \S+: SUCCEEDED/m);
+  expect(before).toMatch(/^\$ factory export --to harness\.tar --images needs\.json\nexport \S+: SUCCEEDED/m);
+  expect(after.match(/^(?:verify|plan|import) \S+: SUCCEEDED/gm)).toHaveLength(4);
+  expect(after).toMatch(/^import \S+: SUCCEEDED \(36 images imported, \d+ fields switched\)$/m);
+  expect(after).toMatch(/^import \S+: SUCCEEDED \(0 images imported, 0 fields switched\)$/m);
+  const [, folder = ''] = /^All of it succeeded\. The files are in (.+):$/m.exec(after) ?? [];
+  const files = ['harness.bundle.json', 'harness.sbom.cdx.json', 'harness.sha256', 'harness.tar', 'needs.json'];
+  try {
+    expect((await readdir(folder)).toSorted()).toEqual([...files, 'receipt.json']);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+  expect(code).toBe(0);
+}, 120_000);
 
 it('npm start refuses an unknown profile, and lists the ones that exist', async () => {
   const { code, stderr } = await start('--profile', 'saas');
