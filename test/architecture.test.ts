@@ -81,7 +81,7 @@ const mayImport: Record<string, RegExp> = {
     /^functions\/(?:doctor|overrides|runtime|state|settings|harness|http|oci|text)\/|^functions\/(?:advice|errors)\.ts$/,
   'functions/images': /^functions\/(?:images|overrides|runtime|state|oci|async)\/|^functions\/errors\.ts$/,
   'functions/lambda':
-    /^functions\/(?:lambda|aws|runtime|state|settings|http|oci|text)\/|^functions\/(?:errors|workflow-error)\.ts$/,
+    /^functions\/(?:lambda|aws|bundle|runtime|state|settings|http|oci|text)\/|^functions\/(?:errors|workflow-error)\.ts$/,
   'functions/pages': /^functions\/(?:pages|state|settings|http|text)\/|^functions\/errors\.ts$/,
   'functions/ecr-token': /^functions\/(?:ecr-token|lambda|aws|settings|harness|http|text)\/|^functions\/errors/,
   'functions/overdue': /^functions\/(?:overdue|lambda|state)\//,

@@ -1,5 +1,6 @@
+import { bundles } from '../lambda/bundles.ts';
 import { handle } from '../lambda/handle.ts';
 import { templates } from '../lambda/templates.ts';
 import { copy } from './copy.ts';
 
-export const handler = handle(copy, templates);
+export const handler = handle(copy, () => ({ ...templates(), ...bundles() }));

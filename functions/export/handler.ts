@@ -1,5 +1,6 @@
+import { bundles } from '../lambda/bundles.ts';
 import { handle } from '../lambda/handle.ts';
 import { timed } from '../runtime/timed.ts';
 import { exportBundle } from './export.ts';
 
-export const handler = handle(timed('export', exportBundle));
+export const handler = handle(timed('export', exportBundle), bundles);

@@ -3,6 +3,7 @@ import prettyBytes from 'pretty-bytes';
 import type { ProgressEvent } from '../../functions/runtime/runtime.ts';
 import { printable } from '../../functions/text/printable.ts';
 import { follow, lineOf } from './progress-lines.ts';
+import { columnsOf } from './screen.ts';
 import { cutMiddle, wrap } from './table.ts';
 import { duration, Transfer } from './transfer.ts';
 
@@ -63,7 +64,7 @@ export class Bars {
   }
 
   #log(line: string): void {
-    const text = `${wrap(line, this.#stream.columns)}\n`;
+    const text = `${wrap(line, columnsOf(this.#stream))}\n`;
     if (this.#draws) this.#bars.log(text);
     else this.#stream.write(text);
   }
@@ -105,7 +106,7 @@ export class Bars {
 
   /** The last column stays free: some terminals wrap after it. */
   get #width(): number {
-    return Math.max(60, this.#stream.columns) - 1;
+    return Math.max(60, columnsOf(this.#stream)) - 1;
   }
 }
 

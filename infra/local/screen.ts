@@ -18,11 +18,16 @@ export const paper: Screen = {};
 export function screenOf(stream: NodeJS.WriteStream, colours = true): Screen {
   if (!stream.isTTY) return paper;
   const paints = colours && !process.env['NO_COLOR'] && stream.hasColors();
-  return { columns: Math.max(narrowest, stream.columns), ...(paints && { colours: true }) };
+  return { columns: columnsOf(stream), ...(paints && { colours: true }) };
 }
 
-/** Some consoles report no width, or 0. */
+/** Below it, nothing is readable. */
 const narrowest = 40;
+
+/** Returns the width of a terminal. Some consoles report none, or 0: they get the usual 80 columns. */
+export function columnsOf({ columns }: { columns?: number | undefined }): number {
+  return Math.max(narrowest, columns || 80);
+}
 
 /** Paints a text where the screen has colours. */
 export function paint(screen: Screen, style: 'green' | 'yellow' | 'red' | 'bold' | 'dim', text: string): string {

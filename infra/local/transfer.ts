@@ -71,8 +71,8 @@ export class Transfer {
   #sample(): void {
     const at = this.#now();
     const last = this.#samples.at(-1);
-    // A sample for each tenth of a second is enough.
-    if (last && at - last.at < 100) last.bytes = this.#bytesDone;
+    // A sample for each tenth of a second is enough. The first one stays as it is: the rate counts from it.
+    if (last && this.#samples.length > 1 && at - last.at < 100) last.bytes = this.#bytesDone;
     else this.#samples.push({ at, bytes: this.#bytesDone });
     while ((this.#samples[0]?.at ?? at) < at - windowMs) this.#samples.shift();
   }

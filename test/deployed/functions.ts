@@ -42,6 +42,7 @@ export class Functions {
   readonly #all = new Set<Sandbox>();
   readonly #faults = new Map<string, Fault>();
   readonly #watchers = new Set<() => void>();
+  readonly #limits = new Map<string, number>();
   readonly #holds = new Map<string, (held: Held) => void>();
 
   /** @param environment added to the environment of every function */
@@ -52,6 +53,11 @@ export class Functions {
   /** Makes the next invocations of a task fail. */
   fail(task: string, fault: Fault): void {
     this.#faults.set(task, { times: 1, ...fault });
+  }
+
+  /** Gives the processes of a task that start from now on so many seconds for each event. */
+  limit(task: string, seconds: number): void {
+    this.#limits.set(task, seconds);
   }
 
   /** Takes back what was to go wrong. */
@@ -124,7 +130,9 @@ export class Functions {
     this.#idle.set(name, idle);
     let sandbox = idle.pop();
     if (!sandbox) {
-      sandbox = await startSandbox({ ...options, environment: { ...options.environment, ...this.#environment } });
+      const timeoutSeconds = this.#limits.get(task) ?? options.timeoutSeconds;
+      const environment = { ...options.environment, ...this.#environment };
+      sandbox = await startSandbox({ ...options, timeoutSeconds, environment });
       this.#all.add(sandbox);
     }
     try {

@@ -31,6 +31,7 @@ describe('colours', () => {
   });
 });
 
-it('takes a terminal that reports no width as narrow', () => {
-  expect(screenOf(terminal(0)).columns).toBe(40);
+it('takes a terminal that reports no width as 80 columns wide, and none as less than 40', () => {
+  expect(screenOf(terminal(0)).columns).toBe(80);
+  expect(screenOf(terminal(12)).columns).toBe(40);
 });

@@ -175,7 +175,7 @@ while True:
         seen += os.read(terminal, 4096)
     except OSError:
         break
-    if b'[y/N]' in seen and not asked:
+    if b'[y/N' in seen and not asked:
         asked = True
         os.write(terminal, sys.argv[1].encode().decode('unicode_escape').encode())
 print(seen.decode())`;

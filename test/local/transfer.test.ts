@@ -17,7 +17,7 @@ describe('the copies of a run', () => {
     pass(5);
     transfer.add(9e6);
     transfer.finishImage();
-    expect(transfer.describe()).toBe('1 of 4 images, 10 MB of 100 MB, 1.8 MB/s, about 50 s left');
+    expect(transfer.describe()).toBe('1 of 4 images, 10 MB of 100 MB, 2 MB/s, about 45 s left');
   });
 
   it('have the rate of the last seconds, not of the whole run', () => {

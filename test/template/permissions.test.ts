@@ -181,6 +181,15 @@ describe('permissions', () => {
       plan: reading.toSorted(),
       copy: reading.toSorted(),
       verify: reading.toSorted(),
+      export: [
+        ...reading,
+        `kms:GenerateDataKey ${key}`,
+        `s3:ListBucketMultipartUploads ${bucket}`,
+        ...['AbortMultipartUpload', 'ListMultipartUploadParts', 'PutObject'].map(
+          (action) => `s3:${action} ${bucket}/*`,
+        ),
+        `s3:DeleteObject ${bucket}/*.part.json`,
+      ].toSorted(),
     });
     expect(made.functions.get('plan')?.Environment.Variables).toMatchObject({ BUNDLE_BUCKET: 'bundles' });
     expect(functions.get('plan')?.Environment.Variables).not.toHaveProperty('BUNDLE_BUCKET');

@@ -1,0 +1,113 @@
+import {
+  CreateBucketCommand,
+  GetObjectCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  S3Client,
+} from '@aws-sdk/client-s3';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { encodeDocument, parseDocument } from '../../functions/bundle/document.ts';
+import { pushSamples } from '../../infra/local/embedded/sample-images.ts';
+import { region } from '../aws/moto-server.ts';
+import { type Deployment, deploy } from './deployment.ts';
+
+const image = 'harness/ci-addon:1.18.22';
+const large = 'harness/large:1.0.0';
+const MiB = 1024 * 1024;
+const address = 's3://bundles/2026/harness.tar';
+
+let factory: Deployment;
+let s3: S3Client;
+
+beforeAll(async () => {
+  factory = await deploy({ addonTag: image }, { settings: { BUNDLE_BUCKET: 'bundles' } });
+  s3 = new S3Client({ ...factory.aws.config, forcePathStyle: true });
+  const CreateBucketConfiguration = { LocationConstraint: region } as const;
+  await s3.send(new CreateBucketCommand({ Bucket: 'bundles', CreateBucketConfiguration }));
+}, 600_000);
+afterAll(async () => {
+  s3?.destroy();
+  await factory?.close();
+});
+
+const keys = async () => {
+  const { Contents = [] } = await s3.send(new ListObjectsV2Command({ Bucket: 'bundles' }));
+  return Contents.map(({ Key }) => Key);
+};
+const read = async (key: string) => {
+  const { Body } = await s3.send(new GetObjectCommand({ Bucket: 'bundles', Key: key }));
+  return (await Body?.transformToByteArray()) ?? new Uint8Array();
+};
+const exportsSoFar = () => factory.functions.calls.filter(({ task }) => task === 'export').length;
+
+describe('bundles of a deployment', () => {
+  it('are exported by several calls of a function that nears its time limit, as one would export them', async () => {
+    pushSamples(factory.source, [large], { layerBytes: 30 * MiB });
+    const input = { action: 'export', images: [large] };
+    factory.functions.limit('export', 4);
+    const before = exportsSoFar();
+    const several = await factory.run('export-4', { ...input, bundle: 's3://bundles/several.tar' });
+    expect({ status: several.status, cause: several.cause }).toEqual({ status: 'SUCCEEDED', cause: undefined });
+    expect(exportsSoFar() - before).toBeGreaterThan(1);
+    const { images, blobs, id } = parseDocument(await read('several.bundle.json'), 'bundle.json');
+    expect(images.map((each) => each.image)).toEqual([`docker.io/${large}`]);
+    expect(await factory.run('verify-4', { action: 'verify', bundle: 's3://bundles/several.tar' })).toMatchObject({
+      status: 'SUCCEEDED',
+    });
+    expect(id).toMatch(/^[\da-f]{64}$/);
+    expect(blobs.length).toBeGreaterThan(5);
+    expect(await keys()).not.toContain('several.part.json');
+  }, 240_000);
+
+  it('are exported to their bucket, with what belongs beside them', async () => {
+    const { status, cause } = await factory.run('export-1', { action: 'export', bundle: address });
+    expect({ status, cause }).toEqual({ status: 'SUCCEEDED', cause: undefined });
+    const written = (await keys()).filter((key) => key?.startsWith('2026/'));
+    expect(written).toEqual(['bundle.json', 'sbom.cdx.json', 'sha256', 'tar'].map((name) => `2026/harness.${name}`));
+    const document = parseDocument(await read('2026/harness.bundle.json'), 'bundle.json');
+    expect(document.images.map((each) => each.image)).toEqual([`docker.io/${image}`]);
+    expect(Buffer.from(await read('2026/harness.tar')).includes(encodeDocument(document))).toBe(true);
+    // Nothing was written elsewhere.
+    expect(factory.overrides()).toEqual({});
+  }, 120_000);
+
+  it('are complete after an export whose function died at the end', async () => {
+    factory.functions.fail('export', { kind: 'dies-after' });
+    const again = { action: 'export', bundle: 's3://bundles/died.tar' };
+    expect(await factory.run('export-2', again)).toMatchObject({ status: 'SUCCEEDED' });
+    expect(await factory.run('export-3', again)).toMatchObject({ status: 'SUCCEEDED' });
+    expect(await keys()).not.toContain('died.part.json');
+  }, 120_000);
+
+  it('are read whole by a verify, which finds what was damaged', async () => {
+    expect(await factory.run('verify-1', { action: 'verify', bundle: address })).toMatchObject({ status: 'SUCCEEDED' });
+    const damaged = Buffer.from(await read('2026/harness.tar'));
+    const at = damaged.length - 2_000;
+    damaged[at] = (damaged[at] ?? 0) ^ 1;
+    await s3.send(new PutObjectCommand({ Bucket: 'bundles', Key: 'damaged.tar', Body: damaged }));
+    const verify = { action: 'verify', bundle: 's3://bundles/damaged.tar' };
+    expect(await factory.run('verify-2', verify)).toMatchObject({ status: 'FAILED' });
+    expect(await factory.report('verify-2')).toMatchObject({ error: { name: 'BundleInvalid' } });
+  }, 120_000);
+
+  it('are imported where no source can be reached, and Harness is switched', async () => {
+    await factory.source.close();
+    const { status, cause } = await factory.run('import-1', { action: 'import', bundle: address });
+    expect({ status, cause }).toEqual({ status: 'SUCCEEDED', cause: undefined });
+    expect(factory.overrides()).toEqual({ addonTag: `${factory.registry}/${image}` });
+  }, 120_000);
+
+  it.each([
+    ['in another bucket', 's3://other/a.tar', 's3://bundles/KEY'],
+    ['in a file', '/tmp/a.tar', 's3://bundles/KEY'],
+  ])(
+    'are refused %s',
+    async (name, bundle, allowed) => {
+      const runId = `refused-${name.replaceAll(' ', '-')}`;
+      expect(await factory.run(runId, { action: 'import', bundle })).toMatchObject({ status: 'FAILED' });
+      const { error } = (await factory.report(runId)) ?? {};
+      expect(JSON.stringify(error)).toContain(allowed);
+    },
+    120_000,
+  );
+});
