@@ -10,6 +10,7 @@ import { writeTar } from '../../functions/bundle/write-tar.ts';
 import { copyImage } from '../../functions/oci/copy/copy-image.ts';
 import { copyReferrers } from '../../functions/oci/copy/copy-referrers.ts';
 import { BlobLedger } from '../../functions/oci/copy/blob-ledger.ts';
+import type { RangeReader } from '../../functions/oci/layout/ranges.ts';
 import type { PlannedEntry } from '../../functions/oci/layout/tar-plan.ts';
 import { listReferrers } from '../../functions/oci/registry/referrers.ts';
 import { Repository } from '../../functions/oci/registry/repository.ts';
@@ -39,6 +40,17 @@ async function altered(name: string, content: Uint8Array): Promise<string> {
   for (const companion of ['bundle.json', 'sha256'])
     await copyFile(join(folder, `good.${companion}`), join(folder, `${name}.${companion}`));
   return target;
+}
+
+function inMemory(content: Buffer): RangeReader {
+  return {
+    name: 'any.tar',
+    size: content.length,
+    async *read(start, end) {
+      yield content.subarray(start, end);
+    },
+    close: () => Promise.resolve(),
+  };
 }
 
 function flipped(at: number, bit = 0): Buffer {
@@ -130,10 +142,10 @@ describe('a verification', () => {
 
   it('finds every single bit that is flipped in the first kilobytes', async () => {
     for (let at = 0; at < 1_500; at += 7) {
-      const source = await fileSource(await altered('any', flipped(at, at % 8)));
-      expect((await verifyBundle(source)).damages.length).toBeGreaterThan(0);
+      const { damages } = await verifyBundle({ reader: inMemory(flipped(at, at % 8)) });
+      expect(damages.length).toBeGreaterThan(0);
     }
-  });
+  }, 60_000);
 
   it('finds a flipped bit in the sums and in the copy of the document', async () => {
     const target = await altered('companions', bytes);
