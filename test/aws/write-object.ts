@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { S3Client } from '@aws-sdk/client-s3';
 import { BucketObject } from '../../functions/aws/bucket-object.ts';
 import { ObjectWriter } from '../../functions/aws/object-writer.ts';
@@ -24,4 +25,5 @@ for (let at = 0, told = 0; at < total; at = writer.position) {
   console.log(told);
 }
 await writer.complete();
-console.log(`complete ${process.resourceUsage().maxRSS}`);
+// Not `maxRSS`: that of a new process begins with the memory of the process that started it.
+console.log(`complete ${/VmHWM:\s+(\d+)/.exec(await readFile('/proc/self/status', 'utf8'))?.[1]}`);

@@ -117,6 +117,8 @@ export interface Factory {
   /** Writes to Harness so far, as `path infra fields`. */
   writes(): { path: string; infra: string; fields: string[] }[];
   document<T>(key: string): Promise<T>;
+  /** Everything that is stored below a prefix, as one text. */
+  stored(prefix: string): Promise<string>;
   close(): Promise<void>;
 }
 
@@ -213,6 +215,10 @@ export async function startFactory(options: FactoryOptions = {}): Promise<Factor
           fields: (body as { field: string }[]).map(({ field }) => field),
         })),
     document: async (key) => JSON.parse(new TextDecoder().decode(await store.get(key))) as never,
+    async stored(prefix) {
+      const documents = (await store.list(prefix)).map((key) => store.get(key));
+      return (await Promise.all(documents)).map((bytes) => new TextDecoder().decode(bytes)).join('\n');
+    },
     async close() {
       await Promise.all([harness.close(), source.close(), target.close()]);
       await rm(folder, { recursive: true, force: true });
