@@ -126,7 +126,7 @@ describe('the state of release 0.1.0', () => {
     const found: string[] = [];
     for (const runId of ['first', 'second', 'third', 'killed'])
       for (const document of Object.values(new RunDocuments(factory.store, runId)))
-        if (typeof document === 'object' && (await document.find()) !== undefined)
+        if (typeof document === 'object' && 'find' in document && (await document.find()) !== undefined)
           found.push(document.location.slice(factory.store.folder.length));
     expect(found).toHaveLength(6 + 6 + 4 + 1);
     const [image] = (await new RunDocuments(factory.store, 'first').report.get()).images;
