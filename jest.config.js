@@ -43,7 +43,8 @@ const project = {
 
 export default {
   maxWorkers: '100%',
-  testTimeout: 30_000,
+  // Ends a test that hangs, not one on a machine that is busy.
+  testTimeout: 60_000,
   projects: [
     { ...project, displayName: 'unit', testRegex: `${unitSuites}.*\\.test\\.ts$` },
     {
