@@ -49,7 +49,7 @@ async function open(folder: string, name: string, parts: readonly string[]): Pro
   const missing = parts.findIndex((part, index) => Number(partNumber.exec(part.slice(name.length))?.[1]) !== index + 1);
   if (missing !== -1) {
     throw new FactoryError('BundleInvalid', `${path}: part ${missing + 1} is missing`, {
-      hint: `Carry it, or write it again: export --plan NAME.bundle.json --parts ${missing + 1}.`,
+      hint: 'Carry that part again. The export must keep all parts until the import has succeeded.',
     });
   }
   const names = parts.length > 0 ? parts : [name];
