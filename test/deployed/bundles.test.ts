@@ -40,8 +40,8 @@ const read = async (key: string) => {
 };
 const exportsSoFar = () => factory.functions.calls.filter(({ task }) => task === 'export').length;
 
-describe('bundles of a deployment', () => {
-  it('are exported by several calls of a function that nears its time limit, as one would export them', async () => {
+describe('with the bucket of a deployment', () => {
+  it('an export continues in further calls when its function nears the time limit', async () => {
     pushSamples(factory.source, [large], { layerBytes: 30 * MiB });
     const input = { action: 'export', images: [large] };
     factory.functions.limit('export', 4);
@@ -59,7 +59,7 @@ describe('bundles of a deployment', () => {
     expect(await keys()).not.toContain('several.part.json');
   }, 240_000);
 
-  it('are exported to their bucket, with what belongs beside them', async () => {
+  it('an export writes the bundle and the files beside it', async () => {
     const { status, cause } = await factory.run('export-1', { action: 'export', bundle: address });
     expect({ status, cause }).toEqual({ status: 'SUCCEEDED', cause: undefined });
     const written = (await keys()).filter((key) => key?.startsWith('2026/'));
@@ -71,7 +71,7 @@ describe('bundles of a deployment', () => {
     expect(factory.overrides()).toEqual({});
   }, 120_000);
 
-  it('are complete after an export whose function died at the end', async () => {
+  it('an export is complete although its function died at the end', async () => {
     factory.functions.fail('export', { kind: 'dies-after' });
     const again = { action: 'export', bundle: 's3://bundles/died.tar' };
     expect(await factory.run('export-2', again)).toMatchObject({ status: 'SUCCEEDED' });
@@ -79,7 +79,7 @@ describe('bundles of a deployment', () => {
     expect(await keys()).not.toContain('died.part.json');
   }, 120_000);
 
-  it('are read whole by a verify, which finds what was damaged', async () => {
+  it('verify reads the whole bundle and finds damage', async () => {
     expect(await factory.run('verify-1', { action: 'verify', bundle: address })).toMatchObject({ status: 'SUCCEEDED' });
     const damaged = Buffer.from(await read('2026/harness.tar'));
     const at = damaged.length - 2_000;
@@ -90,7 +90,7 @@ describe('bundles of a deployment', () => {
     expect(await factory.report('verify-2')).toMatchObject({ error: { name: 'BundleInvalid' } });
   }, 120_000);
 
-  it('are imported where no source can be reached, and Harness is switched', async () => {
+  it('an import switches Harness where no source can be reached', async () => {
     await factory.source.close();
     const { status, cause } = await factory.run('import-1', { action: 'import', bundle: address });
     expect({ status, cause }).toEqual({ status: 'SUCCEEDED', cause: undefined });
@@ -101,7 +101,7 @@ describe('bundles of a deployment', () => {
     ['in another bucket', 's3://other/a.tar', 's3://bundles/KEY'],
     ['in a file', '/tmp/a.tar', 's3://bundles/KEY'],
   ])(
-    'are refused %s',
+    'an import refuses a bundle %s',
     async (name, bundle, allowed) => {
       const runId = `refused-${name.replaceAll(' ', '-')}`;
       expect(await factory.run(runId, { action: 'import', bundle })).toMatchObject({ status: 'FAILED' });
