@@ -1,3 +1,11 @@
+const reportSuites = [
+  'test/tasks/report',
+  'test/tasks/behind',
+  'test/tasks/recovery',
+  'test/tasks/tell',
+  'test/tasks/failures',
+];
+
 /**
  * The modules that decide what is deleted, what Harness is switched to, and who may ask for it; each with the suites
  * that must notice a mistake in it, the fastest first. A suite is a path, or the beginning of one.
@@ -17,13 +25,16 @@ export const modules: Readonly<Record<string, readonly string[]>> = {
   'functions/rollback/rollback.ts': ['test/tasks/rollback-attempt'],
   'functions/state/writes.ts': ['test/state/writes'],
   'functions/plan/recovery.ts': ['test/plan/recovery'],
-  'functions/report/report.ts': [
-    'test/tasks/report',
-    'test/tasks/behind',
-    'test/tasks/recovery',
-    'test/tasks/tell',
-    'test/tasks/failures',
-  ],
+  'functions/report/report.ts': reportSuites,
+  'functions/report/finish.ts': reportSuites,
+  'functions/report/records.ts': reportSuites,
+  'functions/report/stopped-run.ts': reportSuites,
+  'functions/report/outcome.ts': reportSuites,
+  'functions/report/image-rows.ts': reportSuites,
+  'functions/report/config-rows.ts': reportSuites,
+  'functions/report/totals.ts': reportSuites,
+  'functions/report/run-error.ts': reportSuites,
+  'functions/report/output.ts': reportSuites,
   'functions/report/tell.ts': ['test/tasks/tell'],
   'functions/plan/plan.ts': [
     'test/tasks/plan-and-verify',
