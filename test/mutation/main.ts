@@ -5,6 +5,7 @@ import { join, relative } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import { modules } from './modules.ts';
 import { apply, explanationOf, type Mutant, mutantsOf } from './mutants.ts';
+import { type Verdict, verdictOf } from './verdict.ts';
 
 interface Options {
   perModule: number;
@@ -19,12 +20,12 @@ const program = new Command('test:mutation')
   .option('--per-module <n>', 'mutants of each module, drawn at random; 0: every one', wholeNumber, 12)
   .option('--seed <n>', 'draws the same mutants again', wholeNumber, Math.floor(Math.random() * 1e6))
   .option('--workers <n>', 'mutants tried at the same time', wholeNumber, 2)
-  .option('--gate <percent>', 'the share that must be noticed', wholeNumber, 95)
+  .option('--gate <percent>', 'the share that failing tests must kill', wholeNumber, 95)
   .parse();
 
 const options = program.opts<Options>();
 const root = join(import.meta.dirname, '../..');
-/** A mistake may make a test wait for ever; that counts as noticed. */
+/** A mistake may make a suite wait for ever. */
 const timeoutMs = 180_000;
 
 interface Trial {
@@ -48,8 +49,7 @@ if (trials.length === 0) program.error(`no module's path contains ${program.args
 console.log(`${trials.length} mutants of ${sources.size} modules, seed ${options.seed}`);
 
 await using copies = new AsyncDisposableStack();
-const survivors: Trial[] = [];
-let done = 0;
+const verdicts = new Map<Trial, Verdict>();
 const queue = [...trials];
 const unchecked = [...sources.keys()];
 await Promise.all(
@@ -59,56 +59,73 @@ await Promise.all(
     for (let module = unchecked.shift(); module !== undefined; module = unchecked.shift())
       await expectGreen(copy, module);
     for (let trial = queue.shift(); trial; trial = queue.shift()) {
-      const survived = await passes(copy, trial);
-      if (survived) survivors.push(trial);
-      done += 1;
-      console.log(`${done}/${trials.length} ${survived ? 'SURVIVED' : 'noticed '} ${describe(trial)}`);
+      const verdict = await judge(copy, trial);
+      verdicts.set(trial, verdict);
+      console.log(`${verdicts.size}/${trials.length} ${verdict.padEnd(9)} ${describe(trial)}`);
     }
   }),
 );
 
-const explained = survivors.filter(({ module, mutant }) => explanationOf(sources.get(module) ?? '', mutant));
-const killed = trials.length - survivors.length;
-const percent = (100 * killed) / trials.length;
-console.log(`\n${killed} of ${trials.length} noticed (${percent.toFixed(1)} %), seed ${options.seed}`);
-for (const trial of survivors) {
+const having = (...wanted: Verdict[]) => trials.filter((trial) => wanted.includes(verdicts.get(trial) ?? 'broken'));
+const killed = having('killed').length;
+const alive = having('survived', 'timed out');
+const percent = (100 * killed) / Math.max(1, killed + alive.length);
+console.log(
+  `\n${killed} of ${killed + alive.length} killed by a failing test (${percent.toFixed(1)} %), ` +
+    `${having('survived').length} survived, ${having('timed out').length} timed out; ` +
+    `${having('broken').length} more do not compile or load; seed ${options.seed}`,
+);
+const explained = alive.filter((trial) => {
   const why = explanationOf(sources.get(trial.module) ?? '', trial.mutant);
   console.log(`${why === undefined ? 'UNEXPLAINED' : 'explained'} ${describe(trial)}${why ? ` (${why})` : ''}`);
-}
-if (percent < options.gate || explained.length < survivors.length) process.exitCode = 1;
+  return why !== undefined;
+});
+if (percent < options.gate || explained.length < alive.length) process.exitCode = 1;
 
-/** Tests of an unchanged module must pass, or every mutant would seem noticed. */
+/** Tests of an unchanged module must pass, or every mutant would seem killed. */
 async function expectGreen(copy: string, module: string): Promise<void> {
-  const { code, output } = await runSuites(copy, modules[module] ?? []);
-  if (code !== 0) throw new Error(`the suites of ${module} fail without any mutant:\n${output}`);
+  for (const suite of modules[module] ?? []) {
+    const verdict = await runSuite(copy, suite);
+    if (verdict !== 'survived') throw new Error(`${suite} of ${module} fails without any mutant: ${verdict}`);
+  }
 }
 
-async function passes(copy: string, { module, suites, mutant }: Trial): Promise<boolean> {
+async function judge(copy: string, { module, suites, mutant }: Trial): Promise<Verdict> {
   const source = sources.get(module) ?? '';
   const path = join(copy, module);
   await writeFile(path, apply(source, mutant));
   try {
-    if ((await runSuites(copy, suites)).code !== 0) return false;
+    const seen = new Set<Verdict>();
+    // Not all in one process: the order is that of the list, the fastest first.
+    for (const suite of suites) {
+      const verdict = await runSuite(copy, suite);
+      if (verdict === 'killed' || verdict === 'broken') return verdict;
+      seen.add(verdict);
+    }
+    if (seen.has('timed out')) return 'timed out';
     // A default that only the type checker asks for is no mistake that a test could notice.
-    return (await run(copy, ['node_modules/typescript/bin/tsc'])).code === 0;
+    return (await run(copy, ['node_modules/typescript/bin/tsc'])) === 0 ? 'survived' : 'broken';
   } finally {
     await writeFile(path, source);
   }
 }
 
-function runSuites(copy: string, suites: readonly string[]) {
+async function runSuite(copy: string, suite: string): Promise<Verdict> {
+  const results = join(copy, 'mutation-results.json');
+  await rm(results, { force: true });
   const flags = ['--experimental-vm-modules', '--no-warnings'];
-  return run(copy, [...flags, 'node_modules/jest/bin/jest.js', '--bail', '--runInBand', '--silent', ...suites]);
+  const output = ['--json', `--outputFile=${results}`, '--silent'];
+  await run(copy, [...flags, 'node_modules/jest/bin/jest.js', '--bail', '--runInBand', ...output, suite]);
+  return verdictOf(await readFile(results, 'utf8').catch(() => undefined));
 }
 
-async function run(copy: string, args: readonly string[]): Promise<{ code: number; output: string }> {
-  const child = spawn(process.execPath, args, { cwd: copy, stdio: ['ignore', 'ignore', 'pipe'] });
-  let output = '';
-  child.stderr.on('data', (chunk: Buffer) => (output = (output + chunk.toString()).slice(-4_000)));
+/** Runs a program of Node.js, for at most `timeoutMs`. Returns its exit code; `null` when its time was up. */
+async function run(copy: string, args: readonly string[]): Promise<number | null> {
+  const child = spawn(process.execPath, args, { cwd: copy, stdio: 'ignore' });
   const timer = setTimeout(() => child.kill('SIGKILL'), timeoutMs);
-  const code = await new Promise<number>((resolve) => child.on('close', (status) => resolve(status ?? 1)));
+  const code = await new Promise<number | null>((resolve) => child.on('close', resolve));
   clearTimeout(timer);
-  return { code, output };
+  return code;
 }
 
 /** A copy of the tree for mistakes to be put into; the packages are linked. */
