@@ -12,6 +12,7 @@ import {
   readConfiguration,
   refuse,
 } from '../../functions/settings/configuration.ts';
+import { totalsOf } from '../../functions/report/totals.ts';
 import { parseExecutionInput } from '../../functions/settings/execution-input.ts';
 import { sourceLocation } from '../../functions/settings/official-sources.ts';
 import type { Report } from '../../functions/state/documents.ts';
@@ -70,16 +71,7 @@ export async function doctor(options: DoctorOptions, environment: Environment, s
       checks,
       images: [],
       config: [],
-      totals: {
-        images: 0,
-        copied: 0,
-        repaired: 0,
-        skipped: 0,
-        failed: 0,
-        bytesTransferred: 0,
-        bytesSkipped: 0,
-        durationMs: Date.now() - startedAt.getTime(),
-      },
+      totals: totalsOf([], startedAt.toISOString()),
       ...(error && { error }),
     };
   } finally {
