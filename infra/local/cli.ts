@@ -25,7 +25,7 @@ import { readInput } from './input.ts';
 import { onInterruption } from './interruptions.ts';
 import { outliveReaders, print } from './output.ts';
 import { progressOn } from './progress.ts';
-import { pipelinesCommand } from './pipelines/cli.ts';
+import { pipelinesCommand, type PipelinesOptions } from './pipelines/cli.ts';
 import { prepareReportFolder, writeReportFile } from './report-files.ts';
 import { openState, type State } from './state.ts';
 import { screenOf } from './screen.ts';
@@ -137,7 +137,10 @@ export async function main(argv: readonly string[], environment: Environment): P
     .action(async (options: Options) => {
       code = await runRefresh(options, environment);
     });
-  program.addCommand(pipelinesCommand(environment, tell).exitOverride());
+  const pipelines = pipelinesCommand(async (options) => {
+    code = await runPipelines(options, environment);
+  });
+  program.addCommand(pipelines.exitOverride());
   try {
     await program.parseAsync(argv, { from: 'user' });
     return code;
@@ -229,37 +232,19 @@ async function runCommand(action: string, options: Options, environment: Environ
 
 /** Runs the checks, and prints them. Not one of them can end the command. */
 async function runDoctor(options: Options, environment: Environment): Promise<number> {
-  const interruption = new AbortController();
-  const stopListening = onInterruption(() => {
-    interruption.abort();
-    // A second signal ends the process.
-    stopListening();
-  });
-  const { signal } = interruption;
-  try {
+  return interruptible('doctor', options, async (signal) => {
     const { doctor } = await import('./doctor.ts');
     const report = await doctor(options, environment, signal);
     const screen = screenOf(process.stdout, options.color);
     await tell(options.json ? `${printableJson(report)}\n` : summaryOf(report, { screen }));
     return report.status === 'FAILED' ? exit.failure : exit.success;
-  } catch (error) {
-    return await failed('doctor', error, options, signal);
-  } finally {
-    stopListening();
-  }
+  });
 }
 
 /** Refreshes the ECR password. Prints the secret's name and the end of the password's validity, never the password. */
 async function runRefresh(options: Options, environment: Environment): Promise<number> {
   const action = 'refresh-token';
-  const interruption = new AbortController();
-  const stopListening = onInterruption(() => {
-    interruption.abort();
-    // A second signal ends the process.
-    stopListening();
-  });
-  const { signal } = interruption;
-  try {
+  return interruptible(action, options, async (signal) => {
     const { refreshToken } = await import('./refresh-token.ts');
     const { refreshed, sentence } = await refreshToken(environment, signal);
     await tell(
@@ -268,6 +253,36 @@ async function runRefresh(options: Options, environment: Environment): Promise<n
         : `${action}: SUCCEEDED (${sentence})\n`,
     );
     return exit.success;
+  });
+}
+
+/** Renders, registers or unregisters the Harness pipelines that run the factory. */
+async function runPipelines(options: PipelinesOptions, environment: Environment): Promise<number> {
+  const action = 'pipelines';
+  return interruptible(action, options, async (signal) => {
+    const input = await readInput(options.input, { action: 'sync' }, signal);
+    const { pipelines } = await import('./pipelines/command.ts');
+    const note = (line: string) => process.stderr.write(`${line}\n`);
+    const { text, document } = await pipelines(options, { input, environment, note, signal });
+    await tell(options.json ? `${printableJson({ status: 'SUCCEEDED', action, ...document })}\n` : text);
+    return exit.success;
+  });
+}
+
+/** Does work that a signal interrupts. A second signal ends the process. Returns the exit code. */
+async function interruptible(
+  action: string,
+  options: Pick<Options, 'json'>,
+  work: (signal: AbortSignal) => Promise<number>,
+): Promise<number> {
+  const interruption = new AbortController();
+  const { signal } = interruption;
+  const stopListening = onInterruption(() => {
+    interruption.abort();
+    stopListening();
+  });
+  try {
+    return await work(signal);
   } catch (error) {
     return await failed(action, error, options, signal);
   } finally {
@@ -371,7 +386,12 @@ async function tell(text: string, elsewhere = ''): Promise<void> {
 }
 
 /** Prints a failure as JSON where that was asked for, and returns the exit code. Else throws it, to be printed as text. */
-async function failed(action: string, error: unknown, { json }: Options, signal: AbortSignal): Promise<number> {
+async function failed(
+  action: string,
+  error: unknown,
+  { json }: Pick<Options, 'json'>,
+  signal: AbortSignal,
+): Promise<number> {
   const failure =
     signal.aborted && !(error instanceof FactoryError)
       ? new FactoryError('Interrupted', 'the command was interrupted', { hint: 'Run the command again.' })

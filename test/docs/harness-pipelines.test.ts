@@ -63,7 +63,7 @@ describe('the page of Harness pipelines', () => {
   });
 
   it('names options that the command has', () => {
-    const options = pipelinesCommand({}, async () => undefined).options.map(({ long }) => long);
+    const options = pipelinesCommand(async () => undefined).options.map(({ long }) => long);
     for (const [option] of page.matchAll(/(?<!-)--(?!silent|global|quiet|exit|severity|push|tag|file)[a-z][a-z-]*/g))
       expect(options).toContain(option);
   });

@@ -1,10 +1,13 @@
 import { Command, Option } from 'commander';
-import type { Environment } from '../../../functions/settings/configuration.ts';
-import { readInput } from '../input.ts';
 import type { CommandOptions } from './command.ts';
 
-/** Returns the command `pipelines`. `finish` prints its output. */
-export function pipelinesCommand(environment: Environment, finish: (text: string) => Promise<void>): Command {
+export interface PipelinesOptions extends CommandOptions {
+  input?: string;
+  json?: boolean;
+}
+
+/** Returns the command `pipelines`. */
+export function pipelinesCommand(run: (options: PipelinesOptions) => Promise<void>): Command {
   return new Command('pipelines')
     .description('render the Harness pipelines that run the factory, or register them in ORG_ID and PROJECT_ID')
     .addOption(
@@ -29,18 +32,6 @@ export function pipelinesCommand(environment: Environment, finish: (text: string
     .option('--adopt', 'also replace objects of these identifiers that the factory did not make')
     .option('--renew-secret', 'write the value of the secret again')
     .option('--yes', 'do not ask before changing Harness')
-    .action(async (options: CommandOptions & { input?: string }) => {
-      const interruption = new AbortController();
-      const interrupt = () => interruption.abort();
-      process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
-      const { signal } = interruption;
-      try {
-        const input = await readInput(options.input, { action: 'sync' }, signal);
-        const { pipelines } = await import('./command.ts');
-        const note = (line: string) => process.stderr.write(`${line}\n`);
-        await finish(await pipelines(options, { input, environment, note, signal }));
-      } finally {
-        process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
-      }
-    });
+    .option('--json', 'print one JSON document: the objects, the files or the changes')
+    .action(run);
 }

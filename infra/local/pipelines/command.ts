@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { FactoryError } from '../../../functions/errors.ts';
 import { HarnessConnection } from '../../../functions/harness/connection.ts';
 import { parseObjectRef } from '../../../functions/harness/object-ref.ts';
-import { describeRef, type HarnessObject } from '../../../functions/harness/objects/object.ts';
+import { describeRef, type HarnessObject, type HarnessObjectRef } from '../../../functions/harness/objects/object.ts';
 import { HarnessObjects } from '../../../functions/harness/objects/objects.ts';
 import { SecretValue } from '../../../functions/harness/objects/secret-value.ts';
 import { Transport } from '../../../functions/http/transport.ts';
@@ -31,6 +31,18 @@ export interface CommandOptions extends PipelineOptions {
   yes?: boolean;
 }
 
+/** The result for people, and that of `--json`. */
+export interface Outcome {
+  text: string;
+  document:
+    | { objects: (HarnessObjectRef & { yaml: string })[] }
+    | { files: string[] }
+    | { changes: Change[]; changed: boolean };
+}
+
+/** The change of one object: of `--dry-run` too, and of a person who declined. */
+type Change = HarnessObjectRef & { change: Registration['kind'] | 'delete' | 'keep' };
+
 export interface CommandContext {
   input: Readonly<Record<string, unknown>>;
   environment: Environment;
@@ -39,8 +51,8 @@ export interface CommandContext {
   signal: AbortSignal;
 }
 
-/** Renders the pipelines, or registers or unregisters them. Returns the text for standard output. */
-export async function pipelines(options: CommandOptions, context: CommandContext): Promise<string> {
+/** Renders the pipelines, or registers or unregisters them. */
+export async function pipelines(options: CommandOptions, context: CommandContext): Promise<Outcome> {
   assertCombined(options);
   if (options.unregister) return withHarness(context, (harness) => remove(options, harness, context));
   const settings = pipelineSettings(options, context.input, context.environment);
@@ -51,7 +63,10 @@ export async function pipelines(options: CommandOptions, context: CommandContext
     });
   const objects = renderObjects(settings, await templatesFor(settings, context));
   if (options.out !== undefined) return writeObjects(objects, options.out);
-  return objects.map(({ ref, yaml }) => `# ${describeRef(ref)}\n${yaml}`).join('---\n');
+  return {
+    text: objects.map(({ ref, yaml }) => `# ${describeRef(ref)}\n${yaml}`).join('---\n'),
+    document: { objects: objects.map(({ ref, yaml }) => ({ ...ref, yaml })) },
+  };
 }
 
 function assertCombined({ register: isRegistered, unregister: isUnregistered, dryRun, out }: CommandOptions): void {
@@ -73,17 +88,19 @@ async function add(
     note,
     signal,
   }: CommandContext & { harness: HarnessObjects; settings: PipelineSettings },
-): Promise<string> {
-  const changes = await planRegistration(objects, harness, { adopt, renewSecret }, signal);
-  const isIdle = changes.every(({ kind }) => kind === 'unchanged');
-  const text = changes.flatMap(describeRegistration).join('\n');
-  if (dryRun) return `${text}\n\n${countOf(changes, true)}; nothing was changed\n`;
-  if (isIdle) return `${text}\n\nnothing to do\n`;
-  if (!(await isConfirmed(text, yes, signal))) return `nothing was changed\n`;
+): Promise<Outcome> {
+  const registrations = await planRegistration(objects, harness, { adopt, renewSecret }, signal);
+  const changes = registrations.map(({ kind: change, object: { ref } }) => ({ ...ref, change }));
+  const outcome = (text: string, changed = false): Outcome => ({ text, document: { changes, changed } });
+  const isIdle = registrations.every(({ kind }) => kind === 'unchanged');
+  const text = registrations.flatMap(describeRegistration).join('\n');
+  if (dryRun) return outcome(`${text}\n\n${countOf(registrations, true)}; nothing was changed\n`);
+  if (isIdle) return outcome(`${text}\n\nnothing to do\n`);
+  if (!(await isConfirmed(text, yes, signal))) return outcome('nothing was changed\n');
   const secretValue = () => valueOf(via, environment);
-  await register(changes, harness, { secretValue, onDone: note, signal });
+  await register(registrations, harness, { secretValue, onDone: note, signal });
   const { orgIdentifier, projectIdentifier } = settings.scope;
-  return `registered in ${orgIdentifier}/${projectIdentifier}: ${countOf(changes)}\n`;
+  return outcome(`registered in ${orgIdentifier}/${projectIdentifier}: ${countOf(registrations)}\n`, true);
 }
 
 /** Unregisters what the factory made, and returns what was done. */
@@ -91,7 +108,7 @@ async function remove(
   { dryRun, imageConnector, yes }: CommandOptions,
   harness: HarnessObjects,
   { environment, note, signal }: CommandContext,
-): Promise<string> {
+): Promise<Outcome> {
   const { orgId = '', projectId = '' } = parseConfiguration(withoutTemplates(environment));
   if (orgId === '' || projectId === '')
     throw new FactoryError('InvalidConfiguration', 'ORG_ID and PROJECT_ID are not both set', {
@@ -99,13 +116,17 @@ async function remove(
     });
   const refs = ownRefs({ orgIdentifier: orgId, projectIdentifier: projectId }, { imageConnector });
   const removals = await planRemoval(refs, harness, signal);
+  const changes = removals.flatMap(({ kind, ref }): Change[] =>
+    kind === 'absent' ? [] : [{ ...ref, change: kind === 'delete' ? 'delete' : 'keep' }],
+  );
+  const outcome = (text: string, changed = false): Outcome => ({ text, document: { changes, changed } });
   const text = removals.flatMap(describeRemoval).join('\n');
   const count = removals.filter(({ kind }) => kind === 'delete').length;
-  if (count === 0) return `${text === '' ? '' : `${text}\n\n`}nothing to unregister\n`;
-  if (dryRun) return `${text}\n\n${count} to delete; nothing was changed\n`;
-  if (!(await isConfirmed(text, yes, signal))) return `nothing was changed\n`;
+  if (count === 0) return outcome(`${text === '' ? '' : `${text}\n\n`}nothing to unregister\n`);
+  if (dryRun) return outcome(`${text}\n\n${count} to delete; nothing was changed\n`);
+  if (!(await isConfirmed(text, yes, signal))) return outcome('nothing was changed\n');
   await unregister(removals, harness, { onDone: note, signal });
-  return `unregistered from ${orgId}/${projectId}: ${count} deleted\n`;
+  return outcome(`unregistered from ${orgId}/${projectId}: ${count} deleted\n`, true);
 }
 
 function describeRegistration(registration: Registration): string[] {
@@ -238,15 +259,20 @@ async function readTemplates(
   return found;
 }
 
-async function writeObjects(objects: readonly HarnessObject[], folder: string): Promise<string> {
+async function writeObjects(objects: readonly HarnessObject[], folder: string): Promise<Outcome> {
+  const files: string[] = [];
   try {
     await makeFolder(folder);
-    for (const { ref, yaml } of objects) await writeFile(join(folder, `${ref.kind}-${ref.identifier}.yaml`), yaml);
+    for (const { ref, yaml } of objects) {
+      const file = join(folder, `${ref.kind}-${ref.identifier}.yaml`);
+      await writeFile(file, yaml);
+      files.push(file);
+    }
   } catch (cause) {
     throw new FactoryError('InvalidInput', `cannot write to ${folder}: ${reasonOf(cause)}`, {
       hint: `${cureOf(cause, folder)}, or name another folder with --out.`,
       cause,
     });
   }
-  return objects.map(({ ref }) => `${join(folder, `${ref.kind}-${ref.identifier}.yaml`)}\n`).join('');
+  return { text: files.map((file) => `${file}\n`).join(''), document: { files } };
 }

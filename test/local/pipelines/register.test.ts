@@ -88,6 +88,38 @@ describe('pipelines --register', () => {
     expect((await factory(['pipelines', '--unregister'])).stdout).toBe('nothing to unregister\n');
   }, 120_000);
 
+  it('prints one JSON document with --json: the changes, or the error', async () => {
+    const json = async (...args: string[]) => {
+      const { code, stdout } = await factory([...args, '--json']);
+      return { code, document: JSON.parse(stdout) as { changes?: { change: string }[] } };
+    };
+    const created = await json(...delegate, '--register');
+    const place = { orgIdentifier: 'default', projectIdentifier: 'platform' };
+    expect(created).toMatchObject({ code: 0, document: { status: 'SUCCEEDED', action: 'pipelines', changed: true } });
+    expect(created.document.changes).toHaveLength(5);
+    expect(created.document.changes?.[0]).toEqual({
+      kind: 'secret',
+      identifier: 'image_factory_key',
+      ...place,
+      change: 'create',
+    });
+    const idle = await json(...delegate, '--register');
+    expect(idle.document).toMatchObject({ changed: false });
+    expect(new Set(idle.document.changes?.map(({ change }) => change))).toEqual(new Set(['unchanged']));
+    const dry = await json('pipelines', '--unregister', '--dry-run');
+    expect(dry.document).toMatchObject({ changed: false });
+    expect(new Set(dry.document.changes?.map(({ change }) => change))).toEqual(new Set(['delete']));
+    expect((await json('pipelines', '--unregister')).document).toMatchObject({ changed: true });
+    expect(await json('pipelines', '--unregister')).toMatchObject({
+      code: 0,
+      document: { status: 'SUCCEEDED', changes: [], changed: false },
+    });
+    expect(await json('pipelines', '--register', '--unregister')).toMatchObject({
+      code: 2,
+      document: { status: 'FAILED', action: 'pipelines', error: { name: 'InvalidInput' } },
+    });
+  }, 120_000);
+
   it('refuses objects of the same identifiers that it did not make, and leaves them when it unregisters', async () => {
     account().secrets.push({
       type: 'SecretText',

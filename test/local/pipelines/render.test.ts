@@ -1,13 +1,13 @@
 import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterAll, describe, expect, it } from '@jest/globals';
 import { parse, parseAllDocuments } from 'yaml';
 import { parseConfiguration } from '../../../functions/settings/configuration.ts';
 import { parseExecutionInput } from '../../../functions/settings/execution-input.ts';
 import { bearerToken } from '../../../functions/webhook/tokens.ts';
-import { type CommandOptions, pipelines } from '../../../infra/local/pipelines/command.ts';
+import { type CommandOptions, type Outcome, pipelines } from '../../../infra/local/pipelines/command.ts';
 import { schemaErrors } from '../../harness/objects/schemas.ts';
 
 const url = 'https://abc.lambda-url.eu-west-1.on.aws/runs';
@@ -28,13 +28,17 @@ interface Case {
   more?: Record<string, string>;
 }
 
-function render({ options, input = {}, more }: Case = {}): Promise<string> {
+function run({ options, input = {}, more }: Case = {}): Promise<Outcome> {
   const via = options?.via ?? 'webhook';
   const given = { via, ...(via === 'webhook' && { url }), ...options };
   return pipelines(
     Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as unknown as CommandOptions,
     { input, environment: { ...environment, ...more }, note: () => undefined, signal: new AbortController().signal },
   );
+}
+
+async function render(some?: Case): Promise<string> {
+  return (await run(some)).text;
 }
 
 type Document = Record<string, Record<string, unknown>>;
@@ -124,7 +128,10 @@ describe('the rendered objects', () => {
 
   it('go to files, one for each object', async () => {
     const out = join(temporary(), 'new', 'folder');
-    const text = await render({ options: { out } });
+    const { text, document } = await run({ options: { out } });
+    const files = text.trim().split('\n');
+    expect(document).toEqual({ files });
+    expect(files.map((file) => basename(file)).toSorted()).toEqual(readdirSync(out).toSorted());
     expect(readdirSync(out).toSorted()).toEqual([
       'inputSet-harness_ci_image_factory_defaults.yaml',
       'pipeline-harness_ci_image_factory.yaml',
@@ -132,10 +139,23 @@ describe('the rendered objects', () => {
       'secret-image_factory_token.yaml',
       'template-harness_ci_image_factory_stage.yaml',
     ]);
-    expect(text.trim().split('\n')).toHaveLength(5);
     expect(parse(readFileSync(join(out, 'pipeline-harness_ci_image_factory.yaml'), 'utf8'))).toEqual(
       (await documents()).find((document) => document['pipeline']?.['identifier'] === 'harness_ci_image_factory'),
     );
+  });
+
+  it('have their addresses beside their YAML in the document of --json', async () => {
+    const { document } = await run({ options: { schedule: '0 2 * * *' } });
+    const [secret, ...others] = 'objects' in document ? document.objects : [];
+    const place = { orgIdentifier: 'default', projectIdentifier: 'platform' };
+    expect(secret).toEqual({
+      kind: 'secret',
+      identifier: 'image_factory_token',
+      ...place,
+      yaml: expect.stringMatching(/^secret:\n/),
+    });
+    expect(others.map(({ kind }) => kind)).toEqual(['template', 'pipeline', 'pipeline', 'inputSet', 'trigger']);
+    expect(others.at(-1)).toMatchObject({ ...place, pipelineIdentifier: 'harness_ci_image_factory' });
   });
 
   it('never have the API key or the token', async () => {
