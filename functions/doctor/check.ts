@@ -45,7 +45,7 @@ export async function check(
 /** Returns an error as a failed check. */
 export function findingOf(error: unknown, signal?: AbortSignal): Finding {
   if (signal?.aborted && error === signal.reason)
-    return failed('no answer in time', 'Check the network and its proxies, and run it again.');
+    return failed('no response in time', 'Check the network and its proxies, and run it again.');
   const network = error instanceof FactoryError ? undefined : networkFailure(error);
   if (network) return failed(`${network.text} (${network.code})`, advise(network.hint, network.topic));
   const { name, message, hint, problems = [] } = FactoryError.from(error).toJSON();

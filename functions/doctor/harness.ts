@@ -84,9 +84,9 @@ export async function checkKey({ runtime, switches, managesConnector, signal }: 
   ].filter((permission) => lacking.includes(permission));
   const role = (names: readonly string[]) =>
     `Give the key's user or service account a role with ${names.join(', ')} in the account.`;
-  if (needed.length > 0) return failed(`${text}, and lacks ${needed.join(', ')}`, role(needed));
+  if (needed.length > 0) return failed(`${text}, but lacks ${needed.join(', ')}`, role(needed));
   if (lacking.includes('core_connector_view'))
-    return warning(`${text}, and lacks core_connector_view`, role(['core_connector_view']));
+    return warning(`${text}, but lacks core_connector_view`, role(['core_connector_view']));
   return ok(text);
 }
 
@@ -129,7 +129,7 @@ export async function checkConnector(subject: Subject, image: string): Promise<F
     const kind = `connector ${reference} (${type}, ${authType})`;
     if (type !== 'DockerRegistry')
       return warning(
-        `${kind} is no Docker registry: Harness pulls images as they are written`,
+        `${kind} is not a Docker registry: Harness pulls images as they are written`,
         addressCure(reference, registry),
       );
     const now = resolveImage(image, url);

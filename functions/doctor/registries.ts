@@ -53,16 +53,16 @@ export async function checkTarget({ runtime, registry, signal }: Subject, image:
   if (profileOf(registry.registry).name === 'ecr') {
     // A push may create a repository, and no session can be cancelled.
     if (runtime.configuration.confined)
-      return ok(`${login}; ${name} ${copy}; the copy function pushes with rights of its own, which were not tried`);
+      return ok(`${login}; ${name} ${copy}; the copy function pushes with its own permissions, which were not checked`);
     const tags = await runtime.repositories.tags?.(registry.registry, reference.repository);
     const rights = runtime.configuration.ecrCreateRepositories
-      ? 'the first push takes ecr:CreateRepository'
-      : 'with ECR_CREATE_REPOSITORIES=off, create the repository or let a template of ECR do it';
+      ? 'the first push needs ecr:CreateRepository'
+      : 'with ECR_CREATE_REPOSITORIES=off, create the repository, or a creation template for it';
     if (!tags || tags.size === 0) return ok(`${login}; ${name} ${copy}: no push was tried, and ${rights}`);
   }
   const isCancelled = await probePush(repository, signal);
   const end = isCancelled ? 'was cancelled' : 'ends by itself';
-  return ok(`${login}; ${name} ${copy}; a push may begin (an upload was opened, and ${end})`);
+  return ok(`${login}; ${name} ${copy}; a push is allowed (an upload was opened, and ${end})`);
 }
 
 /** Returns the image with a tag: a lookup needs one. */

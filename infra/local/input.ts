@@ -29,7 +29,7 @@ export async function readInput(
   const { action: asked } = input;
   if (asked !== undefined && asked !== action) {
     const problems = [{ path: '$.action', found: render(asked), allowed: `"${action}", or no action` }];
-    throw new FactoryError('InvalidInput', 'the input has another action than the command', {
+    throw new FactoryError('InvalidInput', 'the action of the input is not that of the command', {
       hint: 'Use the command with the name of the action, or remove "action" from the input.',
       problems,
     });

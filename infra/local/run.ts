@@ -31,7 +31,7 @@ export async function run(options: RunOptions): Promise<Report> {
   const announced = new Set<string>();
   const invoke = async (functionName: string, payload: unknown) => {
     const task = tasks[functionName];
-    if (!task) throw new TypeError(`the workflow calls ${functionName}, which is no task`);
+    if (!task) throw new TypeError(`the workflow calls ${functionName}, which is not a task`);
     const news = announcements[functionName];
     // Announce each step once. A retried rollback has its own notes.
     if (news !== undefined && !announced.has(functionName)) runtime.progress({ kind: 'note', message: news });

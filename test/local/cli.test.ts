@@ -299,10 +299,10 @@ describe('bad input ends with exit code 2, before any network call', () => {
       'cannot read none.json: no such file or directory (ENOENT)',
     ],
     [
-      'another action than the command',
+      'the action of the input is not that of the command',
       ['plan', '--input', '-'],
       '{"action":"reset"}',
-      'another action than the command',
+      'the action of the input is not that of the command',
     ],
     ['restore without a run', ['restore'], '', '--run'],
     ['an unknown command', ['sink'], '', "unknown command 'sink'"],

@@ -203,7 +203,7 @@ it('fails for a key without the permissions that its runs take, and names them',
   const report = await examine();
   expect(failing(report)).toEqual(['key']);
   expect(byName(report)['key']).toMatchObject({
-    message: expect.stringMatching(/it has core_account_view, core_connector_view, and lacks core_account_edit$/),
+    message: expect.stringMatching(/it has core_account_view, core_connector_view, but lacks core_account_edit$/),
     cure: "Give the key's user or service account a role with core_account_edit in the account.",
   });
   // Copying alone does not take it.

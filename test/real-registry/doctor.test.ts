@@ -72,7 +72,7 @@ const name = 'harness/ci-addon';
       expect(await examine(login.password)).toMatchObject({
         status: 'ok',
         message: expect.stringMatching(
-          /^accepts the login of .*; a push may begin \(an upload was opened, and was cancelled\)$/,
+          /^accepts the login of .*; a push is allowed \(an upload was opened, and was cancelled\)$/,
         ),
       });
       expect(await contents()).toEqual({ uploads: [], blobs: [], tags: [] });
@@ -90,7 +90,7 @@ const name = 'harness/ci-addon';
       await copy(new Repository(connect(factory.source.host), name), '1.18.22', target);
       const before = await contents();
       expect(before.tags).not.toEqual([]);
-      expect((await examine(login.password))?.message).toContain('has its copy; a push may begin');
+      expect((await examine(login.password))?.message).toContain('has its copy; a push is allowed');
       expect(await contents()).toEqual(before);
     });
 
