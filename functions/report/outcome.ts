@@ -6,6 +6,7 @@ import { sumCounts } from '../runtime/registry-counts.ts';
 import { actions, understood } from '../settings/execution-input.ts';
 import type { CopyResult, ImageResult, IncompleteImage, Plan, Pull, Report } from '../state/documents.ts';
 import type { RunDocuments } from '../state/run-documents.ts';
+import { totalsOf } from '../state/totals.ts';
 import { cellLimit, printable } from '../text/printable.ts';
 import { parseErrorCause } from '../workflow-error.ts';
 import { configResults, connectorResult, withLag } from './config-rows.ts';
@@ -13,7 +14,6 @@ import type { ReportEvent } from './event.ts';
 import { redactedInput } from './facts.ts';
 import { exportedImage, imageResult, warningsOf } from './image-rows.ts';
 import { withScans } from './scan-results.ts';
-import { totalsOf } from './totals.ts';
 
 /** Returns the report of a run that has a plan, from the documents that its tasks wrote. */
 export async function outcomeOf(

@@ -2,6 +2,7 @@ import { FactoryError } from '../errors.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { Plan, Report, StoppedRun } from '../state/documents.ts';
 import { harnessAfter } from '../state/harness-after.ts';
+import { totalsOf } from '../state/totals.ts';
 import type { WorkflowError } from '../workflow-error.ts';
 import type { ReportEvent } from './event.ts';
 import { factsOf } from './facts.ts';
@@ -9,7 +10,6 @@ import { finish } from './finish.ts';
 import { outcomeWithoutPlan } from './outcome.ts';
 import { placeOf, writePages } from './pages.ts';
 import { errorOf } from './run-error.ts';
-import { totalsOf } from './totals.ts';
 
 /** Writes the report of a run that was stopped, then that of the run that rolled it back. */
 export async function finishStopped(

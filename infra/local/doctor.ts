@@ -12,7 +12,7 @@ import {
   readConfiguration,
   refuse,
 } from '../../functions/settings/configuration.ts';
-import { totalsOf } from '../../functions/report/totals.ts';
+import { totalsOf } from '../../functions/state/totals.ts';
 import { parseExecutionInput } from '../../functions/settings/execution-input.ts';
 import { sourceLocation } from '../../functions/settings/official-sources.ts';
 import type { Report } from '../../functions/state/documents.ts';

@@ -1,4 +1,6 @@
 const reportSuites = [
+  'test/tasks/report-outcome',
+  'test/tasks/report-end',
   'test/tasks/report',
   'test/tasks/behind',
   'test/tasks/recovery',
@@ -32,7 +34,7 @@ export const modules: Readonly<Record<string, readonly string[]>> = {
   'functions/report/outcome.ts': reportSuites,
   'functions/report/image-rows.ts': reportSuites,
   'functions/report/config-rows.ts': reportSuites,
-  'functions/report/totals.ts': reportSuites,
+  'functions/state/totals.ts': reportSuites,
   'functions/report/run-error.ts': reportSuites,
   'functions/report/output.ts': reportSuites,
   'functions/report/tell.ts': ['test/tasks/tell'],

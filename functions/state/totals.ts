@@ -1,5 +1,6 @@
-import type { ImageResult, Report } from '../state/documents.ts';
+import type { ImageResult, Report } from './documents.ts';
 
+/** Counts the images of a run by their outcome, and their bytes. */
 export function totalsOf(images: readonly ImageResult[], startedAt: string): Report['totals'] {
   const count = (...statuses: ImageResult['status'][]) =>
     images.filter(({ status }) => statuses.includes(status)).length;
