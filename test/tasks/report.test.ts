@@ -13,14 +13,10 @@ import { Runtime } from '../../functions/runtime/runtime.ts';
 import { parseConfiguration } from '../../functions/settings/configuration.ts';
 import { FileStore } from '../../infra/local/file-store.ts';
 import { k8, startFactory } from './factory.ts';
-import { imageOf } from './stage.ts';
+import { caught, imageOf, planOf } from './stage.ts';
 
 const digest = `sha256:${'a'.repeat(64)}` as Digest;
 const error = (name: string, message = 'why') => ({ name, message, hint: 'do' }) as ErrorDocument;
-const caught = (name: string, message = 'why') => ({
-  Error: name,
-  Cause: JSON.stringify({ errorMessage: JSON.stringify(error(name, message)) }),
-});
 
 let folder: string;
 let runtime: Runtime;
@@ -52,22 +48,7 @@ const image = (name: string, more: Record<string, unknown> = {}): PlannedImage =
   });
 
 async function reported(plan: Partial<Plan>, state: Parameters<typeof report>[0]['state'] = {}): Promise<Report> {
-  await runtime.run('run').plan.put({
-    runId: 'run',
-    action: 'sync',
-    startedAt: new Date().toISOString(),
-    registry: { registry: 'reg.example', prefix: 'm' },
-    modifyDefault: true,
-    onPartialFailure: 'abort',
-    referrers: 'off',
-    prune: false,
-    images: [],
-    changes: [],
-    kept: [],
-    unused: [],
-    warnings: [],
-    ...plan,
-  });
+  await runtime.run('run').plan.put(planOf({ runId: 'run', startedAt: new Date().toISOString(), ...plan }));
   return report({ runId: 'run', state }, { runtime, signal: undefined });
 }
 

@@ -1,10 +1,14 @@
 import { anonymous } from '../../functions/oci/registry/auth/credentials.ts';
+import type { ReportEvent } from '../../functions/report/event.ts';
+import type { ReportOutput } from '../../functions/report/output.ts';
+import { report } from '../../functions/report/report.ts';
 import { type FieldChange, type Plan, plannedImage, type PlannedImage } from '../../functions/state/documents.ts';
 import type { RunDocuments } from '../../functions/state/run-documents.ts';
 import { Runtime, type RuntimeParts } from '../../functions/runtime/runtime.ts';
 import { parseConfiguration } from '../../functions/settings/configuration.ts';
 import { type EmbeddedHarnessApi, startHarnessApi } from '../../infra/local/embedded/harness-api/server.ts';
 import type { Images } from '../../infra/local/embedded/harness-api/state.ts';
+import type { WorkflowError } from '../../functions/workflow-error.ts';
 import { MemoryStore } from '../state/memory-store.ts';
 
 export const runId = 'run-1';
@@ -112,4 +116,19 @@ export function planOf(more: Partial<Plan> = {}): Plan {
     warnings: [],
     ...more,
   };
+}
+
+/** An error as a task of AWS throws it: the workflow passes it on like this. */
+export function caught(name: string, message = 'why'): WorkflowError {
+  return { Error: name, Cause: JSON.stringify({ errorMessage: JSON.stringify({ name, message, hint: 'do' }) }) };
+}
+
+/** Reports the end of a run on a stage. */
+export async function reportOn(
+  { documents, runtime }: Stage,
+  plan: Plan,
+  state: ReportEvent['state'] = {},
+): Promise<ReportOutput> {
+  await documents.plan.put(plan);
+  return report({ runId, state }, { runtime, signal: undefined });
 }
