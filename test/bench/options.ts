@@ -46,7 +46,7 @@ export async function deliver<R extends { rows: readonly { failure?: string | un
 }
 
 /** Parses values between commas. */
-export function list(text: string): string[] {
+function list(text: string): string[] {
   return text
     .split(',')
     .map((item) => item.trim())
@@ -62,14 +62,14 @@ export function chosen<T extends string>(text: string, known: readonly T[]): T[]
 }
 
 /** Parses a number that is not negative. */
-export function positive(text: string): number {
+function positive(text: string): number {
   const number = Number(text);
   if (Number.isFinite(number) && number >= 0 && text.trim() !== '') return number;
   throw new InvalidArgumentError('Expected a number.');
 }
 
 /** Parses a whole number from 1 to 99. */
-export function count(text: string): number {
+function count(text: string): number {
   const number = positive(text);
   if (Number.isInteger(number) && number > 0 && number <= 99) return number;
   throw new InvalidArgumentError('Expected a whole number from 1 to 99.');
