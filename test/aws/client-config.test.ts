@@ -15,6 +15,7 @@ import { ecrFailure } from '../../functions/aws/ecr.ts';
 import { CertificateAuthority } from '../http/certificate-authority.ts';
 import { startConnectProxy } from '../http/connect-proxy.ts';
 import { available } from '../real-parts.ts';
+import { listenLocally } from '../http/local-server.ts';
 
 const root = join(import.meta.dirname, '../..');
 const host = 'secretsmanager.eu-west-1.amazonaws.com';
@@ -31,17 +32,12 @@ async function startSecretsManager() {
   const server = createServer(authority.issue(host), (request, response) => {
     request.resume();
     response.end(JSON.stringify({ SecretString: 'pat.account.id.key' }));
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  closing.push(async () => {
-    const closed = once(server, 'close');
-    server.close();
-    server.closeAllConnections();
-    await closed;
   });
+  const { port, close } = await listenLocally(server);
+  closing.push(close);
   const ca = join(folder, 'our-ca.pem');
   await writeFile(ca, authority.cert);
-  return { port: (server.address() as AddressInfo).port, ca };
+  return { port, ca };
 }
 
 /** Reads the secret in a separate process: Node reads NODE_EXTRA_CA_CERTS only at its start. */
@@ -149,13 +145,9 @@ describe('a time limit of the AWS SDK', () => {
     return client.send(new GetObjectCommand({ Bucket: 'b', Key: 'k' }));
   };
   async function startS3(answer: RequestListener) {
-    const server = createHttpServer(answer);
-    const port = await listen(server);
-    closing.push(async () => {
-      server.close();
-      server.closeAllConnections();
-    });
-    return `http://127.0.0.1:${port}`;
+    const server = await listenLocally(createHttpServer(answer));
+    closing.push(server.close);
+    return server.url;
   }
 
   it('defaults to 10 s for a connection and 30 s for a silence', async () => {

@@ -1,10 +1,9 @@
-import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { AwsTemplate } from '../../functions/aws/template.ts';
 import { type Answer, startScriptedAws } from './scripted-aws.ts';
+import { listenLocally } from '../http/local-server.ts';
 
 const closing: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
@@ -93,15 +92,8 @@ describe('a function as template', () => {
       seen.push({ path: request.url ?? '', headers: request.headers, body: await text(request) });
       response.writeHead(answer.status, answer.headers).end(answer.body);
     });
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    closing.push(async () => {
-      const closed = once(server, 'close');
-      server.close();
-      server.closeAllConnections();
-      await closed;
-    });
-    const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const { url: endpoint, close } = await listenLocally(server);
+    closing.push(close);
     return { seen, template: new AwsTemplate(arn, { endpoint, credentials }) };
   };
 

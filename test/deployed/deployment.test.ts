@@ -9,6 +9,7 @@ import { region } from '../aws/moto-server.ts';
 import { type Deployment, deploy } from './deployment.ts';
 import { askFunctionUrl } from './function-url.ts';
 import { localCommand } from './local-command.ts';
+import { checksOfRuntime, namesOf } from '../doctor/check-names.ts';
 
 const fields = { addonTag: 'harness/ci-addon:1.18.22', liteEngineTag: 'harness/ci-lite-engine:1.18.22' };
 const images = Object.values(fields);
@@ -104,22 +105,7 @@ describe('the runs of a deployment, one after the other', () => {
     async () => {
       const report = await reportOf('doctor-1', { action: 'doctor' });
       expect(report.checks?.filter(({ status }) => status === 'failed')).toEqual([]);
-      const names = report.checks?.map(({ name }) => name.replace(/ .*/, ''));
-      expect(new Set(names)).toEqual(
-        new Set([
-          'Node.js',
-          'proxy',
-          'certificates',
-          'Harness',
-          'clock',
-          'key',
-          'account',
-          'connector',
-          'source',
-          'target',
-          'state',
-        ]),
-      );
+      expect(new Set(namesOf(report))).toEqual(new Set(checksOfRuntime));
       expect(writes()).toHaveLength(writesBefore);
     },
     runMs,

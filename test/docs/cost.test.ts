@@ -6,6 +6,7 @@ import { measurementsOf } from '../../functions/lambda/metrics.ts';
 import type { Report } from '../../functions/state/documents.ts';
 import { everything } from '../template/everything.ts';
 import { embed, synthesize } from '../template/synthesize.ts';
+import { noTotals } from '../tasks/no-totals.ts';
 
 const page = readFileSync(join(import.meta.dirname, '../../docs/cost.md'), 'utf8');
 
@@ -29,12 +30,11 @@ describe('the page on cost', () => {
   });
 
   it('counts the metrics that a run writes', () => {
-    const totals = { images: 0, copied: 0, skipped: 0, failed: 0, bytesTransferred: 0, bytesSkipped: 0, durationMs: 0 };
     const report: Report = {
       runId: 'run-1',
       action: 'sync',
       status: 'SUCCEEDED',
-      totals,
+      totals: noTotals,
       images: [],
       config: [],
       warnings: [],

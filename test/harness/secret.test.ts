@@ -5,7 +5,8 @@ import { Transport } from '../../functions/http/transport.ts';
 import { defaultQuirks } from '../../infra/local/embedded/harness-api/quirks.ts';
 import { startHarnessApi, type EmbeddedHarnessApi } from '../../infra/local/embedded/harness-api/server.ts';
 import { emptyAccount, type SecretDocument } from '../../infra/local/embedded/harness-api/state.ts';
-import { startJsonServer, type JsonServer } from './json-server.ts';
+import type { LocalServer } from '../http/local-server.ts';
+import { startJsonServer } from './json-server.ts';
 
 const account: SecretDocument = {
   type: 'SecretText',
@@ -82,7 +83,7 @@ describe('secrets of Harness', () => {
 });
 
 describe('responses that look like success', () => {
-  let server: JsonServer;
+  let server: LocalServer;
   /** Responds to updates. Reads return the secret. */
   let update: { status: number; body: (sent: string) => unknown };
   let served: HarnessClient;

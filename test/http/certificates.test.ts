@@ -3,7 +3,6 @@ import { generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type ServerOptions } from 'node:https';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -16,6 +15,7 @@ import { readBody, Transport } from '../../functions/http/transport.ts';
 import { available } from '../real-parts.ts';
 import { type Certificate, CertificateAuthority } from './certificate-authority.ts';
 import { startConnectProxy } from './connect-proxy.ts';
+import { listenLocally } from './local-server.ts';
 
 const closing: (() => unknown)[] = [];
 
@@ -48,15 +48,9 @@ const closing: (() => unknown)[] = [];
     const https = createServer({ ...certificate, ...options }, (request, response) => {
       response.end((request.socket as TLSSocket).getPeerCertificate().subject?.CN ?? 'nobody');
     });
-    https.listen(0, '127.0.0.1');
-    await once(https, 'listening');
-    closing.push(async () => {
-      const closed = once(https, 'close');
-      https.close();
-      https.closeAllConnections();
-      await closed;
-    });
-    return (https.address() as AddressInfo).port;
+    const { port, close } = await listenLocally(https);
+    closing.push(close);
+    return port;
   }
 
   async function serveByOpenssl(...options: string[]): Promise<number> {

@@ -1,18 +1,16 @@
 import type { LookupAddress } from 'node:dns';
-import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:http';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { networkFailure } from '../../functions/http/network-error.ts';
 import { readBody, Transport, type TransportOptions } from '../../functions/http/transport.ts';
+import { listenLocally, type LocalServer } from './local-server.ts';
 
 const here: LookupAddress = { address: '127.0.0.1', family: 4 };
 const privateOne: LookupAddress = { address: '10.0.0.1', family: 4 };
 const publicOne: LookupAddress = { address: '8.8.8.8', family: 4 };
 const metadata: LookupAddress = { address: '169.254.169.254', family: 4 };
 
-let server: Server;
-let port: number;
+let server: LocalServer;
 let requests = 0;
 /** The addresses of each name, one result per lookup; the last one repeats. */
 let names: Record<string, LookupAddress[][]>;
@@ -20,12 +18,12 @@ let lookups: string[];
 const transports: Transport[] = [];
 
 beforeAll(async () => {
-  server = createServer((_, response) => {
-    requests++;
-    response.end('hello');
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  ({ port } = server.address() as AddressInfo);
+  server = await listenLocally(
+    createServer((_, response) => {
+      requests++;
+      response.end('hello');
+    }),
+  );
 });
 beforeEach(() => {
   requests = 0;
@@ -41,12 +39,7 @@ beforeEach(() => {
 afterEach(async () => {
   await Promise.all(transports.splice(0).map((transport) => transport.destroy()));
 });
-afterAll(async () => {
-  const closed = once(server, 'close');
-  server.close();
-  server.closeAllConnections();
-  await closed;
-});
+afterAll(() => server.close());
 
 function client(options: TransportOptions = {}) {
   const transport = new Transport({
@@ -60,12 +53,12 @@ function client(options: TransportOptions = {}) {
   });
   transports.push(transport);
   return async (host: string, sentBy?: string): Promise<string> => {
-    const url = new URL(`http://${host}:${port}/`);
+    const url = new URL(`http://${host}:${server.port}/`);
     try {
       const answer = await transport.request({
         method: 'GET',
         url,
-        ...(sentBy !== undefined && { sentBy: new URL(`http://${sentBy}:${port}`) }),
+        ...(sentBy !== undefined && { sentBy: new URL(`http://${sentBy}:${server.port}`) }),
       });
       return (await readBody(answer, 100)).toString();
     } catch (error) {
@@ -167,19 +160,16 @@ describe('a time limit', () => {
   ])('ends the wait for %s', async (_, options, begins, code) => {
     const silent = createServer((__, response) => {
       if (begins) response.writeHead(200, { 'content-length': '2' }).write('1');
-    }).listen(0, '127.0.0.1');
-    await once(silent, 'listening');
+    });
+    const { url: address, close } = await listenLocally(silent);
     try {
       const transport = new Transport(options);
       transports.push(transport);
-      const url = new URL(`http://127.0.0.1:${(silent.address() as AddressInfo).port}/`);
+      const url = new URL(address);
       const reading = transport.request({ method: 'GET', url }).then((answer) => readBody(answer, 100));
       expect(networkFailure(await reading.catch((error: unknown) => error))?.code).toBe(code);
     } finally {
-      const closed = once(silent, 'close');
-      silent.close();
-      silent.closeAllConnections();
-      await closed;
+      await close();
     }
   });
 });

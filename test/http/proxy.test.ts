@@ -6,6 +6,7 @@ import { networkFailure } from '../../functions/http/network-error.ts';
 import { proxyFor } from '../../functions/http/proxy.ts';
 import { readBody, Transport, type TransportOptions } from '../../functions/http/transport.ts';
 import { type ConnectProxy, startConnectProxy } from './connect-proxy.ts';
+import { listenLocally } from './local-server.ts';
 
 const closing: (() => Promise<unknown>)[] = [];
 
@@ -14,15 +15,9 @@ afterEach(async () => {
 });
 
 async function serve(): Promise<number> {
-  const server = createServer((_, response) => response.end('hello')).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  closing.push(async () => {
-    const closed = once(server, 'close');
-    server.close();
-    server.closeAllConnections();
-    await closed;
-  });
-  return (server.address() as AddressInfo).port;
+  const server = await listenLocally(createServer((_, response) => response.end('hello')));
+  closing.push(server.close);
+  return server.port;
 }
 
 async function startProxy(refusal?: number): Promise<ConnectProxy> {

@@ -8,6 +8,7 @@ import { doctor } from '../../infra/local/doctor.ts';
 import type { Permission } from '../../infra/local/embedded/harness-api/authentication.ts';
 import { FileStore } from '../../infra/local/file-store.ts';
 import { summaryOf } from '../../infra/local/summary.ts';
+import { checksOfRuntime, nameOf } from '../doctor/check-names.ts';
 import { type Factory, type FactoryOptions, startFactory } from '../tasks/factory.ts';
 
 let factory: Factory;
@@ -38,29 +39,14 @@ const examine = (more: Record<string, string> = {}, options: { input?: string; s
 
 /** The checks by name, without the addresses in names. */
 const byName = ({ checks = [] }: Report) =>
-  Object.fromEntries(checks.map((check) => [check.name.replace(/ .*/, ''), check])) as Record<string, Check>;
+  Object.fromEntries(checks.map((check) => [nameOf(check), check])) as Record<string, Check>;
 
 const failing = (report: Report) =>
   Object.values(byName(report))
     .filter(({ status }) => status === 'failed')
-    .map(({ name }) => name.replace(/ .*/, ''));
+    .map(nameOf);
 
-const everyCheck = [
-  'Node.js',
-  'configuration',
-  'input',
-  'credentials',
-  'proxy',
-  'certificates',
-  'Harness',
-  'clock',
-  'key',
-  'account',
-  'connector',
-  'source',
-  'target',
-  'state',
-];
+const everyCheck = checksOfRuntime.toSpliced(1, 0, 'configuration', 'input', 'credentials');
 
 describe('a machine and an account where all is well', () => {
   beforeEach(() => start());

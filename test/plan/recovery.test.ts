@@ -5,6 +5,7 @@ import { lockSchema } from '../../functions/state/lock.ts';
 import type { ExecutionEnd } from '../../functions/runtime/runtime.ts';
 import { getJson } from '../../functions/state/object-store.ts';
 import { accountId, planOf, setStage, type Stage } from '../tasks/stage.ts';
+import { noTotals } from '../tasks/no-totals.ts';
 
 const stopped = 'stopped';
 const me = 'recovery';
@@ -119,14 +120,13 @@ describe('a run that was stopped', () => {
 
   it('leaves a run alone that has a report', async () => {
     await switched();
-    const none = { images: 0, copied: 0, skipped: 0, failed: 0, bytesTransferred: 0, bytesSkipped: 0, durationMs: 0 };
     await ofStopped().report.put({
       status: 'FAILED',
       action: 'sync',
       runId: 'stopped',
       images: [],
       config: [],
-      totals: none,
+      totals: noTotals,
     });
     expect(await skipped()).toBe('run stopped is not rolled back: it has a report');
     expect((await lockNow())?.runId).toBe(stopped);

@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { copy } from '../../functions/copy/copy.ts';
 import { plan } from '../../functions/plan/plan.ts';
-import type { Template } from '../../functions/runtime/template.ts';
 import { storedImage } from '../oci/stored-images.ts';
 import { type Factory, imageStatuses, k8, k8Images, startFactory, statuses } from './factory.ts';
+import { scriptedTemplate } from './scripted-template.ts';
 
 let factory: Factory;
 afterEach(() => factory.close());
@@ -20,15 +20,7 @@ interface Call {
 
 /** A factory whose images the customer builds; `answer` stands in for their function. */
 async function building(answer: (call: Call, count: number) => unknown = built, environment: object = {}) {
-  const calls: Call[] = [];
-  const template = (): Template => ({
-    async call(name, input) {
-      const call = { name, input } as Call;
-      calls.push(call);
-      const output = answer(call, calls.length);
-      return output === undefined ? { running: true } : { output };
-    },
-  });
+  const { calls, template } = scriptedTemplate(answer);
   factory = await startFactory({ environment: { BUILD_PUSH_TEMPLATE: arn, ...environment }, template });
   return calls;
 }

@@ -11,6 +11,7 @@ import { Runtime } from '../../functions/runtime/runtime.ts';
 import { parseConfiguration } from '../../functions/settings/configuration.ts';
 import { MemoryStore } from '../state/memory-store.ts';
 import { startFactory } from './factory.ts';
+import { noTotals } from './no-totals.ts';
 
 const path = '/gateway/pipeline/api/webhook/custom/a-trigger-token/v3?accountIdentifier=account';
 const report: Report = {
@@ -19,16 +20,7 @@ const report: Report = {
   runId: 'run-1',
   images: [],
   config: [],
-  totals: {
-    images: 1,
-    copied: 0,
-    repaired: 0,
-    skipped: 0,
-    failed: 1,
-    bytesTransferred: 0,
-    bytesSkipped: 0,
-    durationMs: 5,
-  },
+  totals: { ...noTotals, images: 1, failed: 1, durationMs: 5 },
   error: { name: 'ImagesFailed', message: 'x'.repeat(5_000), hint: 'See the reason of each image in the report.' },
 };
 

@@ -11,6 +11,7 @@ import type { Plan, Report, Scans } from '../../functions/state/documents.ts';
 import { scan } from '../../functions/scan/scan.ts';
 import type { Template } from '../../functions/runtime/template.ts';
 import { type Factory, imageStatuses, k8, k8Images, startFactory, statuses } from './factory.ts';
+import { scriptedTemplate } from './scripted-template.ts';
 
 let factory: Factory;
 afterEach(() => factory.close());
@@ -323,15 +324,7 @@ describe('GATHER_SCAN_TEMPLATE', () => {
   const environment = { GATHER_SCAN_TEMPLATE: arn };
   type Call = { name: string; input: { images: { image: string; target: string; digest: string }[] } };
   const templated = async (answer: (call: Call, count: number) => unknown) => {
-    const calls: Call[] = [];
-    const template = (): Template => ({
-      async call(name, input) {
-        const call = { name, input } as Call;
-        calls.push(call);
-        const output = answer(call, calls.length);
-        return output === undefined ? { running: true } : { output };
-      },
-    });
+    const { calls, template } = scriptedTemplate(answer);
     factory = await startFactory({ environment, template });
     return calls;
   };

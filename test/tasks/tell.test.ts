@@ -3,6 +3,7 @@ import { tell } from '../../functions/report/tell.ts';
 import type { Delivery, Notification, Report, Told } from '../../functions/state/documents.ts';
 import type { OutcomeDetail } from '../../functions/state/outcome-event.ts';
 import { runId, setStage, type Stage } from './stage.ts';
+import { noTotals } from './no-totals.ts';
 
 const startedAt = '2026-01-01T00:00:00.000Z';
 const report: Report = {
@@ -11,16 +12,7 @@ const report: Report = {
   runId,
   images: [],
   config: [],
-  totals: {
-    images: 0,
-    copied: 0,
-    repaired: 0,
-    skipped: 0,
-    failed: 0,
-    bytesTransferred: 0,
-    bytesSkipped: 0,
-    durationMs: 0,
-  },
+  totals: noTotals,
 };
 
 let stage: Stage;

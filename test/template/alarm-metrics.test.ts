@@ -7,6 +7,7 @@ import type { Report } from '../../functions/state/documents.ts';
 import { logLines } from '../telemetry/log-lines.ts';
 import { everything } from './everything.ts';
 import { embed } from './synthesize.ts';
+import { noTotals } from '../tasks/no-totals.ts';
 
 interface MetricOfAlarm {
   Namespace: string;
@@ -55,8 +56,14 @@ function metricsOf({ Namespace, MetricName, Dimensions, Metrics = [] }: AlarmPro
 
 /** The metrics that functions write with the environment of the template, as CloudWatch reads them from their lines. */
 async function written({ functions, factory, template, logicalId }: typeof full): Promise<MetricOfAlarm[]> {
-  const totals = { images: 0, copied: 0, skipped: 0, failed: 0, bytesTransferred: 0, bytesSkipped: 0, durationMs: 0 };
-  const report: Report = { status: 'SUCCEEDED', action: 'sync', runId: 'run-1', images: [], config: [], totals };
+  const report: Report = {
+    status: 'SUCCEEDED',
+    action: 'sync',
+    runId: 'run-1',
+    images: [],
+    config: [],
+    totals: noTotals,
+  };
   const check = factory.overdueCheck?.function.handler;
   const checkVariables = check && environmentOf(template.findResources('AWS::Lambda::Function')[logicalId(check)]);
   return [

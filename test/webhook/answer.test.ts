@@ -7,6 +7,7 @@ import { answer } from '../../functions/webhook/webhook.ts';
 import type { WebhookParts } from '../../functions/webhook/webhook-parts.ts';
 import { type CapturedLog, captureLog } from '../telemetry/log-lines.ts';
 import { request, type RequestOptions, token } from './request.ts';
+import { noTotals } from '../tasks/no-totals.ts';
 
 const configuration = parseConfiguration({
   HARNESS_API_KEY_SECRET: 'key',
@@ -68,16 +69,7 @@ describe('the status of a plan', () => {
     runId: 'long',
     images: [{ ...image, image: 'a/b:1', target: 'r.example/a/b:1' }],
     config: [],
-    totals: {
-      images: 1,
-      copied: 0,
-      repaired: 0,
-      skipped: 0,
-      failed: 0,
-      bytesTransferred: 0,
-      bytesSkipped: 0,
-      durationMs: 1,
-    },
+    totals: { ...noTotals, images: 1, durationMs: 1 },
   };
 
   it('has the images of the stored report, where the output of the run was too long for them', async () => {

@@ -4,7 +4,8 @@ import type { HarnessObjects, Intent } from '../../../functions/harness/objects/
 import { SecretValue } from '../../../functions/harness/objects/secret-value.ts';
 import { allPermissions } from '../../../infra/local/embedded/harness-api/authentication.ts';
 import { startHarnessApi } from '../../../infra/local/embedded/harness-api/server.ts';
-import { startJsonServer, type JsonServer } from '../json-server.ts';
+import type { LocalServer } from '../../http/local-server.ts';
+import { startJsonServer } from '../json-server.ts';
 import { account, all, createBefore, harness, objects, objectsAt, sample, secretText, writes } from './harness.ts';
 import { samples } from './samples.ts';
 
@@ -123,7 +124,7 @@ describe('creates that fail', () => {
 });
 
 describe('responses about an object', () => {
-  let server: JsonServer;
+  let server: LocalServer;
   /** Responses by method, in order; the last one repeats. */
   let responses: Record<string, { status: number; body: unknown }[]>;
   let served: HarnessObjects;

@@ -78,6 +78,17 @@ describe('"auths" of a Docker config', () => {
   });
 });
 
+/** Returns the error of a config that is refused. */
+function refusalOf(config: unknown): unknown {
+  const text = typeof config === 'string' ? config : JSON.stringify(config);
+  try {
+    dockerConfigCredentials(text, 'my config.json');
+  } catch (error) {
+    return error;
+  }
+  return undefined;
+}
+
 it.each([
   ['a user and password', { username: 'ada', password: 's3cret' }, /none of auths.*a login without the name/],
   ['an old .dockercfg', { 'r.io': { auth: 's3cret' } }, /none of auths.*\.dockercfg/],
@@ -93,13 +104,7 @@ it.each([
   ['user:password', 'ada:s3cret', /not JSON/],
   ['YAML', 'auths:\n  r.io:\n    auth: s3cret', /not JSON/],
 ])('a document of another shape is named, not taken for no credentials: %s', (_, config, message) => {
-  const text = typeof config === 'string' ? config : JSON.stringify(config);
-  let error: unknown;
-  try {
-    dockerConfigCredentials(text, 'my config.json');
-  } catch (thrown) {
-    error = thrown;
-  }
+  const error = refusalOf(config);
   expect(error).toMatchObject({
     name: 'InvalidConfiguration',
     message: expect.stringMatching(message),
@@ -145,13 +150,7 @@ it.each([
   ['a store that is a command', { credsStore: 's3cret; rm' }],
   ['a store that is a number', { credsStore: 7 }],
 ])('a broken Docker config is refused without quoting it: %s', (_, config) => {
-  const text = typeof config === 'string' ? config : JSON.stringify(config);
-  let error: unknown;
-  try {
-    dockerConfigCredentials(text, 'my config.json');
-  } catch (thrown) {
-    error = thrown;
-  }
+  const error = refusalOf(config);
   expect(error).toMatchObject({ name: 'InvalidConfiguration', message: expect.stringContaining('my config.json') });
   expect(everything(error)).not.toContain('s3cret');
 });
