@@ -1,4 +1,5 @@
 import type { ImageResult, RegistryCounts, Report } from '../state/documents.ts';
+import { windowsNote } from '../settings/windows-note.ts';
 import { plural } from './formats.ts';
 import { type Child, html } from './html.ts';
 import { chip } from './status.ts';
@@ -128,7 +129,14 @@ export function pulls({ pulls: all = [], blocked }: Report): Section | undefined
       table({
         caption: 'Images that pods would not find',
         columns: ['Image', 'Status', 'Fields'],
-        rows: rows.map(({ reference, status, fields }) => [line(reference), chip(status), line(fields.join(', '))]),
+        rows: rows.map(({ reference, status, fields }) => {
+          const note = windowsNote(fields);
+          return [
+            line(reference),
+            chip(status),
+            [line(fields.join(', ')), note !== undefined && html`<br /><span class="dim">${note}</span>`],
+          ];
+        }),
       }),
       more,
     ],

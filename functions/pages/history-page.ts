@@ -1,9 +1,9 @@
 import type { HistoryEntry } from '../state/history.ts';
-import { document } from './document.ts';
 import { bytes, duration, plural, time, utc } from './formats.ts';
+import { renderPage, tiles } from './frame.ts';
 import { type Child, type Html, html } from './html.ts';
 import { chip, shapeOf } from './status.ts';
-import { folded, section, type Section, table } from './table.ts';
+import { folded, type Section, table } from './table.ts';
 import { attribute, line } from './text.ts';
 
 const day = 86_400_000;
@@ -23,28 +23,14 @@ export interface HistoryContext {
 
 /** Renders the runs of a store, the newest first, as a page that is complete in one file. */
 export function historyPage(runs: readonly HistoryEntry[], context: HistoryContext): string {
-  const sections = [days(runs, context), runTable(runs, context), changes(runs, context), versions(runs)].filter(
-    (each) => each !== undefined,
-  );
-  return document(
-    'History · Harness CI images',
-    html`<header>
-        <div class="top">
-          <h1>Harness CI images: history</h1>
-          <p>Written ${time(context.now.toISOString())}</p>
-        </div>
-      </header>
-      <main id="main">
-        ${verdict(runs, context.now)}
-        <nav aria-label="On this page">
-          <ul>
-            ${sections.map(({ id, title }) => html`<li><a href=${`#${id}`}>${title}</a></li>`)}
-          </ul>
-        </nav>
-        ${sections.map(section)}
-      </main>
-      <footer><p>Everything on this page is from the reports of the runs.</p></footer>`,
-  );
+  return renderPage({
+    title: 'History',
+    heading: 'history',
+    time: ['Written ', time(context.now.toISOString())],
+    lead: verdict(runs, context.now),
+    sections: [days(runs, context), runTable(runs, context), changes(runs, context), versions(runs)],
+    footer: 'Everything on this page is from the reports of the runs.',
+  });
 }
 
 function startOf({ startedAt }: HistoryEntry): number | undefined {
@@ -63,7 +49,7 @@ function verdict(runs: readonly HistoryEntry[], now: Date): Html {
   const saved = sum(runs, 'bytesSkipped');
   const failing = syncs.findIndex(({ status }) => status === 'SUCCEEDED');
   const tone = last === undefined ? 'warn' : failing > 0 && syncs[0]?.status === 'FAILED' ? 'bad' : 'good';
-  const tiles: [string, Child][] = [
+  const figures: [string, Child][] = [
     ['runs', runs.length],
     [`of syncs succeeded in ${rateDays} days`, ended === 0 ? 'none ran' : `${Math.floor((100 * good) / ended)}\u00A0%`],
     ['moved', bytes(moved)],
@@ -90,29 +76,21 @@ function verdict(runs: readonly HistoryEntry[], now: Date): Html {
         </p>`
       }
     </div>
-    <dl class="tiles">
-      ${tiles.map(
-        ([name, value]) =>
-          html`<div>
-            <dt>${name}</dt>
-            <dd>${value}</dd>
-          </div>`,
-      )}
-    </dl>`;
+    ${tiles(figures)}`;
 }
 
 function sum(runs: readonly HistoryEntry[], key: 'bytesTransferred' | 'bytesSkipped'): number {
   return runs.reduce((total, run) => total + (run[key] ?? 0), 0);
 }
 
-/** Shows the worst outcome of each day, the newest at the right. */
+/** Shows the worst outcome of each day, the newest at the right. One day alone tells nothing that the runs do not. */
 function days(runs: readonly HistoryEntry[], { now }: HistoryContext): Section | undefined {
   const byDay = Map.groupBy(runs, ({ startedAt = '' }) => startedAt.slice(0, 10));
   const shown = Array.from({ length: stripDays }, (_, index) =>
     new Date(now.getTime() - (stripDays - 1 - index) * day).toISOString().slice(0, 10),
   );
-  if (!shown.some((date) => byDay.has(date))) return undefined;
   const first = shown.findIndex((date) => byDay.has(date));
+  if (first < 0 || first === stripDays - 1) return undefined;
   return {
     id: 'days',
     title: 'Day by day',
@@ -145,7 +123,6 @@ function runTable(runs: readonly HistoryEntry[], { page }: HistoryContext): Sect
               caption: 'Runs',
               columns: [
                 'Run',
-                'Start',
                 'Action',
                 'Status',
                 { name: 'Copied', isNumber: true },
@@ -155,8 +132,10 @@ function runTable(runs: readonly HistoryEntry[], { page }: HistoryContext): Sect
                 'Restorable',
               ],
               rows: runs.map((run) => [
-                page ? html`<a href=${page(run.runId)}>${line(run.runId, 100)}</a>` : line(run.runId, 100),
-                run.startedAt === undefined ? '' : time(run.startedAt),
+                [
+                  page ? html`<a href=${page(run.runId)}>${line(run.runId, 100)}</a>` : line(run.runId, 100),
+                  run.startedAt !== undefined && [html`<br />`, time(run.startedAt)],
+                ],
                 line(run.action, 50),
                 [chip(run.status), run.error !== undefined && html`<br />${line(run.error, 100)}`],
                 run.copied,

@@ -2,13 +2,13 @@ import type { HistoryEntry } from '../state/history.ts';
 import type { Report } from '../state/documents.ts';
 import { carriage, checks } from './carried.ts';
 import { incomplete, pulls, registries, scans, waiting, warnings } from './details.ts';
-import { document } from './document.ts';
 import { fields } from './fields.ts';
 import { bytes, duration, time } from './formats.ts';
+import { renderPage, tiles } from './frame.ts';
 import { type Child, type Html, html } from './html.ts';
 import { factList, failures, imageList } from './images.ts';
 import { strip } from './strip.ts';
-import { section, type Section } from './table.ts';
+import type { Section } from './table.ts';
 import { block, line } from './text.ts';
 import { timeLine } from './time-line.ts';
 import { verdict, when } from './verdict.ts';
@@ -28,8 +28,7 @@ export interface PageContext {
 /** Renders the report of a run as a page that is complete in one file. */
 export function reportPage(report: Report, context: PageContext = {}): string {
   const { action, status } = report;
-  const isSkipped = status === 'SKIPPED';
-  const all = [
+  const sections = [
     checks(report),
     failures(report),
     incomplete(report),
@@ -43,41 +42,29 @@ export function reportPage(report: Report, context: PageContext = {}): string {
     ...waiting(report),
     warnings(report),
     run(report, context),
-  ].filter((each) => each !== undefined);
-  // A skipped run did nothing that a reader must know.
-  const sections = isSkipped ? all.filter(({ id }) => id === 'warnings' || id === 'run') : all;
-  return document(
-    `${action} ${status} · Harness CI images`,
-    html`<header>
-        <div class="top">
-          <h1>Harness CI images: ${action}</h1>
-          <p>${when(report)}</p>
-        </div>
-      </header>
-      <main id="main">
-        ${verdict(report)} ${tiles(report)} ${context.recent && strip(context.recent, report.runId, context.files?.history !== undefined)}
-        <nav aria-label="On this page">
-          <ul>
-            ${sections.map(({ id, title }) => html`<li><a href=${`#${id}`}>${title}</a></li>`)}
-          </ul>
-        </nav>
-        ${sections.map(section)}
-      </main>
-      <footer>
-        <p>Everything on this page is from report.json, which is the contract for programs.</p>
-      </footer>`,
-  );
+  ];
+  const { recent, files } = context;
+  return renderPage({
+    title: `${action} ${status}`,
+    heading: action,
+    time: when(report),
+    lead: [verdict(report), counts(report), recent && strip(recent, report.runId, files?.history !== undefined)],
+    // A skipped run did nothing that a reader must know.
+    sections:
+      status === 'SKIPPED' ? sections.filter((each) => each?.id === 'warnings' || each?.id === 'run') : sections,
+    footer: 'Everything on this page is from report.json, which is the contract for programs.',
+  });
 }
 
 /** Shows the counts of images and bytes. */
-function tiles({ action, totals, images }: Report): Html | undefined {
+function counts({ action, totals, images }: Report): Html | undefined {
   if (totals.images === 0) return undefined;
   const { copied, repaired = 0, skipped, failed, bytesTransferred, bytesSkipped } = totals;
   const planned = images.filter(({ status }) => status === 'planned').length;
   const all = bytesTransferred + bytesSkipped;
   const share = all === 0 ? '' : ` (${Math.floor((100 * bytesSkipped) / all)}\u00A0%)`;
   const isPlan = action === 'plan';
-  const counts: [string, string | number, boolean][] = [
+  const figures: [string, string | number, boolean][] = [
     ['images', totals.images, true],
     ['copied', copied, !isPlan && action !== 'verify'],
     ['repaired', repaired, repaired > 0],
@@ -87,17 +74,7 @@ function tiles({ action, totals, images }: Report): Html | undefined {
     [isPlan ? 'to move' : 'moved', bytes(bytesTransferred), action !== 'verify'],
     [`not moved${share}`, bytes(bytesSkipped), bytesSkipped > 0],
   ];
-  return html`<dl class="tiles">
-    ${counts
-      .filter(([, , isShown]) => isShown)
-      .map(
-        ([name, value]) =>
-          html`<div>
-            <dt>${name}</dt>
-            <dd>${value}</dd>
-          </div>`,
-      )}
-  </dl>`;
+  return tiles(figures.filter(([, , isShown]) => isShown).map(([name, value]) => [name, value]));
 }
 
 const triggers = {

@@ -19,6 +19,7 @@ h2{margin:2.25rem 0 .75rem;padding-top:.75rem;border-top:1px solid var(--hair);f
 h3{margin:1.25rem 0 .5rem;font-size:1rem}
 p{margin:.5rem 0;max-width:48rem}
 .dim,time,caption{color:var(--dim)}
+td time,th time{white-space:nowrap}
 .verdict{margin:1rem 0;padding:.875rem 1rem;border:1px solid var(--line);border-left-width:.5rem;border-radius:.375rem}
 .verdict.good{border-color:var(--good);background:var(--good-back)}
 .verdict.bad{border-color:var(--bad);background:var(--bad-back)}
@@ -31,7 +32,7 @@ p{margin:.5rem 0;max-width:48rem}
 .good{color:var(--good)}.bad{color:var(--bad)}.warn{color:var(--warn)}
 td .good,td .bad,td .warn,td .plain{white-space:nowrap}
 .verdict.good,.verdict.bad,.verdict.warn,.verdict.plain{color:inherit}
-dl.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(8.5rem,1fr));gap:.5rem;margin:1rem 0}
+dl.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(7rem,1fr));gap:.5rem;margin:1rem 0}
 dl.tiles div{display:flex;flex-direction:column-reverse;justify-content:flex-end;padding:.5rem .75rem;background:var(--panel);border:1px solid var(--hair);border-radius:.375rem}
 dl.tiles dt{color:var(--dim);font-size:.875rem}
 dl.tiles dd{margin:0;font-size:1.25rem;font-weight:600;font-variant-numeric:tabular-nums}
@@ -52,17 +53,19 @@ table{width:100%;border-collapse:collapse;font-size:.9375rem}
 th,td{padding:.375rem .75rem .375rem 0;border-bottom:1px solid var(--hair);text-align:left;vertical-align:top}
 thead th{color:var(--dim);font-size:.875rem;font-weight:600;border-bottom-color:var(--line);white-space:nowrap}
 th,td,code,pre,dd,li{overflow-wrap:anywhere}
-tbody th{font-weight:500;min-width:11rem}
+tbody th{font-weight:500;min-width:13rem}
+th time{font-weight:400}
 td{min-width:5rem}
+td.n{min-width:3.5rem}
 .w{min-width:11rem}
 .was{white-space:normal}
 .n{padding-right:1.25rem;text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
 .long tbody tr{content-visibility:auto;contain-intrinsic-size:auto 2.25rem}
 code,pre{font:.875rem/1.45 ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace}
 pre{margin:.5rem 0;padding:.625rem .75rem;background:var(--panel);border:1px solid var(--hair);border-radius:.375rem;white-space:pre-wrap}
-.d{display:inline-block;max-width:11.5em;overflow:hidden;text-overflow:ellipsis;white-space:nowrap;vertical-align:bottom}
+.d{display:inline-block;max-width:11.5em;overflow:hidden;text-overflow:ellipsis;white-space:nowrap;vertical-align:middle}
 .was{color:var(--dim)}
-button{display:none;min-width:1.5rem;min-height:1.5rem;margin-left:.375rem;padding:0 .5rem;border:1px solid var(--line);border-radius:.25rem;background:var(--back);color:inherit;font:inherit;font-size:.8125rem;cursor:pointer}
+button{display:none;vertical-align:middle;min-width:1.5rem;min-height:1.5rem;margin-left:.375rem;padding:0 .5rem;border:1px solid var(--line);border-radius:.25rem;background:var(--back);color:inherit;font:inherit;font-size:.8125rem;cursor:pointer}
 .js button{display:inline-block}
 search{display:none}
 .js search{display:flex;flex-wrap:wrap;gap:.5rem 1.25rem;align-items:center;margin:.5rem 0}
@@ -82,7 +85,7 @@ svg line{stroke:var(--hair)}
 svg rect{fill:var(--bar)}
 svg rect.bad{fill:var(--bad)}svg rect.warn{fill:var(--warn)}
 footer{margin-top:3rem;padding-top:.75rem;border-top:1px solid var(--hair);color:var(--dim);font-size:.875rem}
-@media (max-width:40rem){svg .more{display:none}dl.facts{grid-template-columns:1fr;gap:0}dl.facts dd{margin-bottom:.5rem}dl.tiles{grid-template-columns:repeat(auto-fit,minmax(7rem,1fr))}}
+@media (max-width:40rem){svg .more{display:none}dl.facts{grid-template-columns:1fr;gap:0}dl.facts dd{margin-bottom:.5rem}.w{min-width:18rem}}
 @media (forced-colors:active){.badge,.verdict,.code-point{border-color:CanvasText}svg rect{fill:CanvasText}}
 @media print{
 :root{color-scheme:light;--back:#fff;--panel:#fff;--text:#000;--dim:#333;--line:#555;--hair:#aaa;--link:#000;--good:#0b4a1e;--bad:#8c0e16;--warn:#5c3a00;--bar:#444;--good-back:#fff;--bad-back:#fff;--warn-back:#fff}

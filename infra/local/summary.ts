@@ -14,10 +14,10 @@ import type {
 import type { Check } from '../../functions/state/documents/checks.ts';
 import { describeConnector } from '../../functions/overrides/connector-change.ts';
 import { describePieces } from '../../functions/images/pieces.ts';
-import { isWindowsOnly } from '../../functions/harness/windows-fields.ts';
 import { isLow } from '../../functions/oci/registry/pull-budget.ts';
 import { copiesImages } from '../../functions/settings/execution-input.ts';
 import { describeProblems } from '../../functions/settings/problems.ts';
+import { windowsNote } from '../../functions/settings/windows-note.ts';
 import { printable } from '../../functions/text/printable.ts';
 import { changeTable, type Layout, plural, scopeOf, shorten, shortValue } from './changes.ts';
 import { checkList } from './checks.ts';
@@ -115,7 +115,7 @@ function pullsTable({ action, pulls = [], blocked }: Report, { rows, screen }: L
       ...missing.map(({ reference, status, fields }) => [
         { full: reference, short: shortValue(reference) },
         status,
-        { full: shorten(fields) + windowsNote(fields), short: shorten(fields) + (windowsNote(fields) && ' (Windows)') },
+        fieldsOf(fields),
       ]),
       ...[...places.values()].map((group) => {
         const [{ reference, status } = { reference: '', status: '' }] = group;
@@ -126,10 +126,12 @@ function pullsTable({ action, pulls = [], blocked }: Report, { rows, screen }: L
   );
 }
 
-/** Explains why a run copied no image of these fields: most accounts have no Windows nodes. */
-function windowsNote(fields: readonly string[]): string {
-  const isWindows = fields.every((field) => isWindowsOnly(field.slice(field.lastIndexOf(' ') + 1)));
-  return isWindows ? ' (for Windows nodes only; copied with include_windows_rootless)' : '';
+function fieldsOf(fields: readonly string[]): { full: string; short: string } {
+  const note = windowsNote(fields);
+  const names = shorten(fields);
+  return note === undefined
+    ? { full: names, short: names }
+    : { full: `${names} (${note})`, short: `${names} (Windows)` };
 }
 
 /** Returns the registry of a reference with the path above the namespace. */

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import { beforeAll, describe, expect, it } from '@jest/globals';
+import { historyPage } from '../../functions/pages/history-page.ts';
 import { reportPage } from '../../functions/pages/report-page.ts';
+import { everyRun } from './documents.ts';
 import { type RealRuns, realRuns, type Scenario, scenarios } from './scenarios.ts';
 import { problemsOf, textOf } from './markup.ts';
 
@@ -11,7 +13,13 @@ beforeAll(async () => {
 
 /** The sentences that a reader needs first, and what must be on the page. */
 const expected: Record<Scenario, (string | RegExp)[]> = {
-  plan: ['✓ SUCCEEDED', 'Nothing was changed: this is a plan. A sync would switch 6 fields.', 'would copy', 'to move'],
+  plan: [
+    '✓ SUCCEEDED',
+    'Nothing was changed: this is a plan. A sync would switch 6 fields.',
+    'would copy',
+    'to move',
+    'for Windows nodes only',
+  ],
   sync: [
     '✓ SUCCEEDED',
     /Harness was switched to the copies: \d fields switched, and verified\./,
@@ -101,6 +109,14 @@ describe('the history page', () => {
     }
     expect(text).toContain(`Runs (${runs.history.length})`);
     expect(text).toContain('ci K8 addonTag');
+  });
+
+  it('shows the days of runs where there are several', () => {
+    const now = new Date('2026-11-28T08:00:00.000Z');
+    const titles = [1, 2].map((runs) =>
+      textOf(historyPage(everyRun('harmless', runs), { now })).includes('Day by day'),
+    );
+    expect(titles).toEqual([false, true]);
   });
 });
 

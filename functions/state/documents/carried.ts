@@ -1,13 +1,12 @@
 import * as z from 'zod';
-import { configScope, counts, number, text } from './values.ts';
+import { configField, counts, number, text } from './values.ts';
 
 /** Images that are carried between networks. */
 
 export { receipt } from '../../bundle/receipt.ts';
 export { needs } from '../../settings/needs.ts';
 
-const field = configScope.extend({ field: text });
-export const fieldsOfImage = z.array(field);
+export const fieldsOfImage = z.array(configField);
 
 /** An image that fields of Harness need, and that a bundle lacks. */
 export const neededImage = z.object({

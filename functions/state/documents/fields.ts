@@ -1,12 +1,11 @@
 import * as z from 'zod';
 import { digest } from '../content.ts';
-import { configScope, text, texts } from './values.ts';
+import { configField, text, texts } from './values.ts';
 
 /** Fields of Harness: the changes of a run, the fields it keeps, and the outcome of each. */
 
 /** A change of one field of a configuration. `null` stands for "no override". */
-export const fieldChange = configScope.extend({
-  field: text,
+export const fieldChange = configField.extend({
   from: text.nullable(),
   /** The value to write; `null` removes the override. */
   to: text.nullable(),
@@ -16,8 +15,7 @@ export const fieldChange = configScope.extend({
 export type FieldChange = z.output<typeof fieldChange>;
 
 /** A field that is not changed, with the reason where it is not obvious. */
-export const keptField = configScope.extend({
-  field: text,
+export const keptField = configField.extend({
   value: text.nullable(),
   image: text.exactOptional(),
   reason: text.exactOptional(),
@@ -27,8 +25,7 @@ export type KeptField = z.output<typeof keptField>;
 export const changes = z.object({ changes: z.array(fieldChange), held: z.array(keptField) });
 
 /** Harness's default for a field whose override is behind it. */
-export const fieldDefault = configScope.extend({
-  field: text,
+export const fieldDefault = configField.extend({
   /** The official image: `harness/ci-addon:1.18.27`. */
   official: text,
   /** The version that Harness's own checks name as more than two minor versions old, and the image of an old major one. */
@@ -50,8 +47,7 @@ export const soakingVersion = z.object({
 export type SoakingVersion = z.output<typeof soakingVersion>;
 
 /** The outcome of one field in a report. */
-const configResult = configScope.extend({
-  field: text,
+const configResult = configField.extend({
   from: text.nullable(),
   to: text.nullable(),
   status: z.enum(['updated', 'reset', 'unchanged', 'rejected', 'rolled-back', 'planned']),

@@ -16,6 +16,7 @@ export const configScope = z.object({
   module: z.enum(harnessModules),
   infrastructureType: z.enum(infrastructureTypes),
 });
+export const configField = configScope.extend({ field: text });
 
 /** An error as an earlier run reported it. Its name may be one that this release does not use. */
 export const errorDocument: z.ZodType<ErrorDocument> = z.object({
