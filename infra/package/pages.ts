@@ -7,7 +7,7 @@ const exampleFiles = ['app.ts', 'cdk.json', 'package.json'];
 
 /**
  * Writes the pages and the examples to `outdir`: the command's messages name pages, and a machine without the internet has
- * no others. The changelog is also where tools look for it. Links to sources, which the package lacks, become text.
+ * no others. The changelog is also where tools look for it. Links to sources, and pictures, which the package lacks, become text.
  */
 export async function writePages(outdir: string): Promise<void> {
   const docs = (await readdir(join(root, 'docs'))).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`);
@@ -28,10 +28,20 @@ export async function writePages(outdir: string): Promise<void> {
   );
 }
 
+/** Returns a page with the texts of its pictures in their place. */
+function withoutPictures(page: string): string {
+  return page
+    .replaceAll(/<picture>[^]*?\balt="([^"]+)"[^]*?<\/picture>/g, (_, text) => `_${text}_`)
+    .replaceAll(/!\[([^\]]+)\]\([^)]+\)/g, (_, text) => `_${text}_`);
+}
+
 /** Returns the text of a page as `copy` has it, with links to `targets` only. Links into the internet stay. */
 function withLinksTo(targets: readonly string[], text: string, page: string, copy: string): string {
-  return text.replaceAll(/\[([^\][]+)\]\((?!https?:|#)([^)#\s]+)(#[^)\s]*)?\)/g, (_, label, target, anchor = '') => {
-    const found = posix.join(dirname(page), String(target));
-    return targets.includes(found) ? `[${label}](${posix.relative(dirname(copy), found)}${anchor})` : String(label);
-  });
+  return withoutPictures(text).replaceAll(
+    /\[([^\][]+)\]\((?!https?:|#)([^)#\s]+)(#[^)\s]*)?\)/g,
+    (_, label, target, anchor = '') => {
+      const found = posix.join(dirname(page), String(target));
+      return targets.includes(found) ? `[${label}](${posix.relative(dirname(copy), found)}${anchor})` : String(label);
+    },
+  );
 }

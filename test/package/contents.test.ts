@@ -81,6 +81,12 @@ describe('the tarball', () => {
     expect(broken).toEqual([]);
   });
 
+  it('has the texts of pictures in their place', () => {
+    const pages = paths().filter((path) => path.endsWith('.md'));
+    expect(pages.filter((page) => /<picture>|<img |!\[/.test(text(page)))).toEqual([]);
+    expect(text('README.md')).toContain('_The page of a run: the sync succeeded');
+  });
+
   it('has a package.json in order, says publint', async () => {
     const printed = await node(join(project, 'node_modules/publint/src/cli.js'), ['run', tarball, '--strict'], {
       cwd: project,
