@@ -1,14 +1,24 @@
 import { redacted } from '../http/redact.ts';
 import type { Plan, Report } from '../state/documents.ts';
 import { copiesImages } from '../settings/execution-input.ts';
-import { itemsLimit, type Outcome, type OutcomeDetail, textLimit } from '../state/outcome-event.ts';
+import { addressLimit, itemsLimit, type Outcome, type OutcomeDetail, textLimit } from '../state/outcome-event.ts';
+import type { ConsoleLinks } from '../text/console.ts';
 import { printable } from '../text/printable.ts';
 
 /** The parts of a plan that an outcome depends on. Absent when the input was refused. */
 export type Planned = Pick<Plan, 'startedAt' | 'modifyDefault'> | undefined;
 
-/** Returns the event at the end of a run, for machines. `location` is the location of the whole report. */
-export function outcomeDetailOf(report: Report, planned: Planned, factory: string, location: string): OutcomeDetail {
+/** The place of a run, as its event names it. */
+interface Place {
+  factory: string;
+  /** The location of the whole report. */
+  location: string;
+  /** Addresses in the console; absent where it has no known host. */
+  links: ConsoleLinks | undefined;
+}
+
+/** Returns the event at the end of a run, for machines. */
+export function outcomeDetailOf(report: Report, planned: Planned, { factory, location, links }: Place): OutcomeDetail {
   const {
     runId,
     action,
@@ -60,7 +70,16 @@ export function outcomeDetailOf(report: Report, planned: Planned, factory: strin
     durationMs: totals.durationMs,
     warnings: warnings.slice(0, itemsLimit).map(text),
     report: text(location),
+    ...(links && isShort(links.execution) && { console: consoleOf(links) }),
   };
+}
+
+function consoleOf({ execution, page }: ConsoleLinks): OutcomeDetail['console'] {
+  return { execution, ...(page !== undefined && isShort(page) && { page }) };
+}
+
+function isShort(address: string): boolean {
+  return address.length <= addressLimit;
 }
 
 function outcomeOf({ status, action, error, config, connector, awaiting }: Report, planned: Planned): Outcome {

@@ -54,7 +54,7 @@ export async function tell(
     await deliver('notification', { notified: true }, () => notify(notificationOf(report, location, links)));
   if (events && !told.emitted)
     await deliver('event', { emitted: true }, () =>
-      events.put(outcomeDetailOf(report, planned, events.factory, location)),
+      events.put(outcomeDetailOf(report, planned, { factory: events.factory, location, links })),
     );
   if (!told.recorded) {
     await note({ recorded: true });

@@ -9,12 +9,15 @@ export const outcomeDetailType = 'Run Ended';
 /** The largest number of items in a list, and of characters in a text. They keep an event below 256 KiB. */
 export const itemsLimit = 20;
 export const textLimit = 1_000;
+/** The largest number of characters in an address: half of one is of no use. */
+export const addressLimit = 4_000;
 
 const outcomes = ['succeeded', 'copied-only', 'skipped', 'failed', 'rolled-back', 'left-switched'] as const;
 /** The end of a run, in one word. */
 export type Outcome = (typeof outcomes)[number];
 
 const text = z.string().max(textLimit);
+const address = z.url().max(addressLimit);
 const count = z.int().min(0);
 
 /** The `detail` of the event. Later releases may add keys. */
@@ -57,5 +60,14 @@ export const outcomeDetail = z.object({
   durationMs: count,
   warnings: z.array(text).max(itemsLimit).describe('The first warnings.'),
   report: text.describe('The location of the whole report.'),
+  console: z
+    .object({
+      execution: address.describe('The execution of the run.'),
+      page: address.optional().describe('The page of the run in its bucket.'),
+    })
+    .optional()
+    .describe(
+      'Addresses in the console of AWS, which asks who reads them. Absent in partitions whose console has no known host.',
+    ),
 });
 export type OutcomeDetail = z.output<typeof outcomeDetail>;

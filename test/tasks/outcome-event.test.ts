@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { outcomeDetailOf } from '../../functions/report/outcome-event.ts';
 import type { Report } from '../../functions/state/documents.ts';
 import { outcomeDetail } from '../../functions/state/outcome-event.ts';
+import { type ConsoleLinks, consoleLinks } from '../../functions/text/console.ts';
 
 const planned = { startedAt: '2026-11-29T02:00:04.000Z', modifyDefault: true };
 const row = { module: 'ci' as const, infrastructureType: 'K8' as const, field: 'addonTag', from: 'a', to: 'b' };
@@ -27,8 +28,14 @@ const report: Report = {
   ],
   totals: { images: 1, copied: 1, skipped: 0, failed: 0, bytesTransferred: 5, bytesSkipped: 0, durationMs: 6 },
 };
+const arn = 'arn:aws:states:eu-central-1:123456789012:execution:factory-1:run-1';
+const place = {
+  factory: 'factory-1',
+  location: 's3://bucket/runs/run-1/report.json',
+  links: consoleLinks(arn, 's3://bucket/runs/run-1/report.html'),
+};
 const detailOf = (change: Partial<Report> = {}, plan: typeof planned | undefined = planned) =>
-  outcomeDetailOf({ ...report, ...change }, plan, 'factory-1', 's3://bucket/runs/run-1/report.json');
+  outcomeDetailOf({ ...report, ...change }, plan, place);
 
 describe('the event at the end of a run', () => {
   it('sums up the report', () => {
@@ -45,7 +52,21 @@ describe('the event at the end of a run', () => {
       durationMs: 6,
       warnings: ['a tag moved'],
       report: 's3://bucket/runs/run-1/report.json',
+      console: {
+        execution: `https://console.aws.amazon.com/states/home?region=eu-central-1#/v2/executions/details/${arn}`,
+        page: 'https://console.aws.amazon.com/s3/object/bucket?region=eu-central-1&prefix=runs%2Frun-1%2Freport.html',
+      },
     });
+  });
+
+  it('leaves out addresses of the console where its host is unknown, and those that are too long', () => {
+    const consoleOf = (links: ConsoleLinks | undefined) =>
+      outcomeDetailOf(report, planned, { ...place, links }).console;
+    const [short, long] = ['https://console.example/', `https://console.example/${'a'.repeat(4_000)}`];
+    expect(consoleOf(undefined)).toBeUndefined();
+    expect(consoleOf({ execution: short })).toEqual({ execution: short });
+    expect(consoleOf({ execution: short, page: long })).toEqual({ execution: short });
+    expect(consoleOf({ execution: long, page: short })).toBeUndefined();
   });
 
   it.each<[string, Partial<Report>]>([
@@ -82,9 +103,7 @@ describe('the event at the end of a run', () => {
   });
 
   it('does without a start when the input was refused', () => {
-    expect(outcomeDetailOf({ ...report, status: 'FAILED', error }, undefined, 'factory-1', 'r')).not.toHaveProperty(
-      'startedAt',
-    );
+    expect(outcomeDetailOf({ ...report, status: 'FAILED', error }, undefined, place)).not.toHaveProperty('startedAt');
   });
 
   it('has safe texts, without the expressions of Harness', () => {
