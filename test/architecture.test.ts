@@ -225,6 +225,47 @@ describe('scripts that Node.js runs', () => {
   });
 });
 
+describe('markup of pages', () => {
+  /** The values of links, each built of parts of ours: an id of a section, a place in the folder, a host of the console. */
+  const links = new Set([
+    'icon',
+    '"#main"',
+    '`#${id}`',
+    'page(run.runId)',
+    'files.report',
+    'files.history',
+    'execution',
+    'pageOf(runId)',
+  ]);
+  const code = [...sources('functions'), ...sources('infra')].map((file) => ({
+    file,
+    text: readFileSync(join(root, file), 'utf8'),
+  }));
+
+  it('one file writes markup without escaping and draws it as a string', () => {
+    const raw = code.filter(({ text }) => /dangerouslySetInnerHTML=|__html|innerHTML|renderToString/.test(text));
+    expect(raw.map(({ file }) => file)).toEqual(['functions/pages/document.ts']);
+  });
+
+  it('every link leads to an address that the product builds, never to a text of other parties', () => {
+    const pages = code.filter(({ file }) => file.startsWith('functions/pages/'));
+    const found = pages.flatMap(({ file, text }) => [
+      ...text
+        .matchAll(/\bhref=(?:\$\{((?:`[^`]*`|[^`}])+)\}|("[^"]*"))/g)
+        .map(([, value, literal]) => `${file}: ${value ?? literal}`),
+    ]);
+    expect(found.filter((each) => !links.has(each.slice(each.indexOf(': ') + 2)))).toEqual([]);
+    const written = pages.flatMap(({ text }) => [...text.matchAll(/\bhref\b/g)]);
+    expect(found).toHaveLength(written.length);
+    const others = pages.filter(({ text }) =>
+      /\b(?:src|srcset|action|formaction|poster|ping|cite|xlink:href)=["$]|<(?:iframe|object|embed|base|form|img)\b/.test(
+        text,
+      ),
+    );
+    expect(others.map(({ file }) => file)).toEqual([]);
+  });
+});
+
 describe('partitions of AWS', () => {
   const table = 'functions/oci/registry/aws-partitions.ts';
   const literals = [
