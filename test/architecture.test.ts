@@ -249,11 +249,12 @@ describe('markup of pages', () => {
 
   it('every link leads to an address that the product builds, never to a text of other parties', () => {
     const pages = code.filter(({ file }) => file.startsWith('functions/pages/'));
-    const found = pages.flatMap(({ file, text }) => [
-      ...text
+    const found = pages.flatMap(({ file, text }) =>
+      text
         .matchAll(/\bhref=(?:\$\{((?:`[^`]*`|[^`}])+)\}|("[^"]*"))/g)
-        .map(([, value, literal]) => `${file}: ${value ?? literal}`),
-    ]);
+        .map(([, value, literal]) => `${file}: ${value ?? literal}`)
+        .toArray(),
+    );
     expect(found.filter((each) => !links.has(each.slice(each.indexOf(': ') + 2)))).toEqual([]);
     const written = pages.flatMap(({ text }) => [...text.matchAll(/\bhref\b/g)]);
     expect(found).toHaveLength(written.length);

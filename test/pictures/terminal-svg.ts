@@ -1,3 +1,4 @@
+import stringWidth from 'string-width';
 import type { Piece, Style, Terminal } from './terminal.ts';
 
 const [width, height, margin, bar] = [8.4, 20, 20, 32];
@@ -36,7 +37,7 @@ ${lines.filter((line) => line !== '').join('\n')}
 /** The length keeps columns straight in fonts of another width. */
 function textOf({ column, text, style: painted }: Piece, y: number): string {
   const shown = text.trimEnd();
-  const length = Number(([...shown].length * width).toFixed(1));
+  const length = Number((stringWidth(shown) * width).toFixed(1));
   const place = `x="${Number((margin + column * width).toFixed(1))}" y="${y}" textLength="${length}"`;
   return `<text ${place}${classOf(painted)} lengthAdjust="spacingAndGlyphs">${escaped(shown)}</text>`;
 }
