@@ -23,6 +23,7 @@ import {
 import { parseExecutionInput } from '../functions/settings/execution-input.ts';
 import { itemsOf } from '../functions/settings/text-list.ts';
 import { isObject, parseJson } from '../functions/text/json.ts';
+import { publicKey } from './bundle-signing.ts';
 import { parseCron, parseTimeZone } from './cron.ts';
 import type { HarnessCiImageFactoryProps, WebhookAuth } from './harness-ci-image-factory-props.ts';
 import { arnOf, idOf, proxyUrl, retentions, subnets } from './resource-ids.ts';
@@ -211,6 +212,23 @@ export const deploymentSettings = {
     allowed: 'the ARN of a KMS key',
     parse: matching(arnOf('kms', 'key/[\\w-]+')),
     meaning: 'Key that encrypts that bucket.',
+    needs: 'bundleBucket',
+  }),
+  bundleSigningKey: setting({
+    allowed: 'the ARN of a KMS key',
+    parse: matching(arnOf('kms', 'key/[\\w-]+')),
+    default: 'none: bundles are not signed',
+    meaning: 'Key of the kind `ECC_NIST_P256` that [signs the bundles](deployment.md#signed-bundles) of `export`.',
+    textOf: ({ bundleSigningKey }) => bundleSigningKey?.keyArn,
+    needs: 'bundleBucket',
+  }),
+  bundleVerifyKey: setting({
+    allowed: 'the public key of a P-256 key, in PEM, or in base64 as `aws kms get-public-key` prints it',
+    parse: publicKey,
+    default: 'none: signatures are not checked',
+    meaning:
+      'Public key of the side that exports. `import`, and `verify` and `plan` with a bundle, [refuse](deployment.md#signed-bundles) one without its signature.',
+    textOf: ({ bundleVerifyKey }) => bundleVerifyKey,
     needs: 'bundleBucket',
   }),
   permissionsBoundary: setting({

@@ -14,7 +14,7 @@ import type { Subnets } from './resource-ids.ts';
 /** Returns the props for what variables name: resources that exist already, and times. */
 export function existingResources(stack: Stack, settings: DeploymentSettings) {
   const { kmsKeyArn, stateBucketName, notificationTopicArn, notificationTopicKeyArn, permissionsBoundary } = settings;
-  const { bundleBucket, bundleBucketKeyArn } = settings;
+  const { bundleBucket, bundleBucketKeyArn, bundleSigningKey } = settings;
   const { proxyUrl, proxyBypass, logRetentionDays, overdueAfterHours } = settings;
   const encryptionKey = kmsKeyArn === undefined ? undefined : Key.fromKeyArn(stack, 'EncryptionKey', kmsKeyArn);
   const boundary = isArn(permissionsBoundary ?? '') ? 'fromManagedPolicyArn' : 'fromManagedPolicyName';
@@ -38,6 +38,8 @@ export function existingResources(stack: Stack, settings: DeploymentSettings) {
               encryptionKey: Key.fromKeyArn(stack, 'BundleBucketKey', bundleBucketKeyArn),
             }),
           }),
+    bundleSigningKey:
+      bundleSigningKey === undefined ? undefined : Key.fromKeyArn(stack, 'BundleSigningKey', bundleSigningKey),
     topic:
       notificationTopicArn === undefined
         ? undefined

@@ -271,8 +271,8 @@ export interface NetworkProps {
   readonly securityGroups?: readonly ISecurityGroup[] | undefined;
   /**
    * Creates the VPC endpoints with which the functions reach AWS without the internet: S3 (a gateway, free of charge),
-   * Secrets Manager, SNS, EventBridge, Step Functions, STS, ECR (two) if a registry is ECR in this region, and Lambda if a template
-   * is a function.
+   * Secrets Manager, SNS, EventBridge, Step Functions, STS, ECR (two) if a registry is ECR in this region, Lambda if a
+   * template is a function, and KMS if `bundleSigningKey` is set.
    *
    * **WARNING**: their DNS names and the route to S3 apply to the whole VPC. Leave this off if the VPC has such
    * endpoints. AWS charges each interface endpoint per hour and zone.
@@ -349,6 +349,20 @@ interface OperationsProps {
    * @default - none: the actions `export` and `import` are refused
    */
   readonly bundleBucket?: IBucket | undefined;
+  /**
+   * The KMS key that signs the bundles of `export`: of the kind `ECC_NIST_P256`, for `SIGN_VERIFY`. Only the function
+   * `export` may use it. With `bundleBucket`.
+   *
+   * **WARNING**: a key of another account must let the role of `export` use it in its policy, too.
+   * @default - none: bundles are not signed
+   */
+  readonly bundleSigningKey?: IKey | undefined;
+  /**
+   * The public key that bundles must be signed with, in PEM or as base64 of its DER. `import`, and `verify` and `plan`
+   * with a bundle, refuse one without its signature. With `bundleBucket`.
+   * @default - none: signatures are not checked
+   */
+  readonly bundleVerifyKey?: string | undefined;
   /**
    * The topic that receives the result of each run and the alarms.
    *

@@ -38,6 +38,7 @@ import { defaultSchedule, defaultTimeZone, RunSchedule } from './schedule.ts';
 import { allowToRead } from './secret-access.ts';
 import { environmentOf } from './settings.ts';
 import { allowBundles } from './bundle-bucket.ts';
+import { allowSigning, bundleKeys } from './bundle-signing.ts';
 import { allowState, stateBucket } from './state-bucket.ts';
 import { formerRegistry, type TargetRegistry, targetRegistry, warnAboutRegistry } from './target-registry.ts';
 import { type FunctionSettings, TaskFunction } from './task-function.ts';
@@ -271,6 +272,7 @@ export class HarnessCiImageFactory extends Construct implements IConnectable {
     const { harnessApiKeySecret, registryCredentialsSecret, callbackUrlSecret, encryptionKey } = settings;
     const environment = {
       ...common.environment,
+      ...bundleKeys(needs, settings),
       STATE_BUCKET: this.bucket.bucketName,
       ...(needs.notifies && { NOTIFICATION_TOPIC_ARN: this.topic.topicArn, RELEASE: release.version }),
       ...(needs.executions && { STATE_MACHINE_ARN: this.#stateMachineArn }),
@@ -280,6 +282,7 @@ export class HarnessCiImageFactory extends Construct implements IConnectable {
     const { role } = added;
     allowState(role, this.bucket, needs);
     if (needs.bundles && settings.bundleBucket) allowBundles(role, settings.bundleBucket, needs.bundles);
+    if (needs.bundles === 'write' && settings.bundleSigningKey) allowSigning(role, settings.bundleSigningKey);
     if (needs.harnessApiKey && harnessApiKeySecret) allowToRead(role, harnessApiKeySecret);
     if (needs.registryCredentials && registryCredentialsSecret) allowToRead(role, registryCredentialsSecret);
     allowRegistry(added, needs, registry, settings);

@@ -73,7 +73,13 @@ function portOf({ port, protocol }: URL): number {
 export function addVpcEndpoints(
   scope: Construct,
   { vpc, vpcSubnets, securityGroups }: FunctionNetwork,
-  { registryName, sourceRegistry = [], gatherScanTemplate, buildPushTemplate }: HarnessCiImageFactoryProps,
+  {
+    registryName,
+    sourceRegistry = [],
+    gatherScanTemplate,
+    buildPushTemplate,
+    bundleSigningKey,
+  }: HarnessCiImageFactoryProps,
 ): void {
   const subnets = vpcSubnets ?? {};
   const lambda = [gatherScanTemplate, buildPushTemplate].some((template) => template && 'functionArn' in template);
@@ -87,6 +93,7 @@ export function addVpcEndpoints(
     States: InterfaceVpcEndpointAwsService.STEP_FUNCTIONS,
     Sts: InterfaceVpcEndpointAwsService.STS,
     ...(lambda && { Lambda: InterfaceVpcEndpointAwsService.LAMBDA }),
+    ...(bundleSigningKey && { Kms: InterfaceVpcEndpointAwsService.KMS }),
     ...(ecr && { EcrApi: InterfaceVpcEndpointAwsService.ECR, EcrDkr: InterfaceVpcEndpointAwsService.ECR_DOCKER }),
   };
   const description = 'Endpoints of Harness CI Image Factory';

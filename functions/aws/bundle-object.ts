@@ -3,7 +3,8 @@ import type { Companion, Companions, TarCarrier, TarSource } from '../bundle/car
 import { planBundleTar } from '../bundle/bundle-files.ts';
 import { parseDocument } from '../bundle/document.ts';
 import type { BundlePlan } from '../bundle/plan-bundle.ts';
-import { type TarWriting, writeTar, type WrittenBundle } from '../bundle/write-tar.ts';
+import { readSums } from '../bundle/file-sums.ts';
+import { type TarWriting, writeCompanions, writeTar, type WrittenBundle } from '../bundle/write-tar.ts';
 import { FactoryError } from '../errors.ts';
 import { BucketObject } from './bucket-object.ts';
 import { ObjectReader } from './object-reader.ts';
@@ -24,7 +25,7 @@ export function objectCarrier(object: BucketObject): TarCarrier & { readonly com
 
 /**
  * Writes a bundle as one object. One that was complete before stays as it is: the process may have ended between the
- * completion of the object and its own end.
+ * completion of the object and its own end. The objects beside it are written again, perhaps with a new signature.
  */
 export async function writeObject(plan: BundlePlan, object: BucketObject, options: TarWriting): Promise<WrittenBundle> {
   const carrier = objectCarrier(object);
@@ -36,7 +37,11 @@ export async function writeObject(plan: BundlePlan, object: BucketObject, option
     return writeTar(plan, carrier, writing);
   const { size } = planBundleTar(document);
   const reader = await ObjectReader.open(object, {}, options.signal);
-  if (reader.size !== size) return writeTar(plan, carrier, writing);
+  const files = carrier.slices(size);
+  const sums = await readSums(carrier.companions);
+  const ofTar = new Map([...(sums ?? [])].filter(([name]) => files.some((file) => file.name === name)));
+  if (reader.size !== size || ofTar.size < files.length) return writeTar(plan, carrier, writing);
+  await writeCompanions({ carrier, files, document }, (await options.accompany?.(document)) ?? new Map(), ofTar);
   await carrier.companions.remove('part.json');
   return { document, size, resumedAt: size };
 }

@@ -1,11 +1,26 @@
 import { createHash } from 'node:crypto';
 import type { RangeWriter } from '../oci/layout/ranges.ts';
-import type { Slice } from './carrier.ts';
+import type { Companions, Slice } from './carrier.ts';
 import { runningHash, type RunningHash } from './running-hash.ts';
 
 /** Returns the sha256 of a small file, as `sha256sum` prints it. */
 export function sumOf(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
+}
+
+/** Reads the lines of `NAME.sha256`; `undefined` when there is none. */
+export async function readSums(
+  companions: Pick<Companions, 'read'> | undefined,
+): Promise<Map<string, string> | undefined> {
+  const bytes = await companions?.read('sha256');
+  if (!bytes) return undefined;
+  const lines = Buffer.from(bytes).toString().split('\n');
+  return new Map(
+    lines.flatMap((line) => {
+      const [, sum, name] = /^([0-9a-f]{64}) [ *](.+)$/.exec(line) ?? [];
+      return sum === undefined || name === undefined ? [] : [[name, sum] as const];
+    }),
+  );
 }
 
 /** The sums of the files that a tar is cut into. */

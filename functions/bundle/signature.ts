@@ -1,5 +1,6 @@
 import { createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
 import { FactoryError } from '../errors.ts';
+import type { Companions } from './carrier.ts';
 
 /**
  * Signatures of a bundle: ECDSA on the curve P-256 over SHA-256, in DER, of the bytes of `bundle.json`. These digests
@@ -47,10 +48,22 @@ export class VerifyKey {
   readonly name: string;
   readonly #key: KeyObject;
 
-  /** Reads a public key in PEM. `name` is the key's file. Throws `InvalidConfiguration`. */
+  /**
+   * Reads a public key in PEM, or its DER in base64, as `aws kms get-public-key` prints it. `name` is the key's file or
+   * variable. Throws `InvalidConfiguration`.
+   */
   constructor(pem: string, name: string) {
     this.name = name;
     this.#key = publicKey(pem, name);
+  }
+
+  /**
+   * Checks the signature beside a bundle at `address`. A layout that another tool wrote has no document to sign, and is
+   * refused. Throws `SignatureInvalid`.
+   */
+  async check(document: Uint8Array | undefined, companions: Pick<Companions, 'read'>, address: string): Promise<void> {
+    const signature = document && (await companions.read('sig'));
+    this.verify(document ?? new Uint8Array(), signature, `${address.replace(/\.tar$/, '')}.sig`);
   }
 
   /**
@@ -60,7 +73,7 @@ export class VerifyKey {
   verify(document: Uint8Array, signature: Uint8Array | undefined, where: string): void {
     if (!signature)
       throw new FactoryError('SignatureInvalid', `the bundle has no signature: ${where} is missing`, {
-        hint: 'Carry the .sig file with the bundle, or export the bundle again with --sign.',
+        hint: 'Carry the .sig file with the bundle, or export the bundle again with --sign, or with BUNDLE_SIGNING_KEY on AWS.',
       });
     if (verify('sha256', document, this.#key, signature)) return;
     throw new FactoryError('SignatureInvalid', `${where} is no signature of this bundle by the key ${this.name}`, {
@@ -85,12 +98,16 @@ function publicKey(pem: string, name: string): KeyObject {
   const cure = 'Give the public key of the signer in PEM. It begins with -----BEGIN PUBLIC KEY-----.';
   let key: KeyObject;
   try {
-    key = createPublicKey(pem);
+    key = createPublicKey(isBase64(pem) ? { key: Buffer.from(pem, 'base64'), format: 'der', type: 'spki' } : pem);
   } catch (cause) {
     throw unusable(name, 'holds no public key in PEM', cure, cause);
   }
   assertCurve(key, name, cure);
   return key;
+}
+
+function isBase64(text: string): boolean {
+  return /^[A-Za-z0-9+/\s]+=*\s*$/.test(text);
 }
 
 /** Throws `InvalidConfiguration` for a key of another kind. `name` is the key, `hint` the way to a right one. */

@@ -7,7 +7,7 @@ import type { PlannedTar } from '../oci/layout/tar-plan.ts';
 import { type Digest, finishDigest, hasher } from '../oci/spec/digest.ts';
 import type { Companion, Companions, Slice } from './carrier.ts';
 import type { BundleDocument } from './document.ts';
-import { FileSums, sumOf } from './file-sums.ts';
+import { FileSums, readSums, sumOf } from './file-sums.ts';
 import { type Bundle, type BundlePlace, openBundle } from './open-bundle.ts';
 
 /** A piece of a bundle that is not as it was written. */
@@ -31,6 +31,8 @@ export interface Verification {
 interface VerifyOptions {
   /** The files beside the bundle, whose sums are compared where they are there. */
   readonly companions?: Pick<Companions, 'read'>;
+  /** Checks the signature. Called before the blobs are read. */
+  readonly onOpen?: (bundle: Bundle) => Promise<void>;
   readonly onBytes?: (bytes: number) => void;
   readonly signal?: AbortSignal | undefined;
 }
@@ -38,7 +40,7 @@ interface VerifyOptions {
 /**
  * Reads a whole bundle once, and names all that is damaged. Needs no registry. Closes the place.
  *
- * @throws {FactoryError} `InvalidInput` when a newer release made the bundle.
+ * @throws {FactoryError} `InvalidInput` when a newer release made the bundle, and what `onOpen` throws.
  */
 export async function verifyBundle(place: BundlePlace, options: VerifyOptions = {}): Promise<Verification> {
   let bundle: Bundle;
@@ -49,6 +51,7 @@ export async function verifyBundle(place: BundlePlace, options: VerifyOptions = 
     return { damages: [{ part: 'folder' in place ? place.folder : place.reader.name, reason: error.message }] };
   }
   try {
+    await options.onOpen?.(bundle);
     const { document, documentBytes, tar } = bundle;
     const damages = tar ? await verifyTar(tar, document, options) : await verifyFiles(bundle, options);
     damages.push(...(await verifyCompanions(bundle, options)));
@@ -158,17 +161,4 @@ async function verifyCompanions({ documentBytes, files }: Bundle, { companions }
       damage('it is not the bundle.json of this bundle');
   }
   return damages;
-}
-
-/** Reads the lines of `NAME.sha256`; `undefined` when there is none. */
-async function readSums(companions: Pick<Companions, 'read'> | undefined): Promise<Map<string, string> | undefined> {
-  const bytes = await companions?.read('sha256');
-  if (!bytes) return undefined;
-  const lines = Buffer.from(bytes).toString().split('\n');
-  return new Map(
-    lines.flatMap((line) => {
-      const [, sum, name] = /^([0-9a-f]{64}) [ *](.+)$/.exec(line) ?? [];
-      return sum === undefined || name === undefined ? [] : [[name, sum] as const];
-    }),
-  );
 }

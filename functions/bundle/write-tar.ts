@@ -149,7 +149,7 @@ async function write(writing: Writing, journalled: Journal): Promise<number> {
     }
     await journals.settled();
     await writer.flush();
-    await writeCompanions(writing, companions, sums);
+    await writeCompanions(writing, companions, sums.all());
     await writer.complete();
     await carrier.companions?.remove('part.json');
     return from;
@@ -239,15 +239,15 @@ async function findJournal({ companions }: TarCarrier): Promise<Journal | undefi
   }
 }
 
-/** Writes what lies beside a bundle. The sums come last: they name the other files. */
-async function writeCompanions(
-  { carrier: { companions }, files, document }: Writing,
+/** Writes what lies beside a bundle. `sums` are those of the tar. They come last, with those of the other files. */
+export async function writeCompanions(
+  { carrier: { companions }, files, document }: Pick<Writing, 'carrier' | 'files' | 'document'>,
   more: MoreCompanions,
-  sums: FileSums,
+  sums: ReadonlyMap<string, string>,
 ): Promise<void> {
   if (!companions) return;
   const stem = files[0]?.name.replace(/\.tar(?:\.\d+)?$/, '') ?? '';
-  const lines = [...sums.all()].map(([name, sum]) => `${sum}  ${name}`);
+  const lines = [...sums].map(([name, sum]) => `${sum}  ${name}`);
   for (const [companion, bytes] of [['bundle.json', encodeDocument(document)] as const, ...more]) {
     await companions.write(companion, bytes);
     lines.push(`${sumOf(bytes)}  ${stem}.${companion}`);

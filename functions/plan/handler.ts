@@ -4,4 +4,7 @@ import { ownExecutions } from '../lambda/own-executions.ts';
 import { timed } from '../runtime/timed.ts';
 import { plan } from './plan.ts';
 
-export const handler = handle(timed('plan', plan), (environment) => ({ ...ownExecutions(environment), ...bundles() }));
+export const handler = handle(timed('plan', plan), (environment) => ({
+  ...ownExecutions(environment),
+  ...bundles(environment),
+}));

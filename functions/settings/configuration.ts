@@ -240,8 +240,8 @@ export type Configuration = { [Name in keyof typeof readers]: ReturnType<(typeof
   bundleBucket?: string | undefined;
 };
 
-/** Variables whose values must not be shown: a secret may stand where its name belongs, or in a URL. */
-const secret = /^HARNESS_API_KEY$|_SECRET$|^PROXY_URL$/;
+/** Variables whose values must not be shown: a secret may stand where its name or public key belongs, or in a URL. */
+const secret = /^HARNESS_API_KEY$|_SECRET$|^PROXY_URL$|^BUNDLE_VERIFY_KEY$/;
 
 interface Demands {
   /** False where Harness is optional: a run that carries images needs no API key. Default: true. */

@@ -3,4 +3,4 @@ import { handle } from '../lambda/handle.ts';
 import { timed } from '../runtime/timed.ts';
 import { verify } from './verify.ts';
 
-export const handler = handle(timed('verify', verify), bundles);
+export const handler = handle(timed('verify', verify), (environment) => bundles(environment));

@@ -48,7 +48,7 @@ export class LocalBundles implements Bundles {
     const { place, companions } = await openPlace(parseBundleAddress(address), signal);
     const bundle = await openBundle(place, signal);
     try {
-      await this.#checkSignature(bundle.documentBytes, companions, address);
+      await this.#options.verifyKey?.check(bundle.documentBytes, companions, address);
       return bundle;
     } catch (error) {
       await bundle.close();
@@ -58,10 +58,13 @@ export class LocalBundles implements Bundles {
 
   async verify(address: string, { onBytes, signal }: Parameters<Bundles['verify']>[1]): ReturnType<Bundles['verify']> {
     const { place, companions } = await openPlace(parseBundleAddress(address), signal);
-    const verification = await verifyBundle(place, { companions, onBytes, signal });
-    // A document that cannot be read has no signature to compare.
-    if (verification.document) await this.#checkSignature(verification.documentBytes, companions, address);
-    return verification;
+    const { verifyKey } = this.#options;
+    return verifyBundle(place, {
+      companions,
+      onBytes,
+      signal,
+      onOpen: async ({ documentBytes }) => verifyKey?.check(documentBytes, companions, address),
+    });
   }
 
   async write(...[plan, address, options]: Parameters<Bundles['write']>): ReturnType<Bundles['write']> {
@@ -109,16 +112,6 @@ export class LocalBundles implements Bundles {
       ['sbom.cdx.json' as const, new Uint8Array(billOfMaterials(document))],
       ...(signer ? [['sig' as const, await signer.sign(encodeDocument(document), signal)] as const] : []),
     ]);
-  }
-
-  async #checkSignature(
-    document: Uint8Array | undefined,
-    companions: Pick<Companions, 'read'>,
-    address: string,
-  ): Promise<void> {
-    const { verifyKey } = this.#options;
-    const signature = verifyKey && document && (await companions.read('sig'));
-    verifyKey?.verify(document ?? new Uint8Array(), signature, `${address.replace(/\.tar$/, '')}.sig`);
   }
 
   /** Compares the bytes that are still to be written with those that are free. Throws `DiskFull`. */

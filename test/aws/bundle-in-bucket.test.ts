@@ -1,8 +1,11 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { objectSource, writeObject } from '../../functions/aws/bundle-object.ts';
+import { encodeDocument } from '../../functions/bundle/document.ts';
 import { openBundle } from '../../functions/bundle/open-bundle.ts';
 import type { BundlePlan } from '../../functions/bundle/plan-bundle.ts';
 import { billOfMaterials } from '../../functions/bundle/sbom.ts';
+import { pemSigner, VerifyKey } from '../../functions/bundle/signature.ts';
 import { verifyBundle } from '../../functions/bundle/verify-bundle.ts';
 import { planSamples, registry, useSamples } from '../bundle/sample-bundle.ts';
 import { storedImage } from '../oci/stored-images.ts';
@@ -78,6 +81,28 @@ const MiB = 1024 * 1024;
     const again = await write('whole.tar');
     expect(again.resumedAt).toBe(again.size);
     expect(registry.requests.filter(({ path }) => path.includes('/blobs/'))).toEqual([]);
+  });
+
+  it('gets the signature of a later export, and its sums', async () => {
+    await write('later.tar');
+    const tar = await s3.stored('later.tar');
+    const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const signer = pemSigner(privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(), 'key');
+    registry.requests.length = 0;
+    await writeObject(plan, s3.object('later.tar'), {
+      accompany: async (document) => new Map([['sig', await signer.sign(encodeDocument(document))]]),
+    });
+    expect(registry.requests.filter(({ path }) => path.includes('/blobs/'))).toEqual([]);
+    expect((await s3.stored('later.tar')).equals(tar)).toBe(true);
+    const source = await objectSource(s3.object('later.tar'));
+    const verifyKey = new VerifyKey(publicKey.export({ type: 'spki', format: 'pem' }).toString(), 'key');
+    const { damages } = await verifyBundle(source, {
+      ...source,
+      onOpen: ({ documentBytes }) => verifyKey.check(documentBytes, source.companions, 's3://bundles/later.tar'),
+    });
+    expect(damages).toEqual([]);
+    const sums = (await s3.stored('later.sha256')).toString();
+    for (const name of ['later.tar', 'later.bundle.json', 'later.sig']) expect(sums).toContain(`  ${name}\n`);
   });
 
   it('stays when another is exported to its key', async () => {

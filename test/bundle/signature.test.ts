@@ -86,6 +86,19 @@ describe('the signature of a bundle', () => {
     expect(check).toThrow(expect.objectContaining({ name: 'SignatureInvalid' }));
   });
 
+  it('lies beside the bundle, and a layout of another tool has none', async () => {
+    const verifyKey = new VerifyKey(publicPem, 'pub.pem');
+    const signature = await pemSigner(privatePem, 'key.pem').sign(document);
+    const beside = { read: async (companion: string) => (companion === 'sig' ? signature : undefined) };
+    await expect(verifyKey.check(document, beside, 's3://bundles/a.tar')).resolves.toBeUndefined();
+    const nothing = { read: async () => undefined };
+    for (const [bytes, companions] of [[document, nothing] as const, [undefined, beside] as const])
+      await expect(verifyKey.check(bytes, companions, 's3://bundles/a.tar')).rejects.toMatchObject({
+        name: 'SignatureInvalid',
+        message: 'the bundle has no signature: s3://bundles/a.sig is missing',
+      });
+  });
+
   it('must be there when a key is given', () => {
     const check = () => new VerifyKey(publicPem, 'pub.pem').verify(document, undefined, '/media/usb/NAME.sig');
     expect(check).toThrow(
@@ -114,6 +127,14 @@ describe('the key of a signature', () => {
     const refusal = expect.objectContaining({ name: 'InvalidConfiguration', message: `the key k.pem ${message}` });
     expect(() => pemSigner(secret, 'k.pem')).toThrow(refusal);
     expect(() => new VerifyKey(open, 'k.pem')).toThrow(refusal);
+  });
+
+  it('may be the base64 of its DER, as KMS returns it', async () => {
+    const base64 = publicPem.replaceAll(/-----.*-----|\n/g, '');
+    const signature = await pemSigner(privatePem, 'key.pem').sign(document);
+    for (const text of [base64, `${base64}\n`])
+      expect(() => new VerifyKey(text, 'key').verify(document, signature, 'NAME.sig')).not.toThrow();
+    expect(() => new VerifyKey(base64.slice(8), 'key')).toThrow('the key key holds no public key in PEM');
   });
 
   it('fails as a private key where bundles are checked, with the command for the public one', () => {

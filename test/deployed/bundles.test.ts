@@ -1,3 +1,8 @@
+import { spawnSync } from 'node:child_process';
+import { generateKeyPairSync, sign } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CreateKeyCommand, KMSClient } from '@aws-sdk/client-kms';
 import {
   CreateBucketCommand,
   GetObjectCommand,
@@ -19,8 +24,22 @@ const address = 's3://bundles/2026/harness.tar';
 let factory: Deployment;
 let s3: S3Client;
 
+const keyId = '1234abcd-12ab-34cd-56ef-1234567890ab';
+const keyPair = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+const publicPem = keyPair.publicKey.export({ type: 'spki', format: 'pem' }).toString();
+
 beforeAll(async () => {
-  factory = await deploy({ addonTag: image }, { settings: { BUNDLE_BUCKET: 'bundles' } });
+  factory = await deploy(
+    { addonTag: image },
+    {
+      settings: {
+        BUNDLE_BUCKET: 'bundles',
+        BUNDLE_SIGNING_KEY: `arn:aws:kms:${region}:000000000000:key/${keyId}`,
+        BUNDLE_VERIFY_KEY: publicPem,
+      },
+    },
+  );
+  await createKey();
   s3 = new S3Client({ ...factory.aws.config, forcePathStyle: true });
   const CreateBucketConfiguration = { LocationConstraint: region } as const;
   await s3.send(new CreateBucketCommand({ Bucket: 'bundles', CreateBucketConfiguration }));
@@ -30,6 +49,18 @@ afterAll(async () => {
   await factory?.close();
 });
 
+/** Creates the key in KMS. LocalStack takes its id and its private key from tags. */
+async function createKey(): Promise<void> {
+  const material = keyPair.privateKey.export({ type: 'pkcs8', format: 'der' }).toString('base64');
+  const Tags = [
+    { TagKey: '_custom_id_', TagValue: keyId },
+    { TagKey: '_custom_key_material_', TagValue: material },
+  ];
+  const kms = new KMSClient(factory.aws.config);
+  await kms.send(new CreateKeyCommand({ KeySpec: 'ECC_NIST_P256', KeyUsage: 'SIGN_VERIFY', Tags }));
+  kms.destroy();
+}
+
 const keys = async () => {
   const { Contents = [] } = await s3.send(new ListObjectsV2Command({ Bucket: 'bundles' }));
   return Contents.map(({ Key }) => Key);
@@ -38,6 +69,11 @@ const read = async (key: string) => {
   const { Body } = await s3.send(new GetObjectCommand({ Bucket: 'bundles', Key: key }));
   return (await Body?.transformToByteArray()) ?? new Uint8Array();
 };
+const put = async (Key: string, Body: Uint8Array) => {
+  await s3.send(new PutObjectCommand({ Bucket: 'bundles', Key, Body }));
+};
+/** Requests that wrote to the registry. */
+const pushes = () => factory.target.requests.filter(({ method }) => !['GET', 'HEAD'].includes(method));
 const exportsSoFar = () => factory.functions.calls.filter(({ task }) => task === 'export').length;
 
 describe('with the bucket of a deployment', () => {
@@ -63,13 +99,63 @@ describe('with the bucket of a deployment', () => {
     const { status, cause } = await factory.run('export-1', { action: 'export', bundle: address });
     expect({ status, cause }).toEqual({ status: 'SUCCEEDED', cause: undefined });
     const written = (await keys()).filter((key) => key?.startsWith('2026/'));
-    expect(written).toEqual(['bundle.json', 'sbom.cdx.json', 'sha256', 'tar'].map((name) => `2026/harness.${name}`));
+    expect(written).toEqual(
+      ['bundle.json', 'sbom.cdx.json', 'sha256', 'sig', 'tar'].map((name) => `2026/harness.${name}`),
+    );
     const document = parseDocument(await read('2026/harness.bundle.json'), 'bundle.json');
     expect(document.images.map((each) => each.image)).toEqual([`docker.io/${image}`]);
     expect(Buffer.from(await read('2026/harness.tar')).includes(encodeDocument(document))).toBe(true);
     // Nothing was written elsewhere.
     expect(factory.overrides()).toEqual({});
   }, 120_000);
+
+  it('an export is signed by the key of KMS, as openssl confirms', async () => {
+    const file = async (name: string, content: Uint8Array | string) => {
+      const path = join(factory.folder, name);
+      await writeFile(path, content);
+      return path;
+    };
+    const [key, signature, document, altered] = await Promise.all([
+      file('pub.pem', publicPem),
+      file('harness.sig', await read('2026/harness.sig')),
+      file('harness.bundle.json', await read('2026/harness.bundle.json')),
+      file('altered.json', (await read('2026/harness.bundle.json')).toReversed()),
+    ]);
+    const check = (path: string) =>
+      spawnSync('openssl', ['dgst', '-sha256', '-verify', key, '-signature', signature, path], { encoding: 'utf8' });
+    expect(check(document)).toMatchObject({ status: 0, stdout: 'Verified OK\n' });
+    expect(check(altered)).toMatchObject({ status: 1 });
+  });
+
+  it.each(['import', 'verify', 'plan'])(
+    '%s refuses a bundle without a signature, and one that another key signed',
+    async (action) => {
+      const other = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
+      const document = await read('2026/harness.bundle.json');
+      const tar = await read('2026/harness.tar');
+      for (const [name, beside] of [
+        ['unsigned', undefined],
+        ['foreign', sign('sha256', document, other)],
+      ] as const) {
+        await put(`${name}.tar`, tar);
+        if (beside) await put(`${name}.sig`, beside);
+        const runId = `${action}-${name}`;
+        const bundle = `s3://bundles/${name}.tar`;
+        expect(await factory.run(runId, { action, bundle })).toMatchObject({ status: 'FAILED' });
+        const { error } = (await factory.report(runId)) ?? {};
+        expect(error).toMatchObject({
+          name: 'SignatureInvalid',
+          message: beside
+            ? `s3://bundles/${name}.sig is no signature of this bundle by the key BUNDLE_VERIFY_KEY`
+            : `the bundle has no signature: s3://bundles/${name}.sig is missing`,
+        });
+      }
+      // Nothing was written.
+      expect(factory.overrides()).toEqual({});
+      expect(pushes()).toEqual([]);
+    },
+    120_000,
+  );
 
   it('an export is complete although its function died at the end', async () => {
     factory.functions.fail('export', { kind: 'dies-after' });
@@ -84,7 +170,8 @@ describe('with the bucket of a deployment', () => {
     const damaged = Buffer.from(await read('2026/harness.tar'));
     const at = damaged.length - 2_000;
     damaged[at] = (damaged[at] ?? 0) ^ 1;
-    await s3.send(new PutObjectCommand({ Bucket: 'bundles', Key: 'damaged.tar', Body: damaged }));
+    await put('damaged.tar', damaged);
+    await put('damaged.sig', await read('2026/harness.sig'));
     const verify = { action: 'verify', bundle: 's3://bundles/damaged.tar' };
     expect(await factory.run('verify-2', verify)).toMatchObject({ status: 'FAILED' });
     expect(await factory.report('verify-2')).toMatchObject({ error: { name: 'BundleInvalid' } });

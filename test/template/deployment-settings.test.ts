@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import type { Environment } from '../../functions/settings/configuration.ts';
 import { type DeploymentSettings, parseDeploymentSettings } from '../../infra/deployment-settings.ts';
@@ -6,6 +7,9 @@ import { problemsFrom } from '../settings/problems-from.ts';
 const parse = (environment: Environment) => parseDeploymentSettings({ HARNESS_API_KEY_SECRET: 'key', ...environment });
 
 const problemsOf = (environment: Environment) => problemsFrom('InvalidConfiguration', () => parse(environment));
+
+const keys = 'arn:aws:kms:eu-west-1:123456789012:';
+const p384 = generateKeyPairSync('ec', { namedCurve: 'P-384' });
 
 describe('the settings of a deployment', () => {
   it('run every night and have no webhook by default', () => {
@@ -28,7 +32,7 @@ describe('the settings of a deployment', () => {
     expect(parse({ [name]: value })).toMatchObject(expected);
   });
 
-  it.each([
+  it.each<[name: string, value: string, found: string, needed?: string]>([
     ['SCHEDULE', '0 2 * * *', '"0 2 * * *"'],
     ['SCHEDULE', 'on', '"on"'],
     ['SCHEDULE', '$(SCHEDULE)', 'an unexpanded $(…)'],
@@ -37,6 +41,21 @@ describe('the settings of a deployment', () => {
     ['SCHEDULE_INPUT', 'soak_days: 30', '"soak_days: 30"'],
     ['SCHEDULE_INPUT', '[]', '"[]"'],
     ['BUNDLE_BUCKET', 's3://bundles', '"s3://bundles"'],
+    ['BUNDLE_SIGNING_KEY', 'alias/bundles', '"alias/bundles"', 'BUNDLE_BUCKET'],
+    ['BUNDLE_SIGNING_KEY', `${keys}alias/bundles`, `"${keys}alias/bundles"`, 'BUNDLE_BUCKET'],
+    ['BUNDLE_VERIFY_KEY', `${keys}key/1`, 'the key BUNDLE_VERIFY_KEY holds no public key in PEM', 'BUNDLE_BUCKET'],
+    [
+      'BUNDLE_VERIFY_KEY',
+      p384.publicKey.export({ type: 'spki', format: 'der' }).toString('base64'),
+      'the key BUNDLE_VERIFY_KEY is a key of secp384r1, not of prime256v1 (P-256)',
+      'BUNDLE_BUCKET',
+    ],
+    [
+      'BUNDLE_VERIFY_KEY',
+      p384.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+      'the key BUNDLE_VERIFY_KEY holds a private key, which must stay where bundles are signed',
+      'BUNDLE_BUCKET',
+    ],
     ['SCHEDULE_INPUT', '{"soak_days": 300}', '$.soak_days: 300'],
     ['SCHEDULE_INPUT', '{"soakDays": 30}', '$.soakDays: an unknown key'],
     ['SCHEDULE_INPUT', '{"action": "restore"}', '$.restore_run: nothing'],
@@ -44,8 +63,9 @@ describe('the settings of a deployment', () => {
     ['NOTIFICATION_EMAIL', 'platform', '"platform"'],
     ['NOTIFICATION_EMAIL', 'https://hooks.example.com', '"https://hooks.example.com"'],
     ['WEBHOOK', 'iam,token', '"iam,token"'],
-  ])('refuse the value %s=%s', (name, value, found) => {
-    expect(problemsOf({ [name]: value })).toMatchObject([{ path: name, found }]);
+  ])('refuse the value %s=%s', (name, value, found, needed = '') => {
+    const beside = needed === '' ? {} : { [needed]: 'bundles' };
+    expect(problemsOf({ ...beside, [name]: value })).toMatchObject([{ path: name, found }]);
   });
 
   it('list their own problems and those of the functions at once', () => {

@@ -1,7 +1,8 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { Duration, Fn, type Stack } from 'aws-cdk-lib';
 import { Vpc } from 'aws-cdk-lib/aws-ec2';
 import { ManagedPolicy } from 'aws-cdk-lib/aws-iam';
-import { Alias, Key } from 'aws-cdk-lib/aws-kms';
+import { Alias, Key, KeySpec, KeyUsage } from 'aws-cdk-lib/aws-kms';
 import { Function as LambdaFunction, LayerVersion } from 'aws-cdk-lib/aws-lambda';
 import { Bucket } from 'aws-cdk-lib/aws-s3';
 import { Secret } from 'aws-cdk-lib/aws-secretsmanager';
@@ -50,6 +51,10 @@ export function everything(stack: Stack): HarnessCiImageFactoryProps {
     extraCaCerts: '/opt/ca.pem',
     encryptionKey: new Key(stack, 'Key', { enableKeyRotation: true }),
     bundleBucket: Bucket.fromBucketName(stack, 'Bundles', 'bundles'),
+    bundleSigningKey: new Key(stack, 'BundleKey', { keySpec: KeySpec.ECC_NIST_P256, keyUsage: KeyUsage.SIGN_VERIFY }),
+    bundleVerifyKey: generateKeyPairSync('ec', { namedCurve: 'P-256' })
+      .publicKey.export({ type: 'spki', format: 'der' })
+      .toString('base64'),
     overdueAfter: Duration.days(8),
     permissionsBoundary: ManagedPolicy.fromManagedPolicyName(stack, 'Boundary', 'boundary'),
   };

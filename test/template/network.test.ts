@@ -103,6 +103,7 @@ describe('functions in a VPC', () => {
       'ecr.api',
       'ecr.dkr',
       'events',
+      'kms',
       'lambda',
       's3',
       'secretsmanager',

@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import { Annotations, Match } from 'aws-cdk-lib/assertions';
 import { Key } from 'aws-cdk-lib/aws-kms';
@@ -193,6 +194,26 @@ describe('permissions', () => {
     });
     expect(made.functions.get('plan')?.Environment.Variables).toMatchObject({ BUNDLE_BUCKET: 'bundles' });
     expect(functions.get('plan')?.Environment.Variables).not.toHaveProperty('BUNDLE_BUCKET');
+  });
+
+  it('lets export alone sign with the key of bundles, and gives each key to the functions that need it', () => {
+    const key = 'arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/mrk-1234abcd';
+    const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const pem = publicKey.export({ type: 'spki', format: 'pem' }).toString();
+    const made = synthesize({ BUNDLE_BUCKET: 'bundles', BUNDLE_SIGNING_KEY: key, BUNDLE_VERIFY_KEY: pem });
+    const condition = { StringEquals: { 'kms:SigningAlgorithm': 'ECDSA_SHA_256', 'kms:MessageType': 'DIGEST' } };
+    const ofKey = [...made.functions.keys()]
+      .map((task) => [task, made.permissions(task).filter((found) => found.includes('kms:'))])
+      .filter(([task, found]) => task !== 'report' && found?.length);
+    expect(Object.fromEntries(ofKey)).toEqual({
+      export: [`kms:GetPublicKey ${key}`, `kms:Sign ${key} if ${JSON.stringify(condition)}`],
+    });
+    const having = (variable: string) =>
+      [...made.functions].filter(([, { Environment }]) => variable in Environment.Variables).map(([task]) => task);
+    expect(having('BUNDLE_SIGNING_KEY')).toEqual(['export']);
+    expect(having('BUNDLE_VERIFY_KEY').toSorted()).toEqual(['copy', 'plan', 'verify']);
+    const unsigned = synthesize({ BUNDLE_BUCKET: 'bundles' });
+    expect(unsigned.permissions('export').filter((found) => found.startsWith('kms:'))).toEqual([]);
   });
 
   it('grants no action by wildcard', () => {
