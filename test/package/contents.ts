@@ -24,6 +24,7 @@ export const files = [
   'lib/ecr-token.d.ts',
   'lib/functions/copy/index.mjs',
   'lib/functions/ecr-token/index.mjs',
+  'lib/functions/export/index.mjs',
   'lib/functions/gate/index.mjs',
   'lib/functions/overdue/index.mjs',
   'lib/functions/plan/index.mjs',
