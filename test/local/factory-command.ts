@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +7,7 @@ import { startRegistry } from '../../infra/local/embedded/registry/server.ts';
 import { pushSamples } from '../../infra/local/embedded/sample-images.ts';
 import { buildCommand } from '../../infra/package/command.ts';
 import { pullThrough } from '../tasks/factory.ts';
+import { temporaryFolder } from '../temporary-folder.ts';
 
 /** The output and the exit code of a command. */
 export interface CommandResult {
@@ -30,12 +30,10 @@ export interface CommandOptions {
 }
 
 /** Shared by all runs, so that only the first compiles. */
-const cache = mkdtempSync(join(tmpdir(), 'factory-cache-'));
-process.on('exit', () => rmSync(cache, { recursive: true, force: true }));
+const cache = temporaryFolder('factory-cache');
 
 /** Built outside of the project, so that nothing can be taken from its packages. */
-const installed = mkdtempSync(join(tmpdir(), 'factory-installed-'));
-process.on('exit', () => rmSync(installed, { recursive: true, force: true }));
+const installed = temporaryFolder('factory-installed');
 await buildCommand(installed);
 /** The installed command's file. */
 export const command = join(installed, 'factory.cjs');

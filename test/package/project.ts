@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { packageFolder } from '../../infra/package/build.ts';
+import { temporaryFolder } from '../temporary-folder.ts';
 
 /** The output of a command that succeeded. Throws with all that it printed if it failed. */
 export function run(
@@ -31,9 +31,7 @@ export function node(
 
 /** Returns a new folder outside of this project, so that nothing can be taken from its packages. */
 export function emptyFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'factory-package-'));
-  process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
-  return folder;
+  return temporaryFolder('factory-package');
 }
 
 /** Packs `dist/package` as npm publishes it, and returns the tarball. */

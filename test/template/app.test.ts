@@ -1,11 +1,11 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
+import { temporaryFolder } from '../temporary-folder.ts';
 
 const root = join(import.meta.dirname, '../..');
-const outdir = mkdtempSync(join(tmpdir(), 'cdk-out-'));
+const outdir = temporaryFolder('cdk-out');
 
 /** Runs the app as `cdk` does, with nothing in the environment but `settings`. */
 function app(settings: Record<string, string>, context: Record<string, unknown> = {}) {
@@ -37,8 +37,6 @@ function variables(stack = 'HarnessCiImageFactory'): Record<string, unknown> {
 }
 
 describe('the CDK app', () => {
-  afterAll(() => rmSync(outdir, { recursive: true }));
-
   it('lists every problem at once, of whatever kind, by the names that were used, and deploys nothing', () => {
     const { status, stderr } = app(
       {
@@ -127,8 +125,7 @@ describe('the CDK app', () => {
 });
 
 describe('the construct', () => {
-  const host = mkdtempSync(join(tmpdir(), 'host-'));
-  afterAll(() => rmSync(host, { recursive: true }));
+  const host = temporaryFolder('host');
 
   it('can be put into the stack of an app in another folder, as docs/deployment.md says', () => {
     const document = readFileSync(join(root, 'docs/deployment.md'), 'utf8');
