@@ -42,11 +42,12 @@ describe('the page on cost', () => {
     expect(numbers(/^\| (\d+) metrics, /m)).toEqual([Object.keys(measurementsOf(report)).length]);
   });
 
-  it('counts the interface endpoints of a deployment without templates', () => {
+  it('counts the interface endpoints of a deployment without templates and without signatures', () => {
     const endpoints = embed((stack) => ({
       ...everything(stack),
       gatherScanTemplate: undefined,
       buildPushTemplate: undefined,
+      bundleSigningKey: undefined,
     })).template.findResources('AWS::EC2::VPCEndpoint', { Properties: { VpcEndpointType: 'Interface' } });
     expect(numbers(/: (\d+) interface endpoints in 2 zones: (\d+) × 2 × 730 × 0.01 /)).toEqual(
       Array.from({ length: 2 }, () => Object.keys(endpoints).length),
