@@ -37,18 +37,10 @@ function parseObject(text: string): BundleAddress {
   return { kind: 's3', bucket, key };
 }
 
-/**
- * A small file beside a bundle, by what follows the bundle's name: `NAME.sha256`.
- *
- * @public
- */
+/** A small file beside a bundle, by what follows the bundle's name: `NAME.sha256`. */
 export type Companion = 'bundle.json' | 'part.json' | 'sbom.cdx.json' | 'sha256' | 'sig';
 
-/**
- * The small files beside a bundle.
- *
- * @public
- */
+/** The small files beside a bundle. */
 export interface Companions {
   read(companion: Companion): Promise<Uint8Array | undefined>;
   /** Replaces the file in one step. */
@@ -57,11 +49,7 @@ export interface Companions {
   remove(companion: Companion): Promise<void>;
 }
 
-/**
- * One file of a tar that may be cut into parts.
- *
- * @public
- */
+/** One file of a tar that may be cut into parts. */
 export interface Slice {
   /** The name of the file, without its folder. */
   readonly name: string;
@@ -70,11 +58,7 @@ export interface Slice {
   readonly end: number;
 }
 
-/**
- * The place that a tar is written to.
- *
- * @public
- */
+/** The place that a tar is written to. */
 export interface TarCarrier {
   /** Named in messages. */
   readonly name: string;
@@ -91,11 +75,7 @@ export interface TarCarrier {
   createPart?(slice: Slice): Promise<RangeWriter>;
 }
 
-/**
- * The place that a bundle in one tar is read from.
- *
- * @public
- */
+/** The place that a bundle in one tar is read from. */
 export interface TarSource {
   readonly companions: Pick<Companions, 'read'>;
   readonly reader: RangeReader;

@@ -77,9 +77,7 @@ const body = z.strictObject({
 
 /** The content of a bundle: `bundle.json`. */
 export type BundleDocument = z.infer<typeof body>;
-/** @public */
 export type BundledImage = z.infer<typeof image>;
-/** @public */
 export type BundledReferrer = z.infer<typeof referrer>;
 
 type Facts = Omit<BundleDocument, 'schema' | 'id' | 'totals'>;
