@@ -4,7 +4,7 @@ import { describe, expect, it } from '@jest/globals';
 import { advice, advise } from '../functions/advice.ts';
 import { FactoryError } from '../functions/errors.ts';
 import type { Topic } from '../functions/hint.ts';
-import { inputKeys } from '../functions/settings/execution-input.ts';
+import { inputKeys } from '../functions/settings/input-schema.ts';
 import { variableNames } from './docs/reference/page.ts';
 
 const topics = Object.keys(advice) as Topic[];

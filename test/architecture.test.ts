@@ -3,7 +3,7 @@ import { dirname, join, relative } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import packageJson from '../package.json' with { type: 'json' };
 import { partitions } from '../functions/oci/registry/aws-partitions.ts';
-import { inputKeys } from '../functions/settings/execution-input.ts';
+import { inputKeys } from '../functions/settings/input-schema.ts';
 import { tasks } from '../infra/local/tasks.ts';
 import { variableNames } from './docs/reference/page.ts';
 import { readWorkflowDefinition, tasksOf, placeholderOf } from '../infra/workflow-definition.ts';

@@ -1,6 +1,6 @@
 import { type ConfigScope, everyScope } from '../harness/scope.ts';
 import type { RegistryLocation } from '../oci/spec/reference.ts';
-import type { RunSettings } from '../settings/execution-input.ts';
+import type { RunSettings } from '../settings/run-settings.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 
 /** An image of every account, for when the account cannot be read. */

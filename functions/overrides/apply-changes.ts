@@ -1,4 +1,4 @@
-import { copiesImages } from '../settings/execution-input.ts';
+import { copiesImages } from '../settings/input-schema.ts';
 import { FactoryError } from '../errors.ts';
 import type { ConfigScope } from '../harness/scope.ts';
 import { areCounterparts } from './pairs.ts';

@@ -3,7 +3,7 @@ import { formatPlatform } from '../oci/spec/platform.ts';
 import type { Bundle } from '../bundle/open-bundle.ts';
 import type { TaskRun } from '../runtime/task-run.ts';
 import { noBundle } from '../settings/bundle-address.ts';
-import type { RunSettings } from '../settings/execution-input.ts';
+import type { RunSettings } from '../settings/run-settings.ts';
 import { needsSchema } from '../settings/needs.ts';
 import type { NeededImage, Plan } from '../state/documents.ts';
 import { decideNeeds } from './decide-import.ts';

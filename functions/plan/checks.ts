@@ -1,7 +1,7 @@
 import { examine } from '../doctor/doctor.ts';
 import { subjectOf } from '../doctor/subject.ts';
 import type { TaskRun } from '../runtime/task-run.ts';
-import type { RunSettings } from '../settings/execution-input.ts';
+import type { RunSettings } from '../settings/run-settings.ts';
 import { settingsInPlan } from '../state/documents/plan.ts';
 import { planNothing, type PlanResult } from './plan-result.ts';
 

@@ -10,7 +10,8 @@ import { type ImageConnector, readImageConnector } from '../overrides/image-conn
 import { isOurs, parseOverride } from '../overrides/override.ts';
 import { type ResolvedImage, resolveFields } from '../overrides/pulls.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-import { copiesImages, type RunSettings } from '../settings/execution-input.ts';
+import { copiesImages } from '../settings/input-schema.ts';
+import type { RunSettings } from '../settings/run-settings.ts';
 import type { BlockedSwitch, FieldChange, PlannedImage, Pull } from '../state/documents.ts';
 import { readInventory } from '../state/inventory.ts';
 import { ecrPasswordWarnings } from './ecr-password.ts';

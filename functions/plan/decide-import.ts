@@ -3,7 +3,7 @@ import { holdBack } from '../overrides/pairs.ts';
 import type { ScopeConfiguration } from '../overrides/scope-configuration.ts';
 import type { Bundle } from '../bundle/open-bundle.ts';
 import type { TaskRun } from '../runtime/task-run.ts';
-import type { RunSettings } from '../settings/execution-input.ts';
+import type { RunSettings } from '../settings/run-settings.ts';
 import { formatExtraImage } from '../settings/extra-image.ts';
 import type { NeededImage } from '../state/documents.ts';
 import { findAbsent, leftOut } from './absent-blobs.ts';

@@ -4,7 +4,7 @@ import { listTags } from '../oci/registry/tags.ts';
 import { isDigest } from '../oci/spec/digest.ts';
 import { formatReference, type ImageName, type RegistryLocation } from '../oci/spec/reference.ts';
 import { parseVersionRange, type VersionRange, versionsWithin } from '../oci/spec/version-range.ts';
-import type { RunSettings } from '../settings/execution-input.ts';
+import type { RunSettings } from '../settings/run-settings.ts';
 import { formatExtraImage, type ExtraImage } from '../settings/extra-image.ts';
 import { type ExtraSet, imagesOfSets, isMoving, listOf } from '../settings/extra-sets.ts';
 import { isSecured, namesOfImage, saasName, securedName } from '../settings/secured-names.ts';

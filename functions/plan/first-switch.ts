@@ -1,7 +1,7 @@
 import { isSameScope } from '../harness/scope.ts';
 import { formatLocation } from '../oci/spec/reference.ts';
 import { namesCopy, parseOverride } from '../overrides/override.ts';
-import type { RunSettings } from '../settings/execution-input.ts';
+import type { RunSettings } from '../settings/run-settings.ts';
 import type { FieldChange, Plan } from '../state/documents.ts';
 import { own } from '../text/own.ts';
 import type { ScopeConfiguration } from '../overrides/scope-configuration.ts';

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { TaskRun } from '../runtime/task-run.ts';
-import type { RunSettings } from '../settings/execution-input.ts';
+import type { RunSettings } from '../settings/run-settings.ts';
 import { formatLocation } from '../oci/spec/reference.ts';
 import type { LockOutcome } from '../state/lock.ts';
 

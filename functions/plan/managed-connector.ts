@@ -13,7 +13,7 @@ import { resolveFields } from '../overrides/pulls.ts';
 import { readEveryScope } from '../overrides/scope-configuration.ts';
 import { checkWritePermission } from '../overrides/write-permission.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-import type { RunSettings } from '../settings/execution-input.ts';
+import type { RunSettings } from '../settings/run-settings.ts';
 import type { TaskRun } from '../runtime/task-run.ts';
 import type { BlockedSwitch, ConnectorChange, Pull, Snapshot } from '../state/documents.ts';
 import { addressOf, lastStep, namesOf, type Planned, statusesOf, stepsByHand } from './connector.ts';

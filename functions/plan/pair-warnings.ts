@@ -3,7 +3,7 @@ import { lastComponent } from '../oci/spec/reference.ts';
 import { parseOverride } from '../overrides/override.ts';
 import { pairs } from '../overrides/pairs.ts';
 import type { ScopeConfiguration } from '../overrides/scope-configuration.ts';
-import type { RunSettings } from '../settings/execution-input.ts';
+import type { RunSettings } from '../settings/run-settings.ts';
 import type { FieldChange } from '../state/documents.ts';
 import { own } from '../text/own.ts';
 

@@ -3,7 +3,7 @@ import { formatPlatform } from '../oci/spec/platform.ts';
 import { formatReference, type ImageName } from '../oci/spec/reference.ts';
 import { readScope } from '../overrides/scope-configuration.ts';
 import type { TaskRun } from '../runtime/task-run.ts';
-import type { RunSettings } from '../settings/execution-input.ts';
+import type { RunSettings } from '../settings/run-settings.ts';
 import { formatExtraImage } from '../settings/extra-image.ts';
 import type { NeededImage, PlannedImage } from '../state/documents.ts';
 import { nameInBundle } from './bundle-names.ts';

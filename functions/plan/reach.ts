@@ -1,6 +1,7 @@
 import { isOurs } from '../overrides/override.ts';
 import type { FieldChange } from '../state/documents.ts';
-import { copiesImages, type RunSettings } from '../settings/execution-input.ts';
+import { copiesImages } from '../settings/input-schema.ts';
+import type { RunSettings } from '../settings/run-settings.ts';
 import type { ExtraSet } from '../settings/extra-sets.ts';
 import { formatLocation } from '../oci/spec/reference.ts';
 

@@ -2,7 +2,7 @@ import { isSameScope } from '../harness/scope.ts';
 import { formatReference, type RegistryLocation, relocate } from '../oci/spec/reference.ts';
 import { parseOverride } from '../overrides/override.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-import type { RunSettings } from '../settings/execution-input.ts';
+import type { RunSettings } from '../settings/run-settings.ts';
 import type { FieldChange } from '../state/documents.ts';
 import { readInventory } from '../state/inventory.ts';
 import { readWrittenValues } from '../state/written-values.ts';

@@ -1,5 +1,5 @@
 import { type ConfigScope, everyScope, isSameScope } from '../harness/scope.ts';
-import type { RunSettings } from '../settings/execution-input.ts';
+import type { RunSettings } from '../settings/run-settings.ts';
 
 /** Returns the scopes to read. Only module ci has infrastructure types other than Kubernetes. */
 export function scopesOf({ modules, infrastructureTypes }: RunSettings): ConfigScope[] {

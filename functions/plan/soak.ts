@@ -17,7 +17,7 @@ import {
 } from '../state/first-seen.ts';
 import { isForeign, parseOverride } from '../overrides/override.ts';
 import { areCounterparts } from '../overrides/pairs.ts';
-import type { RunSettings } from '../settings/execution-input.ts';
+import type { RunSettings } from '../settings/run-settings.ts';
 import { own } from '../text/own.ts';
 import { type Found, type ImageSettings, planVersion } from './images.ts';
 import { planRepairs, type RepairSettings } from './repairs.ts';

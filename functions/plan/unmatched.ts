@@ -2,7 +2,7 @@ import { FactoryError, type Problem } from '../errors.ts';
 import { type ImageName, lastComponent } from '../oci/spec/reference.ts';
 import { formatPlatform, type Platform, platformMatches } from '../oci/spec/platform.ts';
 import { globMatcher } from '../text/glob.ts';
-import type { ProtectiveEntry, RunSettings } from '../settings/execution-input.ts';
+import type { ProtectiveEntry, RunSettings } from '../settings/run-settings.ts';
 import { imagesOfSets, isMoving } from '../settings/extra-sets.ts';
 import { namesOfImage } from '../settings/secured-names.ts';
 import { setOf } from '../settings/field-sets.ts';

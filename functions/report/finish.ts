@@ -1,7 +1,7 @@
 import { type ErrorDocument, FactoryError } from '../errors.ts';
 import { redacted } from '../http/redact.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-import { copiesImages } from '../settings/execution-input.ts';
+import { copiesImages } from '../settings/input-schema.ts';
 import type { Report } from '../state/documents.ts';
 import { harnessAfter } from '../state/harness-after.ts';
 import { noteSync } from '../state/last-sync.ts';

@@ -1,6 +1,6 @@
 import { redacted } from '../http/redact.ts';
 import type { Plan, Report } from '../state/documents.ts';
-import { copiesImages } from '../settings/execution-input.ts';
+import { copiesImages } from '../settings/input-schema.ts';
 import { addressLimit, itemsLimit, type Outcome, type OutcomeDetail, textLimit } from '../state/outcome-event.ts';
 import type { ConsoleLinks } from '../text/console.ts';
 import { printable } from '../text/printable.ts';

@@ -3,7 +3,7 @@ import { type ErrorDocument, FactoryError } from '../errors.ts';
 import { redacted } from '../http/redact.ts';
 import { formatReference } from '../oci/spec/reference.ts';
 import { sumCounts } from '../runtime/registry-counts.ts';
-import { actions, understood } from '../settings/execution-input.ts';
+import { actions, understood } from '../settings/input-schema.ts';
 import type { CopyResult, ImageResult, IncompleteImage, Plan, Pull, Report } from '../state/documents.ts';
 import type { RunDocuments } from '../state/run-documents.ts';
 import { totalsOf } from '../state/totals.ts';

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { runIdPattern } from './execution-input.ts';
+import { runIdPattern } from './input-schema.ts';
 
 const recoveryInput = z.strictObject({ recover_run: z.string().regex(runIdPattern) });
 

@@ -1,7 +1,8 @@
 import type { Problem } from '../errors.ts';
 import { isDigest } from '../oci/spec/digest.ts';
 import type { Configuration, GuardedKey } from './configuration.ts';
-import type { Action, InputKey, RunSettings } from './execution-input.ts';
+import type { Action, InputKey } from './input-schema.ts';
+import type { RunSettings } from './run-settings.ts';
 import { own } from '../text/own.ts';
 import { render } from './problems.ts';
 import { isAtOrBelow } from './registry-location.ts';

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as z from 'zod';
 import { FactoryError } from '../errors.ts';
-import { type Action, actions } from '../settings/execution-input.ts';
+import { type Action, actions } from '../settings/input-schema.ts';
 import { getJson, type ObjectStore, updateJson } from './object-store.ts';
 import { RunDocuments } from './run-documents.ts';
 import { versioned } from './schema.ts';

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { actions } from '../settings/execution-input.ts';
+import { actions } from '../settings/input-schema.ts';
 import { connectorResult } from './documents.ts';
 
 /** The `source` and `detail-type` of the event that EventBridge gets at the end of each run. */

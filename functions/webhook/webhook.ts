@@ -1,6 +1,7 @@
 import { FactoryError, type Problem } from '../errors.ts';
 import { log } from '../lambda/log.ts';
-import { parseExecutionInput, runIdPattern } from '../settings/execution-input.ts';
+import { parseExecutionInput } from '../settings/execution-input.ts';
+import { runIdPattern } from '../settings/input-schema.ts';
 import { beyondTrust } from '../settings/webhook-guards.ts';
 import { type Caller, callerOf } from './caller.ts';
 import { readDelivery } from './delivery.ts';

@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { addAbortSignal, type Readable } from 'node:stream';
 import { FactoryError } from '../../functions/errors.ts';
-import { understood } from '../../functions/settings/execution-input.ts';
+import { understood } from '../../functions/settings/input-schema.ts';
 import { render } from '../../functions/settings/problems.ts';
 import { isObject, parseJson } from '../../functions/text/json.ts';
 import { decodeText, TextError } from '../../functions/text/plain-text.ts';

@@ -4,7 +4,7 @@ import type { Plan, Report } from '../../functions/state/documents.ts';
 import type { TaskRun } from '../../functions/runtime/task-run.ts';
 import { parseErrorCause, TaskError } from '../../functions/workflow-error.ts';
 import type { Runtime } from '../../functions/runtime/runtime.ts';
-import { copiesImages } from '../../functions/settings/execution-input.ts';
+import { copiesImages } from '../../functions/settings/input-schema.ts';
 import { type Definition, runWorkflow } from './engine.ts';
 import { newRunId } from './run-id.ts';
 import { type Task, tasks, uninterruptible } from './tasks.ts';

@@ -15,7 +15,7 @@ import type { Check } from '../../functions/state/documents/checks.ts';
 import { describeConnector } from '../../functions/overrides/connector-change.ts';
 import { describePieces } from '../../functions/images/pieces.ts';
 import { isLow } from '../../functions/oci/registry/pull-budget.ts';
-import { copiesImages } from '../../functions/settings/execution-input.ts';
+import { copiesImages } from '../../functions/settings/input-schema.ts';
 import { describeProblems } from '../../functions/settings/problems.ts';
 import { windowsNote } from '../../functions/settings/windows-note.ts';
 import { printable } from '../../functions/text/printable.ts';

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
-import { inputKeys } from '../../functions/settings/execution-input.ts';
+import { inputKeys } from '../../functions/settings/input-schema.ts';
 import { keyTopics, variableTopics } from './reference/meanings.ts';
 import { referencePage, referencePath, variableNames } from './reference/page.ts';
 

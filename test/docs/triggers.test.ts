@@ -6,7 +6,8 @@ import { describe, expect, it } from '@jest/globals';
 import { parse } from 'yaml';
 import * as z from 'zod';
 import { parseConfiguration } from '../../functions/settings/configuration.ts';
-import { actions, parseExecutionInput } from '../../functions/settings/execution-input.ts';
+import { parseExecutionInput } from '../../functions/settings/execution-input.ts';
+import { actions } from '../../functions/settings/input-schema.ts';
 import { bearerToken } from '../../functions/webhook/tokens.ts';
 import { parseDeploymentSettings } from '../../infra/deployment-settings.ts';
 

@@ -3,7 +3,7 @@ import { type ErrorName, FactoryError } from '../../functions/errors.ts';
 import { applyChanges } from '../../functions/overrides/apply-changes.ts';
 import type { ConfigResult, FieldChange } from '../../functions/state/documents.ts';
 import { noteRefusedFields, readRefusedFields } from '../../functions/state/refused-fields.ts';
-import type { Action } from '../../functions/settings/execution-input.ts';
+import type { Action } from '../../functions/settings/input-schema.ts';
 import { accountId, change, planOf, runId, setStage, type Stage } from '../tasks/stage.ts';
 
 let stage: Stage;

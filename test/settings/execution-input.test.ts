@@ -2,7 +2,9 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { FactoryError } from '../../functions/errors.ts';
 import { type Configuration, type Environment, parseConfiguration } from '../../functions/settings/configuration.ts';
-import { inputKeys, parseExecutionInput, type RunSettings } from '../../functions/settings/execution-input.ts';
+import { parseExecutionInput } from '../../functions/settings/execution-input.ts';
+import { inputKeys } from '../../functions/settings/input-schema.ts';
+import type { RunSettings } from '../../functions/settings/run-settings.ts';
 import { describeProblems } from '../../functions/settings/problems.ts';
 import { problemsFrom } from './problems-from.ts';
 

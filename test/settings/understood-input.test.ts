@@ -1,7 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { parseConfiguration } from '../../functions/settings/configuration.ts';
-import { inputKeys, parseExecutionInput, understood } from '../../functions/settings/execution-input.ts';
+import { parseExecutionInput } from '../../functions/settings/execution-input.ts';
+import { inputKeys, understood } from '../../functions/settings/input-schema.ts';
 import { problemsFrom } from './problems-from.ts';
 
 const configuration = parseConfiguration({

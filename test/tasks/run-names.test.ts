@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { runIdPattern } from '../../functions/settings/execution-input.ts';
+import { runIdPattern } from '../../functions/settings/input-schema.ts';
 import { readHistory } from '../../functions/state/history.ts';
 import { type Factory, ownWarnings, startFactory } from './factory.ts';
 

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { parseConfiguration } from '../../functions/settings/configuration.ts';
-import { inputKeys } from '../../functions/settings/execution-input.ts';
+import { inputKeys } from '../../functions/settings/input-schema.ts';
 import { Tokens } from '../../functions/webhook/tokens.ts';
 import { answer } from '../../functions/webhook/webhook.ts';
 import { type CapturedLog, captureLog } from '../telemetry/log-lines.ts';

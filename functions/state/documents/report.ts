@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { actions } from '../../settings/execution-input.ts';
+import { actions } from '../../settings/input-schema.ts';
 import { carriedBundle, neededImage } from './carried.ts';
 import { checks } from './checks.ts';
 import { connectorResult } from './connector.ts';

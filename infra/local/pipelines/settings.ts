@@ -8,7 +8,8 @@ import {
   isGiven,
   parseConfiguration,
 } from '../../../functions/settings/configuration.ts';
-import { parseExecutionInput, type RunSettings } from '../../../functions/settings/execution-input.ts';
+import { parseExecutionInput } from '../../../functions/settings/execution-input.ts';
+import type { RunSettings } from '../../../functions/settings/run-settings.ts';
 import { sourceLocation } from '../../../functions/settings/official-sources.ts';
 import { countProblems, render } from '../../../functions/settings/problems.ts';
 import { beyondTrust } from '../../../functions/settings/webhook-guards.ts';

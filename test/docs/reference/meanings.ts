@@ -1,4 +1,4 @@
-import type { InputKey } from '../../../functions/settings/execution-input.ts';
+import type { InputKey } from '../../../functions/settings/input-schema.ts';
 import { type DeploymentSetting, deploymentSettings } from '../../../infra/deployment-settings.ts';
 import { variableOf } from '../../../infra/settings.ts';
 

@@ -1,6 +1,7 @@
 import { format } from 'prettier';
 import { FactoryError, type Problem } from '../../../functions/errors.ts';
-import { type InputKey, inputKeys, parseExecutionInput } from '../../../functions/settings/execution-input.ts';
+import { parseExecutionInput } from '../../../functions/settings/execution-input.ts';
+import { type InputKey, inputKeys } from '../../../functions/settings/input-schema.ts';
 import { extraSetNames, listOf } from '../../../functions/settings/extra-sets.ts';
 import { fieldSetNames, fieldsOf } from '../../../functions/settings/field-sets.ts';
 import { parseDeploymentSettings } from '../../../infra/deployment-settings.ts';
