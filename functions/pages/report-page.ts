@@ -71,7 +71,7 @@ function counts({ action, totals, images }: Report): Html | undefined {
     [isPlan ? 'to copy' : 'not copied', planned, planned > 0],
     ['already there', skipped, true],
     ['failed', failed, failed > 0],
-    [isPlan ? 'to move' : 'moved', bytes(bytesTransferred), action !== 'verify'],
+    [isPlan ? 'to move, at most' : 'moved', bytes(bytesTransferred), action !== 'verify'],
     [`not moved${share}`, bytes(bytesSkipped), bytesSkipped > 0],
   ];
   return tiles(figures.filter(([, , isShown]) => isShown).map(([name, value]) => [name, value]));

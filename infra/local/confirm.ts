@@ -27,7 +27,7 @@ export function summarizePlan({ images, changes, connector }: Plan, screen: Scre
   const moved = sum(copies.map(({ uniqueSize = 0 }) => uniqueSize));
   const shared = sum(copies.map(({ size = 0 }) => size)) - moved;
   const repaired = repairs > 0 ? `, ${plural(repairs, 'repair')} included` : '';
-  const bytes = `${prettyBytes(moved)} to move, ${prettyBytes(Math.max(0, shared))} shared`;
+  const bytes = `at most ${prettyBytes(moved)} to move, ${prettyBytes(Math.max(0, shared))} shared`;
   const lines = [
     ...(copies.length > 0 ? [`copy    ${plural(copies.length, 'image')} (${bytes}${repaired})`] : []),
     ...(connector ? [`change  ${describeConnector(plannedConnector(connector))}`] : []),

@@ -19,7 +19,7 @@ export function lineOf(event: ProgressEvent, transfer: Transfer): string | undef
 function wordsFor(event: ProgressEvent, { done }: Transfer): string | undefined {
   switch (event.kind) {
     case 'copying':
-      return `copying ${event.images} ${event.images === 1 ? 'image' : 'images'}, ${prettyBytes(event.bytes)} to move`;
+      return `copying ${event.images} ${event.images === 1 ? 'image' : 'images'}, at most ${prettyBytes(event.bytes)} to move`;
     case 'image-started':
       return `copying ${event.image} (${prettyBytes(event.bytes)})`;
     case 'image-finished':

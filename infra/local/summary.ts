@@ -93,7 +93,10 @@ function describeTotals({ action, images, totals }: Report): string {
   const seconds = `${(durationMs / 1000).toFixed(1)} s`;
   // Bytes that need no transfer are at the registry, or are mounted from another image.
   const [transferred, rest] = isPlan
-    ? [`${prettyBytes(bytesTransferred)} would move`, `${prettyBytes(bytesSkipped)} are shared; planned in ${seconds}`]
+    ? [
+        `at most ${prettyBytes(bytesTransferred)} would move`,
+        `${prettyBytes(bytesSkipped)} are shared; planned in ${seconds}`,
+      ]
     : [`${prettyBytes(bytesTransferred)} transferred`, `${prettyBytes(bytesSkipped)} skipped, ${seconds}`];
   return `${plural(totals.images, 'image')}: ${counts.join(', ')}; ${transferred}, ${rest}`;
 }

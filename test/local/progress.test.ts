@@ -66,7 +66,7 @@ describe('a copy', () => {
     progress.handle({ kind: 'image-finished', image: 'harness/a:1', status: 'copied' });
     progress.stop();
     expect((stream.read() as Buffer).toString()).toMatch(
-      /^copying 1 image, 2 MB to move\ncopying harness\/a:1 \(2 MB\)\nr\.example: HTTP 503, attempt 2 of 5; waiting for 2 s, until \S+ UTC\ncopied harness\/a:1 \(1 of 1\)\n$/,
+      /^copying 1 image, at most 2 MB to move\ncopying harness\/a:1 \(2 MB\)\nr\.example: HTTP 503, attempt 2 of 5; waiting for 2 s, until \S+ UTC\ncopied harness\/a:1 \(1 of 1\)\n$/,
     );
   });
 });

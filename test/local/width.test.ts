@@ -55,7 +55,7 @@ it('summarizes a switch in a few lines before it asks', async () => {
   const { runId } = await factory.sync();
   const text = summarizePlan(await factory.document<Plan>(`runs/${runId}/plan.json`), {});
   expect(text).toMatch(
-    /^This run will\n {2}copy {4}\d+ images \(\S+ kB to move, \S+ kB shared\)\n {2}switch {2}\d+ fields of ci K8 → \S+harness-mirror; ci-addon 1\.16\.0 → 1\.18\.22$/,
+    /^This run will\n {2}copy {4}\d+ images \(at most \S+ kB to move, \S+ kB shared\)\n {2}switch {2}\d+ fields of ci K8 → \S+harness-mirror; ci-addon 1\.16\.0 → 1\.18\.22$/,
   );
 });
 

@@ -17,7 +17,7 @@ const expected: Record<Scenario, (string | RegExp)[]> = {
     '✓ SUCCEEDED',
     'Nothing was changed: this is a plan. A sync would switch 6 fields.',
     'would copy',
-    'to move',
+    'to move, at most',
     'for Windows nodes only',
   ],
   sync: [
