@@ -49,7 +49,7 @@ async function open(folder: string, name: string, parts: readonly string[]): Pro
   const missing = parts.findIndex((part, index) => Number(partNumber.exec(part.slice(name.length))?.[1]) !== index + 1);
   if (missing !== -1) {
     throw new FactoryError('BundleInvalid', `${path}: part ${missing + 1} is missing`, {
-      hint: 'Carry that part again. The export must keep all parts until the import has succeeded.',
+      hint: `Carry that part again, or make it again outside: factory export --plan NAME.bundle.json --parts ${missing + 1} --to NAME.tar.`,
     });
   }
   const names = parts.length > 0 ? parts : [name];
@@ -63,12 +63,25 @@ async function open(folder: string, name: string, parts: readonly string[]): Pro
   return readers.length === 1 && readers[0] ? readers[0] : joinRanges(path, readers);
 }
 
-/** Returns the size of the parts that are there; `undefined` where no two tell it. */
-export async function findPartBytes(path: string): Promise<number | undefined> {
-  const parts = (await filesOf(path)).filter((file) => file !== basename(path));
-  const sizes = await Promise.all(parts.map(async (part) => (await stat(join(dirname(path), part))).size));
-  // The last part is shorter.
-  return sizes.length > 1 ? Math.max(...sizes) : undefined;
+/**
+ * Returns the size of the parts of a tar of `size` bytes, as those that are there tell it; `undefined` where they do not.
+ * The file of sums knows how many there were.
+ */
+export async function findPartBytes(path: string, size: number, count?: number): Promise<number | undefined> {
+  const name = basename(path);
+  const parts = (await filesOf(path)).filter((file) => file !== name);
+  const votes = new Map<number, number>();
+  for (const part of parts) {
+    const isLast = Number(partNumber.exec(part.slice(name.length))?.[1]) === count;
+    const found = (await stat(join(dirname(path), part))).size;
+    // The last part has what the others leave.
+    const bytes = isLast && count !== 1 && count !== undefined ? (size - found) / (count - 1) : found;
+    const fits = Number.isInteger(bytes) && bytes > 0 && (count === undefined || Math.ceil(size / bytes) === count);
+    if (fits) votes.set(bytes, (votes.get(bytes) ?? 0) + 1);
+  }
+  // A part that was cut off is outvoted. Without the number of parts, any of them may be the last, shorter one.
+  if (count === undefined) return parts.length > 1 && votes.size > 0 ? Math.max(...votes.keys()) : undefined;
+  return [...votes].toSorted(([, a], [, b]) => b - a)[0]?.[0];
 }
 
 function cut(name: string, size: number, partBytes: number): Slice[] {

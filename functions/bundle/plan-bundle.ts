@@ -37,8 +37,13 @@ export interface BundleOrder extends Pick<BundleDocument, 'createdAt' | 'factory
 export interface BundlePlan {
   readonly document: BundleDocument;
   readonly manifests: ReadonlyMap<Digest, Manifest>;
-  /** The descriptor of each blob, and the places that have it. */
-  readonly blobs: ReadonlyMap<Digest, { readonly blob: Descriptor; readonly sources: readonly Source[] }>;
+  readonly blobs: ReadonlyMap<Digest, Origin>;
+}
+
+/** The descriptor of a blob, and the places that have it. */
+export interface Origin {
+  readonly blob: Descriptor;
+  readonly sources: readonly Source[];
 }
 
 const imagesInFlight = 16;
@@ -47,7 +52,7 @@ const imagesInFlight = 16;
 export async function planBundle(order: BundleOrder): Promise<BundlePlan> {
   const { images, leaveOut = new Set<Digest>(), createdAt, factory, base, policy, signal } = order;
   const manifests = new Map<Digest, Manifest>();
-  const found = new Map<Digest, { blob: Descriptor; sources: readonly Source[] }>();
+  const found = new Map<Digest, Origin>();
   const rows: BundledImage[] = [];
   await inParallel(images, imagesInFlight, signal, async (image, each) => {
     const read = (digest: Digest) => readManifest(order, image, digest, each);
@@ -97,11 +102,7 @@ function byDigest([a]: readonly [Digest, number], [b]: readonly [Digest, number]
 }
 
 /** Adds the sources of another image that has the same blob. */
-function known(
-  earlier: { blob: Descriptor; sources: readonly Source[] } | undefined,
-  blob: Descriptor,
-  sources: readonly Source[],
-): { blob: Descriptor; sources: readonly Source[] } {
+function known(earlier: Origin | undefined, blob: Descriptor, sources: readonly Source[]): Origin {
   if (!earlier) return { blob, sources };
   if (earlier.blob.size === blob.size) return earlier;
   throw new FactoryError(
@@ -111,8 +112,9 @@ function known(
   );
 }
 
-function readManifest(
-  { read }: BundleOrder,
+/** Reads a manifest of an image as the order says, or from its first source. */
+export function readManifest(
+  { read }: Pick<BundleOrder, 'read'>,
   image: ImageToBundle,
   digest: Digest,
   signal: AbortSignal,

@@ -4,12 +4,11 @@ import { mismatch, verifiedStream } from '../oci/copy/verified-stream.ts';
 import { blobPath } from '../oci/layout/layout.ts';
 import { paddingOf } from '../oci/layout/tar-header.ts';
 import { entryAt, type PlannedEntry, type PlannedTar } from '../oci/layout/tar-plan.ts';
-import type { Source } from '../oci/registry/source.ts';
 import type { Digest } from '../oci/spec/digest.ts';
 import type { Descriptor } from '../oci/spec/manifest.ts';
 import { bundleFiles } from './bundle-files.ts';
 import type { BundleDocument } from './document.ts';
-import type { BundlePlan } from './plan-bundle.ts';
+import type { BundlePlan, Origin } from './plan-bundle.ts';
 import { readFrom } from './read-from.ts';
 import { runningHash, type RunningHash } from './running-hash.ts';
 
@@ -17,11 +16,6 @@ import { runningHash, type RunningHash } from './running-hash.ts';
 const smallBlob = 8 * 1024 * 1024;
 /** Bounds of what is read ahead. */
 const ahead = { bytes: 24 * 1024 * 1024, requests: 16 };
-
-interface Origin {
-  readonly blob: Descriptor;
-  readonly sources: readonly Source[];
-}
 
 interface Continuation {
   readonly begun: RunningHash | undefined;

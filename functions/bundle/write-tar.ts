@@ -32,6 +32,8 @@ export interface WrittenBundle {
   readonly size: number;
   /** The byte at which an interrupted export was continued; 0 for a new one. */
   readonly resumedAt: number;
+  /** The numbers of the parts that were written again, where nothing else was. */
+  readonly parts?: readonly number[];
 }
 
 /** The progress of an export, in `NAME.part.json`. */

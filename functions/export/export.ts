@@ -1,3 +1,4 @@
+import { planAgain } from '../bundle/plan-again.ts';
 import { type BundleOrder, type ImageToBundle, planBundle } from '../bundle/plan-bundle.ts';
 import { FactoryError } from '../errors.ts';
 import { Deadline, Paused } from '../oci/copy/deadline.ts';
@@ -63,11 +64,13 @@ async function write(plan: Plan, progress: ExportState, run: TaskRun) {
   const places = new Set(plan.images.flatMap((image) => placesOf(image).map(({ registry }) => registry)));
   const registries = [...places].map((name) => runtime.registry(name));
   return deadline.during(registries, signal, async (each) => {
-    const planned = await planBundle(await orderOf(plan, bundles, { runtime, signal: each }));
+    const order = await orderOf(plan, bundles, { runtime, signal: each });
+    const { again } = bundles;
+    const planned = await (again ? planAgain(again.document, order) : planBundle(order));
     const { totals } = planned.document;
-    runtime.progress({ kind: 'image-started', image: address, bytes: totals.bytes });
+    runtime.progress({ kind: 'image-started', image: address, bytes: again?.bytes ?? totals.bytes });
     let written = 0;
-    const { document, size, resumedAt } = await bundles.write(planned, address, {
+    const { document, size, resumedAt, parts } = await bundles.write(planned, address, {
       signal: each,
       onNote: (message) => runtime.progress({ kind: 'note', message }),
       onBytes: (bytes) => {
@@ -77,7 +80,7 @@ async function write(plan: Plan, progress: ExportState, run: TaskRun) {
       },
     });
     runtime.progress({ kind: 'image-finished', image: address, status: 'exported' });
-    return { id: document.id, bytes: totals.bytes, size, resumedAt };
+    return { id: document.id, bytes: totals.bytes, size, resumedAt, ...(parts && { parts: [...parts] }) };
   });
 }
 

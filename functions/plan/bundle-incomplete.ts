@@ -1,11 +1,10 @@
 import type { BundleDocument } from '../bundle/document.ts';
 import { FactoryError } from '../errors.ts';
-import { formatReference, parseReference } from '../oci/spec/reference.ts';
 import type { TaskRun } from '../runtime/task-run.ts';
 import { needsSchema } from '../settings/needs.ts';
 import { imageRole } from '../settings/listed-image.ts';
 import type { Missing } from './absent-blobs.ts';
-import { usualName } from './bundle-names.ts';
+import { nameAtSource } from './bundle-names.ts';
 
 const shownDigests = 5;
 
@@ -25,13 +24,9 @@ export async function bundleIncomplete(
     schema: needsSchema,
     images: images
       .filter(({ image }) => lacking.has(image))
-      .map(({ image, digest, roles }) => ({
-        // The source has no index without some platforms: its tag stands for it.
-        image: formatReference({
-          ...usualName(parseReference(image)),
-          ...(policy.platforms.length === 0 && { digest }),
-        }),
-        roles: roles.flatMap((role) => imageRole.safeParse(role).data ?? []),
+      .map((bundled) => ({
+        image: nameAtSource(bundled, policy),
+        roles: bundled.roles.flatMap((role) => imageRole.safeParse(role).data ?? []),
       })),
     ...(policy.platforms.length > 0 && { platforms: policy.platforms }),
     absent: digests,

@@ -1,4 +1,5 @@
-import { formatReference, type ImageName, isDockerHub } from '../oci/spec/reference.ts';
+import type { BundledImage, BundleDocument } from '../bundle/document.ts';
+import { formatReference, type ImageName, isDockerHub, parseReference } from '../oci/spec/reference.ts';
 
 /** Returns the name under which Harness knows an image: Docker Hub is where names without a registry are. */
 export function usualName(image: ImageName): ImageName {
@@ -10,4 +11,10 @@ export function nameInBundle(image: ImageName): string {
   // A tag names the image; the digest stands beside the name.
   const digest = image.tag === undefined ? image.digest : undefined;
   return formatReference({ ...image, registry: image.registry ?? 'docker.io', digest });
+}
+
+/** Returns the name that leads an export to an image of a bundle again. */
+export function nameAtSource({ image, digest }: BundledImage, { platforms }: BundleDocument['policy']): string {
+  // The source has no index without some platforms: its tag stands for it.
+  return formatReference({ ...usualName(parseReference(image)), ...(platforms.length === 0 && { digest }) });
 }

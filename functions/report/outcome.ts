@@ -55,7 +55,13 @@ export async function outcomeOf(
     config: withLag(configResults(plan, changes, [...plan.kept, ...held], written), plan),
     ...(connector && { connector }),
     totals: totalsOf(images, plan.startedAt),
-    ...(plan.bundle && { bundle: { ...plan.bundle, ...(exported && { id: exported.id, bytes: exported.bytes }) } }),
+    ...(plan.bundle && {
+      bundle: {
+        ...plan.bundle,
+        ...(exported && { id: exported.id, bytes: exported.bytes }),
+        ...(exported?.parts && { parts: exported.parts }),
+      },
+    }),
     ...(plan.needed && { needed: plan.needed }),
     ...((plan.unused.length > 0 || pruned) && { unused: pruned ?? plan.unused }),
     ...(plan.soaking && { soaking: plan.soaking }),

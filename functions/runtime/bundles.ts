@@ -1,4 +1,5 @@
 import type { Bundle } from '../bundle/open-bundle.ts';
+import type { BundleDocument } from '../bundle/document.ts';
 import type { BundlePlan } from '../bundle/plan-bundle.ts';
 import type { Base } from '../bundle/receipt.ts';
 import type { Verification } from '../bundle/verify-bundle.ts';
@@ -18,6 +19,8 @@ export interface Bundles {
   write(plan: BundlePlan, address: string, options: BundleWriting): Promise<WrittenBundle>;
   /** The content that an export leaves out. */
   readonly bases?: readonly Base[];
+  /** The bundle of which an export writes lost parts again, and the bytes of these. Nothing else of it is written. */
+  readonly again?: { readonly document: BundleDocument; readonly bytes: number } | undefined;
 }
 
 interface BundleWriting {

@@ -22,7 +22,7 @@ export async function checkBundle({ address }: CarriedBundle, { runtime, signal 
   const more = damages.length - shownDamages;
   const shown = damages.slice(0, shownDamages).map(describe).join('; ') + (more > 0 ? `; and ${more} more` : '');
   throw new FactoryError('BundleInvalid', shown, {
-    hint: 'Carry the named files again. If the export kept none, run it again.',
+    hint: 'Carry the named files again. If the export kept none, run it again; parts alone: export --plan NAME.bundle.json --parts NUMBERS --to NAME.tar.',
   });
 }
 

@@ -11,21 +11,26 @@ import {
 import { type BundleDocument, encodeDocument } from '../../functions/bundle/document.ts';
 import { fileCarrier, fileCompanions, fileSource } from '../../functions/bundle/file-carrier.ts';
 import { type Bundle, type BundlePlace, openBundle } from '../../functions/bundle/open-bundle.ts';
+import type { BundlePlan } from '../../functions/bundle/plan-bundle.ts';
 import type { Base } from '../../functions/bundle/receipt.ts';
 import { billOfMaterials } from '../../functions/bundle/sbom.ts';
 import type { BundleSigner, VerifyKey } from '../../functions/bundle/signature.ts';
 import { streamCarrier } from '../../functions/bundle/stream-carrier.ts';
 import { verifyBundle } from '../../functions/bundle/verify-bundle.ts';
 import { writeFolder } from '../../functions/bundle/write-folder.ts';
+import { writeParts } from '../../functions/bundle/write-parts.ts';
 import { writeTar } from '../../functions/bundle/write-tar.ts';
 import { FactoryError } from '../../functions/errors.ts';
 import type { Bundles } from '../../functions/runtime/bundles.ts';
 import { reasonOf } from './file-failure.ts';
+import type { LostParts } from './lost-parts.ts';
 import { homeForAwsSdk } from './user-folder.ts';
 
 export interface LocalBundleOptions {
   /** Bytes of each part of a tar. Default: one file. */
   partBytes?: number | undefined;
+  /** The parts of an earlier bundle that are written again, and nothing else. */
+  lost?: LostParts | undefined;
   bases?: readonly Base[];
   signer?: BundleSigner | undefined;
   /** Bundles without a signature of this key are refused. */
@@ -37,11 +42,13 @@ export interface LocalBundleOptions {
 /** The bundles that a command reads and writes: tars, perhaps in parts, folders, objects in S3, and standard output. */
 export class LocalBundles implements Bundles {
   readonly bases: readonly Base[];
+  readonly again: LostParts | undefined;
   readonly #options: LocalBundleOptions;
 
   constructor(options: LocalBundleOptions = {}) {
     this.#options = options;
     this.bases = options.bases ?? [];
+    this.again = options.lost;
   }
 
   async open(address: string, signal?: AbortSignal): Promise<Bundle> {
@@ -70,6 +77,10 @@ export class LocalBundles implements Bundles {
   async write(...[plan, address, options]: Parameters<Bundles['write']>): ReturnType<Bundles['write']> {
     const place = parseBundleAddress(address);
     const { size } = planBundleTar(plan.document);
+    if (this.again) {
+      await this.#writeAgain(plan, address, this.again, options);
+      return { document: plan.document, size, resumedAt: 0, parts: this.again.numbers };
+    }
     const writing = {
       ...options,
       accompany: async (document: BundleDocument) => this.#accompany(document, options.signal),
@@ -82,6 +93,17 @@ export class LocalBundles implements Bundles {
     await this.#checkSpace(place.path, plan.document.totals.bytes - (await bytesBelow(place.path)));
     const { document } = await writeFolder(plan, place.path, writing);
     return { document, size: document.totals.bytes, resumedAt: 0 };
+  }
+
+  async #writeAgain(
+    plan: BundlePlan,
+    path: string,
+    { document, partBytes, numbers, sums, bytes, notes }: LostParts,
+    options: Parameters<Bundles['write']>[2],
+  ): Promise<void> {
+    for (const note of notes) options.onNote(note);
+    await this.#checkSpace(path, bytes);
+    await writeParts(plan, fileCarrier(path, { partBytes }), { ...options, document, numbers, sums });
   }
 
   #refuseParts(): void {

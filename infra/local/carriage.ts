@@ -1,15 +1,18 @@
 import { open } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type BundleDocument, parseDocument } from '../../functions/bundle/document.ts';
 import { formatReceipt, parseBase } from '../../functions/bundle/receipt.ts';
 import type { Bundles } from '../../functions/runtime/bundles.ts';
 import { FactoryError } from '../../functions/errors.ts';
+import { nameAtSource } from '../../functions/plan/bundle-names.ts';
 import { noBundle } from '../../functions/settings/bundle-address.ts';
 import { formatNeeds, parseImageList } from '../../functions/settings/needs.ts';
 import { render } from '../../functions/settings/problems.ts';
 import { decodeText, TextError } from '../../functions/text/plain-text.ts';
 import type { RunDocuments } from '../../functions/state/run-documents.ts';
 import { reasonOf } from './file-failure.ts';
+import type { LostParts } from './lost-parts.ts';
 import { writeReportFile } from './report-files.ts';
 
 /** The options of the commands that carry images between networks. */
@@ -23,6 +26,9 @@ export interface CarriageOptions {
   /** Receipts or documents of earlier bundles. */
   base?: string[];
   partSize?: number;
+  /** The document of an earlier bundle, and the numbers of its parts to make again. */
+  plan?: string;
+  parts?: number[];
   receipt?: string;
   /** The key that signs a bundle, and the public key that its signature must have. */
   sign?: string;
@@ -42,7 +48,14 @@ export function addExportOptions(command: Command): Command {
     )
     .option('--base <file>', 'leave out what a receipt or an older NAME.bundle.json lists; may be repeated', collect)
     .option('--part-size <size>', 'cut NAME.tar into parts, such as 4000MB or 4GiB', size)
-    .option('--sign <key>', 'sign the bundle: a private key in PEM, or awskms:ARN');
+    .option('--sign <key>', 'sign the bundle: a private key in PEM, or awskms:ARN')
+    .addOption(
+      new Option(
+        '--plan <file>',
+        'make lost parts again, with --parts: the NAME.bundle.json of their bundle',
+      ).conflicts(['images', 'base', 'sign']),
+    )
+    .option('--parts <numbers>', 'the parts to make again, such as 7,9; nothing else is written', partNumbers);
 }
 
 export function addImportOptions(command: Command): Command {
@@ -60,6 +73,7 @@ export function verifyKeyOption(): Option {
 /** Returns the bundles of a command. Reads the files that its options name. Throws `InvalidInput`, `InvalidConfiguration`. */
 export async function bundlesFor(options: CarriageOptions, signal: AbortSignal): Promise<Bundles> {
   const { partSize, base = [], sign, verifyKey } = options;
+  const lost = await lostPartsOf(options, signal);
   const [{ LocalBundles }, { openSigner, openVerifyKey }] = await Promise.all([
     import('./bundles.ts'),
     import('./bundle-keys.ts'),
@@ -68,7 +82,8 @@ export async function bundlesFor(options: CarriageOptions, signal: AbortSignal):
     base.map(async (file) => parseBase(Buffer.from(await readText(file, '--base', signal)), file)),
   );
   return new LocalBundles({
-    partBytes: partSize,
+    partBytes: lost?.partBytes ?? partSize,
+    lost,
     bases,
     signer: sign === undefined ? undefined : await openSigner(sign),
     verifyKey: verifyKey === undefined ? undefined : await openVerifyKey(verifyKey),
@@ -78,11 +93,38 @@ export async function bundlesFor(options: CarriageOptions, signal: AbortSignal):
 /** Returns the keys of the execution input that the options stand for. Throws `InvalidInput`. */
 export async function inputOf(options: CarriageOptions, signal: AbortSignal): Promise<Record<string, unknown>> {
   const { to, from, images, needs } = options;
+  const document = await readPlan(options, signal);
   const bundle = to ?? from ?? (needs === undefined ? undefined : noBundle);
   return {
     ...(bundle !== undefined && { bundle }),
     ...(images !== undefined && parseImageList(await readText(images, '--images', signal), basename(images))),
+    ...(document && {
+      images: document.images.map((image) => nameAtSource(image, document.policy)),
+      ...(document.policy.platforms.length > 0 && { platforms: document.policy.platforms }),
+    }),
   };
+}
+
+/** Reads the document that `--plan` names. Throws `InvalidInput`, `BundleInvalid`. */
+async function readPlan({ plan, parts }: CarriageOptions, signal: AbortSignal): Promise<BundleDocument | undefined> {
+  if (plan === undefined && parts === undefined) return undefined;
+  if (plan !== undefined && parts !== undefined)
+    return parseDocument(Buffer.from(await readText(plan, '--plan', signal)), plan);
+  throw plan === undefined
+    ? new FactoryError('InvalidInput', '--parts makes parts of an earlier bundle again, and --plan is missing', {
+        hint: 'Name the document of that bundle: --plan NAME.bundle.json. --part-size cuts a new bundle into parts.',
+      })
+    : new FactoryError('InvalidInput', '--plan makes parts of an earlier bundle again, and --parts is missing', {
+        hint: 'Name the parts that were lost: --parts 7,9.',
+      });
+}
+
+async function lostPartsOf(options: CarriageOptions, signal: AbortSignal): Promise<LostParts | undefined> {
+  const { to, plan, parts, partSize } = options;
+  const document = await readPlan(options, signal);
+  if (!document || to === undefined || plan === undefined || parts === undefined) return undefined;
+  const { findLostParts } = await import('./lost-parts.ts');
+  return findLostParts({ to, plan, document, parts, partSize }, signal);
 }
 
 /** Writes the files that the options name, after the run. Throws `InvalidInput`. */
@@ -106,7 +148,7 @@ async function writeText(path: string, option: string, text: string): Promise<vo
   });
 }
 
-/** The maximum size of a list in bytes. That of Harness's own release has 260 lines. */
+/** The maximum size of a list, or of a bundle.json, in bytes. The list of Harness's own release has 260 lines. */
 const limit = 16 * 1024 * 1024;
 
 /** Reads a whole file that an option names. Throws `InvalidInput`. */
@@ -124,6 +166,14 @@ async function readText(path: string, option: string, signal: AbortSignal): Prom
     if (cause instanceof TextError) throw invalid(`it is ${cause.message}`, 'Save the file as UTF-8.', cause);
     throw invalid(reasonOf(cause), 'Name a readable file.', cause);
   }
+}
+
+/** Parses `7,9`. */
+function partNumbers(text: string): number[] {
+  const numbers = text.split(',').map((number) => number.trim());
+  if (!numbers.every((number) => /^0*[1-9]\d{0,5}$/.test(number)))
+    throw new InvalidArgumentError(`Pass numbers of parts from 1, such as 7,9, not ${render(text)}.`);
+  return [...new Set(numbers.map(Number))].toSorted((a, b) => a - b);
 }
 
 function collect(path: string, paths: string[] = []): string[] {

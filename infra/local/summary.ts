@@ -198,7 +198,9 @@ function headline(report: Report, screen: Screen): string {
         : 'nothing to do'
       : `${plural(pending, 'image')} to copy, ${blocked ? 'the switch is blocked' : `${fields('planned')} to switch${also}`}`,
     verify: bundle ? 'the bundle is complete' : 'the registry has every image that Harness will pull',
-    export: `${plural(totals.copied, 'image')} exported`,
+    export: bundle?.parts
+      ? `${plural(bundle.parts.length, 'part')} written again`
+      : `${plural(totals.copied, 'image')} exported`,
     import: `${plural(totals.copied, 'image')} imported, ${fields('updated', 'reset')} switched${also}`,
     doctor: describeChecks(report.checks ?? []),
   }[action];

@@ -24,7 +24,7 @@ describe('lost parts', () => {
       const before = await readFile(part);
       await rm(part);
       const later = await planSamples({ createdAt: '2027-01-01T00:00:00.000Z', factory: '9' });
-      const carrier = fileCarrier(path, { partBytes: await findPartBytes(path) });
+      const carrier = fileCarrier(path, { partBytes: await findPartBytes(path, size) });
       await writeParts(later, carrier, { document, numbers: [number] });
       expect((await readFile(part)).equals(before)).toBe(true);
     }

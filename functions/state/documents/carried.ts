@@ -26,6 +26,8 @@ export const carriedBundle = z.object({
   bytes: number.exactOptional(),
   /** Platform → bytes that it needs. Platforms share blobs, so the sum may be larger than the bundle. */
   platforms: counts.exactOptional(),
+  /** The numbers of the parts that an export wrote again, where it wrote nothing else. */
+  parts: z.array(z.int()).exactOptional(),
 });
 export type CarriedBundle = z.output<typeof carriedBundle>;
 
@@ -40,6 +42,8 @@ export const exported = z.object({
   size: number,
   /** The byte at which an interrupted export went on. */
   resumedAt: number,
+  /** The numbers of the parts that were written again, where nothing else was. */
+  parts: z.array(z.int()).exactOptional(),
 });
 
 /** The state that one call of an export hands to the next. */
