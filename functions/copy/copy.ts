@@ -218,7 +218,7 @@ async function copyPlanned(
     });
     state.image = totals;
     if (!confirmed) await checkArrival(destination, target, digest, signal);
-    if (repair) await checkRepair({ repository: destination, digest }, planned, { runtime, signal });
+    if (repair) await checkRepair({ repository: destination, digest }, planned, plan, { runtime, signal });
     state.arrived = true;
   }
   // The root and the images of an index: each may have signatures.
@@ -247,14 +247,19 @@ function statusOf({ missing, present }: CopiedImage, { referrers }: CopyState): 
 }
 
 /** Checks a repaired image again: a registry may accept a missing piece and still not serve it. */
-async function checkRepair(root: Root, { target }: CopiedImage, { runtime, signal }: TaskRun): Promise<void> {
+async function checkRepair(
+  root: Root,
+  { target }: CopiedImage,
+  { action }: Plan,
+  { runtime, signal }: TaskRun,
+): Promise<void> {
   const missing = await new Wholeness(runtime).missing(root, { signal });
   if (missing.length === 0) return;
   throw new FactoryError(
     'ImagesIncomplete',
     `the registry accepted the missing pieces, but ${formatReference(target)} still lacks ${describePieces(missing)}`,
     {
-      hint: "Check the registry's storage and log. Delete the repository there and run its garbage collection: the next sync copies everything again.",
+      hint: `Check the registry's storage and log. Delete the repository there and run its garbage collection: the next ${action} copies everything again.`,
     },
   );
 }

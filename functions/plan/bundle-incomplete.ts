@@ -4,7 +4,7 @@ import type { TaskRun } from '../runtime/task-run.ts';
 import { needsSchema } from '../settings/needs.ts';
 import { imageRole } from '../settings/listed-image.ts';
 import type { Missing } from './absent-blobs.ts';
-import { nameAtSource } from './bundle-names.ts';
+import { nameAtSource } from '../settings/bundle-names.ts';
 
 const shownDigests = 5;
 

@@ -1,6 +1,8 @@
 import { inParallel } from '../async/in-parallel.ts';
 import type { BundledImage, BundleDocument } from '../bundle/document.ts';
 import { FactoryError } from '../errors.ts';
+import { manifestReader } from '../images/images.ts';
+import { Wholeness } from '../images/wholeness.ts';
 import { isDigest } from '../oci/spec/digest.ts';
 import { loadImage } from '../oci/spec/image.ts';
 import {
@@ -13,13 +15,14 @@ import {
 import type { Bundle } from '../bundle/open-bundle.ts';
 import type { TaskRun } from '../runtime/task-run.ts';
 import type { PlannedImage } from '../state/documents.ts';
-import { usualName } from './bundle-names.ts';
+import { usualName } from '../settings/bundle-names.ts';
 import type { Found } from './images.ts';
 
 const lookupsInFlight = 16;
 
 /**
- * Compares the images of a bundle with the registry. `keys` holds the names that fields have for them.
+ * Compares the images of a bundle with the registry, down to their blobs: what an image there lacks is copied from the
+ * bundle. `keys` holds the names that fields have for them.
  *
  * @throws {FactoryError} `BundleInvalid` when two images would be stored in the same place.
  */
@@ -31,6 +34,7 @@ export async function planBundled(
   const { images } = bundle.document;
   refuseTwins(bundle.document, registry);
   const found: Found[] = [];
+  const wholeness = new Wholeness(runtime);
   await inParallel([...images.entries()], lookupsInFlight, signal, async ([index, bundled], lookup) => {
     found[index] = await planOne(bundled, lookup);
   });
@@ -42,14 +46,17 @@ export async function planBundled(
     const name = usualName(reference);
     const target = relocate(name, registry);
     const source = bundle.source(image);
-    const [served, root] = await Promise.all([
-      runtime.repository(target).digestOf(tagOrDigest(target), { signal: lookup }),
-      source.manifest(digest, lookup),
+    const repository = runtime.repository(target);
+    const read = manifestReader(source, { runtime, signal: lookup });
+    const [served, loaded] = await Promise.all([
+      repository.digestOf(tagOrDigest(target), { signal: lookup }),
+      read(digest).then((root) => loadImage(root, read)),
     ]);
-    const loaded = await loadImage(root, (child) => source.manifest(child, lookup));
     const key = formatReference(name);
     const isThere = served === digest;
     const row = { image: keys.get(image) ?? key, target, source: reference, sourceDigest: digest, digest };
+    const missing = isThere ? await wholeness.missing({ repository, digest }, { signal: lookup }) : [];
+    if (missing.length > 0) return { planned: { ...row, status: 'copy', missing: [...missing] }, image: loaded };
     const planned: PlannedImage =
       isThere && referrers.length === 0
         ? { ...row, status: 'current' }

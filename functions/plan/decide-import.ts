@@ -8,7 +8,7 @@ import { formatExtraImage } from '../settings/extra-image.ts';
 import type { NeededImage } from '../state/documents.ts';
 import { findAbsent, leftOut } from './absent-blobs.ts';
 import { bundleIncomplete } from './bundle-incomplete.ts';
-import { nameInBundle } from './bundle-names.ts';
+import { nameInBundle } from '../settings/bundle-names.ts';
 import { planBundled } from './bundled-images.ts';
 import { syncChanges } from './changes.ts';
 import type { Decision } from './decide.ts';

@@ -23,7 +23,7 @@ import { builtDigest } from '../state/built-images.ts';
 import type { CopiedImage, PlannedImage } from '../state/documents.ts';
 import { isPresent } from '../images/images.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-import { nameInBundle } from './bundle-names.ts';
+import { nameInBundle } from '../settings/bundle-names.ts';
 import { ImageSource } from './image-source.ts';
 import { pullWarnings } from './pull-warnings.ts';
 import { planWaves } from './waves.ts';

@@ -6,7 +6,7 @@ import type { TaskRun } from '../runtime/task-run.ts';
 import type { RunSettings } from '../settings/run-settings.ts';
 import { formatExtraImage } from '../settings/extra-image.ts';
 import type { NeededImage, PlannedImage } from '../state/documents.ts';
-import { nameInBundle } from './bundle-names.ts';
+import { nameInBundle } from '../settings/bundle-names.ts';
 import { neededBy } from './decide-import.ts';
 import { findExtras, missingWarnings, withoutMissing } from './extra-images.ts';
 import { planCopies, planImages } from './images.ts';

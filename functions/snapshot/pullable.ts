@@ -121,6 +121,6 @@ function incompleteImages(missing: readonly string[], { action }: Plan): Factory
     hint:
       action === 'restore'
         ? 'Harness was not changed. Copy the old versions again with sync and "pins", or run reset to use the images of Harness.'
-        : 'Harness was not changed. Run sync again: it copies what is missing.',
+        : `Harness was not changed. Run ${action} again: it copies what is missing.`,
   });
 }

@@ -41,14 +41,16 @@ export async function verify({ runId }: { runId: string }, run: TaskRun): Promis
   const results = await documents.config.find();
   // First, because the check of the values reads the connector too.
   const moved = await movedConnector(plan, run);
-  const found = await Promise.all([
+  const [config, misresolved, missing, lost] = await Promise.all([
     configDifferences(plan, changes, results, run),
     misresolvedImages(overridesAtOurs(plan, results), run),
     missingImages(plan, changes, run),
     plan.action === 'import' ? checkImported(plan, run) : [],
   ]);
-  const differences = [...moved, ...found.flat()];
-  if (differences.length > 0) throw disagreement(results ? 'VerificationFailed' : 'DriftFound', differences, plan);
+  const ofHarness = [...moved, ...config, ...misresolved];
+  const ofRegistry = [...missing, ...lost];
+  if (ofHarness.length + ofRegistry.length > 0)
+    throw disagreement(results ? 'VerificationFailed' : 'DriftFound', { ofHarness, ofRegistry }, plan);
   if (results) await documents.verified.put({ at: new Date().toISOString() });
   return { status: 'agrees' };
 }
@@ -226,17 +228,25 @@ async function missingTargets(
 /** Maximum number of differences in a message. */
 const shownDifferences = 20;
 
-function disagreement(name: ErrorName, differences: readonly string[], { action }: Plan): FactoryError {
-  const more = differences.slice(shownDifferences).length;
-  const shown =
-    differences.slice(0, shownDifferences).join('; ') + (more > 0 ? `; and ${more} more, in the report` : '');
-  const hint =
-    name === 'DriftFound'
-      ? action === 'verify'
-        ? 'Run sync to repair it.'
-        : 'Something changed during the run. Run sync again.'
-      : 'Harness does not show what was written; something else may manage the same fields. See "VerificationFailed" in docs/troubleshooting.md.';
-  return new FactoryError(name, `${differences.length} difference${differences.length === 1 ? '' : 's'}: ${shown}`, {
-    hint,
+interface Differences {
+  ofHarness: readonly string[];
+  ofRegistry: readonly string[];
+}
+
+function disagreement(name: ErrorName, differences: Differences, { action }: Plan): FactoryError {
+  const all = [...differences.ofHarness, ...differences.ofRegistry];
+  const more = all.slice(shownDifferences).length;
+  const shown = all.slice(0, shownDifferences).join('; ') + (more > 0 ? `; and ${more} more, in the report` : '');
+  return new FactoryError(name, `${all.length} difference${all.length === 1 ? '' : 's'}: ${shown}`, {
+    hint: cureOf(name, differences, action),
   });
+}
+
+function cureOf(name: ErrorName, { ofHarness }: Differences, action: Plan['action']): string {
+  if (action === 'verify') return 'Run sync to repair it.';
+  if (ofHarness.length === 0)
+    return `The registry changed during the run. Run ${action} again: it copies what is missing.`;
+  return name === 'DriftFound'
+    ? `Something changed during the run. Run ${action} again.`
+    : 'Harness does not show what was written; something else may manage the same fields. See "VerificationFailed" in docs/troubleshooting.md.';
 }

@@ -5,7 +5,7 @@ import { type BundleDocument, parseDocument } from '../../functions/bundle/docum
 import { formatReceipt, parseBase } from '../../functions/bundle/receipt.ts';
 import type { Bundles } from '../../functions/runtime/bundles.ts';
 import { FactoryError } from '../../functions/errors.ts';
-import { nameAtSource } from '../../functions/plan/bundle-names.ts';
+import { nameAtSource } from '../../functions/settings/bundle-names.ts';
 import { noBundle } from '../../functions/settings/bundle-address.ts';
 import { formatNeeds, parseImageList } from '../../functions/settings/needs.ts';
 import { render } from '../../functions/settings/problems.ts';

@@ -186,10 +186,11 @@ function headline(report: Report, screen: Screen): string {
   const pending = images.filter((image) => image.status !== 'skipped').length;
   const idle = pending === 0 && !connector && !blocked && config.every((row) => row.status === 'unchanged');
   const also = connector ? ', connector too' : '';
+  const repaired = totals.repaired ? `${totals.repaired} repaired, ` : '';
   const outcome = {
     sync: idle
       ? 'nothing to do'
-      : `${plural(totals.copied, 'image')} copied, ${totals.repaired ? `${totals.repaired} repaired, ` : ''}${fields('updated', 'reset')} switched${also}`,
+      : `${plural(totals.copied, 'image')} copied, ${repaired}${fields('updated', 'reset')} switched${also}`,
     reset: idle ? 'nothing to reset' : `${fields('reset')} reset`,
     restore: idle ? 'nothing to restore' : `${fields('updated', 'reset')} restored${also}`,
     plan: idle
@@ -201,7 +202,7 @@ function headline(report: Report, screen: Screen): string {
     export: bundle?.parts
       ? `${plural(bundle.parts.length, 'part')} written again`
       : `${plural(totals.copied, 'image')} exported`,
-    import: `${plural(totals.copied, 'image')} imported, ${fields('updated', 'reset')} switched${also}`,
+    import: `${plural(totals.copied, 'image')} imported, ${repaired}${fields('updated', 'reset')} switched${also}`,
     doctor: describeChecks(report.checks ?? []),
   }[action];
   const note = status === 'SUCCEEDED' ? outcome : reason;
@@ -225,7 +226,7 @@ function neededTable(needed: readonly NeededImage[], { rows, screen }: Layout): 
 }
 
 /** Renders the size of a bundle, and what each platform needs of it. */
-function describeBundle({ address, bytes, platforms = {} }: CarriedBundle): string {
+export function describeBundle({ address, bytes, platforms = {} }: CarriedBundle): string {
   if (bytes === undefined) return '';
   const sizes = Object.entries(platforms).map(([platform, size]) => `${platform} ${prettyBytes(size)}`);
   const parts = sizes.length > 1 ? ` (${sizes.join(', ')}; platforms share some)` : '';

@@ -219,7 +219,7 @@ describe('verification after a run that wrote nothing', () => {
     expect(error).toEqual({
       name: 'DriftFound',
       message: `1 difference: ${target('x/gone:1')} is not at the registry`,
-      hint: 'Something changed during the run. Run sync again.',
+      hint: 'The registry changed during the run. Run sync again: it copies what is missing.',
     });
   });
 });

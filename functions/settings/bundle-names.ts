@@ -1,4 +1,4 @@
-import type { BundledImage, BundleDocument } from '../bundle/document.ts';
+import type { Digest } from '../oci/spec/digest.ts';
 import { formatReference, type ImageName, isDockerHub, parseReference } from '../oci/spec/reference.ts';
 
 /** Returns the name under which Harness knows an image: Docker Hub is where names without a registry are. */
@@ -14,7 +14,10 @@ export function nameInBundle(image: ImageName): string {
 }
 
 /** Returns the name that leads an export to an image of a bundle again. */
-export function nameAtSource({ image, digest }: BundledImage, { platforms }: BundleDocument['policy']): string {
+export function nameAtSource(
+  { image, digest }: { image: string; digest: Digest },
+  { platforms }: { platforms: readonly string[] },
+): string {
   // The source has no index without some platforms: its tag stands for it.
   return formatReference({ ...usualName(parseReference(image)), ...(platforms.length === 0 && { digest }) });
 }
