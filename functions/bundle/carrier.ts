@@ -71,6 +71,8 @@ export interface TarCarrier {
    * before it are lost, the writer begins at 0.
    */
   create(size: number, position: number, signal?: AbortSignal): Promise<RangeWriter>;
+  /** Removes the bundle of before that has the same name; absent where completing the new one replaces it. */
+  removeOld?(): Promise<void>;
   /** Opens one file of the tar, to be written alone; absent where there are no parts. */
   createPart?(slice: Slice): Promise<RangeWriter>;
 }

@@ -31,6 +31,8 @@ export function fileCarrier(path: string, { partBytes }: { partBytes?: number | 
       if (stale.length > 0) throw staleFiles(folder, stale);
       return FileWriter.open(folder, files, position);
     },
+    // Parts are never replaced: `create` refuses to write beside them.
+    removeOld: async () => (partBytes === undefined ? rm(path, { force: true }) : undefined),
     createPart: (slice) => FileWriter.open(folder, [slice], slice.start),
   };
 }

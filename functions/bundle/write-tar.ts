@@ -145,12 +145,16 @@ async function write(writing: Writing, journalled: Journal): Promise<number> {
         at += fits.length;
         writing.onBytes?.(fits.length);
         rest = rest.subarray(fits.length);
-        if (at % every === 0 && at < tar.size)
+        // The end is recorded too, where it can be: the names that follow may be interrupted.
+        const isEnd = at === tar.size;
+        if (isEnd ? unit === undefined : at % every === 0)
           await journals.record(writer, { position: at, ...sums.state(), blob: stream.hash?.save?.() });
       }
     }
     await journals.settled();
     await writer.flush();
+    // From here on every byte is durable. A bundle of before would not match the files beside it.
+    await carrier.removeOld?.();
     await writeCompanions(writing, companions, sums.all());
     await writer.complete();
     await carrier.companions?.remove('part.json');

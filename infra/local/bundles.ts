@@ -2,12 +2,7 @@ import { readdir, stat, statfs } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import prettyBytes from 'pretty-bytes';
 import { planBundleTar } from '../../functions/bundle/bundle-files.ts';
-import {
-  type BundleAddress,
-  type Companions,
-  parseBundleAddress,
-  type TarCarrier,
-} from '../../functions/bundle/carrier.ts';
+import { type BundleAddress, type Companions, parseBundleAddress } from '../../functions/bundle/carrier.ts';
 import { type BundleDocument, encodeDocument } from '../../functions/bundle/document.ts';
 import { fileCarrier, fileCompanions, fileSource } from '../../functions/bundle/file-carrier.ts';
 import { type Bundle, type BundlePlace, openBundle } from '../../functions/bundle/open-bundle.ts';
@@ -85,11 +80,19 @@ export class LocalBundles implements Bundles {
       ...options,
       accompany: async (document: BundleDocument) => this.#accompany(document, options.signal),
     };
-    if (place.kind === 'tar')
+    if (place.kind === 'tar') {
       await this.#checkSpace(place.path, size - (await bytesOf(dirname(place.path), basename(place.path))));
-    if (place.kind !== 'folder')
-      return withReason(place, async () => writeTar(plan, await this.#carrier(place), writing));
+      return writeTar(plan, fileCarrier(place.path, this.#options), writing);
+    }
     this.#refuseParts();
+    if (place.kind === 's3') {
+      const { object, writeObject } = await objectIn(place);
+      return writeObject(plan, object, writing);
+    }
+    if (place.kind === 'stream') {
+      options.onNote('standard output: a stream has no parts, and an interrupted export of it cannot be resumed');
+      return withReason(() => writeTar(plan, streamCarrier('standard output', process.stdout), writing));
+    }
     await this.#checkSpace(place.path, plan.document.totals.bytes - (await bytesBelow(place.path)));
     const { document } = await writeFolder(plan, place.path, writing);
     return { document, size: document.totals.bytes, resumedAt: 0 };
@@ -111,20 +114,6 @@ export class LocalBundles implements Bundles {
     throw new FactoryError('InvalidInput', '--part-size is for a file NAME.tar: nothing else is cut into parts', {
       hint: 'Leave --part-size out, or name a file that ends with .tar.',
     });
-  }
-
-  async #carrier(place: BundleAddress): Promise<TarCarrier> {
-    const { partBytes } = this.#options;
-    if (place.kind === 'tar') return fileCarrier(place.path, { partBytes });
-    this.#refuseParts();
-    if (place.kind !== 's3') return streamCarrier('standard output', process.stdout);
-    homeForAwsSdk();
-    // Load the AWS SDK only for a bucket: it doubles the start-up time.
-    const [{ BucketObject }, { objectCarrier }] = await Promise.all([
-      import('../../functions/aws/bucket-object.ts'),
-      import('../../functions/aws/bundle-object.ts'),
-    ]);
-    return objectCarrier(new BucketObject(place.bucket, place.key));
   }
 
   /** Returns the files beside a bundle: the list of what it holds, and its signature. */
@@ -152,6 +141,16 @@ export class LocalBundles implements Bundles {
   }
 }
 
+/** Opens an object. Loads the AWS SDK only now: it doubles the start-up time. */
+async function objectIn({ bucket, key }: { bucket: string; key: string }) {
+  homeForAwsSdk();
+  const [{ BucketObject }, functions] = await Promise.all([
+    import('../../functions/aws/bucket-object.ts'),
+    import('../../functions/aws/bundle-object.ts'),
+  ]);
+  return { object: new BucketObject(bucket, key), ...functions };
+}
+
 async function openPlace(
   address: BundleAddress,
   signal?: AbortSignal,
@@ -164,12 +163,8 @@ async function openPlace(
     case 'folder':
       return { place: { folder: address.path }, companions: fileCompanions(address.path) };
     case 's3': {
-      homeForAwsSdk();
-      const [{ BucketObject }, { objectSource }] = await Promise.all([
-        import('../../functions/aws/bucket-object.ts'),
-        import('../../functions/aws/bundle-object.ts'),
-      ]);
-      const { reader, companions } = await objectSource(new BucketObject(address.bucket, address.key), signal);
+      const { object, objectSource } = await objectIn(address);
+      const { reader, companions } = await objectSource(object, signal);
       return { place: { reader }, companions };
     }
     case 'stream':
@@ -195,10 +190,10 @@ async function nearestFolder(folder: string): Promise<string> {
   return found || dirname(folder) === folder ? folder : nearestFolder(dirname(folder));
 }
 
-/** Returns the bytes of an interrupted export that are there already. */
+/** Returns the bytes of an interrupted export that are there already. A complete tar stays until the new one is written. */
 async function bytesOf(folder: string, name: string): Promise<number> {
   const files = await readdir(folder).catch(() => []);
-  return sizeOf(files.filter((file) => file.startsWith(name)).map((file) => join(folder, file)));
+  return sizeOf(files.filter((file) => file.startsWith(`${name}.`)).map((file) => join(folder, file)));
 }
 
 async function bytesBelow(folder: string): Promise<number> {
@@ -212,11 +207,11 @@ async function sizeOf(paths: readonly string[]): Promise<number> {
 }
 
 /** Names the failure of a stream whose reader ended early. */
-async function withReason<T>({ kind }: BundleAddress, work: () => Promise<T>): Promise<T> {
+async function withReason<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (cause) {
-    if (kind !== 'stream' || cause instanceof FactoryError || !Object.hasOwn(Object(cause), 'code')) throw cause;
+    if (cause instanceof FactoryError || !Object.hasOwn(Object(cause), 'code')) throw cause;
     throw new FactoryError('StoreFailed', `cannot write the bundle to standard output: ${reasonOf(cause)}`, {
       hint: 'The reader ended early. Start both again: a stream cannot be resumed.',
       cause,

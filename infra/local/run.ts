@@ -7,6 +7,7 @@ import type { Runtime } from '../../functions/runtime/runtime.ts';
 import { copiesImages } from '../../functions/settings/input-schema.ts';
 import { type Definition, runWorkflow } from './engine.ts';
 import { newRunId } from './run-id.ts';
+import { describeBundle } from './summary.ts';
 import { type Task, tasks, uninterruptible } from './tasks.ts';
 
 export interface RunOptions {
@@ -60,6 +61,7 @@ export async function run(options: RunOptions): Promise<Report> {
     const plan = await document.get();
     const start = () => {
       if (copiesImages(plan.action)) announceCopies(plan, runtime);
+      if (plan.action === 'export') announceBundle(plan, runtime);
       return planned;
     };
     const switches = (plan.changes.length > 0 || plan.connector) && (plan.modifyDefault || !copiesImages(plan.action));
@@ -78,6 +80,13 @@ function announceCopies({ images }: Plan, runtime: Runtime): void {
   const copies = images.filter((image) => image.status === 'copy');
   const bytes = copies.reduce((total, { uniqueSize = 0 }) => total + uniqueSize, 0);
   if (copies.length > 0) runtime.progress({ kind: 'copying', images: copies.length, bytes });
+}
+
+/** Reports the size of a bundle, and what each platform needs of it, before anything is written. */
+function announceBundle({ bundle, images }: Plan, runtime: Runtime): void {
+  // Lost parts have a size of their own, and nothing is written when an image failed.
+  if (!bundle || runtime.parts.bundles?.again || images.some(({ status }) => status === 'failed')) return;
+  runtime.progress({ kind: 'note', message: describeBundle(bundle) });
 }
 
 /** Calls a task. It fails with an error that the workflow can read, as its Lambda function does. */

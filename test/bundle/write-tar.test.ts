@@ -1,8 +1,9 @@
 import { execFile } from 'node:child_process';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from '@jest/globals';
+import type { TarCarrier } from '../../functions/bundle/carrier.ts';
 import { fileCarrier, fileSource } from '../../functions/bundle/file-carrier.ts';
 import type { BundlePlan } from '../../functions/bundle/plan-bundle.ts';
 import { verifyBundle } from '../../functions/bundle/verify-bundle.ts';
@@ -135,6 +136,66 @@ describe('an interrupted export', () => {
     await writeFile(join(folder, 'odd.part.json'), '{');
     const { resumedAt } = await writeTar(await planSamples(), fileCarrier(join(folder, 'odd.tar')));
     expect(resumedAt).toBe(0);
+  });
+});
+
+describe('an export that was killed after its last byte', () => {
+  /** A carrier whose process ends when a file gets written beside the bundle, or a name is given. */
+  function mortal(name: string, { partBytes, at }: { partBytes?: number; at: 'sha256' | 'name' }): TarCarrier {
+    const carrier = fileCarrier(join(folder, name), { partBytes });
+    const { companions } = carrier;
+    if (!companions) throw new TypeError('a file has files beside it');
+    return {
+      ...carrier,
+      companions: {
+        ...companions,
+        write: async (companion, bytes) => {
+          if (companion === at) throw new Error('killed');
+          await companions.write(companion, bytes);
+        },
+      },
+      async create(size, position) {
+        const writer = await carrier.create(size, position);
+        const [first] = carrier.slices(size);
+        if (at === 'name')
+          writer.complete = async () => {
+            await writer.flush();
+            await rename(join(folder, `${first?.name}.partial`), join(folder, first?.name ?? ''));
+            throw new Error('killed');
+          };
+        return writer;
+      },
+    };
+  }
+
+  it('gives the other parts their names, and reads no blob again', async () => {
+    const name = 'names.tar';
+    const partBytes = 2_500_000;
+    const dying = writeTar(await planSamples(), mortal(name, { partBytes, at: 'name' }));
+    await expect(dying).rejects.toThrow('killed');
+    expect((await readdir(folder)).filter((file) => file.startsWith(`${name}.`) && !file.endsWith('.partial'))).toEqual(
+      [`${name}.001`],
+    );
+    registry.requests.length = 0;
+    const { size, resumedAt } = await writeTar(await planSamples(), fileCarrier(join(folder, name), { partBytes }));
+    expect(resumedAt).toBe(size);
+    expect(count(registry, 'GET', /\/blobs\//)).toBe(0);
+    expect((await joined(name)).equals((await write(await planSamples())).bytes)).toBe(true);
+    expect((await readdir(folder)).filter((file) => /part(?:ial|\.json)/.test(file))).toEqual([]);
+  });
+
+  it('leaves no earlier bundle beside the files of the new one', async () => {
+    const name = 'replaced.tar';
+    const path = join(folder, name);
+    await writeTar(await planSamples({}, ['plugins/docker:21']), fileCarrier(path));
+    await expect(writeTar(await planSamples(), mortal(name, { at: 'sha256' }))).rejects.toThrow('killed');
+    // A check would compare the tar of before with the document of now.
+    await expect(fileSource(path)).rejects.toThrow('there is no bundle');
+    registry.requests.length = 0;
+    await writeTar(await planSamples(), fileCarrier(path));
+    expect(count(registry, 'GET', /\/blobs\//)).toBe(0);
+    const source = await fileSource(path);
+    expect((await verifyBundle(source, { companions: source.companions })).damages).toEqual([]);
   });
 });
 

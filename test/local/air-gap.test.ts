@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { open, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { open, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
@@ -121,34 +121,6 @@ describe('an air gap', () => {
     expect(JSON.parse(await readFile(pathOf('reports/needs.json'), 'utf8'))).toMatchObject({
       images: [{ image: 'harness/ci-addon:1.18.27' }],
     });
-  });
-});
-
-describe('a damaged bundle', () => {
-  it.each([
-    ['cut', async (path: string) => truncate(path, Math.floor((await stat(path)).size * 0.6))],
-    [
-      'with another byte in a layer',
-      async (path: string) => {
-        const bytes = await readFile(path);
-        const at = Math.floor(bytes.length * 0.9);
-        bytes[at] = (bytes[at] ?? 0) ^ 1;
-        await writeFile(path, bytes);
-      },
-    ],
-  ])('%s leaves Harness and every tag alone', async (_, damage) => {
-    await exportAndShut();
-    await damage(pathOf('harness.tar'));
-    const verified = await factory(['verify', '--from', 'harness.tar']);
-    expect(verified).toMatchObject({ code: 1, stdout: expect.stringContaining('BundleInvalid') });
-    const imported = await factory(['import', '--from', 'harness.tar', '--json']);
-    expect(imported.code).toBe(1);
-    expect(reportOf(imported)).toMatchObject({ status: 'FAILED' });
-    expect(setting.overrides()).toEqual({});
-    const writes = setting.harness.requests.filter(
-      ({ method, path }) => method === 'POST' && path.includes('/execution-config/'),
-    );
-    expect(writes).toEqual([]);
   });
 });
 

@@ -1,0 +1,89 @@
+import { generateKeyPairSync, type KeyPairSyncResult } from 'node:crypto';
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { startSetting } from './factory-command.ts';
+
+let setting: Awaited<ReturnType<typeof startSetting>>;
+const pathOf = (name: string) => join(setting.folder, name);
+const factory = (...args: string[]) => setting.factory(args);
+
+function newKeys(): KeyPairSyncResult<string, string> {
+  return generateKeyPairSync('ec', {
+    namedCurve: 'prime256v1',
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+  });
+}
+
+beforeEach(async () => {
+  setting = await startSetting();
+  const [own, other] = [newKeys(), newKeys()];
+  await writeFile(pathOf('key.pem'), own.privateKey);
+  await writeFile(pathOf('pub.pem'), own.publicKey);
+  await writeFile(pathOf('other.pem'), other.publicKey);
+});
+afterEach(() => setting.close());
+
+describe.each([
+  ['a tar', 'harness.tar'],
+  ['a folder', 'harness'],
+])('a signed bundle in %s', (_, place) => {
+  const importWith = (key: string) => factory('import', '--from', place, '--verify-key', key, '--json');
+
+  async function expectRefusal(key: string, reason: string): Promise<void> {
+    for (const run of [
+      factory('verify', '--from', place, '--verify-key', key, '--json'),
+      factory('plan', '--from', place, '--verify-key', key, '--json'),
+      importWith(key),
+    ]) {
+      const result = await run;
+      expect(result).toMatchObject({ code: 1, stdout: expect.stringContaining('SignatureInvalid') });
+      expect(result.stdout).toContain(reason);
+    }
+    expect(setting.target.storage.repositories()).toEqual([]);
+    expect(setting.overrides()).toEqual({});
+  }
+
+  beforeEach(async () => {
+    expect(await factory('export', '--to', place, '--sign', 'key.pem')).toMatchObject({ code: 0 });
+  });
+
+  it('the key of a signed bundle lets it pass, and it is imported', async () => {
+    expect(await factory('verify', '--from', place, '--verify-key', 'pub.pem')).toMatchObject({ code: 0 });
+    expect(await importWith('pub.pem')).toMatchObject({ code: 0 });
+    expect(Object.keys(setting.overrides())).toHaveLength(5);
+  });
+
+  it('another key refuses the bundle before anything is written', async () => {
+    await expectRefusal('other.pem', 'harness.sig is no signature of this bundle by the key other.pem');
+  });
+
+  it('a missing signature refuses the bundle when a key is given', async () => {
+    await rm(pathOf('harness.sig'));
+    await expectRefusal('pub.pem', 'the bundle has no signature: harness.sig is missing');
+    expect(await factory('import', '--from', place)).toMatchObject({ code: 0 });
+  });
+
+  it('an altered list of images refuses the bundle', async () => {
+    const inside = place.endsWith('.tar') ? place : `${place}/bundle.json`;
+    const bytes = await readFile(pathOf(inside));
+    // Its time is in no digest: the signature alone protects it.
+    const at = bytes.indexOf('"createdAt":"20') + '"createdAt":"20'.length;
+    bytes[at] = bytes[at] === 0x39 ? 0x38 : 0x39;
+    await writeFile(pathOf(inside), bytes);
+    await expectRefusal('pub.pem', 'harness.sig is no signature of this bundle by the key pub.pem');
+  });
+});
+
+describe('keys of signatures', () => {
+  it.each([
+    ['--sign', ['export', '--to', 'x.tar', '--sign', 'missing.pem'], '--sign: cannot read the key missing.pem'],
+    ['--sign', ['export', '--to', 'x.tar', '--sign', 'pub.pem'], 'pub.pem'],
+    ['--verify-key', ['import', '--from', 'x.tar', '--verify-key', 'key.pem'], 'holds a private key'],
+  ])('a key that cannot serve %s is bad configuration, and nothing is written', async (_, args, message) => {
+    const result = await factory(...args);
+    expect(result).toMatchObject({ code: 2, stderr: expect.stringContaining(message) });
+    await expect(readFile(pathOf('x.tar'))).rejects.toThrow('ENOENT');
+  });
+});
