@@ -146,9 +146,12 @@ describe('a delta', () => {
     await exportDelta();
     const repository = 'mirror/harness/ci-addon';
     const { storage } = setting.target;
-    const [lost = ''] = layersOf(repository, '1.18.22');
+    // Other images have the layers of the base too.
+    const isOwn = (digest: string) =>
+      storage.repositories().every((name) => name === repository || !storage.blob(name, digest));
+    const lost = layersOf(repository, '1.18.22').find(isOwn) ?? '';
     storage.deleteTag(repository, '1.18.22');
-    for (const name of storage.repositories()) storage.deleteBlob(name, lost);
+    storage.deleteBlob(repository, lost);
     const before = setting.target.requests.length;
     const refused = await factory(['import', '--from', 'delta.tar', '--json', '--out', 'reports']);
     expect(refused.code).toBe(1);

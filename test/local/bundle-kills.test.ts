@@ -86,8 +86,10 @@ describe.each([
       const all = blobsRead();
       // The last kill comes late, so that there is something to go on with.
       const points = Array.from({ length: kills }, (__, i) => (i === kills - 1 ? 0.95 : Math.random() * 0.9) * size);
+      const codes: (number | null)[] = [];
       for (const point of points) {
         const result = await killed(args, outside, async () => (await unfinished(name)) >= point);
+        codes.push(result.code);
         if (result.code === null) {
           const checked = await setting.factory(['verify', '--from', name], { environment: inside });
           if (checked.code !== 0) expect(checked.stdout).toMatch(/there is no bundle|is cut off|part \d+ is missing/);
@@ -95,7 +97,9 @@ describe.each([
       }
       const before = blobsRead();
       expect(await setting.factory(args, { environment: outside })).toMatchObject({ code: 0 });
-      expect(blobsRead() - before).toBeLessThan(all);
+      expect(codes).toContain(null);
+      // A kill that came too late let the export end: then the next one is new.
+      if (codes.at(-1) === null) expect(blobsRead() - before).toBeLessThan(all);
 
       await promisify(execFile)('sha256sum', ['-c', 'killed.sha256'], { cwd: setting.folder });
       expect(await setting.factory(['verify', '--from', name], { environment: inside })).toMatchObject({ code: 0 });
@@ -130,6 +134,9 @@ describe(`an import that is killed ${kills} times`, () => {
       let died = 0;
       for (let round = 0; round < 4 * kills && died < kills; round++) {
         const environment = { ...inside, REGISTRY_NAME: `${setting.target.host}/mirror-${round}` };
+        // Each round begins with an empty prefix, and with the images of Harness.
+        const overrides = setting.overrides();
+        for (const field of Object.keys(overrides)) delete overrides[field];
         const before = setting.target.requests.length;
         const point = before + 1 + Math.floor(Math.random() * 60);
         const args = ['import', '--from', 'harness.tar', '--json'];
