@@ -71,7 +71,7 @@ export interface TarCarrier {
    * before it are lost, the writer begins at 0.
    */
   create(size: number, position: number, signal?: AbortSignal): Promise<RangeWriter>;
-  /** Removes the bundle of before that has the same name; absent where completing the new one replaces it. */
+  /** Removes the bundle of before that has the same name, and its signature; absent where nothing is ever replaced. */
   removeOld?(): Promise<void>;
   /** Opens one file of the tar, to be written alone; absent where there are no parts. */
   createPart?(slice: Slice): Promise<RangeWriter>;

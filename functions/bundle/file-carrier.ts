@@ -13,9 +13,10 @@ export function fileCarrier(path: string, { partBytes }: { partBytes?: number | 
   const [folder, name] = [dirname(path), basename(path)];
   const slices = (size: number) =>
     partBytes === undefined ? [{ name, start: 0, end: size }] : cut(name, size, partBytes);
+  const companions = fileCompanions(path);
   return {
     name: path,
-    companions: fileCompanions(path),
+    companions,
     slices,
     async create(size, position) {
       const files = slices(size);
@@ -31,8 +32,11 @@ export function fileCarrier(path: string, { partBytes }: { partBytes?: number | 
       if (stale.length > 0) throw staleFiles(folder, stale);
       return FileWriter.open(folder, files, position);
     },
-    // Parts are never replaced: `create` refuses to write beside them.
-    removeOld: async () => (partBytes === undefined ? rm(path, { force: true }) : undefined),
+    async removeOld() {
+      // Parts are never replaced: `create` refuses to write beside them.
+      if (partBytes === undefined) await rm(path, { force: true });
+      await companions.remove('sig');
+    },
     createPart: (slice) => FileWriter.open(folder, [slice], slice.start),
   };
 }

@@ -57,6 +57,10 @@ export async function writeFolder(
     const own = [...bundleFiles(document)].toSorted(
       ([a], [b]) => Number(a === 'index.json') - Number(b === 'index.json'),
     );
+    // From here on those beside the folder would be of another bundle.
+    if (before?.id !== document.id)
+      for (const companion of ['sha256', 'bundle.json', 'sbom.cdx.json', 'sig'] as const)
+        await fileCompanions(folder).remove(companion);
     for (const [name, bytes] of own) await replaceFile(join(folder, name), bytes);
     await deleteUnused(folder, before, document);
   } catch (error) {

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from '@jest/globals';
@@ -54,6 +54,23 @@ describe('an export to a folder', () => {
     expect(names).toHaveLength(fewer.document.blobs.length + 4);
     expect(names).toContain('notes.txt');
     expect(fewer.document.blobs.length).toBeLessThan(all.document.blobs.length);
+  });
+
+  it('leaves no sums and no signature of the bundle before when it is interrupted at the end', async () => {
+    const target = join(folder, 'replaced');
+    await writeFolder(await planSamples(), target, {
+      accompany: async () => new Map([['sig' as const, Buffer.from('signature')]]),
+    });
+    // A folder in its place stops the new index.
+    await rm(join(target, 'index.json'));
+    await mkdir(join(target, 'index.json'));
+    const fewer = await planSamples({}, Object.keys(samples).slice(0, 1));
+    await expect(writeFolder(fewer, target)).rejects.toThrow('cannot write the bundle');
+    expect((await readdir(folder)).filter((file) => file.startsWith('replaced.'))).toEqual([]);
+    await rm(join(target, 'index.json'), { recursive: true });
+    await writeFolder(fewer, target);
+    await run('sha256sum', ['-c', 'replaced.sha256'], { cwd: folder });
+    expect((await verifyBundle({ folder: target })).damages).toEqual([]);
   });
 
   it('writes a blob again that has another size', async () => {

@@ -76,6 +76,21 @@ describe.each([
   });
 });
 
+describe('an export without a key', () => {
+  it('leaves no signature of the tar that it replaces', async () => {
+    expect(await factory('export', '--to', 'harness.tar', '--sign', 'key.pem')).toMatchObject({ code: 0 });
+    expect(await factory('export', '--to', 'harness.tar')).toMatchObject({ code: 0 });
+    const checked = await factory('verify', '--from', 'harness.tar', '--verify-key', 'pub.pem');
+    expect(checked).toMatchObject({ code: 1, stdout: expect.stringContaining('harness.sig is missing') });
+  });
+
+  it('keeps the signature of a folder in which nothing changed', async () => {
+    expect(await factory('export', '--to', 'harness', '--sign', 'key.pem')).toMatchObject({ code: 0 });
+    expect(await factory('export', '--to', 'harness')).toMatchObject({ code: 0 });
+    expect(await factory('verify', '--from', 'harness', '--verify-key', 'pub.pem')).toMatchObject({ code: 0 });
+  });
+});
+
 describe('keys of signatures', () => {
   it.each([
     ['--sign', ['export', '--to', 'x.tar', '--sign', 'missing.pem'], '--sign: cannot read the key missing.pem'],

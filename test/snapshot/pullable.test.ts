@@ -89,6 +89,12 @@ describe('the images to be written', () => {
     });
   });
 
+  it.each(['sync', 'import'] as const)('names %s as the cure of a run of that action', async (action) => {
+    factory.target.storage.deleteTag('mirror/plugins/cache', '1');
+    const error = await check({ action, images: [planned()] });
+    expect(error?.hint).toBe(`Harness was not changed. Run ${action} again: it copies what is missing.`);
+  });
+
   it('requires an image that a restore writes back, whatever its digest', async () => {
     expect(await check({ action: 'restore' }, [change(target, undefined)])).toBeUndefined();
     const lost = loseLayer();

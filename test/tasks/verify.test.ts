@@ -213,13 +213,14 @@ describe('verification after a run that wrote nothing', () => {
     expect(await verified()).toBeUndefined();
   });
 
-  it('reports a copy that vanished meanwhile as drift', async () => {
-    const images = [planned('x/gone:1')];
-    const { error } = await check({ plan: { images }, changes: [change('a', null, null, 'x/gone:1')] });
+  it.each(['sync', 'import'] as const)('reports a copy that vanished during %s as drift', async (action) => {
+    // The check of what a bundle holds would find the same.
+    const images = [action === 'import' ? unbuilt('x/gone:1') : planned('x/gone:1')];
+    const { error } = await check({ plan: { action, images }, changes: [change('a', null, null, 'x/gone:1')] });
     expect(error).toEqual({
       name: 'DriftFound',
       message: `1 difference: ${target('x/gone:1')} is not at the registry`,
-      hint: 'The registry changed during the run. Run sync again: it copies what is missing.',
+      hint: `The registry changed during the run. Run ${action} again: it copies what is missing.`,
     });
   });
 });
