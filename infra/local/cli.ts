@@ -1,60 +1,21 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { FactoryError } from '../../functions/errors.ts';
-import type { Report } from '../../functions/state/documents.ts';
-import { imageLists, plannedImages, type PlannedImages } from '../../functions/state/planned-images.ts';
+import type { Environment } from '../../functions/settings/configuration.ts';
 import { readHistory } from '../../functions/state/history.ts';
-import { type Environment, parseConfiguration, refuse } from '../../functions/settings/configuration.ts';
-import { parseExecutionInput } from '../../functions/settings/execution-input.ts';
+import { imageLists } from '../../functions/state/planned-images.ts';
 import { printableJson } from '../../functions/text/printable.ts';
 import packageJson from '../../package.json' with { type: 'json' };
-import { Patience } from '../../functions/runtime/patience.ts';
-import { commandLine } from '../../functions/runtime/place.ts';
-import { carriesBundle, carriesOnly } from '../../functions/settings/carriage.ts';
-import {
-  addExportOptions,
-  addImportOptions,
-  bundlesFor,
-  type CarriageOptions,
-  inputOf,
-  verifyKeyOption,
-  writeCarriage,
-} from './carriage.ts';
-import { confirmOnTerminal } from './confirm.ts';
+import { addExportOptions, addImportOptions, verifyKeyOption } from './carriage.ts';
+import { codeOf, exit, interruptible, tell } from './command-end.ts';
 import { historyTable } from './history.ts';
 import { readInput } from './input.ts';
-import { onInterruption } from './interruptions.ts';
-import { outliveReaders, print } from './output.ts';
-import { progressOn } from './progress.ts';
-import { pipelinesCommand, type PipelinesOptions } from './pipelines/cli.ts';
-import { prepareReportFolder, writeReportFile } from './report-files.ts';
-import { openState, type State } from './state.ts';
+import { outliveReaders } from './output.ts';
+import { type PipelinesOptions, pipelinesCommand } from './pipelines/cli.ts';
+import { type Options, runCommand, stateOptions } from './run-command.ts';
 import { screenOf } from './screen.ts';
+import { openState } from './state.ts';
 import { describeError, summaryOf } from './summary.ts';
 import { userFolder } from './user-folder.ts';
-
-/** Exit codes: succeeded or skipped, failed, bad input or configuration. */
-const exit = { success: 0, failure: 1, badInput: 2 };
-
-/** Two hours, because a person may be waiting for the command. */
-const rollbackPatienceMs = 2 * 3_600_000;
-
-interface Options extends CarriageOptions {
-  input?: string;
-  json?: boolean;
-  out?: string;
-  yes?: boolean;
-  wait?: true | number;
-  /** Absent if the user has no home. */
-  state?: string;
-  run?: string;
-  open?: boolean;
-  /** Writes the history as a page, to this file or to the state. */
-  html?: true | string;
-  /** Prints only this list of a plan. */
-  list?: keyof PlannedImages;
-  /** False with `--no-color`. */
-  color: boolean;
-}
 
 const commands = {
   sync: 'copy missing or incomplete images, then switch Harness to the copies',
@@ -168,68 +129,6 @@ export async function main(argv: readonly string[], environment: Environment): P
   }
 }
 
-async function runCommand(action: string, options: Options, environment: Environment): Promise<number> {
-  const interruption = new AbortController();
-  const patience = new Patience(rollbackPatienceMs);
-  const { state } = options;
-  const place = commandLine(stateOptions(options, environment));
-  const interrupt = (name: NodeJS.Signals) => {
-    if (!interruption.signal.aborted) {
-      process.stderr.write('\nInterrupted. Leaving Harness as it was before the run…\n');
-      interruption.abort();
-    } else if (patience.giveUp()) {
-      process.stderr.write('\nGiving up the rollback after this attempt. Interrupt again to end immediately.\n');
-    } else {
-      // Restore the default: this signal ends the process.
-      stopListening();
-      process.kill(process.pid, name);
-    }
-  };
-  const stopListening = onInterruption(interrupt);
-  const { signal } = interruption;
-  const progress = progressOn(process.stderr);
-  try {
-    const input = await readInput(options.input, { action, ...(await inputOf(options, signal)) }, signal);
-    if (options.run !== undefined) input['restore_run'] = options.run;
-    // The plan task parses both again. Report bad input here, before anything starts.
-    const configuration = configurationFor(input, environment);
-    // Report a state that cannot be written before copying or switching anything.
-    const { store, lock } = await openState(state);
-    await store.prepare();
-    if (options.out !== undefined) await prepareReportFolder(options.out);
-    // Load the engine only now: bad input and --help do not need it.
-    const [{ createLocalRuntime }, { run }] = await Promise.all([import('./local-runtime.ts'), import('./run.ts')]);
-    const runtime = createLocalRuntime(configuration, environment, {
-      store,
-      onProgress: (event) => progress.handle(event),
-      lock: { ...lock, waitMs: waitMs(options) },
-      place,
-      patience,
-      ...(carriesBundle(input) && { bundles: await bundlesFor(options, signal) }),
-    });
-    const ask = process.stderr.isTTY && !options.yes;
-    try {
-      const report = await run({
-        runtime,
-        input,
-        signal,
-        confirm: ask ? (plan) => confirmOnTerminal(plan, signal, screenOf(process.stderr, options.color)) : undefined,
-      });
-      progress.stop();
-      await writeCarriage(runtime.run(report.runId), options);
-      await deliver(report, { ...options, stateOptions: stateOptions(options, environment) }, store);
-      return report.status === 'FAILED' ? codeOf(report.error?.name) : exit.success;
-    } finally {
-      await runtime.close();
-    }
-  } catch (error) {
-    progress.stop();
-    return await failed(action, error, options, signal);
-  } finally {
-    stopListening();
-  }
-}
-
 /** Runs the checks, and prints them. Not one of them can end the command. */
 async function runDoctor(options: Options, environment: Environment): Promise<number> {
   return interruptible('doctor', options, async (signal) => {
@@ -269,27 +168,6 @@ async function runPipelines(options: PipelinesOptions, environment: Environment)
   });
 }
 
-/** Does work that a signal interrupts. A second signal ends the process. Returns the exit code. */
-async function interruptible(
-  action: string,
-  options: Pick<Options, 'json'>,
-  work: (signal: AbortSignal) => Promise<number>,
-): Promise<number> {
-  const interruption = new AbortController();
-  const { signal } = interruption;
-  const stopListening = onInterruption(() => {
-    interruption.abort();
-    stopListening();
-  });
-  try {
-    return await work(signal);
-  } catch (error) {
-    return await failed(action, error, options, signal);
-  } finally {
-    stopListening();
-  }
-}
-
 function addPlanOptions(command: Command): void {
   const list = new Option(
     '--list <which>',
@@ -314,93 +192,4 @@ function addVerifyOptions(command: Command): void {
 function wholeMinutes(text: string): number {
   if (!/^\d{1,4}$/.test(text)) throw new InvalidArgumentError('Pass a whole number of minutes.');
   return Number(text);
-}
-
-function waitMs({ wait = 0 }: Options): number {
-  return (wait === true ? 60 : wait) * 60_000;
-}
-
-/** Parses the configuration and the input, and reports the problems of both together. */
-function configurationFor(input: unknown, environment: Environment) {
-  const problems = [];
-  try {
-    const configuration = parseConfiguration(environment, { harness: !carriesOnly(input) });
-    parseExecutionInput(input, configuration);
-    return configuration;
-  } catch (error) {
-    if (!(error instanceof FactoryError) || error.name !== 'InvalidConfiguration') throw error;
-    problems.push(...(error.problems ?? []));
-    try {
-      parseExecutionInput(
-        input,
-        parseConfiguration({ HARNESS_API_KEY: 'unknown', REGISTRY_NAME: environment['REGISTRY_NAME'] }),
-      );
-    } catch (also) {
-      if (also instanceof FactoryError && also.name === 'InvalidInput') problems.push(...(also.problems ?? []));
-    }
-    refuse(problems);
-    throw error;
-  }
-}
-
-/** Returns the options that lead a later command to the same state. */
-function stateOptions({ state }: Options, environment: Environment): string[] {
-  return state === undefined || state === userFolder('state', environment) ? [] : ['--state', state];
-}
-
-/** Delivers the report. A failure here is a warning: the run is over, and its outcome stays. */
-async function deliver(
-  report: Report,
-  { json, out, list, color, to, stateOptions }: Options & { stateOptions: readonly string[] },
-  store: State['store'],
-): Promise<void> {
-  const document = () => `${printableJson(report)}\n`;
-  if (out !== undefined) {
-    const { pageBesideReport } = await import('./page-commands.ts');
-    const files = {
-      'report.json': document,
-      'report.txt': () => summaryOf(report),
-      'report.html': () => pageBesideReport(report, stateOptions),
-    };
-    const written = Object.entries(files).map(([name, text]) => writeReportFile(out, name, text));
-    const warnings = (await Promise.all(written)).filter((warning) => warning !== undefined);
-    if (warnings.length > 0) report.warnings = [...(report.warnings ?? []), ...warnings];
-  }
-  if (list !== undefined && report.status === 'FAILED')
-    process.stderr.write(summaryOf(report, { screen: screenOf(process.stderr, color) }));
-  else if (list !== undefined) await tell(`${plannedImages(report)[list]}\n`);
-  // Standard output carries the bundle.
-  else if (to === '-')
-    process.stderr.write(json ? document() : summaryOf(report, { screen: screenOf(process.stderr, color) }));
-  else
-    await tell(
-      json ? document() : summaryOf(report, { screen: screenOf(process.stdout, color) }),
-      `; the report is ${store.locate(`runs/${report.runId}/report.json`)}`,
-    );
-}
-
-/** Prints a result. Reports a failure to print on standard error. */
-async function tell(text: string, elsewhere = ''): Promise<void> {
-  const reason = await print(text);
-  if (reason !== undefined) process.stderr.write(`Warning: cannot write to standard output: ${reason}${elsewhere}\n`);
-}
-
-/** Prints a failure as JSON where that was asked for, and returns the exit code. Else throws it, to be printed as text. */
-async function failed(
-  action: string,
-  error: unknown,
-  { json }: Pick<Options, 'json'>,
-  signal: AbortSignal,
-): Promise<number> {
-  const failure =
-    signal.aborted && !(error instanceof FactoryError)
-      ? new FactoryError('Interrupted', 'the command was interrupted', { hint: 'Run the command again.' })
-      : FactoryError.from(error);
-  if (!json) throw failure;
-  await tell(`${printableJson({ status: 'FAILED', action, error: failure })}\n`);
-  return codeOf(failure.name);
-}
-
-function codeOf(name: string | undefined): number {
-  return name === 'InvalidInput' || name === 'InvalidConfiguration' ? exit.badInput : exit.failure;
 }
