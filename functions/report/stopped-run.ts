@@ -43,7 +43,7 @@ export async function finishStopped(
     ...(report.connector && { connector: report.connector }),
     totals: totalsOf([], startedAt),
     ...(await factsOf(own, await own.plan.find(), [], runtime.parts.release)),
-    harness: failed ? 'unknown' : harnessAfter(report),
+    harness: harnessAfter(report),
     ...(failed && error && { error }),
   };
   await own.report.put(document);

@@ -112,7 +112,7 @@ async function runSuite(copy: string, suite: string): Promise<Verdict> {
   await rm(results, { force: true });
   const flags = ['--experimental-vm-modules', '--no-warnings'];
   const output = ['--json', `--outputFile=${results}`, '--silent'];
-  await run(copy, [...flags, 'node_modules/jest/bin/jest.js', '--bail', '--runInBand', ...output, suite]);
+  await run(copy, [...flags, 'node_modules/jest/bin/jest.js', '--runInBand', ...output, suite]);
   return verdictOf(await readFile(results, 'utf8').catch(() => undefined));
 }
 

@@ -17,7 +17,7 @@ const jestResults = z.object({
 /** jest-circus, utils.ts: `Exceeded timeout of 60000 ms for a test`, or for a hook. */
 const timeOut = /Exceeded timeout of [\d,.]+ ms/;
 
-/** Returns the verdict of one suite on a mutant. Without results jest itself was ended. */
+/** Returns the verdict of one suite on a mutant. There are no results when jest itself was ended. */
 export function verdictOf(results: string | undefined): Verdict {
   if (results === undefined) return 'timed out';
   const { success, testResults } = jestResults.parse(JSON.parse(results));

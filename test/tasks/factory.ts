@@ -132,13 +132,14 @@ export async function startFactory(options: FactoryOptions = {}): Promise<Factor
   if (!accounts && connector === undefined) pullThrough(harness, `http://${registry}`);
   const folder = await mkdtemp(join(tmpdir(), 'factory-test-'));
   const store = new ObservedStore(folder);
-  const configuration = parseConfiguration({
+  const environment = {
     HARNESS_URL: harness.url,
     HARNESS_API_KEY: harness.apiKey,
     SOURCE_REGISTRY: source.host,
     REGISTRY_NAME: registry,
     ...(typeof options.environment === 'function' ? options.environment(target.host) : options.environment),
-  });
+  };
+  const configuration = parseConfiguration(environment, { harness: environment.HARNESS_API_KEY !== undefined });
   const publish: Factory['publish'] = (images, more) =>
     pushSamples(source, [...new Set(images)], { layerBytes: 300, ...more });
   publish(profile === undefined ? [...Object.values(k8), ...Object.values(vm)] : publishedImages(profile));

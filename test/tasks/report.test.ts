@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { errorNames } from '../../functions/errors.ts';
 import { anonymous } from '../../functions/oci/registry/auth/credentials.ts';
 import type { Digest } from '../../functions/oci/spec/digest.ts';
+import { outputOf } from '../../functions/report/output.ts';
 import { report } from '../../functions/report/report.ts';
 import type { ErrorDocument } from '../../functions/errors.ts';
 import type { ConfigResult, Plan, PlannedImage, Report } from '../../functions/state/documents.ts';
@@ -13,6 +14,7 @@ import { Runtime } from '../../functions/runtime/runtime.ts';
 import { parseConfiguration } from '../../functions/settings/configuration.ts';
 import { FileStore } from '../../infra/local/file-store.ts';
 import { k8, startFactory } from './factory.ts';
+import { noTotals } from './no-totals.ts';
 import { caught, imageOf, planOf } from './stage.ts';
 
 const digest = `sha256:${'a'.repeat(64)}` as Digest;
@@ -113,6 +115,11 @@ describe('the rows of images', () => {
     });
   });
 
+  it('counts no negative duration where clocks differ', async () => {
+    const startedAt = new Date(Date.now() + 60_000).toISOString();
+    expect((await reported({ startedAt })).totals.durationMs).toBe(0);
+  });
+
   it('estimates the transfer of each image in a plan', async () => {
     const { totals } = await reported({ action: 'plan', images: images.slice(0, 3) });
     expect(totals).toMatchObject({ bytesTransferred: 120, bytesSkipped: 180 });
@@ -140,6 +147,7 @@ describe('the warnings of a copy', () => {
   });
 
   it('counts the warnings after the third', async () => {
+    expect((await copiedWith(4))?.slice(2)).toEqual(['a:1: warning 3', 'a:1: 1 more like these']);
     expect((await copiedWith(5))?.slice(2)).toEqual(['a:1: warning 3', 'a:1: 2 more like these']);
   });
 });
@@ -240,6 +248,22 @@ describe('the size', () => {
     expect(document).toMatchObject({ images: [], config: [], totals: { failed: 400 } });
     expect(document.warnings).toEqual([expect.stringContaining('runs/run/report.json')]);
     expect((await runtime.run('run').report.get()).images).toHaveLength(400);
+  });
+});
+
+describe('the output of the workflow', () => {
+  it('returns the whole report up to 240,000 bytes, and no lists above', async () => {
+    const config: ConfigResult[] = [
+      { module: 'ci', infrastructureType: 'K8', field: 'addonTag', from: 'a', to: 'b', status: 'updated' },
+    ];
+    const whole: Report = { status: 'SKIPPED', action: 'sync', runId: 'run', images: [], config, totals: noTotals };
+    const ofBytes = (bytes: number) => {
+      const reason = 'x'.repeat(bytes - Buffer.byteLength(JSON.stringify({ ...whole, reason: '' })));
+      return outputOf({ ...whole, reason }, runtime.run('run'), undefined);
+    };
+    expect(Buffer.byteLength(JSON.stringify(ofBytes(240_000)))).toBe(240_000);
+    expect(ofBytes(240_000).config).toEqual(config);
+    expect(ofBytes(240_001).config).toEqual([]);
   });
 });
 
