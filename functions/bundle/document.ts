@@ -109,7 +109,7 @@ export function parseDocument(bytes: Uint8Array, place: string): BundleDocument 
   const document = parsed.data;
   if (!encodeDocument(document).equals(bytes)) throw invalid(place, 'it is not in its canonical form');
   const { id, totals } = bundleDocument(document);
-  if (document.id !== id) throw invalid(place, `its content has the id ${id}, and it says ${printable(document.id)}`);
+  if (document.id !== id) throw invalid(place, `the id of its content is ${id}, but it says ${printable(document.id)}`);
   if (canonicalJson(document.totals) !== canonicalJson(totals)) throw invalid(place, 'its totals are wrong');
   return document;
 }

@@ -115,7 +115,7 @@ async function filesOf(path: string): Promise<string[]> {
 function staleFiles(folder: string, files: readonly string[]): FactoryError {
   const shown = files.slice(0, 8).map((file) => join(folder, file));
   const more = files.length > shown.length ? ` and ${files.length - shown.length} more` : '';
-  return new FactoryError('BundleInvalid', `files of another bundle are there: ${shown.join(', ')}${more}`, {
+  return new FactoryError('BundleInvalid', `the folder has files of another bundle: ${shown.join(', ')}${more}`, {
     hint: 'Delete or move them: parts of two bundles would be joined.',
   });
 }

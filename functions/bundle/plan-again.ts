@@ -50,6 +50,6 @@ function sourceOf({ image, digest }: BundledImage, byName: ReadonlyMap<string, I
 
 function changed(what: string): FactoryError {
   return new FactoryError('InvalidInput', what, {
-    hint: 'Carry the part from the other side again, or export the bundle again: this part cannot be made any more.',
+    hint: 'Carry the part from the other side again, or export the bundle again: this part can no longer be made.',
   });
 }

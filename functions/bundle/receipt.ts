@@ -51,7 +51,10 @@ export function parseBase(bytes: Uint8Array, place: string): Base {
   const parsed = receipt.safeParse(value);
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
-    throw invalid(`${place} is no receipt: ${issue?.path.join('.')}: ${issue?.message}`, 'Carry receipt.json again.');
+    throw invalid(
+      `${place} is not a receipt: ${issue?.path.join('.')}: ${issue?.message}`,
+      'Carry receipt.json again.',
+    );
   }
   const { bundle: id, repositories } = parsed.data;
   return { base: { id, kind: 'receipt' }, digests: new Set(repositories.flatMap(({ digests }) => digests)) };

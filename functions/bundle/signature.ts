@@ -76,7 +76,7 @@ export class VerifyKey {
         hint: 'Carry the .sig file with the bundle, or export the bundle again with --sign, or with BUNDLE_SIGNING_KEY on AWS.',
       });
     if (verify('sha256', document, this.#key, signature)) return;
-    throw new FactoryError('SignatureInvalid', `${where} is no signature of this bundle by the key ${this.name}`, {
+    throw new FactoryError('SignatureInvalid', `${where} is not a signature of this bundle by the key ${this.name}`, {
       hint: 'Trust nothing in this bundle. Compare the key with that of the exporting side, and carry the bundle again.',
     });
   }

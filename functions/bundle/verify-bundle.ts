@@ -99,7 +99,7 @@ async function verifyTar(
     zeros &&= piece.every((byte) => byte === 0);
     await sums.update(piece);
   }
-  if (!zeros) damages.push({ part: partAt(reader, end), reason: `the end of the tar has other bytes than zeros` });
+  if (!zeros) damages.push({ part: partAt(reader, end), reason: 'the tar does not end with zeros' });
   const expected = await readSums(companions);
   for (const [index, [name, sum]] of [...sums.all()].entries()) {
     const stated = expected?.get(name);

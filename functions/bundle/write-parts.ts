@@ -26,8 +26,8 @@ interface PartsWriting {
 export async function writeParts(plan: BundlePlan, carrier: TarCarrier, writing: PartsWriting): Promise<void> {
   const { document, numbers } = writing;
   if (plan.document.id !== document.id) {
-    throw new FactoryError('InvalidInput', `the sources have other images than the bundle ${document.id}`, {
-      hint: 'Export the bundle again: its parts cannot be made any more.',
+    throw new FactoryError('InvalidInput', `the images at the sources differ from those of the bundle ${document.id}`, {
+      hint: 'Export the bundle again: its parts can no longer be made.',
     });
   }
   const tar = planBundleTar(document);
@@ -76,7 +76,7 @@ async function writePart(
     }
     const expected = sums?.get(number);
     if (expected !== undefined && sum.digest('hex') !== expected) {
-      throw new FactoryError('InvalidInput', `${slice.name} would have another sum than the file of sums says`, {
+      throw new FactoryError('InvalidInput', `the sum of ${slice.name} would differ from that in the file of sums`, {
         hint: 'Give the size of the parts with which the bundle was exported: --part-size.',
       });
     }

@@ -83,7 +83,11 @@ describe('bundle.json', () => {
     ['a name that is no reference', altered((v) => ({ ...v, images: [{ ...v.images[0], image: '../x' }] })), '.image'],
     ['spaces between its keys', Buffer.from(JSON.stringify(document, null, 1)), 'it is not in its canonical form'],
     ['a missing new line', encodeDocument(document).subarray(0, -1), 'it is not in its canonical form'],
-    ['an id of other content', encodeDocument({ ...document, id: '0'.repeat(64) }), `has the id ${document.id}`],
+    [
+      'an id of other content',
+      encodeDocument({ ...document, id: '0'.repeat(64) }),
+      `the id of its content is ${document.id}`,
+    ],
     [
       'wrong totals',
       encodeDocument({ ...document, totals: { images: 1, blobs: 1, bytes: 5 } }),

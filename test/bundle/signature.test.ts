@@ -60,7 +60,7 @@ describe('the signature of a bundle', () => {
     await writeFile(join(folder, 'altered.json'), altered);
     await expect(opensslVerify('pub.pem', 'altered.json')).rejects.toMatchObject({ stdout: 'Verification failure\n' });
     expect(() => new VerifyKey(publicPem, 'pub.pem').verify(altered, signature, 'NAME.sig')).toThrow(
-      'NAME.sig is no signature of this bundle by the key pub.pem',
+      'NAME.sig is not a signature of this bundle by the key pub.pem',
     );
   });
 
@@ -70,10 +70,10 @@ describe('the signature of a bundle', () => {
     for (let bit = 0; bit < signature.length * 8; bit++) {
       const altered = Buffer.from(signature);
       altered[bit >> 3] = (altered[bit >> 3] ?? 0) ^ (1 << (bit & 7));
-      expect(() => verifyKey.verify(document, altered, 'NAME.sig')).toThrow('NAME.sig is no signature');
+      expect(() => verifyKey.verify(document, altered, 'NAME.sig')).toThrow('NAME.sig is not a signature');
     }
     for (const cut of [0, 1, signature.length - 1])
-      expect(() => verifyKey.verify(document, signature.subarray(0, cut), 'NAME.sig')).toThrow('is no signature');
+      expect(() => verifyKey.verify(document, signature.subarray(0, cut), 'NAME.sig')).toThrow('is not a signature');
   });
 
   it('fails when another key made it', async () => {

@@ -47,7 +47,7 @@ describe('lost parts', () => {
     await expect(writeParts(await planSamples(), carrier, { document, numbers: [99] })).rejects.toThrow('no part 99');
     const fewer = await planSamples({}, ['plugins/docker:21']);
     await expect(writeParts(fewer, carrier, { document, numbers: [1] })).rejects.toThrow(
-      'the sources have other images',
+      'the images at the sources differ',
     );
   });
 });

@@ -26,7 +26,7 @@ describe('the keys of --sign and --verify-key', () => {
     const signer = await openSigner(inFolder('key.pem'));
     expect(signer.name).toBe(inFolder('key.pem'));
     const verifyKey = await openVerifyKey(inFolder('pub.pem'));
-    expect(() => verifyKey.verify(document, new Uint8Array(), 'a.sig')).toThrow('a.sig is no signature');
+    expect(() => verifyKey.verify(document, new Uint8Array(), 'a.sig')).toThrow('a.sig is not a signature');
     verifyKey.verify(document, await signer.sign(document), 'a.sig');
   });
 
