@@ -77,8 +77,14 @@ describe('an air gap', () => {
     const receipt = JSON.parse(await readFile(pathOf('receipt.json'), 'utf8')) as Receipt;
     expect(receipt.bundle).toBe(exported.bundle?.id);
     expect(receipt.repositories.map(({ repository }) => repository)).toContain('mirror/harness/ci-addon');
-    const again = reportOf(await factory(['import', '--from', 'harness.tar', '--json']));
+    const before = setting.target.requests.length;
+    const again = reportOf(await factory(['import', '--from', 'harness.tar', '--json', '--receipt', 'again.json']));
     expect(again).toMatchObject({ status: 'SUCCEEDED', totals: { copied: 0, skipped: 4 }, harness: 'unchanged' });
+    const looks = setting.target.requests.slice(before).filter(({ path }) => path.includes('/blobs/'));
+    expect(new Set(looks.map(({ method, path }) => `${method} ${path}`)).size).toBe(looks.length);
+    expect(looks.length).toBeGreaterThan(0);
+    const secondReceipt = JSON.parse(await readFile(pathOf('again.json'), 'utf8')) as Receipt;
+    expect(secondReceipt.repositories).toEqual(receipt.repositories);
   });
 
   it('pushes and verifies without a key of Harness, and ends', async () => {
