@@ -24,7 +24,7 @@ import { parseExecutionInput } from '../functions/settings/execution-input.ts';
 import { itemsOf } from '../functions/settings/text-list.ts';
 import { isObject, parseJson } from '../functions/text/json.ts';
 import { publicKey } from './bundle-signing.ts';
-import { parseCron, parseTimeZone } from './cron.ts';
+import { parseCron, parseTimeZone } from '../functions/settings/cron.ts';
 import type { HarnessCiImageFactoryProps, WebhookAuth } from './harness-ci-image-factory-props.ts';
 import { arnOf, idOf, proxyUrl, retentions, subnets } from './resource-ids.ts';
 import { numberText, settingOf, variableOf } from './settings.ts';

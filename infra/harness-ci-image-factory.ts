@@ -17,6 +17,7 @@ import { LAMBDA_RECOGNIZE_LAYER_VERSION } from 'aws-cdk-lib/cx-api';
 import release from '../package.json' with { type: 'json' };
 import { Construct } from 'constructs';
 import { addLogGroup } from './log-group.ts';
+import { parseCron, parseTimeZone } from '../functions/settings/cron.ts';
 import { longestGapHours } from './longest-gap.ts';
 import { acceptFindings, acceptWildcard } from './accepted-findings.ts';
 import { assertProps, longestName } from './checked-props.ts';
@@ -274,7 +275,11 @@ export class HarnessCiImageFactory extends Construct implements IConnectable {
       ...common.environment,
       ...bundleKeys(needs, settings),
       STATE_BUCKET: this.bucket.bucketName,
-      ...(needs.notifies && { NOTIFICATION_TOPIC_ARN: this.topic.topicArn, RELEASE: release.version }),
+      ...(needs.notifies && {
+        NOTIFICATION_TOPIC_ARN: this.topic.topicArn,
+        RELEASE: release.version,
+        ...scheduleFor(settings),
+      }),
       ...(needs.executions && { STATE_MACHINE_ARN: this.#stateMachineArn }),
     };
     const id = placeholderOf(task).replace(/Function$/, '');
@@ -332,6 +337,15 @@ export class HarnessCiImageFactory extends Construct implements IConnectable {
     new Queries(this, 'Queries', { folder: this.#service, logGroups });
     return name;
   }
+}
+
+/** Returns the variables with which the report task computes the next run. */
+function scheduleFor({ schedule, scheduleTimeZone }: HarnessCiImageFactoryProps): Record<string, string> {
+  if (schedule === 'off') return {};
+  return {
+    SCHEDULE: parseCron(schedule ?? defaultSchedule),
+    SCHEDULE_TIME_ZONE: parseTimeZone(scheduleTimeZone ?? defaultTimeZone),
+  };
 }
 
 /** Returns the longest gap of the schedule and half a day for the run; `undefined` without two runs of `sync`. */

@@ -7,7 +7,7 @@ import { Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs';
 import type { IStateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import { scheduleMark } from '../functions/settings/schedule-mark.ts';
-import { parseCron, parseTimeZone } from './cron.ts';
+import { parseCron, parseTimeZone } from '../functions/settings/cron.ts';
 import { acceptFindings } from './accepted-findings.ts';
 import { scheduler } from './service-principal.ts';
 

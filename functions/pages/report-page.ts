@@ -85,12 +85,26 @@ const triggers = {
 } as const;
 
 function run(report: Report, { execution, files }: PageContext): Section {
-  const { runId, action, accountId, registry, trigger, startedBy, startedAt, endedAt, factory, input, totals } = report;
+  const {
+    runId,
+    action,
+    accountId,
+    registry,
+    trigger,
+    startedBy,
+    startedAt,
+    endedAt,
+    nextRun,
+    factory,
+    input,
+    totals,
+  } = report;
   const facts: [string, Child | undefined][] = [
     ['Run', html`<code>${line(runId)}</code>`],
     ['Action', action],
     ['Started', startedAt !== undefined && time(startedAt)],
     ['Ended', endedAt !== undefined && [time(endedAt), ` · ${duration(totals.durationMs)}`]],
+    ['Next run', nextRun !== undefined && [time(nextRun), ', by the schedule']],
     ['Started by', startedBy === undefined ? trigger && triggers[trigger] : line(startedBy)],
     ['Harness account', accountId !== undefined && line(accountId)],
     ['Registry', registry !== undefined && line(registry)],

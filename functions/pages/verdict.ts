@@ -19,7 +19,7 @@ export function verdict(report: Report): Html {
   const tone = report.harness === 'unknown' ? 'bad' : shapeOf(status).tone;
   return html`<div class=${`verdict ${awaiting && tone === 'good' ? 'warn' : tone}`}>
     <p class="main">${badge(status)}<span>${harnessSentence(report)}</span></p>
-    ${reason !== undefined && html`<p>${line(reason)}</p>`} ${error && failure(error)}
+    ${reason !== undefined && html`<p>${line(reason)}</p>`} ${error && failure(error, report.nextRun)}
     ${firstError && html`<p>Before that, the run failed: <strong>${line(firstError.name)}</strong>: ${line(firstError.message)}</p>`}
     ${
       awaiting &&
@@ -38,7 +38,7 @@ export function verdict(report: Report): Html {
   </div>`;
 }
 
-function failure({ name, message, hint, problems = [] }: ErrorDocument): Child {
+function failure({ name, message, hint, problems = [] }: ErrorDocument, nextRun: string | undefined): Child {
   const blame = origins[name];
   const whole = html`<p><strong>${line(name)}</strong>: ${line(message, messageLimit)}</p>`;
   return [
@@ -54,6 +54,7 @@ function failure({ name, message, hint, problems = [] }: ErrorDocument): Child {
       </ul>`,
     blame !== undefined && html`<p>Where the cause is: ${blame}.</p>`,
     html`<p><strong>What to do:</strong> ${line(hint, messageLimit)}</p>`,
+    nextRun !== undefined && html`<p>The schedule starts the next run at ${time(nextRun)}.</p>`,
     blame !== undefined && html`<p class="dim">More: docs/troubleshooting.md, section “${name}”.</p>`,
   ];
 }

@@ -27,10 +27,12 @@ export async function finish(
     ? await outcomeOf(plan, results, { ...state, error }, documents)
     : outcomeWithoutPlan(runId, error, state);
   const first = firstErrorOf(state);
+  const nextRun = runtime.parts.nextRun?.(new Date());
   const document: Report = {
     ...outcome,
     ...(await factsOf(documents, plan, results, runtime.parts.release)),
     harness: harnessAfter(outcome),
+    ...(nextRun && { nextRun: nextRun.toISOString() }),
     ...(first && { firstError: first }),
   };
   /** The run has ended: a failure from here on is a warning, and does not change the outcome. */

@@ -50,6 +50,8 @@ export interface RuntimeParts {
   store: ObjectStore;
   /** The release that runs, for reports. The code of functions has no version, so that a release changes few of them. */
   release?: string | undefined;
+  /** Returns the next start by a schedule after an instant. Absent where no schedule is known. */
+  nextRun?: ((after: Date) => Date | undefined) | undefined;
   /** Returns the API key. `refused` is a key that Harness refused: then the stored key is read again. */
   harnessApiKey: (refused?: string) => Promise<string>;
   credentials: CredentialProvider;

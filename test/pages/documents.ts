@@ -50,6 +50,7 @@ export function everyPart(text = 'harmless', rows = 12): Report {
     factory: text,
     startedAt: at(0),
     endedAt: at(192_000),
+    nextRun: at(86_400_000),
     trigger: 'schedule',
     startedBy: text,
     accountId: text,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { parseCron, parseTimeZone } from '../../infra/cron.ts';
+import { parseCron, parseTimeZone } from '../../functions/settings/cron.ts';
 
 describe('a cron expression of EventBridge', () => {
   // Examples of https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-cron-expressions.html and .../scheduler

@@ -147,3 +147,22 @@ describe('the schedule of the stack', () => {
     });
   });
 });
+
+describe('the report task', () => {
+  const variablesOf = (environment = {}) =>
+    synthesize(environment).functions.get('report')?.Environment.Variables ?? {};
+
+  it('knows the schedule, for the time of the next run', () => {
+    expect(variablesOf()).toMatchObject({ SCHEDULE: '0 2 * * ? *', SCHEDULE_TIME_ZONE: 'UTC' });
+    expect(variablesOf({ SCHEDULE: 'cron(30 4 ? * mon-fri *)', SCHEDULE_TIME_ZONE: 'Europe/Berlin' })).toMatchObject({
+      SCHEDULE: '30 4 ? * MON-FRI *',
+      SCHEDULE_TIME_ZONE: 'Europe/Berlin',
+    });
+  });
+
+  it('knows none where runs have no schedule', () => {
+    const variables = variablesOf({ SCHEDULE: 'off' });
+    expect(variables).not.toHaveProperty('SCHEDULE');
+    expect(variables).not.toHaveProperty('SCHEDULE_TIME_ZONE');
+  });
+});

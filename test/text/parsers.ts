@@ -42,7 +42,7 @@ import { isLike } from '../../functions/text/wildcard.ts';
 import { assertKey } from '../../functions/state/object-store.ts';
 import { readDelivery } from '../../functions/webhook/delivery.ts';
 import { bearerToken } from '../../functions/webhook/tokens.ts';
-import { parseCron, parseTimeZone } from '../../infra/cron.ts';
+import { parseCron, parseTimeZone } from '../../functions/settings/cron.ts';
 import { parseDeploymentSettings } from '../../infra/deployment-settings.ts';
 import { table } from '../../infra/local/table.ts';
 

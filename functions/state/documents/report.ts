@@ -41,6 +41,8 @@ export const report = z.object({
   factory: text.exactOptional(),
   startedAt: time.exactOptional(),
   endedAt: time.exactOptional(),
+  /** The next start by the schedule of the deployment, as it was deployed. Absent without a schedule. */
+  nextRun: time.exactOptional(),
   trigger: trigger.exactOptional(),
   /** The Harness account, and the registry with its prefix. Absent when the input was refused. */
   accountId: text.exactOptional(),
