@@ -46,6 +46,7 @@ export const modules: Readonly<Record<string, readonly string[]>> = {
     'test/tasks/first-switch',
     'test/tasks/report-facts',
     'test/tasks/reset-and-restore',
+    'test/tasks/relative',
     'test/tasks/lock.test',
     'test/tasks/connector.test',
     'test/tasks/managed-connector',

@@ -90,6 +90,15 @@ describe('override_values: relative', () => {
     expect(factory.arrived(cache)).toBeDefined();
   });
 
+  it('restores values as they were, whatever form the input of the restore names', async () => {
+    await factory.sync(choice);
+    const { runId } = await factory.sync(relative);
+    expect(factory.overrides()).toEqual({ cacheS3Tag: cache });
+    const restore = { restore_run: runId, override_values: 'relative' };
+    expect(await factory.run('restore', restore)).toMatchObject({ status: 'SUCCEEDED' });
+    expect(factory.overrides()).toEqual({ cacheS3Tag: factory.copyOf(cache) });
+  });
+
   it('restores and rolls back values as they were', async () => {
     await factory.sync(choice);
     const { runId } = await factory.sync(relative);
