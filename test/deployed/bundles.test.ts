@@ -146,7 +146,7 @@ describe('with the bucket of a deployment', () => {
         expect(error).toMatchObject({
           name: 'SignatureInvalid',
           message: beside
-            ? `s3://bundles/${name}.sig is no signature of this bundle by the key BUNDLE_VERIFY_KEY`
+            ? `s3://bundles/${name}.sig is not a signature of this bundle by the key BUNDLE_VERIFY_KEY`
             : `the bundle has no signature: s3://bundles/${name}.sig is missing`,
         });
       }

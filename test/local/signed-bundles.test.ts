@@ -56,7 +56,7 @@ describe.each([
   });
 
   it('another key refuses the bundle before anything is written', async () => {
-    await expectRefusal('other.pem', 'harness.sig is no signature of this bundle by the key other.pem');
+    await expectRefusal('other.pem', 'harness.sig is not a signature of this bundle by the key other.pem');
   });
 
   it('a missing signature refuses the bundle when a key is given', async () => {
@@ -72,7 +72,7 @@ describe.each([
     const at = bytes.indexOf('"createdAt":"20') + '"createdAt":"20'.length;
     bytes[at] = bytes[at] === 0x39 ? 0x38 : 0x39;
     await writeFile(pathOf(inside), bytes);
-    await expectRefusal('pub.pem', 'harness.sig is no signature of this bundle by the key pub.pem');
+    await expectRefusal('pub.pem', 'harness.sig is not a signature of this bundle by the key pub.pem');
   });
 });
 
