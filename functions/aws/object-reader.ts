@@ -12,8 +12,9 @@ const maxFailures = 5;
 export class ObjectReader implements RangeReader {
   readonly name: string;
   readonly size: number;
+  /** The ETag. */
+  readonly version: string | undefined;
   readonly #object: BucketObject;
-  readonly #etag: string | undefined;
   readonly #pauseMs: number;
 
   private constructor(
@@ -23,7 +24,7 @@ export class ObjectReader implements RangeReader {
     this.name = object.name;
     this.size = size;
     this.#object = object;
-    this.#etag = etag;
+    this.version = etag;
     this.#pauseMs = pauseMs;
   }
 
@@ -70,7 +71,7 @@ export class ObjectReader implements RangeReader {
   async close(): Promise<void> {}
 
   async #get(start: number, end: number, signal: AbortSignal | undefined): Promise<AsyncIterable<Uint8Array>> {
-    const found = await this.#object.get({ start, end, etag: this.#etag }, signal).catch((error: unknown) => {
+    const found = await this.#object.get({ start, end, etag: this.version }, signal).catch((error: unknown) => {
       if (isNamed(error, 'PreconditionFailed')) throw this.#replaced();
       throw error;
     });

@@ -37,13 +37,8 @@ export class FileSums {
     this.#resumable = resumable;
   }
 
-  /** Begins with the first file. */
-  async begin(): Promise<void> {
-    this.#hash = await runningHash(undefined, { resumable: this.#resumable });
-  }
-
-  /** Continues at a position: from a saved state, or from the bytes of the file that were written before it. */
-  async resume(position: number, writer: RangeWriter, saved: string | undefined): Promise<void> {
+  /** Begins at a position: from a saved state, or from the bytes of the file that were written before it. */
+  async resume(position: number, writer: Pick<RangeWriter, 'read'>, saved: string | undefined): Promise<void> {
     this.#done.splice(this.#files.filter(({ end }) => end <= position).length);
     const file = this.#files[this.#done.length];
     this.#at = position;

@@ -3,12 +3,13 @@ import { release } from '../http/release.ts';
 import { blobPath } from '../oci/layout/layout.ts';
 import { partAt, type RangeReader } from '../oci/layout/ranges.ts';
 import { checkAround } from '../oci/layout/tar-files.ts';
-import type { PlannedTar } from '../oci/layout/tar-plan.ts';
-import { type Digest, finishDigest, hasher } from '../oci/spec/digest.ts';
+import { entryAt, type PlannedTar } from '../oci/layout/tar-plan.ts';
+import { finishDigest, hasher } from '../oci/spec/digest.ts';
 import type { Companion, Companions, Slice } from './carrier.ts';
 import type { BundleDocument } from './document.ts';
 import { FileSums, readSums, sumOf } from './file-sums.ts';
 import { type Bundle, type BundlePlace, openBundle } from './open-bundle.ts';
+import { type RunningHash, runningHash } from './running-hash.ts';
 
 /** A piece of a bundle that is not as it was written. */
 interface Damage {
@@ -16,7 +17,7 @@ interface Damage {
   readonly part: string;
   /** The file within the bundle; absent for the part as a whole. */
   readonly entry?: string;
-  readonly digest?: Digest;
+  readonly digest?: string;
   readonly reason: string;
 }
 
@@ -28,11 +29,30 @@ export interface Verification {
   readonly damages: readonly Damage[];
 }
 
-interface VerifyOptions {
+/** The progress of a verification that was interrupted. */
+export interface VerifyProgress {
+  /** The version of the data. Of another one, all is read again. */
+  readonly dataVersion?: string | undefined;
+  /** Bytes that were read. */
+  readonly position: number;
+  /** sha256 of the files before it. */
+  readonly sums: readonly string[];
+  /** States of the hashes of the file and of the blob at the position. */
+  readonly sum?: string | undefined;
+  readonly blob?: string | undefined;
+  readonly damages: readonly Damage[];
+}
+
+export interface VerifyOptions {
   /** The files beside the bundle, whose sums are compared where they are there. */
   readonly companions?: Pick<Companions, 'read'>;
   /** Checks the signature. Called before the blobs are read. */
   readonly onOpen?: (bundle: Bundle) => Promise<void>;
+  /** Makes the reading of a tar resumable, which is slower: begins at `from`, and gives its progress to `keep` when it fails. */
+  readonly resumption?: {
+    readonly from: VerifyProgress | undefined;
+    readonly keep: (progress: VerifyProgress) => void;
+  };
   readonly onBytes?: (bytes: number) => void;
   readonly signal?: AbortSignal | undefined;
 }
@@ -64,42 +84,55 @@ export async function verifyBundle(place: BundlePlace, options: VerifyOptions = 
 async function verifyTar(
   { reader, plan }: { reader: RangeReader; plan: PlannedTar },
   document: BundleDocument,
-  { companions, onBytes, signal }: VerifyOptions,
+  { companions, onBytes, signal, resumption }: VerifyOptions,
 ): Promise<Damage[]> {
-  const damages: Damage[] = [];
+  const { version: dataVersion } = reader;
+  const from = resumption?.from?.dataVersion === dataVersion ? resumption?.from : undefined;
+  const damages = [...(from?.damages ?? [])];
   const digests = new Map(document.blobs.map(([digest]) => [blobPath(digest), digest]));
-  const slices = slicesOf(reader);
-  const sums = new FileSums(slices, [], false);
-  await sums.begin();
-  let zeros = true;
-  for (const entry of plan.entries) {
-    const digest = digests.get(entry.name);
-    const hash = hasher(digest);
-    let at = entry.start;
-    let isPlanned = true;
-    for await (const piece of reader.read(entry.start, entry.end, signal)) {
-      const content = checkAround(entry, at, piece);
-      if (content) hash.update(content);
-      else isPlanned = false;
+  const resumable = resumption !== undefined;
+  const sums = new FileSums(slicesOf(reader), from?.sums ?? [], resumable);
+  await sums.resume(from?.position ?? 0, {}, from?.sum);
+  let at = from?.position ?? 0;
+  let hash: RunningHash | undefined;
+  const read = async (end: number, check: (piece: Uint8Array) => void) => {
+    for await (const piece of reader.read(at, end, signal)) {
+      check(piece);
       at += piece.length;
       await sums.update(piece);
       onBytes?.(piece.length);
       release(piece);
     }
-    const reason = !isPlanned
-      ? `it is not the planned entry at byte ${entry.start}`
-      : digest !== undefined && finishDigest(hash, digest) !== digest
-        ? 'its bytes have another digest'
-        : undefined;
-    if (reason !== undefined)
-      damages.push({ part: partAt(reader, entry.start), entry: entry.name, ...(digest && { digest }), reason });
+  };
+  try {
+    for (const entry of plan.entries.slice(entryAt(plan, at))) {
+      const digest = digests.get(entry.name);
+      const blob = (hash = await runningHash(digest, {
+        resumable,
+        saved: at > entry.start ? from?.blob : undefined,
+      }));
+      const damage = (reason: string) => {
+        // One reason for each entry.
+        if (damages.every((known) => known.entry !== entry.name))
+          damages.push({ part: partAt(reader, entry.start), entry: entry.name, ...(digest && { digest }), reason });
+      };
+      await read(entry.end, (piece) => {
+        const content = checkAround(entry, at, piece);
+        if (content) blob.update(content);
+        else damage(`it is not the planned entry at byte ${entry.start}`);
+      });
+      hash = undefined;
+      if (digest !== undefined && blob.digest() !== digest) damage('its bytes have another digest');
+    }
+    const end = plan.entries.at(-1)?.end ?? 0;
+    await read(plan.size, (piece) => {
+      if (piece.every((byte) => byte === 0) || damages.some(({ entry }) => entry === undefined)) return;
+      damages.push({ part: partAt(reader, end), reason: 'the tar does not end with zeros' });
+    });
+  } catch (error) {
+    resumption?.keep({ dataVersion, position: at, ...sums.state(), blob: hash?.save?.(), damages });
+    throw error;
   }
-  const end = plan.entries.at(-1)?.end ?? 0;
-  for await (const piece of reader.read(end, plan.size, signal)) {
-    zeros &&= piece.every((byte) => byte === 0);
-    await sums.update(piece);
-  }
-  if (!zeros) damages.push({ part: partAt(reader, end), reason: 'the tar does not end with zeros' });
   const expected = await readSums(companions);
   for (const [index, [name, sum]] of [...sums.all()].entries()) {
     const stated = expected?.get(name);

@@ -27,7 +27,7 @@ export async function planCarriage(
   if (!run.runtime.parts.bundles && address !== noBundle) throw new TypeError('nothing here can open or write bundles');
   if (action === 'export') return planExport(carrying, settings, run);
   if (action === 'plan' && address === noBundle) return planNeeds(carrying, settings, run);
-  if (action === 'verify') return planNoCopies({ ...carrying, ...nothing, warnings: [] }, 'verify', run.runtime);
+  if (action === 'verify') return planNoCopies({ ...carrying, ...nothing, warnings: [] }, 'verify-bundle', run.runtime);
   return undefined;
 }
 

@@ -4,7 +4,7 @@ import type { Plan } from '../state/documents.ts';
 /** The part of a plan that the workflow reads. Everything else is in the plan document. */
 export interface PlanResult {
   runId: string;
-  route: 'copy' | 'export' | 'configure' | 'verify' | 'rollback' | 'report';
+  route: 'copy' | 'export' | 'configure' | 'verify' | 'verify-bundle' | 'rollback' | 'report';
   /** Indexes into the plan's images, wave by wave. */
   waves: number[][];
   maxConcurrency: number;

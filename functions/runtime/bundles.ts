@@ -2,7 +2,7 @@ import type { Bundle } from '../bundle/open-bundle.ts';
 import type { BundleDocument } from '../bundle/document.ts';
 import type { BundlePlan } from '../bundle/plan-bundle.ts';
 import type { Base } from '../bundle/receipt.ts';
-import type { Verification } from '../bundle/verify-bundle.ts';
+import type { Verification, VerifyOptions } from '../bundle/verify-bundle.ts';
 import type { WrittenBundle } from '../bundle/write-tar.ts';
 
 /** The bundles that a place can reach: files, or objects in S3. */
@@ -14,7 +14,7 @@ export interface Bundles {
    */
   open(address: string, signal?: AbortSignal): Promise<Bundle>;
   /** Reads a whole bundle, and names all that is damaged. Throws `SignatureInvalid`. */
-  verify(address: string, options: Omit<BundleWriting, 'onNote'>): Promise<Verification>;
+  verify(address: string, options: BundleReading): Promise<Verification>;
   /** Writes a bundle, or the rest of one. Throws `DiskFull` before the first byte. */
   write(plan: BundlePlan, address: string, options: BundleWriting): Promise<WrittenBundle>;
   /** The content that an export leaves out. */
@@ -22,6 +22,8 @@ export interface Bundles {
   /** The bundle of which an export writes lost parts again, and the bytes of these. Nothing else of it is written. */
   readonly again?: { readonly document: BundleDocument; readonly bytes: number } | undefined;
 }
+
+type BundleReading = Pick<VerifyOptions, 'onBytes' | 'signal' | 'resumption'>;
 
 interface BundleWriting {
   onBytes: (bytes: number) => void;

@@ -116,6 +116,7 @@ export class RunDocuments extends RunFolder {
   readonly incomplete = this.document('incomplete', handedOn(content.incomplete, 'images'));
   readonly exported = this.document('exported', handedOn(content.exported));
   readonly exportState = this.document('export-state', versioned({ content: content.exportState }));
+  readonly bundleCheck = this.document('bundle-check', versioned({ content: content.bundleCheck }));
   /** The content of the registry after an import, as "factory export --base" reads it. */
   readonly receipt = this.document('receipt', handedOn(content.receipt));
   /** The images that Harness needs and a bundle lacks, as "factory export --images" reads them. */

@@ -47,8 +47,12 @@ function readContent<T>(current: number, { content, under }: Content<T>, version
   return value as T;
 }
 
-/** Stores documents of one kind with a `version` beside their content. */
-export function versioned<T extends object | null>({ cure, before, ...kind }: Kind<T>): Schema<T> {
+/** Stores documents of one kind with a `version` beside their content, which must have no key of that name. */
+export function versioned<T extends (object & { version?: never }) | null>({
+  cure,
+  before,
+  ...kind
+}: Kind<T>): Schema<T> {
   const current = (before?.version ?? 0) + 1;
   const read = (body: Uint8Array): T => {
     const stored: unknown = JSON.parse(new TextDecoder().decode(body));
@@ -72,7 +76,8 @@ export function versioned<T extends object | null>({ cure, before, ...kind }: Ki
       }
     },
     encode(value) {
-      const stored = value && { version: current, ...(under === undefined ? value : { [under]: value }) };
+      const content: object | null = value;
+      const stored = content && { version: current, ...(under === undefined ? content : { [under]: content }) };
       return new TextEncoder().encode(`${printableJson(stored)}\n`);
     },
   };

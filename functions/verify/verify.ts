@@ -22,7 +22,8 @@ import type { TaskRun } from '../runtime/task-run.ts';
 const imagesInFlight = 16; // Survives mutation: the number of parallel requests decides the speed alone.
 
 export interface VerifyResult {
-  status: 'agrees';
+  /** `continue`: of a bundle, part is still to be read. */
+  status: 'agrees' | 'continue';
 }
 
 /**
@@ -33,10 +34,8 @@ export interface VerifyResult {
 export async function verify({ runId }: { runId: string }, run: TaskRun): Promise<VerifyResult> {
   const documents = run.runtime.run(runId);
   const plan = await documents.plan.get();
-  if (plan.action === 'verify' && plan.bundle) {
-    await checkBundle(plan.bundle, run);
-    return { status: 'agrees' };
-  }
+  const { action, bundle } = plan;
+  if (action === 'verify' && bundle) return { status: await checkBundle({ runId, bundle }, run) };
   const { changes } = await documents.changes.get();
   const results = await documents.config.find();
   // First, because the check of the values reads the connector too.

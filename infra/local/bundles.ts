@@ -58,13 +58,12 @@ export class LocalBundles implements Bundles {
     }
   }
 
-  async verify(address: string, { onBytes, signal }: Parameters<Bundles['verify']>[1]): ReturnType<Bundles['verify']> {
-    const { place, companions } = await openPlace(parseBundleAddress(address), signal);
+  async verify(address: string, options: Parameters<Bundles['verify']>[1]): ReturnType<Bundles['verify']> {
+    const { place, companions } = await openPlace(parseBundleAddress(address), options.signal);
     const { verifyKey } = this.#options;
     return verifyBundle(place, {
+      ...options,
       companions,
-      onBytes,
-      signal,
       onOpen: async ({ documentBytes }) => verifyKey?.check(documentBytes, companions, address),
     });
   }

@@ -1,4 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto';
+import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { objectSource, writeObject } from '../../functions/aws/bundle-object.ts';
 import { encodeDocument } from '../../functions/bundle/document.ts';
@@ -7,9 +8,13 @@ import type { BundlePlan } from '../../functions/bundle/plan-bundle.ts';
 import { billOfMaterials } from '../../functions/bundle/sbom.ts';
 import { pemSigner, VerifyKey } from '../../functions/bundle/signature.ts';
 import { verifyBundle } from '../../functions/bundle/verify-bundle.ts';
+import { Deadline } from '../../functions/oci/copy/deadline.ts';
+import type { Bundles } from '../../functions/runtime/bundles.ts';
+import { checkBundle } from '../../functions/verify/bundle.ts';
 import { planSamples, registry, useSamples } from '../bundle/sample-bundle.ts';
 import { storedImage } from '../oci/stored-images.ts';
 import { available } from '../real-parts.ts';
+import { runId, setStage } from '../tasks/stage.ts';
 import { startBundlesBucket } from './bundles-bucket.ts';
 import { patternBytes } from './pattern.ts';
 
@@ -82,6 +87,45 @@ const MiB = 1024 * 1024;
     expect(again.resumedAt).toBe(again.size);
     expect(registry.requests.filter(({ path }) => path.includes('/blobs/'))).toEqual([]);
   });
+
+  it('passes a check that takes several calls', async () => {
+    await write('checked.tar');
+    const positions: number[] = [];
+    const verify: Bundles['verify'] = async (_, options) => {
+      const source = await objectSource(s3.object('checked.tar'));
+      positions.push(options.resumption?.from?.position ?? 0);
+      return verifyBundle(source, { ...options, companions: source.companions });
+    };
+    const unused = () => Promise.reject(new TypeError('not asked for'));
+    const { runtime, documents } = setStage({ bundles: { open: unused, write: unused, verify } });
+    const call = () => {
+      const timeUp = Promise.withResolvers<void>();
+      let read = 0;
+      // Its time is up after so many bytes.
+      runtime.parts.onProgress = (event) => {
+        if (event.kind === 'image-progress' && (read += event.bytes) > 20 * MiB) timeUp.resolve();
+      };
+      const clock = {
+        now: () => 0,
+        sleep: (_: number, over?: AbortSignal) =>
+          Promise.race([timeUp.promise, over && once(over, 'abort')]).then(() => undefined),
+      };
+      const bundle = { address: 's3://bundles/checked.tar' };
+      return checkBundle({ runId, bundle }, { runtime, deadline: new Deadline(1, 1, clock) });
+    };
+    const outcomes: string[] = [];
+    for (let calls = 0; outcomes.at(-1) !== 'agrees' && calls < 10; calls++) outcomes.push(await call());
+    expect(outcomes).toEqual(['continue', 'continue', 'agrees']);
+    expect(positions).toEqual(positions.toSorted((a, b) => a - b));
+    expect(new Set(positions).size).toBe(3);
+    // Another object begins anew.
+    await write('other.tar');
+    await s3.put('checked.tar', await s3.stored('other.tar'));
+    expect(await documents.bundleCheck.find()).toMatchObject({ position: positions.at(-1) });
+    await call();
+    expect((await documents.bundleCheck.find())?.position).toBeLessThan(positions.at(-1) ?? 0);
+    await runtime.close();
+  }, 60_000);
 
   it('gets the signature of a later export, and its sums', async () => {
     await write('later.tar');

@@ -343,6 +343,23 @@ const branches: Branch[] = [
     outcome: failed('DriftFound'),
   },
   {
+    does: 'verify of a bundle: is called again until it has read everything',
+    input: { action: 'verify', bundle: 's3://bundles/a.tar' },
+    script: {
+      Plan: planned({ route: 'verify-bundle' }),
+      Verify: (_, call) => ({ status: call < 3 ? 'continue' : 'agrees' }),
+    },
+    calls: ['Plan', 'Verify', 'Verify', 'Verify', 'Report'],
+    outcome: succeeded,
+  },
+  {
+    does: 'verify of a bundle that is damaged: fails',
+    input: { action: 'verify', bundle: 's3://bundles/a.tar' },
+    script: { Plan: planned({ route: 'verify-bundle' }), Verify: failing('BundleInvalid') },
+    calls: ['Plan', 'Verify', 'Report'],
+    outcome: failed('BundleInvalid'),
+  },
+  {
     does: 'prune: after the switch is verified',
     script: { Plan: planned({ prune: true }) },
     calls: ['Plan', 'Gate', 'Snapshot', 'UpdateConfig', 'Verify', 'Prune', 'Report'],

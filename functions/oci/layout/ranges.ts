@@ -4,6 +4,8 @@ export interface RangeReader {
   readonly name: string;
   /** Bytes. */
   readonly size: number;
+  /** Differs after any change of the data; absent where that is not known. */
+  readonly version?: string | undefined;
   /** The parts that were joined, in their order; absent where there are none. */
   readonly parts?: readonly Pick<RangeReader, 'name' | 'size'>[];
   /** Reads from `start` to `end`, which is exclusive. Yields fewer bytes only when the end of the data was cut off. */

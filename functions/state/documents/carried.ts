@@ -46,6 +46,20 @@ export const exported = z.object({
   parts: z.array(z.int()).exactOptional(),
 });
 
+/** The state that one call of the check of a bundle hands to the next. */
+export const bundleCheck = z.object({
+  dataVersion: text.optional(),
+  position: number,
+  sums: z.array(text).readonly(),
+  sum: text.optional(),
+  blob: text.optional(),
+  damages: z
+    .array(z.object({ part: text, entry: text.exactOptional(), digest: text.exactOptional(), reason: text }))
+    .readonly(),
+  /** Consecutive calls that read nothing. */
+  idleCalls: z.int(),
+});
+
 /** The state that one call of an export hands to the next. */
 export const exportState = z.object({
   /** Bytes at the end of the last call. */
