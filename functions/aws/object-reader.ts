@@ -8,6 +8,9 @@ import type { BucketObject } from './bucket-object.ts';
 /** Failures in a row, without a byte between them, after which a read ends. */
 const maxFailures = 5;
 
+/** The bytes at the start of an object that are kept: in a bundle, the document and the manifests of some 80 images. */
+const headLimit = 1024 * 1024;
+
 /** Reads ranges of an object. Fails when the object is replaced meanwhile. */
 export class ObjectReader implements RangeReader {
   readonly name: string;
@@ -15,42 +18,55 @@ export class ObjectReader implements RangeReader {
   /** The ETag. */
   readonly version: string | undefined;
   readonly #object: BucketObject;
+  readonly #head: Uint8Array;
   readonly #pauseMs: number;
 
   private constructor(
     object: BucketObject,
-    { size, etag, pauseMs }: { size: number; etag: string | undefined; pauseMs: number },
+    { size, etag, head, pauseMs }: { size: number; etag: string | undefined; head: Uint8Array; pauseMs: number },
   ) {
     this.name = object.name;
     this.size = size;
-    this.#object = object;
     this.version = etag;
+    this.#object = object;
+    this.#head = head;
     this.#pauseMs = pauseMs;
   }
 
   /**
-   * Opens an object that must exist. Requests its first byte, because a HEAD response has no reason for a refusal. `pauseMs`
-   * is the pause after a failure, which grows.
+   * Opens an object that must exist. Requests its first bytes, because a HEAD response has no reason for a refusal, and
+   * keeps them: a bundle is opened by many small reads there. `pauseMs` is the pause after a failure, which grows.
    *
    * @throws {FactoryError} `StoreFailed`.
    */
-  static async open(object: BucketObject, { pauseMs = 500 } = {}, signal?: AbortSignal): Promise<ObjectReader> {
-    const found = await object.get({ start: 0, end: 1 }, signal).catch(async (error: unknown) => {
+  static async open(
+    object: BucketObject,
+    { pauseMs = 500, headBytes = headLimit } = {},
+    signal?: AbortSignal,
+  ): Promise<ObjectReader> {
+    const found = await object.get({ start: 0, end: headBytes }, signal).catch(async (error: unknown) => {
       signal?.throwIfAborted();
       if (isNamed(error, 'InvalidRange')) throw unusable(`${object.name} is empty`);
       throw await object.failure('read', error);
     });
     if (!found) throw unusable(`${object.name} does not exist`);
-    // Frees the connection.
-    await found.Body?.transformToByteArray().catch(() => undefined);
-    const [, size] = /^bytes 0-0\/(\d+)$/.exec(found.ContentRange ?? '') ?? [];
-    if (size === undefined) throw unusable(`the server of ${object.name} ignores ranges`);
-    return new ObjectReader(object, { size: Number(size), etag: found.ETag, pauseMs });
+    const { Body, ContentRange = '', ETag: etag } = found;
+    const [, size] = /^bytes 0-\d+\/(\d+)$/.exec(ContentRange) ?? [];
+    if (size === undefined) {
+      await Body?.transformToWebStream().cancel();
+      throw unusable(`the server of ${object.name} ignores ranges`);
+    }
+    // Where the connection breaks, they are read again.
+    const head = (await Body?.transformToByteArray().catch(() => undefined)) ?? new Uint8Array();
+    return new ObjectReader(object, { size: Number(size), etag, head, pauseMs });
   }
 
   /** A broken connection is resumed at the byte where it broke. */
   async *read(start: number, end: number, signal?: AbortSignal): AsyncIterable<Uint8Array> {
-    let at = start;
+    const known = this.#head.subarray(start, end);
+    // A copy, because readers may free what they get.
+    if (known.length > 0) yield Buffer.from(known);
+    let at = start + known.length;
     for (let failures = 0; at < end;) {
       try {
         for await (const bytes of await this.#get(at, end, signal)) {

@@ -7,6 +7,7 @@ import { BucketObject } from '../../functions/aws/bucket-object.ts';
 import { objectCarrier, objectSource } from '../../functions/aws/bundle-object.ts';
 import { ObjectReader } from '../../functions/aws/object-reader.ts';
 import { ObjectWriter } from '../../functions/aws/object-writer.ts';
+import { release } from '../../functions/http/release.ts';
 import { readRange } from '../../functions/oci/layout/ranges.ts';
 import { available } from '../real-parts.ts';
 import { startBundlesBucket } from './bundles-bucket.ts';
@@ -32,6 +33,7 @@ const MiB = 1024 * 1024;
       [0, 3 * MiB],
       [0, 1],
       [1_000, 2 * MiB],
+      [MiB - 1, MiB + 1],
       [3 * MiB - 1, 3 * MiB],
       [5, 5],
     ])('serves the bytes from %i to %i', async (start, end) => {
@@ -43,7 +45,7 @@ const MiB = 1024 * 1024;
 
     it('fails after it was replaced', async () => {
       await s3.put('replaced.tar', 'first');
-      const reader = await ObjectReader.open(s3.object('replaced.tar'));
+      const reader = await ObjectReader.open(s3.object('replaced.tar'), { headBytes: 1 });
       await s3.put('replaced.tar', 'other');
       const refusal = {
         name: 'StoreFailed',
@@ -170,12 +172,12 @@ describe('reading an object over a bad connection', () => {
     server.closeAllConnections();
   });
 
-  const open = () => {
+  const open = (headBytes = 1) => {
     const { port } = server.address() as AddressInfo;
     const credentials = { accessKeyId: 'test', secretAccessKey: 'test' };
     const endpoint = `http://127.0.0.1:${port}`;
     const client = new S3Client({ endpoint, region, credentials, forcePathStyle: true, maxAttempts: 1 });
-    return ObjectReader.open(new BucketObject('bundles', 'a.tar', client), { pauseMs: 1 });
+    return ObjectReader.open(new BucketObject('bundles', 'a.tar', client), { pauseMs: 1, headBytes });
   };
 
   it('resumes at the byte where the connection broke', async () => {
@@ -190,6 +192,32 @@ describe('reading an object over a bad connection', () => {
     const starts = requests.map((range) => Number(range.split('-')[0]));
     expect(starts).toEqual(starts.toSorted((a, b) => a - b));
     expect(new Set(starts).size).toBe(starts.length);
+    await reader.close();
+  });
+
+  it('requests the start of an object once, however often it is read', async () => {
+    const reader = await open(500_000);
+    for (const [start, end] of [
+      [0, 512],
+      [512, 1_024],
+      [0, 500_000],
+      [0, 600_000],
+    ] as const) {
+      // Readers free what they got.
+      for await (const piece of reader.read(start, end)) release(piece);
+      expect((await readRange(reader, start, end)).equals(bytes.subarray(start, end))).toBe(true);
+    }
+    expect(gets).toEqual(['0-499999', '500000-599999', '500000-599999']);
+    await reader.close();
+  });
+
+  it('reads the start again where the connection broke in it', async () => {
+    lasts = 100;
+    const opening = open(500_000);
+    const reader = await opening;
+    lasts = MiB;
+    expect((await readRange(reader, 0, 1_000)).equals(bytes.subarray(0, 1_000))).toBe(true);
+    expect(gets).toEqual(['0-499999', '0-999']);
     await reader.close();
   });
 
