@@ -52,6 +52,10 @@ describe('the error of a run whose workflow succeeded', () => {
     });
     for (const images of [[broken('b:1')], [image('a:1', { held: true })]])
       expect(await reported({ images })).not.toHaveProperty('warnings');
+    await stage.documents.copyResult(0).put({ status: 'failed', bytesTransferred: 0, bytesSkipped: 0 });
+    expect((await reported({ images: [image('a:1', { held: true })] })).warnings).toEqual([
+      `Harness uses ${target('a:1')}: it is incomplete`,
+    ]);
   });
 
   it('fails a blocked switch with numbered steps, except in a plan', async () => {
