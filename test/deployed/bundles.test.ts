@@ -74,25 +74,44 @@ const put = async (Key: string, Body: Uint8Array) => {
 };
 /** Requests that wrote to the registry. */
 const pushes = () => factory.target.requests.filter(({ method }) => !['GET', 'HEAD'].includes(method));
-const exportsSoFar = () => factory.functions.calls.filter(({ task }) => task === 'export').length;
+/** Returns how often a task has been called so far. */
+const callsOf = (task: string) => factory.functions.calls.filter((call) => call.task === task).length;
 
 describe('with the bucket of a deployment', () => {
   it('an export continues in further calls when its function nears the time limit', async () => {
     pushSamples(factory.source, [large], { layerBytes: 30 * MiB });
     const input = { action: 'export', images: [large] };
     factory.functions.limit('export', 4);
-    const before = exportsSoFar();
+    const before = callsOf('export');
     const several = await factory.run('export-4', { ...input, bundle: 's3://bundles/several.tar' });
     expect({ status: several.status, cause: several.cause }).toEqual({ status: 'SUCCEEDED', cause: undefined });
-    expect(exportsSoFar() - before).toBeGreaterThan(1);
+    expect(callsOf('export') - before).toBeGreaterThan(1);
     const { images, blobs, id } = parseDocument(await read('several.bundle.json'), 'bundle.json');
     expect(images.map((each) => each.image)).toEqual([`docker.io/${large}`]);
-    expect(await factory.run('verify-4', { action: 'verify', bundle: 's3://bundles/several.tar' })).toMatchObject({
-      status: 'SUCCEEDED',
-    });
     expect(id).toMatch(/^[\da-f]{64}$/);
     expect(blobs.length).toBeGreaterThan(5);
     expect(await keys()).not.toContain('several.part.json');
+  }, 240_000);
+
+  it('a verification continues in further calls, and finds what an earlier call read', async () => {
+    factory.functions.limit('verify', 2);
+    const verify = (bundle: string) =>
+      factory.run(`verify-${bundle}`, { action: 'verify', bundle: `s3://bundles/${bundle}.tar` });
+    const before = callsOf('verify');
+    expect(await verify('several')).toMatchObject({ status: 'SUCCEEDED' });
+    expect(callsOf('verify') - before).toBeGreaterThan(1);
+    const damaged = Buffer.from(await read('several.tar'));
+    damaged[MiB] = (damaged[MiB] ?? 0) ^ 1;
+    await put('early.tar', damaged);
+    await put('early.sig', await read('several.sig'));
+    expect(await verify('early')).toMatchObject({ status: 'FAILED' });
+    const { error } = (await factory.report('verify-early')) ?? {};
+    expect(error).toMatchObject({
+      name: 'BundleInvalid',
+      message: expect.stringMatching(
+        /^s3:\/\/bundles\/early\.tar: blobs\/sha256\/[\da-f]{64}: its bytes have another digest$/,
+      ),
+    });
   }, 240_000);
 
   it('an export writes the bundle and the files beside it', async () => {
@@ -176,6 +195,15 @@ describe('with the bucket of a deployment', () => {
     expect(await factory.run('verify-2', verify)).toMatchObject({ status: 'FAILED' });
     expect(await factory.report('verify-2')).toMatchObject({ error: { name: 'BundleInvalid' } });
   }, 120_000);
+
+  it('an import copies a large image in further calls', async () => {
+    factory.functions.limit('copy', 2);
+    const before = callsOf('copy');
+    const input = { action: 'import', bundle: 's3://bundles/several.tar' };
+    const { status, cause } = await factory.run('import-several', input);
+    expect({ status, cause }).toEqual({ status: 'SUCCEEDED', cause: undefined });
+    expect(callsOf('copy') - before).toBeGreaterThan(1);
+  }, 240_000);
 
   it('an import switches Harness where no source can be reached', async () => {
     await factory.source.close();
