@@ -1,26 +1,25 @@
 /**
- * Suites that start no command, no registry with images, no whole run and no synthesis, and try no pattern with long
- * texts. All of them together take less than 30 seconds on two cores.
+ * Suites that start no command, no registry with images, no whole run and no synthesis, load no SDK for many of its
+ * commands, wait for no time limit, and try no pattern with long texts: what a programmer runs after each change.
  */
 const unit = [
   'architecture',
   'async/',
   'docs/(?!air-gap|api|cost|triggers)',
-  'harness/(?!objects/schema)',
-  'http/',
+  'harness/(?!objects/(?:schema|upsert))',
+  'http/(?!closing-peers|time-limits)',
   'images/',
   'mutation/',
-  'oci/spec/',
+  'oci/spec/(?!image)',
   'overrides/',
-  'plan/(?!repairs|planned-repairs|unused-images)',
-  'prune/',
+  'plan/(?!ecr-connector|planned-repairs|recovery|repairs|unused-images)',
   'runtime/',
   'scan/',
   'settings/',
-  'state/(?!earlier-release)',
+  'state/(?!earlier-release|schema)',
   'telemetry/',
   'text/(?!hostile)',
-  'webhook/(?!hostile|webhook)',
+  'webhook/(?!handler|hostile|start-once|stop-run|webhook)',
   'workflow-error',
 ];
 const unitSuites = `^${RegExp.escape(import.meta.dirname)}/test/(?:${unit.join('|')})`;
