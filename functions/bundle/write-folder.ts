@@ -2,6 +2,7 @@ import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { inParallel } from '../async/in-parallel.ts';
 import { isMismatch, verifiedStream } from '../oci/copy/verified-stream.ts';
+import { release } from '../http/release.ts';
 import { folderFiles } from '../oci/layout/folder-files.ts';
 import { blobPath } from '../oci/layout/layout.ts';
 import { readSmall } from '../oci/layout/layout-files.ts';
@@ -43,9 +44,10 @@ export async function writeFolder(
   try {
     for (const algorithm of new Set(document.blobs.map(([digest]) => dirname(blobPath(digest)))))
       await mkdir(join(folder, algorithm), { recursive: true });
-    for (const [digest, { bytes }] of plan.manifests)
+    await inParallel([...plan.manifests], blobsInFlight, signal, async ([digest, { bytes }]) => {
       if ((await files.size(blobPath(digest))) !== bytes.length)
         await replaceFile(join(folder, blobPath(digest)), bytes);
+    });
     await inParallel([...plan.blobs.values()], blobsInFlight, signal, async ({ blob, sources }, each) => {
       if ((await files.size(blobPath(blob.digest))) === blob.size) return onBytes?.(blob.size);
       const store = () => storeBlob(join(folder, blobPath(blob.digest)), { blob, sources }, each);
@@ -78,7 +80,10 @@ async function storeBlob(
 ): Promise<void> {
   const file = await open(path + unfinished, 'w');
   try {
-    for await (const piece of verifiedStream(readFrom(sources, blob, 0, signal), blob)) await file.writeFile(piece);
+    for await (const piece of verifiedStream(readFrom(sources, blob, 0, signal), blob)) {
+      await file.writeFile(piece);
+      release(piece);
+    }
     await file.datasync();
   } finally {
     await file.close();

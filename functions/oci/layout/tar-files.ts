@@ -1,3 +1,4 @@
+import { release } from '../../http/release.ts';
 import { type LayoutFiles, layoutInvalid } from './layout-files.ts';
 import { partAt, type RangeReader, readRange } from './ranges.ts';
 import { blockBytes, decodeHeader, decodePax, paddingOf, type TarHeader } from './tar-header.ts';
@@ -80,12 +81,20 @@ export function plannedFiles(reader: RangeReader, tar: PlannedTar): LayoutFiles 
         const content = checkAround(entry, at, piece);
         if (!content) throw layoutInvalid(placeOf(path), `it is not the planned entry at byte ${entry.start}`);
         at += piece.length;
-        if (content.length > 0) yield content;
+        if (content.length > 0) yield ownBuffer(content, piece);
       }
       if (at < entry.end) throw cutOff(reader, path, entry.end);
     },
     close: () => reader.close(),
   };
+}
+
+/** Returns the content of a piece in a buffer of its own, so that its reader can release it. */
+function ownBuffer(content: Uint8Array, piece: Uint8Array): Uint8Array {
+  if (content.length === piece.length) return piece;
+  const own = Buffer.from(content);
+  release(piece);
+  return own;
 }
 
 /**
