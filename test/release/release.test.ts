@@ -44,7 +44,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 describe('a release', () => {
   it('holds the package, the templates with their zips, and what comes with them', () => {
     const names = readdirSync(built).map((name) => name.replace(/-[0-9a-f]{16}\.zip$/, '.zip'));
-    const tasks = 'copy gate plan prune report reset-config rollback scan snapshot update-config verify webhook';
+    const tasks = 'copy export gate plan prune report reset-config rollback scan snapshot update-config verify webhook';
     expect(names.toSorted()).toEqual(
       [
         `${release.name}-${release.version}.tgz`,
