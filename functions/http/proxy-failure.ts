@@ -1,4 +1,3 @@
-import { STATUS_CODES } from 'node:http';
 import { printable } from '../text/printable.ts';
 import { networkFailure, NetworkError } from './network-error.ts';
 import { displayProxy, type Proxy } from './proxy.ts';
@@ -9,8 +8,8 @@ import { transientStatuses } from './retry.ts';
 /** A proxy's own response to a `CONNECT` or to a request that it should have forwarded. */
 export interface ProxyResponse {
   status: number;
-  /** The reason phrase of the status line. */
-  phrase?: string | undefined;
+  /** The reason phrase of the status line; may be empty. */
+  phrase: string;
   header: (name: string) => string | undefined;
   body: string;
 }
@@ -20,15 +19,14 @@ const tellingHeaders = ['proxy-authenticate', 'x-squid-error', 'proxy-status', '
 
 /** Describes a proxy's refusal of `target` (`host:port`) and quotes the proxy. */
 export function proxyRefusal(proxy: Proxy, target: string, response: ProxyResponse): NetworkError {
-  const { status, header } = response;
-  const phrase = response.phrase ?? STATUS_CODES[status] ?? '';
+  const { status, phrase, header } = response;
   const reason = reasonText(response.body, header('content-type'), secretsOfHeader(proxy.authorization));
   const headers = tellingHeaders.flatMap((name) => {
     const value = header(name);
     return value === undefined ? [] : [`${name}: ${printable(value, 120)}`];
   });
   const said = [...headers, reason.text].filter(Boolean).join('; ');
-  const statusLine = printable(`HTTP ${status} ${phrase}`, 120);
+  const statusLine = printable(`HTTP ${status} ${phrase}`.trimEnd(), 120);
   return new NetworkError('ERR_PROXY_REFUSED', {
     text: `${displayProxy(proxy)} refused a connection to ${target}: ${statusLine}${said && ` (${said})`}`,
     hint: cureOf(proxy, target, status),

@@ -1,5 +1,4 @@
-import { type IncomingMessage, request as plainRequest } from 'node:http';
-import { request as secureRequest } from 'node:https';
+import type { IncomingMessage } from 'node:http';
 import { isIP, type Socket } from 'node:net';
 import { connect as connectTls, type SecureContext } from 'node:tls';
 import { hostOf } from './host-patterns.ts';
@@ -69,7 +68,9 @@ export function tunnelConnector({ proxy, timeoutMs, secureContext, signal }: Tun
 async function openTunnel(proxy: Proxy, authority: string, signal: AbortSignal): Promise<Socket> {
   const { url, authorization } = proxy;
   const { promise, resolve, reject } = Promise.withResolvers<[IncomingMessage, Socket, Buffer]>();
-  const request = (url.protocol === 'https:' ? secureRequest : plainRequest)({
+  // Needed with a proxy alone, and slow to load.
+  const client = url.protocol === 'https:' ? await import('node:https') : await import('node:http');
+  const request = client.request({
     host: hostOf(url),
     port: portOf(url),
     method: 'CONNECT',
@@ -88,7 +89,7 @@ async function openTunnel(proxy: Proxy, authority: string, signal: AbortSignal):
   request.once('close', () => reject(unreachableProxy(proxy, authority, undefined)));
   request.end();
   const [response, socket, head] = await promise;
-  const { statusCode: status = 0, statusMessage: phrase, headers } = response;
+  const { statusCode: status = 0, statusMessage: phrase = '', headers } = response;
   if (status < 200 || status > 299) {
     const body = await readRefusal(response, socket, head);
     const header = (name: string) => [headers[name] ?? []].flat()[0];

@@ -7,14 +7,12 @@ import { printableJson } from '../../functions/text/printable.ts';
 import packageJson from '../../package.json' with { type: 'json' };
 import { addExportOptions, addImportOptions, verifyKeyOption } from './carriage.ts';
 import { codeOf, exit, interruptible, tell } from './command-end.ts';
-import { historyTable } from './history.ts';
 import { readInput } from './input.ts';
 import { outliveReaders } from './output.ts';
 import { type PipelinesOptions, pipelinesCommand } from './pipelines/cli.ts';
 import { type Options, runCommand, stateOptions } from './run-command.ts';
 import { screenOf } from './screen.ts';
 import { openState } from './state.ts';
-import { describeError, summaryOf } from './summary.ts';
 import { userFolder } from './user-folder.ts';
 
 const commands = {
@@ -78,6 +76,7 @@ export async function main(argv: readonly string[], environment: Environment): P
         return;
       }
       const entries = await readHistory(store);
+      const { historyTable } = await import('./history.ts');
       await tell(options.json ? `${printableJson(entries)}\n` : historyTable(entries, screenOf(process.stdout)));
     });
   withState(program.command('report').description('write the page of a past run again, and print its path'))
@@ -109,6 +108,7 @@ export async function main(argv: readonly string[], environment: Environment): P
     // Commander has printed its message or the help.
     if (error instanceof CommanderError) return error.exitCode === 0 ? exit.success : exit.badInput;
     const failure = FactoryError.from(error);
+    const { describeError } = await import('./summary.ts');
     process.stderr.write(`${describeError(failure.toJSON())}\n`);
     return codeOf(failure.name);
   }
@@ -134,6 +134,7 @@ async function runDoctor(options: Options, environment: Environment): Promise<nu
   return interruptible('doctor', options, async (signal) => {
     const { doctor } = await import('./doctor.ts');
     const report = await doctor(options, environment, signal);
+    const { summaryOf } = await import('./summary.ts');
     const screen = screenOf(process.stdout, options.color);
     await tell(options.json ? `${printableJson(report)}\n` : summaryOf(report, { screen }));
     return report.status === 'FAILED' ? exit.failure : exit.success;

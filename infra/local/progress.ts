@@ -1,5 +1,4 @@
 import type { ProgressEvent } from '../../functions/runtime/runtime.ts';
-import { Bars } from './bars.ts';
 import { follow, lineOf } from './progress-lines.ts';
 import { Transfer } from './transfer.ts';
 
@@ -13,8 +12,10 @@ export interface Progress {
 const reportEveryMs = 30_000;
 
 /** Shows live bars on a terminal, and one line per event elsewhere. */
-export function progressOn(stream: NodeJS.WriteStream): Progress {
-  return stream.isTTY ? new Bars(stream) : new Lines(stream);
+export async function progressOn(stream: NodeJS.WriteStream): Promise<Progress> {
+  if (!stream.isTTY) return new Lines(stream);
+  const { Bars } = await import('./bars.ts');
+  return new Bars(stream);
 }
 
 /** Writes one line per event, and regularly one with the rate and the time left. */

@@ -4,19 +4,17 @@ import { commandLine } from '../../functions/runtime/place.ts';
 import { carriesBundle, carriesOnly } from '../../functions/settings/carriage.ts';
 import { type Environment, parseConfiguration, refuse } from '../../functions/settings/configuration.ts';
 import { parseExecutionInput } from '../../functions/settings/execution-input.ts';
-import type { Report } from '../../functions/state/documents.ts';
+import type { Plan, Report } from '../../functions/state/documents.ts';
 import { type PlannedImages, plannedImages } from '../../functions/state/planned-images.ts';
 import { printableJson } from '../../functions/text/printable.ts';
 import { type CarriageOptions, bundlesFor, inputOf, writeCarriage } from './carriage.ts';
 import { codeOf, exit, failed, tell } from './command-end.ts';
-import { confirmOnTerminal } from './confirm.ts';
 import { readInput } from './input.ts';
 import { onInterruption } from './interruptions.ts';
 import { progressOn } from './progress.ts';
 import { prepareReportFolder, writeReportFile } from './report-files.ts';
-import { screenOf } from './screen.ts';
+import { type Screen, screenOf } from './screen.ts';
 import { type State, openState } from './state.ts';
-import { summaryOf } from './summary.ts';
 import { userFolder } from './user-folder.ts';
 
 /** Two hours, because a person may be waiting for the command. */
@@ -60,7 +58,7 @@ export async function runCommand(action: string, options: Options, environment: 
   };
   const stopListening = onInterruption(interrupt);
   const { signal } = interruption;
-  const progress = progressOn(process.stderr);
+  const progress = await progressOn(process.stderr);
   try {
     const input = await readInput(options.input, { action, ...(await inputOf(options, signal)) }, signal);
     if (options.run !== undefined) input['restore_run'] = options.run;
@@ -86,7 +84,7 @@ export async function runCommand(action: string, options: Options, environment: 
         runtime,
         input,
         signal,
-        confirm: ask ? (plan) => confirmOnTerminal(plan, signal, screenOf(process.stderr, options.color)) : undefined,
+        confirm: ask ? (plan) => confirmed(plan, signal, screenOf(process.stderr, options.color)) : undefined,
       });
       progress.stop();
       await writeCarriage(runtime.run(report.runId), options);
@@ -101,6 +99,11 @@ export async function runCommand(action: string, options: Options, environment: 
   } finally {
     stopListening();
   }
+}
+
+async function confirmed(plan: Plan, signal: AbortSignal, screen: Screen): Promise<boolean> {
+  const { confirmOnTerminal } = await import('./confirm.ts');
+  return confirmOnTerminal(plan, signal, screen);
 }
 
 function waitMs({ wait = 0 }: Options): number {
@@ -142,8 +145,15 @@ async function deliver(
   store: State['store'],
 ): Promise<void> {
   const document = () => `${printableJson(report)}\n`;
+  const summary = async (stream: NodeJS.WriteStream) => {
+    const { summaryOf } = await import('./summary.ts');
+    return summaryOf(report, { screen: screenOf(stream, color) });
+  };
   if (out !== undefined) {
-    const { pageBesideReport } = await import('./page-commands.ts');
+    const [{ pageBesideReport }, { summaryOf }] = await Promise.all([
+      import('./page-commands.ts'),
+      import('./summary.ts'),
+    ]);
     const files = {
       'report.json': document,
       'report.txt': () => summaryOf(report),
@@ -153,15 +163,13 @@ async function deliver(
     const warnings = (await Promise.all(written)).filter((warning) => warning !== undefined);
     if (warnings.length > 0) report.warnings = [...(report.warnings ?? []), ...warnings];
   }
-  if (list !== undefined && report.status === 'FAILED')
-    process.stderr.write(summaryOf(report, { screen: screenOf(process.stderr, color) }));
+  if (list !== undefined && report.status === 'FAILED') process.stderr.write(await summary(process.stderr));
   else if (list !== undefined) await tell(`${plannedImages(report)[list]}\n`);
   // Standard output carries the bundle.
-  else if (to === '-')
-    process.stderr.write(json ? document() : summaryOf(report, { screen: screenOf(process.stderr, color) }));
+  else if (to === '-') process.stderr.write(json ? document() : await summary(process.stderr));
   else
     await tell(
-      json ? document() : summaryOf(report, { screen: screenOf(process.stdout, color) }),
+      json ? document() : await summary(process.stdout),
       `; the report is ${store.locate(`runs/${report.runId}/report.json`)}`,
     );
 }

@@ -5,9 +5,9 @@ import type { TaskRun } from '../../functions/runtime/task-run.ts';
 import { parseErrorCause, TaskError } from '../../functions/workflow-error.ts';
 import type { Runtime } from '../../functions/runtime/runtime.ts';
 import { copiesImages } from '../../functions/settings/input-schema.ts';
+import { describeBundle } from './bundle-size.ts';
 import { type Definition, runWorkflow } from './engine.ts';
 import { newRunId } from './run-id.ts';
-import { describeBundle } from './summary.ts';
 import { type Task, tasks, uninterruptible } from './tasks.ts';
 
 export interface RunOptions {

@@ -2,7 +2,6 @@ import prettyBytes from 'pretty-bytes';
 import type { ErrorDocument } from '../../functions/errors.ts';
 import type {
   BlockedSwitch,
-  CarriedBundle,
   ConfigResult,
   IncompleteImage,
   NeededImage,
@@ -19,6 +18,7 @@ import { copiesImages } from '../../functions/settings/input-schema.ts';
 import { describeProblems } from '../../functions/settings/problems.ts';
 import { windowsNote } from '../../functions/settings/windows-note.ts';
 import { printable } from '../../functions/text/printable.ts';
+import { describeBundle } from './bundle-size.ts';
 import { changeTable, type Layout, plural, scopeOf, shorten, shortValue } from './changes.ts';
 import { checkList } from './checks.ts';
 import { configTable, noteOf } from './config-table.ts';
@@ -223,14 +223,6 @@ function placeOfField(row: ConfigResult): string {
 function neededTable(needed: readonly NeededImage[], { rows, screen }: Layout): string {
   const lines = needed.map(({ image, fields }) => [image, shorten(fields.map(({ field }) => field))]);
   return table(['Needed', 'Fields'], lines, { rows, columns: screen.columns });
-}
-
-/** Renders the size of a bundle, and what each platform needs of it. */
-export function describeBundle({ address, bytes, platforms = {} }: CarriedBundle): string {
-  if (bytes === undefined) return '';
-  const sizes = Object.entries(platforms).map(([platform, size]) => `${platform} ${prettyBytes(size)}`);
-  const parts = sizes.length > 1 ? ` (${sizes.join(', ')}; platforms share some)` : '';
-  return shown(`Bundle ${address}: ${prettyBytes(bytes)}${parts}`);
 }
 
 function soakingTable(soaking: readonly SoakingVersion[], { rows, screen }: Layout): string {

@@ -4,21 +4,21 @@ import { describe, expect, it } from '@jest/globals';
 import { progressOn } from '../../infra/local/progress.ts';
 
 /** A stream like a terminal, which keeps what is written. */
-function startTerminal() {
+async function startTerminal() {
   const stream = Object.assign(new PassThrough(), { isTTY: true, columns: 80 });
   const written = () => ((stream.read() as Buffer | null) ?? '').toString();
-  return { progress: progressOn(stream as unknown as NodeJS.WriteStream), written };
+  return { progress: await progressOn(stream as unknown as NodeJS.WriteStream), written };
 }
 
-it('writes a note before the first bar at once', () => {
-  const { progress, written } = startTerminal();
+it('writes a note before the first bar at once', async () => {
+  const { progress, written } = await startTerminal();
   progress.handle({ kind: 'note', message: 'reading the registries' });
   expect(written()).toBe('reading the registries\n');
   progress.stop();
 });
 
-it('writes every line above the bars before it stops', () => {
-  const { progress, written } = startTerminal();
+it('writes every line above the bars before it stops', async () => {
+  const { progress, written } = await startTerminal();
   progress.handle({ kind: 'image-started', image: 'harness/a:1', bytes: 10 });
   progress.handle({ kind: 'image-progress', image: 'harness/a:1', bytes: 10 });
   progress.handle({ kind: 'image-finished', image: 'harness/a:1', status: 'copied' });
@@ -33,7 +33,7 @@ it('writes every line above the bars before it stops', () => {
 
 describe('a copy', () => {
   it('shows bytes, rate and time left on a terminal, in lines that do not wrap', async () => {
-    const { progress, written } = startTerminal();
+    const { progress, written } = await startTerminal();
     progress.handle({ kind: 'copying', images: 2, bytes: 100e6 });
     progress.handle({ kind: 'image-started', image: `registry.example.com/${'long/'.repeat(30)}a:1`, bytes: 50e6 });
     progress.handle({ kind: 'image-progress', image: 'other', bytes: 10e6 });
@@ -46,7 +46,7 @@ describe('a copy', () => {
   });
 
   it('shows the wait that holds it up, and its reason', async () => {
-    const { progress, written } = startTerminal();
+    const { progress, written } = await startTerminal();
     progress.handle({ kind: 'copying', images: 2, bytes: 100e6 });
     progress.handle({ kind: 'wait', subject: 'docker.io', reason: 'HTTP 429 with Retry-After', seconds: 90 });
     await sleep(300);
@@ -56,9 +56,9 @@ describe('a copy', () => {
     expect(text).toContain('0 of 2 images, 0 B of 100 MB; waiting 1 min 30 s for docker.io');
   });
 
-  it('prints one plain line per event in a pipe', () => {
+  it('prints one plain line per event in a pipe', async () => {
     const stream = new PassThrough();
-    const progress = progressOn(stream as unknown as NodeJS.WriteStream);
+    const progress = await progressOn(stream as unknown as NodeJS.WriteStream);
     progress.handle({ kind: 'copying', images: 1, bytes: 2e6 });
     progress.handle({ kind: 'image-started', image: 'harness/a:1', bytes: 2e6 });
     progress.handle({ kind: 'image-progress', image: 'harness/a:1', bytes: 2e6 });

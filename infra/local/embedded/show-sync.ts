@@ -46,7 +46,7 @@ export async function showSync({ profile, connector }: SyncOptions): Promise<boo
     // The user's own Docker credentials are nobody's business here.
     DOCKER_CONFIG: state,
   };
-  let progress = progressOn(process.stderr);
+  let progress = await progressOn(process.stderr);
   const runtime = createLocalRuntime(parseConfiguration(environment), environment, {
     store: new FileStore(state),
     onProgress: (event) => progress.handle(event),
@@ -80,7 +80,7 @@ export async function showSync({ profile, connector }: SyncOptions): Promise<boo
   async function firstFailure(): Promise<string | undefined> {
     for (const [title, action] of Object.entries(runs)) {
       say(`\n── ${title}`);
-      progress = progressOn(process.stderr);
+      progress = await progressOn(process.stderr);
       const report = await run({ runtime, input: { action } });
       progress.stop();
       process.stdout.write(summaryOf(report, { rows: 8, screen: screenOf(process.stdout) }));
