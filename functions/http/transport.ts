@@ -95,28 +95,35 @@ export class Transport {
     const giveUp = () => late.abort(new NetworkError('UND_ERR_HEADERS_TIMEOUT', noHeaders));
     // undici restarts its own limit at each interim response. This limit does not restart.
     const limit = new TimeLimit(giveUp);
+    const start = () => limit.start(headersMs);
     const { body = null } = request;
     const streams = body !== null && typeof body === 'object' && Symbol.asyncIterator in body;
+    const isLarge = body instanceof Uint8Array && body.length > largestWrite;
     const options: Dispatcher.RequestOptions = {
       origin: url.origin,
       path: `${forwarding ? url.origin : ''}${url.pathname}${url.search}`,
       method: request.method,
-      headers: { 'user-agent': userAgent, ...(forwarding && forwardingHeaders(url, forwarding)), ...request.headers },
+      headers: {
+        'user-agent': userAgent,
+        ...(isLarge && { 'content-length': String(body.length) }),
+        ...(forwarding && forwardingHeaders(url, forwarding)),
+        ...request.headers,
+      },
       // undici accepts any async iterable, but its types accept only streams.
-      body: (streams ? sending(body, () => limit.start(headersMs)) : body) as Readable | null,
+      body: (streams ? sending(body, start) : isLarge ? inPieces(body, start) : body) as Readable | null,
       headersTimeout: headersMs,
       bodyTimeout: this.#options.bodyIdleMs,
       // undici would close the connection after each HEAD, for servers that respond to it with a body. The next request
       // would wait for another handshake.
       ...(request.method === 'HEAD' && { reset: false }),
-      onInfo: () => !streams && limit.start(headersMs),
+      onInfo: () => !streams && start(),
       signal: signal ? AbortSignal.any([signal, late.signal]) : late.signal,
     };
     // undici frees a connection one turn after the response ends. An immediate request would open another connection.
     await setImmediate();
     const dispatcher = this.#dispatcher(url, sender, proxy);
     try {
-      const { statusCode: status, headers, body: content } = await dispatcher.request(options);
+      const { statusCode: status, statusText: phrase, headers, body: content } = await dispatcher.request(options);
       const header = (name: string) => {
         const value = headers[name];
         if (!Array.isArray(value)) return value;
@@ -125,7 +132,7 @@ export class Transport {
       const response: Response = { status, header, body: content, chunks: this.#inTime(content) };
       if (!forwarding) return response;
       if (isProxysOwn(status, header)) {
-        const refusal = { status, header, body: (await readStart(response, proxyBodyLimit)).toString() };
+        const refusal = { status, phrase, header, body: (await readStart(response, proxyBodyLimit)).toString() };
         throw proxyRefusal(forwarding, authorityOf(url), refusal);
       }
       return { ...response, forwardedBy: displayProxy(forwarding) };
@@ -285,6 +292,15 @@ async function* sending(
     if (chunk.length >= socketBuffer) release(chunk);
   }
   then();
+}
+
+/** Bytes handed to a socket at once. TLS holds an encrypted copy of them, which for a part of a blob is 8 MiB. */
+const largestWrite = 128 * 1024;
+
+/** Passes a large body to undici in pieces, after a call of `start`: the time of sending counts. */
+async function* inPieces(body: Uint8Array, start: () => void): AsyncGenerator<Uint8Array, void, undefined> {
+  start();
+  for (let at = 0; at < body.length; at += largestWrite) yield body.subarray(at, at + largestWrite);
 }
 
 /** The bytes that a socket buffers before it makes its writer wait. */

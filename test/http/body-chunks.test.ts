@@ -44,7 +44,9 @@ describe('a body in chunks of one size', () => {
       const pieces = Array.from({ length: Math.ceil(content.length / size) }, (_, i) =>
         Uint8Array.from(content.subarray(i * size, (i + 1) * size)),
       );
-      const chunks = await Array.fromAsync(inChunks(Readable.from(pieces), 4), (chunk) => chunk.toString());
+      const chunks = await Array.fromAsync(inChunks(Readable.from(pieces), [Buffer.alloc(4)]), (chunk) =>
+        chunk.toString(),
+      );
       expect(chunks).toEqual(['0123', '4567', '89ab', 'cdef', 'ghij', 'k']);
       expect(pieces.every(({ length }) => length === 0)).toBe(true);
     },
@@ -54,13 +56,13 @@ describe('a body in chunks of one size', () => {
     const pieces: string[] = [];
     const onPiece = (piece: Uint8Array) => void pieces.push(Buffer.from(piece).toString());
     const body = Readable.from(['012', '345', '67'].map((text) => Buffer.from(text)));
-    const chunks = inChunks(body, 4, { ahead: true, onPiece });
+    const chunks = inChunks(body, [Buffer.alloc(4), Buffer.alloc(4)], onPiece);
     const [first, second] = [await chunks.next(), await chunks.next()];
     expect([first, second].map(({ value }) => String(value))).toEqual(['0123', '4567']);
     expect(pieces).toEqual(['012', '3', '45', '67']);
   });
 
   it('an empty body has no chunk', async () => {
-    expect(await Array.fromAsync(inChunks(Readable.from([]), 4))).toEqual([]);
+    expect(await Array.fromAsync(inChunks(Readable.from([]), [Buffer.alloc(4)]))).toEqual([]);
   });
 });

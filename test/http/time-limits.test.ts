@@ -66,6 +66,18 @@ describe('the headers of a response', () => {
     expect(await codeOf(sent)).toBe('UND_ERR_HEADERS_TIMEOUT');
   });
 
+  it('applies the same limit to a large body that the server does not read', async () => {
+    const peer = await startTcpPeer((socket) => socket.pause());
+    closing.push(() => peer.close());
+    const client = transport({ headersMs: 200 });
+    const sent = client.request({
+      method: 'PATCH',
+      url: new URL(`http://${peer.host}/`),
+      body: Buffer.alloc(16 * 1024 * 1024),
+    });
+    expect(await codeOf(sent)).toBe('UND_ERR_HEADERS_TIMEOUT');
+  });
+
   it('fail for an unrequested status 100', async () => {
     const peer = await start('', 'HTTP/1.1 100 Continue\r\n\r\n', 10);
     expect(await codeOf(get(transport({}), peer))).toBe('UND_ERR_SOCKET');

@@ -123,6 +123,21 @@ describe('the transport', () => {
     expect(chunks.map((chunk) => chunk.length)).toEqual([...Array.from({ length: 100 }, () => 0), 1024]);
   });
 
+  it('sends a large body whole, with its length, and leaves it to its owner', async () => {
+    const received: Buffer[] = [];
+    let declared: unknown;
+    const url = await serve(async (request, response) => {
+      const { 'content-length': length, 'transfer-encoding': encoding } = request.headers;
+      declared = { length, encoding };
+      for await (const chunk of request) received.push(chunk as Buffer);
+      response.end();
+    });
+    const body = Buffer.from(Uint32Array.from({ length: 300_001 }, (_, i) => i).buffer);
+    await (await transport.request({ method: 'PATCH', url, body })).body.dump();
+    expect(declared).toEqual({ length: '1200004', encoding: undefined });
+    expect(Buffer.concat(received).equals(body)).toBe(true);
+  });
+
   it('ends by its signal, with the reason', async () => {
     const controller = new AbortController();
     const reason = new Error('interrupted');

@@ -1,5 +1,6 @@
 import { delayed } from '../../async/delayed.ts';
 import { readAhead } from '../../async/read-ahead.ts';
+import { release } from '../../http/release.ts';
 import { retry, type Verdict } from '../../http/retry.ts';
 import type { Descriptor } from '../spec/manifest.ts';
 import type { CopyRecord } from './checkpoint.ts';
@@ -80,17 +81,25 @@ async function send(upload: PartUpload, sink: PartSink): Promise<void> {
   const { kind, partBytes } = sink;
   let { offset, hash } = record.open.get(blob.digest) ?? { offset: 0, hash: undefined };
   const from = await hashFrom(blob, hash);
-  const parts = readAhead((each) => verifiedParts({ ...upload, signal: each }, partBytes, offset, from), signal);
+  // From a registry, the next part is read while one is sent. A file is read faster than that, and needs one buffer.
+  const isAhead = upload.source.registry !== undefined;
+  const buffer = Buffer.allocUnsafeSlow(partBytes);
+  const buffers = isAhead ? ([buffer, Buffer.allocUnsafeSlow(partBytes)] as const) : ([buffer] as const);
+  const read = (each: AbortSignal | undefined) => verifiedParts({ ...upload, signal: each }, buffers, offset, from);
+  const parts = isAhead ? readAhead(read, signal) : read(signal);
   let since = deadline.now();
   for await (const part of parts) {
+    const { length } = part.bytes;
     await sendPart(upload, sink, part.bytes, offset);
-    offset += part.bytes.length;
+    offset += length;
     if (offset === blob.size) {
       await sink.complete();
-      return onBytes?.(part.bytes.length);
+      // A part that failed may still be on its way to the socket; these have arrived.
+      buffers.forEach(release);
+      return onBytes?.(length);
     }
     record.open.set(blob.digest, { kind, at: sink.at, partBytes, offset, hash: part.hash });
-    onBytes?.(part.bytes.length);
+    onBytes?.(length);
     await save?.();
     // An aborted part would have to be read again. Assume that the next part takes as long as the last.
     const now = deadline.now();
@@ -108,14 +117,14 @@ interface Part {
 /** Reads the parts of a blob from byte `start` on. Yields the last one when the blob's size and digest are verified. */
 async function* verifiedParts(
   { source, blob, signal }: PartUpload,
-  partBytes: number,
+  buffers: readonly [Buffer, ...Buffer[]],
   start: number,
   hash: ResumableHash,
 ): AsyncGenerator<Part, void, undefined> {
   let end = start;
   const wrong = source.mismatch ?? mismatch;
   const body = source.blob(blob, { start, signal });
-  for await (const bytes of inChunks(body, partBytes, { ahead: true, onPiece: (piece) => hash.update(piece) })) {
+  for await (const bytes of inChunks(body, buffers, (piece) => hash.update(piece))) {
     end += bytes.length;
     if (end > blob.size) throw wrong(blob, `more than the ${blob.size} bytes announced`);
     if (end === blob.size) {
@@ -123,7 +132,7 @@ async function* verifiedParts(
       if (digest !== blob.digest) throw wrong(blob, `bytes of ${digest}`);
       return yield { bytes, hash: '' };
     }
-    if (bytes.length < partBytes) break;
+    if (bytes.length < buffers[0].length) break;
     yield { bytes, hash: hash.save() };
   }
   throw wrong(blob, `${end} of ${blob.size} bytes`);

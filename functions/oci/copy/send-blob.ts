@@ -7,8 +7,8 @@ import { takesParts } from './part-sink.ts';
 import { type PartUpload, uploadInParts } from './resume-blob.ts';
 import { type BlobTransfer, transferBlob } from './stream-blob.ts';
 
-/** Limits the uploads in parts of all images: each holds two parts in memory, one that is sent and the next. */
-const partUploads = pLimit(3);
+/** Limits the uploads in parts of all images: each holds up to two parts in memory, one that is sent and the next. */
+const partUploads = pLimit(2);
 
 /** Assumed speed of a transfer, in bytes per millisecond. */
 const assumedSpeed = (8 * 1024 * 1024) / 1_000;

@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises';
 import type { RangeReader } from './ranges.ts';
 
-const chunkBytes = 256 * 1024;
+const chunkBytes = 128 * 1024;
 
 /** Opens a file for reading. Throws the error of the file system. */
 export async function openFile(path: string): Promise<RangeReader> {

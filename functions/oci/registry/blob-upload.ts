@@ -108,10 +108,12 @@ async function chunks(upload: Upload): Promise<URL> {
   const { repository, session, body } = upload;
   let { location } = session;
   let offset = 0;
-  for await (const chunk of inChunks(body, chunkBytes(repository, session) ?? largestChunk)) {
+  const buffer = Buffer.allocUnsafeSlow(chunkBytes(repository, session) ?? largestChunk);
+  for await (const chunk of inChunks(body, [buffer])) {
     location = await sendChunk(upload, location, chunk, offset);
     offset += chunk.length;
   }
+  release(buffer);
   return location;
 }
 
@@ -143,28 +145,28 @@ export async function sendChunk(upload: PartOf, location: URL, chunk: Buffer, of
 }
 
 /**
- * Splits a body into chunks of `bytes` bytes; only the last may be shorter. Memory stays flat: the pieces of the body are
- * released, and all chunks share one buffer, so a chunk is valid until the next is requested. With `ahead` it is valid
- * until the one after. `onPiece` receives the pieces of a chunk before the chunk is yielded.
+ * Splits a body into chunks; only the last may be shorter. Memory stays flat: the pieces of the body are released, and
+ * the chunks lie in `buffers` by turns. So a chunk is valid until as many others were requested as there are buffers.
+ * `onPiece` receives the pieces of a chunk before the chunk is yielded.
  */
 export async function* inChunks(
   body: AsyncIterable<Uint8Array>,
-  bytes: number,
-  { ahead = false, onPiece }: { ahead?: boolean; onPiece?: (piece: Uint8Array) => void } = {},
+  buffers: readonly [Buffer, ...Buffer[]],
+  onPiece?: (piece: Uint8Array) => void,
 ): AsyncGenerator<Buffer, void, undefined> {
-  let chunk = Buffer.allocUnsafeSlow(bytes);
-  let spare = ahead ? Buffer.allocUnsafeSlow(bytes) : chunk;
+  let chunk = buffers[0];
+  let turn = 0;
   let length = 0;
   for await (const piece of body) {
     for (let rest = piece; rest.length > 0;) {
-      const fits = rest.subarray(0, bytes - length);
+      const fits = rest.subarray(0, chunk.length - length);
       onPiece?.(fits);
       chunk.set(fits, length);
       length += fits.length;
       rest = rest.subarray(fits.length);
-      if (length < bytes) continue;
+      if (length < chunk.length) continue;
       yield chunk;
-      [chunk, spare] = [spare, chunk];
+      chunk = buffers[++turn % buffers.length] ?? chunk;
       length = 0;
     }
     release(piece);
