@@ -46,7 +46,7 @@ export interface Request {
   method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   url: URL;
   headers?: Record<string, string>;
-  /** The chunks of a stream belong to the request: large ones are freed when they are sent. */
+  /** Bytes must not change before the response. Large chunks of a stream are freed when they are sent. */
   body?: Uint8Array | string | AsyncIterable<Uint8Array> | undefined;
   /** Overrides `headersMs`, in milliseconds. A registry may hash a large blob before it responds. */
   headersTimeoutMs?: number;
@@ -294,10 +294,10 @@ async function* sending(
   then();
 }
 
-/** Bytes handed to a socket at once. TLS holds an encrypted copy of them, which for a part of a blob is 8 MiB. */
+/** Maximum size of one write to a socket, in bytes. TLS keeps an encrypted copy of each write. */
 const largestWrite = 128 * 1024;
 
-/** Passes a large body to undici in pieces, after a call of `start`: the time of sending counts. */
+/** Passes a large body to undici in pieces. Calls `start` first: the time limit includes the sending. */
 async function* inPieces(body: Uint8Array, start: () => void): AsyncGenerator<Uint8Array, void, undefined> {
   start();
   for (let at = 0; at < body.length; at += largestWrite) yield body.subarray(at, at + largestWrite);

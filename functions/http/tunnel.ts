@@ -68,7 +68,7 @@ export function tunnelConnector({ proxy, timeoutMs, secureContext, signal }: Tun
 async function openTunnel(proxy: Proxy, authority: string, signal: AbortSignal): Promise<Socket> {
   const { url, authorization } = proxy;
   const { promise, resolve, reject } = Promise.withResolvers<[IncomingMessage, Socket, Buffer]>();
-  // Needed with a proxy alone, and slow to load.
+  // Only a proxy needs these modules, and they load slowly.
   const client = url.protocol === 'https:' ? await import('node:https') : await import('node:http');
   const request = client.request({
     host: hostOf(url),

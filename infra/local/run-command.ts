@@ -56,9 +56,9 @@ export async function runCommand(action: string, options: Options, environment: 
       process.kill(process.pid, name);
     }
   };
+  const progress = await progressOn(process.stderr);
   const stopListening = onInterruption(interrupt);
   const { signal } = interruption;
-  const progress = await progressOn(process.stderr);
   try {
     const input = await readInput(options.input, { action, ...(await inputOf(options, signal)) }, signal);
     if (options.run !== undefined) input['restore_run'] = options.run;

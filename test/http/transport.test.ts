@@ -123,7 +123,7 @@ describe('the transport', () => {
     expect(chunks.map((chunk) => chunk.length)).toEqual([...Array.from({ length: 100 }, () => 0), 1024]);
   });
 
-  it('sends a large body whole, with its length, and leaves it to its owner', async () => {
+  it('sends a large body whole, with its length, and does not free it', async () => {
     const received: Buffer[] = [];
     let declared: unknown;
     const url = await serve(async (request, response) => {

@@ -1,6 +1,5 @@
 import { delayed } from '../../async/delayed.ts';
 import { readAhead } from '../../async/read-ahead.ts';
-import { release } from '../../http/release.ts';
 import { retry, type Verdict } from '../../http/retry.ts';
 import type { Descriptor } from '../spec/manifest.ts';
 import type { CopyRecord } from './checkpoint.ts';
@@ -81,10 +80,9 @@ async function send(upload: PartUpload, sink: PartSink): Promise<void> {
   const { kind, partBytes } = sink;
   let { offset, hash } = record.open.get(blob.digest) ?? { offset: 0, hash: undefined };
   const from = await hashFrom(blob, hash);
-  // From a registry, the next part is read while one is sent. A file is read faster than that, and needs one buffer.
-  const isAhead = upload.source.registry !== undefined;
-  const buffer = Buffer.allocUnsafeSlow(partBytes);
-  const buffers = isAhead ? ([buffer, Buffer.allocUnsafeSlow(partBytes)] as const) : ([buffer] as const);
+  // While one part is sent, the next is read. A local file is read fast enough without that, and needs one buffer.
+  const isAhead = !upload.source.isLocal;
+  const buffers: [Buffer, ...Buffer[]] = [takeBuffer(partBytes), ...(isAhead ? [takeBuffer(partBytes)] : [])];
   const read = (each: AbortSignal | undefined) => verifiedParts({ ...upload, signal: each }, buffers, offset, from);
   const parts = isAhead ? readAhead(read, signal) : read(signal);
   let since = deadline.now();
@@ -94,8 +92,8 @@ async function send(upload: PartUpload, sink: PartSink): Promise<void> {
     offset += length;
     if (offset === blob.size) {
       await sink.complete();
-      // A part that failed may still be on its way to the socket; these have arrived.
-      buffers.forEach(release);
+      // Every part has arrived. After a failure, a socket may still read the buffers.
+      keepBuffers(buffers);
       return onBytes?.(length);
     }
     record.open.set(blob.digest, { kind, at: sink.at, partBytes, offset, hash: part.hash });
@@ -106,6 +104,18 @@ async function send(upload: PartUpload, sink: PartSink): Promise<void> {
     if (now + (now - since) >= deadline.pauseAt) throw new Paused();
     since = now;
   }
+}
+
+/** The buffers of blobs that were sent, for the next ones: V8 would free them late. All have one size. */
+const spareBuffers: Buffer[] = [];
+
+function takeBuffer(bytes: number): Buffer {
+  return (spareBuffers[0]?.length === bytes ? spareBuffers.pop() : undefined) ?? Buffer.allocUnsafeSlow(bytes);
+}
+
+function keepBuffers(buffers: readonly [Buffer, ...Buffer[]]): void {
+  if (spareBuffers[0]?.length !== buffers[0].length) spareBuffers.length = 0;
+  spareBuffers.push(...buffers);
 }
 
 interface Part {

@@ -10,6 +10,7 @@ export async function openFile(path: string): Promise<RangeReader> {
   return {
     name: path,
     size,
+    isLocal: true,
     async *read(start, end, signal) {
       for (let at = start; at < end;) {
         signal?.throwIfAborted();

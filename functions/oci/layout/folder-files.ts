@@ -8,6 +8,7 @@ export function folderFiles(folder: string): LayoutFiles {
   const pathOf = (path: string) => join(folder, path);
   return {
     name: folder,
+    isLocal: true,
     placeOf: pathOf,
     async size(path) {
       const found = await lstat(pathOf(path)).catch((error: NodeJS.ErrnoException) => {

@@ -4,6 +4,8 @@ import { FactoryError } from '../../errors.ts';
 export interface LayoutFiles {
   /** The folder or the tar, as errors name it. */
   readonly name: string;
+  /** Set for a disk of this machine, from which bytes need not be read ahead. */
+  readonly isLocal?: boolean | undefined;
   /** Names the place of a file in errors, with the part that holds it. */
   placeOf(path: string): string;
   /** Returns the size of a file; `undefined` when there is no such file. */

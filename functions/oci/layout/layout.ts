@@ -56,6 +56,7 @@ export class Layout {
   source(repository?: Pick<Reference, 'registry' | 'repository'>): Source {
     return {
       registry: undefined,
+      isLocal: this.files.isLocal,
       manifest: async (tagOrDigest, signal) => {
         const digest = this.#find(tagOrDigest, repository);
         if (digest === undefined) throw this.#absent(tagOrDigest);

@@ -8,6 +8,8 @@ export interface RangeReader {
   readonly version?: string | undefined;
   /** The parts that were joined, in their order; absent where there are none. */
   readonly parts?: readonly Pick<RangeReader, 'name' | 'size'>[];
+  /** Set for a disk of this machine, from which bytes need not be read ahead. */
+  readonly isLocal?: boolean | undefined;
   /** Reads from `start` to `end`, which is exclusive. Yields fewer bytes only when the end of the data was cut off. */
   read(start: number, end: number, signal?: AbortSignal): AsyncIterable<Uint8Array>;
   close(): Promise<void>;
@@ -43,6 +45,7 @@ export function joinRanges(name: string, parts: readonly RangeReader[]): RangeRe
     name,
     size,
     parts,
+    isLocal: parts.every(({ isLocal }) => isLocal),
     async *read(start, end, signal) {
       for (const [index, part] of parts.entries()) {
         const from = starts[index] ?? 0;

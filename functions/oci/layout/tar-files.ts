@@ -51,6 +51,7 @@ export async function tarFiles(reader: RangeReader, signal?: AbortSignal): Promi
   }
   return {
     name: reader.name,
+    isLocal: reader.isLocal,
     placeOf: (path) => `${placeAt(reader, places.get(path)?.start ?? 0)}, ${path}`,
     size: async (path) => places.get(path)?.size,
     async *read(path, start, each) {
@@ -70,6 +71,7 @@ export function plannedFiles(reader: RangeReader, tar: PlannedTar): LayoutFiles 
   const placeOf = (path: string) => `${placeAt(reader, entries.get(path)?.start ?? 0)}, ${path}`;
   return {
     name: reader.name,
+    isLocal: reader.isLocal,
     placeOf,
     size: async (path) => entries.get(path)?.size,
     async *read(path, start, signal) {

@@ -7,8 +7,8 @@ import type { RegistryRequest } from './registry.ts';
 import { nextLocation, uploadProgress, type UploadSession } from './upload-session.ts';
 
 /**
- * Bytes that a registry must accept per minute. A chunk is one write to the HTTP client, so the response timeout runs
- * while it is sent, and detects a registry that stops reading.
+ * Bytes that a registry must accept per minute. The response timeout of a chunk includes the time of sending it, and so
+ * detects a registry that stops reading.
  */
 const slowChunk = 8 * 1024 * 1024;
 
@@ -113,7 +113,6 @@ async function chunks(upload: Upload): Promise<URL> {
     location = await sendChunk(upload, location, chunk, offset);
     offset += chunk.length;
   }
-  release(buffer);
   return location;
 }
 
@@ -146,7 +145,7 @@ export async function sendChunk(upload: PartOf, location: URL, chunk: Buffer, of
 
 /**
  * Splits a body into chunks; only the last may be shorter. Memory stays flat: the pieces of the body are released, and
- * the chunks lie in `buffers` by turns. So a chunk is valid until as many others were requested as there are buffers.
+ * chunks use `buffers` in turn. So a chunk is valid until as many others were requested as there are buffers.
  * `onPiece` receives the pieces of a chunk before the chunk is yielded.
  */
 export async function* inChunks(

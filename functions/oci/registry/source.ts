@@ -8,6 +8,8 @@ import type { Registry } from './registry.ts';
 export interface Source {
   /** The registry that may throttle the copy; `undefined` where there is none. */
   readonly registry: Registry | undefined;
+  /** Set for a disk of this machine, from which blobs need not be read ahead. */
+  readonly isLocal?: boolean | undefined;
   /** Reads a manifest and checks it against the requested digest. Throws `ImageNotFound`, `DigestMismatch`, … */
   manifest(tagOrDigest: string, signal?: AbortSignal): Promise<Manifest>;
   /** Returns the digest of a tag; `undefined` when there is no such manifest. */

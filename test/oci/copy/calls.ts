@@ -9,6 +9,7 @@ import {
 import { Deadline, Paused } from '../../../functions/oci/copy/deadline.ts';
 import type { Clock } from '../../../functions/oci/registry/clock.ts';
 import type { Repository } from '../../../functions/oci/registry/repository.ts';
+import type { Source } from '../../../functions/oci/registry/source.ts';
 
 /** Bytes that move in a millisecond, for a clock that goes by them: what the engine expects of a network. */
 const speed = (8 * 1024 * 1024) / 1_000;
@@ -61,7 +62,7 @@ export interface PausedCall extends CopyTotals {
 
 /** Makes one call of a copy. Its checkpoint has been through JSON, as in a store. */
 export async function call(
-  source: Repository,
+  source: Source,
   tag: string,
   destination: Repository,
   { bytes, clock = new ByteClock(), watch, ...more }: CallOptions,
@@ -92,7 +93,7 @@ export async function pausedCall(...parameters: Parameters<typeof call>): Promis
 
 /** Calls until the image is copied, 100 times at most. */
 export async function callUntilDone(
-  source: Repository,
+  source: Source,
   tag: string,
   destination: Repository,
   options: CallOptions & { between?: (paused: PausedCall, calls: number) => unknown },

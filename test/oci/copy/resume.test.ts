@@ -4,6 +4,7 @@ import { CopyRecord, type OpenUpload } from '../../../functions/oci/copy/checkpo
 import { Deadline } from '../../../functions/oci/copy/deadline.ts';
 import { digestOf } from '../../../functions/oci/spec/digest.ts';
 import { Repository } from '../../../functions/oci/registry/repository.ts';
+import type { Source } from '../../../functions/oci/registry/source.ts';
 import { resumableHash } from '../../../functions/oci/copy/resumable-hash.ts';
 import { type Profile, profileOf } from '../../../functions/oci/registry/profile.ts';
 import { startRegistry } from '../../../infra/local/embedded/registry/server.ts';
@@ -122,6 +123,31 @@ describe('a copy in several calls', () => {
     expect(count(to, 'PATCH')).toBe(MiB / part);
     expectWhole(to, mirror, one);
     expect(copied.bytesTransferred + copied.bytesSkipped).toBe(oneSize);
+  });
+
+  it('reads no part ahead from a local disk, and sends a part again that failed', async () => {
+    const accepted = () => to.requests.filter(({ method, status }) => method === 'PATCH' && status === 202).length;
+    /** At each read of the layer, the parts that were read and not yet accepted. */
+    const waiting: number[] = [];
+    const disk: Source = {
+      registry: undefined,
+      isLocal: true,
+      manifest: (...wanted) => source.manifest(...wanted),
+      digestOf: (...wanted) => source.digestOf(...wanted),
+      referrers: (...wanted) => source.referrers(...wanted),
+      async *blob({ digest }, { start = 0 } = {}) {
+        const bytes = one.blobs.get(digest) ?? Buffer.alloc(0);
+        for (let at = start; at < bytes.length; at += part) {
+          if (digest === layerDigest) waiting.push(at / part - accepted());
+          yield bytes.subarray(at, at + part);
+        }
+      },
+    };
+    to.faults.add({ match: { method: 'PATCH', skip: 2 }, act: { status: 503 } });
+    await callUntilDone(disk, 'one', destination(), { bytes: callBytes });
+    expect(to.faults.hits).toBe(1);
+    expect(waiting).toEqual(Array.from({ length: MiB / part }, () => 0));
+    expectWhole(to, mirror, one);
   });
 
   it('starts nothing after its time, and finishes what it started', async () => {
