@@ -76,8 +76,8 @@ export async function main(argv: readonly string[], environment: Environment): P
         return;
       }
       const entries = await readHistory(store);
-      const { historyTable } = await import('./history.ts');
-      await tell(options.json ? `${printableJson(entries)}\n` : historyTable(entries, screenOf(process.stdout)));
+      const table = async () => (await import('./history.ts')).historyTable(entries, screenOf(process.stdout));
+      await tell(options.json ? `${printableJson(entries)}\n` : await table());
     });
   withState(program.command('report').description('write the page of a past run again, and print its path'))
     .option('--run <id>', 'the run; by default the last one')
@@ -134,9 +134,9 @@ async function runDoctor(options: Options, environment: Environment): Promise<nu
   return interruptible('doctor', options, async (signal) => {
     const { doctor } = await import('./doctor.ts');
     const report = await doctor(options, environment, signal);
-    const { summaryOf } = await import('./summary.ts');
     const screen = screenOf(process.stdout, options.color);
-    await tell(options.json ? `${printableJson(report)}\n` : summaryOf(report, { screen }));
+    const summary = async () => (await import('./summary.ts')).summaryOf(report, { screen });
+    await tell(options.json ? `${printableJson(report)}\n` : await summary());
     return report.status === 'FAILED' ? exit.failure : exit.success;
   });
 }
