@@ -8,6 +8,7 @@ import { readInventory } from '../../functions/state/inventory.ts';
 import { readRefusedFields, refusedOn } from '../../functions/state/refused-fields.ts';
 import { RunDocuments } from '../../functions/state/run-documents.ts';
 import { type Factory, startFactory, statuses } from '../tasks/factory.ts';
+import { temporaryFolder } from '../temporary-folder.ts';
 
 /**
  * A state as release 0.1.0 wrote it. Run `first` switched `cacheS3Tag` to 1.10.12 and was refused `securityTag`, run
@@ -28,10 +29,12 @@ const cache = (version: string) => `plugins/cache:${version}`;
 const officialDigest = (version: string) => factory.official(cache(version)) as Digest;
 
 let factory: Factory;
+let folder: string;
 
 beforeEach(async () => {
-  factory = await startFactory();
-  await cp(fixture, factory.store.folder, { recursive: true });
+  folder = temporaryFolder('earlier-release');
+  factory = await startFactory({ folder });
+  await cp(fixture, folder, { recursive: true });
   // The samples are the same at every start.
   for (const [repository, tag] of copies) {
     const [image] = factory.publish([`${repository}:${tag}`]);
@@ -49,7 +52,7 @@ afterEach(() => factory.close());
 
 /** Replaces a text in every document of the state. */
 async function rewrite(from: string, to: string): Promise<void> {
-  for (const entry of await readdir(factory.store.folder, { recursive: true, withFileTypes: true })) {
+  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
     if (!entry.isFile()) continue;
     const path = join(entry.parentPath, entry.name);
     await writeFile(path, (await readFile(path, 'utf8')).replaceAll(from, to));
@@ -127,7 +130,7 @@ describe('the state of release 0.1.0', () => {
     for (const runId of ['first', 'second', 'third', 'killed'])
       for (const document of Object.values(new RunDocuments(factory.store, runId)))
         if (typeof document === 'object' && 'find' in document && (await document.find()) !== undefined)
-          found.push(document.location.slice(factory.store.folder.length));
+          found.push(document.location.slice(folder.length));
     expect(found).toHaveLength(6 + 6 + 4 + 1);
     const [image] = (await new RunDocuments(factory.store, 'first').report.get()).images;
     expect(image?.status).toBe('copied');

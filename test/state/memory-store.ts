@@ -1,4 +1,4 @@
-import type { ObjectStore } from '../../functions/state/object-store.ts';
+import { assertKey, type ObjectStore } from '../../functions/state/object-store.ts';
 
 /** An object store without a disk. */
 export class MemoryStore implements ObjectStore {
@@ -6,10 +6,12 @@ export class MemoryStore implements ObjectStore {
   puts = 0;
 
   async get(key: string): Promise<Uint8Array | undefined> {
+    assertKey(key);
     return this.objects.get(key);
   }
 
   async put(key: string, body: Uint8Array): Promise<void> {
+    assertKey(key);
     this.puts++;
     this.objects.set(key, body);
   }
@@ -19,6 +21,7 @@ export class MemoryStore implements ObjectStore {
   }
 
   async update(key: string, change: Parameters<ObjectStore['update']>[1]): Promise<boolean> {
+    assertKey(key);
     const body = change(this.objects.get(key));
     if (body) await this.put(key, body);
     return true;

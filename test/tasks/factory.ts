@@ -1,8 +1,6 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { anonymous } from '../../functions/oci/registry/auth/credentials.ts';
 import type { Report } from '../../functions/state/documents.ts';
+import type { ObjectStore } from '../../functions/state/object-store.ts';
 import type { LockOptions } from '../../functions/state/lock.ts';
 import type { RepositoryAdministration } from '../../functions/oci/registry/repository-administration.ts';
 import { Runtime, type RuntimeParts } from '../../functions/runtime/runtime.ts';
@@ -21,6 +19,7 @@ import { pushSamples, type PushSamplesOptions } from '../../infra/local/embedded
 import { LocalBundles } from '../../infra/local/bundles.ts';
 import { FileStore } from '../../infra/local/file-store.ts';
 import { run } from '../../infra/local/run.ts';
+import { MemoryStore } from '../state/memory-store.ts';
 
 /** Few enough for a quick run, and with what is odd about the real ones: a pair, a variant, an image of two fields. */
 export const k8: Readonly<Images> = {
@@ -66,6 +65,8 @@ export interface FactoryOptions {
   onNote?: (message: string) => void;
   /** Below the target's host; default `mirror`. */
   prefix?: string;
+  /** A folder for the state, as a local run has it. Default: the state is in memory. */
+  folder?: string;
   lock?: LockOptions;
   callbackTarget?: RuntimeParts['callbackTarget'];
 }
@@ -77,19 +78,36 @@ interface RunExtras {
 }
 
 /** A store that reports every write, for tests that must act at a certain moment of a run. */
-class ObservedStore extends FileStore {
+class ObservedStore implements ObjectStore {
+  readonly #store: ObjectStore;
   onPut: (key: string) => void | Promise<void> = () => undefined;
 
-  override async put(key: string, body: Uint8Array): Promise<void> {
-    await super.put(key, body);
+  constructor(store: ObjectStore) {
+    this.#store = store;
+  }
+
+  get(key: string): Promise<Uint8Array | undefined> {
+    return this.#store.get(key);
+  }
+
+  async put(key: string, body: Uint8Array): Promise<void> {
+    await this.#store.put(key, body);
     await this.onPut(key);
   }
 
-  override async update(key: string, change: Parameters<FileStore['update']>[1]): Promise<boolean> {
+  async update(key: string, change: Parameters<ObjectStore['update']>[1]): Promise<boolean> {
     let body: Uint8Array | undefined;
-    const updated = await super.update(key, (before) => (body = change(before)));
+    const updated = await this.#store.update(key, (before) => (body = change(before)));
     if (updated && body) await this.onPut(key);
     return updated;
+  }
+
+  list(prefix: string): Promise<string[]> {
+    return this.#store.list(prefix);
+  }
+
+  locate(key: string): string {
+    return this.#store.locate(key);
   }
 }
 
@@ -130,8 +148,7 @@ export async function startFactory(options: FactoryOptions = {}): Promise<Factor
   // As in an account that is set up, pods can pull the copies; tests of connectors bring their own accounts.
   const registry = [target.host, options.prefix ?? 'mirror'].filter(Boolean).join('/');
   if (!accounts && connector === undefined) pullThrough(harness, `http://${registry}`);
-  const folder = await mkdtemp(join(tmpdir(), 'factory-test-'));
-  const store = new ObservedStore(folder);
+  const store = new ObservedStore(options.folder === undefined ? new MemoryStore() : new FileStore(options.folder));
   const environment = {
     HARNESS_URL: harness.url,
     HARNESS_API_KEY: harness.apiKey,
@@ -222,7 +239,6 @@ export async function startFactory(options: FactoryOptions = {}): Promise<Factor
     },
     async close() {
       await Promise.all([harness.close(), source.close(), target.close()]);
-      await rm(folder, { recursive: true, force: true });
     },
   };
 }

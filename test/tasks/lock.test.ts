@@ -4,6 +4,7 @@ import type { Report } from '../../functions/state/documents.ts';
 import { lockSchema, type Lock, type LockOptions } from '../../functions/state/lock.ts';
 import { getJson, updateJson } from '../../functions/state/object-store.ts';
 import { type Factory, type FactoryOptions, startFactory } from './factory.ts';
+import { temporaryFolder } from '../temporary-folder.ts';
 
 const minutes = (n: number) => new Date(Date.now() + n * 60_000).toISOString();
 const theirs: Lock = {
@@ -17,8 +18,9 @@ const theirs: Lock = {
 let factory: Factory;
 afterEach(() => factory.close());
 
+/** Starts with the state in files, as a local run has it. */
 async function start(options: FactoryOptions = {}): Promise<void> {
-  factory = await startFactory(options);
+  factory = await startFactory({ folder: temporaryFolder('lock'), ...options });
 }
 
 async function putLock(lock: Lock | null, accountId = 'embedded'): Promise<void> {

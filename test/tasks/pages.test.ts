@@ -5,6 +5,7 @@ import type { Notification } from '../../functions/state/documents.ts';
 import type { HistoryEntry } from '../../functions/state/history.ts';
 import type { PutOptions } from '../../functions/state/object-store.ts';
 import { type Factory, startFactory } from './factory.ts';
+import { temporaryFolder } from '../temporary-folder.ts';
 
 const execution = 'arn:aws:states:eu-central-1:123456789012:execution:factory:run-1';
 
@@ -12,7 +13,8 @@ let factory: Factory;
 let notified: Notification[];
 beforeEach(async () => {
   notified = [];
-  factory = await startFactory({ notify: async (notification) => void notified.push(notification) });
+  const folder = temporaryFolder('pages');
+  factory = await startFactory({ folder, notify: async (notification) => void notified.push(notification) });
 });
 afterEach(() => factory.close());
 

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { runIdPattern } from '../../functions/settings/input-schema.ts';
 import { readHistory } from '../../functions/state/history.ts';
 import { type Factory, ownWarnings, startFactory } from './factory.ts';
+import { temporaryFolder } from '../temporary-folder.ts';
 
 /** Names that Step Functions accepts for an execution. */
 const names = ['release-1.2', '-hotfix+retry=2', "_(grün)!'@é", '日'.repeat(20)];
@@ -9,7 +10,7 @@ const names = ['release-1.2', '-hotfix+retry=2', "_(grün)!'@é", '日'.repeat(2
 describe('a run by any name that Step Functions takes', () => {
   let factory: Factory;
   beforeAll(async () => {
-    factory = await startFactory();
+    factory = await startFactory({ folder: temporaryFolder('run-names') });
     for (const runId of names) await factory.sync({ modify_default: runId === names[1] }, { runId });
   });
   afterAll(() => factory.close());

@@ -1,14 +1,27 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { type Factory, imageStatuses, k8, k8Images, startFactory, statuses, vm } from './factory.ts';
+import {
+  type Factory,
+  type FactoryOptions,
+  imageStatuses,
+  k8,
+  k8Images,
+  startFactory,
+  statuses,
+  vm,
+} from './factory.ts';
+import { temporaryFolder } from '../temporary-folder.ts';
 
 let factory: Factory;
 afterEach(() => factory.close());
+
+/** With the state in files, as a local run has it. */
+const start = (options: FactoryOptions = {}) => startFactory({ folder: temporaryFolder('sync'), ...options });
 
 const selected = Object.keys(k8).filter((field) => !field.endsWith('Rootless'));
 
 describe('a first sync', () => {
   it('copies every image unchanged and points every field at its copy', async () => {
-    factory = await startFactory();
+    factory = await start();
     const report = await factory.sync();
     expect(report.error).toBeUndefined();
     expect(report.status).toBe('SUCCEEDED');
@@ -20,14 +33,14 @@ describe('a first sync', () => {
   });
 
   it('leaves the rootless fields of Windows out', async () => {
-    factory = await startFactory();
+    factory = await start();
     await factory.sync();
     expect(Object.keys(factory.overrides())).not.toContain('addonTagRootless');
     expect(factory.target.storage.tags('mirror/harness/ci-addon')).toEqual(['1.18.22']);
   });
 
   it('writes one batch per module and infrastructure type, never two at once', async () => {
-    factory = await startFactory({
+    factory = await start({
       // With two writers in flight the slower would lose the other's fields.
       harness: {
         quirks: { lostUpdateRaceMs: 20 },
@@ -47,7 +60,7 @@ describe('a first sync', () => {
   });
 
   it('copies an image of several fields, modules and infrastructure types once', async () => {
-    factory = await startFactory();
+    factory = await start();
     const report = await factory.sync({ infrastructure_type: ['K8', 'VM'] });
     expect(report.images.filter(({ image }) => image === 'plugins/cache:1.10.12')).toHaveLength(1);
     const puts = factory.target.requests.filter(
@@ -57,7 +70,7 @@ describe('a first sync', () => {
   });
 
   it('moves every shared blob once', async () => {
-    factory = await startFactory();
+    factory = await start();
     const report = await factory.sync({ infrastructure_type: ['K8', 'VM'], max_concurrency: 40 });
     expect(report.status).toBe('SUCCEEDED');
     const blobs = new Map<string, number>();
@@ -73,7 +86,7 @@ describe('a first sync', () => {
   });
 
   it('copies at most max_concurrency images at once', async () => {
-    factory = await startFactory();
+    factory = await start();
     const report = await factory.sync({ max_concurrency: 1 });
     expect(report.status).toBe('SUCCEEDED');
     const pushes = factory.target.requests
@@ -88,7 +101,7 @@ describe('a registry that is set not to mount blobs', () => {
   let questions: string[];
   beforeEach(async () => {
     questions = [];
-    factory = await startFactory({
+    factory = await start({
       repositories: {
         adviceOnMounts: async (registry) => {
           questions.push(registry);
@@ -121,7 +134,7 @@ describe('a second sync', () => {
     ['what Harness uses', true],
     ['what it only copied', false],
   ])('writes nothing, and requests %s once at either side, by HEAD', async (_, modify_default) => {
-    factory = await startFactory();
+    factory = await start();
     await factory.sync({ modify_default });
     for (const { requests } of [factory.harness, factory.source, factory.target]) requests.length = 0;
     const report = await factory.sync({ modify_default });
@@ -135,7 +148,7 @@ describe('a second sync', () => {
   });
 
   it('copies a floating tag that moved, and nothing else', async () => {
-    factory = await startFactory();
+    factory = await start();
     await factory.sync();
     const before = factory.arrived('harness/sto-plugin:latest');
     factory.publish(['harness/sto-plugin:latest'], { revision: 1 });
@@ -150,7 +163,7 @@ describe('a second sync', () => {
   });
 
   it('switches fields from an older version to the new one', async () => {
-    factory = await startFactory();
+    factory = await start();
     await factory.sync();
     factory.harness.setDefault('ci', 'K8', 'gitCloneTag', 'harness/drone-git:1.8.0-rootless');
     factory.publish(['harness/drone-git:1.8.0-rootless']);
@@ -175,7 +188,7 @@ describe('overrides of the user', () => {
     'acme/custom-addon:7',
     ':TeethyTiger',
   ])('%s is not touched by sync, nor by reset', async (value) => {
-    factory = await startFactory();
+    factory = await start();
     const account = factory.harness.state[factory.harness.accountId];
     if (!account) throw new TypeError();
     account.ci.K8 = { gitCloneTag: value };
@@ -196,7 +209,7 @@ describe('overrides of the user', () => {
     'docker.io/harness/drone-git:1.5.0',
     'public.ecr.aws/harness/harness/drone-git:1.5.0',
   ])('%s is an image of Harness, and is switched', async (value) => {
-    factory = await startFactory();
+    factory = await start();
     const account = factory.harness.state[factory.harness.accountId];
     if (!account) throw new TypeError();
     account.ci.K8 = { gitCloneTag: value };
@@ -205,7 +218,7 @@ describe('overrides of the user', () => {
   });
 
   it('leaves overrides alone that the user sets during the copies', async () => {
-    factory = await startFactory();
+    factory = await start();
     factory.store.onPut = (key) => {
       const account = factory.harness.state[factory.harness.accountId];
       if (account && /images\/\d+\.json$/.test(key)) account.ci.K8 = { addonTag: 'registry.corp.example/addon:1' };
@@ -220,7 +233,7 @@ describe('overrides of the user', () => {
 
 describe('modify_default: false', () => {
   it('copies and leaves Harness alone, even with a connector that would not do', async () => {
-    factory = await startFactory({ environment: { CONTAINER_REGISTRY_CONNECTOR: 'account.absent' } });
+    factory = await start({ environment: { CONTAINER_REGISTRY_CONNECTOR: 'account.absent' } });
     const report = await factory.sync({ modify_default: false });
     expect(report.status).toBe('SUCCEEDED');
     expect(report.totals.copied).toBe(k8Images.length);
@@ -229,7 +242,7 @@ describe('modify_default: false', () => {
   });
 
   it('takes modify_default: false from the deployment', async () => {
-    factory = await startFactory({ environment: { MODIFY_DEFAULT: 'false' } });
+    factory = await start({ environment: { MODIFY_DEFAULT: 'false' } });
     await factory.sync();
     expect(factory.writes()).toEqual([]);
   });

@@ -9,6 +9,7 @@ import { type Task, tasks } from '../../infra/local/tasks.ts';
 import { taskNeeds } from '../../infra/task-needs.ts';
 import { tasksOf } from '../../infra/workflow-definition.ts';
 import { type Factory, startFactory } from '../tasks/factory.ts';
+import { temporaryFolder } from '../temporary-folder.ts';
 
 /** The task that is at work. */
 const running = new AsyncLocalStorage<string>();
@@ -31,7 +32,9 @@ describe('permissions of tasks in the state bucket', () => {
   let factory: Factory;
 
   beforeAll(async () => {
+    const folder = temporaryFolder('state-writes');
     factory = await startFactory({
+      folder,
       harness: { quirks: { nonWritableFields: ['ci/K8/securityTag'] } },
       environment: { MAX_CONCURRENCY: '1' },
     });
@@ -52,8 +55,7 @@ describe('permissions of tasks in the state bucket', () => {
       note(reads, key);
       return update(key, change);
     };
-    for (const [name, task] of Object.entries(tasks))
-      Object.assign(tasks, { [name]: alone(name, task, () => store.folder) });
+    for (const [name, task] of Object.entries(tasks)) Object.assign(tasks, { [name]: alone(name, task, () => folder) });
 
     await factory.run('plan');
     const runId = 'first-sync';

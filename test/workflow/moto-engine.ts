@@ -46,13 +46,15 @@ export function motoInstalled(): boolean {
 /** Step Functions as moto implements them, in a Python process of its own. Throws when `motoInstalled` is false. */
 export async function startMotoEngine(): Promise<MotoEngine> {
   const runs = new Map<string, Invoke>();
+  /** Prefixes of functions that no run uses. Definitions that differ in nothing else are parsed once. */
+  const free: string[] = [];
   const executions = new Map<string, string | undefined>();
   let started = 0;
 
   async function answer({ function: qualified, payload }: Call): Promise<Reply> {
-    const [id = '', fn = ''] = qualified.split('--');
+    const [prefix = '', fn = ''] = qualified.split('--');
     try {
-      const invoke = runs.get(id);
+      const invoke = runs.get(prefix);
       if (!invoke) throw new Error(`call of ${qualified}, whose run is over`);
       return { payload: (await invoke(fn, payload)) ?? null };
     } catch (thrown) {
@@ -98,7 +100,8 @@ export async function startMotoEngine(): Promise<MotoEngine> {
   return {
     async run(definition, input, invoke, name) {
       const id = `run${++started}`;
-      runs.set(id, invoke);
+      const prefix = free.pop() ?? id;
+      runs.set(prefix, invoke);
       try {
         const { stateMachineArn } = await sfn.send(
           new CreateStateMachineCommand({
@@ -106,7 +109,7 @@ export async function startMotoEngine(): Promise<MotoEngine> {
             roleArn: `arn:aws:iam::${account}:role/workflow`,
             definition: JSON.stringify(definition)
               .replaceAll('${LambdaInvoke}', lambdaInvoke('aws'))
-              .replaceAll(/\$\{(\w+)\}/g, `arn:aws:lambda:us-east-1:${account}:function:${id}--$1`),
+              .replaceAll(/\$\{(\w+)\}/g, `arn:aws:lambda:us-east-1:${account}:function:${prefix}--$1`),
           }),
         );
         const { executionArn } = await sfn.send(
@@ -117,6 +120,7 @@ export async function startMotoEngine(): Promise<MotoEngine> {
         for (const deadline = Date.now() + longestRunMs; Date.now() < deadline; await sleep(pollMs)) {
           const execution = await sfn.send(new DescribeExecutionCommand({ executionArn }));
           if (execution.status === 'RUNNING') continue;
+          free.push(prefix);
           if (execution.status === 'SUCCEEDED')
             return { status: 'SUCCEEDED', output: JSON.parse(execution.output ?? 'null') as unknown };
           const error = execution.error ?? (execution.status === 'TIMED_OUT' ? 'States.Timeout' : undefined);
@@ -128,7 +132,7 @@ export async function startMotoEngine(): Promise<MotoEngine> {
         }
         throw new Error(`${id} did not end within ${longestRunMs} ms`);
       } finally {
-        runs.delete(id);
+        runs.delete(prefix);
       }
     },
 

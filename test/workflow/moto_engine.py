@@ -24,6 +24,7 @@ from moto.stepfunctions.parser.asl.component.common.path import result_path
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
 from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function import WaitFunction
+from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 from moto.stepfunctions.parser.asl.utils import json_path
 
 # No proxy of the environment may come between this process and loopback.
@@ -71,6 +72,8 @@ def main(callback_url):
     # Retries and Wait states pass at once: what is compared is the order of things, not their pace.
     retrier_decl.time = SimpleNamespace(sleep=lambda seconds: None)
     WaitFunction._wait_interval = lambda self, env, wait_seconds: None
+    # A definition is parsed when it is created and at each execution, which takes most of the time of both.
+    AmazonStateLanguageParser.parse = staticmethod(functools.cache(AmazonStateLanguageParser.parse))
     # The grammar of JSONPath is built anew for every path that is parsed, which takes most of an execution's time.
     json_path.parse = functools.cache(json_path.parse)
     result_path.parse = functools.cache(result_path.parse)
