@@ -63,7 +63,7 @@ const taskFolders = readdirSync(join(root, 'functions'), { withFileTypes: true }
 const mayImport: Record<string, RegExp> = {
   'functions/text': /^functions\/text\//,
   'functions/async': /^functions\/async\//,
-  'functions/http': /^functions\/(?:http|text)\/|^functions\/hint\.ts$/,
+  'functions/http': /^functions\/(?:async|http|text)\/|^functions\/hint\.ts$/,
   'functions/harness': /^functions\/(?:harness|http|text)\/|^functions\/(?:advice|errors)/,
   // Could be published by itself: nothing of AWS, nothing of Harness.
   'functions/oci/spec': /^functions\/(?:oci\/spec|async|http|text)\/|^functions\/(?:errors|hint)/,

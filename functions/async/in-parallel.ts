@@ -1,4 +1,5 @@
 import pLimit from 'p-limit';
+import { linkedAbort } from './linked-abort.ts';
 
 /**
  * Runs `work` for every item, at most `limit` at a time. The first failure aborts the others through their signal, and
@@ -10,8 +11,8 @@ export async function inParallel<T>(
   outer: AbortSignal | undefined,
   work: (item: T, signal: AbortSignal) => Promise<void>,
 ): Promise<void> {
-  const failed = new AbortController();
-  const signal = outer ? AbortSignal.any([outer, failed.signal]) : failed.signal;
+  using failed = linkedAbort(outer);
+  const { signal } = failed;
   const limited = pLimit(limit);
   await Promise.all(
     items.map((item) =>
@@ -23,5 +24,5 @@ export async function inParallel<T>(
     ),
   );
   outer?.throwIfAborted();
-  failed.signal.throwIfAborted();
+  signal.throwIfAborted();
 }

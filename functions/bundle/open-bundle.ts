@@ -5,7 +5,7 @@ import { blobPath, Layout } from '../oci/layout/layout.ts';
 import { type LayoutFiles, layoutInvalid, readSmall } from '../oci/layout/layout-files.ts';
 import { type RangeReader, readRange } from '../oci/layout/ranges.ts';
 import { cutOff, placeAt, plannedFiles, tarFiles } from '../oci/layout/tar-files.ts';
-import { blockBytes, decodeHeader, paddingOf, type TarHeader } from '../oci/layout/tar-header.ts';
+import { blockBytes, decodeHeader, encodeHeader, paddingOf, type TarHeader } from '../oci/layout/tar-header.ts';
 import { entryAt, type PlannedTar } from '../oci/layout/tar-plan.ts';
 import type { Source } from '../oci/registry/source.ts';
 import { type Image, loadImage } from '../oci/spec/image.ts';
@@ -130,8 +130,8 @@ async function checkHead(
   plan: PlannedTar,
   signal?: AbortSignal,
 ): Promise<void> {
-  const pieces = [...bundleFiles(document)].flatMap(([, bytes], index) => [
-    plan.entries[index]?.header ?? Buffer.alloc(0),
+  const pieces = [...bundleFiles(document)].flatMap(([name, bytes]) => [
+    encodeHeader(name, bytes.length),
     bytes,
     Buffer.alloc(paddingOf(bytes.length)),
   ]);

@@ -1,8 +1,9 @@
 import { awaitedLater } from '../async/awaited-later.ts';
+import { linkedAbort } from '../async/linked-abort.ts';
 import { release } from '../http/release.ts';
 import { mismatch, verifiedStream } from '../oci/copy/verified-stream.ts';
 import { blobPath } from '../oci/layout/layout.ts';
-import { paddingOf } from '../oci/layout/tar-header.ts';
+import { encodeHeader, paddingOf } from '../oci/layout/tar-header.ts';
 import { entryAt, type PlannedEntry, type PlannedTar } from '../oci/layout/tar-plan.ts';
 import type { Digest } from '../oci/spec/digest.ts';
 import type { Descriptor } from '../oci/spec/manifest.ts';
@@ -58,22 +59,21 @@ export class TarStream {
       signal,
     }: { begun?: RunningHash | undefined; unit?: number | undefined; signal?: AbortSignal | undefined } = {},
   ): AsyncGenerator<Uint8Array, void, undefined> {
-    const over = new AbortController();
-    const each = signal ? AbortSignal.any([signal, over.signal]) : over.signal;
+    using over = linkedAbort(signal);
     const first = entryAt(this.tar, from);
     const entries = this.tar.entries.slice(first).filter(({ start }) => start < to);
     // A blob that was begun continues where it was: it is not read ahead.
     const small = entries.filter(
       ({ name, size, content }) => this.#origins.has(name) && size <= smallBlob && content >= from,
     );
-    const queue = new ReadAhead(small, (entry) => this.#whole(entry, each));
+    const queue = new ReadAhead(small, (entry) => this.#whole(entry, over.signal));
     try {
       let at = from;
       for (const entry of entries) {
         for await (const piece of this.#entry(entry, at, queue, {
           begun: at > entry.content ? begun : undefined,
           unit,
-          signal: each,
+          signal: over.signal,
         })) {
           // The rest of a blob is read for its digest alone.
           if (at < to) yield piece.subarray(0, to - at);
@@ -92,8 +92,8 @@ export class TarStream {
     queue: ReadAhead,
     options: Continuation,
   ): AsyncGenerator<Uint8Array, void, undefined> {
-    const { name, header, start, content, size, end } = entry;
-    if (at < content) yield header.subarray(at - start);
+    const { name, start, content, size, end } = entry;
+    if (at < content) yield encodeHeader(name, size).subarray(at - start);
     const skip = Math.max(0, at - content);
     if (skip < size || size === 0) {
       const bytes = this.#memory.get(name);

@@ -4,6 +4,7 @@ import { isIP, type LookupFunction } from 'node:net';
 import { getDefaultHighWaterMark, type Readable } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
 import { createSecureContext } from 'node:tls';
+import { linkedAbort } from '../async/linked-abort.ts';
 import { mayReach, outermost, type Reach, reachOfAddress, reachOfHost } from './address-policy.ts';
 import { bodyChunks } from './body-chunks.ts';
 import { secureContextOf } from './certificates.ts';
@@ -90,8 +91,9 @@ export class Transport {
     const proxy = this.#proxy(url);
     // Like Docker, use a tunnel for TLS only. Proxies rarely allow tunnels to ports other than 443.
     const forwarding = url.protocol === 'http:' ? proxy : undefined;
+    const dispatcher = this.#dispatcher(url, sender, proxy);
     const headersMs = request.headersTimeoutMs ?? this.#options.headersMs;
-    const late = new AbortController();
+    const late = linkedAbort(signal);
     const giveUp = () => late.abort(new NetworkError('UND_ERR_HEADERS_TIMEOUT', noHeaders));
     // undici restarts its own limit at each interim response. This limit does not restart.
     const limit = new TimeLimit(giveUp);
@@ -117,13 +119,13 @@ export class Transport {
       // would wait for another handshake.
       ...(request.method === 'HEAD' && { reset: false }),
       onInfo: () => !streams && start(),
-      signal: signal ? AbortSignal.any([signal, late.signal]) : late.signal,
+      signal: late.signal,
     };
     // undici frees a connection one turn after the response ends. An immediate request would open another connection.
     await setImmediate();
-    const dispatcher = this.#dispatcher(url, sender, proxy);
     try {
       const { statusCode: status, statusText: phrase, headers, body: content } = await dispatcher.request(options);
+      content.once('close', () => late[Symbol.dispose]());
       const header = (name: string) => {
         const value = headers[name];
         if (!Array.isArray(value)) return value;
@@ -137,6 +139,7 @@ export class Transport {
       }
       return { ...response, forwardedBy: displayProxy(forwarding) };
     } catch (error) {
+      late[Symbol.dispose]();
       if (signal?.aborted) throw error;
       if (forwarding) throw forwardingFailure(forwarding, authorityOf(url), error);
       throw proxy ? throughProxy(proxy, error) : error;

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { once } from 'node:events';
+import { getEventListeners, once } from 'node:events';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
@@ -149,6 +149,32 @@ describe('the transport', () => {
 async function* pieces(...sizes: number[]): AsyncGenerator<Uint8Array> {
   for (const size of sizes) yield Buffer.alloc(size);
 }
+
+describe('a signal of many requests', () => {
+  it('holds nothing of a request that failed, or whose body was read or dumped', async () => {
+    const { signal } = new AbortController();
+    const url = await serve((request, response) => {
+      if (request.url === '/cut') request.socket.destroy();
+      else response.end('body');
+    });
+    await readBody(await get(url, signal), 10);
+    await (await get(url, signal)).body.dump();
+    for await (const _ of (await get(url, signal)).chunks()) continue;
+    await failureOf(get(new URL('cut', url), signal));
+    await failureOf(transport.request({ method: 'GET', url: new URL('http://169.254.169.254/'), signal }));
+    await new Promise(setImmediate);
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
+  });
+
+  it('ends a body that is being read', async () => {
+    const abort = new AbortController();
+    const url = await serve((_, response) => response.write('a'));
+    const chunks = (await get(url, abort.signal)).chunks();
+    await chunks.next();
+    abort.abort(new Error('the run was interrupted'));
+    await expect(chunks.next()).rejects.toThrow('the run was interrupted');
+  });
+});
 
 describe('a network failure', () => {
   it('describes a port where nothing listens', async () => {

@@ -1,3 +1,4 @@
+import { type LinkedAbort, linkedAbort } from '../../async/linked-abort.ts';
 import { type Clock, wallClock } from '../registry/clock.ts';
 import { longestPauseMs, type Registry } from '../registry/registry.ts';
 import { RegistryFailure } from '../registry/registry-failure.ts';
@@ -66,7 +67,7 @@ export class Deadline {
     work: (signal: AbortSignal | undefined) => Promise<T>,
   ): Promise<T> {
     if (this === Deadline.never) return work(outer);
-    const pause = new AbortController();
+    using pause = linkedAbort(outer);
     const over = new AbortController();
     const watches = registries.map(({ limits, name }) =>
       limits.watchPauses((until) => {
@@ -75,7 +76,7 @@ export class Deadline {
     );
     const alarm = this.#ring(pause, over.signal);
     try {
-      return await work(outer ? AbortSignal.any([outer, pause.signal]) : pause.signal);
+      return await work(pause.signal);
     } catch (error) {
       outer?.throwIfAborted();
       pause.signal.throwIfAborted();
@@ -87,7 +88,7 @@ export class Deadline {
     }
   }
 
-  async #ring(pause: AbortController, over: AbortSignal): Promise<void> {
+  async #ring(pause: LinkedAbort, over: AbortSignal): Promise<void> {
     await this.#clock.sleep(this.left, over);
     if (!over.aborted) pause.abort(new Paused());
   }

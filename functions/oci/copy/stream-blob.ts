@@ -1,3 +1,4 @@
+import { linkedAbort } from '../../async/linked-abort.ts';
 import { retry, type Verdict } from '../../http/retry.ts';
 import type { Descriptor } from '../spec/manifest.ts';
 import type { Repository } from '../registry/repository.ts';
@@ -90,8 +91,8 @@ async function stream(
   count: (bytes: number) => void,
 ): Promise<void> {
   const { source, destination, blob, stallMs = defaultStallMs } = transfer;
-  const stalled = new AbortController();
-  const signal = transfer.signal ? AbortSignal.any([transfer.signal, stalled.signal]) : stalled.signal;
+  using stalled = linkedAbort(transfer.signal);
+  const { signal } = stalled;
   // The request reports a broken stream in its own terms; the stream has the true reason.
   let reason: unknown;
   const body = watched(

@@ -1,7 +1,7 @@
 import { release } from '../../http/release.ts';
 import { type LayoutFiles, layoutInvalid } from './layout-files.ts';
 import { partAt, type RangeReader, readRange } from './ranges.ts';
-import { blockBytes, decodeHeader, decodePax, paddingOf, type TarHeader } from './tar-header.ts';
+import { blockBytes, decodeHeader, decodePax, encodeHeader, paddingOf, type TarHeader } from './tar-header.ts';
 import type { PlannedTar } from './tar-plan.ts';
 
 /** Bounds on what a tar may hold, so that a hostile one cannot exhaust memory. */
@@ -104,13 +104,16 @@ function ownBuffer(content: Uint8Array, piece: Uint8Array): Uint8Array {
  * belong to the content; `undefined` when another differs.
  */
 export function checkAround(
-  { header, start, content, size }: PlannedTar['entries'][number],
+  { name, start, content, size }: PlannedTar['entries'][number],
   at: number,
   piece: Uint8Array,
 ): Uint8Array | undefined {
   const [from, to] = [at - start, at - start + piece.length];
-  const inHeader = Math.min(Math.max(header.length - from, 0), piece.length);
-  if (inHeader > 0 && !header.subarray(from, from + inHeader).equals(piece.subarray(0, inHeader))) return undefined;
+  const inHeader = Math.min(Math.max(content - at, 0), piece.length);
+  if (inHeader > 0) {
+    const header = encodeHeader(name, size).subarray(from, from + inHeader);
+    if (!header.equals(piece.subarray(0, inHeader))) return undefined;
+  }
   const padding = Math.max(content - start + size - from, 0);
   if (to - from > padding && !piece.subarray(padding).every((byte) => byte === 0)) return undefined;
   return piece.subarray(inHeader, Math.max(inHeader, padding));

@@ -31,6 +31,13 @@ export function encodeHeader(name: string, size: number): Buffer {
   return Buffer.concat([pax, record, padding, ustar(name.slice(0, longestName), size, '0')]);
 }
 
+/** Returns the bytes that `encodeHeader` returns for a name. */
+export function headerBytes(name: string): number {
+  if (name.length <= longestName) return blockBytes;
+  const record = Buffer.byteLength(paxRecord('path', name));
+  return blockBytes + record + paddingOf(record) + blockBytes;
+}
+
 function ustar(name: string, size: number, flag: string): Buffer {
   const header = Buffer.alloc(blockBytes);
   header.write(name, 0, longestName, 'latin1');

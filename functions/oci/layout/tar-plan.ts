@@ -1,12 +1,10 @@
-import { blockBytes, encodeHeader, paddingOf } from './tar-header.ts';
+import { blockBytes, headerBytes, paddingOf } from './tar-header.ts';
 
 /** An entry of a tar that is planned to the byte before its content is read. */
 export interface PlannedEntry {
   /** `blobs/sha256/<hex>` */
   readonly name: string;
   readonly size: number;
-  /** All blocks before the content. */
-  readonly header: Buffer;
   /** Offset of the first byte of the header. */
   readonly start: number;
   /** Offset of the first byte of the content. */
@@ -29,10 +27,9 @@ export function planTar(files: Iterable<{ name: string; size: number }>): Planne
   const entries: PlannedEntry[] = [];
   let start = 0;
   for (const { name, size } of files) {
-    const header = encodeHeader(name, size);
-    const content = start + header.length;
+    const content = start + headerBytes(name);
     const end = content + size + paddingOf(size);
-    entries.push({ name, size, header, start, content, end });
+    entries.push({ name, size, start, content, end });
     start = end;
   }
   return { entries, size: start + trailerBytes };

@@ -1,6 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { decodeHeader, decodePax, encodeHeader, paddingOf } from '../../../functions/oci/layout/tar-header.ts';
+import {
+  decodeHeader,
+  decodePax,
+  encodeHeader,
+  headerBytes,
+  paddingOf,
+} from '../../../functions/oci/layout/tar-header.ts';
 import { entryAt, planTar } from '../../../functions/oci/layout/tar-plan.ts';
 
 const gibibyte = 1024 ** 3;
@@ -33,6 +39,13 @@ describe('a header', () => {
     expect(decodePax(header.subarray(512, 512 + 151))).toEqual({ path: name });
     expect(decodeHeader(header.subarray(1_024))).toMatchObject({ type: 'file', size: 7, name: name.slice(0, 100) });
   });
+
+  it.each([1, 99, 100, 101, 512, 600, 1_500])(
+    'has the bytes that its plan counts, for a name of %i characters',
+    (length) => {
+      expect(headerBytes('n'.repeat(length))).toBe(encodeHeader('n'.repeat(length), 7).length);
+    },
+  );
 
   it('cannot be read as the same when any of its bytes differs', () => {
     const header = encodeHeader('index.json', 1_234);
