@@ -27,7 +27,7 @@ export interface GateResult {
  */
 export async function gate({ runId, copies }: GateEvent, { runtime }: TaskRun): Promise<GateResult> {
   const documents = runtime.run(runId);
-  const plan = await documents.plan.get();
+  const plan = await runtime.plan(runId);
   for (const { image, error } of copies.flat()) {
     // The task crashed before it could write its result.
     if (error) await documents.copyResult(image).put(failedCopy(parseErrorCause(error)));

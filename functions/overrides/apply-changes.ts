@@ -26,7 +26,7 @@ export async function applyChanges(
 ): Promise<void> {
   const documents = runtime.run(runId);
   const { changes } = await documents.changes.get();
-  const { action } = await documents.plan.get();
+  const { action } = await runtime.plan(runId);
   const results: ConfigResult[] = (await documents.config.find()) ?? [];
   const wanted = changes.filter(
     (change) => (change.to === null) === (kind === 'reset') && !results.some((row) => isSameField(row, change)),

@@ -18,7 +18,7 @@ type Outcome = Pick<UnusedImage, 'status' | 'reason'>;
 export async function prune({ runId }: { runId: string }, run: TaskRun): Promise<{ deleted: number }> {
   const { runtime } = run;
   const documents = runtime.run(runId);
-  const plan = await documents.plan.get();
+  const plan = await runtime.plan(runId);
   if (plan.unused.length === 0) return { deleted: 0 };
   // Check again: the plan may be hours old, and other accounts may use the same copies.
   const overrides = await overridesInUse([], run);

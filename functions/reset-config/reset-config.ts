@@ -12,7 +12,7 @@ export async function resetConfig({ runId }: { runId: string }, run: TaskRun): P
     const fields = changes.map(({ field }) => field);
     await harness.resetConfig(scope, fields);
   });
-  const { action } = await run.runtime.run(runId).plan.get();
+  const { action } = await run.runtime.plan(runId);
   if (action === 'restore') await writeConnector(runId, run);
   return { status: 'reset' };
 }

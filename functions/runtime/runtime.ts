@@ -109,6 +109,7 @@ export class Runtime {
   readonly #counter = new RegistryCounter();
   #ledgers: { runId: string; byRegistry: Map<string, BlobLedger> } = { runId: '', byRegistry: new Map() };
   #plan: Plan | undefined;
+  #documents: RunDocuments | undefined;
   #bundle: { address: string; opened: Promise<Bundle> } | undefined;
   #harness: Promise<HarnessClient> | undefined;
   /** A refused key. The key that replaces it may belong to another account. */
@@ -129,7 +130,8 @@ export class Runtime {
   }
 
   run(runId: string): RunDocuments {
-    return new RunDocuments(this.store, runId);
+    if (this.#documents?.runId !== runId) this.#documents = new RunDocuments(this.store, runId);
+    return this.#documents;
   }
 
   harness(): Promise<HarnessClient> {
@@ -188,7 +190,7 @@ export class Runtime {
     return this.#counter.take(this.#registries.values());
   }
 
-  /** Returns the plan of a run to its copies. It is read once, because nothing changes it during the copies. */
+  /** Returns the plan of a run to the tasks that follow it. It is read once, because none of them changes it. */
   async plan(runId: string): Promise<Plan> {
     if (this.#plan?.runId !== runId) this.#plan = await this.run(runId).plan.get();
     return this.#plan;

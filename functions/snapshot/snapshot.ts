@@ -26,7 +26,7 @@ export interface SnapshotResult {
 export async function snapshot({ runId }: SnapshotEvent, { runtime, signal }: TaskRun): Promise<SnapshotResult> {
   const documents = runtime.run(runId);
   const planned = await documents.changes.get();
-  const plan = await documents.plan.get();
+  const plan = await runtime.plan(runId);
   const harness = await runtime.harness();
   const scopes: ConfigScope[] = [];
   for (const { module, infrastructureType } of planned.changes) {

@@ -11,7 +11,7 @@ import type { TaskRun } from '../runtime/task-run.ts';
  */
 export async function updateConfig({ runId }: { runId: string }, run: TaskRun): Promise<{ status: 'updated' }> {
   const harness = await run.runtime.harness();
-  const { action } = await run.runtime.run(runId).plan.get();
+  const { action } = await run.runtime.plan(runId);
   if (action !== 'restore') await writeConnector(runId, run);
   await applyChanges(runId, 'updated', run, async (scope, changes) => {
     const values = changes.flatMap(({ field, to }) => (to === null ? [] : [{ field, value: to }]));

@@ -33,7 +33,7 @@ export interface VerifyResult {
  */
 export async function verify({ runId }: { runId: string }, run: TaskRun): Promise<VerifyResult> {
   const documents = run.runtime.run(runId);
-  const plan = await documents.plan.get();
+  const plan = await run.runtime.plan(runId);
   const { action, bundle } = plan;
   if (action === 'verify' && bundle) return { status: await checkBundle({ runId, bundle }, run) };
   const { changes } = await documents.changes.get();
