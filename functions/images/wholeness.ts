@@ -1,3 +1,4 @@
+import pLimit from 'p-limit';
 import { FactoryError } from '../errors.ts';
 import { opensBlob, servesBlob } from '../oci/registry/blobs.ts';
 import type { Digest } from '../oci/spec/digest.ts';
@@ -14,13 +15,17 @@ export interface Root {
   digest: Digest;
 }
 
+/** As many as the limits of a registry admit at once: a request that waits for them takes memory. */
+const lookupsInFlight = 32;
+
 /**
  * Looks at registries for the pieces of images, by HEAD. Each piece is looked up once per repository, however many
- * images share it. The limits of the registry bound how many requests are in flight.
+ * images share it.
  */
 export class Wholeness {
   readonly #manifests: Runtime['manifests'];
   readonly #lookups = new Map<string, Promise<boolean>>();
+  readonly #limit = pLimit(lookupsInFlight);
 
   constructor({ manifests }: Pick<Runtime, 'manifests'>) {
     this.#manifests = manifests;
@@ -82,7 +87,7 @@ export class Wholeness {
   #once({ registry, name }: Repository, { digest }: Piece, look: () => Promise<boolean>): Promise<boolean> {
     const key = `${registry.name}/${name} ${digest}`;
     let lookup = this.#lookups.get(key);
-    if (!lookup) this.#lookups.set(key, (lookup = look()));
+    if (!lookup) this.#lookups.set(key, (lookup = this.#limit(look)));
     return lookup;
   }
 }

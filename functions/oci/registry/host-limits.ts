@@ -107,7 +107,11 @@ export class HostLimits {
   }
 
   async #turn(lane: Lane, signal?: AbortSignal): Promise<void> {
-    const { waiting } = this.#lanes[lane];
+    const { waiting, active } = this.#lanes[lane];
+    if (waiting.size === 0 && active < this.#width(lane)) {
+      this.#lanes[lane].active++;
+      return;
+    }
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const abort = () => {
       waiting.delete(resolve);
