@@ -2,9 +2,9 @@ import { type IRole, PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';
 import { VerifyKey } from '../functions/bundle/signature.ts';
 import { FactoryError } from '../functions/errors.ts';
-import { ReferenceSyntaxError } from '../functions/oci/spec/reference.ts';
 import type { HarnessCiImageFactoryProps } from './harness-ci-image-factory-props.ts';
 import type { TaskNeeds } from './task-needs.ts';
+import { TextSyntaxError } from '../functions/text/text-syntax-error.ts';
 
 /** Lets the role of a task sign digests with a key, by the one algorithm of bundles. */
 export function allowSigning(role: IRole, key: IKey): void {
@@ -31,7 +31,7 @@ export function publicKey(text: string): string {
   try {
     void new VerifyKey(text, 'BUNDLE_VERIFY_KEY');
   } catch (error) {
-    throw error instanceof FactoryError ? new ReferenceSyntaxError(error.message, { cause: error }) : error;
+    throw error instanceof FactoryError ? new TextSyntaxError(error.message, { cause: error }) : error;
   }
   return text;
 }

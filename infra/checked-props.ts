@@ -2,13 +2,13 @@ import { Stack, Token } from 'aws-cdk-lib';
 import { StateMachine, StateMachineType } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
 import { FactoryError, type Problem } from '../functions/errors.ts';
-import { ReferenceSyntaxError } from '../functions/oci/spec/reference.ts';
 import { countProblems, describeProblems, render } from '../functions/settings/problems.ts';
 import { registryLocation } from '../functions/settings/registry-location.ts';
 import { settingProblems } from './checked-settings.ts';
 import { deploymentEnvironment, propOf } from './deployment-settings.ts';
 import type { HarnessCiImageFactoryProps } from './harness-ci-image-factory-props.ts';
 import { environmentOf } from './settings.ts';
+import { TextSyntaxError } from '../functions/text/text-syntax-error.ts';
 
 /** The most characters of `name`: that of a rule of EventBridge, PutRule. */
 export const longestName = 64;
@@ -82,7 +82,7 @@ function isRepositoryPath(text: string): boolean {
   try {
     return registryLocation(`registry.invalid/${text}`).prefix === text && text !== '';
   } catch (error) {
-    if (error instanceof ReferenceSyntaxError) return false;
+    if (error instanceof TextSyntaxError) return false;
     throw error;
   }
 }

@@ -1,5 +1,5 @@
 import type { RangeReader, RangeWriter } from '../oci/layout/ranges.ts';
-import { ReferenceSyntaxError } from '../oci/spec/reference.ts';
+import { TextSyntaxError } from '../text/text-syntax-error.ts';
 
 /** The place of a bundle, as `--to`, `--from` and `bundle` name it. */
 export type BundleAddress =
@@ -15,25 +15,24 @@ const maxKeyBytes = 1_024;
 /**
  * Parses `PATH`, `PATH.tar`, `s3://BUCKET/KEY` or `-`.
  *
- * @throws {ReferenceSyntaxError} The caller adds the place of the text.
+ * @throws {TextSyntaxError} The caller adds the place of the text.
  */
 export function parseBundleAddress(text: string): BundleAddress {
   if (text === '-') return { kind: 'stream' };
-  if (text.trim() === '') throw new ReferenceSyntaxError('it is empty');
-  if (/[\0-\x1f\x7f]/.test(text)) throw new ReferenceSyntaxError('it has a control character');
+  if (text.trim() === '') throw new TextSyntaxError('it is empty');
+  if (/[\0-\x1f\x7f]/.test(text)) throw new TextSyntaxError('it has a control character');
   const [, scheme = 'file', rest = text] = /^([A-Za-z][A-Za-z0-9+.-]*):\/\/(.*)$/.exec(text) ?? [];
   if (scheme === 's3') return parseObject(rest);
-  if (rest !== text) throw new ReferenceSyntaxError(`"${scheme}:" is neither a path nor s3://BUCKET/KEY`);
+  if (rest !== text) throw new TextSyntaxError(`"${scheme}:" is neither a path nor s3://BUCKET/KEY`);
   return { kind: text.endsWith('.tar') ? 'tar' : 'folder', path: text };
 }
 
 function parseObject(text: string): BundleAddress {
   const slash = text.indexOf('/');
   const [bucket, key] = slash === -1 ? [text, ''] : [text.slice(0, slash), text.slice(slash + 1)];
-  if (!bucketName.test(bucket)) throw new ReferenceSyntaxError(`"${bucket}" is not the name of a bucket`);
-  if (key === '' || key.endsWith('/')) throw new ReferenceSyntaxError('it has no key (s3://BUCKET/KEY)');
-  if (Buffer.byteLength(key) > maxKeyBytes)
-    throw new ReferenceSyntaxError(`its key is longer than ${maxKeyBytes} bytes`);
+  if (!bucketName.test(bucket)) throw new TextSyntaxError(`"${bucket}" is not the name of a bucket`);
+  if (key === '' || key.endsWith('/')) throw new TextSyntaxError('it has no key (s3://BUCKET/KEY)');
+  if (Buffer.byteLength(key) > maxKeyBytes) throw new TextSyntaxError(`its key is longer than ${maxKeyBytes} bytes`);
   return { kind: 's3', bucket, key };
 }
 

@@ -3,12 +3,13 @@ import { FactoryError } from '../errors.ts';
 import type { ConfigScope } from '../harness/scope.ts';
 import { isWindowsOnly } from '../harness/windows-fields.ts';
 import { isDigest } from '../oci/spec/digest.ts';
-import { type ImageName, maxTextLength, parseImageName, ReferenceSyntaxError } from '../oci/spec/reference.ts';
+import { type ImageName, maxTextLength, parseImageName } from '../oci/spec/reference.ts';
 import { type FieldSet, setOf } from '../settings/field-sets.ts';
 import { namesOfImage, saasName } from '../settings/secured-names.ts';
 import { globMatcher } from '../text/glob.ts';
 import { printable } from '../text/printable.ts';
 import { own } from '../text/own.ts';
+import { TextSyntaxError } from '../text/text-syntax-error.ts';
 
 /** A field whose image the factory keeps at the registry. */
 export interface SelectedField extends ConfigScope {
@@ -52,7 +53,7 @@ export function selectFields(scopes: readonly ScopeConfiguration[], settings: Se
       }
       if (value === '' || (isWindowsOnly(field) && !settings.includeWindowsRootless)) continue;
       const official = parseOfficial(value);
-      if (official instanceof ReferenceSyntaxError) {
+      if (official instanceof TextSyntaxError) {
         warnings.push(
           `${module} ${infrastructureType} ${field}: Harness's default ${JSON.stringify(printable(value))} is not an image name (${official.message}); left alone`,
         );
@@ -128,12 +129,12 @@ export function unlistedImages(fields: readonly SelectedField[], settings: Selec
   });
 }
 
-function parseOfficial(value: string): ImageName | ReferenceSyntaxError {
+function parseOfficial(value: string): ImageName | TextSyntaxError {
   try {
     const image = parseImageName(value);
     return image.tag === undefined && image.digest === undefined ? { ...image, tag: 'latest' } : image;
   } catch (error) {
-    if (error instanceof ReferenceSyntaxError) return error;
+    if (error instanceof TextSyntaxError) return error;
     throw error;
   }
 }

@@ -1,4 +1,4 @@
-import { ReferenceSyntaxError } from '../oci/spec/reference.ts';
+import { TextSyntaxError } from '../text/text-syntax-error.ts';
 
 /** Stands for a bundle that holds nothing: a plan then reports every image that Harness needs. */
 export const noBundle = 'none';
@@ -11,16 +11,16 @@ const maxLength = 4_096;
 /** https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html, and keys up to 1,024 bytes. */
 const s3Address = /^s3:\/\/(?!.*\.\.)[a-z\d][a-z\d.-]{1,61}[a-z\d]\/(?!.*\/\/)[\w.!'()/-]{1,1024}$/;
 
-/** Accepts the address of a bundle: a path, `s3://BUCKET/KEY`, or `-`. Throws `ReferenceSyntaxError`. */
+/** Accepts the address of a bundle: a path, `s3://BUCKET/KEY`, or `-`. Throws `TextSyntaxError`. */
 export function bundleAddress(text: string): string {
-  if (text.length > maxLength) throw new ReferenceSyntaxError(`it is longer than ${maxLength} characters`);
-  if (/\p{Cc}/u.test(text)) throw new ReferenceSyntaxError('it holds a control character');
+  if (text.length > maxLength) throw new TextSyntaxError(`it is longer than ${maxLength} characters`);
+  if (/\p{Cc}/u.test(text)) throw new TextSyntaxError('it holds a control character');
   if (isInBucket(text)) {
     if (!s3Address.test(text) || text.endsWith('/'))
-      throw new ReferenceSyntaxError("it is not s3://BUCKET/KEY, with a key of letters, digits and _ . - ! ' ( )");
+      throw new TextSyntaxError("it is not s3://BUCKET/KEY, with a key of letters, digits and _ . - ! ' ( )");
     return text;
   }
-  if (/^[a-z][a-z\d+.-]+:\/\//i.test(text)) throw new ReferenceSyntaxError('only s3:// is supported');
+  if (/^[a-z][a-z\d+.-]+:\/\//i.test(text)) throw new TextSyntaxError('only s3:// is supported');
   return text;
 }
 

@@ -3,7 +3,7 @@ import * as z from 'zod';
 import { FactoryError, type Problem } from '../errors.ts';
 import { ApiKey } from '../harness/api-key.ts';
 import { parseBaseUrl } from '../harness/base-url.ts';
-import { parseRegistryLocation, ReferenceSyntaxError } from '../oci/spec/reference.ts';
+import { parseRegistryLocation } from '../oci/spec/reference.ts';
 import { isArn } from '../text/arn.ts';
 import { misplacedIn } from '../text/plain-text.ts';
 import { sourceLocation } from './official-sources.ts';
@@ -12,6 +12,7 @@ import { isRegistryAddress, registryLocation } from './registry-location.ts';
 import { itemsOf } from './text-list.ts';
 import { wordIn } from './word.ts';
 import { secretArn, tokenSecretProblems } from './token-secret.ts';
+import { TextSyntaxError } from '../text/text-syntax-error.ts';
 
 /** The permissions that WEBHOOK_ALLOW can grant: input keys, `stop`, and the actions `export` and `import`. */
 export const guardedKeys = [
@@ -83,7 +84,7 @@ export function tagsOf(text: string): Record<string, string> {
     const { key, value } = tagPattern.exec(tag)?.groups ?? {};
     if (key === undefined) throw new TypeError();
     const known = Object.keys(tags).find((name) => name.toLowerCase() === key.toLowerCase());
-    if (known !== undefined) throw new ReferenceSyntaxError(`the key ${JSON.stringify(known)} is there twice`);
+    if (known !== undefined) throw new TextSyntaxError(`the key ${JSON.stringify(known)} is there twice`);
     tags[key] = value ?? '';
   }
   return tags;
@@ -365,7 +366,7 @@ export function oneOf<const T>(words: readonly T[], text: string): T {
 function template(text: string): string {
   if (templateArn.test(text)) return text;
   if (templateIdentifier.test(text))
-    throw new ReferenceSyntaxError(
+    throw new TextSyntaxError(
       'it is the identifier of a Harness template, which only a pipeline of Harness can run: "factory pipelines" takes it',
     );
   throw new TypeError();
@@ -373,14 +374,13 @@ function template(text: string): string {
 
 /** Accepts the name or ARN of a secret. Refuses an API key in its place, because names appear in messages. */
 function secretOf(text: string): string {
-  if (/^[ps]at\./.test(text)) throw new ReferenceSyntaxError('an API key in place of the name of its secret');
+  if (/^[ps]at\./.test(text)) throw new TextSyntaxError('an API key in place of the name of its secret');
   return matching(secretName)(text);
 }
 
 /** Accepts the reference of a connector. Names a registry in its place as what it is. */
 function connectorReference(text: string): string {
-  if (isRegistryAddress(text))
-    throw new ReferenceSyntaxError('it is the address of a registry: put it into REGISTRY_NAME');
+  if (isRegistryAddress(text)) throw new TextSyntaxError('it is the address of a registry: put it into REGISTRY_NAME');
   return matching(objectReference)(text);
 }
 
@@ -410,7 +410,7 @@ export function list(text: string): string[] {
 function hosts(text: string): string[] {
   return list(text).map((host) => {
     const { registry, prefix } = parseRegistryLocation(host);
-    if (prefix) throw new ReferenceSyntaxError(`"${host}" has a path: leave it out`);
+    if (prefix) throw new TextSyntaxError(`"${host}" has a path: leave it out`);
     return registry;
   });
 }

@@ -1,5 +1,6 @@
-import { formatReference, type ImageName, isTag, parseImageName, ReferenceSyntaxError } from '../oci/spec/reference.ts';
+import { formatReference, type ImageName, isTag, parseImageName } from '../oci/spec/reference.ts';
 import { parseVersionRange, type VersionRange } from '../oci/spec/version-range.ts';
+import { TextSyntaxError } from '../text/text-syntax-error.ts';
 
 /** An image to copy that no field names: one version of it, or the newest version within a range. */
 export interface ExtraImage extends ImageName {
@@ -10,7 +11,7 @@ export interface ExtraImage extends ImageName {
 /**
  * Parses `[host/]namespace/name[:tag|:range|@digest]`. Text that is a tag is read as one: `1.x` is a tag, `^1` a range.
  *
- * @throws {ReferenceSyntaxError}
+ * @throws {TextSyntaxError}
  */
 export function parseExtraImage(text: string): ExtraImage {
   const colon = text.lastIndexOf(':');
@@ -18,7 +19,7 @@ export function parseExtraImage(text: string): ExtraImage {
   const isPlain = colon <= text.lastIndexOf('/') || text.includes('@') || isTag(version);
   if (isPlain || version !== version.trim()) return parseImageName(text);
   const name = parseImageName(text.slice(0, colon));
-  if (name.tag !== undefined) throw new ReferenceSyntaxError('it has a tag and a version range');
+  if (name.tag !== undefined) throw new TextSyntaxError('it has a tag and a version range');
   return { ...name, range: parseVersionRange(version) };
 }
 

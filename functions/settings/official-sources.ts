@@ -3,12 +3,12 @@ import {
   looksLikeRegistry,
   parseRegistryLocation,
   type Reference,
-  ReferenceSyntaxError,
   type RegistryLocation,
 } from '../oci/spec/reference.ts';
 import { nearest } from '../text/nearest.ts';
 import { own } from '../text/own.ts';
 import { registryLocation } from './registry-location.ts';
+import { TextSyntaxError } from '../text/text-syntax-error.ts';
 
 /**
  * Registries where Harness publishes its images (https://developer.harness.io, "Harness CI images"). Each path mirrors
@@ -23,7 +23,7 @@ const officialSources: Readonly<Record<string, string>> = {
 /** Other names that people use for them. */
 const otherNames: Readonly<Record<string, string>> = { ecr: 'ecr-public', docker: 'dockerhub', hub: 'dockerhub' };
 
-/** Returns the location of a source: `gar`, `ecr-public`, `dockerhub` or an address. Throws `ReferenceSyntaxError`. */
+/** Returns the location of a source: `gar`, `ecr-public`, `dockerhub` or an address. Throws `TextSyntaxError`. */
 export function sourceLocation(name: string): RegistryLocation {
   const official = own(officialSources, name);
   if (official !== undefined) return parseRegistryLocation(official);
@@ -32,7 +32,7 @@ export function sourceLocation(name: string): RegistryLocation {
     ? []
     : nearest(host, [...Object.keys(officialSources), ...Object.keys(otherNames)]);
   if (meant === undefined) return registryLocation(name);
-  throw new ReferenceSyntaxError(`did you mean ${JSON.stringify(otherNames[meant] ?? meant)}?`);
+  throw new TextSyntaxError(`did you mean ${JSON.stringify(otherNames[meant] ?? meant)}?`);
 }
 
 /** Returns the name of the source that has an image: `gar`, `ecr-public`, `dockerhub`, or the host. */

@@ -1,9 +1,10 @@
 import type { z } from 'zod';
 import { FactoryError, type Problem } from '../errors.ts';
-import { parseImageName, ReferenceSyntaxError } from '../oci/spec/reference.ts';
+import { parseImageName } from '../oci/spec/reference.ts';
 import { printable } from '../text/printable.ts';
 import { meantBy } from './terraform-names.ts';
 import { UnreadableText } from './understood-input.ts';
+import { TextSyntaxError } from '../text/text-syntax-error.ts';
 
 const foundLimit = 80;
 const reasonLimit = 200;
@@ -48,7 +49,7 @@ function reasonOfName(key: unknown): string | undefined {
 /** Returns the reason that a parser gave for refusing a text; `undefined` when it gave none for people. */
 export function reasonOf(error: unknown): string | undefined {
   const [problem] = error instanceof FactoryError ? (error.problems ?? []) : [];
-  const said = error instanceof ReferenceSyntaxError ? error.message : problem?.found;
+  const said = error instanceof TextSyntaxError ? error.message : problem?.found;
   return said === undefined ? undefined : shorten(withoutCredentials(said), reasonLimit);
 }
 

@@ -1,10 +1,6 @@
 import { parseEcrHost } from '../oci/registry/ecr-host.ts';
-import {
-  looksLikeRegistry,
-  parseRegistryLocation,
-  ReferenceSyntaxError,
-  type RegistryLocation,
-} from '../oci/spec/reference.ts';
+import { looksLikeRegistry, parseRegistryLocation, type RegistryLocation } from '../oci/spec/reference.ts';
+import { TextSyntaxError } from '../text/text-syntax-error.ts';
 
 /**
  * References of connectors of the account or the organization that cannot be taken for a host: people write hosts in
@@ -15,16 +11,14 @@ const connector = /^(?:account|org)\.(?=.*[A-Z_$])[A-Za-z_][A-Za-z0-9_$-]*$/;
 /**
  * Parses a registry as people write it, also pasted with `https://` and a trailing slash. Refuses a host of one word:
  * clients that pull the image would read it as a namespace at Docker Hub. Refuses the reference of a connector, too.
- * Throws `ReferenceSyntaxError`.
+ * Throws `TextSyntaxError`.
  */
 export function registryLocation(text: string): RegistryLocation {
   if (connector.test(text))
-    throw new ReferenceSyntaxError(
-      'it is the reference of a Harness connector: put it into CONTAINER_REGISTRY_CONNECTOR',
-    );
+    throw new TextSyntaxError('it is the reference of a Harness connector: put it into CONTAINER_REGISTRY_CONNECTOR');
   const location = parseRegistryLocation(withoutScheme(text));
   if (looksLikeRegistry(location.registry)) return location;
-  throw new ReferenceSyntaxError(
+  throw new TextSyntaxError(
     `"${location.registry}" is not a registry host: it has neither a dot nor a port, such as ${location.registry}:443`,
   );
 }

@@ -4,9 +4,10 @@ import type { Source } from '../registry/source.ts';
 import { type Digest, isDigest } from '../spec/digest.ts';
 import { type Descriptor, type Manifest, manifestLimits, parseManifest } from '../spec/manifest.ts';
 import { isManifestType, mediaTypes } from '../spec/media-type.ts';
-import { parseReference, type Reference, ReferenceSyntaxError } from '../spec/reference.ts';
+import { parseReference, type Reference } from '../spec/reference.ts';
 import { isObject, parseJson } from '../../text/json.ts';
 import { type LayoutFiles, layoutInvalid, readSmall } from './layout-files.ts';
+import { TextSyntaxError } from '../../text/text-syntax-error.ts';
 
 /** Content of `oci-layout` (image-layout.md). */
 export const layoutVersion = '{"imageLayoutVersion":"1.0.0"}';
@@ -187,7 +188,7 @@ function referenceOf(name: string): Reference | undefined {
   try {
     return parseReference(name);
   } catch (error) {
-    if (error instanceof ReferenceSyntaxError) return undefined;
+    if (error instanceof TextSyntaxError) return undefined;
     throw error;
   }
 }

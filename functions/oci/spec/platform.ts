@@ -1,4 +1,4 @@
-import { ReferenceSyntaxError } from './reference.ts';
+import { TextSyntaxError } from '../../text/text-syntax-error.ts';
 
 /** An operating system and processor, as in an index's descriptors (image-spec image-index.md). */
 export interface Platform {
@@ -10,19 +10,19 @@ export interface Platform {
 const part = /^[a-z0-9][a-z0-9._-]*$/;
 const maxPlatformLength = 128;
 
-/** Parses `os/architecture[/variant]`. Throws `ReferenceSyntaxError`. */
+/** Parses `os/architecture[/variant]`. Throws `TextSyntaxError`. */
 export function parsePlatform(text: string): Platform {
   if (text.length > maxPlatformLength) {
-    throw new ReferenceSyntaxError(`it is longer than ${maxPlatformLength} characters`);
+    throw new TextSyntaxError(`it is longer than ${maxPlatformLength} characters`);
   }
   const parts = text.split('/');
   const [os = '', architecture = '', variant] = parts;
   if (parts.length < 2 || parts.length > 3) {
-    throw new ReferenceSyntaxError(`it has ${parts.length === 1 ? '1 part' : `${parts.length} parts`}, not 2 or 3`);
+    throw new TextSyntaxError(`it has ${parts.length === 1 ? '1 part' : `${parts.length} parts`}, not 2 or 3`);
   }
   const bad = parts.find((each) => !part.test(each));
   if (bad !== undefined) {
-    throw new ReferenceSyntaxError(`"${bad}" is not lower-case letters and digits, joined by ".", "_" or "-"`);
+    throw new TextSyntaxError(`"${bad}" is not lower-case letters and digits, joined by ".", "_" or "-"`);
   }
   return variant === undefined ? { os, architecture } : { os, architecture, variant };
 }

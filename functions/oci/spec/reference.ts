@@ -1,16 +1,12 @@
 import { trimEnd } from '../../text/trim-end.ts';
 import { type Digest, isDigest } from './digest.ts';
+import { TextSyntaxError } from '../../text/text-syntax-error.ts';
 
 /**
  * Names of images and of the places they live in, by the grammar of
  * https://github.com/distribution/reference/blob/main/reference.go. Text is parsed once, here; the rest of the code
  * handles values.
  */
-
-/** The error in a name. The caller adds its place. */
-export class ReferenceSyntaxError extends Error {
-  override readonly name = 'ReferenceSyntaxError';
-}
 
 const holdsCredentials = 'it holds credentials: put them into a Docker config.json';
 const host =
@@ -46,12 +42,12 @@ export interface RegistryLocation {
 /**
  * Parses `[host[:port]/]path[:tag][@digest]`. As Docker does, the first component is a registry when it holds a dot or
  * a colon or is `localhost`; unlike Docker, it adds neither a registry nor `library/`.
- * Throws `ReferenceSyntaxError`.
+ * Throws `TextSyntaxError`.
  */
 export function parseImageName(text: string): ImageName {
   refuseOddText(text);
   const [beforeDigest = '', digest, ...more] = text.split('@');
-  if (more.length > 0) throw new ReferenceSyntaxError('more than one "@"');
+  if (more.length > 0) throw new TextSyntaxError('more than one "@"');
   if (digest !== undefined && !isDigest(digest)) throw notADigest(digest);
   const slash = beforeDigest.indexOf('/');
   const first = slash === -1 ? '' : beforeDigest.slice(0, slash);
@@ -67,18 +63,18 @@ export function parseImageName(text: string): ImageName {
 /**
  * Parses `host[:port]/path[:tag][@digest]`: the name of an image at a registry.
  *
- * @throws {ReferenceSyntaxError} Also for a name without a registry.
+ * @throws {TextSyntaxError} Also for a name without a registry.
  */
 export function parseReference(text: string): Reference {
   const { registry, ...name } = parseImageName(text);
-  if (registry === undefined) throw new ReferenceSyntaxError(`"${text}" does not name a registry (host[:port]/path)`);
+  if (registry === undefined) throw new TextSyntaxError(`"${text}" does not name a registry (host[:port]/path)`);
   return { registry, ...name };
 }
 
-/** Parses `host[:port][/prefix]`. Throws `ReferenceSyntaxError`. */
+/** Parses `host[:port][/prefix]`. Throws `TextSyntaxError`. */
 export function parseRegistryLocation(text: string): RegistryLocation {
   refuseOddText(text);
-  if (text.includes('@')) throw new ReferenceSyntaxError(holdsCredentials);
+  if (text.includes('@')) throw new TextSyntaxError(holdsCredentials);
   const trimmed = trimEnd(text, '/');
   const slash = trimmed.indexOf('/');
   const registry = parseHost(slash === -1 ? trimmed : trimmed.slice(0, slash));
@@ -117,18 +113,18 @@ export function tagOrDigest(image: ImageName): string {
   return image.digest ?? image.tag ?? 'latest';
 }
 
-/** Parses the part after an image's name: a tag, or a digest without its "@". Throws `ReferenceSyntaxError`. */
+/** Parses the part after an image's name: a tag, or a digest without its "@". Throws `TextSyntaxError`. */
 export function parseTagOrDigest(text: string): string {
   if (isTag(text) || isDigest(text)) return text;
   throw text.includes(':') ? notADigest(text) : notATag(text);
 }
 
-function notADigest(text: string): ReferenceSyntaxError {
-  return new ReferenceSyntaxError(`"${text}" is not a digest (sha256:<64 hex> or sha512:<128 hex>)`);
+function notADigest(text: string): TextSyntaxError {
+  return new TextSyntaxError(`"${text}" is not a digest (sha256:<64 hex> or sha512:<128 hex>)`);
 }
 
-function notATag(text: string): ReferenceSyntaxError {
-  return new ReferenceSyntaxError(`"${text}" is not a tag (letters, digits, ".", "_", "-"; at most 128)`);
+function notATag(text: string): TextSyntaxError {
+  return new TextSyntaxError(`"${text}" is not a tag (letters, digits, ".", "_", "-"; at most 128)`);
 }
 
 export function isTag(text: string): boolean {
@@ -167,10 +163,10 @@ function parseHost(text: string): string {
   const match = host.exec(text);
   // An address must be valid: `256.1.1.1` and `[:]` pass the pattern only.
   if (!match || !URL.canParse(`http://${text.replace(/:\d+$/, '')}`)) {
-    throw new ReferenceSyntaxError(`"${text}" is not a registry host (host[:port])`);
+    throw new TextSyntaxError(`"${text}" is not a registry host (host[:port])`);
   }
   if (match[1] !== undefined && (Number(match[1]) < 1 || Number(match[1]) > 65535)) {
-    throw new ReferenceSyntaxError(`port ${match[1]} is not between 1 and 65535`);
+    throw new TextSyntaxError(`port ${match[1]} is not between 1 and 65535`);
   }
   // Host names are case-insensitive. One spelling keeps comparisons and caches correct.
   return text.toLowerCase();
@@ -178,21 +174,19 @@ function parseHost(text: string): string {
 
 function parsePath(text: string): string {
   if (isRepositoryName(text)) return text;
-  if (text.length > maxNameLength)
-    throw new ReferenceSyntaxError(`the name is longer than ${maxNameLength} characters`);
+  if (text.length > maxNameLength) throw new TextSyntaxError(`the name is longer than ${maxNameLength} characters`);
   const bad = text.split('/').find((component) => !pathComponent.test(component));
-  throw new ReferenceSyntaxError(
+  throw new TextSyntaxError(
     `"${bad}" is not a path component (lower-case letters and digits, joined by ".", "_", "__" or "-")`,
   );
 }
 
 function refuseOddText(text: string): void {
-  if (text === '') throw new ReferenceSyntaxError('it is empty');
+  if (text === '') throw new TextSyntaxError('it is empty');
   // Before any pattern, and so that no message repeats it.
-  if (text.length > maxTextLength) throw new ReferenceSyntaxError(`it is longer than ${maxTextLength} characters`);
-  if (/[^!-~]/.test(text))
-    throw new ReferenceSyntaxError('it holds a space, a control character or a letter beyond ASCII');
-  if (text.includes('://')) throw new ReferenceSyntaxError('it is a URL: leave the scheme out');
+  if (text.length > maxTextLength) throw new TextSyntaxError(`it is longer than ${maxTextLength} characters`);
+  if (/[^!-~]/.test(text)) throw new TextSyntaxError('it holds a space, a control character or a letter beyond ASCII');
+  if (text.includes('://')) throw new TextSyntaxError('it is a URL: leave the scheme out');
   const slash = text.indexOf('/');
-  if (slash !== -1 && text.slice(0, slash).includes('@')) throw new ReferenceSyntaxError(holdsCredentials);
+  if (slash !== -1 && text.slice(0, slash).includes('@')) throw new TextSyntaxError(holdsCredentials);
 }

@@ -1,5 +1,5 @@
 import semver from 'semver';
-import { ReferenceSyntaxError } from './reference.ts';
+import { TextSyntaxError } from '../../text/text-syntax-error.ts';
 
 /** Versions of an image, in the notation of npm: `^1`, `~1.2`, `>=1.2 <2`, `*`. */
 export interface VersionRange {
@@ -10,15 +10,15 @@ export interface VersionRange {
 
 const maxRangeLength = 100;
 
-/** Parses a range. Throws `ReferenceSyntaxError`. */
+/** Parses a range. Throws `TextSyntaxError`. */
 export function parseVersionRange(text: string): VersionRange {
   if (text.length > maxRangeLength)
-    throw new ReferenceSyntaxError(`the version range is longer than ${maxRangeLength} characters`);
+    throw new TextSyntaxError(`the version range is longer than ${maxRangeLength} characters`);
   if (/[\dxX*]-/.test(text))
-    throw new ReferenceSyntaxError(`the version range "${text}" has a suffix: ranges choose among plain versions`);
+    throw new TextSyntaxError(`the version range "${text}" has a suffix: ranges choose among plain versions`);
   const range = text.trim() === '' ? null : semver.validRange(text);
   if (range === null)
-    throw new ReferenceSyntaxError(`"${text}" is neither a tag nor a version range (^1, ~1.2, >=1.2 <2, *)`);
+    throw new TextSyntaxError(`"${text}" is neither a tag nor a version range (^1, ~1.2, >=1.2 <2, *)`);
   const parsed = new semver.Range(range);
   return { text, accepts: (version) => parsed.test(version) };
 }

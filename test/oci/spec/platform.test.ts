@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { formatPlatform, parsePlatform, platformMatches } from '../../../functions/oci/spec/platform.ts';
-import { ReferenceSyntaxError } from '../../../functions/oci/spec/reference.ts';
+import { TextSyntaxError } from '../../../functions/text/text-syntax-error.ts';
 
 describe('a platform', () => {
   it.each(['linux/amd64', 'linux/arm/v7', 'windows/amd64', 'linux/riscv64'])(
@@ -13,7 +13,7 @@ describe('a platform', () => {
   it.each(['', 'linux', 'linux/', '/amd64', 'linux/amd64/', 'linux/arm/v7/x', 'Linux/amd64', 'linux/amd 64', '../x'])(
     '%j is refused',
     (text) => {
-      expect(() => parsePlatform(text)).toThrow(ReferenceSyntaxError);
+      expect(() => parsePlatform(text)).toThrow(TextSyntaxError);
     },
   );
 

@@ -12,10 +12,10 @@ import {
   parseImageName,
   parseReference,
   parseRegistryLocation,
-  ReferenceSyntaxError,
   relocate,
   tagOrDigest,
 } from '../../../functions/oci/spec/reference.ts';
+import { TextSyntaxError } from '../../../functions/text/text-syntax-error.ts';
 
 const sha256 = digestOf(Buffer.from('content'));
 const sha512 = `sha512:${'0f'.repeat(64)}`;
@@ -94,7 +94,7 @@ describe('an image name', () => {
     [`a@${sha256}@${sha256}`, 'more than one'],
     ['a'.repeat(256), '255'],
   ])('refuses %j: %s', (text, why) => {
-    expect(() => parseImageName(text)).toThrow(ReferenceSyntaxError);
+    expect(() => parseImageName(text)).toThrow(TextSyntaxError);
     expect(() => parseImageName(text)).toThrow(why);
   });
 
@@ -128,7 +128,7 @@ describe('an image name', () => {
           expect(url.pathname).toBe(`/v2/${image.repository}/manifests/${tagOrDigest(image)}`);
           if (image.registry !== undefined) expect(new URL(`https://${image.registry}`).username).toBe('');
         } catch (error) {
-          expect(error).toBeInstanceOf(ReferenceSyntaxError);
+          expect(error).toBeInstanceOf(TextSyntaxError);
         }
       }),
       { numRuns: 1_000 },
@@ -154,7 +154,7 @@ describe('a reference', () => {
     'refuses %s, which names no registry',
     (text) => {
       expect(() => parseReference(text)).toThrow(
-        new ReferenceSyntaxError(`"${text}" does not name a registry (host[:port]/path)`),
+        new TextSyntaxError(`"${text}" does not name a registry (host[:port]/path)`),
       );
     },
   );
@@ -178,7 +178,7 @@ describe('a registry location', () => {
   it.each(['', '/', 'r.io/A', 'r.io/../x', 'http://r.io', 'u:p@r.io', 'u@r.io/a', 'r.io:99999', 'r.io/a:1', 'r io'])(
     'refuses %j as a registry location',
     (text) => {
-      expect(() => parseRegistryLocation(text)).toThrow(ReferenceSyntaxError);
+      expect(() => parseRegistryLocation(text)).toThrow(TextSyntaxError);
     },
   );
 
