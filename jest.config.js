@@ -49,6 +49,7 @@ export default {
     {
       ...project,
       displayName: 'integration',
+      globalSetup: '<rootDir>/test/shared-folder.ts',
       testMatch: ['**/*.test.ts'],
       testPathIgnorePatterns: ['/node_modules/', '<rootDir>/test/(?:browser|deployed|package|release)/', unitSuites],
     },

@@ -11,7 +11,6 @@ import { blocksOf } from '../deployed/page-blocks.ts';
 import { Shell } from '../deployed/shell.ts';
 import { command } from '../local/factory-command.ts';
 import { available } from '../real-parts.ts';
-import { pullThrough } from '../tasks/factory.ts';
 
 const page = readFileSync(join(import.meta.dirname, '../../docs/air-gap.md'), 'utf8');
 const blocks = blocksOf('air-gap.md');
@@ -42,8 +41,7 @@ afterAll(async () => {
 });
 
 async function startHarness(fields: Record<string, string>): Promise<EmbeddedHarnessApi> {
-  const harness = await startHarnessApi({ defaults: { ci: { K8: fields } } });
-  pullThrough(harness, `http://${target.host}/harness`);
+  const harness = await startHarnessApi({ connector: `http://${target.host}/harness`, defaults: { ci: { K8: fields } } });
   servers.push(harness);
   return harness;
 }

@@ -1,13 +1,11 @@
 import { spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startHarnessApi } from '../../infra/local/embedded/harness-api/server.ts';
 import { startRegistry } from '../../infra/local/embedded/registry/server.ts';
 import { pushSamples } from '../../infra/local/embedded/sample-images.ts';
-import { buildCommand } from '../../infra/package/command.ts';
-import { pullThrough } from '../tasks/factory.ts';
-import { temporaryFolder } from '../temporary-folder.ts';
 
 /** The output and the exit code of a command. */
 export interface CommandResult {
@@ -29,14 +27,12 @@ export interface CommandOptions {
   when?: { printed: RegExp; act: (pid: number) => void };
 }
 
-/** Shared by all runs, so that only the first compiles. */
-const cache = temporaryFolder('factory-cache');
-
-/** Built outside of the project, so that nothing can be taken from its packages. */
-const installed = temporaryFolder('factory-installed');
-await buildCommand(installed);
+/** The folder that the suites of this run share: `test/shared-folder.ts` makes it. */
+const shared = process.env['SHARED_FOLDER'] ?? '';
+/** Compiled code: only the first run of the command compiles. */
+const cache = join(shared, 'cache');
 /** The installed command's file. */
-export const command = join(installed, 'factory.cjs');
+export const command = await installCommand(join(shared, 'installed'));
 const built: Launch = { node: process.execPath, command };
 
 /** A command's file, and the Node.js that runs it; or one executable file that holds both. */
@@ -45,10 +41,27 @@ interface Launch {
   command?: string;
 }
 
+/** Builds the command, unless another suite has: outside of the project, so that nothing can be taken from its packages. */
+async function installCommand(folder: string): Promise<string> {
+  const file = join(folder, 'factory.cjs');
+  if (existsSync(file)) return file;
+  const { buildCommand } = await import('../../infra/package/command.ts');
+  const building = await mkdtemp(`${folder}-`);
+  await buildCommand(building);
+  // Fails where another suite was faster.
+  await rename(building, folder).catch((error: unknown) => {
+    if (!existsSync(file)) throw error;
+  });
+  return file;
+}
+
 /** Everything a run of the installed command needs: the embedded servers, a few images, and an empty home. */
 export async function startSetting({ node, command }: Launch = built) {
   const folder = await mkdtemp(join(tmpdir(), 'factory-command-'));
+  const [origin, target] = await Promise.all([startRegistry(), startRegistry()]);
   const harness = await startHarnessApi({
+    // Pods can pull the copies.
+    connector: `http://${target.host}/mirror`,
     defaults: {
       ci: {
         K8: {
@@ -61,9 +74,6 @@ export async function startSetting({ node, command }: Launch = built) {
       },
     },
   });
-  const origin = await startRegistry();
-  const target = await startRegistry();
-  pullThrough(harness, `http://${target.host}/mirror`);
   pushSamples(
     origin,
     [

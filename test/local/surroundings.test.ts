@@ -74,7 +74,8 @@ describe('the command', () => {
 
   // Only root may become somebody else.
   (isRoot ? it : it.skip)('works for a user id without a name and a home, with the AWS SDK too', async () => {
-    await Promise.all([chmod(setting.folder, 0o777), chmod(dirname(command), 0o755)]);
+    const installed = dirname(command);
+    await Promise.all([chmod(setting.folder, 0o777), chmod(installed, 0o755), chmod(dirname(installed), 0o755)]);
     const { HOME: _home, XDG_CACHE_HOME: _cache, ...environment } = setting.environment;
     // Nobody answers there: what counts is that the SDK asks.
     const aws = {
