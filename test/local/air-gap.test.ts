@@ -29,12 +29,15 @@ function layersOf(repository: string, reference: string): string[] {
   return [...layers.map(({ digest }) => digest), ...manifests.flatMap(({ digest }) => layersOf(repository, digest))];
 }
 
+/** Runs the command as a process of its own. */
 const factory = (args: string[], environment: Record<string, string> = inside) =>
   setting.factory(args, { environment });
+/** Runs the command where its process is not the point. */
+const hosted = (args: string[], environment: Record<string, string> = inside) => setting.hosted(args, environment);
 
 /** Exports what Harness wants, and shuts the source: from here on it is out of reach. */
-async function exportAndShut(...options: string[]): Promise<Report> {
-  const result = await factory(['export', '--to', 'harness.tar', '--json', ...options], outside);
+async function exportAndShut(run = hosted): Promise<Report> {
+  const result = await run(['export', '--to', 'harness.tar', '--json'], outside);
   expect(result).toMatchObject({ code: 0 });
   await setting.source.close();
   return reportOf(result);
@@ -42,7 +45,7 @@ async function exportAndShut(...options: string[]): Promise<Report> {
 
 describe('an air gap', () => {
   it('exports what Harness wants, imports it behind the gap, and switches Harness there', async () => {
-    const exported = await exportAndShut();
+    const exported = await exportAndShut(factory);
     expect(exported).toMatchObject({
       status: 'SUCCEEDED',
       action: 'export',
@@ -56,7 +59,7 @@ describe('an air gap', () => {
     ]);
     const verified = await factory(['verify', '--from', 'harness.tar']);
     expect(verified).toMatchObject({ code: 0, stdout: expect.stringContaining('(the bundle is complete)') });
-    const planned = await factory(['plan', '--from', 'harness.tar', '--json']);
+    const planned = await hosted(['plan', '--from', 'harness.tar', '--json']);
     expect(reportOf(planned).images.map(({ status }) => status)).toEqual(Array(4).fill('planned'));
     expect(setting.target.storage.repositories()).toEqual([]);
 
@@ -78,7 +81,7 @@ describe('an air gap', () => {
     expect(receipt.bundle).toBe(exported.bundle?.id);
     expect(receipt.repositories.map(({ repository }) => repository)).toContain('mirror/harness/ci-addon');
     const before = setting.target.requests.length;
-    const again = reportOf(await factory(['import', '--from', 'harness.tar', '--json', '--receipt', 'again.json']));
+    const again = reportOf(await hosted(['import', '--from', 'harness.tar', '--json', '--receipt', 'again.json']));
     expect(again).toMatchObject({ status: 'SUCCEEDED', totals: { copied: 0, skipped: 4 }, harness: 'unchanged' });
     const looks = setting.target.requests.slice(before).filter(({ path }) => path.includes('/blobs/'));
     expect(new Set(looks.map(({ method, path }) => `${method} ${path}`)).size).toBe(looks.length);
@@ -103,7 +106,7 @@ describe('an air gap', () => {
   it('exports a list of images without Harness, and to a pipe', async () => {
     await writeFile(pathOf('images.txt'), 'harness/ci-addon:1.18.22 # addon\nplugins/cache:1.10.12\n');
     const keyless = { ...outside, HARNESS_API_KEY: '' };
-    const result = await factory(['export', '--to', 'some.tar', '--images', 'images.txt', '--json'], keyless);
+    const result = await hosted(['export', '--to', 'some.tar', '--images', 'images.txt', '--json'], keyless);
     expect(reportOf(result).images.map(({ image }) => image)).toEqual([
       'harness/ci-addon:1.18.22',
       'plugins/cache:1.10.12',
@@ -115,7 +118,7 @@ describe('an air gap', () => {
   it('switches only the fields whose image the bundle holds, with their counterparts, and lists what it lacks', async () => {
     await exportAndShut();
     setting.harness.setDefault('ci', 'K8', 'addonTag', 'harness/ci-addon:1.18.27');
-    const report = reportOf(await factory(['import', '--from', 'harness.tar', '--json', '--out', 'reports']));
+    const report = reportOf(await hosted(['import', '--from', 'harness.tar', '--json', '--out', 'reports']));
     expect(report.status).toBe('SUCCEEDED');
     expect(Object.keys(setting.overrides()).toSorted()).toEqual(['cacheGCSTag', 'cacheS3Tag', 'securityTag']);
     expect(report.needed).toEqual([
@@ -133,10 +136,10 @@ describe('an air gap', () => {
 describe('a delta', () => {
   /** Exports, imports, publishes a new version, and exports what the receipt does not have. */
   async function exportDelta(): Promise<Report> {
-    expect(await factory(['export', '--to', 'first.tar', '--json'], outside)).toMatchObject({ code: 0 });
-    const first = await factory(['import', '--from', 'first.tar', '--json', '--receipt', 'receipt.json']);
+    expect(await hosted(['export', '--to', 'first.tar', '--json'], outside)).toMatchObject({ code: 0 });
+    const first = await hosted(['import', '--from', 'first.tar', '--json', '--receipt', 'receipt.json']);
     expect(first).toMatchObject({ code: 0 });
-    return reportOf(await factory(['export', '--to', 'delta.tar', '--base', 'receipt.json', '--json'], outside));
+    return reportOf(await hosted(['export', '--to', 'delta.tar', '--base', 'receipt.json', '--json'], outside));
   }
 
   it('leaves out what the receipt has, and imports where the registry still has it', async () => {
@@ -144,7 +147,7 @@ describe('a delta', () => {
     expect(delta.status).toBe('SUCCEEDED');
     const [whole, small] = [await stat(pathOf('first.tar')), await stat(pathOf('delta.tar'))];
     expect(small.size).toBeLessThan(whole.size / 2);
-    const report = reportOf(await factory(['import', '--from', 'delta.tar', '--json']));
+    const report = reportOf(await hosted(['import', '--from', 'delta.tar', '--json']));
     expect(report).toMatchObject({ status: 'SUCCEEDED', totals: { skipped: 4 } });
   });
 
@@ -159,7 +162,7 @@ describe('a delta', () => {
     storage.deleteTag(repository, '1.18.22');
     storage.deleteBlob(repository, lost);
     const before = setting.target.requests.length;
-    const refused = await factory(['import', '--from', 'delta.tar', '--json', '--out', 'reports']);
+    const refused = await hosted(['import', '--from', 'delta.tar', '--json', '--out', 'reports']);
     expect(refused.code).toBe(1);
     expect(reportOf(refused).error).toMatchObject({
       name: 'BundleIncomplete',
@@ -171,9 +174,9 @@ describe('a delta', () => {
       images: [{ image: expect.stringMatching(/^harness\/ci-addon:1\.18\.22@sha256:/) }],
       absent: [lost],
     });
-    const patch = await factory(['export', '--images', 'reports/needs.json', '--to', 'patch.tar', '--json'], outside);
+    const patch = await hosted(['export', '--images', 'reports/needs.json', '--to', 'patch.tar', '--json'], outside);
     expect(reportOf(patch)).toMatchObject({ status: 'SUCCEEDED', totals: { copied: 1 } });
-    expect(reportOf(await factory(['import', '--from', 'patch.tar', '--json']))).toMatchObject({ status: 'SUCCEEDED' });
+    expect(reportOf(await hosted(['import', '--from', 'patch.tar', '--json']))).toMatchObject({ status: 'SUCCEEDED' });
   });
 
   it('mounts what it leaves out from another repository that the receipt names', async () => {
@@ -183,10 +186,10 @@ describe('a delta', () => {
     const layers = layersOf(repository, '1.18.22');
     // Another prefix of the registry has the layers too, and its import has noted them.
     const elsewhere = { ...inside, REGISTRY_NAME: `${setting.target.host}/other` };
-    expect(await factory(['import', '--from', 'first.tar'], elsewhere)).toMatchObject({ code: 0 });
+    expect(await hosted(['import', '--from', 'first.tar'], elsewhere)).toMatchObject({ code: 0 });
     storage.deleteRepository(repository);
     const before = setting.target.requests.length;
-    const report = reportOf(await factory(['import', '--from', 'delta.tar', '--json']));
+    const report = reportOf(await hosted(['import', '--from', 'delta.tar', '--json']));
     expect(report).toMatchObject({ status: 'SUCCEEDED', totals: { copied: 1, skipped: 3 } });
     const mounts = setting.target.requests
       .slice(before)
@@ -196,9 +199,9 @@ describe('a delta', () => {
   });
 
   it('names an older bundle as assumed where nobody brought a receipt', async () => {
-    expect(await factory(['export', '--to', 'first.tar'], outside)).toMatchObject({ code: 0 });
+    expect(await hosted(['export', '--to', 'first.tar'], outside)).toMatchObject({ code: 0 });
     const options = ['--to', 'delta.tar', '--base', 'first.bundle.json', '--json'];
-    const delta = reportOf(await factory(['export', ...options], outside));
+    const delta = reportOf(await hosted(['export', ...options], outside));
     const document = JSON.parse(await readFile(pathOf('delta.bundle.json'), 'utf8')) as {
       base: object[];
       absent: object[];
@@ -221,7 +224,7 @@ describe('a run that ends early', () => {
     });
     expect(killed.code).toBe(null);
     expect(setting.overrides()).toEqual({});
-    const again = reportOf(await factory(['import', '--from', 'harness.tar', '--json']));
+    const again = reportOf(await hosted(['import', '--from', 'harness.tar', '--json']));
     expect(again.images.filter(({ error }) => error)).toEqual([]);
     expect(again).toMatchObject({ status: 'SUCCEEDED', harness: 'switched', totals: { failed: 0 } });
     expect(Object.keys(setting.overrides())).toHaveLength(5);
@@ -235,7 +238,7 @@ describe('a run that ends early', () => {
     expect(reportOf(failed)).toMatchObject({ error: { name: 'VerificationFailed' }, harness: 'rolled-back' });
     expect(setting.overrides()).toEqual({});
     setting.harness.quirks.loseWrites = 0;
-    expect(reportOf(await factory(['import', '--from', 'harness.tar', '--json']))).toMatchObject({
+    expect(reportOf(await hosted(['import', '--from', 'harness.tar', '--json']))).toMatchObject({
       harness: 'switched',
     });
   }, 120_000);
@@ -254,8 +257,8 @@ describe('a run that ends early', () => {
 
 describe('an export', () => {
   it('writes one bundle with the same id twice', async () => {
-    expect(await factory(['export', '--to', 'a.tar'], outside)).toMatchObject({ code: 0 });
-    expect(await factory(['export', '--to', 'b.tar'], outside)).toMatchObject({ code: 0 });
+    expect(await hosted(['export', '--to', 'a.tar'], outside)).toMatchObject({ code: 0 });
+    expect(await hosted(['export', '--to', 'b.tar'], outside)).toMatchObject({ code: 0 });
     const [a, b] = await Promise.all(['a', 'b'].map((name) => readFile(pathOf(`${name}.bundle.json`), 'utf8')));
     expect(idOf(a)).toBe(idOf(b));
   });
@@ -270,13 +273,13 @@ describe('an export', () => {
     } finally {
       await file.close();
     }
-    expect(await factory(['verify', '--from', 'streamed.tar'])).toMatchObject({ code: 0 });
+    expect(await hosted(['verify', '--from', 'streamed.tar'])).toMatchObject({ code: 0 });
     expect(JSON.parse(await readFile(pathOf('reports/report.json'), 'utf8'))).toMatchObject({ status: 'SUCCEEDED' });
   });
 
   it('writes no bundle when an image is at no source', async () => {
     await writeFile(pathOf('images.txt'), 'harness/ci-addon:1.18.22\nharness/missing:1\n');
-    const result = await factory(['export', '--to', 'a.tar', '--images', 'images.txt', '--json'], outside);
+    const result = await hosted(['export', '--to', 'a.tar', '--images', 'images.txt', '--json'], outside);
     expect(result.code).toBe(1);
     expect(reportOf(result).error).toMatchObject({
       name: 'ImagesFailed',
@@ -287,12 +290,12 @@ describe('an export', () => {
 
   it('cuts a tar into parts whose sums hold', async () => {
     pushSamples(setting.source, ['harness/ci-addon:1.18.22'], { layerBytes: 3_000_000 });
-    expect(await factory(['export', '--to', 'cut.tar', '--part-size', '1MiB'], outside)).toMatchObject({ code: 0 });
+    expect(await hosted(['export', '--to', 'cut.tar', '--part-size', '1MiB'], outside)).toMatchObject({ code: 0 });
     const { stdout } = await promisify(execFile)('sha256sum', ['-c', 'cut.sha256'], { cwd: setting.folder });
     expect(stdout).toContain('cut.tar.002: OK');
-    expect(await factory(['verify', '--from', 'cut.tar'])).toMatchObject({ code: 0 });
+    expect(await hosted(['verify', '--from', 'cut.tar'])).toMatchObject({ code: 0 });
     await rm(pathOf('cut.tar.002'));
-    const missing = await factory(['verify', '--from', 'cut.tar']);
+    const missing = await hosted(['verify', '--from', 'cut.tar']);
     expect(missing).toMatchObject({ code: 1, stdout: expect.stringContaining('part 2 is missing') });
   });
 });
