@@ -9,7 +9,7 @@ import { pushSamples } from '../../infra/local/embedded/sample-images.ts';
 import { type MotoServer, region, startMotoServer } from '../aws/moto-server.ts';
 import { blocksOf } from '../deployed/page-blocks.ts';
 import { Shell } from '../deployed/shell.ts';
-import { command } from '../local/factory-command.ts';
+import { cache, command } from '../local/factory-command.ts';
 import { available } from '../real-parts.ts';
 
 const page = readFileSync(join(import.meta.dirname, '../../docs/air-gap.md'), 'utf8');
@@ -41,7 +41,10 @@ afterAll(async () => {
 });
 
 async function startHarness(fields: Record<string, string>): Promise<EmbeddedHarnessApi> {
-  const harness = await startHarnessApi({ connector: `http://${target.host}/harness`, defaults: { ci: { K8: fields } } });
+  const harness = await startHarnessApi({
+    connector: `http://${target.host}/harness`,
+    defaults: { ci: { K8: fields } },
+  });
   servers.push(harness);
   return harness;
 }
@@ -58,6 +61,7 @@ class Side {
     this.#replacements = Object.entries({ ...replacements, 'registry.example.com': target.host });
     this.#shell = new Shell(this.folder, {
       HOME: this.folder,
+      XDG_CACHE_HOME: cache,
       PATH: `${bin}:${process.env['PATH'] ?? ''}`,
       ...variables,
     });

@@ -16,23 +16,22 @@ afterEach(() => setting.close());
 
 const reportOf = ({ stdout }: CommandResult) => JSON.parse(stdout) as Report;
 const pathOf = (name: string) => join(setting.folder, name);
-const outside = (...args: string[]) => setting.factory(args, { environment: { REGISTRY_NAME: '' } });
-const inside = (...args: string[]) =>
-  setting.factory(args, { environment: { SOURCE_REGISTRY: 'unreachable.invalid' } });
+/** These run the command where its process is not the point. */
+const outside = (...args: string[]) => setting.hosted(args, { REGISTRY_NAME: '' });
+const inside = (...args: string[]) => setting.hosted(args, { SOURCE_REGISTRY: 'unreachable.invalid' });
 const blobsRead = () =>
   setting.source.requests.filter(({ method, path }) => method === 'GET' && path.includes('/blobs/')).length;
 
 /** Exports to a place, checks the bundle, imports it, and expects that Harness uses its images. */
 async function carry(place: string, options: Record<string, string> = {}): Promise<void> {
-  const run = (args: string[], environment: Record<string, string>) =>
-    setting.factory(args, { environment: { ...environment, ...options } });
-  expect(await run(['export', '--to', place], { REGISTRY_NAME: '' })).toMatchObject({ code: 0 });
-  const there = { SOURCE_REGISTRY: 'unreachable.invalid' };
-  expect(await run(['verify', '--from', place], there)).toMatchObject({
+  const exported = await setting.factory(['export', '--to', place], { environment: { REGISTRY_NAME: '', ...options } });
+  expect(exported).toMatchObject({ code: 0 });
+  const there = { SOURCE_REGISTRY: 'unreachable.invalid', ...options };
+  expect(await setting.hosted(['verify', '--from', place], there)).toMatchObject({
     code: 0,
     stdout: expect.stringContaining('(the bundle is complete)'),
   });
-  const imported = reportOf(await run(['import', '--from', place, '--json'], there));
+  const imported = reportOf(await setting.factory(['import', '--from', place, '--json'], { environment: there }));
   expect(imported).toMatchObject({ status: 'SUCCEEDED', harness: 'switched', totals: { copied: 4 } });
   expect(Object.keys(setting.overrides())).toHaveLength(5);
 }
@@ -151,7 +150,7 @@ describe('a bundle in a stream', () => {
   }, 60_000);
 
   it('a second export of the same images leaves an object alone', async () => {
-    const run = (...args: string[]) => setting.factory(args, { environment: { REGISTRY_NAME: '', ...environment } });
+    const run = (...args: string[]) => setting.hosted(args, { REGISTRY_NAME: '', ...environment });
     const place = ['export', '--to', 's3://bundles/twice.tar'];
     expect(await run(...place)).toMatchObject({ code: 0 });
     const [bytes, blobs] = [await s3.stored('twice.tar'), blobsRead()];
@@ -171,7 +170,7 @@ describe('a bundle in a stream', () => {
     const { privateKey, publicKey } = await keys();
     await writeFile(pathOf('key.pem'), privateKey);
     await writeFile(pathOf('pub.pem'), publicKey);
-    const run = (...args: string[]) => setting.factory(args, { environment: { REGISTRY_NAME: '', ...environment } });
+    const run = (...args: string[]) => setting.hosted(args, { REGISTRY_NAME: '', ...environment });
     const place = 's3://bundles/signed.tar';
     const check = () => run('verify', '--from', place, '--verify-key', 'pub.pem');
     expect(await run('export', '--to', place)).toMatchObject({ code: 0 });

@@ -11,6 +11,8 @@ import { type CommandResult, startSetting } from './factory-command.ts';
 /** `BUNDLE_KILLS=50 npm test -- test/local/bundle-kills.test.ts` kills more often. */
 const kills = Number(process.env['BUNDLE_KILLS'] ?? 3);
 const images = ['harness/ci-addon:1.18.22', 'harness/ci-lite-engine:1.18.22'];
+/** Some blobs are larger than what an export reads at once, and it records its progress twice. */
+const layerBytes = 9_000_000;
 const outside = { REGISTRY_NAME: '' };
 const inside = { SOURCE_REGISTRY: 'unreachable.invalid' };
 const MiB = 1024 * 1024;
@@ -25,6 +27,11 @@ const pathOf = (name: string) => join(setting.folder, name);
 const reportOf = ({ stdout }: CommandResult) => JSON.parse(stdout) as Report;
 const blobsRead = () =>
   setting.source.requests.filter(({ method, path }) => method === 'GET' && path.includes('/blobs/')).length;
+
+/** Runs the command where its process is not the point. */
+const exported = async (...args: string[]) =>
+  expect(await setting.hosted(['export', ...args], outside)).toMatchObject({ code: 0 });
+const verified = (name: string) => setting.hosted(['verify', '--from', name], inside);
 
 /** Runs the command, and kills it when `isTime` says so. */
 async function killed(
@@ -69,18 +76,16 @@ async function joined(name: string): Promise<Buffer> {
 
 describe.each([
   ['one tar', []],
-  ['parts', ['--part-size', '20MB']],
+  ['parts', ['--part-size', '8MB']],
 ])(`an export to %s that is killed ${kills} times`, (_, options) => {
   it(
     'leaves no bundle that is not whole, and ends with the bytes of an export that nobody disturbed',
     async () => {
-      pushSamples(setting.source, images, { layerBytes: 24_000_000 });
+      pushSamples(setting.source, images, { layerBytes });
       const name = 'killed.tar';
       const args = ['export', '--to', name, ...options];
       // Its size is known, and its bytes are those of another time.
-      expect(await setting.factory(['export', '--to', 'other.tar'], { environment: outside })).toMatchObject({
-        code: 0,
-      });
+      await exported('--to', 'other.tar');
       const { size } = await stat(pathOf('other.tar'));
       expect(size).toBeGreaterThan(80 * MiB);
       const all = blobsRead();
@@ -91,7 +96,7 @@ describe.each([
         const result = await killed(args, outside, async () => (await unfinished(name)) >= point);
         codes.push(result.code);
         if (result.code === null) {
-          const checked = await setting.factory(['verify', '--from', name], { environment: inside });
+          const checked = await verified(name);
           if (checked.code !== 0) expect(checked.stdout).toMatch(/there is no bundle|is cut off|part \d+ is missing/);
         } else expect(result.code).toBe(0);
       }
@@ -102,7 +107,7 @@ describe.each([
       if (codes.at(-1) === null) expect(blobsRead() - before).toBeLessThan(all);
 
       await promisify(execFile)('sha256sum', ['-c', 'killed.sha256'], { cwd: setting.folder });
-      expect(await setting.factory(['verify', '--from', name], { environment: inside })).toMatchObject({ code: 0 });
+      expect(await verified(name)).toMatchObject({ code: 0 });
       const left = (await readdir(setting.folder)).filter((file) => /\.partial$|part\.json$/.test(file));
       expect(left).toEqual([]);
       expect((await joined(name)).equals(await madeAgain(size))).toBe(true);
@@ -115,8 +120,7 @@ describe.each([
 async function madeAgain(size: number): Promise<Buffer> {
   await copyFile(pathOf('killed.bundle.json'), pathOf('again.bundle.json'));
   const onePart = ['--part-size', String(size + MiB), '--parts', '1'];
-  const args = ['export', '--plan', 'again.bundle.json', '--to', 'again.tar', ...onePart];
-  expect(await setting.factory(args, { environment: outside })).toMatchObject({ code: 0 });
+  await exported('--plan', 'again.bundle.json', '--to', 'again.tar', ...onePart);
   return joined('again.tar');
 }
 
@@ -124,10 +128,8 @@ describe(`an import that is killed ${kills} times`, () => {
   it(
     'writes no tag before its blobs, leaves Harness as it was or switches it as a whole, and ends well',
     async () => {
-      pushSamples(setting.source, images, { layerBytes: 4_000_000 });
-      expect(await setting.factory(['export', '--to', 'harness.tar'], { environment: outside })).toMatchObject({
-        code: 0,
-      });
+      pushSamples(setting.source, images, { layerBytes: 1_000_000 });
+      await exported('--to', 'harness.tar');
       await setting.source.close();
       // So that an import takes longer than it takes to start.
       setting.target.quirks.latencyMs = 10;
@@ -146,7 +148,7 @@ describe(`an import that is killed ${kills} times`, () => {
         expect([0, 5]).toContain(switched);
         if (result.code !== null) continue;
         died++;
-        const again = reportOf(await setting.factory(args, { environment }));
+        const again = reportOf(await setting.hosted(args, environment));
         expect(again.images.filter(({ error }) => error)).toEqual([]);
         expect(again).toMatchObject({ status: 'SUCCEEDED', totals: { failed: 0 } });
         expectWholeTags();

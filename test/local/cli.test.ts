@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Report } from '../../functions/state/documents.ts';
 import { type CommandResult, startSetting } from './factory-command.ts';
 
+/** `setting.hosted` runs the command where its process is not the point. */
 let setting: Awaited<ReturnType<typeof startSetting>>;
 beforeEach(async () => {
   setting = await startSetting();
@@ -67,15 +68,15 @@ describe('sync', () => {
   });
 
   it('prints a summary for people without --json', async () => {
-    const { stdout, code } = await setting.factory(['sync']);
+    const { stdout, code } = await setting.hosted(['sync']);
     expect(code).toBe(0);
     expect(stdout).toMatch(/^sync \S+: SUCCEEDED \(4 images copied, 5 fields switched\)/);
     expect(stdout).toMatch(/plugins\/cache:1\.10\.12\s+copied\s+.*cacheGCSTag, cacheS3Tag/);
   });
 
   it('finds nothing to do the second time', async () => {
-    await setting.factory(['sync']);
-    const { stdout, code } = await setting.factory(['sync']);
+    await setting.hosted(['sync']);
+    const { stdout, code } = await setting.hosted(['sync']);
     expect(code).toBe(0);
     expect(stdout).toMatch(/SUCCEEDED \(nothing to do\)/);
   });
@@ -83,7 +84,7 @@ describe('sync', () => {
   it('reads the execution input from a file and from standard input', async () => {
     const input = JSON.stringify({ modify_default: false, include_fields: ['addonTag'] });
     await writeFile(join(setting.folder, 'input.json'), input);
-    const fromFile = documentOf(await setting.factory(['sync', '--json', '--input', 'input.json']));
+    const fromFile = documentOf(await setting.hosted(['sync', '--json', '--input', 'input.json']));
     const fromStdin = documentOf(await setting.factory(['sync', '--json', '--input', '-'], { stdin: input }));
     expect(fromFile.images.map(({ image }) => image)).toEqual(['harness/ci-addon:1.18.22']);
     expect(fromStdin.totals).toMatchObject({ images: 1, skipped: 1 });
@@ -93,7 +94,7 @@ describe('sync', () => {
 
 describe('the other commands', () => {
   it('plan says what sync would do, and writes nothing', async () => {
-    const result = await setting.factory(['plan', '--json']);
+    const result = await setting.hosted(['plan', '--json']);
     expect(result.code).toBe(0);
     const { images, config, totals } = documentOf(result);
     expect(new Set(images.map(({ status }) => status))).toEqual(new Set(['planned']));
@@ -108,26 +109,26 @@ describe('the other commands', () => {
     expect(before.code).toBe(1);
     expect(before.stdout).toContain('DriftFound');
     expect(before.stdout).toContain('ci K8 addonTag is not overridden');
-    await setting.factory(['sync']);
-    expect((await setting.factory(['verify'])).code).toBe(0);
+    await setting.hosted(['sync']);
+    expect((await setting.hosted(['verify'])).code).toBe(0);
   });
 
   it('reset switches Harness back to its own images, and reports when there is nothing to reset', async () => {
-    await setting.factory(['sync']);
+    await setting.hosted(['sync']);
     const first = await setting.factory(['reset']);
     expect(first.stdout).toMatch(/SUCCEEDED \(5 fields reset\)/);
     expect(setting.overrides()).toEqual({});
-    const second = await setting.factory(['reset']);
+    const second = await setting.hosted(['reset']);
     expect(second.code).toBe(0);
     expect(second.stdout).toMatch(/SUCCEEDED \(nothing to reset\)/);
   });
 
   it('restore restores the configuration from before a run, which history lists', async () => {
-    const { runId } = documentOf(await setting.factory(['sync', '--json']));
+    const { runId } = documentOf(await setting.hosted(['sync', '--json']));
     const listed = await setting.factory(['history']);
     const changed = `5 fields of ci K8 → ${setting.target.host}/mirror\n`;
     expect(listed.stdout).toMatch(new RegExp(`${runId}\\s+sync\\s+SUCCEEDED\\s+4\\s+5\\s+yes\\s+${changed}`));
-    const [entry] = JSON.parse((await setting.factory(['history', '--json'])).stdout) as { changes: object[] }[];
+    const [entry] = JSON.parse((await setting.hosted(['history', '--json'])).stdout) as { changes: object[] }[];
     expect(entry).toMatchObject({ runId, action: 'sync', status: 'SUCCEEDED', copied: 4, restorable: true });
     expect(entry?.changes).toHaveLength(5);
     expect(entry?.changes[0]).toEqual({
@@ -144,9 +145,9 @@ describe('the other commands', () => {
   });
 
   it('keep their state in the folder of --state', async () => {
-    await setting.factory(['sync', '--state', 'here']);
-    expect((await setting.factory(['history', '--state', 'here', '--json'])).stdout).toContain('"action": "sync"');
-    expect((await setting.factory(['history'])).stdout).toBe('No runs yet.\n');
+    await setting.hosted(['sync', '--state', 'here']);
+    expect((await setting.hosted(['history', '--state', 'here', '--json'])).stdout).toContain('"action": "sync"');
+    expect((await setting.hosted(['history'])).stdout).toBe('No runs yet.\n');
   });
 
   it('print --help and --version', async () => {
@@ -168,7 +169,7 @@ describe('text from outside', () => {
       connector.type = 'X\u001b[2J\nWarning: forged';
     const runs = [['sync'], ['plan', '--json'], ['reset'], ['history']];
     for (const args of runs) {
-      const { stdout, stderr } = await setting.factory(args);
+      const { stdout, stderr } = await setting.hosted(args);
       expect((stdout + stderr).replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Cf}]/u);
       expect(stdout + stderr).not.toMatch(/^Warning: forged/m);
     }
@@ -176,11 +177,11 @@ describe('text from outside', () => {
 
   it('returns to Harness unchanged', async () => {
     setting.overrides()['addonTag'] = hostile;
-    const stdin = JSON.stringify({ reset_scope: 'all' });
-    const reset = documentOf(await setting.factory(['reset', '--json', '--input', '-'], { stdin }));
+    await writeFile(join(setting.folder, 'input.json'), '{"reset_scope": "all"}');
+    const reset = documentOf(await setting.hosted(['reset', '--json', '--input', 'input.json']));
     expect(reset.config.map(({ from, status }) => [from, status])).toEqual([[hostile, 'reset']]);
     expect(setting.overrides()).toEqual({});
-    expect(await setting.factory(['restore', '--run', reset.runId])).toMatchObject({ code: 0 });
+    expect(await setting.hosted(['restore', '--run', reset.runId])).toMatchObject({ code: 0 });
     expect(setting.overrides()).toEqual({ addonTag: hostile });
   });
 });
@@ -198,7 +199,7 @@ describe('a run while another holds the lock of the account', () => {
 
   it('ends as skipped with exit code 0 and names the other run', async () => {
     const { pid, ended } = await startEndless();
-    const { code, stdout } = await setting.factory(['sync']);
+    const { code, stdout } = await setting.hosted(['sync']);
     process.kill(pid, 'SIGINT');
     expect((await ended).code).toBe(1);
     expect(code).toBe(0);
@@ -240,10 +241,10 @@ describe('a run while another holds the lock of the account', () => {
     process.kill(pid, 'SIGKILL');
     await ended;
     setting.target.faults.clear();
-    const { code, stdout } = await setting.factory(['sync']);
+    const { code, stdout } = await setting.hosted(['sync']);
     expect(stdout).toMatch(/Warning: run \S+, which had the lock since \S+, ended without a report/);
     expect(code).toBe(0);
-    expect((await setting.factory(['history'])).stdout).toMatch(/sync\s+SUCCEEDED[^]+sync\s+UNFINISHED\s+0\s+0/);
+    expect((await setting.hosted(['history'])).stdout).toMatch(/sync\s+SUCCEEDED[^]+sync\s+UNFINISHED\s+0\s+0/);
   });
 });
 
@@ -309,14 +310,14 @@ describe('bad input ends with exit code 2, before any network call', () => {
     ['to wait for no number of minutes', ['sync', '--wait', 'long'], '', 'Pass a whole number of minutes'],
     ['an unknown option', ['sync', '--force'], '', "unknown option '--force'"],
   ])('refuses %s', async (_, args, stdin, message) => {
-    const { code, stderr } = await setting.factory(args, { stdin });
+    const { code, stderr } = stdin ? await setting.factory(args, { stdin }) : await setting.hosted(args);
     expect(stderr).toContain(message);
     expect(code).toBe(2);
   });
 
   it('refuses a broken Docker config.json without quoting it', async () => {
     await writeFile(join(setting.folder, 'config.json'), '{"auths": {"secret-host": ');
-    const { code, stderr } = await setting.factory(['sync'], { environment: { DOCKER_CONFIG: setting.folder } });
+    const { code, stderr } = await setting.hosted(['sync'], { DOCKER_CONFIG: setting.folder });
     expect(code).toBe(2);
     expect(stderr).toContain('config.json: it is not JSON');
     expect(stderr).not.toContain('secret-host');
@@ -324,8 +325,9 @@ describe('bad input ends with exit code 2, before any network call', () => {
 });
 
 it('takes a registry that was pasted as an address', async () => {
-  const stdin = JSON.stringify({ registry: `https://${setting.target.host}/pasted/`, include_fields: ['addonTag'] });
-  expect(await setting.factory(['sync', '--input', '-'], { stdin })).toMatchObject({ code: 0 });
+  const input = { registry: `https://${setting.target.host}/pasted/`, include_fields: ['addonTag'] };
+  await writeFile(join(setting.folder, 'input.json'), JSON.stringify(input));
+  expect(await setting.hosted(['sync', '--input', 'input.json'])).toMatchObject({ code: 0 });
   expect(setting.overrides()).toEqual({ addonTag: `${setting.target.host}/pasted/harness/ci-addon:1.18.22` });
 });
 
@@ -344,9 +346,7 @@ describe('a failed run exits with 1, reports the failure with a hint, and leaves
   });
 
   it('fails for an unreachable Harness', async () => {
-    const { code, stdout } = await setting.factory(['sync'], {
-      environment: { HARNESS_URL: 'https://harness.invalid' },
-    });
+    const { code, stdout } = await setting.hosted(['sync'], { HARNESS_URL: 'https://harness.invalid' });
     expect(code).toBe(1);
     expect(stdout).toContain('HarnessUnreachable');
     expect(stdout).toContain('harness.invalid');
@@ -354,7 +354,7 @@ describe('a failed run exits with 1, reports the failure with a hint, and leaves
 
   it('fails for an image that no source has', async () => {
     setting.harness.setDefault('ci', 'K8', 'gcsUploadTag', 'plugins/gcs:9.9.9');
-    const { code, stdout } = await setting.factory(['sync']);
+    const { code, stdout } = await setting.hosted(['sync']);
     expect(code).toBe(1);
     expect(stdout).toContain('ImagesFailed: 1 of 5 images could not be copied: plugins/gcs:9.9.9');
     expect(stdout).toContain(`${setting.source.host}/plugins/gcs:9.9.9 does not exist`);
@@ -362,7 +362,7 @@ describe('a failed run exits with 1, reports the failure with a hint, and leaves
 
   it('fails for a registry that refuses the push', async () => {
     setting.target.quirks.createRepositories = false;
-    const { code, stdout } = await setting.factory(['sync']);
+    const { code, stdout } = await setting.hosted(['sync']);
     expect(code).toBe(1);
     expect(stdout).toContain('ImagesFailed');
     expect(stdout).toContain('NAME_UNKNOWN');
@@ -412,7 +412,7 @@ describe('doctor', () => {
 
   it('exits with 1 and the cure for each failed check, even without a configuration', async () => {
     const environment = { HARNESS_API_KEY: '', REGISTRY_NAME: '' };
-    const { code, stdout, stderr } = await setting.factory(['doctor'], { environment });
+    const { code, stdout, stderr } = await setting.hosted(['doctor'], environment);
     expect(stdout).toMatch(
       /\nfailed {3}key: InvalidConfiguration: no usable API key is set\n {9}Cure: Set HARNESS_API_KEY/,
     );
@@ -421,9 +421,7 @@ describe('doctor', () => {
   });
 
   it('prints one JSON document with --json', async () => {
-    const { code, stdout } = await setting.factory(['doctor', '--json'], {
-      environment: { SOURCE_REGISTRY: '127.0.0.1:1' },
-    });
+    const { code, stdout } = await setting.hosted(['doctor', '--json'], { SOURCE_REGISTRY: '127.0.0.1:1' });
     expect(JSON.parse(stdout)).toMatchObject({ status: 'FAILED', action: 'doctor', error: { name: 'ChecksFailed' } });
     expect(code).toBe(1);
   });

@@ -11,12 +11,14 @@ let setting: Awaited<ReturnType<typeof startSetting>>;
 let entries: readonly PlannedEntry[];
 const pathOf = (name: string) => join(setting.folder, name);
 const bundle = () => pathOf('harness.tar');
-const factory = (...args: string[]) =>
-  setting.factory(args, { environment: { SOURCE_REGISTRY: 'unreachable.invalid' } });
+const environment = { SOURCE_REGISTRY: 'unreachable.invalid' };
+/** Runs the command where its process is not the point. */
+const hosted = (...args: string[]) => setting.hosted(args, environment);
+const factory = (...args: string[]) => setting.factory(args, { environment });
 
 beforeEach(async () => {
   setting = await startSetting();
-  const exported = await setting.factory(['export', '--to', 'harness.tar'], { environment: { REGISTRY_NAME: '' } });
+  const exported = await setting.hosted(['export', '--to', 'harness.tar'], { REGISTRY_NAME: '' });
   expect(exported).toMatchObject({ code: 0 });
   await setting.source.close();
   entries = planBundleTar(parseDocument(await readFile(pathOf('harness.bundle.json')), 'harness.bundle.json')).entries;
@@ -64,9 +66,9 @@ describe('a bundle that is damaged before its first layer', () => {
     ['itself', () => rm(bundle())],
   ])('a bundle that lost %s is refused before anything is written', async (_, damage) => {
     await damage();
-    const verified = await factory('verify', '--from', 'harness.tar');
+    const verified = await hosted('verify', '--from', 'harness.tar');
     expect(verified).toMatchObject({ code: 1, stdout: expect.stringContaining('BundleInvalid') });
-    const imported = await factory('import', '--from', 'harness.tar', '--json', '--receipt', 'receipt.json');
+    const imported = await hosted('import', '--from', 'harness.tar', '--json', '--receipt', 'receipt.json');
     expect(imported.code).toBe(1);
     expect(JSON.parse(imported.stdout) as Report).toMatchObject({
       status: 'FAILED',
@@ -109,7 +111,7 @@ describe('a bundle with a damaged layer', () => {
     if (!layer) throw new Error('the image has no layer of its own');
     await flip(byteOf(layer));
 
-    const verified = await factory('verify', '--from', 'harness.tar');
+    const verified = await hosted('verify', '--from', 'harness.tar');
     expect(verified).toMatchObject({ code: 1, stdout: expect.stringContaining(layer.name) });
     const imported = await factory('import', '--from', 'harness.tar', '--json', '--receipt', 'receipt.json');
     expect(imported.code).toBe(1);

@@ -32,8 +32,8 @@ export interface CommandOptions {
 
 /** The folder that the suites of this run share: `test/shared-folder.ts` makes it. */
 const shared = process.env['SHARED_FOLDER'] ?? '';
-/** Compiled code: only the first run of the command compiles. */
-const cache = join(shared, 'cache');
+/** The folder of caches. Only the first run of the command compiles. */
+export const cache = join(shared, 'cache');
 /** The installed command's file. */
 export const command = await installCommand(join(shared, 'installed'));
 const built: Launch = { node: process.execPath, command };
@@ -60,7 +60,7 @@ async function installCommand(folder: string): Promise<string> {
 
 let host: ChildProcessByStdio<Writable, Readable, Readable> | undefined;
 let hosted: Promise<unknown> = Promise.resolve();
-afterAll(() => host?.stdin.end());
+afterAll(() => void host?.stdin.end());
 
 /** Runs the installed command after the one before, in a process that stays. */
 function runHosted(run: HostedRun): Promise<CommandResult> {

@@ -8,7 +8,6 @@ import {
   type DockerRegistry,
   startDockerRegistry,
 } from '../real-registry/docker-registry.ts';
-import { pullThrough } from '../tasks/factory.ts';
 import { type CommandResult, startSetting } from './factory-command.ts';
 
 /** A registry that imports write to, and from which pieces get lost. */
@@ -72,11 +71,12 @@ describe.each(targets)('an import to %s', (_, start) => {
   let target: Target;
   const repository = () => `${prefix}/harness/ci-addon`;
   const environment = () => ({ REGISTRY_NAME: `${target.host}/${prefix}`, SOURCE_REGISTRY: 'unreachable.invalid' });
-  const factory = (...args: string[]) => setting.factory(args, { environment: environment() });
+  /** Runs the command where its process is not the point. */
+  const hosted = (...args: string[]) => setting.hosted(args, environment());
   const importFrom = async (bundle: string, ...options: string[]) =>
-    factory('import', '--from', bundle, '--json', ...options);
+    hosted('import', '--from', bundle, '--json', ...options);
   const exportTo = (bundle: string, ...options: string[]) =>
-    setting.factory(['export', '--to', bundle, ...options], { environment: { REGISTRY_NAME: '' } });
+    setting.hosted(['export', '--to', bundle, ...options], { REGISTRY_NAME: '' });
   const look = (path: string) =>
     fetch(`http://${target.host}/v2/${repository()}/${path}`, { method: 'HEAD', headers: { accept } });
 
@@ -100,7 +100,9 @@ describe.each(targets)('an import to %s', (_, start) => {
     setting = await startSetting();
     prefix = `mirror-${++runs}`;
     target = start();
-    pullThrough(setting.harness, `http://${target.host}`);
+    // Pods can pull from there.
+    const { state, accountId } = setting.harness;
+    for (const { spec } of state[accountId]?.connectors ?? []) spec.dockerRegistryUrl = `http://${target.host}`;
     expect(await exportTo('harness.tar')).toMatchObject({ code: 0 });
     const first = await importFrom('harness.tar', '--receipt', 'receipt.json');
     expect(first).toMatchObject({ code: 0 });
@@ -114,11 +116,11 @@ describe.each(targets)('an import to %s', (_, start) => {
     await target.lose(repository(), 'manifests', platform);
     expect([(await look(`blobs/${layer}`)).status, (await look(`manifests/${platform}`)).status]).toEqual([404, 404]);
 
-    const planned = reportOf(await factory('plan', '--from', 'harness.tar', '--json'));
+    const planned = reportOf(await hosted('plan', '--from', 'harness.tar', '--json'));
     expect(planned.images.filter(({ status }) => status === 'planned').map(({ image }) => image)).toEqual([
       'harness/ci-addon:1.18.22',
     ]);
-    const result = await importFrom('harness.tar');
+    const result = await setting.factory(['import', '--from', 'harness.tar', '--json'], { environment: environment() });
     const report = reportOf(result);
     expect(report).toMatchObject({ status: 'SUCCEEDED', totals: { copied: 0, repaired: 1, skipped: 3 } });
     expect(report.images.find(({ status }) => status === 'repaired')?.image).toBe('harness/ci-addon:1.18.22');

@@ -106,7 +106,7 @@ describe.each(targets)(`a sync to %s that is killed ${kills / targets.length} ti
         }
       }
       expect(killed).toBe(kills / targets.length);
-      expectSucceeded(await run(target));
+      expectSucceeded(await setting.hosted(syncArguments, variablesFor(target)));
       const finished = target.finished();
       expect(finished.filter((upload, i) => finished.indexOf(upload) !== i)).toEqual([]);
       expect(finished.length).toBeGreaterThan(0);
@@ -134,8 +134,11 @@ function publish(revision: number): void {
   pushSamples(setting.source, images, { layerBytes, revision });
 }
 
+const syncArguments = ['sync', '--json', '--yes', '--state', 'state'];
+const variablesFor = ({ host }: Target) => ({ REGISTRY_NAME: `${host}/mirror` });
+
 /** Runs the command. Kills it `laterMs` after both registries together received `atRequest` requests from it. */
-async function run(target: Target, atRequest = Infinity, laterMs = 0): Promise<CommandResult> {
+async function run(target: Target, atRequest: number, laterMs: number): Promise<CommandResult> {
   const requests = () => target.requests() + setting.source.requests.length;
   const before = requests();
   let pid: number | undefined;
@@ -146,8 +149,8 @@ async function run(target: Target, atRequest = Infinity, laterMs = 0): Promise<C
     await sleep(laterMs);
     if (!over) process.kill(pid, 'SIGKILL');
   })();
-  const result = await setting.factory(['sync', '--json', '--yes', '--state', 'state'], {
-    environment: { REGISTRY_NAME: `${target.host}/mirror` },
+  const result = await setting.factory(syncArguments, {
+    environment: variablesFor(target),
     when: { printed: /\S/, act: (child) => (pid = child) },
   });
   over = true;

@@ -13,8 +13,9 @@ let parts: Map<string, string>;
 const environment = { REGISTRY_NAME: '' };
 const image = 'harness/ci-addon:1.18.22';
 const pathOf = (name: string) => join(setting.folder, name);
-const factory = (...args: string[]) => setting.factory(args, { environment });
-const again = (...args: string[]) => factory('export', '--plan', 'cut.bundle.json', '--to', 'cut.tar', ...args);
+/** Runs the command where its process is not the point. */
+const hosted = (...args: string[]) => setting.hosted(args, environment);
+const again = (...args: string[]) => hosted('export', '--plan', 'cut.bundle.json', '--to', 'cut.tar', ...args);
 
 /** Returns the sums of the files of the bundle, by their names. */
 async function files(): Promise<Map<string, string>> {
@@ -39,7 +40,7 @@ const blobsRead = () =>
 async function begin(): Promise<void> {
   setting = await startSetting();
   pushSamples(setting.source, [image], { layerBytes: 1_500_000 });
-  expect(await factory('export', '--to', 'cut.tar', '--part-size', '1MiB')).toMatchObject({ code: 0 });
+  expect(await hosted('export', '--to', 'cut.tar', '--part-size', '1MiB')).toMatchObject({ code: 0 });
   parts = await files();
   expect(parts.has('cut.tar.004')).toBe(true);
 }
@@ -52,7 +53,8 @@ describe('export --plan --parts', () => {
     await rm(pathOf('cut.tar.002'));
     await damage('cut.tar.004');
     setting.harness.requests.length = 0;
-    const result = await again('--parts', '4,2,1', '--json', '--part-size', '1MiB');
+    const args = ['export', '--plan', 'cut.bundle.json', '--to', 'cut.tar', '--parts', '4,2,1', '--json'];
+    const result = await setting.factory([...args, '--part-size', '1MiB'], { environment });
     expect(result).toMatchObject({ code: 0 });
     expect(JSON.parse(result.stdout) as Report).toMatchObject({ status: 'SUCCEEDED', bundle: { parts: [2, 4] } });
     expect(result.stderr).toContain('cut.tar.001 is there, and has its sum: it is left alone');
@@ -83,7 +85,7 @@ describe('export --plan --parts', () => {
   it('writes a part to another folder, and reads only the blobs that it holds', async () => {
     await mkdir(pathOf('usb'));
     const all = blobsRead().length;
-    const result = await factory('export', '--plan', 'cut.bundle.json', '--parts', '3', '--to', 'usb/cut.tar');
+    const result = await hosted('export', '--plan', 'cut.bundle.json', '--parts', '3', '--to', 'usb/cut.tar');
     expect(result).toMatchObject({ code: 0 });
     expect(await readdir(pathOf('usb'))).toEqual(['cut.tar.003']);
     expect(await sumAt('usb/cut.tar.003')).toBe(parts.get('cut.tar.003'));
@@ -94,7 +96,7 @@ describe('export --plan --parts', () => {
     await mkdir(pathOf('other'));
     await copyFile(pathOf('cut.bundle.json'), pathOf('other/cut.bundle.json'));
     const other = (...args: string[]) =>
-      factory('export', '--plan', 'other/cut.bundle.json', '--to', 'other/cut.tar', '--parts', '1', ...args);
+      hosted('export', '--plan', 'other/cut.bundle.json', '--to', 'other/cut.tar', '--parts', '1', ...args);
     expect(await other()).toMatchObject({
       code: 2,
       stderr: expect.stringContaining('the size of the parts of other/cut.tar is unknown'),
@@ -187,7 +189,7 @@ describe('export --plan --parts with options that do not fit', () => {
       '--plan no.bundle.json:',
     ],
   ])('refuse %s, and touch nothing', async (_, args, message) => {
-    const result = await factory('export', ...args);
+    const result = await hosted('export', ...args);
     expect(result).toMatchObject({ code: 2, stderr: expect.stringContaining(message) });
     expect(await files()).toEqual(parts);
   });

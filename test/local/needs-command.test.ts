@@ -42,7 +42,7 @@ describe('plan --needs', () => {
   });
 
   it('lists them in the report, and in a file beside it with --out', async () => {
-    const { stdout, code } = await setting.factory(['plan', '--needs', 'needs.json', '--json', '--out', 'reports']);
+    const { stdout, code } = await setting.hosted(['plan', '--needs', 'needs.json', '--json', '--out', 'reports']);
     expect(code).toBe(0);
     const { needed, bundle } = JSON.parse(stdout) as Report;
     expect(bundle).toEqual({ address: 'none' });
@@ -56,11 +56,11 @@ describe('plan --needs', () => {
   });
 
   it('ends with 2 when the file cannot be written, or the input has the key of an option', async () => {
-    const missing = await setting.factory(['plan', '--needs', 'missing/needs.json']);
+    const missing = await setting.hosted(['plan', '--needs', 'missing/needs.json']);
     expect(missing.code).toBe(2);
     expect(missing.stderr).toContain('--needs: cannot write missing/needs.json: no such file or directory (ENOENT)');
     await writeFile(join(setting.folder, 'input.json'), '{"bundle": "a.tar"}');
-    const twice = await setting.factory(['plan', '--needs', 'needs.json', '--input', 'input.json']);
+    const twice = await setting.hosted(['plan', '--needs', 'needs.json', '--input', 'input.json']);
     expect(twice.code).toBe(2);
     expect(twice.stderr).toContain('$.bundle: found "a.tar"; allowed: nothing');
   });

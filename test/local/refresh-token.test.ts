@@ -34,15 +34,17 @@ const spec = { secretManagerIdentifier: 'harnessSecretManager', valueType: 'Inli
     await moto?.close();
   });
 
+  /** Runs the command where its process is not the point. */
   const run = async (args: string[] = [], more: Record<string, string> = {}) => {
-    const result = await setting.factory(['refresh-token', ...args], { environment: { ...environment, ...more } });
+    const result = await setting.hosted(['refresh-token', ...args], { ...environment, ...more });
     expect(result.stdout + result.stderr).not.toContain(password);
     return result;
   };
   const stored = () => setting.harness.state[setting.harness.accountId]?.secrets[0]?.spec.value;
 
   it('stores a new password in the Harness secret, and exits with 0', async () => {
-    const { code, stdout, stderr } = await run();
+    const { code, stdout, stderr } = await setting.factory(['refresh-token'], { environment });
+    expect(stdout + stderr).not.toContain(password);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toMatch(
       /^refresh-token: SUCCEEDED \(the secret account\.ecr holds a new password of \S+, valid until /,

@@ -34,17 +34,18 @@ const state = `s3://state/${prefix}`;
     await Promise.all([moto?.close(), setting?.close()]);
   });
 
-  /** Runs the command on a machine without files of earlier runs. */
-  function onNewMachine(args: readonly string[], { environment, ...options }: CommandOptions = {}) {
-    const aws = {
-      AWS_ENDPOINT_URL: moto.config.endpoint,
-      AWS_REGION: region,
-      AWS_ACCESS_KEY_ID: 'test',
-      AWS_SECRET_ACCESS_KEY: 'test',
-      HOME: `${setting.folder}/${Math.random()}`,
-    };
-    return setting.factory([...args, '--state', state], { ...options, environment: { ...aws, ...environment } });
-  }
+  /** The variables of a machine without files of earlier runs. */
+  const newMachine = () => ({
+    AWS_ENDPOINT_URL: moto.config.endpoint,
+    AWS_REGION: region,
+    AWS_ACCESS_KEY_ID: 'test',
+    AWS_SECRET_ACCESS_KEY: 'test',
+    HOME: `${setting.folder}/${Math.random()}`,
+  });
+  const onNewMachine = (args: readonly string[], options: CommandOptions = {}) =>
+    setting.factory([...args, '--state', state], { ...options, environment: newMachine() });
+  /** Runs the command where its process is not the point. */
+  const hosted = (args: readonly string[]) => setting.hosted([...args, '--state', state], newMachine());
   const reportOf = ({ stdout, stderr }: CommandResult): Report => {
     expect([stdout, stderr]).toEqual([expect.stringMatching(/^\{/), expect.anything()]);
     return JSON.parse(stdout) as Report;
@@ -73,22 +74,22 @@ const state = `s3://state/${prefix}`;
   });
 
   it.each(['verify', 'plan', 'reset'])('runs %s with the state in the bucket', async (action) => {
-    reportOf(await onNewMachine(['sync', '--json', '--yes']));
-    const report = reportOf(await onNewMachine([action, '--json', '--yes']));
+    reportOf(await hosted(['sync', '--json', '--yes']));
+    const report = reportOf(await hosted([action, '--json', '--yes']));
     expect(report).toMatchObject({ action, status: 'SUCCEEDED' });
     expect(await new RunDocuments(store, report.runId).report.find()).toEqual(report);
   });
 
   it('skips a run while the deployment holds the lock, and runs when it is released', async () => {
     expect(await lockOf(deployed(), 'nightly-1')).toEqual({});
-    const skipped = await onNewMachine(['reset', '--json', '--yes']);
+    const skipped = await hosted(['reset', '--json', '--yes']);
     expect(reportOf(skipped)).toMatchObject({
       status: 'SKIPPED',
       reason: expect.stringContaining('run nightly-1 (sync) has held the lock'),
     });
     expect(skipped.code).toBe(0);
     await deployed().release('nightly-1');
-    expect(reportOf(await onNewMachine(['reset', '--json', '--yes']))).toMatchObject({ status: 'SUCCEEDED' });
+    expect(reportOf(await hosted(['reset', '--json', '--yes']))).toMatchObject({ status: 'SUCCEEDED' });
   });
 
   describe('a run that is killed while it switches Harness', () => {
@@ -106,7 +107,7 @@ const state = `s3://state/${prefix}`;
     it('keeps its lock for ten minutes, on machines and in the deployment', async () => {
       expect(Date.parse(killed.expiresAt) - Date.parse(killed.renewedAt)).toBe(600_000);
       expect(killed).not.toHaveProperty('process');
-      expect(reportOf(await onNewMachine(['sync', '--json', '--yes']))).toMatchObject({
+      expect(reportOf(await hosted(['sync', '--json', '--yes']))).toMatchObject({
         status: 'SKIPPED',
         reason: expect.stringContaining(`run ${killed.runId} (sync) has held the lock`),
       });
@@ -115,7 +116,7 @@ const state = `s3://state/${prefix}`;
 
     it('loses its lock after that to a run on another machine, which names it', async () => {
       await putJson(store, lockKey(), lockSchema, { ...killed, expiresAt: new Date().toISOString() });
-      const report = reportOf(await onNewMachine(['sync', '--json', '--yes']));
+      const report = reportOf(await hosted(['sync', '--json', '--yes']));
       expect(report.status).toBe('SUCCEEDED');
       expect(report.warnings).toContainEqual(
         expect.stringMatching(new RegExp(`^run ${killed.runId}, which had the lock since .+, ended without a report`)),
@@ -135,7 +136,7 @@ describe('the command', () => {
 
   it.each(['s3:/state', 's3://', 'gs://state'])('refuses the state %s before anything starts', async (place) => {
     for (const command of ['sync', 'history']) {
-      const { code, stderr } = await setting.factory([command, '--state', place]);
+      const { code, stderr } = await setting.hosted([command, '--state', place]);
       expect(stderr).toContain(`InvalidConfiguration: --state ${place}: `);
       expect(stderr).toContain('Hint: Write s3://BUCKET or s3://BUCKET/PREFIX.');
       expect(code).toBe(2);

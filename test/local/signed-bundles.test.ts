@@ -6,7 +6,8 @@ import { startSetting } from './factory-command.ts';
 
 let setting: Awaited<ReturnType<typeof startSetting>>;
 const pathOf = (name: string) => join(setting.folder, name);
-const factory = (...args: string[]) => setting.factory(args);
+/** Runs the command where its process is not the point. */
+const hosted = (...args: string[]) => setting.hosted(args);
 
 function newKeys(): KeyPairSyncResult<string, string> {
   return generateKeyPairSync('ec', {
@@ -29,13 +30,11 @@ describe.each([
   ['a tar', 'harness.tar'],
   ['a folder', 'harness'],
 ])('a signed bundle in %s', (_, place) => {
-  const importWith = (key: string) => factory('import', '--from', place, '--verify-key', key, '--json');
-
   async function expectRefusal(key: string, reason: string): Promise<void> {
     for (const run of [
-      factory('verify', '--from', place, '--verify-key', key, '--json'),
-      factory('plan', '--from', place, '--verify-key', key, '--json'),
-      importWith(key),
+      hosted('verify', '--from', place, '--verify-key', key, '--json'),
+      hosted('plan', '--from', place, '--verify-key', key, '--json'),
+      hosted('import', '--from', place, '--verify-key', key, '--json'),
     ]) {
       const result = await run;
       expect(result).toMatchObject({ code: 1, stdout: expect.stringContaining('SignatureInvalid') });
@@ -46,12 +45,13 @@ describe.each([
   }
 
   beforeEach(async () => {
-    expect(await factory('export', '--to', place, '--sign', 'key.pem')).toMatchObject({ code: 0 });
+    expect(await hosted('export', '--to', place, '--sign', 'key.pem')).toMatchObject({ code: 0 });
   });
 
   it('the key of a signed bundle lets it pass, and it is imported', async () => {
-    expect(await factory('verify', '--from', place, '--verify-key', 'pub.pem')).toMatchObject({ code: 0 });
-    expect(await importWith('pub.pem')).toMatchObject({ code: 0 });
+    expect(await hosted('verify', '--from', place, '--verify-key', 'pub.pem')).toMatchObject({ code: 0 });
+    const imported = await setting.factory(['import', '--from', place, '--verify-key', 'pub.pem']);
+    expect(imported).toMatchObject({ code: 0 });
     expect(Object.keys(setting.overrides())).toHaveLength(5);
   });
 
@@ -62,7 +62,7 @@ describe.each([
   it('a missing signature refuses the bundle when a key is given', async () => {
     await rm(pathOf('harness.sig'));
     await expectRefusal('pub.pem', 'the bundle has no signature: harness.sig is missing');
-    expect(await factory('import', '--from', place)).toMatchObject({ code: 0 });
+    expect(await hosted('import', '--from', place)).toMatchObject({ code: 0 });
   });
 
   it('an altered list of images refuses the bundle', async () => {
@@ -78,16 +78,16 @@ describe.each([
 
 describe('an export without a key', () => {
   it('leaves no signature of the tar that it replaces', async () => {
-    expect(await factory('export', '--to', 'harness.tar', '--sign', 'key.pem')).toMatchObject({ code: 0 });
-    expect(await factory('export', '--to', 'harness.tar')).toMatchObject({ code: 0 });
-    const checked = await factory('verify', '--from', 'harness.tar', '--verify-key', 'pub.pem');
+    expect(await hosted('export', '--to', 'harness.tar', '--sign', 'key.pem')).toMatchObject({ code: 0 });
+    expect(await hosted('export', '--to', 'harness.tar')).toMatchObject({ code: 0 });
+    const checked = await hosted('verify', '--from', 'harness.tar', '--verify-key', 'pub.pem');
     expect(checked).toMatchObject({ code: 1, stdout: expect.stringContaining('harness.sig is missing') });
   });
 
   it('keeps the signature of a folder in which nothing changed', async () => {
-    expect(await factory('export', '--to', 'harness', '--sign', 'key.pem')).toMatchObject({ code: 0 });
-    expect(await factory('export', '--to', 'harness')).toMatchObject({ code: 0 });
-    expect(await factory('verify', '--from', 'harness', '--verify-key', 'pub.pem')).toMatchObject({ code: 0 });
+    expect(await hosted('export', '--to', 'harness', '--sign', 'key.pem')).toMatchObject({ code: 0 });
+    expect(await hosted('export', '--to', 'harness')).toMatchObject({ code: 0 });
+    expect(await hosted('verify', '--from', 'harness', '--verify-key', 'pub.pem')).toMatchObject({ code: 0 });
   });
 });
 
@@ -97,7 +97,7 @@ describe('keys of signatures', () => {
     ['--sign', ['export', '--to', 'x.tar', '--sign', 'pub.pem'], 'pub.pem'],
     ['--verify-key', ['import', '--from', 'x.tar', '--verify-key', 'key.pem'], 'holds a private key'],
   ])('a key that cannot serve %s is bad configuration, and nothing is written', async (_, args, message) => {
-    const result = await factory(...args);
+    const result = await hosted(...args);
     expect(result).toMatchObject({ code: 2, stderr: expect.stringContaining(message) });
     await expect(readFile(pathOf('x.tar'))).rejects.toThrow('ENOENT');
   });

@@ -36,7 +36,7 @@ describe('the command', () => {
     it('causes only a warning when it cannot be written after a successful run', async () => {
       // A folder in the place of the file, which the look before the run does not see.
       await mkdir(join(setting.folder, 'reports/report.json'), { recursive: true });
-      const { code, stdout } = await setting.factory(['sync', '--json', '--out', 'reports']);
+      const { code, stdout } = await setting.hosted(['sync', '--json', '--out', 'reports']);
       expect(code).toBe(0);
       const report = JSON.parse(stdout) as Report;
       expect(report.status).toBe('SUCCEEDED');
@@ -52,7 +52,7 @@ describe('the command', () => {
       'refuses the state folder %s before anything starts',
       async (state) => {
         await writeFile(join(setting.folder, 'file'), '');
-        const { code, stderr } = await setting.factory(['sync', '--state', state]);
+        const { code, stderr } = await setting.hosted(['sync', '--state', state]);
         expect(stderr).toMatch(/^StoreFailed: cannot write \S+: .+ \(E[A-Z]+\)$/m);
         expect(stderr).toMatch(/^Hint: .*--state\.$/m);
         expect(code).toBe(1);
@@ -189,7 +189,7 @@ print(seen.decode())`;
 
     it('may begin with a byte order mark', async () => {
       await writeFile(join(setting.folder, 'input.json'), Buffer.concat([Buffer.from('\u{feff}'), good]));
-      expect(await setting.factory(['plan', '--input', 'input.json'])).toMatchObject({ code: 0 });
+      expect(await setting.hosted(['plan', '--input', 'input.json'])).toMatchObject({ code: 0 });
     });
 
     it.each([
@@ -200,7 +200,7 @@ print(seen.decode())`;
       ['larger than 1 MiB', Buffer.alloc(1024 * 1024 + 1, ' ')],
     ])('fails when it is %s', async (what, bytes) => {
       await writeFile(join(setting.folder, 'input.json'), bytes);
-      const { code, stderr } = await setting.factory(['plan', '--input', 'input.json']);
+      const { code, stderr } = await setting.hosted(['plan', '--input', 'input.json']);
       expect(stderr).toContain(`InvalidInput: input.json is ${what}`);
       expect(code).toBe(2);
       untouched();

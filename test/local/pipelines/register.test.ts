@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { startSetting } from '../factory-command.ts';
+import { type CommandResult, startSetting } from '../factory-command.ts';
 
 const token = 'token-of-the-webhook-0123456789';
 const scope = { ORG_ID: 'default', PROJECT_ID: 'platform' };
@@ -23,17 +23,25 @@ afterEach(async () => {
   await setting.close();
 });
 
-async function factory(args: string[], more: Record<string, string> = {}) {
-  const result = await setting.factory(args, {
-    environment: {
-      ...scope,
-      WEBHOOK_TOKEN_SECRET: 'the-token',
-      AWS_ENDPOINT_URL: `http://127.0.0.1:${(secrets.address() as AddressInfo).port}`,
-      AWS_REGION: 'eu-west-1',
-      AWS_ACCESS_KEY_ID: 'key',
-      AWS_SECRET_ACCESS_KEY: 'secret',
-      ...more,
-    },
+/** Runs the command where its process is not the point. */
+const hosted = (args: string[], more: Record<string, string> = {}) =>
+  checked(more, (environment) => setting.hosted(args, environment));
+/** Runs the command as a process of its own. */
+const factory = (args: string[], more: Record<string, string> = {}) =>
+  checked(more, (environment) => setting.factory(args, { environment }));
+
+type Run = (environment: Record<string, string>) => Promise<CommandResult>;
+
+/** Runs the command with the variables of the scope, and expects that it prints no secret. */
+async function checked(more: Record<string, string>, run: Run): Promise<CommandResult> {
+  const result = await run({
+    ...scope,
+    WEBHOOK_TOKEN_SECRET: 'the-token',
+    AWS_ENDPOINT_URL: `http://127.0.0.1:${(secrets.address() as AddressInfo).port}`,
+    AWS_REGION: 'eu-west-1',
+    AWS_ACCESS_KEY_ID: 'key',
+    AWS_SECRET_ACCESS_KEY: 'secret',
+    ...more,
   });
   for (const secret of [token, setting.harness.apiKey]) expect(result.stdout + result.stderr).not.toContain(secret);
   return result;
@@ -51,7 +59,7 @@ const secretValue = (id: string) => account().secrets.find(({ identifier }) => i
 describe('pipelines --register', () => {
   it('creates everything, changes nothing the second time, updates what differs, and --unregister takes it back', async () => {
     const before = everything();
-    const dry = await factory([...webhook, '--register', '--dry-run', '--schedule', '0 2 * * *']);
+    const dry = await hosted([...webhook, '--register', '--dry-run', '--schedule', '0 2 * * *']);
     expect(dry).toMatchObject({ code: 0, stderr: '' });
     expect(dry.stdout).toContain('create the pipeline harness_ci_image_factory of default/platform\n  + pipeline:\n');
     expect(dry.stdout).toContain('6 to create; nothing was changed');
@@ -63,34 +71,34 @@ describe('pipelines --register', () => {
     expect(secretValue('image_factory_token')).toBe(token);
     const registered = everything();
 
-    const second = await factory([...webhook, '--register', '--schedule', '0 2 * * *']);
+    const second = await hosted([...webhook, '--register', '--schedule', '0 2 * * *']);
     expect(second.stdout).toMatch(/nothing to do\n$/);
     expect(everything()).toBe(registered);
 
     writeFileSync(join(setting.folder, 'input.json'), '{"infrastructure_type": "VM"}');
     const changed = [...webhook, '--register', '--input', 'input.json'];
-    const diff = await factory([...changed, '--dry-run']);
+    const diff = await hosted([...changed, '--dry-run']);
     expect(diff.stdout).toContain(
       '  -     value: <+input>.default(K8).allowedValues(K8,VM)'.replace('-     ', '-       '),
     );
     expect(diff.stdout).toContain('  +       value: <+input>.default(VM).allowedValues(K8,VM)');
     expect(diff.stdout).toContain('4 to update, 1 unchanged; nothing was changed');
     expect(everything()).toBe(registered);
-    expect((await factory(changed)).stdout).toBe('registered in default/platform: 4 updated, 1 unchanged\n');
+    expect((await hosted(changed)).stdout).toBe('registered in default/platform: 4 updated, 1 unchanged\n');
 
-    const kept = await factory(['pipelines', '--unregister', '--dry-run']);
+    const kept = await hosted(['pipelines', '--unregister', '--dry-run']);
     expect(kept.stdout).toContain('6 to delete; nothing was changed');
     expect(await factory(['pipelines', '--unregister'])).toMatchObject({
       code: 0,
       stdout: 'unregistered from default/platform: 6 deleted\n',
     });
     expect(everything()).toBe(before);
-    expect((await factory(['pipelines', '--unregister'])).stdout).toBe('nothing to unregister\n');
+    expect((await hosted(['pipelines', '--unregister'])).stdout).toBe('nothing to unregister\n');
   }, 120_000);
 
   it('prints one JSON document with --json: the changes, or the error', async () => {
     const json = async (...args: string[]) => {
-      const { code, stdout } = await factory([...args, '--json']);
+      const { code, stdout } = await hosted([...args, '--json']);
       return { code, document: JSON.parse(stdout) as { changes?: { change: string }[] } };
     };
     const created = await json(...delegate, '--register');
@@ -130,24 +138,24 @@ describe('pipelines --register', () => {
       spec: { secretManagerIdentifier: 'harnessSecretManager', valueType: 'Inline', value: 'theirs' },
     });
     const before = everything();
-    const refused = await factory([...delegate, '--register']);
+    const refused = await hosted([...delegate, '--register']);
     expect(refused).toMatchObject({ code: 2, stdout: '' });
     expect(refused.stderr).toContain('the factory did not make the secret image_factory_key of default/platform');
     expect(everything()).toBe(before);
-    expect((await factory([...delegate, '--register', '--secret', 'image_factory_key'])).code).toBe(0);
-    const removed = await factory(['pipelines', '--unregister']);
+    expect((await hosted([...delegate, '--register', '--secret', 'image_factory_key'])).code).toBe(0);
+    const removed = await hosted(['pipelines', '--unregister']);
     expect(removed.stdout).toBe('unregistered from default/platform: 4 deleted\n');
     expect(everything()).toBe(before);
   }, 60_000);
 
   it('stores the API key for runs on a delegate, and writes it again only when asked', async () => {
-    expect((await factory([...delegate, '--register'])).code).toBe(0);
+    expect((await hosted([...delegate, '--register'])).code).toBe(0);
     expect(secretValue('image_factory_key')).toBe(setting.harness.apiKey);
     const secret = account().secrets.find(({ identifier }) => identifier === 'image_factory_key');
     if (secret) secret.spec.value = 'rotated';
-    expect((await factory([...delegate, '--register'])).stdout).toMatch(/nothing to do\n$/);
+    expect((await hosted([...delegate, '--register'])).stdout).toMatch(/nothing to do\n$/);
     expect(secretValue('image_factory_key')).toBe('rotated');
-    const renewed = await factory([...delegate, '--register', '--renew-secret']);
+    const renewed = await hosted([...delegate, '--register', '--renew-secret']);
     expect(renewed.stdout).toBe('registered in default/platform: 1 with a new value, 4 unchanged\n');
     expect(secretValue('image_factory_key')).toBe(setting.harness.apiKey);
   }, 60_000);
@@ -160,27 +168,27 @@ describe('the image connector', () => {
     const before = JSON.stringify(image());
     expect(before).toContain('harnessImage');
     const args = [...delegate, '--register', '--image-connector'];
-    const refused = await factory(args);
+    const refused = await hosted(args);
     expect(refused.code).toBe(2);
     expect(refused.stderr).toContain('the factory did not make the connector harnessImage of the account');
     expect(refused.stderr).toContain('--adopt');
     expect(JSON.stringify(image())).toBe(before);
-    expect((await factory([...args, '--adopt'])).code).toBe(0);
+    expect((await hosted([...args, '--adopt'])).code).toBe(0);
     expect(image()?.spec).toMatchObject({
       dockerRegistryUrl: expect.stringMatching(/^https:.*\/mirror$/),
     });
-    const removed = await factory(['pipelines', '--unregister', '--image-connector']);
+    const removed = await hosted(['pipelines', '--unregister', '--image-connector']);
     expect(removed.code).toBe(0);
     expect(image()).toBeDefined();
   }, 60_000);
 
   it('comes where there is none, and deleted on request alone', async () => {
     account().connectors.length = 0;
-    expect((await factory([...delegate, '--register', '--image-connector'])).code).toBe(0);
+    expect((await hosted([...delegate, '--register', '--image-connector'])).code).toBe(0);
     expect(image()).toMatchObject({ type: 'DockerRegistry', tags: { managed_by: 'harness-ci-image-factory' } });
-    await factory(['pipelines', '--unregister']);
+    await hosted(['pipelines', '--unregister']);
     expect(image()).toBeDefined();
-    const removed = await factory(['pipelines', '--unregister', '--image-connector']);
+    const removed = await hosted(['pipelines', '--unregister', '--image-connector']);
     expect(removed.stdout).toBe('unregistered from default/platform: 1 deleted\n');
     expect(image()).toBeUndefined();
   }, 60_000);
@@ -236,7 +244,7 @@ describe('templates of Harness', () => {
     await store(scan);
     await store(build);
     mkdirSync(join(setting.folder, 'out'));
-    const { stdout, code } = await factory(webhook, names);
+    const { stdout, code } = await hosted(webhook, names);
     expect(code).toBe(0);
     const planned = '<+pipeline.stages.plan.spec.execution.steps.outcome.output.outputVariables.images>';
     const passed = '<+pipeline.stages.gather_scan.spec.execution.steps.passed.output.outputVariables.images>';
@@ -247,8 +255,8 @@ describe('templates of Harness', () => {
     expect(stdout).toContain('value: <+pipeline.variables.registry>/<+matrix.image>');
     expect(stdout).not.toContain('name: source');
     expect(stdout).toContain(`"include_fields":"${passed}","source_registry":"<+pipeline.variables.registry>"}`);
-    expect((await factory([...webhook, '--register'], names)).stdout).toContain('5 created');
-    const idle = await factory([...webhook, '--register'], names);
+    expect((await hosted([...webhook, '--register'], names)).stdout).toContain('5 created');
+    const idle = await hosted([...webhook, '--register'], names);
     expect(idle.stdout).toMatch(/nothing to do\n$/);
   }, 60_000);
 
@@ -260,7 +268,7 @@ describe('templates of Harness', () => {
     expect(broken.stderr).toContain('the template scan of GATHER_SCAN_TEMPLATE does not keep its contract');
     expect(broken.stderr).toContain('a variable "images" with the value <+input>');
     expect(broken.stderr).toContain('a step "passed" with an output variable "images"');
-    const missing = await factory([...webhook, '--register'], { BUILD_PUSH_TEMPLATE: 'org.build' });
+    const missing = await hosted([...webhook, '--register'], { BUILD_PUSH_TEMPLATE: 'org.build' });
     expect(missing.code).toBe(2);
     expect(missing.stderr).toContain('Harness has no template org.build, which BUILD_PUSH_TEMPLATE names');
     expect(everything()).toBe(before);
@@ -269,7 +277,7 @@ describe('templates of Harness', () => {
 
 describe('plan --list', () => {
   it('prints the images alone, for a step of a pipeline to pass on', async () => {
-    const { stdout, code } = await factory(['plan', '--list', 'toSwitch']);
+    const { stdout, code } = await hosted(['plan', '--list', 'toSwitch']);
     expect(code).toBe(0);
     expect(stdout.trim().split(',').toSorted()).toEqual([
       'harness/ci-addon:1.18.22',
@@ -277,13 +285,13 @@ describe('plan --list', () => {
       'harness/sto-plugin:latest',
       'plugins/cache:1.10.12',
     ]);
-    await factory(['sync']);
-    expect(await factory(['plan', '--list', 'images'])).toMatchObject({ code: 0, stdout: '\n' });
+    await hosted(['sync']);
+    expect(await hosted(['plan', '--list', 'images'])).toMatchObject({ code: 0, stdout: '\n' });
   }, 60_000);
 
   it('prints nothing but the error when the plan fails', async () => {
     await setting.source.close();
-    const { stdout, stderr, code } = await factory(['plan', '--list', 'images']);
+    const { stdout, stderr, code } = await hosted(['plan', '--list', 'images']);
     expect({ stdout, code }).toEqual({ stdout: '', code: 1 });
     expect(stderr).toContain('FAILED');
   }, 60_000);
