@@ -91,7 +91,7 @@ const chunk = 8 * MiB;
   }
 
   it('moves at most 60 % of the layer in the next run when about half of it was through', async () => {
-    const size = 64 * MiB;
+    const size = 128 * MiB;
     const { layer, root } = publish(size);
     const killed = await copy('mirror', layer, stopAt(layer, size / 2));
     expect(killed).toMatchObject({ code: null, written: size / 2 });
@@ -103,7 +103,7 @@ const chunk = 8 * MiB;
   }, 60_000);
 
   it('sends the layer again when the registry has removed the upload', async () => {
-    const size = 32 * MiB;
+    const size = 128 * MiB;
     const { layer, root } = publish(size);
     expect(await copy('other', layer, stopAt(layer, size / 2))).toMatchObject({ code: null });
     const uploads = join(target.data, 'docker/registry/v2/repositories/other', repository, '_uploads');
