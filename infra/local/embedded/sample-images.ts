@@ -34,6 +34,12 @@ export interface SampleImageOptions {
 
 export type PushSamplesOptions = Pick<SampleImageOptions, 'layerBytes' | 'revision' | 'platforms'>;
 
+/** A blob, hashed once for all images that have it. */
+interface Blob {
+  digest: string;
+  bytes: Buffer;
+}
+
 interface Descriptor {
   mediaType: string;
   digest: string;
@@ -159,41 +165,42 @@ function attestation(options: SampleImageOptions, subject: Image): Image {
     config: {},
     rootfs: { type: 'layers', diff_ids: [digestOf([Buffer.from(statement)])] },
   });
-  return manifest(oci, Buffer.from(config), [Buffer.from(statement)], 'application/vnd.in-toto+json');
+  return manifest(oci, Buffer.from(config), [blobOf(Buffer.from(statement))], 'application/vnd.in-toto+json');
 }
 
-function manifest(types: typeof oci, config: Buffer, layers: readonly Buffer[], layerType: string): Image {
+function manifest(types: typeof oci, config: Buffer, layers: readonly Blob[], layerType: string): Image {
+  const configBlob = blobOf(config);
   const content = {
     schemaVersion: 2,
     mediaType: types.manifest,
-    config: blobDescriptor(types.config, config),
+    config: blobDescriptor(types.config, configBlob),
     layers: layers.map((blob) => blobDescriptor(layerType, blob)),
   };
-  return image(content, types.manifest, [config, ...layers], []);
+  return image(content, types.manifest, [configBlob, ...layers], []);
 }
 
-function image(content: object, mediaType: string, blobs: readonly Buffer[], children: readonly Image[]): Image {
+function image(content: object, mediaType: string, blobs: readonly Blob[], children: readonly Image[]): Image {
   const bytes = Buffer.from(JSON.stringify(content, null, 2));
   return {
     digest: digestOf([bytes]),
     mediaType,
     bytes,
     children,
-    blobs: new Map(blobs.map((blob) => [digestOf([blob]), blob])),
+    blobs: new Map(blobs.map((blob) => [blob.digest, blob.bytes])),
   };
 }
 
 // Base layers recur in every image; a run of samples makes each once.
-const layers = new Map<string, { blob: Buffer; diffId: string }>();
+const layers = new Map<string, { blob: Blob; diffId: string }>();
 
-function layer(seed: string, bytes: number): { blob: Buffer; diffId: string } {
+function layer(seed: string, bytes: number): { blob: Blob; diffId: string } {
   const key = `${seed} ${bytes}`;
   let made = layers.get(key);
   if (!made) {
     const path = `opt/${digestOf([Buffer.from(key)]).slice(7, 19)}/data`;
     const archive = tar([{ path, content: randomBytes(key, bytes), mode: 0o755 }]);
     // Random bytes do not shrink: storing them is as good, and fast.
-    made = { blob: gzipSync(archive, { level: 0 }), diffId: digestOf([archive]) };
+    made = { blob: blobOf(gzipSync(archive, { level: 0 })), diffId: digestOf([archive]) };
     layers.set(key, made);
   }
   return made;
@@ -218,6 +225,10 @@ function descriptorOf({ mediaType, digest, bytes }: Image): Descriptor {
   return { mediaType, digest, size: bytes.length };
 }
 
-function blobDescriptor(mediaType: string, blob: Buffer): Descriptor {
-  return { mediaType, digest: digestOf([blob]), size: blob.length };
+function blobOf(bytes: Buffer): Blob {
+  return { digest: digestOf([bytes]), bytes };
+}
+
+function blobDescriptor(mediaType: string, { digest, bytes }: Blob): Descriptor {
+  return { mediaType, digest, size: bytes.length };
 }
