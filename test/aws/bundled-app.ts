@@ -12,7 +12,9 @@ const [outdir = '', props = '{}', layer] = process.argv.slice(2);
 const { context } = JSON.parse(readFileSync(new URL('../../cdk.json', import.meta.url), 'utf8')) as {
   context: Record<string, unknown>;
 };
-const app = new App({ outdir, context, analyticsReporting: false });
+// What `cdk synth` adds to the templates and the bundles is not deployed, and takes seconds.
+const others = { analyticsReporting: false, treeMetadata: false, builtinCloudFormationValidation: false };
+const app = new App({ outdir, context, ...others });
 const stack = new Stack(app, 'Stack', { env: { account, region } });
 new HarnessCiImageFactory(stack, 'Factory', {
   ...(JSON.parse(props) as HarnessCiImageFactoryProps),

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 import { temporaryFolder } from '../temporary-folder.ts';
 
 const root = join(import.meta.dirname, '../..');
@@ -92,15 +92,6 @@ describe('the CDK app', () => {
     expect(status).toBe(2);
   });
 
-  it('takes settings of the deployment as context, too', () => {
-    const context = { webhook: 'on', webhookAllow: 'pins,platforms', scheduleInput: { soak_days: 30 } };
-    const { status, stderr } = app({}, context);
-    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
-    const template = readFileSync(join(outdir, 'HarnessCiImageFactory.template.json'), 'utf8');
-    expect(template).toContain('"WEBHOOK_ALLOW": "pins,platforms"');
-    expect(template).toContain(String.raw`{\"soak_days\":30,`);
-  });
-
   it("needs no settings, and takes no notice of the API key of a local run or of CDK's own context", () => {
     const ofCdk = { 'acknowledged-issue-numbers': [1], 'cli-telemetry': false, 'vpc-provider:account=1': {} };
     const { status, stderr } = app({ HARNESS_API_KEY: 'pat.secret.of.mine', ORG_ID: '' }, ofCdk);
@@ -109,18 +100,34 @@ describe('the CDK app', () => {
     expect(readdirSync(outdir)).toContain('HarnessCiImageFactory.template.json');
   });
 
-  it('takes its settings as context as well, which counts for more', () => {
-    const settings = { REGISTRY_NAME: 'environment.example', ORG_ID: 'org1' };
-    expect(app(settings, { registryName: 'context.example', maxConcurrency: 7 }).stderr).toBe('');
-    expect(variables()).toMatchObject({ REGISTRY_NAME: 'context.example', ORG_ID: 'org1', MAX_CONCURRENCY: '7' });
-  });
+  describe('with settings in the environment and in the context', () => {
+    let output: { status: number | null; stderr: string };
+    beforeAll(() => {
+      const certs = join(outdir, 'certs.d');
+      mkdirSync(join(certs, 'registry.example'), { recursive: true });
+      const settings = { REGISTRY_NAME: 'environment.example', ORG_ID: 'org1', REGISTRY_CERTS: certs };
+      const deployment = { webhook: 'on', webhookAllow: 'pins,platforms', scheduleInput: { soak_days: 30 } };
+      output = app(settings, { registryName: 'context.example', maxConcurrency: 7, ...deployment });
+    });
 
-  it('deploys the certificates of this machine with the functions', () => {
-    const certs = join(outdir, 'certs.d');
-    mkdirSync(join(certs, 'registry.example'), { recursive: true });
-    expect(app({ REGISTRY_CERTS: certs }).stderr).toBe('');
-    expect(variables()).toMatchObject({ REGISTRY_CERTS: '/opt' });
-    expect(readdirSync(outdir).some((name) => name.startsWith('asset.'))).toBe(true);
+    it('prints nothing', () => {
+      expect(output).toMatchObject({ status: 0, stderr: '' });
+    });
+
+    it('takes settings of the deployment as context, too', () => {
+      const template = readFileSync(join(outdir, 'HarnessCiImageFactory.template.json'), 'utf8');
+      expect(template).toContain('"WEBHOOK_ALLOW": "pins,platforms"');
+      expect(template).toContain(String.raw`{\"soak_days\":30,`);
+    });
+
+    it('takes its settings as context as well, which counts for more', () => {
+      expect(variables()).toMatchObject({ REGISTRY_NAME: 'context.example', ORG_ID: 'org1', MAX_CONCURRENCY: '7' });
+    });
+
+    it('deploys the certificates of this machine with the functions', () => {
+      expect(variables()).toMatchObject({ REGISTRY_CERTS: '/opt' });
+      expect(readdirSync(outdir).some((name) => name.startsWith('asset.'))).toBe(true);
+    });
   });
 });
 

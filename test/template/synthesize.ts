@@ -36,8 +36,15 @@ interface TaskFunctionResource {
   };
 }
 
-/** The work of `cdk synth` that leaves the templates as they are: bundles, stack traces, the tree, the validation. */
-const withoutBundles = { 'aws:cdk:bundling-stacks': [], 'aws:cdk:disable-stack-trace': true };
+// CDK records a stack trace with each finding that is accepted, and jest looks up the source of each of its 100 lines.
+Error.stackTraceLimit = 5;
+
+/** The work of `cdk synth` that leaves the templates as they are: bundles, stack traces, metadata, the tree, the validation. */
+const withoutBundles = {
+  'aws:cdk:bundling-stacks': [],
+  'aws:cdk:disable-stack-trace': true,
+  '@aws-cdk/core:enableAdditionalMetadataCollection': false,
+};
 
 /** Returns an app with the feature flags of this repository, which leaves out most of the work of `cdk synth`. */
 export function newApp(flags = context): App {
@@ -49,8 +56,18 @@ export function newApp(flags = context): App {
   });
 }
 
+/** The stacks of a test file by their settings: tests only read them. */
+const synthesized = new Map<string, ReturnType<typeof synthesizeAnew>>();
+
 /** The stack as `cdk deploy` makes it out of `environment`. */
 export function synthesize(environment: Environment = {}, env = {}) {
+  const settings = JSON.stringify([environment, env]);
+  const made = synthesized.get(settings) ?? synthesizeAnew(environment, env);
+  synthesized.set(settings, made);
+  return made;
+}
+
+function synthesizeAnew(environment: Environment, env: object) {
   const configuration = parseDeploymentSettings({ HARNESS_API_KEY_SECRET: defaultApiKeySecretName, ...environment });
   const stack = new HarnessCiImageFactoryStack(newApp(), configuration.stackName, { configuration, env });
   return viewOf(stack, stack.factory);
