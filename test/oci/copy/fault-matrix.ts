@@ -5,21 +5,28 @@ import { type Profile, profileOf, type UploadWay } from '../../../functions/oci/
 import { Registry } from '../../../functions/oci/registry/registry.ts';
 import type { Act, Fault } from '../../../infra/local/embedded/registry/faults.ts';
 import { type Registry as EmbeddedRegistry, startRegistry } from '../../../infra/local/embedded/registry/server.ts';
+import type { Image } from '../../../infra/local/embedded/registry/storage.ts';
 import { storedImage } from '../stored-images.ts';
 import { Repository } from '../../../functions/oci/registry/repository.ts';
 
 const MiB = 1024 * 1024;
 export const mirror = 'mirror/ci-addon';
 const name = 'harness/ci-addon';
-/** Larger than what sockets buffer. */
-export const image = storedImage([
-  Buffer.alloc(16 * MiB, 'large'),
-  Buffer.alloc(2 * MiB, 'medium'),
-  Buffer.from('small'),
-]);
-const [, largest = ''] = image.blobs.keys();
-export const large = largest;
-export const size = [...image.blobs.values()].reduce((sum, { length }) => sum + length, 0);
+const layers = [Buffer.alloc(1.25 * MiB, 'medium'), Buffer.from('small')];
+const usual = storedImage([Buffer.alloc(6 * MiB, 'large'), ...layers]);
+/** For stalls: with a layer that is larger than what sockets buffer, so that its sender has to wait. */
+const larger = storedImage([Buffer.alloc(16 * MiB, 'larger'), ...layers]);
+
+/** The first layer, which is the largest blob. */
+export function largestOf(image: Image): string {
+  const [, largest = ''] = image.blobs.keys();
+  return largest;
+}
+
+/** Bytes of the blobs. */
+export function sizeOf(image: Image): number {
+  return [...image.blobs.values()].reduce((sum, { length }) => sum + length, 0);
+}
 
 const user = { username: 'ada', password: 's3cret' };
 const auth = { kind: 'bearer', users: { ada: 's3cret' } } as const;
@@ -31,6 +38,8 @@ export interface FaultCase {
   fault: string;
   /** The method that sends the largest blob. */
   way: UploadWay;
+  /** The image that is copied. */
+  image: Image;
   /** The faults, in the order of their turn. */
   faults?: readonly Fault[];
   /** The source serves whole blobs only. */
@@ -39,26 +48,28 @@ export interface FaultCase {
   tokensDie?: true;
 }
 
-export const pull = { method: 'GET', path: new RegExp(large) };
+export const pull = { method: 'GET', path: new RegExp(`${largestOf(usual)}|${largestOf(larger)}`) };
 /** The request that carries the large blob. */
 const push = (way: UploadWay) => ({ method: way === 'put' ? 'PUT' : 'PATCH', path: /\/uploads\// });
 const manifestPut = { method: 'PUT', path: /\/manifests\// };
 const throttled = { status: 429, headers: { 'retry-after': '0' } };
 const forgotten = { status: 404, body: '{"errors":[{"code":"BLOB_UPLOAD_UNKNOWN","message":"gone"}]}' };
 const eachPull = (act: Act): Fault[] =>
-  [...image.blobs.keys()].map((digest) => ({ match: { method: 'GET', path: new RegExp(digest) }, act }));
+  [...usual.blobs.keys()].map((digest) => ({ match: { method: 'GET', path: new RegExp(digest) }, act }));
 
-const atSource: readonly Omit<FaultCase, 'side' | 'way'>[] = [
-  { fault: 'a reset half-way', faults: [{ match: pull, act: 'reset', afterBytes: 8 * MiB }] },
-  { fault: 'an end half-way', faults: [{ match: pull, act: 'finish-early', afterBytes: 8 * MiB }] },
-  { fault: 'a body cut half-way', faults: [{ match: pull, act: 'truncate', afterBytes: 8 * MiB }] },
-  { fault: 'a stall half-way', faults: [{ match: pull, act: 'stall', afterBytes: 8 * MiB }] },
+type FaultOfSide = Omit<FaultCase, 'side' | 'way' | 'image'>;
+
+const atSource: readonly FaultOfSide[] = [
+  { fault: 'a reset half-way', faults: [{ match: pull, act: 'reset', afterBytes: 3 * MiB }] },
+  { fault: 'an end half-way', faults: [{ match: pull, act: 'finish-early', afterBytes: 3 * MiB }] },
+  { fault: 'a body cut half-way', faults: [{ match: pull, act: 'truncate', afterBytes: 3 * MiB }] },
+  { fault: 'a stall half-way', faults: [{ match: pull, act: 'stall', afterBytes: 3 * MiB }] },
   {
     fault: 'a reset half-way that ignores Range',
-    faults: [{ match: pull, act: 'reset', afterBytes: 8 * MiB }],
+    faults: [{ match: pull, act: 'reset', afterBytes: 3 * MiB }],
     noRange: true,
   },
-  { fault: 'a corrupted body', faults: [{ match: pull, act: 'corrupt', afterBytes: 8 * MiB }] },
+  { fault: 'a corrupted body', faults: [{ match: pull, act: 'corrupt', afterBytes: 3 * MiB }] },
   { fault: '429 with Retry-After for each blob', faults: eachPull(throttled) },
   { fault: '429 without Retry-After for each blob', faults: eachPull({ status: 429 }) },
   { fault: '503 for each blob', faults: eachPull({ status: 503 }) },
@@ -70,7 +81,7 @@ const atSource: readonly Omit<FaultCase, 'side' | 'way'>[] = [
   { fault: 'a token that dies in the middle', tokensDie: true },
 ];
 
-const atDestination = (way: UploadWay): readonly Omit<FaultCase, 'side' | 'way'>[] => [
+const atDestination = (way: UploadWay): readonly FaultOfSide[] => [
   { fault: '503 for the start of an upload', faults: [{ match: { method: 'POST' }, act: { status: 503 } }] },
   { fault: 'a reset in the middle', faults: [{ match: push(way), act: 'reset', afterBytes: 3 * MiB }] },
   { fault: 'a stall in the middle', faults: [{ match: push(way), act: 'stall', afterBytes: 3 * MiB }] },
@@ -82,11 +93,16 @@ const atDestination = (way: UploadWay): readonly Omit<FaultCase, 'side' | 'way'>
   { fault: 'a token that dies in the middle', tokensDie: true },
 ];
 
+/** Returns the smallest image that shows the faults. */
+export function imageFor({ faults = [] }: Pick<FaultCase, 'faults'>): Image {
+  return faults.some(({ act }) => act === 'stall') ? larger : usual;
+}
+
 /** The faults that peers were measured with, and the stalls and corrupted bodies that none of them survives. */
 export const faultMatrix: readonly FaultCase[] = [
-  ...atSource.map((row): FaultCase => ({ ...row, side: 'source', way: 'put' })),
+  ...atSource.map((row): FaultCase => ({ ...row, side: 'source', way: 'put', image: imageFor(row) })),
   ...(['put', 'patch', 'chunk'] as const).flatMap((way) =>
-    atDestination(way).map((row): FaultCase => ({ ...row, side: 'destination', way })),
+    atDestination(way).map((row): FaultCase => ({ ...row, side: 'destination', way, image: imageFor(row) })),
   ),
 ];
 
@@ -98,7 +114,7 @@ export interface FaultOutcome {
 }
 
 /** Copies the image once, with the fault; the registries that are returned are closed, but remember everything. */
-export async function meet({ side, way, faults = [], noRange, tokensDie }: FaultCase): Promise<FaultOutcome> {
+export async function meet({ side, way, image, faults = [], noRange, tokensDie }: FaultCase): Promise<FaultOutcome> {
   const [from, to] = await Promise.all([startRegistry({ auth }), startRegistry({ auth })]);
   from.storage.putImage(name, '1', image);
   const at = side === 'source' ? from : to;

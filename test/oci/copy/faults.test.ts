@@ -5,24 +5,22 @@ import {
   type FaultCase,
   faultMatrix,
   type FaultOutcome,
-  image,
-  large,
+  imageFor,
+  largestOf,
   meet,
   mirror,
   pull,
   sent,
-  size,
+  sizeOf,
 } from './fault-matrix.ts';
-
-const MiB = 1024 * 1024;
 
 async function expectCopied(row: FaultCase): Promise<FaultOutcome> {
   const outcome = await meet(row);
   const { from, to, totals, error } = outcome;
   expect(error).toBeUndefined();
-  expectWhole(to, mirror, image);
-  expect(to.storage.resolve(mirror, '1')).toBe(image.digest);
-  expect(totals).toMatchObject({ bytesTransferred: size, bytesSkipped: 0, confirmed: true });
+  expectWhole(to, mirror, row.image);
+  expect(to.storage.resolve(mirror, '1')).toBe(row.image.digest);
+  expect(totals).toMatchObject({ bytesTransferred: sizeOf(row.image), bytesSkipped: 0, confirmed: true });
   expect(to.uploads.size).toBe(0);
   // It was not spared the fault.
   const at = row.side === 'source' ? from : to;
@@ -41,10 +39,10 @@ describe('an image arrives whole in spite of a source with', () => {
     const { from, to } = await expectCopied(row);
     // What a reset takes away was lost on the way: only these lose nothing.
     if (!row.faults?.some(({ act }) => act === 'finish-early' || act === 'truncate' || act === 'stall')) return;
-    expect(sent(from) / size).toBeLessThanOrEqual(1.02);
+    expect(sent(from) / sizeOf(row.image)).toBeLessThanOrEqual(1.02);
     // No upload was started again.
     expect(to.requests.filter(({ method, status }) => method === 'POST' && status === 202)).toHaveLength(
-      image.blobs.size,
+      row.image.blobs.size,
     );
   });
 });
@@ -55,8 +53,11 @@ describe.each<UploadWay>(['put', 'patch', 'chunk'])('sent by %s, an image', (way
   });
 
   it('completes no blob of an image that stays corrupt at its source', async () => {
-    const faults = [{ match: { ...pull, times: 99 }, act: 'corrupt', afterBytes: 16 * MiB - 1 }] as const;
-    const { to, error } = await meet({ side: 'source', fault: 'corruption that stays', way, faults });
+    const image = imageFor({});
+    const large = largestOf(image);
+    const last = (image.blobs.get(large)?.length ?? 0) - 1;
+    const faults = [{ match: { ...pull, times: 99 }, act: 'corrupt', afterBytes: last }] as const;
+    const { to, error } = await meet({ side: 'source', fault: 'corruption that stays', way, image, faults });
     expect(error).toMatchObject({ name: 'DigestMismatch' });
     expect(to.storage.blob(mirror, large)).toBeUndefined();
     const completed = to.requests.filter(
