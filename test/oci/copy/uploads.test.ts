@@ -9,8 +9,9 @@ import { from, mirror, name, to, useTwoRegistries } from './two-registries.ts';
 
 const MiB = 1024 * 1024;
 const config = 1;
+const image = storedImage([Buffer.alloc(MiB, 'one'), Buffer.alloc(900_000, 'two'), Buffer.from('small')]);
 /** Two large layers, so that two uploads meet what the registry does not take. */
-const image = storedImage([Buffer.alloc(13 * MiB, 'one'), Buffer.alloc(12 * MiB, 'two'), Buffer.from('small')]);
+const large = storedImage([Buffer.alloc(13 * MiB, 'one'), Buffer.alloc(12 * MiB, 'two'), Buffer.from('small')]);
 const later = storedImage([Buffer.alloc(11 * MiB, 'later')]);
 const size = [...image.blobs.values()].reduce((sum, { length }) => sum + length, 0);
 
@@ -70,15 +71,15 @@ describe('a copy to an empty repository', () => {
   });
 
   it('sends blobs of every size by POST and PUT', async () => {
-    await send(destination());
-    expect(taken('PUT')).toEqual([...image.blobs.values()].map(({ length }) => length).toSorted((a, b) => b - a));
+    await send(destination(), large);
+    expect(taken('PUT')).toEqual([...large.blobs.values()].map(({ length }) => length).toSorted((a, b) => b - a));
     expect(count(to, 'PATCH')).toBe(0);
   });
 
   it('does not look up the tag again, unless the registry does not confirm its digest', async () => {
     expect(await send(destination())).toMatchObject({ confirmed: true });
     to.quirks.noContentDigest = true;
-    expect(await send(destination(), later)).toMatchObject({ confirmed: false });
+    expect(await send(destination(), storedImage([Buffer.from('later')]))).toMatchObject({ confirmed: false });
   });
 });
 
@@ -91,11 +92,11 @@ describe('a copy to a repository in use', () => {
   });
 
   it('looks for a blob that is too large to find out so, should the registry not mount from the repository itself', async () => {
-    const large = storedImage([Buffer.alloc(64 * MiB)]);
-    await send(destination(), large);
+    const huge = storedImage([Buffer.alloc(64 * MiB)]);
+    await send(destination(), huge);
     to.quirks.mount = 'no';
     to.requests.length = 0;
-    await send(destination(), large, {});
+    await send(destination(), huge, {});
     expect([count(to, 'HEAD'), received(to) < MiB]).toEqual([1, true]);
   });
 
@@ -136,7 +137,7 @@ describe('another upload method after a refusal, from then on', () => {
   it('PUT of many bytes (413): PATCH', async () => {
     to.quirks.maxPutBytes = 10 * MiB;
     const there = destination();
-    await send(there);
+    await send(there, large);
     expect(taken('PATCH')).toEqual([13 * MiB, 12 * MiB]);
     expect(notes).toEqual([expect.stringMatching(/by put \(HTTP 413\).*by patch from now on$/)]);
     to.requests.length = 0;
@@ -148,7 +149,7 @@ describe('another upload method after a refusal, from then on', () => {
   it('PUT of any bytes (404): PATCH, for small blobs too', async () => {
     to.quirks.postPutNotFound = true;
     const there = destination();
-    await send(there);
+    await send(there, large);
     expect(taken('PUT')).toEqual([]);
     to.requests.length = 0;
     await send(there, storedImage([Buffer.from('x')]));
@@ -157,28 +158,28 @@ describe('another upload method after a refusal, from then on', () => {
 
   it.each([400, 413, 416])('a streamed PATCH (%d): chunks of 4 MiB', async (status) => {
     to.faults.add({ match: { method: 'PATCH', times: 2 }, act: { status } });
-    await send(destination({ maxPut: 8 * MiB }));
+    await send(destination({ maxPut: 8 * MiB }), large);
     expect(taken('PATCH')).toEqual([...Array<number>(6).fill(4 * MiB), MiB]);
     expect(notes).toEqual([expect.stringMatching(/by patch .*by chunk from now on$/)]);
   });
 
   it('chunks, at Artifact Registry (400): PUT', async () => {
     Object.assign(to.quirks, { noChunked: true, patchStatus: 204 });
-    await send(destination({ maxPut: 0, large: 'chunk' }));
+    await send(destination({ maxPut: 0, large: 'chunk' }), large);
     expect(taken('PATCH')).toEqual([]);
     expect(notes).toHaveLength(1);
   });
 
   it('PATCH of any kind (405): PUT', async () => {
     to.faults.add({ match: { method: 'PATCH', times: 99 }, act: { status: 405 } });
-    await send(destination({ maxPut: 8 * MiB }));
+    await send(destination({ maxPut: 8 * MiB }), large);
     expect(taken('PUT').slice(0, 2)).toEqual([13 * MiB, 12 * MiB]);
   });
 
   it('chunks of more than 4 MiB (416), although the host is not known as GHCR', async () => {
     to.quirks.maxChunkBytes = 4 * MiB;
     to.faults.add({ match: { method: 'PATCH', times: 2 }, act: { status: 413 } });
-    await send(destination({ maxPut: 8 * MiB }));
+    await send(destination({ maxPut: 8 * MiB }), large);
     expect(Math.max(...taken('PATCH'))).toBe(4 * MiB);
   });
 
@@ -206,7 +207,7 @@ describe('another upload method after a refusal, from then on', () => {
 describe('an upload in chunks', () => {
   it('sends chunks of the sizes that the registry requires', async () => {
     Object.assign(to.quirks, { minChunkBytes: 5 * MiB, maxChunkBytes: 6 * MiB, announceMaxChunk: true });
-    await send(destination({ chunkBytes: 4 * MiB }));
+    await send(destination({ chunkBytes: 4 * MiB }), large);
     expect(taken('PATCH')).toEqual([5 * MiB, 5 * MiB, 5 * MiB, 5 * MiB, 3 * MiB, 2 * MiB]);
     to.requests.length = 0;
     await send(new Repository(destination({ chunkBytes: 8 * MiB }).registry, 'mirror/other'), later);
