@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 import type { TarCarrier } from '../../functions/bundle/carrier.ts';
 import { fileCarrier, fileSource } from '../../functions/bundle/file-carrier.ts';
 import type { BundlePlan } from '../../functions/bundle/plan-bundle.ts';
@@ -77,18 +77,23 @@ describe('an export to a tar', () => {
 
 describe('an interrupted export', () => {
   let resumes = 0;
+  let plan: BundlePlan;
+  /** The same export, not interrupted. */
+  let expected: Awaited<ReturnType<typeof write>>;
+  beforeAll(async () => {
+    plan = await planSamples();
+    expected = await write({ ...plan, document: { ...plan.document, createdAt: '2027-01-01T00:00:00.000Z' } });
+  });
 
   it.each(Array.from({ length: kills }, (_, index) => index))(
     'ends with the same bytes after kill %i',
     async (index) => {
-      const plan = await planSamples();
-      const whole = await write(plan);
       const partBytes = index % 2 === 0 ? undefined : 2_500_000;
       const name = `killed-${index}.tar`;
       const carrier = fileCarrier(join(folder, name), { partBytes });
       let resumed = 0;
       for (let life = 0; ; life++) {
-        const limit = Math.floor(Math.random() * whole.size);
+        const limit = Math.floor(Math.random() * expected.size);
         let seen = 0;
         const onBytes = (bytes: number) => {
           seen += bytes;
@@ -104,8 +109,6 @@ describe('an interrupted export', () => {
           expect((await readdir(folder)).filter((file) => file === name)).toEqual([]);
         }
       }
-      const first = { ...plan, document: { ...plan.document, createdAt: '2027-01-01T00:00:00.000Z' } };
-      const expected = await write(first);
       expect((await joined(name)).equals(expected.bytes)).toBe(true);
       expect(await readFile(join(folder, name.replace('.tar', '.bundle.json')))).toEqual(
         await readFile(join(folder, expected.name.replace('.tar', '.bundle.json'))),
