@@ -64,7 +64,7 @@ const refusal = (name: string, httpStatusCode: number) =>
   });
 
   it('continues after its process was killed, at the position that was durable', async () => {
-    const size = 60 * MiB + 5;
+    const size = 50 * MiB + 5;
     const script = join(import.meta.dirname, 'write-object.ts');
     const child = spawn(process.execPath, ['--no-warnings', script, s3.endpoint, 'killed.tar', String(size)], {
       stdio: ['ignore', 'pipe', 'inherit'],
@@ -108,7 +108,7 @@ const refusal = (name: string, httpStatusCode: number) =>
   });
 
   it('takes only the parts that were durable, and sends later ones again', async () => {
-    const size = 40 * MiB;
+    const size = 33 * MiB;
     const first = await ObjectWriter.open(s3.object('again.tar'), size, 0);
     await first.write(patternBytes(0, 16 * MiB));
     await first.write(Buffer.alloc(16 * MiB, 'other bytes'));
@@ -149,7 +149,7 @@ const refusal = (name: string, httpStatusCode: number) =>
   });
 
   it('counts as complete when only the response to the completion was lost', async () => {
-    const size = 20 * MiB;
+    const size = 17 * MiB;
     const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest();
     const parts = [patternBytes(0, 16 * MiB), patternBytes(16 * MiB, size)].map(sha256);
     const checksum = `${sha256(Buffer.concat(parts)).toString('base64')}-2`;
@@ -211,7 +211,7 @@ const refusal = (name: string, httpStatusCode: number) =>
   });
 
   it('needs at most 160 MiB of memory, whatever its size', async () => {
-    const size = 400 * MiB;
+    const size = 240 * MiB;
     const script = join(import.meta.dirname, 'write-object.ts');
     const child = spawn(process.execPath, ['--no-warnings', script, s3.endpoint, 'large.tar', String(size)], {
       stdio: ['ignore', 'pipe', 'inherit'],
