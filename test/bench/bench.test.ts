@@ -24,7 +24,7 @@ const name = (await loopbackName())?.name;
   let result: BenchResult;
 
   beforeAll(async () => {
-    const small = { rtts: [1], repeat: 1, scale: 0.001, plain: true };
+    const small = { rtts: [1], repeat: 1, scale: 0.001, plain: true, cold: true };
     result = await bench({ ...small, workloads: ['W3'], peers: ['ours', 'engine', 'bare', 'floor'] });
     const more = ['unchanged', 'memory-100MiB', 'memory-10GiB'] as const;
     result.rows.push(...(await bench({ ...small, workloads: more, peers: ['ours', 'skopeo'] })).rows);

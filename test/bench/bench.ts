@@ -27,6 +27,8 @@ export interface BenchOptions {
   scale?: number;
   /** Plain HTTP instead of TLS. */
   plain?: boolean;
+  /** Leaves out the first run of every program, which is not measured: for a quick trial. */
+  cold?: boolean;
   /** Host name of the registries over TLS; default: the name of this machine, or `registry.test`. */
   host?: string | undefined;
   signal?: AbortSignal | undefined;
@@ -53,7 +55,7 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
     const tls = options.plain ? undefined : await createTls(join(folder, 'tls'), options.host);
     // First, so that a broken tool fails now and not after an hour.
     const descriptions = await Promise.all(present.map(describe));
-    await warmUp({ folder, tls }, present, signal);
+    if (!options.cold) await warmUp({ folder, tls }, present, signal);
     const rows: Row[] = [];
     for (const workload of options.workloads) {
       const { about, memoryOnly, unchanged }: Workload = workloads[workload];

@@ -62,7 +62,8 @@ export async function benchBundles(options: BundleBenchOptions): Promise<BundleB
   const { repeat, scale = 1, signal, onProgress } = options;
   const folder = await mkdtemp(join(tmpdir(), 'factory-bench-'));
   try {
-    const wanted = [...factory(folder), ...bundlePeers].filter(({ family }) => options.peers?.includes(family) ?? true);
+    const own = factory(folder);
+    const wanted = [...own, ...bundlePeers].filter(({ family }) => options.peers?.includes(family) ?? true);
     const present = wanted.filter((contender) => contender.available());
     const tls = options.plain ? undefined : await createTls(join(folder, 'tls'), options.host);
     // First, so that a broken tool fails now and not after an hour.
@@ -80,7 +81,7 @@ export async function benchBundles(options: BundleBenchOptions): Promise<BundleB
       const bytes = [...pieces.values()].reduce((sum, size) => sum + size, 0);
       contents[set] = { images: images.length, manifests, blobs: pieces.size - manifests, bytes, blobBytes };
       const site = { folder, tls, store, images, pieces };
-      await makeBundles(site, signal);
+      await makeBundles(site, own, signal);
       for (const rttMs of options.rtts) {
         for (const work of options.works) {
           const runs = present
@@ -128,8 +129,7 @@ function placeIn(folder: string, work: Work, name = 'bundle'): LayoutPlace {
 }
 
 /** Writes the set as bundles, which imports read. Runs the library once, so that its code is compiled. */
-async function makeBundles(site: Site, signal?: AbortSignal): Promise<void> {
-  const [, engine] = factory(site.folder);
+async function makeBundles(site: Site, [, engine]: readonly Contender[], signal?: AbortSignal): Promise<void> {
   if (!engine) throw new TypeError('no library');
   for (const work of ['export-folder', 'export-tar'] as const) {
     const bundles = join(site.folder, 'bundles');
