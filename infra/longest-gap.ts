@@ -42,6 +42,7 @@ const zones = new Map<string, ReturnType<typeof clockChanges>>();
  * for other days. Times are in milliseconds, as if they were UTC.
  */
 function clockChanges(timeZone: string): (day: number) => ((time: number) => boolean) | undefined {
+  if (timeZone === 'UTC') return () => undefined;
   const offsetAt = offsetsOf(timeZone);
   const known = new Map<number, number>();
   const offsetOn = (day: number): number => {

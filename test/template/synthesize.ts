@@ -36,9 +36,6 @@ interface TaskFunctionResource {
   };
 }
 
-// CDK records a stack trace with each finding that is accepted, and jest looks up the source of each of its 100 lines.
-Error.stackTraceLimit = 5;
-
 /** The work of `cdk synth` that leaves the templates as they are: bundles, stack traces, metadata, the tree, the validation. */
 const withoutBundles = {
   'aws:cdk:bundling-stacks': [],
@@ -56,13 +53,27 @@ export function newApp(flags = context): App {
   });
 }
 
+/**
+ * Makes a stack without stack traces. CDK records one with each finding that is accepted, and jest looks up the source of
+ * each of its 100 lines.
+ */
+function withoutTraces<T>(make: () => T): T {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 1;
+  try {
+    return make();
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
+  }
+}
+
 /** The stacks of a test file by their settings: tests only read them. */
 const synthesized = new Map<string, ReturnType<typeof synthesizeAnew>>();
 
 /** The stack as `cdk deploy` makes it out of `environment`. */
 export function synthesize(environment: Environment = {}, env = {}) {
   const settings = JSON.stringify([environment, env]);
-  const made = synthesized.get(settings) ?? synthesizeAnew(environment, env);
+  const made = synthesized.get(settings) ?? withoutTraces(() => synthesizeAnew(environment, env));
   synthesized.set(settings, made);
   return made;
 }
@@ -75,8 +86,10 @@ function synthesizeAnew(environment: Environment, env: object) {
 
 /** A stack of somebody else's with the construct in it; `props` may put more into the stack. */
 export function embed(props: (stack: Stack) => HarnessCiImageFactoryProps = () => ({})) {
-  const stack = new Stack(newApp(), 'Host');
-  return viewOf(stack, new HarnessCiImageFactory(stack, 'Factory', props(stack)));
+  return withoutTraces(() => {
+    const stack = new Stack(newApp(), 'Host');
+    return viewOf(stack, new HarnessCiImageFactory(stack, 'Factory', props(stack)));
+  });
 }
 
 function viewOf<S extends Stack>(stack: S, factory: HarnessCiImageFactory) {
