@@ -101,7 +101,7 @@ describe.each([
         } else expect(result.code).toBe(0);
       }
       const before = blobsRead();
-      expect(await setting.factory(args, { environment: outside })).toMatchObject({ code: 0 });
+      expect(await setting.hosted(args, outside)).toMatchObject({ code: 0 });
       expect(codes).toContain(null);
       // A kill that came too late let the export end: then the next one is new.
       if (codes.at(-1) === null) expect(blobsRead() - before).toBeLessThan(all);

@@ -379,11 +379,11 @@ describe('a failed run exits with 1, reports the failure with a hint, and leaves
   });
 
   it('gives up the rollback after a second interruption, and reports what is left and how to restore it', async () => {
-    // The plan and the snapshot read the overrides, nobody after them.
+    // The plan and the snapshot read the overrides, nobody after them. A refusal is not sent again, as a 503 is.
     const path = 'get-customer-config';
     setting.harness.quirks.failNext = [
       { count: 2, status: 200, body: { status: 'SUCCESS', data: {} }, path },
-      { count: 10_000, status: 503, path },
+      { count: 10_000, status: 401, path },
     ];
     const { code, stdout, stderr } = await setting.factory(['sync', '--state', 'here'], {
       when: {

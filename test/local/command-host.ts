@@ -1,5 +1,4 @@
 import { readdirSync } from 'node:fs';
-import { enableCompileCache } from 'node:module';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { main as Main } from '../../infra/local/cli.ts';
@@ -12,8 +11,7 @@ export interface HostedRun {
 }
 
 /** Runs the built command in `installed` once for each line, one after another, and ends both outputs of each run with NUL. */
-const [installed = '', cache = ''] = process.argv.slice(2);
-enableCompileCache(cache);
+const [installed = ''] = process.argv.slice(2);
 const load = (module: string): Promise<unknown> => {
   const file = readdirSync(installed).find((name) => name.startsWith(`${module}-`)) ?? module;
   return import(join(installed, file));

@@ -65,9 +65,7 @@ afterAll(() => void host?.stdin.end());
 /** Runs the installed command after the one before, in a process that stays. */
 function runHosted(run: HostedRun): Promise<CommandResult> {
   const result = hosted.then(async () => {
-    const script = join(import.meta.dirname, 'command-host.ts');
-    const args = ['--no-warnings', script, dirname(command), join(cache, 'harness-ci-image-factory')];
-    host ??= spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'pipe'] });
+    host ??= startHost();
     host.stdin.write(`${JSON.stringify(run)}\n`);
     const [out, stderr] = await Promise.all([host.stdout, host.stderr].map(upToNul));
     const [, stdout = '', code] = /^([^]*)\n(\d+)$/.exec(out ?? '') ?? [];
@@ -75,6 +73,18 @@ function runHosted(run: HostedRun): Promise<CommandResult> {
   });
   hosted = result.catch(() => undefined);
   return result;
+}
+
+function startHost(): NonNullable<typeof host> {
+  const script = join(import.meta.dirname, 'command-host.ts');
+  const started = spawn(process.execPath, ['--no-warnings', script, dirname(command)], {
+    stdio: ['pipe', 'pipe', 'pipe'],
+    env: { ...process.env, NODE_COMPILE_CACHE: join(cache, 'harness-ci-image-factory') },
+  });
+  // The next run starts another one.
+  started.on('close', () => (host = undefined));
+  started.stdin.on('error', () => undefined);
+  return started;
 }
 
 /** Reads the output of one run. */

@@ -6,8 +6,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { FileStore } from '../../infra/local/file-store.ts';
+import { cache, command } from './factory-command.ts';
 
-const command = join(import.meta.dirname, '../../infra/local/main.ts');
 const fixture = join(import.meta.dirname, '../state/fixtures/0.1.0');
 
 let folder: string;
@@ -29,7 +29,10 @@ afterEach(() => rm(folder, { recursive: true }));
 
 async function report(args: readonly string[], path = `${join(folder, 'bin')}:/usr/bin:/bin`) {
   const all = [command, 'report', '--open', '--state', state, ...args];
-  const child = spawn(process.execPath, all, { env: { HOME: folder, PATH: path }, cwd: folder });
+  const child = spawn(process.execPath, all, {
+    env: { HOME: folder, XDG_CACHE_HOME: cache, PATH: path },
+    cwd: folder,
+  });
   const result = { stdout: '', stderr: '' };
   child.stdout.on('data', (chunk: Buffer) => (result.stdout += chunk.toString()));
   child.stderr.on('data', (chunk: Buffer) => (result.stderr += chunk.toString()));

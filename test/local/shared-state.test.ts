@@ -60,11 +60,11 @@ const state = `s3://state/${prefix}`;
     const { runId, status } = reportOf(await onNewMachine(['sync', '--json', '--yes']));
     expect(status).toBe('SUCCEEDED');
     expect(Object.keys(setting.overrides())).toHaveLength(5);
-    const history = JSON.parse((await onNewMachine(['history', '--json'])).stdout) as HistoryEntry[];
+    const history = JSON.parse((await hosted(['history', '--json'])).stdout) as HistoryEntry[];
     expect(history).toEqual([
       expect.objectContaining({ runId, action: 'sync', status: 'SUCCEEDED', copied: 4, restorable: true }),
     ]);
-    const restored = reportOf(await onNewMachine(['restore', '--run', runId, '--json', '--yes']));
+    const restored = reportOf(await hosted(['restore', '--run', runId, '--json', '--yes']));
     expect(restored.status).toBe('SUCCEEDED');
     expect(setting.overrides()).toEqual({});
     expect(await lockNow()).toBeNull();

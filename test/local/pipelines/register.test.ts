@@ -290,8 +290,8 @@ describe('plan --list', () => {
   }, 60_000);
 
   it('prints nothing but the error when the plan fails', async () => {
-    await setting.source.close();
-    const { stdout, stderr, code } = await hosted(['plan', '--list', 'images']);
+    const wrong = { HARNESS_API_KEY: 'sat.embedded.wrong.key' };
+    const { stdout, stderr, code } = await hosted(['plan', '--list', 'images'], wrong);
     expect({ stdout, code }).toEqual({ stdout: '', code: 1 });
     expect(stderr).toContain('FAILED');
   }, 60_000);
