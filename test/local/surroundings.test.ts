@@ -8,6 +8,7 @@ import { FactoryError } from '../../functions/errors.ts';
 import type { Report } from '../../functions/state/documents.ts';
 import { available } from '../real-parts.ts';
 import { type Factory, ownWarnings, startFactory } from '../tasks/factory.ts';
+import { temporaryFolder } from '../temporary-folder.ts';
 import { command, startSetting } from './factory-command.ts';
 
 /** The surroundings of a run: its folders, streams and Node.js version. */
@@ -228,7 +229,7 @@ print(seen.decode())`;
 describe('a store that fails when the run is over', () => {
   let factory: Factory;
   beforeEach(async () => {
-    factory = await startFactory();
+    factory = await startFactory({ folder: temporaryFolder('store') });
   });
   afterEach(() => factory.close());
 
