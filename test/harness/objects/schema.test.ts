@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { parse } from 'yaml';
 import { problemsOf } from '../../../functions/harness/objects/checks.ts';
 import { objectKinds } from '../../../functions/harness/objects/object.ts';
+import { cases, documents } from '../../local/pipelines/rendering.ts';
 import { missedBySchemas } from './mistakes.ts';
 import { samples } from './samples.ts';
 import { kindsWithSchema, schemaErrors } from './schemas.ts';
@@ -39,4 +40,10 @@ describe('the samples', () => {
     const found = missedBySchemas.filter(([, kind, change]) => errorsIn(change(samples[kind])).length > 0);
     expect(found.map(([name]) => name)).toEqual([]);
   }, 60_000);
+});
+
+describe('the rendered objects', () => {
+  it.each(cases)("pass Harness's own schemas where they are here: %s", async (_, some) => {
+    for (const document of await documents(some)) expect([document, schemaErrors(document)]).toEqual([document, []]);
+  });
 });

@@ -3,16 +3,11 @@ import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterAll, describe, expect, it } from '@jest/globals';
-import { parse, parseAllDocuments } from 'yaml';
+import { parse } from 'yaml';
 import { parseConfiguration } from '../../../functions/settings/configuration.ts';
 import { parseExecutionInput } from '../../../functions/settings/execution-input.ts';
 import { bearerToken } from '../../../functions/webhook/tokens.ts';
-import { type CommandOptions, type Outcome, pipelines } from '../../../infra/local/pipelines/command.ts';
-import { schemaErrors } from '../../harness/objects/schemas.ts';
-
-const url = 'https://abc.lambda-url.eu-west-1.on.aws/runs';
-const environment = { ORG_ID: 'default', PROJECT_ID: 'platform', REGISTRY_NAME: 'registry.example.com/harness' };
-const everything = { schedule: '0 2 * * *', imageConnector: true, delegates: 'eu, us' };
+import { type Case, documents, type Document, everything, render, run, url } from './rendering.ts';
 
 const folders: string[] = [];
 afterAll(() => folders.forEach((folder) => rmSync(folder, { recursive: true, force: true })));
@@ -20,31 +15,6 @@ function temporary(): string {
   const folder = mkdtempSync(join(tmpdir(), 'pipelines-'));
   folders.push(folder);
   return folder;
-}
-
-interface Case {
-  options?: { [Name in keyof CommandOptions]?: CommandOptions[Name] | undefined };
-  input?: Record<string, unknown>;
-  more?: Record<string, string>;
-}
-
-function run({ options, input = {}, more }: Case = {}): Promise<Outcome> {
-  const via = options?.via ?? 'webhook';
-  const given = { via, ...(via === 'webhook' && { url }), ...options };
-  return pipelines(
-    Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as unknown as CommandOptions,
-    { input, environment: { ...environment, ...more }, note: () => undefined, signal: new AbortController().signal },
-  );
-}
-
-async function render(some?: Case): Promise<string> {
-  return (await run(some)).text;
-}
-
-type Document = Record<string, Record<string, unknown>>;
-
-async function documents(some?: Case): Promise<Document[]> {
-  return parseAllDocuments(await render(some)).map((document) => document.toJS() as Document);
 }
 
 interface Step {
@@ -73,29 +43,6 @@ function resolved(text: string, values: Record<string, string>): string {
 }
 
 describe('the rendered objects', () => {
-  const cases: [string, Case][] = [
-    ['webhook', {}],
-    ['webhook, everything', { options: everything }],
-    ['delegate', { options: { via: 'delegate' } }],
-    ['delegate, everything', { options: { via: 'delegate', state: '/data/factory', ...everything } }],
-    [
-      'the password of ECR',
-      {
-        options: { imageConnector: true },
-        more: {
-          ECR_TOKEN_SECRET: 'account.ecr_password',
-          REGISTRY_NAME: '123456789012.dkr.ecr.eu-west-1.amazonaws.com/ci',
-        },
-      },
-    ],
-    ['a secret that exists', { options: { secret: 'account.factory_token' } }],
-    ['other inputs', { input: { infrastructure_type: 'VM', include_windows_rootless: true, soak_days: 30 } }],
-  ];
-
-  it.each(cases)("pass Harness's own schemas where they are here: %s", async (_, some) => {
-    for (const document of await documents(some)) expect([document, schemaErrors(document)]).toEqual([document, []]);
-  });
-
   it('render a secret, a template, two pipelines and an input set, and on request a connector and a trigger', async () => {
     const ids = (all: Document[]) =>
       all.flatMap((document) =>
