@@ -2,8 +2,8 @@ import { Command, Option } from 'commander';
 import { outliveReaders } from '../output.ts';
 import { profileNames } from './harness-api/profiles.ts';
 import { officialAddresses } from './harness-api/state.ts';
-import { type AirGapOptions, showAirGap } from './show-air-gap.ts';
-import { showSync, type SyncOptions } from './show-sync.ts';
+import type { AirGapOptions } from './show-air-gap.ts';
+import type { SyncOptions } from './show-sync.ts';
 
 outliveReaders(process.stdout, process.stderr);
 const profile = () => new Option('--profile <name>', 'version of Harness').choices(profileNames).default('saas-2026');
@@ -17,12 +17,18 @@ const program = new Command('npm start --')
       connectors,
     ),
   )
-  .action(async (options: SyncOptions) => end(await showSync(options)));
+  .action(async (options: SyncOptions) => {
+    const { showSync } = await import('./show-sync.ts');
+    end(await showSync(options));
+  });
 program
   .command('air-gap')
   .description('exports the images, shuts their sources, and imports them into another network')
   .addOption(profile())
-  .action(async (options: AirGapOptions) => end(await showAirGap(options)));
+  .action(async (options: AirGapOptions) => {
+    const { showAirGap } = await import('./show-air-gap.ts');
+    end(await showAirGap(options));
+  });
 await program.parseAsync();
 
 function end(succeeded: boolean): void {
