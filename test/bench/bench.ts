@@ -27,8 +27,10 @@ export interface BenchOptions {
   scale?: number;
   /** Plain HTTP instead of TLS. */
   plain?: boolean;
-  /** Leaves out the first run of every program, which is not measured: for a quick trial. */
-  cold?: boolean;
+  /** Leaves out what makes figures comparable: a first run of every program, and the wait for earlier writes. */
+  trial?: boolean;
+  /** The file of the command; default: the one that is built in this repository, or its sources. */
+  command?: string;
   /** Host name of the registries over TLS; default: the name of this machine, or `registry.test`. */
   host?: string | undefined;
   signal?: AbortSignal | undefined;
@@ -45,17 +47,17 @@ export interface BenchResult {
 
 /** Measures every peer at every workload, side by side. */
 export async function bench(options: BenchOptions): Promise<BenchResult> {
-  const { repeat, scale = 1, signal, onProgress } = options;
+  const { repeat, scale = 1, trial, signal, onProgress } = options;
   const folder = await mkdtemp(join(tmpdir(), 'factory-bench-'));
   try {
     const chosen = (family: string) => options.peers?.includes(family) ?? true;
-    const own = [ours(), engineAlone(folder), bareSync(folder), ...floors(folder)];
+    const own = [ours(options.command), engineAlone(folder), bareSync(folder), ...floors(folder)];
     const wanted = [...own, ...peers].filter(({ family }) => chosen(family));
     const present = wanted.filter((peer) => peer.available());
     const tls = options.plain ? undefined : await createTls(join(folder, 'tls'), options.host);
     // First, so that a broken tool fails now and not after an hour.
     const descriptions = await Promise.all(present.map(describe));
-    if (!options.cold) await warmUp({ folder, tls }, present, signal);
+    if (!trial) await warmUp({ folder, tls }, present, signal);
     const rows: Row[] = [];
     for (const workload of options.workloads) {
       const { about, memoryOnly, unchanged }: Workload = workloads[workload];
@@ -71,7 +73,7 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
         // All peers once, then all again, so that other load on the machine affects each of them.
         for (let round = 1; round <= repeat; round++) {
           for (const { peer, outcomes } of runs) {
-            const setting = { folder, tls, store, workload, images, rttMs, peer };
+            const setting = { folder, tls, store, workload, images, rttMs, peer, trial };
             const outcome = await attempt(() => measureOnce(setting, signal), signal);
             outcomes.push(outcome);
             onProgress?.(`  ${rttMs} ms, round ${round}, ${peer.name}: ${inWords(outcome)}`);
@@ -122,6 +124,7 @@ interface Setting {
   images: readonly BenchImage[];
   rttMs: number;
   peer: Peer;
+  trial?: boolean | undefined;
 }
 
 /** Measures once, with new registries, a new Harness API, a new home and new ports. */
@@ -159,7 +162,7 @@ async function measureOnce(setting: Setting, signal?: AbortSignal): Promise<Meas
     target.protocols.clear();
   }
   // Writes that the contender before left must not slow this one down.
-  await promisify(execFile)('sync');
+  if (!setting.trial) await promisify(execFile)('sync');
   const usage = await measure(command, home, signal);
   await checkArrival(target, images);
   await Promise.all([source.settle(), target.settle()]);

@@ -19,14 +19,14 @@ export const own: Pick<Peer, 'available' | 'version'> = {
 };
 
 /** The whole `sync` by the installed command, Harness calls included. */
-export function ours(): Peer {
+export function ours(file = commandFile): Peer {
   return {
     name: 'ours',
     family: 'ours',
-    note: `the whole sync, by ${relative(root, commandFile)}${commandFile === source ? ', because nothing is built' : ''}`,
+    note: `the whole sync, by ${relative(root, file)}${file === source ? ', because nothing is built' : ''}`,
     ...own,
     command: async ({ source, target, home, harness }) => ({
-      argv: [process.execPath, commandFile, 'sync', '--yes', '--json', '--state', join(home, 'state')],
+      argv: [process.execPath, file, 'sync', '--yes', '--json', '--state', join(home, 'state')],
       environment: {
         HARNESS_URL: harness.url,
         HARNESS_API_KEY: harness.apiKey,

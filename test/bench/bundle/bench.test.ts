@@ -27,6 +27,7 @@ const present = available(program);
       scale: 0.001,
       peers: ['engine'],
       plain: true,
+      trial: true,
     });
     expect(result.rows.map(({ work, failure }) => [work, failure])).toEqual(works.map((work) => [work, undefined]));
     // As the study has it: 192 manifests and blobs of 31 images.
