@@ -43,10 +43,12 @@ afterEach(async () => {
   await factory.close();
 });
 
-/** Layers of two parts each. */
-function publishLarge(more: PushSamplesOptions = {}): void {
-  [sample] = factory.publish([image], { layerBytes: 9 * MiB, ...more }) as [Image];
+/** Publishes an image whose largest layers have two parts or more. With one platform it needs fewer calls. */
+function publishLarge(platforms?: PushSamplesOptions['platforms']): void {
+  const options = platforms ? { layerBytes: 7 * MiB, platforms } : { layerBytes: 9 * MiB };
+  [sample] = factory.publish([image], options) as [Image];
 }
+const onePlatform = [{ os: 'linux', architecture: 'amd64' }];
 
 function blobsOf(root: Image): [string, Buffer][] {
   return [...root.blobs, ...root.children.flatMap((child) => blobsOf(child))];
@@ -90,8 +92,6 @@ async function sync(deadline: () => Deadline, more: object = {}): Promise<Workfl
 const stateKey = `runs/${runId}/images/0-state.json`;
 
 describe('a sync whose image needs several calls', () => {
-  beforeEach(() => publishLarge());
-
   const expectCopied = (outcome: WorkflowOutcome) => {
     const sizes = new Map(blobsOf(sample));
     const size = [...sizes.values()].reduce((sum, { length }) => sum + length, 0);
@@ -104,6 +104,7 @@ describe('a sync whose image needs several calls', () => {
   };
 
   it('continues over several calls of the workflow, and counts every byte once', async () => {
+    publishLarge();
     const sizes: number[] = [];
     factory.store.onPut = async (key) => {
       if (key === stateKey) sizes.push((await factory.store.get(key))?.length ?? 0);
@@ -132,7 +133,7 @@ describe('a sync whose image needs several calls', () => {
       '{"image":{"bytesTransferred":1,"bytesSkipped":1},"referrers":{"bytesTransferred":0,"bytesSkipped":0},"done":1,"idleCalls":0,"setbacks":0,"registries":[7]}',
     ],
   ])('ends well when what a call has left %s', async (_, text) => {
-    publishLarge({ platforms: [{ os: 'linux', architecture: 'amd64' }] });
+    publishLarge(onePlatform);
     let damaged = 0;
     factory.store.onPut = async (key) => {
       if (key !== stateKey || damaged++ > 0) return;
@@ -143,6 +144,7 @@ describe('a sync whose image needs several calls', () => {
   });
 
   it('ends well when each call is another process', async () => {
+    publishLarge();
     const processes: Runtime[] = [];
     const outcome = await sync(() => {
       processes.push(runtime);
@@ -155,6 +157,7 @@ describe('a sync whose image needs several calls', () => {
   });
 
   it('fails with a reason after five calls in a row without progress', async () => {
+    publishLarge(onePlatform);
     const outcome = await sync(() => clock.deadline(-MiB));
     expect(answers.map(({ status }) => status)).toEqual([...Array<string>(4).fill('continue'), 'failed']);
     const report = await factory.document<Report>(`runs/${runId}/report.json`);

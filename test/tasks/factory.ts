@@ -47,6 +47,8 @@ export interface FactoryOptions {
    * that Harness publishes for it. Without one, it has the few fields above.
    */
   harness?: HarnessApiOptions;
+  /** The images of a profile. Default: each for one platform. The few images above have the shapes of the real ones. */
+  samples?: PushSamplesOptions;
   source?: RegistryOptions;
   target?: RegistryOptions;
   /** Variables, or a function of the target's host that returns them. */
@@ -159,7 +161,8 @@ export async function startFactory(options: FactoryOptions = {}): Promise<Factor
   const configuration = parseConfiguration(environment, { harness: environment.HARNESS_API_KEY !== undefined });
   const publish: Factory['publish'] = (images, more) =>
     pushSamples(source, [...new Set(images)], { layerBytes: 300, ...more });
-  publish(profile === undefined ? [...Object.values(k8), ...Object.values(vm)] : publishedImages(profile));
+  if (profile === undefined) publish([...Object.values(k8), ...Object.values(vm)]);
+  else publish(publishedImages(profile), options.samples ?? { platforms: [{ os: 'linux', architecture: 'amd64' }] });
 
   const startRuntime = (onImageProgress?: () => void) =>
     new Runtime({

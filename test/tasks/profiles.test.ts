@@ -5,9 +5,9 @@ import { type Factory, startFactory, ownWarnings } from './factory.ts';
 let factory: Factory;
 afterEach(() => factory.close());
 
-/** Starts with an account that has all fields of a profile. */
+/** Starts with an account that has all fields of a profile, and with images of every shape. */
 async function startWith(profile: ProfileName): Promise<void> {
-  factory = await startFactory({ harness: { profile } });
+  factory = await startFactory({ harness: { profile }, samples: {} });
 }
 
 it.each(profileNames)('switches every field of %s to a copy, and back', async (profile) => {
