@@ -7,8 +7,15 @@ export function nearest(name: string, names: Iterable<string>, limit = 3): strin
   const wanted = letters(name);
   return [...new Set(names)]
     .filter((candidate) => candidate.length <= lengthLimit)
-    .map((candidate) => ({ candidate, edits: editsBetween(wanted, letters(candidate)) }))
-    .filter(({ candidate, edits }) => edits <= Math.floor(candidate.length / 4) + (candidate.length > 3 ? 1 : 0))
+    .map((candidate) => ({
+      candidate,
+      text: letters(candidate),
+      most: Math.floor(candidate.length / 4) + (candidate.length > 3 ? 1 : 0),
+    }))
+    // The lengths rule most candidates out, and are cheap to compare.
+    .filter(({ text, most }) => Math.abs(text.length - wanted.length) <= most)
+    .map((each) => ({ ...each, edits: editsBetween(wanted, each.text) }))
+    .filter(({ edits, most }) => edits <= most)
     .toSorted((a, b) => a.edits - b.edits)
     .slice(0, limit)
     .map(({ candidate }) => candidate);

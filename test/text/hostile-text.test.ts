@@ -2,7 +2,7 @@ import { expect, it } from '@jest/globals';
 import { parsers } from './parsers.ts';
 
 /** Characters of the longer of two texts; the shorter has a fourth. */
-const longest = 100_000;
+const longest = 64_000;
 
 /**
  * Text that makes patterns go back and forth. A pattern that looks for its end from every place where it could begin
@@ -74,7 +74,7 @@ function timeOf(parse: (text: string) => unknown, text: string, repetitions: num
 }
 
 /** Below this, in milliseconds, a time is that of the clock and the collector; a quadratic parser is far above. */
-const noise = 5;
+const noise = 2;
 
 /** Tests whether four times the text takes much more than four times the time. */
 function growsTooFast(
