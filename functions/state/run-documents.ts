@@ -13,21 +13,27 @@ export function runsAmong(keys: Iterable<string>, names: readonly string[]): str
   return [...new Set(found.map(([, run = '']) => decodeURIComponent(run)))];
 }
 
+/** The advice for a document that tasks of one run hand to later ones. */
+const cure = 'Start the run again, or delete the folder of the run.';
+
 /** Describes a document that tasks of one run hand to later ones. `under` is the key of a list. */
 function handedOn<T extends object>(shape: z.ZodType<T>, under?: string): Schema<T> {
-  const cure = 'Start the run again, or delete the folder of the run.';
   return versioned({ content: shape, cure, ...(under !== undefined && { under }) });
 }
 
-const storedPlan = handedOn<Omit<content.Plan, 'images'> & { images: object[] }>(content.plan);
+const storedPlan = versioned<Omit<content.Plan, 'images'> & { images: object[] }>({
+  content: content.plan,
+  cure,
+  // Keep the keys that a later release of the same version may have added.
+  complete: (stored, { images }) => ({
+    ...stored,
+    images: images.map((image, index) => ({ ...stored.images[index], ...image })),
+  }),
+});
 
-/** Decodes the images of a plan. Keeps the keys that a later release of the same version may have added. */
+/** Decodes and encodes the images of a plan. */
 const planSchema: Schema<content.Plan> = {
-  decode(body, place) {
-    const plan = storedPlan.decode(body, place);
-    const decode = (image: object) => ({ ...image, ...content.plannedImage.parse(image) });
-    return plan && { ...plan, images: plan.images.map(decode) };
-  },
+  decode: (body, place) => storedPlan.decode(body, place) as content.Plan | undefined,
   encode: (plan) =>
     storedPlan.encode({
       ...plan,
@@ -45,20 +51,18 @@ const copyState = versioned({ content: content.copyState });
 class RunFolder {
   readonly runId: string;
   readonly #store: ObjectStore;
+  readonly #folder: string;
 
   constructor(store: ObjectStore, runId: string) {
     this.#store = store;
     this.runId = runId;
-  }
-
-  /** Names of executions may have characters that keys may not. */
-  #keyOf(name: string): string {
-    return `runs/${encodeURIComponent(this.runId)}/${name}`;
+    // Names of executions may have characters that keys may not.
+    this.#folder = `runs/${encodeURIComponent(runId)}`;
   }
 
   /** Returns the place of a page for people. */
   html(name: string): Page {
-    const key = this.#keyOf(`${name}.html`);
+    const key = `${this.#folder}/${name}.html`;
     return {
       location: this.#store.locate(key),
       put: (text) => this.#store.put(key, Buffer.from(text), { contentType: htmlType }),
@@ -66,7 +70,7 @@ class RunFolder {
   }
 
   document<T>(name: string, schema: Schema<T>): Document<T> {
-    const key = this.#keyOf(`${name}.json`);
+    const key = `${this.#folder}/${name}.json`;
     const location = this.#store.locate(key);
     const find = () => getJson(this.#store, key, schema);
     return {

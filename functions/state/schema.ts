@@ -17,6 +17,8 @@ interface Content<T> {
   content: z.ZodType<T>;
   /** The key of a content that has no place for a version. Release 0.1.0 stored such a content without the key. */
   under?: string;
+  /** Completes a stored content with what `content` parsed. Without it, the content is used as it is stored. */
+  complete?: (stored: T, parsed: T) => T;
 }
 
 interface Kind<T> extends Content<T> {
@@ -39,12 +41,12 @@ export function firstVersion<Old extends object, T>(content: Content<Old>, migra
 }
 
 /** Checks a content of the version `current`, or of release 0.1.0, and returns it. */
-function readContent<T>(current: number, { content, under }: Content<T>, version: unknown, stored: unknown): T {
+function readContent<T>(current: number, kind: Content<T>, version: unknown, stored: unknown): T {
+  const { content, under, complete = (original: T) => original } = kind;
   const { version: _, ...rest }: Record<string, unknown> = { ...(stored as object) };
   const value = version === 0 ? stored : version !== current ? undefined : under === undefined ? rest : rest[under];
-  // The original: a later release of the same version may have added keys.
-  content.parse(value);
-  return value as T;
+  // By default the original: a later release of the same version may have added keys.
+  return complete(value as T, content.parse(value));
 }
 
 /** Stores documents of one kind with a `version` beside their content, which must have no key of that name. */

@@ -1,7 +1,10 @@
 /** The maximum length of a name in characters. Longer texts are not misspelled names and take long to compare. */
 const lengthLimit = 200;
 
-/** Lists the names that a misspelled one may stand for, the nearest first. Ignores case and punctuation. */
+/**
+ * Lists the names that a misspelled one may stand for, the nearest first. Ignores case and punctuation. Compares lengths
+ * before letters, which rules most names out at once.
+ */
 export function nearest(name: string, names: Iterable<string>, limit = 3): string[] {
   if (name.length > lengthLimit) return [];
   const wanted = letters(name);
@@ -12,7 +15,6 @@ export function nearest(name: string, names: Iterable<string>, limit = 3): strin
       text: letters(candidate),
       most: Math.floor(candidate.length / 4) + (candidate.length > 3 ? 1 : 0),
     }))
-    // The lengths rule most candidates out, and are cheap to compare.
     .filter(({ text, most }) => Math.abs(text.length - wanted.length) <= most)
     .map((each) => ({ ...each, edits: editsBetween(wanted, each.text) }))
     .filter(({ edits, most }) => edits <= most)
