@@ -69,15 +69,13 @@ describe('the reasons in a body', () => {
     const body = fc.oneof(
       anyText({ maxLength: 2_000 }),
       fc.json(),
-      fc
-        .record({ errors: fc.array(fc.record({ code: anyText(), detail: fc.anything() })) })
-        .map((value) => {
-          try {
-            return JSON.stringify(value);
-          } catch {
-            return '';
-          }
-        }),
+      fc.record({ errors: fc.array(fc.record({ code: anyText(), detail: fc.anything() })) }).map((value) => {
+        try {
+          return JSON.stringify(value);
+        } catch {
+          return '';
+        }
+      }),
     );
     fc.assert(
       fc.property(body, fc.constantFrom(undefined, 'text/html', 'application/json'), (text, type) => {
