@@ -78,8 +78,7 @@ export async function plan({ runId, input }: PlanEvent, run: TaskRun): Promise<P
       : await decide(settings, named, startedAt, run);
   if (!snapshot) Object.assign(decision, asWritten(decision, scopes, settings));
   const { images, waves, warnings } = decision;
-  if (copiesImages(settings.action) || settings.action === 'plan')
-    checkCopies(waves, runtime.configuration.buildPushTemplate);
+  checkCopies(waves, runtime.configuration.buildPushTemplate);
   const refused = await readRefusedFields(runtime.store);
   const accepted = holdBack(decision.changes, (change) => {
     const day = refusedOn(refused, change, startedAt);
