@@ -3,7 +3,7 @@ import type { Descriptor } from '../spec/manifest.ts';
 import type { RepositoryClient } from './repository-client.ts';
 import { type UploadWay, uploadWay } from './profile.ts';
 import { RegistryFailure } from './registry-failure.ts';
-import type { RegistryRequest } from './registry.ts';
+import type { RegistryRequest } from './registry-request.ts';
 import { nextLocation, uploadProgress, type UploadSession } from './upload-session.ts';
 
 /**

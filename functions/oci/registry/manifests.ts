@@ -2,7 +2,7 @@ import { FactoryError } from '../../errors.ts';
 import { type Digest, isDigest } from '../spec/digest.ts';
 import { type Manifest, manifestLimits, parseManifest } from '../spec/manifest.ts';
 import { acceptedManifests } from '../spec/media-type.ts';
-import type { ReadLimit } from './registry.ts';
+import type { ReadLimit } from './registry-request.ts';
 import type { RepositoryClient, RepositoryRequest } from './repository-client.ts';
 import { RegistryFailure } from './registry-failure.ts';
 

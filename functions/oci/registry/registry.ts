@@ -1,22 +1,20 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { ErrorName, FactoryError } from '../../errors.ts';
+import type { ErrorName } from '../../errors.ts';
 import { retry, type RetryOptions, type Verdict } from '../../http/retry.ts';
 import { isLoopback } from '../../http/host-patterns.ts';
 import { isPageType } from '../../http/reason-text.ts';
-import { displayUrl } from '../../http/redact.ts';
-import { readBody, type Request, type Response, type Transport } from '../../http/transport.ts';
+import { readBody, type Response, type Transport } from '../../http/transport.ts';
 import { waitFor } from '../../async/wait-for.ts';
 import { Authorizer } from './auth/authorizer.ts';
 import { Session } from './auth/session.ts';
 import type { CredentialProvider } from './auth/credentials.ts';
-import type { Scope } from './auth/scope.ts';
+import { type Answer, Exchange } from './exchange.ts';
 import { HostLimits, type Lane, type Slot } from './host-limits.ts';
 import { Pace } from './pace.ts';
 import { type Profile, profileOf } from './profile.ts';
 import { PullLimit } from './pull-budget.ts';
-import type { Purpose } from './purpose.ts';
-import { connectionFailureOf, failureOf, RegistryFailure } from './registry-failure.ts';
-import { printable } from '../../text/printable.ts';
+import { failureOf, RegistryFailure } from './registry-failure.ts';
+import { isStream, type ReadLimit, type RegistryRequest } from './registry-request.ts';
 
 export interface RegistryOptions {
   /** `host[:port]`, as in image names. */
@@ -49,45 +47,20 @@ export type RetryPolicy = Pick<RetryOptions, 'attempts' | 'baseMs' | 'maxMs'>;
 
 const defaultRetry: RetryPolicy = { attempts: 5, baseMs: 500, maxMs: 20_000 };
 
-export interface RegistryRequest extends Purpose {
-  method: Request['method'];
-  /** A path below `/v2/`, or an absolute URL that the registry gave (an upload session). */
-  target: string | URL;
-  scopes: readonly Scope[];
-  /** Expected statuses. Any other is thrown as `RegistryFailure`. */
-  expect: readonly number[];
-  headers?: Record<string, string>;
-  /** A stream can be sent only once, so the request is not retried. */
-  body?: Uint8Array | AsyncIterable<Uint8Array>;
-  headersTimeoutMs?: number;
-  /** Not retried without a response: the caller has an alternative. */
-  isTrial?: boolean;
-  signal?: AbortSignal | undefined;
-}
-
-export interface ReadLimit {
-  bytes: number;
-  /** Returns the error for a larger response. */
-  exceeded: (cause: RangeError) => FactoryError;
-}
-
 /**
  * Maximum `Retry-After` that is respected, in milliseconds. A request fails if the registry requests a longer pause.
  */
 export const longestPauseMs = 120_000;
-const maxRedirects = 5;
 /** Statuses that other credentials may cure. */
 const refusals = new Set([401, 403]);
-const redirectStatuses = new Set([301, 302, 303, 307, 308]);
 
-/** One registry. Sends requests with authentication, redirects and retries. */
+/** One registry. Sends requests with logins and retries, within its limits. */
 export class Registry {
   readonly name: string;
   readonly retryPolicy: RetryPolicy;
   readonly limits = new HostLimits();
   readonly pulls = new PullLimit();
-  readonly #origin: URL;
-  readonly #transport: Transport;
+  readonly #exchange: Exchange;
   readonly #authorizer: Authorizer;
   readonly #onNote: RegistryOptions['onNote'];
   readonly #onRetry: RegistryOptions['onRetry'];
@@ -105,13 +78,14 @@ export class Registry {
     this.shareOf(1);
     this.retryPolicy = { ...defaultRetry, ...options.retry };
     const scheme = isLoopback(options.registry) || options.insecure ? 'http' : 'https';
-    this.#origin = new URL(`${scheme}://${this.profile.apiHost ?? options.registry}`);
-    this.#transport = options.transport;
+    const origin = new URL(`${scheme}://${this.profile.apiHost ?? options.registry}`);
+    const { registry, transport } = options;
+    this.#exchange = new Exchange({ registry, origin, transport });
     this.#authorizer = new Authorizer({
       registry: this.profile.apiHost ?? options.registry,
-      origin: this.#origin,
+      origin,
       provider: options.credentials,
-      transport: options.transport,
+      transport,
       trustedTokenHosts: options.trustedTokenHosts ?? [],
       onNote: options.onNote,
     });
@@ -144,18 +118,7 @@ export class Registry {
 
   /** Resolves a `Location` or `Link`. Throws `RegistryFailure` for one less secure than the registry, or no URL. */
   resolve(location: string, target: string | URL): URL {
-    const base = this.#url(target);
-    const url = URL.canParse(location, base.href) ? new URL(location, base) : undefined;
-    const plain = this.#origin.protocol === 'http:';
-    // Nexus behind a TLS proxy names itself by http (https://github.com/sonatype/nexus-public/issues/1059).
-    if (url?.protocol === 'http:' && !plain && url.host === this.#origin.host) url.protocol = 'https:';
-    if (url?.protocol === 'https:' || (url?.protocol === 'http:' && plain)) return url;
-    const where = url ? printable(`${url.protocol}//${url.host}`) : 'an address that cannot be read';
-    throw new RegistryFailure('RegistryFailed', `${this.name} returned an unusable location: ${where}`, {
-      hint: `Check the external address in the settings of ${this.name}, and whether a captive portal or login page responded. Nothing was sent there.`,
-      status: 0,
-      transient: false,
-    });
+    return this.#exchange.resolve(location, target);
   }
 
   /**
@@ -179,7 +142,9 @@ export class Registry {
       try {
         return { response, bytes: await readBody(response, limit.bytes) };
       } catch (error) {
-        throw error instanceof RangeError ? limit.exceeded(error) : this.#broken(request, this.#origin, error);
+        throw error instanceof RangeError
+          ? limit.exceeded(error)
+          : this.#exchange.broken(request, this.#exchange.origin, error);
       } finally {
         slot.leave();
       }
@@ -230,12 +195,12 @@ export class Registry {
   }
 
   async #authorized(request: RegistryRequest): Promise<Response> {
-    const url = this.#url(request.target);
+    const url = this.#exchange.url(request.target);
     // Credentials are for the registry alone, not for a storage host that an upload session may live on.
-    const session = url.origin === this.#origin.origin ? new Session(this.#authorizer, request) : undefined;
+    const session = url.origin === this.#exchange.origin.origin ? new Session(this.#authorizer, request) : undefined;
     for (;;) {
       const sent = await session?.header();
-      const answer = await this.#follow(request, url, sent);
+      const answer = await this.#exchange.send(request, url, sent);
       const { response } = answer;
       // Only the registry's own refusal counts: a storage host must not steer how we log in.
       if (!session || answer.host !== url.host) return this.#accept(request, answer);
@@ -296,7 +261,7 @@ export class Registry {
   async #askRoot({ doing, repository, writes }: RegistryRequest): Promise<string | undefined> {
     const root: RegistryRequest = { method: 'GET', target: '', scopes: [], expect: [], doing, repository, writes };
     try {
-      const { response } = await this.#follow(root, this.#url(''), undefined);
+      const { response } = await this.#exchange.send(root, this.#exchange.url(''), undefined);
       await response.body.dump();
       return response.status === 401 ? response.header('www-authenticate') : undefined;
     } catch {
@@ -307,13 +272,13 @@ export class Registry {
   }
 
   async #accept(request: RegistryRequest, { response, host, authorization }: Answer): Promise<Response> {
-    if (host === this.#origin.host) this.#observe(response);
+    if (host === this.#exchange.origin.host) this.#observe(response);
     const isPage =
       isPageType(response.header('content-type')) && response.header('docker-content-digest') === undefined;
     if (request.expect.includes(response.status) && !(isPage && isContent(response))) return response;
-    const isRedirected = host !== this.#url(request.target).host;
+    const isRedirected = host !== this.#exchange.url(request.target).host;
     const storage = isRedirected && !isPage;
-    const party = storage ? `its storage host ${host}` : host === this.#origin.host ? undefined : host;
+    const party = storage ? `its storage host ${host}` : host === this.#exchange.origin.host ? undefined : host;
     const failure = await failureOf(this.name, request, response, { party, authorization });
     if (isPage) throw failure;
     throw storage ? storageRefusal(failure, host) : await this.#withheld(failure, request, host);
@@ -322,7 +287,7 @@ export class Registry {
   /** Adds that credentials were withheld, if that may be the reason. */
   async #withheld(failure: RegistryFailure, request: RegistryRequest, host: string): Promise<RegistryFailure> {
     if (!mayNeedCredentials.has(failure.name)) return failure;
-    if (host !== this.#origin.host) {
+    if (host !== this.#exchange.origin.host) {
       return failure.because(`the credentials of ${this.name} are not sent to ${host}`, {
         hint: `Correct the external address in the settings of ${this.name}: it redirects to ${host}.`,
       });
@@ -340,73 +305,6 @@ export class Registry {
     if (response.header('x-jfrog-version') === undefined) return;
     this.adapt({ missing403: true }, `${this.name} is Artifactory: its 403 may mean that the image is missing`);
   }
-
-  /**
-   * Follows redirects without forwarding credentials: a blob is usually on a storage host
-   * (distribution-spec: clients MUST NOT forward Authorization across hosts).
-   */
-  async #follow(request: RegistryRequest, from: URL, authorization: string | undefined): Promise<Answer> {
-    let url = from;
-    for (let hop = 0; ; hop++) {
-      const headers = { ...request.headers };
-      if (authorization !== undefined && url.origin === from.origin) headers['authorization'] = authorization;
-      const response = await this.#send(request, url, headers);
-      const location = response.header('location');
-      const follows = request.method === 'GET' || request.method === 'HEAD';
-      if (!follows || location === undefined || !redirectStatuses.has(response.status)) {
-        return { response, host: url.host, authorization };
-      }
-      await response.body.dump();
-      if (hop === maxRedirects) throw this.#misdirected(request, url);
-      url = this.resolve(location, url);
-    }
-  }
-
-  #misdirected(request: RegistryRequest, last: URL): RegistryFailure {
-    return new RegistryFailure(
-      'RegistryFailed',
-      `could not ${request.doing} ${this.name}/${request.repository}: more than ${maxRedirects} redirects, the last from ${printable(displayUrl(last))}`,
-      {
-        hint: `Check the external address in the settings of ${this.name}, and exempt it from single sign-on: its redirects form a loop.`,
-        status: 0,
-        transient: false,
-      },
-    );
-  }
-
-  async #send(request: RegistryRequest, url: URL, headers: Record<string, string>): Promise<Response> {
-    try {
-      return await this.#transport.request({
-        method: request.method,
-        url,
-        headers,
-        body: request.body,
-        // The registry chose the URL of a redirect or upload session.
-        sentBy: this.#origin,
-        ...(request.headersTimeoutMs !== undefined && { headersTimeoutMs: request.headersTimeoutMs }),
-        signal: request.signal,
-      });
-    } catch (error) {
-      throw this.#broken(request, url, error);
-    }
-  }
-
-  /** Returns the error for a broken connection, or the reason of the signal that aborted it. */
-  #broken(request: RegistryRequest, url: URL, error: unknown): unknown {
-    return request.signal?.aborted ? request.signal.reason : connectionFailureOf(this.name, request, url, error);
-  }
-
-  #url(target: string | URL): URL {
-    return typeof target === 'string' ? new URL(`/v2/${target}`, this.#origin) : target;
-  }
-}
-
-interface Answer {
-  response: Response;
-  /** The host that responded, after redirects. */
-  host: string;
-  /** The `Authorization` header that was sent. */
-  authorization: string | undefined;
 }
 
 /** Retries transient failures, unless they were retried, or the registry requests too long a pause. */
@@ -443,7 +341,3 @@ const mayNeedCredentials: ReadonlySet<ErrorName> = new Set([
   'RegistryForbidden',
   'RegistryUnauthorized',
 ]);
-
-function isStream(body: RegistryRequest['body']): boolean {
-  return body !== undefined && !(body instanceof Uint8Array);
-}

@@ -1,6 +1,7 @@
 import type { Response } from '../../http/transport.ts';
 import { repositoryScope, type Scope } from './auth/scope.ts';
-import type { ReadLimit, Registry, RegistryRequest } from './registry.ts';
+import type { Registry } from './registry.ts';
+import type { ReadLimit, RegistryRequest } from './registry-request.ts';
 
 /** A request to one repository, which adds its name and scopes. */
 export interface RepositoryRequest extends Omit<RegistryRequest, 'repository' | 'scopes'> {
