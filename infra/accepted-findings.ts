@@ -1,4 +1,4 @@
-import { type Acknowledgment, CfnResource, Stack, Validations } from 'aws-cdk-lib';
+import { type Acknowledgment, CfnResource, Stack, Validations } from 'aws-cdk-lib/core';
 import type { IConstruct } from 'constructs';
 
 /**

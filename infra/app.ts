@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
-import { App, Aws } from 'aws-cdk-lib';
+import { App, Aws } from 'aws-cdk-lib/core';
 import { FactoryError, type Problem } from '../functions/errors.ts';
 import { countProblems, describeProblems, render } from '../functions/settings/problems.ts';
 import { meantBy } from '../functions/settings/terraform-names.ts';

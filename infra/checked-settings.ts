@@ -1,4 +1,4 @@
-import { Token } from 'aws-cdk-lib';
+import { Token } from 'aws-cdk-lib/core';
 import { parseEcrHost } from '../functions/oci/registry/ecr-host.ts';
 import { FactoryError, type Problem } from '../functions/errors.ts';
 import type { Environment } from '../functions/settings/configuration.ts';

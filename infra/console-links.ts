@@ -1,4 +1,4 @@
-import { CfnCondition, CfnMapping, CfnOutput, Fn, type Stack, Token } from 'aws-cdk-lib';
+import { CfnCondition, CfnMapping, CfnOutput, Fn, type Stack, Token } from 'aws-cdk-lib/core';
 import { consoles } from '../functions/text/console.ts';
 
 /** Outputs of a stack with addresses of the console, in the stack's partition. */

@@ -1,4 +1,4 @@
-import type { Duration, IResolvable, RemovalPolicy } from 'aws-cdk-lib';
+import type { Duration, IResolvable, RemovalPolicy } from 'aws-cdk-lib/core';
 import type { ISecurityGroup, IVpc, SubnetSelection } from 'aws-cdk-lib/aws-ec2';
 import type { IManagedPolicy } from 'aws-cdk-lib/aws-iam';
 import type { IKey } from 'aws-cdk-lib/aws-kms';

@@ -1,4 +1,4 @@
-import { ArnFormat, Aws, Duration, Names, Stack } from 'aws-cdk-lib';
+import { ArnFormat, Aws, Duration, Names, Stack } from 'aws-cdk-lib/core';
 import type { IMetric, MetricOptions } from 'aws-cdk-lib/aws-cloudwatch';
 import { Connections, type IConnectable } from 'aws-cdk-lib/aws-ec2';
 import { type Grant, type IGrantable, PermissionsBoundary } from 'aws-cdk-lib/aws-iam';

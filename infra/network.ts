@@ -1,5 +1,5 @@
 import { isIPv6 } from 'node:net';
-import { Stack, Token } from 'aws-cdk-lib';
+import { Stack, Token } from 'aws-cdk-lib/core';
 import {
   GatewayVpcEndpoint,
   GatewayVpcEndpointAwsService,

@@ -1,4 +1,4 @@
-import { Stack } from 'aws-cdk-lib';
+import { Stack } from 'aws-cdk-lib/core';
 import { type IRole, PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { outcomeDetailType, outcomeSource } from '../functions/state/outcome-event.ts';
 

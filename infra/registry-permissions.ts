@@ -1,7 +1,7 @@
-import { Stack, Token } from 'aws-cdk-lib';
+import { Stack, Token } from 'aws-cdk-lib/core';
 import { PolicyStatement, type Role } from 'aws-cdk-lib/aws-iam';
 import type { IAlias, IKey } from 'aws-cdk-lib/aws-kms';
-import { isEcrPublic } from '../functions/aws/ecr-public.ts';
+import { isEcrPublic } from '../functions/oci/registry/ecr-host.ts';
 import { formatLocation } from '../functions/oci/spec/reference.ts';
 import { defaultSources } from '../functions/settings/configuration.ts';
 import { sourceLocation } from '../functions/settings/official-sources.ts';

@@ -1,4 +1,4 @@
-import { Stack } from 'aws-cdk-lib';
+import { Stack } from 'aws-cdk-lib/core';
 import { ServicePrincipal, type ServicePrincipalOpts } from 'aws-cdk-lib/aws-iam';
 import type { Construct } from 'constructs';
 import { principalSuffix } from '../functions/oci/registry/aws-partitions.ts';

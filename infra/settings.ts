@@ -1,4 +1,4 @@
-import { type IResolvable, Token, Tokenization } from 'aws-cdk-lib';
+import { type IResolvable, Token, Tokenization } from 'aws-cdk-lib/core';
 import type { ISecret, Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import type { HarnessCiImageFactoryProps } from './harness-ci-image-factory-props.ts';
 import { keyName } from './registry-permissions.ts';

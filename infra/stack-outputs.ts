@@ -1,4 +1,4 @@
-import { CfnOutput, type Stack } from 'aws-cdk-lib';
+import { CfnOutput, type Stack } from 'aws-cdk-lib/core';
 import release from '../package.json' with { type: 'json' };
 import { ConsoleLinks } from './console-links.ts';
 import type { HarnessCiImageFactory } from './harness-ci-image-factory.ts';

@@ -1,4 +1,4 @@
-import { Annotations, Stack, Token } from 'aws-cdk-lib';
+import { Annotations, Stack, Token } from 'aws-cdk-lib/core';
 import type { Construct } from 'constructs';
 import { parseEcrHost } from '../functions/oci/registry/ecr-host.ts';
 import { registryLocation } from '../functions/settings/registry-location.ts';

@@ -1,4 +1,4 @@
-import { CfnParameter, Duration, Fn, Lazy, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { CfnParameter, Duration, Fn, Lazy, RemovalPolicy, Stack } from 'aws-cdk-lib/core';
 import { PolicyStatement, Role } from 'aws-cdk-lib/aws-iam';
 import { Architecture, Function, type ILayerVersion, Runtime, Tracing, type Version } from 'aws-cdk-lib/aws-lambda';
 import type { LogGroup } from 'aws-cdk-lib/aws-logs';

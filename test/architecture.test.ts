@@ -165,13 +165,19 @@ describe('imports run one way', () => {
     expect(violations).toEqual([]);
   });
 
+  const importing = (pattern: RegExp) =>
+    [...sources('functions'), ...sources('infra')].filter((file) =>
+      importsOf(file).some((target) => pattern.test(target)),
+    );
+
   it('imports the AWS SDK only for the AWS adapters, and the CDK only in infra', () => {
-    const importing = (pattern: RegExp) =>
-      [...sources('functions'), ...sources('infra')].filter((file) =>
-        importsOf(file).some((target) => pattern.test(target)),
-      );
     expect(importing(/^@aws-sdk\//).filter((file) => !file.startsWith('functions/aws/'))).toEqual([]);
     expect(importing(/^aws-cdk-lib/).filter((file) => !/^infra\/(?!local\/)/.test(file))).toEqual([]);
+  });
+
+  it('imports the core of CDK without every service', () => {
+    // An import of `aws-cdk-lib` itself loads the index of each service.
+    expect(importing(/^aws-cdk-lib$/)).toEqual([]);
   });
 });
 

@@ -1,6 +1,7 @@
 import { ECRPUBLICClient, type ECRPUBLICClientConfig, GetAuthorizationTokenCommand } from '@aws-sdk/client-ecr-public';
 import { waitFor } from '../async/wait-for.ts';
 import type { CredentialProvider, Credentials, Login } from '../oci/registry/auth/credentials.ts';
+import { isEcrPublic } from '../oci/registry/ecr-host.ts';
 import { clientConfig } from './client-config.ts';
 
 /** The only region of ECR Public's API (https://docs.aws.amazon.com/general/latest/gr/ecr-public.html). */
@@ -10,10 +11,6 @@ const region = 'us-east-1';
  * The time limit of a login in milliseconds. Pulls work without it, and outside AWS the search for credentials is slow.
  */
 const patienceMs = 5_000;
-
-export function isEcrPublic(registry: string): boolean {
-  return registry === 'public.ecr.aws';
-}
 
 /**
  * Logs in to ECR Public, so that pulls count against the quota of the account and not of the IP address. Without AWS

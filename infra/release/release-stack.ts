@@ -9,7 +9,7 @@ import {
   type IStackSynthesizer,
   Stack,
   Token,
-} from 'aws-cdk-lib';
+} from 'aws-cdk-lib/core';
 import { CfnAlarm } from 'aws-cdk-lib/aws-cloudwatch';
 import { CfnSchedule } from 'aws-cdk-lib/aws-scheduler';
 import { Secret } from 'aws-cdk-lib/aws-secretsmanager';

@@ -7,7 +7,7 @@ import {
   type ISynthesisSession,
   StackSynthesizer,
   Stage,
-} from 'aws-cdk-lib';
+} from 'aws-cdk-lib/core';
 import { zipFolder } from './zip.ts';
 
 /** Parameters of the templates: where the zips are. */

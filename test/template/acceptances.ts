@@ -1,4 +1,4 @@
-import { type Stack, Validations } from 'aws-cdk-lib';
+import { type Stack, Validations } from 'aws-cdk-lib/core';
 
 /** A finding that the construct at `path`, and what is below it, may have. */
 export interface Acceptance {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import type { App } from 'aws-cdk-lib';
+import type { App } from 'aws-cdk-lib/core';
 import { Template } from 'aws-cdk-lib/assertions';
 import { parseDeploymentSettings } from '../../infra/deployment-settings.ts';
 import { HarnessCiImageFactoryStack } from '../../infra/stack.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { Aws, CfnParameter, Fn, type Stack, Token } from 'aws-cdk-lib';
+import { Aws, CfnParameter, Fn, type Stack, Token } from 'aws-cdk-lib/core';
 import { Annotations, Match } from 'aws-cdk-lib/assertions';
 import type { HarnessCiImageFactoryProps } from '../../infra/harness-ci-image-factory.ts';
 import { embed, text } from './synthesize.ts';

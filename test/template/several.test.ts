@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { CfnResource, TagManager } from 'aws-cdk-lib';
+import { CfnResource, TagManager } from 'aws-cdk-lib/core';
 import release from '../../package.json' with { type: 'json' };
 import { synthesize, text } from './synthesize.ts';
 

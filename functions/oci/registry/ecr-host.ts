@@ -16,3 +16,7 @@ export function parseEcrHost(host: string): EcrHost | undefined {
   }
   return undefined;
 }
+
+export function isEcrPublic(registry: string): boolean {
+  return registry === 'public.ecr.aws';
+}
