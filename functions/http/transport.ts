@@ -1,14 +1,11 @@
-import { lookup } from 'node:dns/promises';
-import type { LookupAddress, LookupOptions } from 'node:dns';
-import { isIP, type LookupFunction } from 'node:net';
 import { getDefaultHighWaterMark, type Readable } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
 import { createSecureContext } from 'node:tls';
 import { linkedAbort } from '../async/linked-abort.ts';
-import { mayReach, outermost, type Reach, reachOfAddress, reachOfHost } from './address-policy.ts';
+import { AddressGuard, type AddressGuardOptions } from './address-guard.ts';
+import type { Reach } from './address-policy.ts';
 import { bodyChunks } from './body-chunks.ts';
 import { secureContextOf } from './certificates.ts';
-import { hostOf, matchesHost } from './host-patterns.ts';
 import { NetworkError, noHeaders, slowBody } from './network-error.ts';
 import { release } from './release.ts';
 import { displayProxy, portOf, type Proxy, proxyFor } from './proxy.ts';
@@ -16,7 +13,7 @@ import { forwardingFailure, isProxysOwn, proxyRefusal, throughProxy } from './pr
 import { tunnelConnector } from './tunnel.ts';
 import { type Dispatcher, Pool } from 'undici';
 
-export interface TransportOptions {
+export interface TransportOptions extends Omit<AddressGuardOptions, 'isProxied'> {
   connectionsPerOrigin?: number;
   /** The time limit of establishing a connection, including TLS, in milliseconds. A tunnel has twice this time. */
   connectMs?: number;
@@ -29,12 +26,8 @@ export interface TransportOptions {
   bodyIdleMs?: number;
   /** A folder laid out as Docker's `certs.d`, read at the first connection to a host. */
   registryCerts?: string | undefined;
-  /** Hosts, in the syntax of `NO_PROXY`, that a registry may refer us to at any address. */
-  trustedPrivateHosts?: readonly string[];
   /** The environment with `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`. Default: the environment of this process. */
   environment?: Readonly<Record<string, string | undefined>>;
-  /** Default: the system's resolver. */
-  resolve?: (host: string, options: LookupOptions) => Promise<LookupAddress[]>;
 }
 
 /** No request waits for a connection: `host-limits.ts` allows fewer than `connectionsPerOrigin`. */
@@ -74,20 +67,22 @@ export class Transport {
   /** By origin and permitted network: a connection that one sender may use is not open to every other. */
   readonly #dispatchers = new Map<string, Dispatcher>();
   readonly #destroyed = new AbortController();
-  /** The most public network of each name, so that no name becomes private by changing its addresses. */
-  readonly #reaches = new Map<string, Reach>();
+  readonly #guard: AddressGuard;
 
   constructor(options: TransportOptions = {}) {
     this.#options = { ...defaults, ...options };
+    const { trustedPrivateHosts, resolve } = options;
+    this.#guard = new AddressGuard({
+      trustedPrivateHosts,
+      resolve,
+      isProxied: (url) => this.#proxy(url) !== undefined,
+    });
   }
 
   /** Sends a request. Throws `NetworkError` and undici's errors; `networkFailure` describes both. */
   async request(request: Request): Promise<Response> {
     const { url, signal } = request;
-    const sender = await this.#sender(request);
-    const host = hostOf(url);
-    // An address literal is not resolved, so check it here.
-    if (isIP(host)) allowed([{ address: host, family: isIP(host) }], sender);
+    const sender = await this.#guard.admit(request);
     const proxy = this.#proxy(url);
     // Like Docker, use a tunnel for TLS only. Proxies rarely allow tunnels to ports other than 443.
     const forwarding = url.protocol === 'http:' ? proxy : undefined;
@@ -174,20 +169,6 @@ export class Transport {
     await Promise.all([...this.#dispatchers.values()].map((dispatcher) => dispatcher.destroy()));
   }
 
-  /** Returns the most private network that a request may go to. A host that the user named may be anywhere. */
-  async #sender({ url, sentBy }: Request): Promise<Reach> {
-    if (!sentBy || sentBy.origin === url.origin || matchesHost(url, this.#options.trustedPrivateHosts ?? [])) {
-      return 'loopback';
-    }
-    const host = hostOf(sentBy);
-    if (isIP(host)) return reachOfHost([host]);
-    // Only the proxy resolves the name.
-    if (this.#proxy(sentBy)) return 'public';
-    // Usually known from the connection that carried the referral.
-    if (!this.#reaches.has(host)) await this.#resolve(host, {});
-    return this.#reaches.get(host) ?? 'public';
-  }
-
   #dispatcher(url: URL, sender: Reach, proxy: Proxy | undefined): Dispatcher {
     const key = `${sender} ${url.origin}`;
     let dispatcher = this.#dispatchers.get(key);
@@ -210,7 +191,11 @@ export class Transport {
       strictContentLength: true,
     };
     if (!proxy) {
-      const connect = { timeout: connectMs, lookup: this.#lookup(sender), ...(secureContext && { secureContext }) };
+      const connect = {
+        timeout: connectMs,
+        lookup: this.#guard.lookup(sender),
+        ...(secureContext && { secureContext }),
+      };
       return new Pool(url.origin, { ...options, connect });
     }
     if (!isSecure) return new Pool(proxy.url.origin, { ...options, connect: { timeout: connectMs } });
@@ -222,48 +207,6 @@ export class Transport {
   #proxy(url: URL): Proxy | undefined {
     return proxyFor(url, this.#options.environment ?? process.env);
   }
-
-  /** Checks the addresses that the connection then uses. A second lookup could return others (DNS rebinding). */
-  #lookup(sender: Reach): LookupFunction {
-    const answer = async (host: string, options: LookupOptions): Promise<Parameters<LookupCallback>> => {
-      try {
-        const addresses = allowed(await this.#resolve(host, options), sender);
-        return options.all ? [null, addresses] : [null, addresses[0].address, addresses[0].family];
-      } catch (error) {
-        return [error as NodeJS.ErrnoException, []];
-      }
-    };
-    return async (host, options, callback) => callback(...(await answer(host, options)));
-  }
-
-  async #resolve(host: string, options: LookupOptions): Promise<LookupAddress[]> {
-    const all = { ...options, all: true } as const;
-    const found = await (this.#options.resolve?.(host, all) ?? lookup(host, all));
-    const reach = reachOfHost(found.map(({ address }) => address));
-    this.#reaches.set(host, outermost([reach, this.#reaches.get(host) ?? reach]));
-    return found;
-  }
-}
-
-/** Filters the addresses that `sender` may refer us to. Throws `NetworkError` if none remains. */
-function allowed(found: readonly LookupAddress[], sender: Reach): [LookupAddress, ...LookupAddress[]] {
-  const [first, ...more] = found.filter(({ address }) => mayReach(address, sender));
-  if (first) return [first, ...more];
-  const refused = found.map(({ address }) => address);
-  const everRefused = refused.every((address) => reachOfAddress(address) === undefined);
-  throw new NetworkError(
-    'ERR_ADDRESS_REFUSED',
-    everRefused
-      ? {
-          text: `${refused.join(', ')} is never a registry address`,
-          hint: 'Use another address: metadata services, multicast and hidden IPv4 addresses are refused.',
-        }
-      : {
-          text: `a registry at a ${sender} address referred us to ${refused.join(', ')}, which is more private`,
-          hint: 'Trust the host if this is intended.',
-          topic: 'private-address',
-        },
-  );
 }
 
 /** A time limit that does not keep the process alive. */
@@ -315,8 +258,6 @@ function forwardingHeaders(url: URL, { authorization }: Proxy): Record<string, s
 }
 
 const destroyed = { text: 'the run has ended', hint: 'Start it again.' };
-
-type LookupCallback = Parameters<LookupFunction>[2];
 
 /** Names this client to servers. */
 export const userAgent = 'harness-ci-image-factory';
