@@ -1,21 +1,23 @@
 import type { Digest } from '../oci/spec/digest.ts';
-import { formatPlatform } from '../oci/spec/platform.ts';
+import { formatPlatform, type Platform } from '../oci/spec/platform.ts';
 import type { Found } from './images.ts';
 
 /** Stands for images that name no platform: those without an index. */
 const unnamed = 'other';
+/** Stands for `unknown/unknown`, the platform that buildx gives attestations. */
+const attestations = 'attestations';
 
 /**
  * Returns the bytes that each platform needs, with each blob counted once per platform. Windows base layers are the
  * largest: the sizes show what a bundle without a platform would save.
  */
-export function platformSizes(found: readonly Found[]): Record<string, number> {
+export function platformSizes(found: readonly Pick<Found, 'image'>[]): Record<string, number> {
   const blobs = new Map<string, Map<Digest, number>>();
   for (const { image } of found) {
     if (!image) continue;
     const platformOf = new Map(
       image.manifests.flatMap(({ manifests }) =>
-        manifests.map(({ digest, platform }) => [digest, platform && formatPlatform(platform)]),
+        manifests.map(({ digest, platform }) => [digest, platform && nameOf(platform)]),
       ),
     );
     for (const manifest of image.manifests) {
@@ -26,7 +28,11 @@ export function platformSizes(found: readonly Found[]): Record<string, number> {
     }
   }
   const sizes = [...blobs].map(([platform, each]) => [platform, sum(each.values())] as const);
-  return Object.fromEntries(sizes.toSorted(([, a], [, b]) => b - a));
+  return Object.fromEntries(sizes.toSorted(([a, x], [b, y]) => y - x || (a < b ? -1 : 1)));
+}
+
+function nameOf(platform: Platform): string {
+  return platform.os === 'unknown' ? attestations : formatPlatform(platform);
 }
 
 function sum(sizes: Iterable<number>): number {
