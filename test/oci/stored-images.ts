@@ -16,12 +16,13 @@ interface Shape {
 
 export function storedImage(layers: readonly Buffer[], shape: Shape = {}): Image {
   const { algorithm = 'sha256', untyped = false, withdrawn = false, foreign } = shape;
+  const config = Buffer.from('{"architecture":"amd64","os":"linux"}');
+  const digests = new Map([config, ...layers].map((content) => [content, digestOf(content, algorithm)]));
   const describe = (mediaType: string, content: Buffer) => ({
     mediaType,
-    digest: digestOf(content, algorithm),
+    digest: digests.get(content),
     size: content.length,
   });
-  const config = Buffer.from('{"architecture":"amd64","os":"linux"}');
   const described = layers.map((layer, i) =>
     i === 0 && foreign
       ? { ...describe(foreign.type, layer), ...(foreign.urls.length > 0 && { urls: foreign.urls }) }
@@ -36,7 +37,7 @@ export function storedImage(layers: readonly Buffer[], shape: Shape = {}): Image
       : { config: describe('application/vnd.oci.image.config.v1+json', config), layers: described }),
   };
   const blobs = withdrawn ? layers : [config, ...layers];
-  return finished(document, mediaType, new Map(blobs.map((content) => [digestOf(content, algorithm), content])), []);
+  return finished(document, mediaType, new Map(blobs.map((content) => [digests.get(content) ?? '', content])), []);
 }
 
 /** An artifact as ORAS and cosign push it: an empty config, its type in `artifactType`, perhaps a subject. */
