@@ -91,7 +91,7 @@ async function perform(factory: Factory): Promise<Record<Scenario, Report>> {
 
 /** @param profile default: an account of few fields */
 export async function realRuns(profile?: ProfileName): Promise<RealRuns> {
-  const factory = await startFactory(profile ? { harness: { profile } } : {});
+  const factory = await startFactory({ samples: {}, ...(profile && { harness: { profile } }) });
   try {
     const reports = await perform(factory);
     const read = async (key: string) => Buffer.from((await factory.store.get(key)) ?? []).toString();

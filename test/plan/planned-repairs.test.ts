@@ -24,7 +24,7 @@ afterEach(() => factory.close());
 /** Starts with the image `plugins/cache:1` at source and target. */
 async function start(options?: FactoryOptions): Promise<void> {
   await factory?.close();
-  factory = await startFactory(options);
+  factory = await startFactory({ samples: {}, ...options });
   put('plugins/cache:1');
 }
 

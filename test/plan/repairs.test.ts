@@ -4,7 +4,7 @@ import { type Factory, k8Images, startFactory } from '../tasks/factory.ts';
 
 let factory: Factory;
 beforeAll(async () => {
-  factory = await startFactory();
+  factory = await startFactory({ samples: {} });
   await factory.sync();
 });
 afterAll(() => factory.close());

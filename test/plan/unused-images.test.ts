@@ -15,7 +15,7 @@ const images = Object.fromEntries(
 
 let factory: Factory;
 beforeEach(async () => {
-  factory = await startFactory();
+  factory = await startFactory({ samples: {} });
   for (const [version, image] of Object.entries(images)) factory.target.storage.putImage(repository, version, image);
   await inventory({ 1: images['1'], 2: images['2'] });
 });

@@ -26,7 +26,7 @@ afterEach(() => factory.close());
 /** Starts with the copies 1 and 2 at the registry. */
 async function start(repositories: Partial<RepositoryAdministration> = {}): Promise<void> {
   await factory?.close();
-  factory = await startFactory({ repositories });
+  factory = await startFactory({ samples: {}, repositories });
   factory.target.storage.putImage(repository, '1', one);
   factory.target.storage.putImage(repository, '2', two);
 }

@@ -39,7 +39,7 @@ interface Manifest {
 
     beforeEach(async () => {
       prefix = `mirror-${++runs}`;
-      factory = await startFactory({ environment: { REGISTRY_NAME: `${registry.host}/${prefix}` } });
+      factory = await startFactory({ samples: {}, environment: { REGISTRY_NAME: `${registry.host}/${prefix}` } });
       pullThrough(factory.harness, `http://${registry.host}`);
       expect((await factory.sync(choice)).error).toBeUndefined();
       children = (await get<Index>('manifests/1.10.12')).manifests.map(({ digest }) => digest);

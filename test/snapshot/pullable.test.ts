@@ -18,7 +18,7 @@ const other = storedImage([Buffer.from('another')]);
 let factory: Factory;
 let target: string;
 beforeAll(async () => {
-  factory = await startFactory();
+  factory = await startFactory({ samples: {} });
   target = factory.copyOf(name);
 });
 beforeEach(() => {

@@ -33,7 +33,7 @@ let folder: string;
 
 beforeEach(async () => {
   folder = temporaryFolder('earlier-release');
-  factory = await startFactory({ folder });
+  factory = await startFactory({ folder, samples: {} });
   await cp(fixture, folder, { recursive: true });
   // The samples are the same at every start.
   for (const [repository, tag] of copies) {

@@ -21,7 +21,7 @@ interface Call {
 /** A factory whose images the customer builds; `answer` stands in for their function. */
 async function building(answer: (call: Call, count: number) => unknown = built, environment: object = {}) {
   const { calls, template } = scriptedTemplate(answer);
-  factory = await startFactory({ environment: { BUILD_PUSH_TEMPLATE: arn, ...environment }, template });
+  factory = await startFactory({ samples: {}, environment: { BUILD_PUSH_TEMPLATE: arn, ...environment }, template });
   return calls;
 }
 

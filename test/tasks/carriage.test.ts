@@ -13,7 +13,7 @@ let factory: Factory;
 let folder: string;
 let bundle: string;
 beforeEach(async () => {
-  factory = await startFactory();
+  factory = await startFactory({ samples: {} });
   folder = await mkdtemp(join(tmpdir(), 'carriage-'));
   bundle = join(folder, 'harness.tar');
 });

@@ -33,7 +33,7 @@ let answers: CopyTaskResult[];
 let runtime: Runtime;
 
 beforeEach(async () => {
-  factory = await startFactory();
+  factory = await startFactory({ samples: {} });
   events = [];
   answers = [];
   runtime = startRuntime();

@@ -12,7 +12,7 @@ const cache = 'plugins/cache:1.10.12';
 
 /** Starts with the images that Harness publishes and no field names, beside the few of the account. */
 async function start(images: readonly string[] = []): Promise<void> {
-  factory = await startFactory();
+  factory = await startFactory({ samples: {} });
   factory.publish(
     ['1.0.0', '1.1.0', '1.2.3', '1.3.0-linux-amd64', '2.0.0', 'latest'].map((tag) => `plugins/email:${tag}`),
   );

@@ -47,7 +47,7 @@ export interface FactoryOptions {
    * that Harness publishes for it. Without one, it has the few fields above.
    */
   harness?: HarnessApiOptions;
-  /** The images of a profile. Default: each for one platform. The few images above have the shapes of the real ones. */
+  /** The shape of images. Default: each for one platform. With `{}`, their shapes are those of the real ones. */
   samples?: PushSamplesOptions;
   source?: RegistryOptions;
   target?: RegistryOptions;
@@ -159,10 +159,10 @@ export async function startFactory(options: FactoryOptions = {}): Promise<Factor
     ...(typeof options.environment === 'function' ? options.environment(target.host) : options.environment),
   };
   const configuration = parseConfiguration(environment, { harness: environment.HARNESS_API_KEY !== undefined });
+  const { samples = { platforms: [{ os: 'linux', architecture: 'amd64' }] } } = options;
   const publish: Factory['publish'] = (images, more) =>
-    pushSamples(source, [...new Set(images)], { layerBytes: 300, ...more });
-  if (profile === undefined) publish([...Object.values(k8), ...Object.values(vm)]);
-  else publish(publishedImages(profile), options.samples ?? { platforms: [{ os: 'linux', architecture: 'amd64' }] });
+    pushSamples(source, [...new Set(images)], { layerBytes: 300, ...samples, ...more });
+  publish(profile === undefined ? [...Object.values(k8), ...Object.values(vm)] : publishedImages(profile));
 
   const startRuntime = (onImageProgress?: () => void) =>
     new Runtime({

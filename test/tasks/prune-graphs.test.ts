@@ -66,7 +66,7 @@ let factory: Factory;
 let count = 0;
 let plans = 0;
 beforeAll(async () => {
-  factory = await startFactory();
+  factory = await startFactory({ samples: {} });
 });
 afterAll(() => factory.close());
 

@@ -11,7 +11,7 @@ const cache = (version: string) => `plugins/cache:${version}`;
 const choice = { include_fields: ['cacheS3Tag'] };
 let factory: Factory;
 beforeEach(async () => {
-  factory = await startFactory();
+  factory = await startFactory({ samples: {} });
 });
 afterEach(() => factory.close());
 
@@ -343,6 +343,7 @@ describe('a registry that deletes in its own way', () => {
     const calls: string[][] = [];
     await factory.close();
     factory = await startFactory({
+      samples: {},
       repositories: {
         tags: async () => new Map(tags().map((tag) => [tag, digestAt(tag) as Digest])),
         deleteImages: async (...call) => {

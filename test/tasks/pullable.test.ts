@@ -11,7 +11,7 @@ const choice = { include_fields: ['cache*', 'gitCloneTag'] };
 
 let factory: Factory;
 beforeEach(async () => {
-  factory = await startFactory();
+  factory = await startFactory({ samples: {} });
 });
 afterEach(() => factory.close());
 

@@ -17,7 +17,7 @@ import { type Factory, imageStatuses, k8, k8Images, ownWarnings, startFactory, s
 describe('the counts of registries', () => {
   let factory: Factory;
   beforeEach(async () => {
-    factory = await startFactory();
+    factory = await startFactory({ samples: {} });
   });
   afterEach(() => factory.close());
 
@@ -95,7 +95,7 @@ describe('Artifactory', () => {
 
   describe('Artifactory, which answers 403 for what is missing', () => {
     it('copies to an Artifactory under any name', async () => {
-      factory = await startFactory({ target: { quirks: profile('artifactory') } });
+      factory = await startFactory({ samples: {}, target: { quirks: profile('artifactory') } });
       const report = await factory.sync({ include_fields: ['cacheS3Tag'] });
       expect(report.error).toBeUndefined();
       expect(imageStatuses(report)).toEqual({ [cache]: 'copied' });
@@ -103,7 +103,7 @@ describe('Artifactory', () => {
     });
 
     it('explains that a source may answer 403 for a missing image', async () => {
-      factory = await startFactory({ source: { quirks: profile('artifactory') } });
+      factory = await startFactory({ samples: {}, source: { quirks: profile('artifactory') } });
       const [repository = '', tag = ''] = cache.split(':');
       factory.source.storage.deleteTag(repository, tag);
       for (const action of ['plan', 'sync']) {
@@ -121,7 +121,7 @@ describe('our registry as a source', () => {
 
   let factory: Factory;
   beforeEach(async () => {
-    factory = await startFactory();
+    factory = await startFactory({ samples: {} });
   });
   afterEach(() => factory.close());
 
@@ -158,7 +158,7 @@ describe('our registry as a source', () => {
 describe('a registry that many processes use', () => {
   let factory: Factory;
   beforeEach(async () => {
-    factory = await startFactory();
+    factory = await startFactory({ samples: {} });
   });
   afterEach(() => factory.close());
 
@@ -220,7 +220,7 @@ describe('referrers', () => {
   let factory: Factory;
   let signature: Image;
   beforeEach(async () => {
-    factory = await startFactory();
+    factory = await startFactory({ samples: {} });
     const digest = factory.official(cache) ?? '';
     const stored = factory.source.storage.manifest(repository, digest);
     if (!stored) throw new TypeError();
@@ -297,7 +297,7 @@ describe('the limits of a registry', () => {
   let other: Registry;
 
   beforeEach(async () => {
-    [factory, other] = await Promise.all([startFactory(), startRegistry()]);
+    [factory, other] = await Promise.all([startFactory({ samples: {} }), startRegistry()]);
     hub = factory.source;
     pushSamples(other, k8Images, { layerBytes });
   });
@@ -433,7 +433,7 @@ describe('several sources', () => {
   let factory: Factory;
   let other: Registry;
   beforeEach(async () => {
-    [factory, other] = await Promise.all([startFactory(), startRegistry()]);
+    [factory, other] = await Promise.all([startFactory({ samples: {} }), startRegistry()]);
     pushSamples(other, k8Images, { layerBytes });
   });
   afterEach(() => Promise.all([factory.close(), other.close()]));

@@ -20,7 +20,7 @@ afterEach(() => factory.close());
 
 async function start(options?: FactoryOptions): Promise<void> {
   await factory?.close();
-  factory = await startFactory(options);
+  factory = await startFactory({ samples: {}, ...options });
 }
 
 /** Everything below a tag at the target. */

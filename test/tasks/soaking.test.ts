@@ -14,7 +14,7 @@ describe('one tag', () => {
   let before: string | undefined;
   /** A field is at a floating tag, which then moves at the source. */
   beforeEach(async () => {
-    factory = await startFactory();
+    factory = await startFactory({ samples: {} });
     await factory.sync(choice);
     before = factory.arrived(image);
     factory.publish([image], { revision: 1 });

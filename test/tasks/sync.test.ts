@@ -14,8 +14,9 @@ import { temporaryFolder } from '../temporary-folder.ts';
 let factory: Factory;
 afterEach(() => factory.close());
 
-/** With the state in files, as a local run has it. */
-const start = (options: FactoryOptions = {}) => startFactory({ folder: temporaryFolder('sync'), ...options });
+/** With the state in files, as a local run has it, and with images of every shape. */
+const start = (options: FactoryOptions = {}) =>
+  startFactory({ folder: temporaryFolder('sync'), samples: {}, ...options });
 
 const selected = Object.keys(k8).filter((field) => !field.endsWith('Rootless'));
 

@@ -21,7 +21,7 @@ afterEach(() => factory.close());
 
 async function start(options?: FactoryOptions): Promise<void> {
   await factory?.close();
-  factory = await startFactory(options);
+  factory = await startFactory({ samples: {}, ...options });
 }
 
 const target = (name: string) => `${factory.registry}/${name}`;

@@ -34,6 +34,7 @@ describe('permissions of tasks in the state bucket', () => {
   beforeAll(async () => {
     const folder = temporaryFolder('state-writes');
     factory = await startFactory({
+      samples: {},
       folder,
       harness: { quirks: { nonWritableFields: ['ci/K8/securityTag'] } },
       environment: { MAX_CONCURRENCY: '1' },
