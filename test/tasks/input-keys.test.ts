@@ -185,7 +185,7 @@ describe('include_fields and exclude_fields', () => {
 
 describe('platforms', () => {
   it('reduce every index, the same way each time: a second run has nothing to do', async () => {
-    factory = await startFactory();
+    factory = await startFactory({ samples: {} });
     const first = await factory.sync({ platforms: ['linux/amd64'] });
     expect(first.status).toBe('SUCCEEDED');
     for (const image of k8Images) {

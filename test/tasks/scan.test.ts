@@ -70,7 +70,7 @@ describe('the scan gate', () => {
   it('waits for every image that is to be switched to, those too that were there', async () => {
     let done = false;
     const { scans, looks } = scanning(() => (done ? clean : { state: 'pending', detail: 'IN_PROGRESS' }));
-    factory = await startFactory({ scans });
+    factory = await startFactory({ samples: {}, scans });
     await factory.sync({ modify_default: false });
     factory.publish(['harness/delegate:1']);
     await copied({}, { extra_images: ['harness/delegate:1'] });
@@ -91,7 +91,7 @@ describe('the scan gate', () => {
     const { scans, looks } = scanning((repository) =>
       waiting && repository.endsWith('/ci-addon') ? { state: 'pending', detail: 'PENDING' } : clean,
     );
-    factory = await startFactory({ scans });
+    factory = await startFactory({ samples: {}, scans });
     await copied();
     await look();
     looks.length = 0;
@@ -102,7 +102,7 @@ describe('the scan gate', () => {
 
   it('fails the run when an image fails, which is copied all the same', async () => {
     const { scans } = scanning((repository) => (repository.endsWith('/ci-addon') ? critical : clean));
-    factory = await startFactory({ scans });
+    factory = await startFactory({ samples: {}, scans });
     await copied();
     expect(await look()).toMatchObject({ status: 'done' });
     await expect(decide()).rejects.toMatchObject({
@@ -123,7 +123,7 @@ describe('the scan gate', () => {
 
   it('switches the images that passed with update-succeeded, but not the counterpart of one that failed', async () => {
     const { scans } = scanning((repository) => (repository.endsWith('/ci-addon') ? critical : clean));
-    factory = await startFactory({ scans });
+    factory = await startFactory({ samples: {}, scans });
     await copied({}, { on_partial_failure: 'update-succeeded' });
     await look();
     expect(await decide()).toEqual({ route: 'configure' });
@@ -137,7 +137,7 @@ describe('the scan gate', () => {
 
   it('fails what is not scanned by the deadline, with the state it was left in', async () => {
     const { scans } = scanning(() => ({ state: 'pending', detail: 'FINDINGS_UNAVAILABLE' }));
-    factory = await startFactory({ scans });
+    factory = await startFactory({ samples: {}, scans });
     await copied({ deadlineMinutes: 10 });
     await look();
     await pass(11 * 60);
@@ -163,7 +163,7 @@ describe('the scan gate', () => {
     const { scans } = scanning(() => {
       throw error;
     });
-    factory = await startFactory({ scans });
+    factory = await startFactory({ samples: {}, scans });
     await copied();
     expect(await look()).toMatchObject({ status });
     const { images } = await factory.document<Scans>(`runs/${runId}/scans.json`);
@@ -178,7 +178,7 @@ describe('the scan gate', () => {
       return new Set(images.map(({ result }) => result.status));
     };
     const scanned = async (look: Look) => {
-      factory = await startFactory({ scans: scanning(look).scans });
+      factory = await startFactory({ samples: {}, scans: scanning(look).scans });
       await copied();
     };
 
@@ -237,7 +237,7 @@ describe('the scan gate', () => {
 
   it('waits for nothing when nothing is to be switched', async () => {
     const { scans, looks } = scanning(() => so());
-    factory = await startFactory({ scans });
+    factory = await startFactory({ samples: {}, scans });
     await factory.sync();
     await copied();
     expect(await look()).toEqual({ status: 'done', waitSeconds: 0 });
@@ -252,7 +252,7 @@ describe('the scan gate', () => {
       if (renewals.length === 1) throw failure('RegistryThrottled');
       return { state: 'pending', detail: 'PENDING' };
     });
-    factory = await startFactory({ scans });
+    factory = await startFactory({ samples: {}, scans });
     await copied();
     for (let n = 0; n < 4; n++) {
       renewals.push(new Set());
@@ -263,7 +263,7 @@ describe('the scan gate', () => {
 
   it('warns of allowed findings that have run out', async () => {
     const { scans } = scanning(() => critical);
-    factory = await startFactory({ scans });
+    factory = await startFactory({ samples: {}, scans });
     await copied({ allow: [{ id: 'CVE-1', until: '2020-01-31' }] });
     await look();
     const { warnings, images } = await written();
@@ -273,7 +273,7 @@ describe('the scan gate', () => {
 
   it('leaves for the next look what it does not get to in the time of this one', async () => {
     const { scans, looks } = scanning(() => clean);
-    factory = await startFactory({ scans });
+    factory = await startFactory({ samples: {}, scans });
     await copied();
     const over = new Deadline(0, Date.now() + 60_000);
     expect(await factory.task((event, run) => scan(event, { ...run, deadline: over }), { runId })).toMatchObject({
@@ -284,14 +284,14 @@ describe('the scan gate', () => {
   });
 
   it('switches to nothing without a verdict', async () => {
-    factory = await startFactory({ scans: scanning(() => clean).scans });
+    factory = await startFactory({ samples: {}, scans: scanning(() => clean).scans });
     await copied();
     await expect(decide()).rejects.toMatchObject({ name: 'ImagesFailed' });
   });
 
   it('leaves images alone that were not copied', async () => {
     const { scans, looks } = scanning(() => clean);
-    factory = await startFactory({ scans });
+    factory = await startFactory({ samples: {}, scans });
     factory.target.faults.add({
       match: { method: 'PUT', path: /ci-addon\/manifests/ },
       act: { status: 403 },
@@ -305,7 +305,7 @@ describe('the scan gate', () => {
 
 describe('the gate', () => {
   it('treats a copy without a result as failed, and reports it', async () => {
-    factory = await startFactory();
+    factory = await startFactory({ samples: {} });
     await factory.task(plan, { runId, input: { on_partial_failure: 'update-succeeded' } });
     const { images } = await factory.document<Plan>(`runs/${runId}/plan.json`);
     const lost = images.findIndex(({ image }) => image === addon);
@@ -325,7 +325,7 @@ describe('GATHER_SCAN_TEMPLATE', () => {
   type Call = { name: string; input: { images: { image: string; target: string; digest: string }[] } };
   const templated = async (answer: (call: Call, count: number) => unknown) => {
     const { calls, template } = scriptedTemplate(answer);
-    factory = await startFactory({ environment, template });
+    factory = await startFactory({ samples: {}, environment, template });
     return calls;
   };
   const all = ({ input }: Call, verdict: string, more: object = {}) => ({
@@ -379,7 +379,7 @@ describe('GATHER_SCAN_TEMPLATE', () => {
       call: (_name, _input, signal) =>
         new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason as Error))),
     });
-    factory = await startFactory({ environment, template });
+    factory = await startFactory({ samples: {}, environment, template });
     await copied();
     const short = new Deadline(Date.now(), Date.now() + 20);
     expect(await factory.task((event, run) => scan(event, { ...run, deadline: short }), { runId })).toMatchObject({

@@ -116,7 +116,7 @@ describe('night by night', () => {
   let factory: Factory;
   beforeEach(async () => {
     stopClock(Date.parse('2026-01-01T02:00:00Z'));
-    factory = await startFactory();
+    factory = await startFactory({ samples: {} });
   });
   afterEach(async () => {
     jest.useRealTimers();

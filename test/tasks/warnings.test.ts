@@ -108,7 +108,7 @@ describe('the reach of a switch', () => {
 describe('entries that match nothing', () => {
   let factory: Factory;
   beforeEach(async () => {
-    factory = await startFactory();
+    factory = await startFactory({ samples: {} });
   });
   afterEach(() => factory.close());
 
