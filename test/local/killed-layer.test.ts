@@ -91,7 +91,7 @@ const chunk = 8 * MiB;
   }
 
   it('moves at most 60 % of the layer in the next run when about half of it was through', async () => {
-    const size = 128 * MiB;
+    const size = 256 * MiB;
     const { layer, root } = publish(size);
     const killed = await copy('mirror', layer, stopAt(layer, size / 2));
     expect(killed).toMatchObject({ code: null, written: size / 2 });
