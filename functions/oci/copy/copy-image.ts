@@ -14,10 +14,8 @@ import { blobSender } from './send-blob.ts';
 
 export type { CopyProgress } from './copy-blob.ts';
 
-/**
- * Blobs of one image under way at once: 16 that are sent (`host-limits.ts`), and 16 whose uploads are opened meanwhile.
- */
-const blobsUnderWay = 32;
+/** Blobs of one image under way at once: 16 that are sent (`host-limits.ts`), and 8 whose uploads are opened meanwhile. */
+const blobsUnderWay = 24;
 
 export type CopyOptions = CopySettings &
   (

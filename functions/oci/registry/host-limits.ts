@@ -8,8 +8,8 @@ export type Lane = 'upload' | 'download' | 'request';
 
 /** Maximum number of bodies in flight, each way. The transport has connections for all three lanes. */
 const most = 16;
-/** Plain requests per body in flight: they mostly wait for the registry. */
-const requestsPerBody = 2;
+/** Plain requests per body in flight: they mostly wait for the registry. Each takes some 20 kB of memory. */
+const requestsPerBody = 1.5;
 const least = 2;
 /** Successes in a row after which the concurrency rises by one. */
 const successesPerStep = 20;
@@ -24,7 +24,7 @@ export interface HostCounts {
   readonly pauses: number;
   /** Blobs mounted from another repository. */
   readonly mounts: number;
-  /** Current maximum of bodies in flight, each way; twice as many plain requests. */
+  /** Current maximum of bodies in flight, each way; half as many again plain requests. */
   readonly concurrency: number;
 }
 

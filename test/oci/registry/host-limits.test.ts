@@ -144,11 +144,11 @@ describe('streams', () => {
     expect(slots).toHaveLength(streams + neededByIt.length);
   });
 
-  it('up, down and plain ones, twice as many, do not take each other’s places', async () => {
+  it('up, down and plain ones, half as many again, do not take each other’s places', async () => {
     await ask(40, 'upload');
     await ask(40, 'download');
     await ask(40, 'request');
-    expect(slots).toHaveLength(16 + 16 + 32);
+    expect(slots).toHaveLength(16 + 16 + 24);
   });
 });
 
