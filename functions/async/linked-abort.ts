@@ -1,4 +1,4 @@
-/** A controller that also aborts when another signal does. `Symbol.dispose` ends that, and frees both. */
+/** A controller that also aborts when another signal does. Disposing of it ends that link, so that either can be freed. */
 export interface LinkedAbort extends Disposable {
   readonly signal: AbortSignal;
   abort(reason?: unknown): void;

@@ -1,4 +1,4 @@
-import pLimit from 'p-limit';
+import pLimit, { type LimitFunction } from 'p-limit';
 import { FactoryError } from '../errors.ts';
 import { opensBlob, servesBlob } from '../oci/registry/blobs.ts';
 import type { Digest } from '../oci/spec/digest.ts';
@@ -15,7 +15,7 @@ export interface Root {
   digest: Digest;
 }
 
-/** As many as the limits of a registry admit at once: a request that waits for them takes memory. */
+/** As many at one registry as its limits admit at once: a request that waits for them takes memory. */
 const lookupsInFlight = 24; // Survives mutation: the number of parallel requests decides the speed alone.
 
 /**
@@ -25,7 +25,8 @@ const lookupsInFlight = 24; // Survives mutation: the number of parallel request
 export class Wholeness {
   readonly #manifests: Runtime['manifests'];
   readonly #lookups = new Map<string, Promise<boolean>>();
-  readonly #limit = pLimit(lookupsInFlight);
+  /** By registry: the pause of one must not delay another. */
+  readonly #limits = new Map<string, LimitFunction>();
 
   constructor({ manifests }: Pick<Runtime, 'manifests'>) {
     this.#manifests = manifests;
@@ -87,7 +88,11 @@ export class Wholeness {
   #once({ registry, name }: Repository, { digest }: Piece, look: () => Promise<boolean>): Promise<boolean> {
     const key = `${registry.name}/${name} ${digest}`;
     let lookup = this.#lookups.get(key);
-    if (!lookup) this.#lookups.set(key, (lookup = this.#limit(look)));
+    if (!lookup) {
+      const limit = this.#limits.get(registry.name) ?? pLimit(lookupsInFlight);
+      this.#limits.set(registry.name, limit);
+      this.#lookups.set(key, (lookup = limit(look)));
+    }
     return lookup;
   }
 }

@@ -117,7 +117,7 @@ const MiB = 1024 * 1024;
     expect(outcomes).toEqual(['continue', 'continue', 'agrees']);
     expect(positions).toEqual(positions.toSorted((a, b) => a - b));
     expect(new Set(positions).size).toBe(3);
-    // Another object begins anew, even one with the same bytes.
+    // The check of another object starts again, even of one with the same bytes.
     await s3.put('whole.tar', await s3.stored('whole.tar'));
     expect(await documents.bundleCheck.find()).toMatchObject({ position: positions.at(-1) });
     await call();

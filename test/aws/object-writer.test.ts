@@ -210,7 +210,7 @@ const refusal = (name: string, httpStatusCode: number) =>
     await writer.close();
   });
 
-  it('needs at most 160 MiB of memory, whatever its size', async () => {
+  it('needs at most 160 MiB of memory for 240 MiB', async () => {
     const size = 240 * MiB;
     const script = join(import.meta.dirname, 'write-object.ts');
     const child = spawn(process.execPath, ['--no-warnings', script, s3.endpoint, 'large.tar', String(size)], {

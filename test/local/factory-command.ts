@@ -31,7 +31,8 @@ export interface CommandOptions {
 }
 
 /** The folder that the suites of this run share: `test/shared-folder.ts` makes it. */
-const shared = process.env['SHARED_FOLDER'] ?? '';
+const shared = process.env['SHARED_FOLDER'];
+if (shared === undefined) throw new Error('only suites of the integration project may start the command');
 /** The folder of caches. Only the first run of the command compiles. */
 export const cache = join(shared, 'cache');
 /** The installed command's file. */
@@ -77,7 +78,7 @@ function runHosted(run: HostedRun): Promise<CommandResult> {
 
 function startHost(): NonNullable<typeof host> {
   const script = join(import.meta.dirname, 'command-host.ts');
-  const started = spawn(process.execPath, ['--no-warnings', script, dirname(command)], {
+  const started = spawn(process.execPath, [script, dirname(command)], {
     stdio: ['pipe', 'pipe', 'pipe'],
     env: { ...process.env, NODE_COMPILE_CACHE: join(cache, 'harness-ci-image-factory') },
   });

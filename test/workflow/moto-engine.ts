@@ -120,9 +120,11 @@ export async function startMotoEngine(): Promise<MotoEngine> {
         for (const deadline = Date.now() + longestRunMs; Date.now() < deadline; await sleep(pollMs)) {
           const execution = await sfn.send(new DescribeExecutionCommand({ executionArn }));
           if (execution.status === 'RUNNING') continue;
-          free.push(prefix);
-          if (execution.status === 'SUCCEEDED')
+          if (execution.status === 'SUCCEEDED') {
+            // After a failure, calls of other branches may still come.
+            free.push(prefix);
             return { status: 'SUCCEEDED', output: JSON.parse(execution.output ?? 'null') as unknown };
+          }
           const error = execution.error ?? (execution.status === 'TIMED_OUT' ? 'States.Timeout' : undefined);
           return {
             status: 'FAILED',

@@ -24,7 +24,7 @@ export interface HostCounts {
   readonly pauses: number;
   /** Blobs mounted from another repository. */
   readonly mounts: number;
-  /** Current maximum of bodies in flight, each way; half as many again plain requests. */
+  /** Current maximum of bodies in flight, each way. Of plain requests it is one and a half times as many. */
   readonly concurrency: number;
 }
 

@@ -14,7 +14,7 @@ export const mirror = 'mirror/ci-addon';
 const name = 'harness/ci-addon';
 const layers = [Buffer.alloc(1.25 * MiB, 'medium'), Buffer.from('small')];
 const usual = storedImage([Buffer.alloc(6 * MiB, 'large'), ...layers]);
-/** For stalls: with a layer that is larger than what sockets buffer, so that its sender has to wait. */
+/** For stalls and uploads that are reset: with a layer larger than what sockets buffer, so that its sender has to wait. */
 const larger = storedImage([Buffer.alloc(16 * MiB, 'larger'), ...layers]);
 
 /** The first layer, which is the largest blob. */
@@ -95,7 +95,8 @@ const atDestination = (way: UploadWay): readonly FaultOfSide[] => [
 
 /** Returns the smallest image that shows the faults. */
 export function imageFor({ faults = [] }: Pick<FaultCase, 'faults'>): Image {
-  return faults.some(({ act }) => act === 'stall') ? larger : usual;
+  const isUpload = ({ match }: Fault) => match?.method === 'PUT' || match?.method === 'PATCH';
+  return faults.some((fault) => fault.act === 'stall' || (fault.act === 'reset' && isUpload(fault))) ? larger : usual;
 }
 
 /** The faults that peers were measured with, and the stalls and corrupted bodies that none of them survives. */

@@ -144,7 +144,7 @@ describe('streams', () => {
     expect(slots).toHaveLength(streams + neededByIt.length);
   });
 
-  it('up, down and plain ones, half as many again, do not take each other’s places', async () => {
+  it('up, down and plain ones, one and a half times as many, do not take each other’s places', async () => {
     await ask(40, 'upload');
     await ask(40, 'download');
     await ask(40, 'request');
