@@ -1,14 +1,18 @@
 import { everything } from './everything.ts';
-import { embed, synthesize } from './synthesize.ts';
+import { embed, synthesizeAnew } from './synthesize.ts';
 
 /** Makes the stack of each main configuration of a deployment, and one with every resource that the construct can make. */
 export const configurations = {
-  default: () => synthesize(),
-  'WEBHOOK=token': () => synthesize({ WEBHOOK: 'token', WEBHOOK_ALLOW: 'stop' }),
+  default: () => synthesizeAnew(),
+  'WEBHOOK=token': () => synthesizeAnew({ WEBHOOK: 'token', WEBHOOK_ALLOW: 'stop' }),
   'WEBHOOK=iam': () =>
-    synthesize({ WEBHOOK: 'iam', WEBHOOK_PRINCIPALS: '123456789012', WEBHOOK_CONCURRENCY: '5', SCHEDULE: 'off' }),
+    synthesizeAnew({ WEBHOOK: 'iam', WEBHOOK_PRINCIPALS: '123456789012', WEBHOOK_CONCURRENCY: '5', SCHEDULE: 'off' }),
   VPC_ID: () =>
-    synthesize({ VPC_ID: 'vpc-1234567890abcdef0', VPC_SUBNETS: 'subnet-1234567890abcdef0,subnet-1234567890abcdef1' }),
-  KMS_KEY_ARN: () => synthesize({ KMS_KEY_ARN: 'arn:aws:kms:eu-west-1:123456789012:key/1234abcd', WEBHOOK: 'token' }),
+    synthesizeAnew({
+      VPC_ID: 'vpc-1234567890abcdef0',
+      VPC_SUBNETS: 'subnet-1234567890abcdef0,subnet-1234567890abcdef1',
+    }),
+  KMS_KEY_ARN: () =>
+    synthesizeAnew({ KMS_KEY_ARN: 'arn:aws:kms:eu-west-1:123456789012:key/1234abcd', WEBHOOK: 'token' }),
   everything: () => embed(everything),
 };

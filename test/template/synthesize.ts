@@ -73,15 +73,18 @@ const synthesized = new Map<string, ReturnType<typeof synthesizeAnew>>();
 /** The stack as `cdk deploy` makes it out of `environment`. */
 export function synthesize(environment: Environment = {}, env = {}) {
   const settings = JSON.stringify([environment, env]);
-  const made = synthesized.get(settings) ?? withoutTraces(() => synthesizeAnew(environment, env));
+  const made = synthesized.get(settings) ?? synthesizeAnew(environment, env);
   synthesized.set(settings, made);
   return made;
 }
 
-function synthesizeAnew(environment: Environment, env: object) {
-  const configuration = parseDeploymentSettings({ HARNESS_API_KEY_SECRET: defaultApiKeySecretName, ...environment });
-  const stack = new HarnessCiImageFactoryStack(newApp(), configuration.stackName, { configuration, env });
-  return viewOf(stack, stack.factory);
+/** Makes that stack again, for a test that makes it in another way. */
+export function synthesizeAnew(environment: Environment = {}, env = {}) {
+  return withoutTraces(() => {
+    const configuration = parseDeploymentSettings({ HARNESS_API_KEY_SECRET: defaultApiKeySecretName, ...environment });
+    const stack = new HarnessCiImageFactoryStack(newApp(), configuration.stackName, { configuration, env });
+    return viewOf(stack, stack.factory);
+  });
 }
 
 /** A stack of somebody else's with the construct in it; `props` may put more into the stack. */
