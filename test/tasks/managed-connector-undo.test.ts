@@ -240,6 +240,10 @@ describe('the restore of a run that changed the connector', () => {
       },
       blocked: { steps: ['Reset these fields, or restore the runs that set them.', 'Run restore again.'] },
     });
+    // Nothing is restored, so the overrides are still what pods pull.
+    const addon = report.pulls?.find(({ fields }) => fields.includes('ci K8 addonTag'));
+    expect(addon?.reference).toBe(factory.copyOf('harness/ci-addon:1.18.22'));
+    expect(addon).not.toHaveProperty('official');
     expect(account.address).toBe(account.ours);
     await factory.run('reset', { modules: ['iacm'] });
     expect((await factory.run('restore', { restore_run: runId })).error).toBeUndefined();
