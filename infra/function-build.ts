@@ -20,6 +20,8 @@ export function functionBuild(outdir: string) {
     bundle: true,
     platform: 'node',
     target: 'node24',
+    // Node.js 24 has it, which esbuild does not know.
+    supported: { using: true },
     format: 'esm',
     // Dependencies in CommonJS call `require`, which ES modules lack.
     banner: { js: `import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);` },
