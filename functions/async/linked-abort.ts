@@ -6,7 +6,7 @@ export interface LinkedAbort extends Disposable {
 
 /**
  * Creates a controller that also aborts when `outer` does, with the same reason. Use it in place of `AbortSignal.any` for
- * work that is done often: V8 frees such signals only in a full collection, and 4,000 of them take about 12 MB.
+ * work that is done often: V8 frees such signals only in a full collection, and 40,000 of them took 126 MB.
  */
 export function linkedAbort(outer: AbortSignal | undefined): LinkedAbort {
   const own = new AbortController();

@@ -17,6 +17,7 @@ export function parseEcrHost(host: string): EcrHost | undefined {
   return undefined;
 }
 
+/** Returns whether a registry, by its host, is ECR Public. */
 export function isEcrPublic(registry: string): boolean {
   return registry === 'public.ecr.aws';
 }

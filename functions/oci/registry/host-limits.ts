@@ -8,7 +8,7 @@ export type Lane = 'upload' | 'download' | 'request';
 
 /** Maximum number of bodies in flight, each way. The transport has connections for all three lanes. */
 const most = 16;
-/** Plain requests per body in flight: they mostly wait for the registry. Each takes some 20 kB of memory. */
+/** Plain requests per body in flight: they mostly wait for the registry. More of them take more memory. */
 const requestsPerBody = 1.5;
 const least = 2;
 /** Successes in a row after which the concurrency rises by one. */
