@@ -1,28 +1,4 @@
-/**
- * Suites that start no command, no registry with images, no whole run and no synthesis, load no SDK for many of its
- * commands, wait for no time limit, and try no pattern with long texts: what a programmer runs after each change.
- */
-const unit = [
-  'architecture',
-  'async/',
-  'docs/(?!air-gap|api|cost|triggers)',
-  'harness/(?!objects/(?:schema|upsert))',
-  'http/(?!closing-peers|time-limits)',
-  'images/',
-  'mutation/',
-  'oci/spec/(?!image)',
-  'overrides/',
-  'plan/(?!ecr-connector|planned-repairs|recovery|repairs|unused-images)',
-  'runtime/',
-  'scan/',
-  'settings/',
-  'state/(?!earlier-release|schema)',
-  'telemetry/',
-  'text/(?!hostile)',
-  'webhook/(?!handler|hostile|start-once|stop-run|webhook)',
-  'workflow-error',
-];
-const unitSuites = `^${RegExp.escape(import.meta.dirname)}/test/(?:${unit.join('|')})`;
+import { apart, testFiles } from './test/together/files.ts';
 
 const project = {
   testEnvironment: 'node',
@@ -40,18 +16,22 @@ const project = {
   },
 };
 
+/** The files of a project, each by itself and as Jest runs them together. */
+const filesOf = (name) => [...testFiles()[name], `test/together/${name}-*.test.ts`].map((file) => `<rootDir>/${file}`);
+
 export default {
   maxWorkers: '100%',
   // Ends a test that hangs, not one on a machine that is busy.
   testTimeout: 60_000,
+  filter: '<rootDir>/test/together/filter.cjs',
   projects: [
-    { ...project, displayName: 'unit', testRegex: `${unitSuites}.*\\.test\\.ts$` },
+    { ...project, displayName: 'unit', testMatch: filesOf('unit') },
     {
       ...project,
       displayName: 'integration',
       globalSetup: '<rootDir>/test/shared-folder.ts',
-      testMatch: ['**/*.test.ts'],
-      testPathIgnorePatterns: ['/node_modules/', '<rootDir>/test/(?:browser|deployed|package|release)/', unitSuites],
+      testMatch: [...filesOf('integration'), ...apart.map((folder) => `<rootDir>/test/${folder}*.test.ts`)],
+      testPathIgnorePatterns: ['/node_modules/', ...apart.map((folder) => `<rootDir>/test/${folder}`)],
     },
   ],
 };

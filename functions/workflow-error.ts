@@ -1,8 +1,10 @@
-import { type ErrorDocument, type ErrorName, errorNames, FactoryError } from './errors.ts';
+import { type ErrorDocument, type ErrorName, errorNames, FactoryError, type Problem } from './errors.ts';
 
-/** Step Functions refuses causes above 32,768 characters. Lambda's holds the message twice, quotes escaped. */
-const taskMessageLimit = 4_000;
-const problemsLimit = 8_000;
+/**
+ * The room for each part of an error document, in characters as they are in the cause of a failed task. Step Functions
+ * refuses causes above 32,768 characters. Lambda's holds the document twice, and the frames of the stack.
+ */
+const room = { message: 4_000, hint: 2_000, problems: 8_000 };
 
 /** The error that the workflow receives. Its name is matched, and its message is the whole document as JSON. */
 export class TaskError extends Error {
@@ -12,13 +14,33 @@ export class TaskError extends Error {
   }
 }
 
-function bounded({ message, problems, ...document }: ErrorDocument): ErrorDocument {
-  const text = message.length > taskMessageLimit ? `${message.slice(0, taskMessageLimit)}…` : message;
-  if (!problems) return { ...document, message: text };
-  let room = problemsLimit;
-  const shown = problems.filter((problem) => (room -= JSON.stringify(problem).length) >= 0);
+function bounded({ name, message, hint, problems }: ErrorDocument): ErrorDocument {
+  const document = { name, message: cut(message, room.message), hint: cut(hint, room.hint) };
+  if (!problems) return document;
+  let left = room.problems;
+  const shown = problems.filter((problem) => (left -= lengthInCause(problem)) >= 0);
   const more = problems.length - shown.length;
-  return { ...document, message: more > 0 ? `${text}; ${more} of them are not shown` : text, problems: shown };
+  const told = more > 0 ? `${document.message}; ${more} of them are not shown` : document.message;
+  return { ...document, message: told, problems: shown };
+}
+
+function cut(text: string, limit: number): string {
+  if (text.length <= limit && lengthInCause(text) <= limit) return text;
+  let left = limit;
+  let end = 0;
+  for (const character of text) {
+    left -= lengthInCause(character);
+    if (left < 0) break;
+    end += character.length;
+  }
+  return `${text.slice(0, end)}…`;
+}
+
+/** The length of a value in a document that is JSON within JSON, where a quote takes four characters. */
+function lengthInCause(value: string | Problem): number {
+  // Without the quotes around both texts.
+  const [start, end] = typeof value === 'string' ? [3, 3] : [1, 1];
+  return JSON.stringify(JSON.stringify(value)).length - start - end;
 }
 
 /** The state that a Catch writes: the error's name, and for a Lambda function its result as JSON. */

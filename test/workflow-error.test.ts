@@ -70,21 +70,34 @@ describe('the error a task ends with', () => {
     });
   });
 
-  it('fits into the cause of Step Functions, with Lambda repeating it in the trace', () => {
-    const problem: Problem = { path: '$["unknown"]', found: '"x"', allowed: 'one of "a", "b", "c"' };
-    const error = failure(
-      new FactoryError('InvalidInput', 'long '.repeat(10_000), {
-        hint: 'yes',
-        problems: Array.from({ length: 5_000 }, (): Problem => problem),
-      }),
-    );
-    const cause = JSON.stringify({
-      errorType: error.name,
-      errorMessage: error.message,
-      trace: (error.stack ?? '').split('\n'),
-    });
-    expect(cause.length).toBeLessThan(32_768);
-    expect(read(error).problems?.length).toBeGreaterThan(20);
-    expect(read(error).message).toMatch(/; \d+ of them are not shown$/);
-  });
+  describe.each([
+    ['words', 'long-'],
+    ['quotes', '"'],
+    ['characters outside of the basic plane', '🏭'],
+  ])(
+    'fits into the cause of Step Functions, with Lambda repeating it in the trace, with a message of %s',
+    (_, text) => {
+      const problem: Problem = { path: `$[${text}]`, found: text, allowed: 'one of "a", "b", "c"' };
+      const error = failure(
+        new FactoryError('InvalidInput', text.repeat(50_000), {
+          hint: text.repeat(10_000),
+          problems: Array.from({ length: 5_000 }, (): Problem => problem),
+        }),
+      );
+
+      it('keeps within the limit', () => {
+        const trace = [`Error: ${error.message}`, ...Array.from({ length: 10 }, () => `    at ${'x'.repeat(150)}`)];
+        const cause = JSON.stringify({ errorType: error.name, errorMessage: error.message, trace });
+        expect(cause.length).toBeLessThan(32_768);
+      });
+
+      it('says how much is not shown', () => {
+        const { message, hint, problems } = read(error);
+        expect(problems?.length).toBeGreaterThan(20);
+        expect(problems?.[0]).toEqual(problem);
+        expect(message).toMatch(new RegExp(`^(?:${text})+(?:lo)?….*; \\d+ of them are not shown$`, 'u'));
+        expect(hint).toMatch(new RegExp(`^(?:${text})+…$`, 'u'));
+      });
+    },
+  );
 });

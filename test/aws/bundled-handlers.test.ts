@@ -167,7 +167,12 @@ const missing = parts.filter((part) => !available(part));
       });
 
       it('logs results by task and run', () => {
-        expect(linesOf('plan', 'run-1').at(-1)).toMatchObject({ task: 'plan', message: 'finished', outcome: 'copy' });
+        expect(linesOf('plan', 'run-1').at(-1)).toMatchObject({
+          service: expect.any(String),
+          task: 'plan',
+          message: 'finished',
+          outcome: 'copy',
+        });
         const copies = linesOf('copy', 'run-1').filter(({ message }) => message === 'finished');
         expect(copies.map(({ image, outcome: how }) => `${String(image)} ${String(how)}`).toSorted()).toEqual(
           images.map((image) => `${image} copied`),

@@ -212,11 +212,12 @@ describe('the scans of ECR as a test scripts it', () => {
     );
 
     it.each([
-      ['a day is not over', 'COMPLETE', { findings: some, imageScanCompletedAt: secondsAgo(day - 60) }],
-      ['its time is not known', 'COMPLETE', { findings: some }],
-      ['Inspector renews them', 'ACTIVE', { enhancedFindings: enhanced, imageScanCompletedAt: secondsAgo(2 * day) }],
-      ['Inspector made them', 'COMPLETE', { enhancedFindings: enhanced, imageScanCompletedAt: secondsAgo(2 * day) }],
-    ])('does not request findings again when %s', async (_, status, imageScanFindings) => {
+      ['a day is not over', 'COMPLETE', { findings: some }, day - 60],
+      ['its time is not known', 'COMPLETE', { findings: some }, undefined],
+      ['Inspector renews them', 'ACTIVE', { enhancedFindings: enhanced }, 2 * day],
+      ['Inspector made them', 'COMPLETE', { enhancedFindings: enhanced }, 2 * day],
+    ])('does not request findings again when %s', async (_, status, found, age) => {
+      const imageScanFindings = { ...found, ...(age !== undefined && { imageScanCompletedAt: secondsAgo(age) }) };
       const { look, calls } = await looking({ ...inState(status, { imageScanFindings }), StartImageScan: ok({}) });
       expect(await look({ renew: true })).toMatchObject({ state: 'scanned' });
       expect(operations(calls)).not.toContain('StartImageScan');

@@ -9,7 +9,7 @@ import { pushSamples } from '../../infra/local/embedded/sample-images.ts';
 import { type MotoServer, region, startMotoServer } from '../aws/moto-server.ts';
 import { blocksOf } from '../deployed/page-blocks.ts';
 import { Shell } from '../deployed/shell.ts';
-import { cache, command } from '../local/factory-command.ts';
+import { cache, command, installCommand } from '../local/factory-command.ts';
 import { available } from '../real-parts.ts';
 
 const page = readFileSync(join(import.meta.dirname, '../../docs/air-gap.md'), 'utf8');
@@ -28,6 +28,7 @@ const servers: { close(): Promise<unknown> }[] = [];
 const shells: Shell[] = [];
 
 beforeAll(async () => {
+  await installCommand();
   [source, target] = await Promise.all([startRegistry(), startRegistry()]);
   servers.push(source, target);
   pushSamples(source, [...Object.values(saas), ...Object.values(platform), 'harnesssecure/ci-addon:1.18.10'], {

@@ -4,7 +4,6 @@ import { mkdtemp, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
-import { afterAll } from '@jest/globals';
 import { startHarnessApi } from '../../infra/local/embedded/harness-api/server.ts';
 import { startRegistry } from '../../infra/local/embedded/registry/server.ts';
 import { pushSamples } from '../../infra/local/embedded/sample-images.ts';
@@ -35,8 +34,8 @@ const shared = process.env['SHARED_FOLDER'];
 if (shared === undefined) throw new Error('only suites of the integration project may start the command');
 /** The folder of caches. Only the first run of the command compiles. */
 export const cache = join(shared, 'cache');
-/** The installed command's file. */
-export const command = await installCommand(join(shared, 'installed'));
+/** The installed command's file, once `installCommand` has ended. */
+export const command = join(shared, 'installed/factory.cjs');
 const built: Launch = { node: process.execPath, command };
 
 /** A command's file, and the Node.js that runs it; or one executable file that holds both. */
@@ -46,22 +45,21 @@ interface Launch {
 }
 
 /** Builds the command, unless another suite has: outside of the project, so that nothing can be taken from its packages. */
-async function installCommand(folder: string): Promise<string> {
-  const file = join(folder, 'factory.cjs');
-  if (existsSync(file)) return file;
+export async function installCommand(): Promise<void> {
+  if (existsSync(command)) return;
   const { buildCommand } = await import('../../infra/package/command.ts');
+  const folder = dirname(command);
   const building = await mkdtemp(`${folder}-`);
   await buildCommand(building);
   // Fails where another suite was faster.
   await rename(building, folder).catch((error: unknown) => {
-    if (!existsSync(file)) throw error;
+    if (!existsSync(command)) throw error;
   });
-  return file;
 }
 
+let settings = 0;
 let host: ChildProcessByStdio<Writable, Readable, Readable> | undefined;
 let hosted: Promise<unknown> = Promise.resolve();
-afterAll(() => void host?.stdin.end());
 
 /** Runs the installed command after the one before, in a process that stays. */
 function runHosted(run: HostedRun): Promise<CommandResult> {
@@ -83,9 +81,16 @@ function startHost(): NonNullable<typeof host> {
     env: { ...process.env, NODE_COMPILE_CACHE: join(cache, 'harness-ci-image-factory') },
   });
   // The next run starts another one.
-  started.on('close', () => (host = undefined));
+  started.on('close', () => {
+    if (host === started) host = undefined;
+  });
   started.stdin.on('error', () => undefined);
   return started;
+}
+
+function endHost(): void {
+  host?.stdin.end();
+  host = undefined;
 }
 
 /** Reads the output of one run. */
@@ -104,7 +109,10 @@ function upToNul(stream: Readable): Promise<string> {
 }
 
 /** Everything a run of the installed command needs: the embedded servers, a few images, and an empty home. */
-export async function startSetting({ node, command }: Launch = built) {
+export async function startSetting(launch = built) {
+  const { node, command } = launch;
+  if (launch === built) await installCommand();
+  settings += 1;
   const folder = await mkdtemp(join(tmpdir(), 'factory-command-'));
   const [origin, target] = await Promise.all([startRegistry(), startRegistry()]);
   const harness = await startHarnessApi({
@@ -175,7 +183,7 @@ export async function startSetting({ node, command }: Launch = built) {
   }
 
   /**
-   * Runs the command in a process that all such runs of a suite share, which takes a tenth of the time: for runs whose
+   * Runs the command in a process that all such runs share until no setting is left, which takes a tenth of the time: for runs whose
    * process, streams and end are not the point.
    */
   const hostedFactory = (args: readonly string[], more: Record<string, string> = {}): Promise<CommandResult> =>
@@ -191,6 +199,8 @@ export async function startSetting({ node, command }: Launch = built) {
     factory,
     hosted: hostedFactory,
     async close() {
+      settings -= 1;
+      if (settings === 0) endHost();
       await Promise.all([harness.close(), origin.close(), target.close()]);
       await rm(folder, { recursive: true, force: true });
     },

@@ -4,14 +4,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { FileStore } from '../../infra/local/file-store.ts';
-import { cache, command } from './factory-command.ts';
+import { cache, command, installCommand } from './factory-command.ts';
 
 const fixture = join(import.meta.dirname, '../state/fixtures/0.1.0');
 
 let folder: string;
 let state: string;
+beforeAll(installCommand);
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'factory-open-'));
   state = join(folder, 'state');

@@ -8,8 +8,10 @@ import { FactoryError } from '../../functions/errors.ts';
 import type { Report } from '../../functions/state/documents.ts';
 import { available } from '../real-parts.ts';
 import { type Factory, ownWarnings, startFactory } from '../tasks/factory.ts';
-import { temporaryFolder } from '../temporary-folder.ts';
+import { useTemporaryFolders } from '../temporary-folder.ts';
 import { command, startSetting } from './factory-command.ts';
+
+const temporaryFolder = useTemporaryFolders();
 
 /** The surroundings of a run: its folders, streams and Node.js version. */
 describe('the command', () => {

@@ -2,7 +2,10 @@ import { execFile } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { packageFolder } from '../../infra/package/build.ts';
-import { temporaryFolder } from '../temporary-folder.ts';
+import { useTemporaryFolders } from '../temporary-folder.ts';
+
+/** These suites do not run together with others, so each has this module for itself. */
+const temporaryFolder = useTemporaryFolders();
 
 /** The output of a command that succeeded. Throws with all that it printed if it failed. */
 export function run(

@@ -71,7 +71,8 @@ const size = [...image.blobs.values()].reduce((sum, { length }) => sum + length,
     let moved = 0;
     const watch = ({ bytes }: { bytes: number }) => {
       moved += bytes;
-      if (moved > callBytes) clock.ring();
+      // Two blobs go in parts at a time: with three answers, one part of a blob is acknowledged and the next under way.
+      if (moved > callBytes && ours('PATCH').length > 2) clock.ring();
     };
     const { checkpoint } = await half({ bytes: 3 * MiB, clock, watch });
     expect(checkpoint.open.length).toBeGreaterThan(0);

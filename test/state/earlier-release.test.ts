@@ -8,7 +8,9 @@ import { readInventory } from '../../functions/state/inventory.ts';
 import { readRefusedFields, refusedOn } from '../../functions/state/refused-fields.ts';
 import { RunDocuments } from '../../functions/state/run-documents.ts';
 import { type Factory, startFactory, statuses } from '../tasks/factory.ts';
-import { temporaryFolder } from '../temporary-folder.ts';
+import { useTemporaryFolders } from '../temporary-folder.ts';
+
+const temporaryFolder = useTemporaryFolders();
 
 /**
  * A state as release 0.1.0 wrote it. Run `first` switched `cacheS3Tag` to 1.10.12 and was refused `securityTag`, run

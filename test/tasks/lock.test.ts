@@ -4,7 +4,9 @@ import type { Report } from '../../functions/state/documents.ts';
 import { lockSchema, type Lock, type LockOptions } from '../../functions/state/lock.ts';
 import { getJson, updateJson } from '../../functions/state/object-store.ts';
 import { type Factory, type FactoryOptions, startFactory } from './factory.ts';
-import { temporaryFolder } from '../temporary-folder.ts';
+import { useTemporaryFolders } from '../temporary-folder.ts';
+
+const temporaryFolder = useTemporaryFolders();
 
 const minutes = (n: number) => new Date(Date.now() + n * 60_000).toISOString();
 const theirs: Lock = {

@@ -5,7 +5,9 @@ import type { Notification } from '../../functions/state/documents.ts';
 import type { HistoryEntry } from '../../functions/state/history.ts';
 import type { PutOptions } from '../../functions/state/object-store.ts';
 import { type Factory, startFactory } from './factory.ts';
-import { temporaryFolder } from '../temporary-folder.ts';
+import { useTemporaryFolders } from '../temporary-folder.ts';
+
+const temporaryFolder = useTemporaryFolders();
 
 const execution = 'arn:aws:states:eu-central-1:123456789012:execution:factory:run-1';
 

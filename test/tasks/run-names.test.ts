@@ -2,7 +2,9 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { runIdPattern } from '../../functions/settings/input-schema.ts';
 import { readHistory } from '../../functions/state/history.ts';
 import { type Factory, ownWarnings, startFactory } from './factory.ts';
-import { temporaryFolder } from '../temporary-folder.ts';
+import { useTemporaryFolders } from '../temporary-folder.ts';
+
+const temporaryFolder = useTemporaryFolders();
 
 /** Names that Step Functions accepts for an execution. */
 const names = ['release-1.2', '-hotfix+retry=2', "_(grün)!'@é", '日'.repeat(20)];

@@ -9,7 +9,9 @@ import {
   statuses,
   vm,
 } from './factory.ts';
-import { temporaryFolder } from '../temporary-folder.ts';
+import { useTemporaryFolders } from '../temporary-folder.ts';
+
+const temporaryFolder = useTemporaryFolders();
 
 let factory: Factory;
 afterEach(() => factory.close());

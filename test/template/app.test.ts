@@ -2,7 +2,9 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from '@jest/globals';
-import { temporaryFolder } from '../temporary-folder.ts';
+import { useTemporaryFolders } from '../temporary-folder.ts';
+
+const temporaryFolder = useTemporaryFolders();
 
 const root = join(import.meta.dirname, '../..');
 const outdir = temporaryFolder('cdk-out');

@@ -9,7 +9,9 @@ import { type Task, tasks } from '../../infra/local/tasks.ts';
 import { taskNeeds } from '../../infra/task-needs.ts';
 import { tasksOf } from '../../infra/workflow-definition.ts';
 import { type Factory, startFactory } from '../tasks/factory.ts';
-import { temporaryFolder } from '../temporary-folder.ts';
+import { useTemporaryFolders } from '../temporary-folder.ts';
+
+const temporaryFolder = useTemporaryFolders();
 
 /** The task that is at work. */
 const running = new AsyncLocalStorage<string>();

@@ -33,7 +33,6 @@ import { request, type RequestOptions, token } from './request.ts';
       AWS_SECRET_ACCESS_KEY: 'test',
       HARNESS_API_KEY_SECRET: 'key',
       REGISTRY_NAME: 'registry.example',
-      POWERTOOLS_SERVICE_NAME: 'factory',
       TASK: 'webhook',
       WEBHOOK_TOKEN_SECRET: 'token',
       STATE_MACHINE_ARN: stateMachineArn,
@@ -63,7 +62,7 @@ import { request, type RequestOptions, token } from './request.ts';
       const { statusCode, body } = await handler(request(options), context);
       return { statusCode, body: JSON.parse(body) as { runId: string } };
     };
-    const common = { service: 'factory', task: 'webhook', function_name: 'factory-webhook' };
+    const common = { task: 'webhook', function_name: 'factory-webhook' };
 
     const failed = await logLines(async () => {
       expect(await send()).toEqual({

@@ -15,10 +15,10 @@ import { startHarnessApi, type EmbeddedHarnessApi } from '../../../infra/local/e
 import { emptyAccount, type AccountState } from '../../../infra/local/embedded/harness-api/state.ts';
 import { samples } from './samples.ts';
 
-/** The embedded Harness API of the file that imports this, with an empty account in each test. */
+/** The embedded Harness API of `useHarness`. */
 export let harness: EmbeddedHarnessApi;
 export let objects: HarnessObjects;
-const transport = new Transport();
+let transport: Transport;
 export const secretText = 'a-value-that-nobody-shows';
 
 /** Returns the objects of the account at an address as a key sees them. */
@@ -27,19 +27,23 @@ export function objectsAt(url: string, apiKey: string): HarnessObjects {
   return new HarnessObjects(new HarnessConnection({ url, apiKey, transport, retry }));
 }
 
-beforeAll(async () => {
-  harness = await startHarnessApi();
-  objects = objectsAt(harness.url, harness.apiKey);
-});
-beforeEach(() => {
-  harness.state[harness.accountId] = emptyAccount();
-  harness.requests.length = 0;
-  Object.assign(harness.quirks, defaultQuirks());
-});
-afterAll(async () => {
-  await transport.destroy();
-  await harness.close();
-});
+/** Starts an embedded Harness API for the suite, with an empty account in each test. */
+export function useHarness(): void {
+  beforeAll(async () => {
+    transport = new Transport();
+    harness = await startHarnessApi();
+    objects = objectsAt(harness.url, harness.apiKey);
+  });
+  beforeEach(() => {
+    harness.state[harness.accountId] = emptyAccount();
+    harness.requests.length = 0;
+    Object.assign(harness.quirks, defaultQuirks());
+  });
+  afterAll(async () => {
+    await transport.destroy();
+    await harness.close();
+  });
+}
 
 export function account(): AccountState {
   const state = harness.state[harness.accountId];

@@ -6,8 +6,21 @@ import { allPermissions } from '../../../infra/local/embedded/harness-api/authen
 import { startHarnessApi } from '../../../infra/local/embedded/harness-api/server.ts';
 import type { LocalServer } from '../../http/local-server.ts';
 import { startJsonServer } from '../json-server.ts';
-import { account, all, createBefore, harness, objects, objectsAt, sample, secretText, writes } from './harness.ts';
+import {
+  account,
+  all,
+  createBefore,
+  harness,
+  objects,
+  objectsAt,
+  sample,
+  secretText,
+  writes,
+  useHarness,
+} from './harness.ts';
 import { samples } from './samples.ts';
+
+useHarness();
 
 const key = 'sat.acct1.key.aaaaaaaaaaaa';
 

@@ -10,8 +10,10 @@ import {
 } from '../../../functions/harness/objects/object.ts';
 import { SecretValue } from '../../../functions/harness/objects/secret-value.ts';
 import { printYaml } from '../../../functions/harness/objects/yaml.ts';
-import { account, all, createBefore, harness, objects, sample, secretText, writes } from './harness.ts';
+import { account, all, createBefore, harness, objects, sample, secretText, writes, useHarness } from './harness.ts';
 import { project, samples } from './samples.ts';
+
+useHarness();
 
 const comparable = objectKinds.filter((kind) => kind !== 'secret');
 

@@ -1,7 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import { once } from 'node:events';
 import { connect } from 'node:net';
-import { account, admin, call, config, harness, viewer } from './harness-under-test.ts';
+import { account, admin, call, config, harness, viewer, useHarness } from './harness-under-test.ts';
+
+useHarness();
 
 describe('authentication', () => {
   const path = config('get-customer-config', 'infra=K8');

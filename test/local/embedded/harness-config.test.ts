@@ -1,6 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import { officialDefaults } from '../../../infra/local/embedded/harness-api/profiles.ts';
-import { account, call, config, harness, overrides, reset, update } from './harness-under-test.ts';
+import { account, call, config, harness, overrides, reset, update, useHarness } from './harness-under-test.ts';
+
+useHarness();
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f-]{27}$/;
 

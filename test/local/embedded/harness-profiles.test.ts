@@ -6,7 +6,9 @@ import {
   type ProfileName,
 } from '../../../infra/local/embedded/harness-api/profiles.ts';
 import { startHarnessApi } from '../../../infra/local/embedded/harness-api/server.ts';
-import { call, harness } from './harness-under-test.ts';
+import { call, harness, useHarness } from './harness-under-test.ts';
+
+useHarness();
 
 describe('profiles', () => {
   const fieldsOf = (profile: ProfileName, infra: 'K8' | 'VM' = 'K8') =>

@@ -1,7 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startHarnessApi } from '../../../infra/local/embedded/harness-api/server.ts';
-import { account, admin, call, config, harness, update } from './harness-under-test.ts';
+import { account, admin, call, config, harness, update, useHarness } from './harness-under-test.ts';
+
+useHarness();
 
 describe('paths', () => {
   it.each([

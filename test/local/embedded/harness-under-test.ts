@@ -7,30 +7,33 @@ import { callHarness, type Sending } from './harness-call.ts';
 export const admin = 'sat.acct1.admin.aaaaaaaaaaaa';
 export const viewer = 'sat.acct1.viewer.bbbbbbbbbbbb';
 
-/** The embedded Harness API of the file that imports this, with an empty account in each test. */
+/** The embedded Harness API of `useHarness`. */
 export let harness: EmbeddedHarnessApi;
 
-beforeAll(async () => {
-  harness = await startHarnessApi({
-    keys: [
-      {
-        key: admin,
-        accountId: 'acct1',
-        permissions: ['core_account_view', 'core_account_edit', 'core_connector_view'],
-      },
-      { key: viewer, accountId: 'acct1', permissions: ['core_account_view'] },
-      { key: 'pat.acct2.id.cccccccccccc', accountId: 'acct2', permissions: ['core_account_view'] },
-    ],
+/** Starts an embedded Harness API for the suite, with an empty account in each test. */
+export function useHarness(): void {
+  beforeAll(async () => {
+    harness = await startHarnessApi({
+      keys: [
+        {
+          key: admin,
+          accountId: 'acct1',
+          permissions: ['core_account_view', 'core_account_edit', 'core_connector_view'],
+        },
+        { key: viewer, accountId: 'acct1', permissions: ['core_account_view'] },
+        { key: 'pat.acct2.id.cccccccccccc', accountId: 'acct2', permissions: ['core_account_view'] },
+      ],
+    });
   });
-});
 
-beforeEach(() => {
-  harness.state['acct1'] = emptyAccount();
-  harness.requests.length = 0;
-  Object.assign(harness.quirks, defaultQuirks());
-});
+  beforeEach(() => {
+    harness.state['acct1'] = emptyAccount();
+    harness.requests.length = 0;
+    Object.assign(harness.quirks, defaultQuirks());
+  });
 
-afterAll(() => harness.close());
+  afterAll(() => harness.close());
+}
 
 export const call = (method: string, path: string, sending?: Sending) =>
   callHarness(`${harness.url}/gateway${path}`, admin, method, sending);

@@ -1,5 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
-import { account, call, harness } from './harness-under-test.ts';
+import { account, call, harness, useHarness } from './harness-under-test.ts';
+
+useHarness();
 
 describe('the check for old versions', () => {
   const data = async (path: string) =>

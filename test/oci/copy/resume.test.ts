@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { beforeEach, describe, expect, it } from '@jest/globals';
+import { beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { CopyRecord, type OpenUpload } from '../../../functions/oci/copy/checkpoint.ts';
 import { Deadline } from '../../../functions/oci/copy/deadline.ts';
 import { digestOf } from '../../../functions/oci/spec/digest.ts';
@@ -28,10 +28,11 @@ const one = storedImage([randomBytes(MiB)]);
 const [, layer = Buffer.alloc(0)] = one.blobs.values();
 const [, layerDigest = ''] = one.blobs.keys();
 const oneSize = [...one.blobs.values()].reduce((sum, { length }) => sum + length, 0);
-const otherHash = (await resumableHash(digestOf(layer))).save();
 
+let otherHash: string;
 let notes: string[];
 useTwoRegistries();
+beforeAll(async () => void (otherHash = (await resumableHash(digestOf(layer))).save()));
 beforeEach(() => {
   from.storage.putImage(name, '1', image);
   from.storage.putImage(name, 'one', one);

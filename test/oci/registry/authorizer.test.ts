@@ -3,8 +3,10 @@ import type { Credentials } from '../../../functions/oci/registry/auth/credentia
 import { getManifest, resolveTag } from '../../../functions/oci/registry/manifests.ts';
 import { connect, copy, errorOf, everything, expectWhole } from '../connect.ts';
 import { always, reading } from '../providers.ts';
-import { ada, bearer, image, name, repository, start, users } from './guarded-registry.ts';
+import { ada, bearer, image, name, repository, start, users, useGuardedRegistries } from './guarded-registry.ts';
 import { Repository } from '../../../functions/oci/registry/repository.ts';
+
+useGuardedRegistries();
 
 const wrong: Credentials = { username: 'ada', password: 'wr0ng-s3cret' };
 

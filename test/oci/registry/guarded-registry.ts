@@ -9,7 +9,7 @@ import { sampleImage } from '../../../infra/local/embedded/sample-images.ts';
 import { connect, disconnect } from '../connect.ts';
 import { always } from '../providers.ts';
 
-/** Registries that ask who is there. All that is started is closed after each test of the suite that imports this. */
+/** Registries that ask who is there. */
 
 export const name = 'harness/ci-addon';
 export const image = sampleImage({ name, tag: '1', layerBytes: 2048 });
@@ -17,10 +17,14 @@ export const users = { ada: 'horse' };
 export const ada: Credentials = { username: 'ada', password: 'horse' };
 
 const closing: (() => Promise<unknown>)[] = [];
-afterEach(async () => {
-  await disconnect();
-  await Promise.all(closing.splice(0).map((close) => close()));
-});
+
+/** Closes after each test of the suite what it started and connected to. */
+export function useGuardedRegistries(): void {
+  afterEach(async () => {
+    await disconnect();
+    await Promise.all(closing.splice(0).map((close) => close()));
+  });
+}
 
 /** A registry that holds the image as tag `1`. */
 export async function start(auth: AuthOptions, quirks = {}): Promise<EmbeddedRegistry> {

@@ -5,7 +5,9 @@ import { Repository } from '../../../functions/oci/registry/repository.ts';
 import { parseManifest } from '../../../functions/oci/spec/manifest.ts';
 import type { Registry as EmbeddedRegistry } from '../../../infra/local/embedded/registry/server.ts';
 import { connect, errorOf, everything } from '../connect.ts';
-import { ada, bearer, image, name, start } from './guarded-registry.ts';
+import { ada, bearer, image, name, start, useGuardedRegistries } from './guarded-registry.ts';
+
+useGuardedRegistries();
 
 const eve: Credentials = { username: 'eve', password: 'gone-s3cret' };
 const bob: Credentials = { username: 'bob', password: 'b0b' };

@@ -6,8 +6,10 @@ import { getManifest, resolveTag } from '../../../functions/oci/registry/manifes
 import type { AuthOptions } from '../../../infra/local/embedded/registry/auth.ts';
 import { connect, copy, errorOf, everything, expectWhole } from '../connect.ts';
 import { always } from '../providers.ts';
-import { ada, bearer, image, name, repository, start, users } from './guarded-registry.ts';
+import { ada, bearer, image, name, repository, start, users, useGuardedRegistries } from './guarded-registry.ts';
 import { Repository } from '../../../functions/oci/registry/repository.ts';
+
+useGuardedRegistries();
 
 describe('a redirect', () => {
   const servers: Server[] = [];

@@ -3,7 +3,9 @@ import type { Credentials } from '../../../functions/oci/registry/auth/credentia
 import { resolveTag } from '../../../functions/oci/registry/manifests.ts';
 import type { Registry as EmbeddedRegistry } from '../../../infra/local/embedded/registry/server.ts';
 import { errorOf } from '../connect.ts';
-import { ada, bearer, image, repository } from './guarded-registry.ts';
+import { ada, bearer, image, repository, useGuardedRegistries } from './guarded-registry.ts';
+
+useGuardedRegistries();
 
 describe('a token service on a host of its own', () => {
   /** The same server by another name, which our client takes for another host. */
