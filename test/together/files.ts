@@ -33,8 +33,10 @@ const unit = [
 
 const startsWith = (prefixes: readonly string[]) => new RegExp(`^test/(?:${prefixes.join('|')})`);
 
-/** Test files by project, as paths from the root of the project, in order. */
-export function testFiles(): Readonly<Record<'unit' | 'integration', readonly string[]>> {
+export type Project = 'unit' | 'integration';
+
+/** Returns the test files of each project of Jest, as paths from the root of the repository, in order. */
+export function testFiles(): Readonly<Record<Project, readonly string[]>> {
   const files = globSync('test/**/*.test.ts', { cwd: root, exclude: ['test/together'] })
     .filter((file) => !startsWith(apart).test(file))
     .toSorted();

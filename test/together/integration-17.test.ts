@@ -1,3 +1,3 @@
 import { together } from './together.ts';
 
-together('integration', 17);
+together(import.meta.filename);

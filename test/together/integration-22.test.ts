@@ -1,3 +1,3 @@
 import { together } from './together.ts';
 
-together('integration', 22);
+together(import.meta.filename);

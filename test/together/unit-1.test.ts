@@ -1,3 +1,3 @@
 import { together } from './together.ts';
 
-together('unit', 1);
+together(import.meta.filename);

@@ -1,3 +1,3 @@
 import { together } from './together.ts';
 
-together('unit', 2);
+together(import.meta.filename);
