@@ -4,7 +4,7 @@ import type { ObjectStore } from '../../functions/state/object-store.ts';
 import type { LockOptions } from '../../functions/state/lock.ts';
 import type { RepositoryAdministration } from '../../functions/oci/registry/repository-administration.ts';
 import { Runtime, type RuntimeParts } from '../../functions/runtime/runtime.ts';
-import { type Environment, parseConfiguration } from '../../functions/settings/configuration.ts';
+import { type Configuration, type Environment, parseConfiguration } from '../../functions/settings/configuration.ts';
 import type { TaskRun } from '../../functions/runtime/task-run.ts';
 import {
   type EmbeddedHarnessApi,
@@ -77,6 +77,8 @@ interface RunExtras {
   signal?: AbortSignal;
   runId?: string;
   onImageProgress?: () => void;
+  /** Settings that differ from those of the factory. */
+  configuration?: Partial<Configuration>;
 }
 
 /** A store that reports every write, for tests that must act at a certain moment of a run. */
@@ -164,9 +166,9 @@ export async function startFactory(options: FactoryOptions = {}): Promise<Factor
     pushSamples(source, [...new Set(images)], { layerBytes: 300, ...samples, ...more });
   publish(profile === undefined ? [...Object.values(k8), ...Object.values(vm)] : publishedImages(profile));
 
-  const startRuntime = (onImageProgress?: () => void) =>
+  const startRuntime = ({ onImageProgress, configuration: more }: RunExtras = {}) =>
     new Runtime({
-      configuration,
+      configuration: { ...configuration, ...more },
       store,
       harnessApiKey: async () => configuration.harnessApiKey ?? '',
       credentials: anonymous,
@@ -190,10 +192,16 @@ export async function startFactory(options: FactoryOptions = {}): Promise<Factor
       },
     });
   const runOnce: Factory['run'] = async (action, input = {}, extras = {}) => {
-    const { onImageProgress, ...more } = extras;
-    const runtime = startRuntime(onImageProgress);
+    const { signal, runId } = extras;
+    const runtime = startRuntime(extras);
     try {
-      return await run({ runtime, input: action === '' ? input : { action, ...input }, retryPauseMs: 1, ...more });
+      return await run({
+        runtime,
+        input: action === '' ? input : { action, ...input },
+        retryPauseMs: 1,
+        ...(signal && { signal }),
+        ...(runId !== undefined && { runId }),
+      });
     } finally {
       await runtime.close();
     }

@@ -250,6 +250,33 @@ describe('the restore of a run that changed the connector', () => {
     expect(account.address).toBe(gar);
   });
 
+  it('leaves the connector too, when the fields cannot be restored because pods pull through another one', async () => {
+    const root = `http://${factory.target.host}`;
+    account.address = root;
+    await factory.sync(scopes);
+    const addon = 'harness/ci-addon:1.18.23';
+    factory.publish([addon]);
+    factory.harness.setDefault('ci', 'K8', 'addonTag', addon);
+    const { runId } = await factory.sync(whole);
+    expect(account.address).toBe(account.ours);
+    const other = { ...structuredClone(account.connector), identifier: 'mirror' };
+    other.spec['dockerRegistryUrl'] = gar;
+    account.state.connectors.push(other);
+    factory.harness.requests.length = 0;
+    const { blocked, connector } = await factory.run(
+      'restore',
+      { restore_run: runId },
+      { configuration: { connector: 'account.mirror' } },
+    );
+    expect(blocked?.reason).toContain(`through connector account.mirror (${gar}) Harness would pull`);
+    expect(connector).toBeUndefined();
+    expect(account.written).toEqual([]);
+    expect(account.address).toBe(account.ours);
+    expect((await factory.run('restore', { restore_run: runId })).error).toBeUndefined();
+    expect(account.address).toBe(root);
+    expect(factory.overrides().addonTag).toBe(factory.copyOf('harness/ci-addon:1.18.22'));
+  });
+
   it('does not send credentials to the old host', async () => {
     const { runId } = await factory.sync(whole);
     account.connector.spec['auth'] = { type: 'UsernamePassword' };
