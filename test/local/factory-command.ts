@@ -7,6 +7,7 @@ import type { Readable, Writable } from 'node:stream';
 import { startHarnessApi } from '../../infra/local/embedded/harness-api/server.ts';
 import { startRegistry } from '../../infra/local/embedded/registry/server.ts';
 import { pushSamples } from '../../infra/local/embedded/sample-images.ts';
+import { atEnd } from '../at-end.ts';
 import type { HostedRun } from './command-host.ts';
 
 /** The output and the exit code of a command. */
@@ -57,7 +58,6 @@ export async function installCommand(): Promise<void> {
   });
 }
 
-let settings = 0;
 let host: ChildProcessByStdio<Writable, Readable, Readable> | undefined;
 let hosted: Promise<unknown> = Promise.resolve();
 
@@ -88,10 +88,10 @@ function startHost(): NonNullable<typeof host> {
   return started;
 }
 
-function endHost(): void {
+atEnd(() => {
   host?.stdin.end();
   host = undefined;
-}
+});
 
 /** Reads the output of one run. */
 function upToNul(stream: Readable): Promise<string> {
@@ -112,7 +112,6 @@ function upToNul(stream: Readable): Promise<string> {
 export async function startSetting(launch = built) {
   const { node, command } = launch;
   if (launch === built) await installCommand();
-  settings += 1;
   const folder = await mkdtemp(join(tmpdir(), 'factory-command-'));
   const [origin, target] = await Promise.all([startRegistry(), startRegistry()]);
   const harness = await startHarnessApi({
@@ -183,7 +182,7 @@ export async function startSetting(launch = built) {
   }
 
   /**
-   * Runs the command in a process that all such runs share until no setting is left, which takes a tenth of the time: for runs whose
+   * Runs the command in a process that all such runs share until the last test ends, which takes a tenth of the time: for runs whose
    * process, streams and end are not the point.
    */
   const hostedFactory = (args: readonly string[], more: Record<string, string> = {}): Promise<CommandResult> =>
@@ -199,8 +198,6 @@ export async function startSetting(launch = built) {
     factory,
     hosted: hostedFactory,
     async close() {
-      settings -= 1;
-      if (settings === 0) endHost();
       await Promise.all([harness.close(), origin.close(), target.close()]);
       await rm(folder, { recursive: true, force: true });
     },

@@ -3,6 +3,8 @@ import { createRequire } from 'node:module';
 import { basename, join } from 'node:path';
 import { afterAll, describe } from '@jest/globals';
 import { forgetSecrets } from '../../functions/text/secrets.ts';
+// oxlint-disable-next-line import/no-unassigned-import -- its hook must be outside of every suite
+import '../at-end.ts';
 import { type Project, testFiles } from './files.ts';
 
 const root = join(import.meta.dirname, '../..');
