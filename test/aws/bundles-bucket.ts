@@ -1,7 +1,13 @@
-import { CreateBucketCommand, ListMultipartUploadsCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import {
+  CreateBucketCommand,
+  GetObjectCommand,
+  ListMultipartUploadsCommand,
+  PutObjectCommand,
+  S3Client,
+} from '@aws-sdk/client-s3';
 import { BucketObject } from '../../functions/aws/bucket-object.ts';
-import { ObjectReader } from '../../functions/aws/object-reader.ts';
-import { readRange } from '../../functions/oci/layout/ranges.ts';
 import { region, startMotoServer } from './moto-server.ts';
 
 /** Starts an S3 with the bucket `bundles`. */
@@ -24,11 +30,10 @@ export async function startBundlesBucket() {
       const { Uploads = [] } = await client.send(new ListMultipartUploadsCommand({ Bucket, Prefix: key }));
       return Uploads.map(({ UploadId }) => UploadId);
     },
-    async stored(key: string) {
-      const reader = await ObjectReader.open(object(key));
-      const bytes = await readRange(reader, 0, reader.size);
-      await reader.close();
-      return bytes;
+    /** Reads an object whole, by one request. */
+    async stored(Key: string) {
+      const { Body } = await client.send(new GetObjectCommand({ Bucket, Key }));
+      return Body instanceof Readable ? buffer(Body) : Buffer.alloc(0);
     },
     async close() {
       client.destroy();
