@@ -8,11 +8,12 @@ import {
   S3Client,
 } from '@aws-sdk/client-s3';
 import { BucketObject } from '../../functions/aws/bucket-object.ts';
-import { region, startMotoServer } from './moto-server.ts';
+import { region } from './moto-server.ts';
+import { shareMotoServer } from './shared-moto-server.ts';
 
 /** Starts an S3 with the bucket `bundles`. */
 export async function startBundlesBucket() {
-  const moto = await startMotoServer();
+  const moto = await shareMotoServer();
   const newClient = () => new S3Client({ ...moto.config, forcePathStyle: true });
   const client = newClient();
   const Bucket = 'bundles';

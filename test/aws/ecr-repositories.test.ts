@@ -9,7 +9,8 @@ import {
 import { EcrCredentials } from '../../functions/aws/ecr.ts';
 import { EcrRepositories, type RepositorySettings } from '../../functions/aws/ecr-repositories.ts';
 import { available } from '../real-parts.ts';
-import { account, type MotoServer, region, startMotoServer } from './moto-server.ts';
+import { account, type MotoServer, region } from './moto-server.ts';
+import { shareMotoServer } from './shared-moto-server.ts';
 import { type Answer, startScriptedAws } from './scripted-aws.ts';
 import { startScriptedSts } from './scripted-sts.ts';
 
@@ -20,7 +21,7 @@ const key = `arn:aws:kms:${region}:${account}:key/1234abcd-12ab-34cd-56ef-123456
   let moto: MotoServer;
   let client: ECRClient;
   beforeAll(async () => {
-    moto = await startMotoServer();
+    moto = await shareMotoServer();
     client = new ECRClient(moto.config);
   }, 60_000);
   afterAll(async () => {

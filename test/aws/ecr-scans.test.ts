@@ -5,7 +5,8 @@ import { ecrScans } from '../../functions/aws/ecr-scans.ts';
 import type { Digest } from '../../functions/oci/spec/digest.ts';
 import type { ImageScans, LookOptions } from '../../functions/oci/registry/image-scans.ts';
 import { available } from '../real-parts.ts';
-import { account, type MotoServer, region, startMotoServer } from './moto-server.ts';
+import { account, type MotoServer, region } from './moto-server.ts';
+import { shareMotoServer } from './shared-moto-server.ts';
 import { type Answer, startScriptedAws } from './scripted-aws.ts';
 
 const host = `${account}.dkr.ecr.${region}.amazonaws.com`;
@@ -15,7 +16,7 @@ const digest = `sha256:${'1'.repeat(64)}` as Digest;
   let moto: MotoServer;
   let client: ECRClient;
   beforeAll(async () => {
-    moto = await startMotoServer();
+    moto = await shareMotoServer();
     client = new ECRClient(moto.config);
   }, 60_000);
   afterAll(async () => {

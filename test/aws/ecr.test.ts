@@ -13,7 +13,8 @@ import { parseEcrHost } from '../../functions/oci/registry/ecr-host.ts';
 import { EcrRepositories } from '../../functions/aws/ecr-repositories.ts';
 import { profileOf } from '../../functions/oci/registry/profile.ts';
 import { available } from '../real-parts.ts';
-import { account, type MotoServer, region, startMotoServer } from './moto-server.ts';
+import { account, type MotoServer, region } from './moto-server.ts';
+import { shareMotoServer } from './shared-moto-server.ts';
 import { type Answer, startScriptedAws } from './scripted-aws.ts';
 
 const host = `${account}.dkr.ecr.${region}.amazonaws.com`;
@@ -64,7 +65,7 @@ describe('the host name of a private ECR registry', () => {
   let repositories: EcrRepositories;
 
   beforeAll(async () => {
-    moto = await startMotoServer();
+    moto = await shareMotoServer();
     client = new ECRClient(moto.config);
     repositories = new EcrRepositories(moto.config);
   }, 60_000);

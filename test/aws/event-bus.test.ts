@@ -3,7 +3,8 @@ import { CreateQueueCommand, ReceiveMessageCommand, SQSClient } from '@aws-sdk/c
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { EventBus } from '../../functions/aws/event-bus.ts';
 import { available } from '../real-parts.ts';
-import { account, type MotoServer, region, startMotoServer } from './moto-server.ts';
+import { account, type MotoServer, region } from './moto-server.ts';
+import { shareMotoServer } from './shared-moto-server.ts';
 
 const event = { source: 'a-source', detailType: 'Run Ended', detail: { outcome: 'failed', text: 'ü "quoted"' } };
 
@@ -13,7 +14,7 @@ const event = { source: 'a-source', detailType: 'Run Ended', detail: { outcome: 
   let sqs: SQSClient;
 
   beforeAll(async () => {
-    moto = await startMotoServer();
+    moto = await shareMotoServer();
     events = new EventBridgeClient(moto.config);
     sqs = new SQSClient(moto.config);
   }, 60_000);

@@ -8,7 +8,8 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { KmsSigner } from '../../functions/aws/kms-signer.ts';
 import { VerifyKey } from '../../functions/bundle/signature.ts';
 import { available } from '../real-parts.ts';
-import { account, type MotoServer, region, startMotoServer } from './moto-server.ts';
+import { account, type MotoServer, region } from './moto-server.ts';
+import { shareMotoServer } from './shared-moto-server.ts';
 import { type Answer, startScriptedAws } from './scripted-aws.ts';
 
 const arn = `arn:aws:kms:${region}:${account}:key/1234abcd-12ab-34cd-56ef-1234567890ab`;
@@ -98,7 +99,7 @@ describe('signing with KMS', () => {
   let client: KMSClient;
 
   beforeAll(async () => {
-    moto = await startMotoServer();
+    moto = await shareMotoServer();
     client = new KMSClient(moto.config);
   }, 60_000);
   afterAll(async () => {

@@ -3,7 +3,8 @@ import { CreateQueueCommand, ReceiveMessageCommand, SQSClient } from '@aws-sdk/c
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { NotificationTopic } from '../../functions/aws/notification-topic.ts';
 import { available } from '../real-parts.ts';
-import { account, type MotoServer, region, startMotoServer } from './moto-server.ts';
+import { account, type MotoServer, region } from './moto-server.ts';
+import { shareMotoServer } from './shared-moto-server.ts';
 
 (available('moto_server') ? describe : describe.skip)('a topic', () => {
   let moto: MotoServer;
@@ -26,7 +27,7 @@ import { account, type MotoServer, region, startMotoServer } from './moto-server
   };
 
   beforeAll(async () => {
-    moto = await startMotoServer();
+    moto = await shareMotoServer();
     sns = new SNSClient(moto.config);
     sqs = new SQSClient(moto.config);
     topicArn = (await sns.send(new CreateTopicCommand({ Name: 'outcomes' }))).TopicArn ?? '';

@@ -7,7 +7,8 @@ import {
 } from '@aws-sdk/client-secrets-manager';
 import { readSecret } from '../../functions/aws/secrets.ts';
 import { available } from '../real-parts.ts';
-import { type MotoServer, startMotoServer } from './moto-server.ts';
+import type { MotoServer } from './moto-server.ts';
+import { shareMotoServer } from './shared-moto-server.ts';
 import { startScriptedAws } from './scripted-aws.ts';
 
 (available('moto_server') ? describe : describe.skip)('reading a secret', () => {
@@ -23,7 +24,7 @@ import { startScriptedAws } from './scripted-aws.ts';
   const stored = async (SecretString: string) => readSecret((await store(SecretString)).Name, { client });
 
   beforeAll(async () => {
-    moto = await startMotoServer();
+    moto = await shareMotoServer();
     client = new SecretsManagerClient(moto.config);
   }, 60_000);
   afterAll(async () => {

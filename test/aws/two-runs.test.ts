@@ -11,7 +11,8 @@ import { noteLooks, readLooks } from '../../functions/state/looks.ts';
 import type { ObjectStore } from '../../functions/state/object-store.ts';
 import { noteRefusedFields, readRefusedFields } from '../../functions/state/refused-fields.ts';
 import { FileStore } from '../../infra/local/file-store.ts';
-import { type MotoServer, region, startMotoServer } from './moto-server.ts';
+import { type MotoServer, region } from './moto-server.ts';
+import { shareMotoServer } from './shared-moto-server.ts';
 import { available } from '../real-parts.ts';
 
 /** A place that several runs use as their state. */
@@ -26,7 +27,7 @@ async function openFolder(): Promise<Place> {
 }
 
 async function openBucket(): Promise<Place> {
-  const moto: MotoServer = await startMotoServer();
+  const moto: MotoServer = await shareMotoServer();
   const client = new S3Client({ ...moto.config, forcePathStyle: true });
   await client.send(
     new CreateBucketCommand({ Bucket: 'state', CreateBucketConfiguration: { LocationConstraint: region } }),

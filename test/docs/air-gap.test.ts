@@ -6,10 +6,12 @@ import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import { type EmbeddedHarnessApi, startHarnessApi } from '../../infra/local/embedded/harness-api/server.ts';
 import { type Registry, startRegistry } from '../../infra/local/embedded/registry/server.ts';
 import { pushSamples } from '../../infra/local/embedded/sample-images.ts';
-import { type MotoServer, region, startMotoServer } from '../aws/moto-server.ts';
+import { type MotoServer, region } from '../aws/moto-server.ts';
+import { shareMotoServer } from '../aws/shared-moto-server.ts';
 import { blocksOf } from '../deployed/page-blocks.ts';
 import { Shell } from '../deployed/shell.ts';
-import { cache, command, installCommand } from '../local/factory-command.ts';
+import { cache } from '../local/factory-command.ts';
+import { installHostedProgram } from '../local/hosted-program.ts';
 import { available } from '../real-parts.ts';
 
 const page = readFileSync(join(import.meta.dirname, '../../docs/air-gap.md'), 'utf8');
@@ -17,7 +19,6 @@ const blocks = blocksOf('air-gap.md');
 const folder = mkdtempSync(join(tmpdir(), 'air-gap-'));
 const bin = join(folder, 'bin');
 mkdirSync(bin);
-writeFileSync(join(bin, 'factory'), `#!/bin/sh\nexec ${process.execPath} ${command} "$@"\n`, { mode: 0o755 });
 
 const saas = { addonTag: 'harness/ci-addon:1.18.22', cacheS3Tag: 'plugins/cache:1.10.12' };
 const platform = { addonTag: 'harnesssecure/ci-addon:1.18.27', cacheS3Tag: 'harnesssecure/cache:1.10.12' };
@@ -28,7 +29,7 @@ const servers: { close(): Promise<unknown> }[] = [];
 const shells: Shell[] = [];
 
 beforeAll(async () => {
-  await installCommand();
+  servers.push(await installHostedProgram(join(bin, 'factory')));
   [source, target] = await Promise.all([startRegistry(), startRegistry()]);
   servers.push(source, target);
   pushSamples(source, [...Object.values(saas), ...Object.values(platform), 'harnesssecure/ci-addon:1.18.10'], {
@@ -208,7 +209,7 @@ const hasAws = available('moto_server') && available('aws');
 (hasAws ? describe : describe.skip)('the story of GovCloud', () => {
   let aws: MotoServer;
   beforeAll(async () => {
-    [aws, target] = await Promise.all([startMotoServer(), startRegistry()]);
+    [aws, target] = await Promise.all([shareMotoServer(), startRegistry()]);
     servers.push(target);
   });
   afterAll(() => aws?.close());

@@ -12,7 +12,8 @@ import type { Environment } from '../../functions/settings/configuration.ts';
 import { defaultQuirks } from '../../infra/local/embedded/harness-api/quirks.ts';
 import { startHarnessApi, type EmbeddedHarnessApi } from '../../infra/local/embedded/harness-api/server.ts';
 import { emptyAccount, type SecretDocument } from '../../infra/local/embedded/harness-api/state.ts';
-import { account, type MotoServer, region, startMotoServer } from '../aws/moto-server.ts';
+import { account, type MotoServer, region } from '../aws/moto-server.ts';
+import { shareMotoServer } from '../aws/shared-moto-server.ts';
 import { startJsonServer } from '../harness/json-server.ts';
 import { available } from '../real-parts.ts';
 
@@ -35,7 +36,7 @@ const secret: SecretDocument = {
   const before = { ...process.env };
 
   beforeAll(async () => {
-    moto = await startMotoServer();
+    moto = await shareMotoServer();
     harness = await startHarnessApi();
     secrets = new SecretsManagerClient(moto.config);
     const { accessKeyId, secretAccessKey } = moto.config.credentials;

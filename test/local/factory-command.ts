@@ -62,7 +62,7 @@ let host: ChildProcessByStdio<Writable, Readable, Readable> | undefined;
 let hosted: Promise<unknown> = Promise.resolve();
 
 /** Runs the installed command after the one before, in a process that stays. */
-function runHosted(run: HostedRun): Promise<CommandResult> {
+export function runHosted(run: HostedRun): Promise<CommandResult> {
   const result = hosted.then(async () => {
     host ??= startHost();
     host.stdin.write(`${JSON.stringify(run)}\n`);

@@ -1,7 +1,8 @@
 import { CreateSecretCommand, GetSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { emptyAccount } from '../../infra/local/embedded/harness-api/state.ts';
-import { account, type MotoServer, region, startMotoServer } from '../aws/moto-server.ts';
+import { account, type MotoServer, region } from '../aws/moto-server.ts';
+import { shareMotoServer } from '../aws/shared-moto-server.ts';
 import { available } from '../real-parts.ts';
 import { startSetting } from './factory-command.ts';
 
@@ -16,7 +17,7 @@ const spec = { secretManagerIdentifier: 'harnessSecretManager', valueType: 'Inli
   let environment: Record<string, string>;
 
   beforeAll(async () => {
-    [moto, setting] = await Promise.all([startMotoServer(), startSetting()]);
+    [moto, setting] = await Promise.all([shareMotoServer(), startSetting()]);
     const { accessKeyId, secretAccessKey } = moto.config.credentials;
     environment = {
       REGISTRY_NAME: `${host}/mirror`,

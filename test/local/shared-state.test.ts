@@ -8,7 +8,8 @@ import { AccountLock, type Lock, lockSchema } from '../../functions/state/lock.t
 import { getJson, putJson } from '../../functions/state/object-store.ts';
 import { RunDocuments } from '../../functions/state/run-documents.ts';
 import type { HistoryEntry } from '../../functions/state/history.ts';
-import { type MotoServer, region, startMotoServer } from '../aws/moto-server.ts';
+import { type MotoServer, region } from '../aws/moto-server.ts';
+import { shareMotoServer } from '../aws/shared-moto-server.ts';
 import { available } from '../real-parts.ts';
 import { type CommandOptions, type CommandResult, startSetting } from './factory-command.ts';
 
@@ -22,7 +23,7 @@ const state = `s3://state/${prefix}`;
   let setting: Awaited<ReturnType<typeof startSetting>>;
 
   beforeAll(async () => {
-    [moto, setting] = await Promise.all([startMotoServer(), startSetting()]);
+    [moto, setting] = await Promise.all([shareMotoServer(), startSetting()]);
     s3 = new S3Client({ ...moto.config, forcePathStyle: true });
     await s3.send(
       new CreateBucketCommand({ Bucket: 'state', CreateBucketConfiguration: { LocationConstraint: region } }),

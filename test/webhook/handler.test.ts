@@ -1,7 +1,8 @@
 import { CreateStateMachineCommand, SFNClient } from '@aws-sdk/client-sfn';
 import { CreateSecretCommand, PutSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { account, type MotoServer, region, startMotoServer } from '../aws/moto-server.ts';
+import { account, type MotoServer, region } from '../aws/moto-server.ts';
+import { shareMotoServer } from '../aws/shared-moto-server.ts';
 import { available } from '../real-parts.ts';
 import { logLines } from '../telemetry/log-lines.ts';
 import { request, type RequestOptions, token } from './request.ts';
@@ -13,7 +14,7 @@ import { request, type RequestOptions, token } from './request.ts';
   let handler: typeof import('../../functions/webhook/handler.ts').handler;
 
   beforeAll(async () => {
-    moto = await startMotoServer();
+    moto = await shareMotoServer();
     secrets = new SecretsManagerClient(moto.config);
     await secrets.send(new CreateSecretCommand({ Name: 'token', SecretString: '{}' }));
     const sfn = new SFNClient(moto.config);

@@ -15,7 +15,8 @@ import type { RunStatus } from '../../functions/webhook/run-status.ts';
 import { Tokens } from '../../functions/webhook/tokens.ts';
 import { answer } from '../../functions/webhook/webhook.ts';
 import type { WebhookParts } from '../../functions/webhook/webhook-parts.ts';
-import { account, type MotoServer, startMotoServer } from '../aws/moto-server.ts';
+import { account, type MotoServer } from '../aws/moto-server.ts';
+import { shareMotoServer } from '../aws/shared-moto-server.ts';
 import { available } from '../real-parts.ts';
 import { type CapturedLog, captureLog } from '../telemetry/log-lines.ts';
 import { notification, request, type RequestOptions, token } from './request.ts';
@@ -37,7 +38,7 @@ type Answer = Omit<RunStatus, 'error'> & { error?: { name: string; problems?: { 
   let log: CapturedLog;
 
   beforeAll(async () => {
-    moto = await startMotoServer();
+    moto = await shareMotoServer();
     client = new SFNClient(moto.config);
   }, 60_000);
   afterAll(async () => {
