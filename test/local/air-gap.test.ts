@@ -57,7 +57,7 @@ describe('an air gap', () => {
       'exported',
       'docker.io/harness/ci-addon:1.18.22',
     ]);
-    const verified = await factory(['verify', '--from', 'harness.tar']);
+    const verified = await hosted(['verify', '--from', 'harness.tar']);
     expect(verified).toMatchObject({ code: 0, stdout: expect.stringContaining('(the bundle is complete)') });
     const planned = await hosted(['plan', '--from', 'harness.tar', '--json']);
     expect(reportOf(planned).images.map(({ status }) => status)).toEqual(Array(4).fill('planned'));
@@ -237,10 +237,8 @@ describe('a run that ends early', () => {
     await exportAndShut();
     const { storage } = setting.target;
     const lose = () => storage.deleteTag('mirror/harness/ci-addon', '1.18.22');
-    const { code, stdout } = await setting.factory(['import', '--from', 'harness.tar', '--json'], {
-      environment: inside,
-      when: { printed: /switching Harness/, act: lose },
-    });
+    const when = { printed: /switching Harness/, act: lose };
+    const { code, stdout } = await setting.hosted(['import', '--from', 'harness.tar', '--json'], inside, when);
     expect(code).toBe(1);
     expect(JSON.parse(stdout)).toMatchObject({ error: { name: 'VerificationFailed' }, harness: 'rolled-back' });
     expect(setting.overrides()).toEqual({});
@@ -251,8 +249,9 @@ describe('a run that ends early', () => {
 
   it('lets one import at a time write to an account, and without Harness to a registry', async () => {
     await exportAndShut();
+    // Two processes: one of its own, and that of the other runs.
     const two = (environment: Record<string, string>) =>
-      Promise.all([1, 2].map(() => factory(['import', '--from', 'harness.tar', '--json'], environment)));
+      Promise.all([factory, hosted].map((run) => run(['import', '--from', 'harness.tar', '--json'], environment)));
     for (const environment of [{ ...inside, HARNESS_API_KEY: '' }, inside]) {
       const statuses = (await two(environment)).map((result) => reportOf(result).status);
       expect(statuses).toContain('SUCCEEDED');

@@ -24,14 +24,14 @@ const blobsRead = () =>
 
 /** Exports to a place, checks the bundle, imports it, and expects that Harness uses its images. */
 async function carry(place: string, options: Record<string, string> = {}): Promise<void> {
-  const exported = await setting.factory(['export', '--to', place], { environment: { REGISTRY_NAME: '', ...options } });
+  const exported = await setting.hosted(['export', '--to', place], { REGISTRY_NAME: '', ...options });
   expect(exported).toMatchObject({ code: 0 });
   const there = { SOURCE_REGISTRY: 'unreachable.invalid', ...options };
   expect(await setting.hosted(['verify', '--from', place], there)).toMatchObject({
     code: 0,
     stdout: expect.stringContaining('(the bundle is complete)'),
   });
-  const imported = reportOf(await setting.factory(['import', '--from', place, '--json'], { environment: there }));
+  const imported = reportOf(await setting.hosted(['import', '--from', place, '--json'], there));
   expect(imported).toMatchObject({ status: 'SUCCEEDED', harness: 'switched', totals: { copied: 4 } });
   expect(Object.keys(setting.overrides())).toHaveLength(5);
 }
@@ -93,10 +93,8 @@ describe('a bundle in a folder', () => {
 describe('a bundle in a tar', () => {
   it('an export prints its size and the bytes of each platform before the first byte is read', async () => {
     let blobs: number | undefined;
-    const result = await setting.factory(['export', '--to', 'harness.tar'], {
-      environment: { REGISTRY_NAME: '' },
-      when: { printed: /Bundle harness\.tar: .*linux\/amd64/, act: () => (blobs = blobsRead()) },
-    });
+    const when = { printed: /Bundle harness\.tar: .*linux\/amd64/, act: () => (blobs = blobsRead()) };
+    const result = await setting.hosted(['export', '--to', 'harness.tar'], { REGISTRY_NAME: '' }, when);
     expect(result).toMatchObject({ code: 0 });
     const lines = result.stderr.split('\n');
     const sizes = lines.findIndex((line) =>

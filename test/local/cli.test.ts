@@ -105,7 +105,7 @@ describe('the other commands', () => {
   });
 
   it('verify exits with 1 and lists the drift, with 0 after a sync', async () => {
-    const before = await setting.factory(['verify']);
+    const before = await setting.hosted(['verify']);
     expect(before.code).toBe(1);
     expect(before.stdout).toContain('DriftFound');
     expect(before.stdout).toContain('ci K8 addonTag is not overridden');
@@ -115,7 +115,7 @@ describe('the other commands', () => {
 
   it('reset switches Harness back to its own images, and reports when there is nothing to reset', async () => {
     await setting.hosted(['sync']);
-    const first = await setting.factory(['reset']);
+    const first = await setting.hosted(['reset']);
     expect(first.stdout).toMatch(/SUCCEEDED \(5 fields reset\)/);
     expect(setting.overrides()).toEqual({});
     const second = await setting.hosted(['reset']);
@@ -125,7 +125,7 @@ describe('the other commands', () => {
 
   it('restore restores the configuration from before a run, which history lists', async () => {
     const { runId } = documentOf(await setting.hosted(['sync', '--json']));
-    const listed = await setting.factory(['history']);
+    const listed = await setting.hosted(['history']);
     const changed = `5 fields of ci K8 → ${setting.target.host}/mirror\n`;
     expect(listed.stdout).toMatch(new RegExp(`${runId}\\s+sync\\s+SUCCEEDED\\s+4\\s+5\\s+yes\\s+${changed}`));
     const [entry] = JSON.parse((await setting.hosted(['history', '--json'])).stdout) as { changes: object[] }[];
@@ -139,7 +139,7 @@ describe('the other commands', () => {
       to: `${setting.target.host}/mirror/harness/ci-addon:1.18.22`,
       status: 'updated',
     });
-    const result = await setting.factory(['restore', '--run', runId]);
+    const result = await setting.hosted(['restore', '--run', runId]);
     expect(result.code).toBe(0);
     expect(setting.overrides()).toEqual({});
   });
@@ -210,15 +210,17 @@ describe('a run while another holds the lock of the account', () => {
 
   it('waits with --wait, reports that, and continues after the other run', async () => {
     const { pid, ended } = await startEndless();
-    const { code, stdout, stderr } = await setting.factory(['sync', '--wait', '5'], {
-      when: {
+    const { code, stdout, stderr } = await setting.hosted(
+      ['sync', '--wait', '5'],
+      {},
+      {
         printed: /waiting for it/,
         act: () => {
           setting.target.faults.clear();
           process.kill(pid, 'SIGINT');
         },
       },
-    });
+    );
     expect((await ended).code).toBe(1);
     expect(stderr).toMatch(/run \S+ \(sync\) has held the lock since .*: waiting for it/);
     expect(code).toBe(0);
@@ -275,14 +277,16 @@ describe('bad input ends with exit code 2, before any network call', () => {
   });
 
   it('names problems of the environment and of the input together', async () => {
+    await writeFile(join(setting.folder, 'input.json'), '{"prune": 1}');
     const environment = { HARNESS_API_KEY: '', MAX_CONCURRENCY: 'many' };
-    const { code, stderr } = await setting.factory(['sync', '--input', '-'], { stdin: '{"prune": 1}', environment });
+    const { code, stderr } = await setting.hosted(['sync', '--input', 'input.json'], environment);
     expect(code).toBe(2);
     for (const path of ['HARNESS_API_KEY', 'MAX_CONCURRENCY', '$.prune']) expect(stderr).toContain(`${path}: `);
   });
 
   it('prints the error as JSON with --json', async () => {
-    const { code, stdout } = await setting.factory(['sync', '--json', '--input', '-'], { stdin: '{"prune": 1}' });
+    await writeFile(join(setting.folder, 'input.json'), '{"prune": 1}');
+    const { code, stdout } = await setting.hosted(['sync', '--json', '--input', 'input.json']);
     expect(code).toBe(2);
     expect(JSON.parse(stdout)).toMatchObject({
       status: 'FAILED',
@@ -292,7 +296,7 @@ describe('bad input ends with exit code 2, before any network call', () => {
 
   it.each([
     ['text that is not JSON', ['sync', '--input', '-'], '{"a"', 'standard input is not JSON'],
-    ['a list', ['sync', '--input', '-'], '[]', 'is not a JSON object'],
+    ['a list', ['sync', '--input', 'input.json'], '[]', 'is not a JSON object'],
     [
       'a missing file',
       ['sync', '--input', 'none.json'],
@@ -301,7 +305,7 @@ describe('bad input ends with exit code 2, before any network call', () => {
     ],
     [
       'the action of the input is not that of the command',
-      ['plan', '--input', '-'],
+      ['plan', '--input', 'input.json'],
       '{"action":"reset"}',
       'the action of the input is not that of the command',
     ],
@@ -309,8 +313,11 @@ describe('bad input ends with exit code 2, before any network call', () => {
     ['an unknown command', ['sink'], '', "unknown command 'sink'"],
     ['to wait for no number of minutes', ['sync', '--wait', 'long'], '', 'Pass a whole number of minutes'],
     ['an unknown option', ['sync', '--force'], '', "unknown option '--force'"],
-  ])('refuses %s', async (_, args, stdin, message) => {
-    const { code, stderr } = stdin ? await setting.factory(args, { stdin }) : await setting.hosted(args);
+  ])('refuses %s', async (_, args, input, message) => {
+    await writeFile(join(setting.folder, 'input.json'), input);
+    const { code, stderr } = args.includes('-')
+      ? await setting.factory(args, { stdin: input })
+      : await setting.hosted(args);
     expect(stderr).toContain(message);
     expect(code).toBe(2);
   });
@@ -338,7 +345,7 @@ describe('a failed run exits with 1, reports the failure with a hint, and leaves
 
   it('fails for a wrong key without printing it', async () => {
     const wrong = 'sat.embedded.wrong.topsecret';
-    const { code, stdout, stderr } = await setting.factory(['sync'], { environment: { HARNESS_API_KEY: wrong } });
+    const { code, stdout, stderr } = await setting.hosted(['sync'], { HARNESS_API_KEY: wrong });
     expect(code).toBe(1);
     expect(stdout).toContain('HarnessUnauthorized');
     expect(stdout).toContain('Hint: ');
@@ -405,7 +412,7 @@ describe('a failed run exits with 1, reports the failure with a hint, and leaves
 
 describe('doctor', () => {
   it('exits with 0 when all is well, and prints a line for each check', async () => {
-    const { code, stdout } = await setting.factory(['doctor']);
+    const { code, stdout } = await setting.hosted(['doctor']);
     expect(stdout).toMatch(/^doctor \S+: SUCCEEDED \(14 checks, no warning\)\n\nok {7}Node\.js: /);
     expect(code).toBe(0);
   });

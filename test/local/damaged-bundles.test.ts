@@ -14,7 +14,6 @@ const bundle = () => pathOf('harness.tar');
 const environment = { SOURCE_REGISTRY: 'unreachable.invalid' };
 /** Runs the command where its process is not the point. */
 const hosted = (...args: string[]) => setting.hosted(args, environment);
-const factory = (...args: string[]) => setting.factory(args, { environment });
 
 beforeEach(async () => {
   setting = await startSetting();
@@ -113,7 +112,7 @@ describe('a bundle with a damaged layer', () => {
 
     const verified = await hosted('verify', '--from', 'harness.tar');
     expect(verified).toMatchObject({ code: 1, stdout: expect.stringContaining(layer.name) });
-    const imported = await factory('import', '--from', 'harness.tar', '--json', '--receipt', 'receipt.json');
+    const imported = await hosted('import', '--from', 'harness.tar', '--json', '--receipt', 'receipt.json');
     expect(imported.code).toBe(1);
     const report = JSON.parse(imported.stdout) as Report;
     expect(report).toMatchObject({ status: 'FAILED', totals: { failed: 1 }, harness: 'unchanged' });
@@ -139,7 +138,7 @@ describe('a bundle whose sums were altered', () => {
       pathOf('harness.sha256'),
       sums.replace(/^[0-9a-f]{4}/, (four) => (four === '0000' ? '1111' : '0000')),
     );
-    expect(await factory('verify', '--from', 'harness.tar')).toMatchObject({
+    expect(await hosted('verify', '--from', 'harness.tar')).toMatchObject({
       code: 1,
       stdout: expect.stringContaining('its sum is not the one in the file of sums'),
     });

@@ -27,7 +27,12 @@ export interface CommandOptions {
   /** Streams without a reader. */
   unread?: readonly ('stdout' | 'stderr')[];
   /** Gets the running process's id once it has printed something on standard error that matches. */
-  when?: { printed: RegExp; act: (pid: number) => void };
+  when?: When<(pid: number) => void>;
+}
+
+interface When<Act> {
+  printed: RegExp;
+  act: Act;
 }
 
 /** The folder that the suites of this run share: `test/shared-folder.ts` makes it. */
@@ -62,13 +67,13 @@ let host: ChildProcessByStdio<Writable, Readable, Readable> | undefined;
 let hosted: Promise<unknown> = Promise.resolve();
 
 /** Runs the installed command after the one before, in a process that stays. */
-export function runHosted(run: HostedRun): Promise<CommandResult> {
+export function runHosted(run: HostedRun, when?: When<() => void>): Promise<CommandResult> {
   const result = hosted.then(async () => {
     host ??= startHost();
     host.stdin.write(`${JSON.stringify(run)}\n`);
-    const [out, stderr] = await Promise.all([host.stdout, host.stderr].map(upToNul));
-    const [, stdout = '', code] = /^([^]*)\n(\d+)$/.exec(out ?? '') ?? [];
-    return { code: Number(code), stdout, stderr: stderr ?? '' };
+    const [out, stderr] = await Promise.all([upToNul(host.stdout), upToNul(host.stderr, when)]);
+    const [, stdout = '', code] = /^([^]*)\n(\d+)$/.exec(out) ?? [];
+    return { code: Number(code), stdout, stderr };
   });
   hosted = result.catch(() => undefined);
   return result;
@@ -93,14 +98,18 @@ atEnd(() => {
   host = undefined;
 });
 
-/** Reads the output of one run. */
-function upToNul(stream: Readable): Promise<string> {
+/** Reads the output of one run, and acts once it has printed something that matches. */
+function upToNul(stream: Readable, when?: When<() => void>): Promise<string> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     const ended = () => reject(new Error(`the host of the command ended: ${Buffer.concat(chunks).toString()}`));
     stream.once('close', ended);
     stream.on('data', function read(chunk: Buffer) {
       chunks.push(chunk);
+      if (when?.printed.test(Buffer.concat(chunks).toString())) {
+        when.act();
+        when = undefined;
+      }
       if (chunk.at(-1) !== 0) return;
       stream.off('data', read).off('close', ended);
       resolve(Buffer.concat(chunks).toString().slice(0, -1));
@@ -185,8 +194,11 @@ export async function startSetting(launch = built) {
    * Runs the command in a process that all such runs share until the last test ends, which takes a tenth of the time: for runs whose
    * process, streams and end are not the point.
    */
-  const hostedFactory = (args: readonly string[], more: Record<string, string> = {}): Promise<CommandResult> =>
-    runHosted({ args, environment: { ...environment, ...more }, folder });
+  const hostedFactory = (
+    args: readonly string[],
+    more: Record<string, string> = {},
+    when?: When<() => void>,
+  ): Promise<CommandResult> => runHosted({ args, environment: { ...environment, ...more }, folder }, when);
 
   return {
     folder,

@@ -120,7 +120,7 @@ describe.each(targets)('an import to %s', (_, start) => {
     expect(planned.images.filter(({ status }) => status === 'planned').map(({ image }) => image)).toEqual([
       'harness/ci-addon:1.18.22',
     ]);
-    const result = await setting.factory(['import', '--from', 'harness.tar', '--json'], { environment: environment() });
+    const result = await importFrom('harness.tar');
     const report = reportOf(result);
     expect(report).toMatchObject({ status: 'SUCCEEDED', totals: { copied: 0, repaired: 1, skipped: 3 } });
     expect(report.images.find(({ status }) => status === 'repaired')?.image).toBe('harness/ci-addon:1.18.22');

@@ -54,7 +54,7 @@ describe('export --plan --parts', () => {
     await damage('cut.tar.004');
     setting.harness.requests.length = 0;
     const args = ['export', '--plan', 'cut.bundle.json', '--to', 'cut.tar', '--parts', '4,2,1', '--json'];
-    const result = await setting.factory([...args, '--part-size', '1MiB'], { environment });
+    const result = await hosted(...args, '--part-size', '1MiB');
     expect(result).toMatchObject({ code: 0 });
     expect(JSON.parse(result.stdout) as Report).toMatchObject({ status: 'SUCCEEDED', bundle: { parts: [2, 4] } });
     expect(result.stderr).toContain('cut.tar.001 is there, and has its sum: it is left alone');

@@ -16,10 +16,9 @@ describe('plan --needs', () => {
     await setting.source.close();
     await setting.target.close();
     const input = JSON.stringify({ platforms: ['linux/amd64'], extra_images: ['harness/delegate:25.10.1'] });
-    const { code, stdout, stderr } = await setting.factory(['plan', '--needs', 'needs.json', '--input', '-'], {
-      stdin: input,
-      environment: { REGISTRY_NAME: '' },
-    });
+    await writeFile(join(setting.folder, 'input.json'), input);
+    const args = ['plan', '--needs', 'needs.json', '--input', 'input.json'];
+    const { code, stdout, stderr } = await setting.hosted(args, { REGISTRY_NAME: '' });
     expect(stderr).toBe('reading the Harness configuration and the registries\n');
     expect(stdout).toMatch(/^plan \S+: SUCCEEDED \(nothing to do, 5 images needed\)/);
     expect(stdout).toMatch(/plugins\/cache:1\.10\.12\s+cacheGCSTag, cacheS3Tag/);

@@ -50,7 +50,7 @@ describe.each([
 
   it('the key of a signed bundle lets it pass, and it is imported', async () => {
     expect(await hosted('verify', '--from', place, '--verify-key', 'pub.pem')).toMatchObject({ code: 0 });
-    const imported = await setting.factory(['import', '--from', place, '--verify-key', 'pub.pem']);
+    const imported = await hosted('import', '--from', place, '--verify-key', 'pub.pem');
     expect(imported).toMatchObject({ code: 0 });
     expect(Object.keys(setting.overrides())).toHaveLength(5);
   });

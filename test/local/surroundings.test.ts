@@ -29,7 +29,7 @@ describe('the command', () => {
   describe('the report folder', () => {
     it('fails before anything starts when it cannot be created', async () => {
       await writeFile(join(setting.folder, 'file'), '');
-      const { code, stderr } = await setting.factory(['sync', '--out', 'file/reports']);
+      const { code, stderr } = await setting.hosted(['sync', '--out', 'file/reports']);
       expect(stderr).toContain('InvalidInput: cannot write reports to file/reports: not a directory (ENOTDIR)');
       expect(stderr).toMatch(/^Hint: .*--out\.$/m);
       expect(code).toBe(2);
@@ -66,10 +66,10 @@ describe('the command', () => {
     it('must be named by a user without a home, who needs a home for nothing else', async () => {
       const environment = { HOME: '', XDG_CACHE_HOME: '' };
       expect(await setting.factory(['--help'], { environment })).toMatchObject({ code: 0, stderr: '' });
-      const without = await setting.factory(['plan'], { environment });
+      const without = await setting.hosted(['plan'], environment);
       expect(without.stderr).toContain('InvalidConfiguration: there is no folder for the state');
       expect(without.code).toBe(2);
-      expect(await setting.factory(['plan', '--state', 'here'], { environment })).toMatchObject({ code: 0 });
+      expect(await setting.hosted(['plan', '--state', 'here'], environment)).toMatchObject({ code: 0 });
     });
   });
 

@@ -88,7 +88,7 @@ describe('pipelines --register', () => {
 
     const kept = await hosted(['pipelines', '--unregister', '--dry-run']);
     expect(kept.stdout).toContain('6 to delete; nothing was changed');
-    expect(await factory(['pipelines', '--unregister'])).toMatchObject({
+    expect(await hosted(['pipelines', '--unregister'])).toMatchObject({
       code: 0,
       stdout: 'unregistered from default/platform: 6 deleted\n',
     });
@@ -263,7 +263,7 @@ describe('templates of Harness', () => {
   it('fail before anything is registered when they do not keep their contracts', async () => {
     await store(stage('scan', { spec: { execution: { steps: [script('other')] } } }));
     const before = everything();
-    const broken = await factory([...webhook, '--register'], { GATHER_SCAN_TEMPLATE: 'scan:v1' });
+    const broken = await hosted([...webhook, '--register'], { GATHER_SCAN_TEMPLATE: 'scan:v1' });
     expect(broken.code).toBe(2);
     expect(broken.stderr).toContain('the template scan of GATHER_SCAN_TEMPLATE does not keep its contract');
     expect(broken.stderr).toContain('a variable "images" with the value <+input>');
