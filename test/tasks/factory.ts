@@ -47,7 +47,7 @@ export interface FactoryOptions {
    * that Harness publishes for it. Without one, it has the few fields above.
    */
   harness?: HarnessApiOptions;
-  /** The shape of images. Default: each for one platform. With `{}`, their shapes are those of the real ones. */
+  /** The shape of images, which have few layers. Default: each for one platform. With `{}`, their platforms are those of the real ones. */
   samples?: PushSamplesOptions;
   source?: RegistryOptions;
   target?: RegistryOptions;
@@ -163,7 +163,7 @@ export async function startFactory(options: FactoryOptions = {}): Promise<Factor
   const configuration = parseConfiguration(environment, { harness: environment.HARNESS_API_KEY !== undefined });
   const { samples = { platforms: [{ os: 'linux', architecture: 'amd64' }] } } = options;
   const publish: Factory['publish'] = (images, more) =>
-    pushSamples(source, [...new Set(images)], { layerBytes: 300, ...samples, ...more });
+    pushSamples(source, [...new Set(images)], { layerBytes: 300, slim: true, ...samples, ...more });
   publish(profile === undefined ? [...Object.values(k8), ...Object.values(vm)] : publishedImages(profile));
 
   const startRuntime = ({ onImageProgress, configuration: more }: RunExtras = {}) =>

@@ -299,7 +299,7 @@ describe('the limits of a registry', () => {
   beforeEach(async () => {
     [factory, other] = await Promise.all([startFactory({ samples: {} }), startRegistry()]);
     hub = factory.source;
-    pushSamples(other, k8Images, { layerBytes });
+    pushSamples(other, k8Images, { layerBytes, slim: true });
   });
   afterEach(() => Promise.all([factory.close(), other.close()]));
 
@@ -345,7 +345,7 @@ describe('the limits of a registry', () => {
       leave(0);
       leave(pullsOf(cache) - 1, other);
       const third = await startRegistry();
-      pushSamples(third, [cache], { layerBytes });
+      pushSamples(third, [cache], { layerBytes, slim: true });
       const report = await run('plan', { source_registry: [hub.host, other.host, third.host] });
       await third.close();
       expect(report.images[0]?.source).toBe(`${third.host}/${cache}`);
@@ -353,7 +353,7 @@ describe('the limits of a registry', () => {
     });
 
     it.each([
-      ['has another image', () => (remove(), void pushSamples(other, [cache], { layerBytes, revision: 1 }))],
+      ['has another image', () => (remove(), void pushSamples(other, [cache], { layerBytes, slim: true, revision: 1 }))],
       ['does not have it', () => remove()],
       ['does not answer', () => void other.faults.add({ match: { times: 99 }, act: { status: 500 } })],
       ['has as little left', () => leave(0, other)],
@@ -434,7 +434,7 @@ describe('several sources', () => {
   let other: Registry;
   beforeEach(async () => {
     [factory, other] = await Promise.all([startFactory({ samples: {} }), startRegistry()]);
-    pushSamples(other, k8Images, { layerBytes });
+    pushSamples(other, k8Images, { layerBytes, slim: true });
   });
   afterEach(() => Promise.all([factory.close(), other.close()]));
 
@@ -502,7 +502,7 @@ describe('several sources', () => {
       other.storage.deleteTag('plugins/cache', '1.10.12');
       await other.close();
       other = await startRegistry();
-      pushSamples(other, [cache], { layerBytes, revision: 1 });
+      pushSamples(other, [cache], { layerBytes, slim: true, revision: 1 });
       refuse(/\/blobs\//, { status: 403 });
       const document = await factory.sync(input());
       expect(document.images).toMatchObject([

@@ -18,7 +18,7 @@ afterEach(() => factory.close());
 
 /** With the state in files, as a local run has it, and with images of every shape. */
 const start = (options: FactoryOptions = {}) =>
-  startFactory({ folder: temporaryFolder('sync'), samples: {}, ...options });
+  startFactory({ folder: temporaryFolder('sync'), samples: { slim: false }, ...options });
 
 const selected = Object.keys(k8).filter((field) => !field.endsWith('Rootless'));
 

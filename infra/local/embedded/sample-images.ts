@@ -30,9 +30,11 @@ export interface SampleImageOptions {
    * Size of the image's own layers in bytes, before gzip, which saves nothing: the content is random. Default 256 KiB.
    */
   layerBytes?: number;
+  /** Makes two layers instead of four, the base and what changes with each release. Default false. */
+  slim?: boolean;
 }
 
-export type PushSamplesOptions = Pick<SampleImageOptions, 'layerBytes' | 'revision' | 'platforms'>;
+export type PushSamplesOptions = Pick<SampleImageOptions, 'layerBytes' | 'revision' | 'platforms' | 'slim'>;
 
 /** A blob, hashed once for all images that have it. */
 interface Blob {
@@ -124,14 +126,18 @@ export function pushSamples(
 }
 
 function platformImage(options: SampleImageOptions, platform: Platform): Image {
-  const { name, tag, revision = 0, base = 'alpine', layerBytes = defaultLayerBytes } = options;
+  const { name, tag, revision = 0, base = 'alpine', layerBytes = defaultLayerBytes, slim = false } = options;
   const types = options.docker ? docker : oci;
   const place = `${platform.os}/${platform.architecture}`;
   // The application's layer is the larger; what changes with each release is smaller than what stays.
   const layers = [
     layer(`base/${base}/${place}`, layerBytes * 2),
-    layer(`tools/${base}/${place}`, Math.ceil(layerBytes / 2)),
-    layer(`${name}/${place}`, Math.ceil(layerBytes / 4)),
+    ...(slim
+      ? []
+      : [
+          layer(`tools/${base}/${place}`, Math.ceil(layerBytes / 2)),
+          layer(`${name}/${place}`, Math.ceil(layerBytes / 4)),
+        ]),
     layer(`${name}:${tag}/${revision}/${place}`, layerBytes),
   ];
   const config = Buffer.from(

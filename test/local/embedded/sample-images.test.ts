@@ -46,6 +46,19 @@ describe('a sample image', () => {
     expect(sampleImage(options).digest).toBe(digests[0]);
   });
 
+  it('has the layers that images of one base share and its own, slim or not', () => {
+    const layersOf = (tag: string, slim: boolean) =>
+      content(sampleImage({ ...options, tag, slim, platforms: [{ os: 'linux', architecture: 'amd64' }] })).layers;
+    for (const [slim, layers, shared] of [
+      [false, 4, 3],
+      [true, 2, 1],
+    ] as const) {
+      const [one, other] = ['1.0', '1.1'].map((tag) => layersOf(tag, slim).map(({ digest }) => digest));
+      expect(one).toHaveLength(layers);
+      expect(one?.filter((digest) => other?.includes(digest))).toHaveLength(shared);
+    }
+  });
+
   it('writes manifests that match the blobs and manifests they point at', () => {
     for (const image of references.flatMap((reference) => walk(sampleOf(reference, { layerBytes: 500 })))) {
       expect(sha256(image.bytes)).toBe(image.digest);
