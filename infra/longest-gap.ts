@@ -12,6 +12,15 @@ const cycle = 40;
  * @throws {TypeError} when `cron` is not an expression of EventBridge.
  */
 export function longestGapHours(cron: string, timeZone: string): number | undefined {
+  const key = `${timeZone} ${cron}`;
+  if (!gaps.has(key)) gaps.set(key, gapOf(cron, timeZone));
+  return gaps.get(key);
+}
+
+/** The gaps of an app, which may have many stacks with one schedule. */
+const gaps = new Map<string, number | undefined>();
+
+function gapOf(cron: string, timeZone: string): number | undefined {
   const { times, isDay, years } = calendarOf(cron);
   const withinDay = Math.max(0, ...times.slice(1).map((time, index) => time - (times[index] ?? 0)));
   const ends = [...new Set([times[0] ?? 0, times.at(-1) ?? 0])];

@@ -353,7 +353,10 @@ describe('the limits of a registry', () => {
     });
 
     it.each([
-      ['has another image', () => (remove(), void pushSamples(other, [cache], { layerBytes, slim: true, revision: 1 }))],
+      [
+        'has another image',
+        () => (remove(), void pushSamples(other, [cache], { layerBytes, slim: true, revision: 1 })),
+      ],
       ['does not have it', () => remove()],
       ['does not answer', () => void other.faults.add({ match: { times: 99 }, act: { status: 500 } })],
       ['has as little left', () => leave(0, other)],

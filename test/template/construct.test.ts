@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { Duration, RemovalPolicy, Stack } from 'aws-cdk-lib/core';
-import { Match, Template } from 'aws-cdk-lib/assertions';
+import { Match } from 'aws-cdk-lib/assertions';
 import { type IVpc, SecurityGroup, Vpc } from 'aws-cdk-lib/aws-ec2';
 import { type IRole, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { Key } from 'aws-cdk-lib/aws-kms';
@@ -10,14 +10,15 @@ import { Topic } from 'aws-cdk-lib/aws-sns';
 import { DefinitionBody, Pass, StateMachine, StateMachineType } from 'aws-cdk-lib/aws-stepfunctions';
 import { HarnessCiImageFactory, type HarnessCiImageFactoryProps } from '../../infra/harness-ci-image-factory.ts';
 import { everything } from './everything.ts';
-import { embed, newApp, text } from './synthesize.ts';
+import { embed, fill, text } from './synthesize.ts';
 
 describe('the construct', () => {
   it('can be had twice in one stack', () => {
-    const stack = new Stack(newApp(), 'Host');
-    new HarnessCiImageFactory(stack, 'Nightly', { modifyDefault: true });
-    new HarnessCiImageFactory(stack, 'Staging', { modifyDefault: false, registryName: 'staging.example' });
-    Template.fromStack(stack).resourceCountIs('AWS::StepFunctions::StateMachine', 2);
+    const { template } = fill((stack) => {
+      new HarnessCiImageFactory(stack, 'Nightly', { modifyDefault: true });
+      new HarnessCiImageFactory(stack, 'Staging', { modifyDefault: false, registryName: 'staging.example' });
+    });
+    template.resourceCountIs('AWS::StepFunctions::StateMachine', 2);
   });
 
   const problemsOf = (props: (stack: Stack) => HarnessCiImageFactoryProps): string[] => {
@@ -228,11 +229,12 @@ describe('the construct', () => {
 
   it('deploys a new version of every function when a layer changes, also in an app without feature flags', () => {
     const versions = (content: string) => {
-      const stack = new Stack(newApp({}), 'Host');
-      const bucket = Bucket.fromBucketName(stack, 'Bucket', 'layers');
-      const layer = new LayerVersion(stack, 'Certificates', { code: Code.fromBucket(bucket, content) });
-      new HarnessCiImageFactory(stack, 'Factory', { layers: [layer] });
-      return Object.keys(Template.fromStack(stack).findResources('AWS::Lambda::Version'));
+      const put = (stack: Stack) => {
+        const bucket = Bucket.fromBucketName(stack, 'Bucket', 'layers');
+        const layer = new LayerVersion(stack, 'Certificates', { code: Code.fromBucket(bucket, content) });
+        return new HarnessCiImageFactory(stack, 'Factory', { layers: [layer] });
+      };
+      return Object.keys(fill(put, { flags: {} }).template.findResources('AWS::Lambda::Version'));
     };
     const [first, second] = [versions('old.zip'), versions('new.zip')];
     expect(first).toEqual(versions('old.zip'));
@@ -251,11 +253,12 @@ describe('the construct', () => {
   });
 
   it('lets somebody start its workflow, and nothing else: not even use the key that encrypts the execution', () => {
-    const stack = new Stack(newApp(), 'Host');
-    const factory = new HarnessCiImageFactory(stack, 'Factory', { encryptionKey: new Key(stack, 'Key') });
-    const role = new Role(stack, 'Starter', { assumedBy: new ServicePrincipal('lambda.amazonaws.com') });
-    factory.grantStartExecution(role);
-    Template.fromStack(stack).hasResourceProperties('AWS::IAM::Policy', {
+    const { template } = fill((stack) => {
+      const factory = new HarnessCiImageFactory(stack, 'Factory', { encryptionKey: new Key(stack, 'Key') });
+      const role = new Role(stack, 'Starter', { assumedBy: new ServicePrincipal('lambda.amazonaws.com') });
+      factory.grantStartExecution(role);
+    });
+    template.hasResourceProperties('AWS::IAM::Policy', {
       PolicyName: Match.stringLikeRegexp('^Starter'),
       PolicyDocument: {
         Statement: [

@@ -4,7 +4,7 @@ import { Template } from 'aws-cdk-lib/assertions';
 import { parseDeploymentSettings } from '../../infra/deployment-settings.ts';
 import { HarnessCiImageFactoryStack } from '../../infra/stack.ts';
 import { problemsFrom } from '../settings/problems-from.ts';
-import { embed, newApp, synthesize, text } from './synthesize.ts';
+import { embed, newApp, synthesize, text, withoutTraces } from './synthesize.ts';
 
 const key = 'arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab';
 const topic = 'arn:aws:sns:eu-west-1:123456789012:outcomes';
@@ -23,7 +23,7 @@ function stackWith(settings: object, lookedUp: Record<string, unknown> = {}): Ha
     ...network,
     ...settings,
   });
-  return new HarnessCiImageFactoryStack(newApp(lookedUp), 'Stack', { configuration, env });
+  return withoutTraces(() => new HarnessCiImageFactoryStack(newApp(lookedUp), 'Stack', { configuration, env }));
 }
 
 describe('variables that name existing resources', () => {

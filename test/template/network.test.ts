@@ -1,10 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
-import { Stack } from 'aws-cdk-lib/core';
-import { Match, Template } from 'aws-cdk-lib/assertions';
+import { Match } from 'aws-cdk-lib/assertions';
 import { type IVpc, Port, SecurityGroup, SubnetType, Vpc } from 'aws-cdk-lib/aws-ec2';
 import { HarnessCiImageFactory, type HarnessCiImageFactoryProps } from '../../infra/harness-ci-image-factory.ts';
 import { everything } from './everything.ts';
-import { embed, newApp, text } from './synthesize.ts';
+import { embed, fill, text } from './synthesize.ts';
 
 const interfaces = 'arn:<AWS::Partition>:ec2:<AWS::Region>:<AWS::AccountId>:*/*';
 const subnetsOfAnybody = 'arn:<AWS::Partition>:ec2:<AWS::Region>:*:subnet/*';
@@ -143,10 +142,14 @@ describe('functions in a VPC', () => {
     ['a target in another region', false, { registryName: ecrIn('us-east-1') }],
     ['another registry', false, { registryName: 'registry.example', sourceRegistry: ['ecr-public'] }],
   ])('there are endpoints of ECR with %s: %j', (_, expected, registries) => {
-    const stack = new Stack(newApp(), 'Host', { env: { account: '123456789012', region: 'eu-west-1' } });
-    const { vpc } = everything(stack);
-    new HarnessCiImageFactory(stack, 'Factory', { vpc, createVpcEndpoints: true, ...registries });
-    const endpoints = JSON.stringify(Template.fromStack(stack).findResources('AWS::EC2::VPCEndpoint'));
+    const { template } = fill(
+      (stack) => {
+        const { vpc } = everything(stack);
+        return new HarnessCiImageFactory(stack, 'Factory', { vpc, createVpcEndpoints: true, ...registries });
+      },
+      { env: { account: '123456789012', region: 'eu-west-1' } },
+    );
+    const endpoints = JSON.stringify(template.findResources('AWS::EC2::VPCEndpoint'));
     expect(['.ecr.api', '.ecr.dkr'].map((name) => endpoints.includes(name))).toEqual([expected, expected]);
   });
 
@@ -161,12 +164,13 @@ describe('functions in a VPC', () => {
   });
 
   it('a registry in the VPC can be opened to them', () => {
-    const stack = new Stack(newApp(), 'Host');
-    const { vpc } = everything(stack);
-    if (!vpc) throw new TypeError();
-    const registry = new SecurityGroup(stack, 'Registry', { vpc });
-    registry.connections.allowFrom(new HarnessCiImageFactory(stack, 'Factory', { vpc }), Port.tcp(5000));
-    const ingress = Template.fromStack(stack).findResources('AWS::EC2::SecurityGroupIngress');
+    const { template } = fill((stack) => {
+      const { vpc } = everything(stack);
+      if (!vpc) throw new TypeError();
+      const registry = new SecurityGroup(stack, 'Registry', { vpc });
+      registry.connections.allowFrom(new HarnessCiImageFactory(stack, 'Factory', { vpc }), Port.tcp(5000));
+    });
+    const ingress = template.findResources('AWS::EC2::SecurityGroupIngress');
     expect(Object.values(ingress).map(({ Properties }) => Properties as object)).toEqual([
       expect.objectContaining({
         GroupId: { 'Fn::GetAtt': [expect.stringMatching(/^Registry/), 'GroupId'] },

@@ -1,10 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
 import { Stack } from 'aws-cdk-lib/core';
-import { Template } from 'aws-cdk-lib/assertions';
+
 import { Key } from 'aws-cdk-lib/aws-kms';
 import { partitionOf, partitions } from '../../functions/oci/registry/aws-partitions.ts';
 import { HarnessCiImageFactory } from '../../infra/harness-ci-image-factory.ts';
-import { newApp, synthesize, text } from './synthesize.ts';
+import { fill, synthesize, text } from './synthesize.ts';
 
 describe('the partition of a region', () => {
   it.each([
@@ -45,14 +45,14 @@ describe('a deployment whose region is not known before', () => {
 
 describe.each(['cn-north-1', 'us-gov-west-1', 'eusc-de-east-1', 'us-iso-east-1'])('a deployment to %s', (region) => {
   const { id, dnsSuffix } = partitionOf(region);
-  const stack = new Stack(newApp(), 'Host', { env: { account: '123456789012', region } });
-  new HarnessCiImageFactory(stack, 'Factory', {
-    registryName: `123456789012.dkr.ecr.${region}.${dnsSuffix}/mirror`,
-    encryptionKey: new Key(stack, 'Key'),
-    ecrKmsKey: Key.fromKeyArn(stack, 'Images', `arn:${id}:kms:${region}:123456789012:key/1234abcd`),
-    webhook: {},
-  });
-  const template = Template.fromStack(stack);
+  const put = (stack: Stack) =>
+    new HarnessCiImageFactory(stack, 'Factory', {
+      registryName: `123456789012.dkr.ecr.${region}.${dnsSuffix}/mirror`,
+      encryptionKey: new Key(stack, 'Key'),
+      ecrKmsKey: Key.fromKeyArn(stack, 'Images', `arn:${id}:kms:${region}:123456789012:key/1234abcd`),
+      webhook: {},
+    });
+  const { template } = fill(put, { env: { account: '123456789012', region } });
   const policies = textOf(template.findResources('AWS::IAM::Policy'));
 
   it('writes only ARNs of the partition', () => {

@@ -1,19 +1,20 @@
 import { describe, expect, it } from '@jest/globals';
 import { Stack } from 'aws-cdk-lib/core';
-import { Match, Template } from 'aws-cdk-lib/assertions';
+import { Match } from 'aws-cdk-lib/assertions';
 import { Key } from 'aws-cdk-lib/aws-kms';
 import { DefinitionBody, StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { RunSchedule, type RunScheduleProps } from '../../infra/schedule.ts';
-import { newApp, synthesize, text } from './synthesize.ts';
+import { fill, synthesize, text } from './synthesize.ts';
 
 /** A schedule alone in a stack. */
 function scheduled(props: Omit<RunScheduleProps, 'stateMachine'> = {}, withKey = false) {
-  const stack = new Stack(newApp(), 'Host');
-  const definitionBody = DefinitionBody.fromString('{"StartAt":"End","States":{"End":{"Type":"Succeed"}}}');
-  const stateMachine = new StateMachine(stack, 'Machine', { definitionBody });
-  const encryptionKey = withKey ? new Key(stack, 'Key') : undefined;
-  const schedule = new RunSchedule(stack, 'Nightly', { stateMachine, encryptionKey, ...props });
-  const template = Template.fromStack(stack);
+  const put = (stack: Stack) => {
+    const definitionBody = DefinitionBody.fromString('{"StartAt":"End","States":{"End":{"Type":"Succeed"}}}');
+    const stateMachine = new StateMachine(stack, 'Machine', { definitionBody });
+    const encryptionKey = withKey ? new Key(stack, 'Key') : undefined;
+    return new RunSchedule(stack, 'Nightly', { stateMachine, encryptionKey, ...props });
+  };
+  const { stack, made: schedule, template } = fill(put);
   const idOf = (type: string, prefix = '') =>
     Object.keys(template.findResources(type)).find((id) => id.startsWith(prefix)) ?? '';
   return { stack, schedule, template, idOf };

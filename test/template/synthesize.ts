@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { App, Stack } from 'aws-cdk-lib/core';
 import { Template } from 'aws-cdk-lib/assertions';
+import { SynthesisMessageLevel } from 'aws-cdk-lib/cx-api';
 import {
   defaultApiKeySecretName,
   HarnessCiImageFactory,
@@ -57,9 +58,9 @@ export function newApp(flags = context): App {
  * Makes a stack without stack traces. CDK records one with each finding that is accepted, and jest looks up the source of
  * each of its 100 lines.
  */
-function withoutTraces<T>(make: () => T): T {
+export function withoutTraces<T>(make: () => T): T {
   const { stackTraceLimit } = Error;
-  Error.stackTraceLimit = 1;
+  Error.stackTraceLimit = 0;
   try {
     return make();
   } finally {
@@ -95,6 +96,23 @@ export function embed(props: (stack: Stack) => HarnessCiImageFactoryProps = () =
   });
 }
 
+/** Returns the result of `cdk synth` for a stack. */
+function synthesizedBy(stack: Stack) {
+  return (stack.node.root as App).synth().getStackArtifact(stack.artifactId);
+}
+
+/** A stack of somebody else's with what `put` puts into it. */
+export function fill<T>(
+  put: (stack: Stack) => T,
+  { flags = context, env = {} } = {},
+): { stack: Stack; made: T; template: Template } {
+  return withoutTraces(() => {
+    const stack = new Stack(newApp(flags), 'Host', { env });
+    const made = put(stack);
+    return { stack, made, template: Template.fromStack(stack) };
+  });
+}
+
 function viewOf<S extends Stack>(stack: S, factory: HarnessCiImageFactory) {
   const template = Template.fromStack(stack);
   const logicalId = (construct: { node: { defaultChild?: unknown } }) =>
@@ -122,6 +140,10 @@ function viewOf<S extends Stack>(stack: S, factory: HarnessCiImageFactory) {
     stack,
     factory,
     template,
+    /** The warnings of `cdk synth`, each with the path of its construct. */
+    warnings: synthesizedBy(stack)
+      .messages.filter(({ level }) => level === SynthesisMessageLevel.WARNING)
+      .map(({ id, entry }) => ({ id, text: entry.data as string })),
     logicalId,
     functions: byTask,
     statements,

@@ -1,11 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 import { Stack } from 'aws-cdk-lib/core';
-import { Match, Template } from 'aws-cdk-lib/assertions';
+import { Match } from 'aws-cdk-lib/assertions';
 import { type CfnRole, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { Key } from 'aws-cdk-lib/aws-kms';
 import { Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import { HarnessCiImageFactory, type WebhookOptions } from '../../infra/harness-ci-image-factory.ts';
-import { actions, embed, newApp, synthesize, text } from './synthesize.ts';
+import { fill, actions, embed, newApp, synthesize, text } from './synthesize.ts';
 
 const tokenSecret = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:tokens-a1B2c3';
 
@@ -154,11 +154,17 @@ describe('the webhook', () => {
     });
 
     it('can be granted to a role of the app', () => {
-      const stack = new Stack(newApp(), 'Host');
-      const { webhook } = new HarnessCiImageFactory(stack, 'Factory', { webhook: { auth: 'iam' } });
-      const delegate = new Role(stack, 'Delegate', { assumedBy: new ServicePrincipal('ec2.amazonaws.com') });
-      webhook?.grantInvoke(delegate);
-      Template.fromStack(stack).hasResourceProperties('AWS::IAM::Policy', {
+      const {
+        stack,
+        made: delegate,
+        template,
+      } = fill((host) => {
+        const { webhook } = new HarnessCiImageFactory(host, 'Factory', { webhook: { auth: 'iam' } });
+        const role = new Role(host, 'Delegate', { assumedBy: new ServicePrincipal('ec2.amazonaws.com') });
+        webhook?.grantInvoke(role);
+        return role;
+      });
+      template.hasResourceProperties('AWS::IAM::Policy', {
         Roles: [{ Ref: stack.getLogicalId(delegate.node.defaultChild as CfnRole) }],
         PolicyDocument: {
           Statement: [
