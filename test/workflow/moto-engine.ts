@@ -5,7 +5,6 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
-import { setTimeout as sleep } from 'node:timers/promises';
 import {
   CreateStateMachineCommand,
   DescribeExecutionCommand,
@@ -28,13 +27,19 @@ export interface MotoEngine {
 }
 
 interface Call {
+  /** That of the state machine, which is a run's own. Definitions that are the same are parsed once. */
+  role: string;
   function: string;
   payload: unknown;
 }
 
+/** An execution that has ended. */
+interface End {
+  ended: string;
+}
+
 type Reply = { payload: unknown } | { error: { errorType: string; errorMessage: string } };
 
-const pollMs = 20;
 const longestRunMs = 120_000;
 const account = '123456789012';
 
@@ -46,16 +51,20 @@ export function motoInstalled(): boolean {
 /** Step Functions as moto implements them, in a Python process of its own. Throws when `motoInstalled` is false. */
 export async function startMotoEngine(): Promise<MotoEngine> {
   const runs = new Map<string, Invoke>();
-  /** Prefixes of functions that no run uses. Definitions that differ in nothing else are parsed once. */
-  const free: string[] = [];
   const executions = new Map<string, string | undefined>();
   let started = 0;
+  /** Ends by execution. An end may be told before the response to the start has come. */
+  const ends = new Map<string, PromiseWithResolvers<void>>();
+  const endOf = (execution: string) => {
+    const end = ends.get(execution) ?? Promise.withResolvers<void>();
+    ends.set(execution, end);
+    return end;
+  };
 
-  async function answer({ function: qualified, payload }: Call): Promise<Reply> {
-    const [prefix = '', fn = ''] = qualified.split('--');
+  async function answer({ role, function: fn, payload }: Call): Promise<Reply> {
     try {
-      const invoke = runs.get(prefix);
-      if (!invoke) throw new Error(`call of ${qualified}, whose run is over`);
+      const invoke = runs.get(role);
+      if (!invoke) throw new Error(`call of ${fn} by ${role}, which is over`);
       return { payload: (await invoke(fn, payload)) ?? null };
     } catch (thrown) {
       const error = thrown instanceof Error ? thrown : new Error(String(thrown));
@@ -65,7 +74,9 @@ export async function startMotoEngine(): Promise<MotoEngine> {
 
   const callbacks = createServer(async (request, response) => {
     response.setHeader('content-type', 'application/json');
-    response.end(JSON.stringify(await answer(JSON.parse(await text(request)) as Call)));
+    const message = JSON.parse(await text(request)) as Call | End;
+    if ('ended' in message) endOf(message.ended).resolve();
+    response.end(JSON.stringify('ended' in message ? null : await answer(message)));
   });
   callbacks.listen(0, '127.0.0.1');
   await once(callbacks, 'listening');
@@ -100,41 +111,34 @@ export async function startMotoEngine(): Promise<MotoEngine> {
   return {
     async run(definition, input, invoke, name) {
       const id = `run${++started}`;
-      const prefix = free.pop() ?? id;
-      runs.set(prefix, invoke);
+      runs.set(id, invoke);
       try {
         const { stateMachineArn } = await sfn.send(
           new CreateStateMachineCommand({
             name: id,
-            roleArn: `arn:aws:iam::${account}:role/workflow`,
+            roleArn: `arn:aws:iam::${account}:role/${id}`,
             definition: JSON.stringify(definition)
               .replaceAll('${LambdaInvoke}', lambdaInvoke('aws'))
-              .replaceAll(/\$\{(\w+)\}/g, `arn:aws:lambda:us-east-1:${account}:function:${prefix}--$1`),
+              .replaceAll(/\$\{(\w+)\}/g, `arn:aws:lambda:us-east-1:${account}:function:$1`),
           }),
         );
-        const { executionArn } = await sfn.send(
+        const { executionArn = '' } = await sfn.send(
           // moto, unlike AWS, makes up no name.
           new StartExecutionCommand({ stateMachineArn, input: JSON.stringify(input), name: name ?? randomUUID() }),
         );
         if (name !== undefined) executions.set(name, executionArn);
-        for (const deadline = Date.now() + longestRunMs; Date.now() < deadline; await sleep(pollMs)) {
-          const execution = await sfn.send(new DescribeExecutionCommand({ executionArn }));
-          if (execution.status === 'RUNNING') continue;
-          if (execution.status === 'SUCCEEDED') {
-            // After a failure, calls of other branches may still come.
-            free.push(prefix);
-            return { status: 'SUCCEEDED', output: JSON.parse(execution.output ?? 'null') as unknown };
-          }
-          const error = execution.error ?? (execution.status === 'TIMED_OUT' ? 'States.Timeout' : undefined);
-          return {
-            status: 'FAILED',
-            ...(error !== undefined && { error }),
-            ...(execution.cause !== undefined && { cause: execution.cause }),
-          };
-        }
-        throw new Error(`${id} did not end within ${longestRunMs} ms`);
+        await within(longestRunMs, endOf(executionArn).promise);
+        const execution = await sfn.send(new DescribeExecutionCommand({ executionArn }));
+        if (execution.status === 'SUCCEEDED')
+          return { status: 'SUCCEEDED', output: JSON.parse(execution.output ?? 'null') as unknown };
+        const error = execution.error ?? (execution.status === 'TIMED_OUT' ? 'States.Timeout' : undefined);
+        return {
+          status: 'FAILED',
+          ...(error !== undefined && { error }),
+          ...(execution.cause !== undefined && { cause: execution.cause }),
+        };
       } finally {
-        runs.delete(prefix);
+        runs.delete(id);
       }
     },
 
@@ -150,4 +154,11 @@ export async function startMotoEngine(): Promise<MotoEngine> {
       await close();
     },
   };
+}
+
+/** Waits for an event. Throws an error after `ms` milliseconds without it. */
+async function within(ms: number, event: Promise<void>): Promise<void> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => late.reject(new Error(`the run did not end within ${ms} ms`)), ms);
+  await Promise.race([event, late.promise]).finally(() => clearTimeout(timer));
 }
