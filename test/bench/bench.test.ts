@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { command, installCommand } from '../local/factory-command.ts';
+import { cache, command, installCommand } from '../local/factory-command.ts';
 import { available } from '../real-parts.ts';
 import { bench, type BenchResult } from './bench.ts';
 import { startDelayProxy } from './delay-proxy.ts';
@@ -35,7 +35,7 @@ const name = execFileSync(
   let result: BenchResult;
 
   beforeAll(async () => {
-    const small = { rtts: [1], repeat: 1, scale: 0.001, plain: true, trial: true, command };
+    const small = { rtts: [1], repeat: 1, scale: 0.001, plain: true, trial: true, command, cache };
     result = await bench({ ...small, workloads: ['W3'], peers: ['ours', 'engine', 'bare', 'floor'] });
     const more = ['unchanged', 'memory-100MiB', 'memory-10GiB'] as const;
     result.rows.push(...(await bench({ ...small, rtts: [0], workloads: more, peers: ['ours', 'skopeo'] })).rows);
@@ -107,7 +107,7 @@ const name = execFileSync(
   `the benchmark measures over TLS by default, and records the protocol${name === '' ? ' (the hosts file has no name for the loopback address)' : ''}`,
   async () => {
     const peers = ['ours', 'engine', 'skopeo'];
-    const small = { rtts: [1], repeat: 1, scale: 0.001, trial: true, command };
+    const small = { rtts: [1], repeat: 1, scale: 0.001, trial: true, command, cache };
     const { rows, scheme } = await bench({ ...small, workloads: ['W3'], peers });
     expect(scheme).toBe('https');
     expect(rows.map(({ peer, failure }) => [peer, failure])).toEqual([

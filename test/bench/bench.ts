@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
-import { cp, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { cpSync } from 'node:fs';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -31,6 +32,8 @@ export interface BenchOptions {
   trial?: boolean;
   /** The file of the command; default: the one that is built in this repository, or its sources. */
   command?: string;
+  /** The folder of the command's compiled code; default: a new one. */
+  cache?: string;
   /** Host name of the registries over TLS; default: the name of this machine, or `registry.test`. */
   host?: string | undefined;
   signal?: AbortSignal | undefined;
@@ -51,7 +54,7 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
   const folder = await mkdtemp(join(tmpdir(), 'factory-bench-'));
   try {
     const chosen = (family: string) => options.peers?.includes(family) ?? true;
-    const own = [ours(options.command), engineAlone(folder), bareSync(folder), ...floors(folder)];
+    const own = [ours(options.command, options.cache), engineAlone(folder), bareSync(folder), ...floors(folder)];
     const wanted = [...own, ...peers].filter(({ family }) => chosen(family));
     const present = wanted.filter((peer) => peer.available());
     const tls = options.plain ? undefined : await createTls(join(folder, 'tls'), options.host);
@@ -137,7 +140,8 @@ async function measureOnce(setting: Setting, signal?: AbortSignal): Promise<Meas
   cleanup.defer(() => rm(home, { recursive: true, force: true }));
   cleanup.defer(() => rm(data, { recursive: true, force: true }));
   await mkdir(home);
-  if (unchanged) await cp(store, data, { recursive: true });
+  // A tenth of the time that the asynchronous one takes.
+  if (unchanged) cpSync(store, data, { recursive: true });
   const source = cleanup.use(await startRegistry(store, tls));
   const target = cleanup.use(await (memoryOnly ? startDigestRegistry(tls) : startRegistry(data, tls)));
   const harness = cleanup.use(await startHarnessApi({ defaults: { ci: { K8: officialImages(images), VM: {} } } }));

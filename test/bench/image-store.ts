@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdir, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { digestOf } from '../../functions/oci/spec/digest.ts';
 import { mediaTypes } from '../../functions/oci/spec/media-type.ts';
@@ -121,7 +122,7 @@ export class ImageStore {
   async #data(mediaType: string, content: object): Promise<Descriptor> {
     const bytes = Buffer.from(JSON.stringify(content));
     const digest = digestOf(bytes);
-    await write(this.#dataOf(digest), bytes);
+    write(this.#dataOf(digest), bytes);
     return { mediaType, digest, size: bytes.length };
   }
 
@@ -131,7 +132,7 @@ export class ImageStore {
   }
 
   async #link(repository: string, path: string, digest: string): Promise<void> {
-    await write(join(this.#root, 'repositories', repository, path), digest);
+    write(join(this.#root, 'repositories', repository, path), digest);
   }
 
   #dataOf(digest: string): string {
@@ -147,7 +148,8 @@ function pathOf(digest: string): string {
   return digest.replace(':', '/');
 }
 
-async function write(path: string, content: string | Buffer): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
-  await writeFile(path, content);
+/** Synchronously: thousands of small files takes half of the time so. */
+function write(path: string, content: string | Buffer): void {
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, content);
 }

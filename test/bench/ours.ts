@@ -19,7 +19,7 @@ export const own: Pick<Peer, 'available' | 'version'> = {
 };
 
 /** The whole `sync` by the installed command, Harness calls included. */
-export function ours(file = commandFile): Peer {
+export function ours(file = commandFile, cache?: string): Peer {
   return {
     name: 'ours',
     family: 'ours',
@@ -33,7 +33,7 @@ export function ours(file = commandFile): Peer {
         SOURCE_REGISTRY: source,
         REGISTRY_NAME: target,
         // Outside of the home that is new for each run: whoever installs a command runs it more than once.
-        XDG_CACHE_HOME: join(home, '../cache'),
+        XDG_CACHE_HOME: cache ?? join(home, '../cache'),
       },
     }),
   };
