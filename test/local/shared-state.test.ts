@@ -74,11 +74,16 @@ const state = `s3://state/${prefix}`;
     expect(Contents.filter(({ Key }) => !Key?.startsWith(`${prefix}/`))).toEqual([]);
   });
 
-  it.each(['verify', 'plan', 'reset'])('runs %s with the state in the bucket', async (action) => {
-    reportOf(await hosted(['sync', '--json', '--yes']));
-    const report = reportOf(await hosted([action, '--json', '--yes']));
-    expect(report).toMatchObject({ action, status: 'SUCCEEDED' });
-    expect(await new RunDocuments(store, report.runId).report.find()).toEqual(report);
+  describe('after a sync', () => {
+    beforeAll(async () => {
+      reportOf(await hosted(['sync', '--json', '--yes']));
+    });
+
+    it.each(['verify', 'plan', 'reset'])('runs %s with the state in the bucket', async (action) => {
+      const report = reportOf(await hosted([action, '--json', '--yes']));
+      expect(report).toMatchObject({ action, status: 'SUCCEEDED' });
+      expect(await new RunDocuments(store, report.runId).report.find()).toEqual(report);
+    });
   });
 
   it('skips a run while the deployment holds the lock, and runs when it is released', async () => {
