@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** How long each part takes: a writer that does not wait has filled several more by then. */
+/** The time until a part is accepted. A writer that does not wait has filled several more by then. */
 const partMs = 50;
 
 /** Starts an S3 that takes uploads in parts, and keeps only their sizes: moto takes seconds for hundreds of MiB. */

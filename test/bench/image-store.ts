@@ -148,7 +148,7 @@ function pathOf(digest: string): string {
   return digest.replace(':', '/');
 }
 
-/** Synchronously: thousands of small files takes half of the time so. */
+/** Synchronously: hundreds of small files take half of the time so. */
 function write(path: string, content: string | Buffer): void {
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, content);
