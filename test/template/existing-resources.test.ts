@@ -13,6 +13,24 @@ const network = {
   VPC_SUBNETS: 'subnet-1234567890abcdef0, subnet-1234567890abcdef1',
   VPC_SECURITY_GROUPS: 'sg-1234567890abcdef0',
 };
+const boundaries = ['boundary', 'arn:aws:iam::123456789012:policy/team/boundary'] as const;
+/** Two deployments whose settings have nothing to do with each other: each test reads its own. */
+const deployments = [
+  {
+    ...network,
+    PERMISSIONS_BOUNDARY: boundaries[0],
+    PROXY_URL: 'http://proxy.example:3128',
+    PROXY_BYPASS: '.corp, 10.0.0.0/8',
+    LOG_RETENTION_DAYS: 'never',
+  },
+  {
+    ...network,
+    VPC_SECURITY_GROUPS: '',
+    PERMISSIONS_BOUNDARY: boundaries[1],
+    LOG_RETENTION_DAYS: '30',
+    OVERDUE_AFTER_HOURS: '50',
+  },
+] as const;
 const env = { account: '123456789012', region: 'eu-west-1' };
 
 function stackWith(settings: object, lookedUp: Record<string, unknown> = {}): HarnessCiImageFactoryStack {
@@ -28,7 +46,7 @@ function stackWith(settings: object, lookedUp: Record<string, unknown> = {}): Ha
 
 describe('variables that name existing resources', () => {
   it('put the functions into subnets and security groups by their ids, without a look-up', () => {
-    const { functions, template, stack } = synthesize(network);
+    const { functions, template, stack } = synthesize(deployments[0]);
     for (const { VpcConfig } of functions.values())
       expect(VpcConfig).toEqual({
         SubnetIds: ['subnet-1234567890abcdef0', 'subnet-1234567890abcdef1'],
@@ -39,7 +57,7 @@ describe('variables that name existing resources', () => {
   });
 
   it('make a security group in the VPC when none is given', () => {
-    const { template } = synthesize({ ...network, VPC_SECURITY_GROUPS: '' });
+    const { template } = synthesize(deployments[1]);
     template.hasResourceProperties('AWS::EC2::SecurityGroup', { VpcId: network.VPC_ID });
   });
 
@@ -105,8 +123,8 @@ describe('variables that name existing resources', () => {
     expect(permissions('gate')).toContain(`kms:GenerateDataKey ${key}`);
   });
 
-  it.each(['boundary', 'arn:aws:iam::123456789012:policy/team/boundary'])('bound every role by %s', (boundary) => {
-    const { template } = synthesize({ PERMISSIONS_BOUNDARY: boundary });
+  it.each(deployments)('bound every role by $PERMISSIONS_BOUNDARY', (deployment) => {
+    const { template } = synthesize(deployment);
     for (const { Properties } of Object.values(template.findResources('AWS::IAM::Role')))
       expect(text((Properties as { PermissionsBoundary: unknown }).PermissionsBoundary)).toMatch(
         new RegExp(`:policy/(?:team/)?boundary$`),
@@ -114,7 +132,7 @@ describe('variables that name existing resources', () => {
   });
 
   it('lead the functions through a proxy', () => {
-    const { functions } = synthesize({ PROXY_URL: 'http://proxy.example:3128', PROXY_BYPASS: '.corp, 10.0.0.0/8' });
+    const { functions } = synthesize(deployments[0]);
     for (const { Environment } of functions.values())
       expect(Environment.Variables).toMatchObject({
         HTTPS_PROXY: 'http://proxy.example:3128',
@@ -123,16 +141,16 @@ describe('variables that name existing resources', () => {
   });
 
   it.each([
-    ['never', undefined],
-    ['30', 30],
-  ])('keep logs for %s days', (LOG_RETENTION_DAYS, days) => {
-    const logs = Object.values(synthesize({ LOG_RETENTION_DAYS }).template.findResources('AWS::Logs::LogGroup'));
+    ['never', undefined, deployments[0]],
+    ['30', 30, deployments[1]],
+  ])('keep logs for %s days', (_, days, deployment) => {
+    const logs = Object.values(synthesize(deployment).template.findResources('AWS::Logs::LogGroup'));
     for (const { Properties } of logs)
       expect((Properties as { RetentionInDays?: number } | undefined)?.RetentionInDays).toBe(days);
   });
 
   it('say when a sync is overdue', () => {
-    const { template } = synthesize({ OVERDUE_AFTER_HOURS: '50' });
+    const { template } = synthesize(deployments[1]);
     template.hasResourceProperties('AWS::CloudWatch::Alarm', { EvaluationPeriods: 50 });
   });
 });
