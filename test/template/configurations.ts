@@ -1,5 +1,5 @@
 import { everything } from './everything.ts';
-import { embed, synthesizeAnew } from './synthesize.ts';
+import { embedAnew, synthesizeAnew } from './synthesize.ts';
 
 /** Makes the stack of each main configuration of a deployment, and one with every resource that the construct can make. */
 export const configurations = {
@@ -14,5 +14,5 @@ export const configurations = {
     }),
   KMS_KEY_ARN: () =>
     synthesizeAnew({ KMS_KEY_ARN: 'arn:aws:kms:eu-west-1:123456789012:key/1234abcd', WEBHOOK: 'token' }),
-  everything: () => embed(everything),
+  everything: () => embedAnew(everything),
 };

@@ -88,8 +88,22 @@ export function synthesizeAnew(environment: Environment = {}, env = {}) {
   });
 }
 
+type Props = (stack: Stack) => HarnessCiImageFactoryProps;
+
+const none: Props = () => ({});
+
+/** The stacks that `embed` made of the same function. */
+const embedded = new Map<Props, ReturnType<typeof embedAnew>>();
+
 /** A stack of somebody else's with the construct in it; `props` may put more into the stack. */
-export function embed(props: (stack: Stack) => HarnessCiImageFactoryProps = () => ({})) {
+export function embed(props = none) {
+  const made = embedded.get(props) ?? embedAnew(props);
+  embedded.set(props, made);
+  return made;
+}
+
+/** Makes that stack again, as `synthesizeAnew` does. */
+export function embedAnew(props = none) {
   return withoutTraces(() => {
     const stack = new Stack(newApp(), 'Host');
     return viewOf(stack, new HarnessCiImageFactory(stack, 'Factory', props(stack)));
