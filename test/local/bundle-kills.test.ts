@@ -12,7 +12,7 @@ import { type CommandResult, startSetting } from './factory-command.ts';
 const kills = Number(process.env['BUNDLE_KILLS'] ?? 3);
 const images = ['harness/ci-addon:1.18.22', 'harness/ci-lite-engine:1.18.22'];
 /** Some blobs are larger than what an export reads at once, and the last kill comes after it recorded its progress. */
-const layerBytes = 5_500_000;
+const layerBytes = 4_400_000;
 const outside = { REGISTRY_NAME: '' };
 const inside = { SOURCE_REGISTRY: 'unreachable.invalid' };
 const MiB = 1024 * 1024;
