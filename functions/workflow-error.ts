@@ -1,10 +1,10 @@
 import { type ErrorDocument, type ErrorName, errorNames, FactoryError, type Problem } from './errors.ts';
 
 /**
- * The room for each part of an error document, in characters as they are in the cause of a failed task. Step Functions
- * refuses causes above 32,768 characters. Lambda's holds the document twice, and the frames of the stack.
+ * Maximum lengths of the parts of an error document, in characters as they are escaped in the cause of a failed task. Step
+ * Functions refuses causes above 32,768 characters. That of Lambda holds the document twice, and the frames of the stack.
  */
-const room = { message: 4_000, hint: 2_000, problems: 8_000 };
+const limits = { message: 4_000, hint: 2_000, problems: 8_000, field: 1_500 };
 
 /** The error that the workflow receives. Its name is matched, and its message is the whole document as JSON. */
 export class TaskError extends Error {
@@ -15,13 +15,22 @@ export class TaskError extends Error {
 }
 
 function bounded({ name, message, hint, problems }: ErrorDocument): ErrorDocument {
-  const document = { name, message: cut(message, room.message), hint: cut(hint, room.hint) };
+  const document = { name, message: cut(message, limits.message), hint: cut(hint, limits.hint) };
   if (!problems) return document;
-  let left = room.problems;
-  const shown = problems.filter((problem) => (left -= lengthInCause(problem)) >= 0);
+  let left = limits.problems;
+  const shown = problems.map(shortened).filter((problem) => (left -= lengthInCause(problem)) >= 0);
   const more = problems.length - shown.length;
-  const told = more > 0 ? `${document.message}; ${more} of them are not shown` : document.message;
-  return { ...document, message: told, problems: shown };
+  const text = more > 0 ? `${document.message}; ${more} of them are not shown` : document.message;
+  return { ...document, message: text, problems: shown };
+}
+
+function shortened({ path, found, allowed, reason }: Problem): Problem {
+  return {
+    path: cut(path, limits.field),
+    found: cut(found, limits.field),
+    allowed: cut(allowed, limits.field),
+    ...(reason !== undefined && { reason: cut(reason, limits.field) }),
+  };
 }
 
 function cut(text: string, limit: number): string {

@@ -17,7 +17,7 @@ export function longestGapHours(cron: string, timeZone: string): number | undefi
   return gaps.get(key);
 }
 
-/** The gaps of an app, which may have many stacks with one schedule. */
+/** Results by time zone and expression: an app can have many stacks with the same schedule. */
 const gaps = new Map<string, number | undefined>();
 
 function gapOf(cron: string, timeZone: string): number | undefined {

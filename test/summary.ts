@@ -1,12 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
+import { testFiles } from './together/files.ts';
 
 /** The part that is read of the results that Jest writes with `--json`. */
 interface Results {
   numPassedTests: number;
   numFailedTests: number;
   numPendingTests: number;
-  numFailedTestSuites: number;
+  /** Suites that did not load, or failed outside of their tests. */
+  numRuntimeErrorTestSuites: number;
   testResults: SuiteResult[];
 }
 
@@ -31,20 +33,22 @@ interface TestResult {
 /** Longest text of a failure, in characters. */
 const longestFailure = 1_500;
 const slowest = 10;
+const together = 'test/together/';
 
 /** Reads the results of a script. A script that wrote none has failed. */
 function read(folder: string, script: string): Results {
   try {
     return JSON.parse(readFileSync(join(folder, `${script.replaceAll(':', '-')}.json`), 'utf8')) as Results;
   } catch {
-    return { numPassedTests: 0, numFailedTests: 0, numPendingTests: 0, numFailedTestSuites: 1, testResults: [] };
+    console.log(`failed: npm run ${script} wrote no results\n`);
+    return { numPassedTests: 0, numFailedTests: 0, numPendingTests: 0, numRuntimeErrorTestSuites: 1, testResults: [] };
   }
 }
 
 /** Yields the files of a suite with their seconds: many, when they ran together (`test/together`). */
 function* files({ name, startTime, endTime, assertionResults }: SuiteResult): Generator<[string, number]> {
   const path = relative('.', name);
-  if (!path.startsWith('test/together/')) return yield [path, (endTime - startTime) / 1_000];
+  if (!path.startsWith(together)) return yield [path, (endTime - startTime) / 1_000];
   let from = startTime;
   for (const tests of Map.groupBy(assertionResults, ({ ancestorTitles: [file = path] }) => file)) {
     const [file, results] = tests;
@@ -65,22 +69,28 @@ function summarize(folder: string, scripts: readonly string[]): number {
   const runs = scripts.map((script) => read(folder, script));
   const suites = runs.flatMap(({ testResults }) => testResults);
   for (const { name, message, assertionResults } of suites) {
+    const path = relative('.', name);
+    // Of files that ran together, the names begin with the path.
+    const named = (fullName: string) => (path.startsWith(together) ? fullName : `${path} ${fullName}`);
     const failures = assertionResults.filter(({ status }) => status === 'failed');
     for (const { fullName, failureMessages } of failures)
-      console.log(`failed: ${fullName}\n${shown(failureMessages.join('\n'))}\n`);
-    // It did not even load.
-    if (assertionResults.length === 0) console.log(`failed: ${relative('.', name)}\n${shown(message)}\n`);
+      console.log(`failed: ${named(fullName)}\n${shown(failureMessages.join('\n'))}\n`);
+    // It did not load, or a hook failed.
+    if (message !== '' && failures.length === 0) console.log(`failed: ${path}\n${shown(message)}\n`);
     const left = assertionResults.filter(({ status }) => status === 'pending');
-    for (const { fullName } of left) console.log(`skipped: ${fullName}`);
+    for (const { fullName } of left) console.log(`skipped: ${named(fullName)}`);
   }
+  const times = suites.flatMap((suite) => [...files(suite)]);
+  const { unit, integration } = testFiles();
+  const missing = [...unit, ...integration].filter((file) => !times.some(([ran]) => ran === file));
+  for (const file of missing) console.log(`failed: ${file} has no tests`);
   console.log(`The ${slowest} slowest files:`);
-  const times = suites.flatMap((suite) => [...files(suite)]).toSorted(([, one], [, other]) => other - one);
+  times.sort(([, one], [, other]) => other - one);
   for (const [file, seconds] of times.slice(0, slowest)) console.log(`${seconds.toFixed(1).padStart(7)} s  ${file}`);
   const sum = (count: (run: Results) => number) => runs.map(count).reduce((one, other) => one + other, 0);
   const passed = sum((run) => run.numPassedTests);
   const skipped = sum((run) => run.numPendingTests);
-  // A suite that did not even load has failed without failing a test.
-  const failed = sum((run) => run.numFailedTests || run.numFailedTestSuites);
+  const failed = sum((run) => run.numFailedTests + run.numRuntimeErrorTestSuites) + missing.length;
   console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`);
   return failed > 0 || skipped > 0 || runs.some((run) => run.numPassedTests === 0) ? 1 : 0;
 }

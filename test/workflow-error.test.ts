@@ -70,6 +70,15 @@ describe('the error a task ends with', () => {
     });
   });
 
+  it('shows a problem whose texts are long, cut', () => {
+    const long = 'x'.repeat(50_000);
+    const problems = [{ path: '$.x', found: long, allowed: long, reason: long }];
+    const [problem] = read(failure(new FactoryError('InvalidInput', 'no', { hint: 'yes', problems }))).problems ?? [];
+    expect(problem).toMatchObject({ path: '$.x', found: expect.stringMatching(/^x+…$/) });
+    expect(problem?.allowed).toMatch(/^x+…$/);
+    expect(problem?.reason).toMatch(/^x+…$/);
+  });
+
   describe.each([
     ['words', 'long-'],
     ['quotes', '"'],

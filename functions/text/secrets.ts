@@ -39,7 +39,7 @@ export function keepPassword(username: string, password: string): void {
   keepSecret(password, ...base64Of(`${username}:${password}`));
 }
 
-/** Forgets every secret. Test files share a process, and a secret of one may be a word that another expects. */
+/** Forgets every secret. */
 export function forgetSecrets(): void {
   forms.lasting.clear();
   forms.passing.clear();

@@ -168,7 +168,7 @@ const missing = parts.filter((part) => !available(part));
 
       it('logs results by task and run', () => {
         expect(linesOf('plan', 'run-1').at(-1)).toMatchObject({
-          service: expect.any(String),
+          service: expect.stringMatching(/^StackFactory[0-9A-F]{8}$/),
           task: 'plan',
           message: 'finished',
           outcome: 'copy',
@@ -218,7 +218,7 @@ const missing = parts.filter((part) => !available(part));
         expect(shown).toMatchObject({ status: 200, run: { runId, status: 'RUNNING' } });
         expect(linesOf('webhook', runId)[0]).toMatchObject({
           task: 'webhook',
-          service: expect.any(String),
+          service: expect.stringMatching(/^StackFactory[0-9A-F]{8}$/),
           message: 'run started',
         });
         expect(functions.get('webhook')?.log()).not.toContain(token);
@@ -263,7 +263,10 @@ const missing = parts.filter((part) => !available(part));
     it('writes the hours since the last sync that succeeded', async () => {
       await functions.get('overdue')?.invoke({});
       const line = linesOf('overdue').find((each) => '_aws' in each);
-      expect(line).toMatchObject({ service: expect.any(String), HoursSinceSync: expect.any(Number) });
+      expect(line).toMatchObject({
+        service: expect.stringMatching(/^StackFactory[0-9A-F]{8}$/),
+        HoursSinceSync: expect.any(Number),
+      });
       expect(await new S3ObjectStore(deployment.bucket, s3).get('last-sync.json')).toBeDefined();
     }, 30_000);
 

@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { sharedBucket } from '../../functions/aws/shared-bucket.ts';
+import { setEnvironment } from '../process-environment.ts';
 
 interface Answer {
   status: number;
@@ -29,8 +30,8 @@ beforeEach(async () => {
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  variables = process.env;
-  process.env = {
+  variables = { ...process.env };
+  setEnvironment({
     PATH: variables['PATH'],
     // A name, not an address: the SDK itself knows that an address has no subdomains.
     AWS_ENDPOINT_URL: `http://localhost:${(server.address() as AddressInfo).port}`,
@@ -38,10 +39,10 @@ beforeEach(async () => {
     AWS_ACCESS_KEY_ID: 'test',
     AWS_SECRET_ACCESS_KEY: 'test',
     AWS_MAX_ATTEMPTS: '1',
-  };
+  });
 });
 afterEach(async () => {
-  process.env = variables;
+  setEnvironment(variables);
   server.close();
   server.closeAllConnections();
   await once(server, 'close');

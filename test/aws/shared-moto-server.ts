@@ -5,7 +5,7 @@ import { type MotoServer, startMotoServer } from './moto-server.ts';
 let server: Promise<MotoServer> | undefined;
 let inUse = false;
 
-/** Returns an AWS of our own on loopback, with nothing in it. It is emptied for the next suite, which must wait for `close`. */
+/** Returns an empty AWS on loopback. Suites share it one after another: call `close` before another suite uses it. */
 export async function shareMotoServer(): Promise<MotoServer> {
   if (inUse) throw new Error('another suite uses the server');
   inUse = true;

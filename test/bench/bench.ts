@@ -140,7 +140,7 @@ async function measureOnce(setting: Setting, signal?: AbortSignal): Promise<Meas
   cleanup.defer(() => rm(home, { recursive: true, force: true }));
   cleanup.defer(() => rm(data, { recursive: true, force: true }));
   await mkdir(home);
-  // A tenth of the time that the asynchronous one takes.
+  // Takes a tenth of the time of the asynchronous `cp`.
   if (unchanged) cpSync(store, data, { recursive: true });
   const source = cleanup.use(await startRegistry(store, tls));
   const target = cleanup.use(await (memoryOnly ? startDigestRegistry(tls) : startRegistry(data, tls)));

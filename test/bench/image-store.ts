@@ -148,7 +148,7 @@ function pathOf(digest: string): string {
   return digest.replace(':', '/');
 }
 
-/** Synchronously: hundreds of small files take half of the time so. */
+/** Writes synchronously, which takes half of the time for hundreds of small files. */
 function write(path: string, content: string | Buffer): void {
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, content);

@@ -209,7 +209,8 @@ const hasAws = available('moto_server') && available('aws');
 (hasAws ? describe : describe.skip)('the story of GovCloud', () => {
   let aws: MotoServer;
   beforeAll(async () => {
-    [aws, target] = await Promise.all([shareMotoServer(), startRegistry()]);
+    aws = await shareMotoServer();
+    target = await startRegistry();
     servers.push(target);
   });
   afterAll(() => aws?.close());

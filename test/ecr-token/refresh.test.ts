@@ -16,6 +16,7 @@ import { account, type MotoServer, region } from '../aws/moto-server.ts';
 import { shareMotoServer } from '../aws/shared-moto-server.ts';
 import { startJsonServer } from '../harness/json-server.ts';
 import { available } from '../real-parts.ts';
+import { setEnvironment } from '../process-environment.ts';
 
 const host = `${account}.dkr.ecr.${region}.amazonaws.com`;
 /** moto's password for a registry. */
@@ -52,7 +53,7 @@ const secret: SecretDocument = {
     Object.assign(harness.quirks, defaultQuirks());
   });
   afterAll(async () => {
-    process.env = before;
+    setEnvironment(before);
     secrets?.destroy();
     await harness?.close();
     await moto?.close();

@@ -249,9 +249,8 @@ describe('a run that ends early', () => {
 
   it('lets one import at a time write to an account, and without Harness to a registry', async () => {
     await exportAndShut();
-    // Two processes: one of its own, and that of the other runs.
     const two = (environment: Record<string, string>) =>
-      Promise.all([factory, hosted].map((run) => run(['import', '--from', 'harness.tar', '--json'], environment)));
+      Promise.all([1, 2].map(() => factory(['import', '--from', 'harness.tar', '--json'], environment)));
     for (const environment of [{ ...inside, HARNESS_API_KEY: '' }, inside]) {
       const statuses = (await two(environment)).map((result) => reportOf(result).status);
       expect(statuses).toContain('SUCCEEDED');

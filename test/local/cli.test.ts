@@ -125,7 +125,7 @@ describe('the other commands', () => {
 
   it('restore restores the configuration from before a run, which history lists', async () => {
     const { runId } = documentOf(await setting.hosted(['sync', '--json']));
-    const listed = await setting.hosted(['history']);
+    const listed = await setting.factory(['history']);
     const changed = `5 fields of ci K8 → ${setting.target.host}/mirror\n`;
     expect(listed.stdout).toMatch(new RegExp(`${runId}\\s+sync\\s+SUCCEEDED\\s+4\\s+5\\s+yes\\s+${changed}`));
     const [entry] = JSON.parse((await setting.hosted(['history', '--json'])).stdout) as { changes: object[] }[];
@@ -139,7 +139,8 @@ describe('the other commands', () => {
       to: `${setting.target.host}/mirror/harness/ci-addon:1.18.22`,
       status: 'updated',
     });
-    const result = await setting.hosted(['restore', '--run', runId]);
+    // A process of its own, which ends.
+    const result = await setting.factory(['restore', '--run', runId]);
     expect(result.code).toBe(0);
     expect(setting.overrides()).toEqual({});
   });
@@ -412,7 +413,7 @@ describe('a failed run exits with 1, reports the failure with a hint, and leaves
 
 describe('doctor', () => {
   it('exits with 0 when all is well, and prints a line for each check', async () => {
-    const { code, stdout } = await setting.hosted(['doctor']);
+    const { code, stdout } = await setting.factory(['doctor']);
     expect(stdout).toMatch(/^doctor \S+: SUCCEEDED \(14 checks, no warning\)\n\nok {7}Node\.js: /);
     expect(code).toBe(0);
   });

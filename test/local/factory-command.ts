@@ -191,8 +191,8 @@ export async function startSetting(launch = built) {
   }
 
   /**
-   * Runs the command in a process that all such runs share until the last test ends, which takes a tenth of the time: for runs whose
-   * process, streams and end are not the point.
+   * Runs the command in a process that all such runs share until the last test ends, which takes a tenth of the time. It is
+   * for runs whose process, streams and end are not the point.
    */
   const hostedFactory = (
     args: readonly string[],

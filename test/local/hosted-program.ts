@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { installCommand, runHosted } from './factory-command.ts';
 
 /**
- * Writes a program to `file` that shells run as `factory`: it has the process that hosts runs of the command work in its folder,
- * with its arguments and its environment, and prints what that printed. Its standard input is not read.
+ * Writes a program to `file` that shells run as `factory`. It runs the command in the shared host process, with the folder, the
+ * arguments and the environment of its caller, and prints the output. Its standard input is not read.
  */
 export async function installHostedProgram(file: string): Promise<{ close(): Promise<void> }> {
   await installCommand();
@@ -35,7 +35,7 @@ export async function installHostedProgram(file: string): Promise<{ close(): Pro
     }));
     const output = join(outputs, String(++runs));
     await Promise.all([writeFile(`${output}.out`, stdout), writeFile(`${output}.err`, stderr)]);
-    return `${code}\n${output}\n`;
+    return `${Number.isInteger(code) ? code : 70}\n${output}\n`;
   }
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -46,7 +46,7 @@ export async function installHostedProgram(file: string): Promise<{ close(): Pro
     '{ read -r code; read -r output; } <&3',
     'cat "$output.out"',
     'cat "$output.err" >&2',
-    'exit "$code"',
+    'exit "${code:-70}"',
   ];
   await writeFile(file, `${script.join('\n')}\n`, { mode: 0o755 });
   return {

@@ -17,7 +17,8 @@ const spec = { secretManagerIdentifier: 'harnessSecretManager', valueType: 'Inli
   let environment: Record<string, string>;
 
   beforeAll(async () => {
-    [moto, setting] = await Promise.all([shareMotoServer(), startSetting()]);
+    moto = await shareMotoServer();
+    setting = await startSetting();
     const { accessKeyId, secretAccessKey } = moto.config.credentials;
     environment = {
       REGISTRY_NAME: `${host}/mirror`,

@@ -23,7 +23,8 @@ const state = `s3://state/${prefix}`;
   let setting: Awaited<ReturnType<typeof startSetting>>;
 
   beforeAll(async () => {
-    [moto, setting] = await Promise.all([shareMotoServer(), startSetting()]);
+    moto = await shareMotoServer();
+    setting = await startSetting();
     s3 = new S3Client({ ...moto.config, forcePathStyle: true });
     await s3.send(
       new CreateBucketCommand({ Bucket: 'state', CreateBucketConfiguration: { LocationConstraint: region } }),

@@ -47,7 +47,7 @@ export interface FactoryOptions {
    * that Harness publishes for it. Without one, it has the few fields above.
    */
   harness?: HarnessApiOptions;
-  /** The shape of images, which have few layers. Default: each for one platform. With `{}`, their platforms are those of the real ones. */
+  /** The shape of images, which have few layers. Default: for one platform. With `{}`: for those of the real images. */
   samples?: PushSamplesOptions;
   source?: RegistryOptions;
   target?: RegistryOptions;

@@ -1,6 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
 import { Stack } from 'aws-cdk-lib/core';
-
 import { Key } from 'aws-cdk-lib/aws-kms';
 import { partitionOf, partitions } from '../../functions/oci/registry/aws-partitions.ts';
 import { HarnessCiImageFactory } from '../../infra/harness-ci-image-factory.ts';

@@ -1,12 +1,16 @@
 'use strict';
 
-const { sep } = require('node:path');
+const { basename, sep } = require('node:path');
+const { testFiles } = require('./files.ts');
 
 /**
- * A filter of Jest. When the files that run several others are among those that it found, nothing else runs: each test
- * would run twice. A pattern on the command line finds the others alone.
+ * A filter of Jest, which calls it with the files of each project that match the command line. Files that run others would run
+ * their tests a second time, so they are left out, unless the others would all run.
  */
 module.exports = (paths) => {
   const together = paths.filter((path) => path.includes(`${sep}test${sep}together${sep}`));
-  return { filtered: together.length > 0 ? together : paths };
+  const others = paths.filter((path) => !together.includes(path));
+  const [project] = basename(together[0] ?? '').split('-');
+  const isAll = others.length === 0 || others.length === testFiles()[project]?.length;
+  return { filtered: isAll && together.length > 0 ? together : others };
 };

@@ -12,8 +12,8 @@ const require = createRequire(import.meta.url);
 
 /**
  * Declares the tests of one part of a project, each file's within a `describe` of its path. `unit-1.test.ts` has the first
- * files of the project `unit`, and so on. Jest loads every module anew for each file that it runs, and V8 compiles it again: that
- * took a quarter of the time of all tests.
+ * files of the project `unit`, and so on. Jest loads and compiles every module again for each file that it runs, which took a
+ * quarter of the time of all tests. A secret of one file may be a word that another expects, so they are forgotten.
  */
 export function together(filename: string): void {
   const name = basename(filename);
@@ -25,6 +25,7 @@ export function together(filename: string): void {
   for (const file of files.slice(start(part), start(part + 1)))
     describe(file, () => {
       require(join(root, file));
+      forgetSecrets();
       afterAll(forgetSecrets);
     });
 }

@@ -3,6 +3,7 @@ import { CreateSecretCommand, PutSecretValueCommand, SecretsManagerClient } from
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { account, type MotoServer, region } from '../aws/moto-server.ts';
 import { shareMotoServer } from '../aws/shared-moto-server.ts';
+import { setEnvironment } from '../process-environment.ts';
 import { available } from '../real-parts.ts';
 import { logLines } from '../telemetry/log-lines.ts';
 import { request, type RequestOptions, token } from './request.ts';
@@ -42,7 +43,7 @@ import { request, type RequestOptions, token } from './request.ts';
     ({ handler } = await import('../../functions/webhook/handler.ts'));
   }, 60_000);
   afterAll(async () => {
-    process.env = environment;
+    setEnvironment(environment);
     secrets?.destroy();
     await moto?.close();
   });

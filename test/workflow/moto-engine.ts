@@ -27,7 +27,7 @@ export interface MotoEngine {
 }
 
 interface Call {
-  /** That of the state machine, which is a run's own. Definitions that are the same are parsed once. */
+  /** The role of the state machine. Each run has its own, so that equal definitions are parsed once. */
   role: string;
   function: string;
   payload: unknown;
@@ -53,7 +53,7 @@ export async function startMotoEngine(): Promise<MotoEngine> {
   const runs = new Map<string, Invoke>();
   const executions = new Map<string, string | undefined>();
   let started = 0;
-  /** Ends by execution. An end may be told before the response to the start has come. */
+  /** Ends by execution. An end can arrive before the response to the start. */
   const ends = new Map<string, PromiseWithResolvers<void>>();
   const endOf = (execution: string) => {
     const end = ends.get(execution) ?? Promise.withResolvers<void>();

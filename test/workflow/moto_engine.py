@@ -4,7 +4,8 @@ Usage: moto_engine.py CALLBACK_URL
 
 Serves the AWS API on a loopback port and prints {"port": N}. Each `lambda:invoke` is POSTed to CALLBACK_URL as
 {"role": name, "function": name, "payload": value}, with the role of the state machine, and answered with {"payload": value} or
-{"error": {"errorType": name, "errorMessage": text}}. The end of an execution is POSTed as {"ended": arn}. Ends when stdin does, so that it cannot outlive its parent.
+{"error": {"errorType": name, "errorMessage": text}}. The end of an execution is POSTed as {"ended": arn}. Ends when stdin
+does, so that it cannot outlive its parent.
 """
 
 import copy
@@ -89,11 +90,11 @@ def main(callback_url):
     DomainDispatcherApplication.get_backend_for_host = functools.cache(DomainDispatcherApplication.get_backend_for_host)
     terminated = BaseExecutionWorkerCommunication.terminated
 
-    def tell_end(self):
+    def report_end(self):
         terminated(self)
         post(callback_url, {"ended": self.execution.exec_arn})
 
-    BaseExecutionWorkerCommunication.terminated = tell_end
+    BaseExecutionWorkerCommunication.terminated = report_end
 
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
