@@ -9,7 +9,7 @@ import { AwsSolutionsChecks, NIST80053R5Checks } from 'cdk-nag';
 import { available } from '../real-parts.ts';
 import { acceptancesIn } from '../template/acceptances.ts';
 import { configurations } from '../template/configurations.ts';
-import { embedAnew } from '../template/synthesize.ts';
+import { embedAgain } from '../template/synthesize.ts';
 
 type Made = ReturnType<(typeof configurations)['default' | 'everything']>;
 
@@ -62,7 +62,7 @@ it.each(made)('the template, %s, holds no null, which CloudFormation refuses', (
 });
 
 it('checks with rules that find a wrong stack', () => {
-  const { stack } = embedAnew();
+  const { stack } = embedAgain();
   new Bucket(stack, 'Careless');
   expect(nagFindings(stack).map(({ rule }) => rule)).toEqual(
     expect.arrayContaining(['AwsSolutions-S1', 'AwsSolutions-S10', 'NIST.800.53.R5-S3BucketVersioningEnabled']),

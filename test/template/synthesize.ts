@@ -69,18 +69,18 @@ export function withoutTraces<T>(make: () => T): T {
 }
 
 /** The stacks of a test file by their settings: tests only read them. */
-const synthesized = new Map<string, ReturnType<typeof synthesizeAnew>>();
+const synthesized = new Map<string, ReturnType<typeof synthesizeAgain>>();
 
 /** The stack as `cdk deploy` makes it out of `environment`. */
 export function synthesize(environment: Environment = {}, env = {}) {
   const settings = JSON.stringify([environment, env]);
-  const made = synthesized.get(settings) ?? synthesizeAnew(environment, env);
+  const made = synthesized.get(settings) ?? synthesizeAgain(environment, env);
   synthesized.set(settings, made);
   return made;
 }
 
 /** Makes that stack again, for a test that makes it in another way. */
-export function synthesizeAnew(environment: Environment = {}, env = {}) {
+export function synthesizeAgain(environment: Environment = {}, env = {}) {
   return withoutTraces(() => {
     const configuration = parseDeploymentSettings({ HARNESS_API_KEY_SECRET: defaultApiKeySecretName, ...environment });
     const stack = new HarnessCiImageFactoryStack(newApp(), configuration.stackName, { configuration, env });
@@ -93,17 +93,17 @@ type Props = (stack: Stack) => HarnessCiImageFactoryProps;
 const none: Props = () => ({});
 
 /** The stacks that `embed` made of the same function. */
-const embedded = new Map<Props, ReturnType<typeof embedAnew>>();
+const embedded = new Map<Props, ReturnType<typeof embedAgain>>();
 
 /** A stack of somebody else's with the construct in it; `props` may put more into the stack. */
 export function embed(props = none) {
-  const made = embedded.get(props) ?? embedAnew(props);
+  const made = embedded.get(props) ?? embedAgain(props);
   embedded.set(props, made);
   return made;
 }
 
-/** Makes that stack again, as `synthesizeAnew` does. */
-export function embedAnew(props = none) {
+/** Makes that stack again, as `synthesizeAgain` does. */
+export function embedAgain(props = none) {
   return withoutTraces(() => {
     const stack = new Stack(newApp(), 'Host');
     return viewOf(stack, new HarnessCiImageFactory(stack, 'Factory', props(stack)));
