@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Report } from '../../functions/state/documents.ts';
 import { summaryOf } from '../../infra/local/summary.ts';
 import type { Factory } from './factory.ts';
-import { gar, ManagedAccount, nothing, whole } from './managed-account.ts';
+import { gar, ManagedAccount, nothing, scopes, whole } from './managed-account.ts';
 
 let account: ManagedAccount;
 let factory: Factory;
@@ -44,6 +44,14 @@ describe('a change of the connector that would break pods', () => {
     ]);
     account.expectUnchanged();
     expect((await factory.sync(whole)).error).toBeUndefined();
+  });
+
+  it('copies with a key that may not write, which a switch that is blocked does not need', async () => {
+    account.lose('core_account_edit');
+    const report = await factory.sync(scopes);
+    expect(report).toMatchObject({ error: { name: 'SwitchBlocked' }, totals: { failed: 0 } });
+    expect(report.totals?.copied).toBeGreaterThan(0);
+    account.expectUnchanged();
   });
 
   it('names overrides for other registries, of modules that the run does not serve too', async () => {
