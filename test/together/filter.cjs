@@ -1,6 +1,6 @@
 'use strict';
 
-const { basename, sep } = require('node:path');
+const path = require('node:path');
 const { testFiles } = require('./files.ts');
 
 /**
@@ -8,9 +8,9 @@ const { testFiles } = require('./files.ts');
  * their tests a second time, so they are left out, unless the others would all run.
  */
 module.exports = (paths) => {
-  const together = paths.filter((path) => path.includes(`${sep}test${sep}together${sep}`));
-  const others = paths.filter((path) => !together.includes(path));
-  const [project] = basename(together[0] ?? '').split('-');
+  const together = paths.filter((file) => file.includes(`${path.sep}test${path.sep}together${path.sep}`));
+  const others = paths.filter((file) => !together.includes(file));
+  const [project] = path.basename(together[0] ?? '').split('-');
   const isAll = others.length === 0 || others.length === testFiles()[project]?.length;
   return { filtered: isAll && together.length > 0 ? together : others };
 };
