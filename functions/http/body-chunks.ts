@@ -51,17 +51,20 @@ export async function* bodyChunks(
         came += length;
         ready = [];
         length = 0;
-        yield* joined(chunks);
+        // Not `yield*`, which wraps each chunk in more promises.
+        for (const chunk of joined(chunks)) yield chunk;
         body.resume();
       } else if (failure) throw failure.error;
       else if (ended) return;
       else {
         const since = performance.now();
         await new Promise<void>((resolve) => {
-          // Other chunks that have arrived are emitted in this turn.
-          wake = () => setImmediate(resolve);
+          wake = () => {
+            wake = undefined;
+            // Other chunks that have arrived are emitted in this turn.
+            setImmediate(resolve);
+          };
         });
-        wake = undefined;
         waitedMs += performance.now() - since;
         if (waitedMs < windowMs || ended || failure) continue;
         if (came + length < (leastBytesPerSecond * windowMs) / 1000) throw tooSlow(came + length, waitedMs);

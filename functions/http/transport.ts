@@ -40,7 +40,10 @@ export interface Request {
   method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   url: URL;
   headers?: Record<string, string>;
-  /** Bytes must not change before the response. Large chunks of a stream are freed when they are sent. */
+  /**
+   * Bytes must not change before the response ends; afterwards they are no longer read. Large chunks of a stream are
+   * freed when they are sent.
+   */
   body?: Uint8Array | string | AsyncIterable<Uint8Array> | undefined;
   /** Overrides `headersMs`, in milliseconds. A registry may hash a large blob before it responds. */
   headersTimeoutMs?: number;
@@ -95,7 +98,7 @@ export class Transport {
     const start = () => limit.start(headersMs);
     const { body = null } = request;
     const streams = body !== null && typeof body === 'object' && Symbol.asyncIterator in body;
-    const isLarge = body instanceof Uint8Array && body.length > largestWrite;
+    const isLarge = body instanceof Uint8Array && body.length >= socketBuffer;
     const options: Dispatcher.RequestOptions = {
       origin: url.origin,
       path: `${forwarding ? url.origin : ''}${url.pathname}${url.search}`,
@@ -107,7 +110,7 @@ export class Transport {
         ...request.headers,
       },
       // undici accepts any async iterable, but its types accept only streams.
-      body: (streams ? sending(body, start) : isLarge ? inPieces(body, start) : body) as Readable | null,
+      body: (streams ? sending(body, start) : isLarge ? inPieces(body, start) : ownCopy(body)) as Readable | null,
       headersTimeout: headersMs,
       bodyTimeout: this.#options.bodyIdleMs,
       // undici would close the connection after each HEAD, for servers that respond to it with a body. The next request
@@ -243,10 +246,23 @@ async function* sending(
 /** Maximum size of one write to a socket, in bytes. TLS keeps an encrypted copy of each write. */
 const largestWrite = 128 * 1024;
 
-/** Passes a large body to undici in pieces. Calls `start` first: the time limit includes the sending. */
+/**
+ * Passes a large body to undici in pieces. Calls `start` first: the time limit includes the sending.
+ *
+ * The caller may free the body after the response. undici waits until a socket has sent a piece, and closes a connection whose
+ * response ends before that. It does not wait for a last piece that fits in the buffer of the socket, so that one is a copy.
+ */
 async function* inPieces(body: Uint8Array, start: () => void): AsyncGenerator<Uint8Array, void, undefined> {
   start();
-  for (let at = 0; at < body.length; at += largestWrite) yield body.subarray(at, at + largestWrite);
+  for (let at = 0; at < body.length; at += largestWrite) {
+    const piece = body.subarray(at, at + largestWrite);
+    yield piece.length < socketBuffer ? ownCopy(piece) : piece;
+  }
+}
+
+/** Copies bytes: a socket may keep them after the response. */
+function ownCopy<Body>(body: Body): Body | Buffer {
+  return body instanceof Uint8Array ? Buffer.from(body) : body;
 }
 
 /** The bytes that a socket buffers before it makes its writer wait. */

@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { networkFailure } from '../../functions/http/network-error.ts';
 import { displayUrl } from '../../functions/http/redact.ts';
 import { readBody, Transport } from '../../functions/http/transport.ts';
+import { startTcpPeer } from './tcp-peer.ts';
 
 let transport: Transport;
 const servers: Server[] = [];
@@ -136,6 +137,30 @@ describe('the transport', () => {
     await (await transport.request({ method: 'PATCH', url, body })).body.dump();
     expect(declared).toEqual({ length: '1200004', encoding: undefined });
     expect(Buffer.concat(received).equals(body)).toBe(true);
+  });
+
+  it('reads nothing of a large body after a response that came too early', async () => {
+    const received: Buffer[] = [];
+    const { promise: closed, resolve: onClose } = Promise.withResolvers<void>();
+    const { promise: freed, resolve: free } = Promise.withResolvers<void>();
+    const peer = await startTcpPeer((socket) => {
+      socket.once('data', (head: Buffer) => {
+        received.push(head);
+        socket.pause().write('HTTP/1.1 201 Created\r\ncontent-length: 0\r\n\r\n');
+        void freed.then(() => socket.on('data', (chunk: Buffer) => received.push(chunk)).resume());
+      });
+      socket.once('close', onClose);
+    });
+    const body = Buffer.alloc(16 * 1024 * 1024, 'x');
+    await (await transport.request({ method: 'PATCH', url: new URL(`http://${peer.host}/`), body })).body.dump();
+    // What a later upload or a freed page would hold.
+    body.fill(0);
+    free();
+    await closed;
+    await peer.close();
+    const sent = Buffer.concat(received);
+    expect(sent.includes(0)).toBe(false);
+    expect(sent.length).toBeLessThan(body.length);
   });
 
   it('ends by its signal, with the reason', async () => {

@@ -6,6 +6,7 @@ import type { CopyRecord } from './checkpoint.ts';
 import { type Deadline, Paused } from './deadline.ts';
 import { judgeFailure } from '../registry/registry.ts';
 import { RegistryFailure } from '../registry/registry-failure.ts';
+import { PartBuffers } from './part-buffers.ts';
 import { openSink, type PartSink, type PartTransfer, resumeSink, UploadLost } from './part-sink.ts';
 import { inChunks } from '../registry/blob-upload.ts';
 import { UploadRefusal } from '../registry/upload-refusal.ts';
@@ -82,8 +83,8 @@ async function send(upload: PartUpload, sink: PartSink): Promise<void> {
   const from = await hashFrom(blob, hash);
   // While one part is sent, the next is read. A local file is read fast enough without that, and needs one buffer.
   const isAhead = !upload.source.isLocal;
-  const buffers: [Buffer, ...Buffer[]] = [takeBuffer(partBytes), ...(isAhead ? [takeBuffer(partBytes)] : [])];
-  const read = (each: AbortSignal | undefined) => verifiedParts({ ...upload, signal: each }, buffers, offset, from);
+  using buffers = new PartBuffers(isAhead ? 2 : 1, partBytes);
+  const read = (each: AbortSignal | undefined) => verifiedParts({ ...upload, signal: each }, buffers.all, offset, from);
   const parts = isAhead ? readAhead(read, signal) : read(signal);
   let since = deadline.now();
   for await (const part of parts) {
@@ -92,8 +93,7 @@ async function send(upload: PartUpload, sink: PartSink): Promise<void> {
     offset += length;
     if (offset === blob.size) {
       await sink.complete();
-      // Every part has arrived. After a failure, a socket may still read the buffers.
-      keepBuffers(buffers);
+      buffers.sent();
       return onBytes?.(length);
     }
     record.open.set(blob.digest, { kind, at: sink.at, partBytes, offset, hash: part.hash });
@@ -104,18 +104,6 @@ async function send(upload: PartUpload, sink: PartSink): Promise<void> {
     if (now + (now - since) >= deadline.pauseAt) throw new Paused();
     since = now;
   }
-}
-
-/** The buffers of blobs that were sent, for the next ones: V8 would free them late. All have one size. */
-const spareBuffers: Buffer[] = [];
-
-function takeBuffer(bytes: number): Buffer {
-  return (spareBuffers[0]?.length === bytes ? spareBuffers.pop() : undefined) ?? Buffer.allocUnsafeSlow(bytes);
-}
-
-function keepBuffers(buffers: readonly [Buffer, ...Buffer[]]): void {
-  if (spareBuffers[0]?.length !== buffers[0].length) spareBuffers.length = 0;
-  spareBuffers.push(...buffers);
 }
 
 interface Part {

@@ -113,6 +113,7 @@ async function chunks(upload: Upload): Promise<URL> {
     location = await sendChunk(upload, location, chunk, offset);
     offset += chunk.length;
   }
+  release(buffer);
   return location;
 }
 
@@ -157,12 +158,13 @@ export async function* inChunks(
   let turn = 0;
   let length = 0;
   for await (const piece of body) {
-    for (let rest = piece; rest.length > 0;) {
-      const fits = rest.subarray(0, chunk.length - length);
+    for (let at = 0; at < piece.length;) {
+      const room = chunk.length - length;
+      const fits = at === 0 && piece.length <= room ? piece : piece.subarray(at, at + room);
       onPiece?.(fits);
       chunk.set(fits, length);
       length += fits.length;
-      rest = rest.subarray(fits.length);
+      at += fits.length;
       if (length < chunk.length) continue;
       yield chunk;
       chunk = buffers[++turn % buffers.length] ?? chunk;
