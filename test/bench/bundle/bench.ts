@@ -24,7 +24,7 @@ export interface BundleBenchOptions {
   readonly works: readonly Work[];
   /** Added round trip times to the registry, in milliseconds. */
   readonly rtts: readonly number[];
-  /** Measurements of each kind. The median counts. */
+  /** Measurements of each kind. The median counts. One more measures the temporary disk. */
   readonly repeat: number;
   /** Families of contenders; default: all that are on PATH. */
   readonly peers?: readonly string[] | undefined;
@@ -32,7 +32,7 @@ export interface BundleBenchOptions {
   readonly scale?: number;
   /** Plain HTTP instead of TLS. */
   readonly plain?: boolean;
-  /** Leaves out the wait for earlier writes, which makes figures comparable. */
+  /** Measures everything in one round, and leaves out the wait for earlier writes, which makes figures comparable. */
   readonly trial?: boolean;
   /** Host name of the registry over TLS; default: the name of this machine, or `registry.test`. */
   readonly host?: string | undefined;
@@ -90,16 +90,18 @@ export async function benchBundles(options: BundleBenchOptions): Promise<BundleB
           const runs = present
             .filter((contender) => contender.works.includes(work))
             .map((contender) => ({ contender, outcomes: [] as Outcome<BundleMeasurement>[] }));
-          // All contenders once, then all again, so that other load on the machine affects each of them.
-          for (let round = 1; round <= repeat; round++) {
+          // All contenders once, then all again, so that other load on the machine affects each of them. A look at the disk
+          // slows them down, so the disk has a round of its own, which does not count in the times.
+          for (let round = trial ? repeat : 0; round <= repeat; round++) {
             for (const { contender, outcomes } of runs) {
-              const outcome = await attempt(() => measureOnce(site, { contender, work, rttMs, signal }), signal);
+              const run = { contender, work, rttMs, signal, watches: trial || round === 0 };
+              const outcome = await attempt(() => measureOnce(site, run), signal);
               outcomes.push(outcome);
               onProgress?.(`  ${rttMs} ms, ${work}, round ${round}, ${contender.name}: ${inWords(outcome)}`);
             }
           }
           for (const { contender, outcomes } of runs)
-            rows.push({ set, work, rttMs, contender: contender.name, family: contender.family, ...median(outcomes) });
+            rows.push({ set, work, rttMs, contender: contender.name, family: contender.family, ...inSum(outcomes) });
         }
       }
       await rm(store, { recursive: true });
@@ -110,6 +112,14 @@ export async function benchBundles(options: BundleBenchOptions): Promise<BundleB
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** Returns the first failure, or the median of the rounds that were not watched, with the disk of the one that was. */
+function inSum([watched, ...timed]: readonly Outcome<BundleMeasurement>[]): Outcome<BundleMeasurement> {
+  if (!watched || 'failure' in watched || timed.length === 0) return watched ?? { failure: 'not measured' };
+  const middle = median(timed);
+  const { temporaryBytes } = watched.measurement;
+  return 'failure' in middle ? middle : { measurement: { ...middle.measurement, temporaryBytes } };
 }
 
 /** Returns the manifests and blobs that a registry keeps in a folder, with their sizes. */
@@ -148,6 +158,8 @@ interface Run {
   readonly signal?: AbortSignal | undefined;
   /** The folder of the bundle; default: that of the run, or that of the set. */
   readonly bundles?: string;
+  /** Measures the temporary disk. */
+  readonly watches?: boolean;
 }
 
 /** Measures once, with a new registry, a new home, a new bundle and new ports. */
@@ -191,9 +203,9 @@ async function measureOnce(site: Site, { contender, work, rttMs, signal, ...run 
   const before = await bytesIn(home);
   // Writes that the contender before left must not slow this one down.
   if (!trial) await promisify(execFile)('sync');
-  const watched = watch(home);
+  const watched = run.watches ? watch(home) : undefined;
   const usage = await start({ bundle, ...(isDelta && { base: join(out, 'bundle.bundle.json') }) }).finally(() =>
-    watched.stop(),
+    watched?.stop(),
   );
   if (isExport(work)) {
     if (!isDelta) await checkExport(bundle, pieces);
@@ -202,7 +214,7 @@ async function measureOnce(site: Site, { contender, work, rttMs, signal, ...run 
   const moved = registry.requests.flatMap((request) => (isExport(work) ? pulled(request) : uploaded(request)));
   return {
     ...usage,
-    temporaryBytes: Math.max(0, watched.peak() - before),
+    temporaryBytes: watched ? Math.max(0, watched.peak() - before) : 0,
     bytesOut: isExport(work)
       ? await bytesIn(bundle.path)
       : moved.reduce((sum, digest) => sum + (pieces.get(digest) ?? 0), 0),
