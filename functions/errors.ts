@@ -82,6 +82,8 @@ export interface FactoryErrorOptions extends Hint {
 
 /** The longest message, in characters: some list every image or field with its reason. */
 const textLimit = 1_000_000;
+/** A hostile input may have thousands of problems. */
+const problemsLimit = 100;
 
 export class FactoryError extends Error {
   override readonly name: ErrorName;
@@ -90,12 +92,16 @@ export class FactoryError extends Error {
   readonly problems: Problem[] | undefined;
 
   constructor(name: ErrorName, message: string, options: FactoryErrorOptions) {
+    const isLong = (options.problems?.length ?? 0) > problemsLimit;
     // Messages repeat text from registries and services.
-    super(shown(message), options.cause === undefined ? undefined : { cause: options.cause });
+    super(
+      shown(isLong ? `${message}; the first ${problemsLimit} are listed` : message),
+      options.cause === undefined ? undefined : { cause: options.cause },
+    );
     this.name = name;
     this.hint = shown(options.hint);
     this.topic = options.topic;
-    this.problems = options.problems?.map(({ path, found, allowed, reason }) => ({
+    this.problems = options.problems?.slice(0, problemsLimit).map(({ path, found, allowed, reason }) => ({
       path: printable(redacted(path)),
       found: printable(redacted(found)),
       allowed: printable(allowed, textLimit),

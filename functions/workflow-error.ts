@@ -19,8 +19,8 @@ function bounded({ name, message, hint, problems }: ErrorDocument): ErrorDocumen
   if (!problems) return document;
   let left = limits.problems;
   const shown = problems.map(shortened).filter((problem) => (left -= lengthInCause(problem)) >= 0);
-  const more = problems.length - shown.length;
-  const text = more > 0 ? `${document.message}; ${more} of them are not shown` : document.message;
+  const isCut = shown.length < problems.length;
+  const text = isCut ? `${document.message}; the cause has room for the first ${shown.length}` : document.message;
   return { ...document, message: text, problems: shown };
 }
 

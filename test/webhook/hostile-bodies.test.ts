@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import type { ErrorDocument } from '../../functions/errors.ts';
 import { parseConfiguration } from '../../functions/settings/configuration.ts';
 import { inputKeys } from '../../functions/settings/input-schema.ts';
 import { Tokens } from '../../functions/webhook/tokens.ts';
@@ -60,10 +61,21 @@ describe('a body', () => {
     ['a null byte', '{"action":"sync\u0000"}'],
     ['no JSON', '{"action":'],
     ['slashes', `{"registry":"a${'/'.repeat(60_000)}a"}`],
+    ['a long unknown key', `{"${'modules'.repeat(8_000)}":1}`],
+    ['a long unknown key of quotes', `{"${String.raw`\"`.repeat(30_000)}":1}`],
+    ['a long unknown key among pins', `{"pins":{"${'Tag'.repeat(20_000)}":"1"}}`],
     ['many unknown keys', `{${Array.from({ length: 5_000 }, (_, n) => `"k${n}":1`).join()}}`],
   ])('refuses a body of %s', async (_, body) => {
     const { status, body: text } = await post(body);
     expect([status, JSON.parse(text)]).toMatchObject([400, { error: { name: 'InvalidInput' } }]);
+    expect(text.length).toBeLessThan(100_000);
+  });
+
+  it('lists the first 100 problems, and says how many there are', async () => {
+    const { body } = await post(`{${Array.from({ length: 5_000 }, (_, n) => `"k${n}":1`).join()}}`);
+    const { error } = JSON.parse(body) as { error: ErrorDocument };
+    expect(error.message).toBe('the execution input has 5000 problems; the first 100 are listed');
+    expect(error.problems?.map(({ path }) => path)).toEqual(Array.from({ length: 100 }, (_, n) => `$.k${n}`));
   });
 
   it.each<[string, Buffer]>([

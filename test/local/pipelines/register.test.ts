@@ -88,7 +88,7 @@ describe('pipelines --register', () => {
 
     const kept = await hosted(['pipelines', '--unregister', '--dry-run']);
     expect(kept.stdout).toContain('6 to delete; nothing was changed');
-    expect(await hosted(['pipelines', '--unregister'])).toMatchObject({
+    expect(await factory(['pipelines', '--unregister'])).toMatchObject({
       code: 0,
       stdout: 'unregistered from default/platform: 6 deleted\n',
     });
