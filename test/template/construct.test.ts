@@ -10,7 +10,7 @@ import { Topic } from 'aws-cdk-lib/aws-sns';
 import { DefinitionBody, Pass, StateMachine, StateMachineType } from 'aws-cdk-lib/aws-stepfunctions';
 import { HarnessCiImageFactory, type HarnessCiImageFactoryProps } from '../../infra/harness-ci-image-factory.ts';
 import { everything } from './everything.ts';
-import { embed, fill, text } from './synthesize.ts';
+import { embed, fill, newApp, text } from './synthesize.ts';
 
 describe('the construct', () => {
   it('can be had twice in one stack', () => {
@@ -85,7 +85,7 @@ describe('the construct', () => {
       (stack) => ({ securityGroups: [SecurityGroup.fromSecurityGroupId(stack, 'Group', 'sg-1234567890abcdef0')] }),
     ],
     ['overdueAfter', () => ({ overdueAfter: Duration.minutes(90) })],
-    ['extraCaCerts', () => ({ extraCaCerts: 'ca.pem', layers: everything(new Stack()).layers })],
+    ['extraCaCerts', () => ({ extraCaCerts: 'ca.pem', layers: everything(new Stack(newApp())).layers })],
     ['scheduleTimeZone', () => ({ scheduleTimeZone: '+02:00' })],
     ['scheduleInput', () => ({ scheduleInput: { soak_days: 300 } })],
     ['ecrKeepVersions', () => ({ ecrKeepVersions: 4 })],
@@ -96,7 +96,10 @@ describe('the construct', () => {
     ['ecrRoleArn', () => ({ ecrRoleArn: 'images' })],
     [
       'ecrRoleArn',
-      (stack) => ({ ecrRoleArn: everything(stack).ecrRoleArn, registryName: everything(new Stack()).registryName }),
+      (stack) => ({
+        ecrRoleArn: everything(stack).ecrRoleArn,
+        registryName: everything(new Stack(newApp())).registryName,
+      }),
     ],
     ['buildPushTemplate', (stack) => ({ buildPushTemplate: builder(stack, StateMachineType.EXPRESS) })],
   ])('refuses a wrong %s', (prop, props) => {

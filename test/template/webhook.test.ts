@@ -226,7 +226,10 @@ describe('the webhook', () => {
     ['webhook.principals', { auth: 'iam', principals: ['*'] }],
     ['webhook.principals', { principals: ['123456789012'] }],
     ['webhook.reservedConcurrency', { reservedConcurrency: 0 }],
-    ['webhook.tokenSecret', { auth: 'iam', tokenSecret: Secret.fromSecretNameV2(new Stack(), 'Tokens', 'tokens') }],
+    [
+      'webhook.tokenSecret',
+      { auth: 'iam', tokenSecret: Secret.fromSecretNameV2(new Stack(newApp()), 'Tokens', 'tokens') },
+    ],
   ])('refuses a wrong %s at synthesis, by its name', (path, webhook) => {
     expect(() => embed(() => ({ webhook }))).toThrow(`${path}: found`);
   });
