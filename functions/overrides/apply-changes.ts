@@ -1,10 +1,10 @@
 import { copiesImages } from '../settings/input-schema.ts';
 import { FactoryError } from '../errors.ts';
-import type { ConfigScope } from '../harness/scope.ts';
+import { type ConfigScope, isSameScope } from '../harness/scope.ts';
 import { areCounterparts } from './pairs.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { TaskRun } from '../runtime/task-run.ts';
-import type { ConfigResult, FieldChange } from '../state/documents.ts';
+import type { ConfigResult, FieldChange, KeptField } from '../state/documents.ts';
 import { noteRefusedFields, readRefusedFields, wasRefused } from '../state/refused-fields.ts';
 import { writing } from '../state/writes.ts';
 
@@ -16,7 +16,8 @@ export type Write = (scope: ConfigScope, changes: readonly FieldChange[]) => Pro
  * retried task does not repeat them.
  *
  * Harness refuses a whole batch for one field that cannot be changed. Such fields are found by halving the batch and
- * reported as `rejected`. A scope whose every field is refused for the first time fails with `HarnessRejected`.
+ * reported as `rejected`. When it refuses every field of a scope, the scope may be at fault: then the task fails with
+ * `HarnessRejected`, unless Harness refused these fields before, or they are new in a scope that was switched.
  */
 export async function applyChanges(
   runId: string,
@@ -26,7 +27,7 @@ export async function applyChanges(
 ): Promise<void> {
   const documents = runtime.run(runId);
   const { changes } = await documents.changes.get();
-  const { action } = await runtime.plan(runId);
+  const { action, kept } = await runtime.plan(runId);
   const results: ConfigResult[] = (await documents.config.find()) ?? [];
   const wanted = changes.filter(
     (change) => (change.to === null) === (kind === 'reset') && !results.some((row) => isSameField(row, change)),
@@ -42,7 +43,8 @@ export async function applyChanges(
       try {
         await writeAccepted(unitsOf(batch), write, outcome);
         // Removing overrides of fields that no longer exist is optional in a sync.
-        if (!(copiesImages(action) && kind === 'reset')) await failWhenAllRefused(batch, outcome.refusals, runtime);
+        if (!(copiesImages(action) && kind === 'reset'))
+          await failWhenAllRefused(batch, outcome.refusals, kept, runtime);
         await noteRefusedFields(
           runtime.store,
           outcome.refusals.map(({ change }) => change),
@@ -121,10 +123,14 @@ function unitsOf(batch: readonly FieldChange[]): FieldChange[][] {
 async function failWhenAllRefused(
   batch: readonly FieldChange[],
   refusals: readonly Refusal[],
+  kept: readonly KeptField[],
   { store }: Runtime,
 ): Promise<void> {
   const [first] = refusals;
   if (!first || refusals.length < batch.length) return;
+  // Fields that point at their copies show that Harness accepts writes here. An override shows that it accepted the field.
+  const isSwitched = kept.some((row) => row.image !== undefined && isSameScope(row, first.change));
+  if (isSwitched && batch.every(({ from }) => from === null)) return;
   const known = await readRefusedFields(store);
   if (!batch.every((change) => wasRefused(known, change))) throw first.error;
 }

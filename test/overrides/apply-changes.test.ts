@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { type ErrorName, FactoryError } from '../../functions/errors.ts';
 import { applyChanges } from '../../functions/overrides/apply-changes.ts';
-import type { ConfigResult, FieldChange } from '../../functions/state/documents.ts';
+import type { ConfigResult, FieldChange, KeptField } from '../../functions/state/documents.ts';
 import { noteRefusedFields, readRefusedFields } from '../../functions/state/refused-fields.ts';
 import type { Action } from '../../functions/settings/input-schema.ts';
 import { accountId, change, planOf, runId, setStage, type Stage } from '../tasks/stage.ts';
@@ -23,10 +23,11 @@ interface Options {
   kind?: 'updated' | 'reset';
   action?: Action;
   signal?: AbortSignal;
+  kept?: KeptField[];
 }
 
-async function apply(changes: FieldChange[], { kind = 'updated', action = 'sync', signal }: Options = {}) {
-  await stage.documents.plan.put(planOf({ action }));
+async function apply(changes: FieldChange[], { kind = 'updated', action = 'sync', signal, kept = [] }: Options = {}) {
+  await stage.documents.plan.put(planOf({ action, kept }));
   await stage.documents.changes.put({ changes, held: [] });
   await stage.runtime.lock.take({ runId, action }, accountId);
   await applyChanges(runId, kind, { runtime: stage.runtime, signal }, async (scope, batch) => {
@@ -178,6 +179,33 @@ describe('a batch that Harness refuses', () => {
     answers = { a: says('HarnessRejected'), b: says('HarnessRejected') };
     const applied = apply(both);
     await (passes ? applied : expect(applied).rejects.toMatchObject({ name: 'HarnessRejected' }));
+  });
+
+  const atItsCopy: KeptField = {
+    module: 'ci',
+    infrastructureType: 'K8',
+    field: 'k',
+    value: 'registry.example/mirror/k:1',
+    image: 'k:1',
+  };
+  const { image: _, ...foreign } = atItsCopy;
+
+  it('goes on when only new fields of a switched scope are refused, and remembers them', async () => {
+    answers = { a: says('HarnessRejected', 'no field a'), b: says('HarnessRejected', 'no field b') };
+    await apply([...both, change('c', '1', { infrastructureType: 'VM' })], { kept: [atItsCopy] });
+    expect(await recorded()).toEqual({ a: 'rejected: no field a', b: 'rejected: no field b', c: 'updated' });
+    expect(await remembered()).toEqual(['ci K8 a', 'ci K8 b']);
+  });
+
+  it.each<[string, FieldChange[], KeptField[]]>([
+    ['a field that Harness accepted before', [change('a', '2', { from: '1' }), change('b', '1')], [atItsCopy]],
+    ['a scope where only others have set fields', both, [foreign]],
+    ['a scope where another infrastructure was switched', both, [{ ...atItsCopy, infrastructureType: 'VM' }]],
+    ['a scope where another module was switched', both, [{ ...atItsCopy, module: 'iacm' }]],
+  ])('fails when everything is refused in %s', async (_case, changes, kept) => {
+    answers = { a: says('HarnessRejected'), b: says('HarnessRejected') };
+    await expect(apply(changes, { kept })).rejects.toMatchObject({ name: 'HarnessRejected' });
+    expect(await remembered()).toEqual([]);
   });
 });
 

@@ -337,6 +337,23 @@ describe('fields that Harness shows but does not let one change', () => {
     expect((await factory.run('verify')).status).toBe('SUCCEEDED');
   });
 
+  it('a new field that is refused fails no night, also where it is the only change of its scope', async () => {
+    await startWith();
+    const both = { infrastructure_type: ['K8', 'VM'] };
+    await factory.sync(both);
+    factory.publish(['harness/new:1', 'plugins/cache:9']);
+    factory.harness.setDefault('ci', 'VM', 'newTag', 'harness/new:1');
+    factory.harness.quirks.nonWritableFields = ['ci/VM/newTag'];
+    const first = await factory.sync(both);
+    expect(first.error).toBeUndefined();
+    expect(statuses(first)['ci VM newTag']).toBe('rejected');
+    factory.harness.setDefault('ci', 'K8', 'cacheS3Tag', 'plugins/cache:9');
+    const second = await factory.sync(both);
+    expect(second.error).toBeUndefined();
+    expect(statuses(second)['ci VM newTag']).toBe('unchanged');
+    expect(factory.overrides()['cacheS3Tag']).toBe(factory.copyOf('plugins/cache:9'));
+  });
+
   it('retries refused fields after 30 days, without failing a run that changes nothing else', async () => {
     await startWith({ harness: { quirks: { nonWritableFields: ['ci/K8/cacheGCSTag'] } } });
     await factory.sync();
