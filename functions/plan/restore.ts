@@ -20,6 +20,6 @@ export async function readSnapshots(runtime: Runtime): Promise<Snapshot[]> {
 }
 
 /** Sorts snapshots by the time of their runs. */
-export function newestFirst(snapshots: readonly Snapshot[]): Snapshot[] {
+export function newestFirst<Taken extends Pick<Snapshot, 'takenAt'>>(snapshots: readonly Taken[]): Taken[] {
   return snapshots.toSorted((a, b) => Date.parse(b.takenAt) - Date.parse(a.takenAt));
 }

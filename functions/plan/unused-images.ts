@@ -1,3 +1,4 @@
+import { isSameScope } from '../harness/scope.ts';
 import type { ScopeConfiguration } from '../overrides/scope-configuration.ts';
 import type { Plan, UnusedImage } from '../state/documents.ts';
 import { imagesNamed, namesOf, plannedImages, protectedDigests } from '../images/images-in-use.ts';
@@ -11,7 +12,7 @@ import { newestFirst, readSnapshots } from './restore.ts';
 
 /**
  * Returns the factory's copies at the plan's registry that nothing uses: no planned image, no override of any module
- * and infrastructure type, and neither the snapshots nor the changes of the last `keepVersions` runs that wrote. A
+ * and infrastructure type, and neither the snapshots nor the changes of the last `keepVersions` runs that wrote there. A
  * digest is in use when something in use has it or leads to it. A tag that shares its digest with a tag in use is
  * unused where the registry can delete it alone.
  */
@@ -47,18 +48,21 @@ export async function findUnusedImages(
 }
 
 /**
- * Returns the values that the last runs found and wrote: the versions that a restore can bring back. Includes every
- * account that shares this state, because the key can read only one of them.
+ * Returns the values that the last runs found and wrote: the versions that a restore can bring back. A snapshot holds
+ * only the scopes that its run changed, so each scope has last runs of its own. Includes every account that shares this
+ * state, because the key can read only one of them.
  */
 async function recentValues(keepVersions: number, runtime: Runtime): Promise<string[]> {
-  // A run that changed the connector alone wrote no values.
-  const snapshots = (await readSnapshots(runtime)).filter(({ scopes }) => scopes.length > 0);
-  const byAccount = Map.groupBy(snapshots, ({ accountId }) => accountId);
-  const recent = [...byAccount.values()].flatMap((of) => newestFirst(of).slice(0, keepVersions));
+  const found = (await readSnapshots(runtime)).flatMap(({ scopes, ...run }) =>
+    scopes.map((scope) => ({ ...run, ...scope })),
+  );
+  const byScope = Map.groupBy(found, (each) => `${each.accountId} ${each.module} ${each.infrastructureType}`);
+  const recent = [...byScope.values()].flatMap((of) => newestFirst(of).slice(0, keepVersions));
   const values = await Promise.all(
-    recent.map(async ({ runId, scopes }) => {
+    recent.map(async ({ runId, overrides, ...scope }) => {
       const { changes = [] } = (await runtime.run(runId).changes.find()) ?? {};
-      return [...scopes.flatMap(({ overrides }) => Object.values(overrides)), ...changes.flatMap(({ to }) => to ?? [])];
+      const written = changes.filter((change) => isSameScope(change, scope)).flatMap(({ to }) => to ?? []);
+      return [...Object.values(overrides), ...written];
     }),
   );
   return values.flat();

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import type { ConfigScope } from '../../functions/harness/scope.ts';
 import { parseRegistryLocation } from '../../functions/oci/spec/reference.ts';
 import { findUnusedImages } from '../../functions/plan/unused-images.ts';
 import type { FieldChange, Plan, PlannedImage } from '../../functions/state/documents.ts';
@@ -40,12 +41,12 @@ async function ran(
   takenAt: string,
   found: Record<string, string>,
   wrote: (string | null)[] | undefined = [],
-  accountId = 'embedded',
+  { accountId = 'embedded', scope = k8 }: { accountId?: string; scope?: ConfigScope } = {},
 ): Promise<void> {
   await factory.task(async (_, { runtime }) => {
     const documents = runtime.run(runId);
-    await documents.snapshot.put({ runId, accountId, takenAt, scopes: [{ ...k8, overrides: found }] });
-    const changes = wrote?.map((to, i): FieldChange => ({ ...k8, field: `f${i}`, from: null, to }));
+    await documents.snapshot.put({ runId, accountId, takenAt, scopes: [{ ...scope, overrides: found }] });
+    const changes = wrote?.map((to, i): FieldChange => ({ ...scope, field: `f${i}`, from: null, to }));
     if (changes) await documents.changes.put({ changes, held: [] });
   }, undefined);
 }
@@ -165,8 +166,37 @@ describe('the versions one can go back to', () => {
 
   it('keeps the versions of every account that shares the state', async () => {
     await ran('mine', '2026-01-02T00:00:00Z', { a: copyOf('2') });
-    await ran('theirs', '2026-01-01T00:00:00Z', { a: copyOf('1') }, [], 'another');
+    await ran('theirs', '2026-01-01T00:00:00Z', { a: copyOf('1') }, [], { accountId: 'another' });
     expect(await unused({}, 1)).toEqual([]);
+  });
+
+  it('keeps the versions of each scope, although later runs wrote to another one alone', async () => {
+    await inventory(images);
+    const vm = { accountId: 'another', scope: { module: 'ci', infrastructureType: 'VM' } as const };
+    await ran('a', '2026-01-01T00:00:00Z', { a: copyOf('1') }, [copyOf('2')], vm);
+    await ran('b', '2026-01-02T00:00:00Z', { a: copyOf('3') }, [copyOf('4')], { accountId: 'another' });
+    await ran('c', '2026-01-03T00:00:00Z', { a: copyOf('4') }, [copyOf('4')], { accountId: 'another' });
+    expect(await unused({}, 1)).toEqual(['3']);
+  });
+
+  it('counts of a run that wrote to two scopes only the changes of the scope whose last run it is', async () => {
+    await inventory(images);
+    await factory.task(async (_, { runtime }) => {
+      const documents = runtime.run('both');
+      const vm = { module: 'ci', infrastructureType: 'VM' } as const;
+      const scopes = [
+        { ...k8, overrides: { a: copyOf('1') } },
+        { ...vm, overrides: {} },
+      ];
+      await documents.snapshot.put({ runId: 'both', accountId: 'embedded', takenAt: '2026-01-01T00:00:00Z', scopes });
+      const changes = [
+        { ...k8, field: 'a', from: copyOf('1'), to: copyOf('2') },
+        { ...vm, field: 'a', from: null, to: copyOf('3') },
+      ];
+      await documents.changes.put({ changes, held: [] });
+    }, undefined);
+    await ran('later', '2026-01-02T00:00:00Z', { a: copyOf('4') });
+    expect(await unused({}, 1)).toEqual(['1', '2']);
   });
 
   it('keeps the versions of a run that ended before it stored its changes', async () => {

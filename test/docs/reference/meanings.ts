@@ -165,7 +165,8 @@ export const keyMeanings: Record<InputKey, KeyMeaning> = {
       'With `sync`: remove overrides of fields that Harness dropped, and copies that neither Harness nor the last runs use. What a used image or a tag of yours refers to is kept. Do not use it for a prefix that a factory with another state shares.',
   },
   keep_versions: {
-    meaning: 'With `prune`: versions of each image to keep.',
+    meaning:
+      'With `prune`: the runs whose versions are kept, the last ones that wrote to each module and infrastructure type.',
   },
   soak_days: {
     meaning:
