@@ -31,9 +31,14 @@ export function isLoopback(host: string): boolean {
 }
 
 function split(pattern: string): { name: string; onlyPort: string | undefined } {
-  if (isIP(pattern)) return { name: pattern, onlyPort: undefined };
+  if (isIP(pattern)) return { name: asInUrls(pattern), onlyPort: undefined };
   const [, name = '', onlyPort] = /^(.*?)(?::(\d+))?$/.exec(pattern) ?? [];
-  return { name: name.replace(/^\*(?=\.)/, '').replace(/^\[|\]$/g, ''), onlyPort };
+  return { name: asInUrls(name.replace(/^\*(?=\.)/, '').replace(/^\[|\]$/g, '')), onlyPort };
+}
+
+/** Returns an address of IPv6 in the form that a URL gives it: the same address has several. */
+function asInUrls(name: string): string {
+  return isIP(name) === 6 && URL.canParse(`http://[${name}]`) ? hostOf(new URL(`http://[${name}]`)) : name;
 }
 
 function isInRange(host: string, range: string): boolean {

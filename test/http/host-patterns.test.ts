@@ -21,6 +21,9 @@ describe('a list of hosts', () => {
     ['fd00::1', 'http://[fd00::1]:5000'],
     ['[fd00::1]:5000', 'http://[fd00::1]:5000'],
     ['fd00::/8', 'http://[fd12::1]'],
+    ['fd00:0:0:0:0:0:0:1', 'http://[fd00::1]:5000'],
+    ['[FD00:0::0001]:5000', 'http://[fd00::1]:5000'],
+    ['::ffff:10.0.0.1', 'http://[::ffff:10.0.0.1]'],
   ])('%p holds %s', (pattern, url) => {
     expect(matches(url, 'other.example', pattern)).toBe(true);
   });

@@ -1,5 +1,4 @@
 import { mkdtempSync, readFileSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { App, Stack } from 'aws-cdk-lib/core';
@@ -13,7 +12,6 @@ import {
 import { HarnessCiImageFactoryStack } from '../../infra/stack.ts';
 import type { Environment } from '../../functions/settings/configuration.ts';
 import { parseDeploymentSettings } from '../../infra/deployment-settings.ts';
-import { atEnd } from '../at-end.ts';
 
 const { context } = JSON.parse(readFileSync(new URL('../../cdk.json', import.meta.url), 'utf8')) as {
   context: Record<string, unknown>;
@@ -48,22 +46,11 @@ const withoutBundles = {
   '@aws-cdk/core:enableAdditionalMetadataCollection': false,
 };
 
-let outputs: string | undefined;
-
-/** Returns a new folder for the output of an app. They are deleted after the last test. */
-function newOutput(): string {
-  if (outputs === undefined) {
-    const made = mkdtempSync(join(tmpdir(), 'factory-template-'));
-    atEnd(() => rm(made, { recursive: true }));
-    outputs = made;
-  }
-  return mkdtempSync(join(outputs, 'app-'));
-}
-
 /** Returns an app with the feature flags of this repository, which leaves out most of the work of `cdk synth`. */
 export function newApp(flags = context): App {
   return new App({
-    outdir: newOutput(),
+    // In the folder that is deleted after the suites.
+    outdir: mkdtempSync(join(process.env['SHARED_FOLDER'] ?? tmpdir(), 'template-')),
     context: { ...flags, ...withoutBundles },
     analyticsReporting: false,
     treeMetadata: false,

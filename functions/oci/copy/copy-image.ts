@@ -3,7 +3,7 @@ import { hasBlob } from '../registry/blobs.ts';
 import type { Repository } from '../registry/repository.ts';
 import type { Source } from '../registry/source.ts';
 import { type Image, loadImage } from '../spec/image.ts';
-import type { Descriptor } from '../spec/manifest.ts';
+import { type Descriptor, isLeftAtItsUrls } from '../spec/manifest.ts';
 import { BlobLedger } from './blob-ledger.ts';
 import { type Checkpoint, CopyRecord } from './checkpoint.ts';
 import { type BlobCopy, copyBlob, type CopyProgress } from './copy-blob.ts';
@@ -83,7 +83,7 @@ export async function copyImage(source: Source, destination: Repository, options
       );
       if (!record.complete) throw new Paused();
       const arrived = await pushManifests({ ...copy, signal });
-      for (const { digest } of image.blobs) ledger.record(digest, destination.name);
+      for (const blob of image.blobs) recordIn(ledger, blob, destination);
       return { ...totals, confirmed: arrived === image.root.digest };
     });
   } catch (error) {
@@ -121,6 +121,11 @@ async function copyUnfinished(copy: BlobCopy, blob: Descriptor, record: CopyReco
   }
 }
 
+/** Records a finished blob, but not a layer that clients get from its addresses: it may be missing at the destination. */
+function recordIn(ledger: BlobLedger, blob: Descriptor, destination: Repository): void {
+  if (!isLeftAtItsUrls(blob)) ledger.record(blob.digest, destination.name);
+}
+
 /** Returns whether a finished blob is still at the destination. A missing one is copied and counted again. */
 async function isThere(copy: BlobCopy, blob: Descriptor, record: CopyRecord): Promise<boolean> {
   const { digest, size } = blob;
@@ -128,7 +133,7 @@ async function isThere(copy: BlobCopy, blob: Descriptor, record: CopyRecord): Pr
   const { destination, ledger, signal } = copy;
   // Where HEAD is not supported, the push of the manifest detects a missing blob.
   if (!destination.registry.profile.headBlob || (await hasBlob(destination, blob, signal))) {
-    ledger.record(digest, destination.name);
+    recordIn(ledger, blob, destination);
     return true;
   }
   copy.onProgress?.({ kind: record.uploaded.has(digest) ? 'transferred' : 'skipped', bytes: -size });

@@ -137,8 +137,9 @@ export function brokenConnection(
 ): (Hint & { text: string; transient: boolean; cause: unknown }) | undefined {
   if (isNativeError(error) && error.name === 'HTTPParserError') {
     const hint = 'Check the host and port, and whether the server speaks HTTP or HTTPS there.';
-    // undici keeps the bytes it could not parse in the error, and they may echo our credentials.
-    return { text: 'the response is not HTTP', hint, transient: false, cause: undefined };
+    // A server that sends a body with a response to HEAD breaks the next request only. undici keeps the bytes it could
+    // not parse in the error, and they may echo our credentials.
+    return { text: 'the response is not HTTP', hint, transient: true, cause: undefined };
   }
   const failure = networkFailure(error);
   if (!failure) return undefined;

@@ -1,7 +1,7 @@
 import { FactoryError } from '../../errors.ts';
 import type { Response } from '../../http/transport.ts';
 import type { Digest } from '../spec/digest.ts';
-import type { RepositoryClient } from './repository-client.ts';
+import type { RepositoryClient, RepositoryRequest } from './repository-client.ts';
 import { RegistryFailure } from './registry-failure.ts';
 
 export interface UploadSession {
@@ -88,6 +88,9 @@ function bytesOf(response: Response, header: string): number | undefined {
   return /^\d{1,15}$/.test(value) ? Number(value) : undefined;
 }
 
+/** Maximum size of the description of an upload, in bytes. Its headers say everything. */
+const progressLimit = 64 * 1024;
+
 /**
  * Returns the bytes that the registry has received, and the next URL; `undefined` when the registry does not report
  * them. An upload of no bytes and one of a single byte look the same
@@ -98,7 +101,7 @@ export async function uploadProgress(
   location: URL,
   signal?: AbortSignal,
 ): Promise<{ received: number; location: URL } | undefined> {
-  const response = await repository.request({
+  const request: RepositoryRequest = {
     method: 'GET',
     target: location,
     access: 'push',
@@ -106,8 +109,18 @@ export async function uploadProgress(
     doing: 'look up an upload to',
     writes: false,
     signal,
+  };
+  // Not a download: an upload that waits for this response may hold the last slot of those.
+  const { response } = await repository.read(request, {
+    bytes: progressLimit,
+    exceeded: (cause) =>
+      new RegistryFailure('RegistryFailed', `${repository.registry.name} describes an upload in too many bytes`, {
+        hint: 'Check the registry and the proxies in front of it.',
+        status: 200,
+        transient: false,
+        cause,
+      }),
   });
-  await response.body.dump();
   const [, last] = /^(?:bytes=)?0-(\d{1,15})$/.exec(response.header('range') ?? '') ?? [];
   if (response.status === 404 || last === undefined) return undefined;
   return { received: Number(last) + 1, location: nextLocation(repository, response, location) };

@@ -32,6 +32,7 @@ export async function loadImage(
   // Indexes may share children: each is read once.
   const reads = new Map<Digest, Promise<Manifest | undefined>>();
   let descriptors = 0;
+  let bytes = root.bytes.length;
   await visit(root, 0);
   const sorted = [...blobs.values()];
   return {
@@ -61,9 +62,7 @@ export async function loadImage(
         hint: 'Leave the image out: only Docker schema 2 and OCI manifests can be copied.',
       });
     }
-    let reading = reads.get(child.digest);
-    if (!reading) reads.set(child.digest, (reading = read(child.digest)));
-    const manifest = await reading;
+    const manifest = await (reads.get(child.digest) ?? readChild(child));
     if (!manifest) return;
     if (manifest.bytes.length !== child.size) {
       throw contradiction(`manifest ${child.digest} has ${manifest.bytes.length} bytes, its index says ${child.size}`);
@@ -72,6 +71,15 @@ export async function loadImage(
       throw contradiction(`manifest ${child.digest} is ${manifest.mediaType}, its index says ${child.mediaType}`);
     }
     await visit(manifest, depth + 1);
+  }
+
+  /** Reads a child unless it is too large. A manifest of another size than its descriptor says is refused later. */
+  function readChild({ digest, size }: Descriptor): Promise<Manifest | undefined> {
+    bytes += size;
+    if (bytes > manifestLimits.allBytes) throw tooMuch(`manifests of more than ${manifestLimits.allBytes} bytes`);
+    const reading = read(digest);
+    reads.set(digest, reading);
+    return reading;
   }
 
   function addBlob(blob: Descriptor): void {

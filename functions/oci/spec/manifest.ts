@@ -43,6 +43,8 @@ export interface Manifest {
 export const manifestLimits = {
   /** Bytes of one manifest. */
   bytes: 4 * 1024 * 1024,
+  /** Bytes of the manifests of one image, over all levels. They are all in memory until they are pushed. */
+  allBytes: 64 * 1024 * 1024,
   /** Manifests of one image, over all levels. */
   manifests: 2_000,
   /** Descriptors of one image, over all manifests. */

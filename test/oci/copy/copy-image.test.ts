@@ -4,6 +4,7 @@ import { type CopyProgress, copyImage } from '../../../functions/oci/copy/copy-i
 import { loadImage } from '../../../functions/oci/spec/image.ts';
 import { deleteManifest, getManifest, resolveTag } from '../../../functions/oci/registry/manifests.ts';
 import { Repository } from '../../../functions/oci/registry/repository.ts';
+import type { Digest } from '../../../functions/oci/spec/digest.ts';
 import { parsePlatform } from '../../../functions/oci/spec/platform.ts';
 import { filterPlatforms } from '../../../functions/oci/spec/platform-filter.ts';
 import { profileOf } from '../../../functions/oci/registry/profile.ts';
@@ -250,6 +251,16 @@ describe('a layer that may be left at its URLs', () => {
     expect(to.storage.resolve(mirror, '1')).toBe(image.digest);
     expect(to.storage.blob(mirror, foreign)).toBeUndefined();
     expect(to.storage.manifest(mirror, '1')?.bytes.equals(image.bytes)).toBe(true);
+  });
+
+  it('does not count on a layer that was left at its URLs when another image has it as an ordinary one', async () => {
+    const image = storedImage([Buffer.from('base'), Buffer.from('own')], { foreign: { type, urls } });
+    const [own = '', foreign = ''] = image.blobs.keys();
+    from.storage.putImage(name, '1', image);
+    from.storage.deleteBlob(name, foreign);
+    const ledger = new BlobLedger();
+    await copy(source, '1', destination, { ledger });
+    expect([own, foreign].map((digest) => ledger.holder(digest as Digest))).toEqual([mirror, undefined]);
   });
 
   it('copies a foreign layer when the source serves it', async () => {

@@ -6,6 +6,7 @@ import { Repository } from '../../../functions/oci/registry/repository.ts';
 import type { Act } from '../../../infra/local/embedded/registry/faults.ts';
 import { type Registry as EmbeddedRegistry, startRegistry } from '../../../infra/local/embedded/registry/server.ts';
 import { sampleImage } from '../../../infra/local/embedded/sample-images.ts';
+import { startTcpPeer } from '../../http/tcp-peer.ts';
 import { connect, count, disconnect, errorOf } from '../connect.ts';
 
 const name = 'harness/ci-addon';
@@ -29,6 +30,23 @@ afterEach(async () => {
 });
 
 const headAnswers = (act: Act, times = 99) => registry.faults.add({ match: { method: 'HEAD', times }, act });
+
+it('survives bodies that follow the responses to HEAD', async () => {
+  const body = '{"errors":[]}';
+  const peer = await startTcpPeer((socket) => {
+    socket.on('data', () => {
+      const head = ['HTTP/1.1 200 OK', `docker-content-digest: ${image.digest}`, `content-length: ${body.length}`];
+      socket.write(`${head.join('\r\n')}\r\n\r\n`);
+      setTimeout(() => socket.write(body), 3);
+    });
+  });
+  try {
+    const sloppy = new Repository(connect(peer.host), name);
+    for (let n = 0; n < 20; n++) expect(await resolveTag(sloppy, '1')).toBe(image.digest);
+  } finally {
+    await peer.close();
+  }
+});
 
 describe('a manifest', () => {
   it.each<[string, Act]>([

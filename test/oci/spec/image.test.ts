@@ -90,6 +90,18 @@ describe('loadImage', () => {
     expect(reads).toEqual([]);
   });
 
+  it('reads no child beyond the bytes that all manifests may have', async () => {
+    const children = Array.from({ length: 100 }, (_, i) =>
+      descriptorOf(amd64, { digest: blob(`${i}`).digest, size: manifestLimits.bytes }),
+    );
+    const { read, reads } = reader();
+    await expect(loadImage(manifestOf(indexDocument(children)), read)).rejects.toMatchObject({
+      name: 'ManifestInvalid',
+      message: expect.stringContaining(`manifests of more than ${manifestLimits.allBytes} bytes`),
+    });
+    expect(reads.length).toBeLessThan(manifestLimits.allBytes / manifestLimits.bytes);
+  });
+
   it('counts the manifests over all indexes', async () => {
     const many = (from: number) =>
       manifestOf(
