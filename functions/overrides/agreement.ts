@@ -11,12 +11,13 @@ interface Wanted extends ConfigScope {
 }
 
 /** A field that has another value. */
-export interface Difference extends Wanted {
-  now: string | null;
-}
+export type Difference<T extends Wanted = Wanted> = T & { now: string | null };
+
+/** The reason why a field has neither the value before the run nor that of the run. */
+export const changedMeanwhile = 'was changed by someone else during the run';
 
 /** Reads the overrides back with growing pauses until they agree with `wanted`. Returns the remaining differences. */
-export async function waitForAgreement(wanted: readonly Wanted[], run: TaskRun): Promise<Difference[]> {
+export async function waitForAgreement<T extends Wanted>(wanted: readonly T[], run: TaskRun): Promise<Difference<T>[]> {
   const { runtime, signal } = run;
   let differences = await compareOverrides(wanted, run);
   for (const pause of runtime.readBackPausesMs) {
@@ -30,9 +31,12 @@ export async function waitForAgreement(wanted: readonly Wanted[], run: TaskRun):
   return differences;
 }
 
-export async function compareOverrides(wanted: readonly Wanted[], { runtime, signal }: TaskRun): Promise<Difference[]> {
+export async function compareOverrides<T extends Wanted>(
+  wanted: readonly T[],
+  { runtime, signal }: TaskRun,
+): Promise<Difference<T>[]> {
   const harness = await runtime.harness();
-  const differences: Difference[] = [];
+  const differences: Difference<T>[] = [];
   for (const { module, infrastructureType, fields } of byScope(wanted)) {
     const overrides = await harness.overrides({ module, infrastructureType }, signal);
     for (const field of fields) {

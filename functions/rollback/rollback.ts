@@ -22,7 +22,8 @@ const refusedPatienceMs = 15 * 60_000;
 
 /**
  * Restores every field that the run wrote to its value in the snapshot, and checks the result. A field belongs to
- * somebody else when it shows a value that this run does not write, and its write was not recorded: it is left alone.
+ * somebody else when it shows a value that this run does not write, and its write was not recorded, or verify found such
+ * a value: it is left alone.
  * When Harness cannot be read, the fields are written without that check. The same holds for the connector.
  *
  * Throws `RollbackPending` while another attempt may succeed, which the workflow retries. Then throws `RollbackFailed`,
@@ -59,7 +60,7 @@ export async function rollback({ runId }: { runId: string }, run: TaskRun): Prom
   if (isDisturbed) attempt.reason = `a function of run ${undone.runId} may still be writing`;
   if (isDone && !isDisturbed) {
     await undone.config.put(
-      results.map((row) => (row.status === 'rejected' ? row : { ...row, status: 'rolled-back' })),
+      results.map((row) => (row.status === 'rejected' || isLeft(row) ? row : { ...row, status: 'rolled-back' })),
     );
     patience.end();
     return { status: 'rolled-back' };
@@ -101,6 +102,11 @@ async function changesBegun(undone: RunDocuments, results: readonly ConfigResult
   });
 }
 
+/** Returns whether verify left the field to somebody else, who changed it after the write. */
+function isLeft({ status }: ConfigResult): boolean {
+  return status === 'unchanged';
+}
+
 interface Attempt extends Omit<RollbackState, 'since'> {
   cause: unknown;
 }
@@ -128,7 +134,8 @@ async function putBackScope({ runId, scope, mine, results, attempt }: Begun, run
     const unlike = await compareOverrides(mine, { runtime, signal });
     // Write back what was written, even where a stale read does not show it yet. A field that was written back already
     // and shows a third value has been changed by somebody else since.
-    const isRecorded = (change: FieldChange) => !isWritten() && results.some((row) => isSameField(row, change));
+    const isRecorded = (change: FieldChange) =>
+      !isWritten() && results.some((row) => isSameField(row, change) && !isLeft(row));
     const isOurs = (change: FieldChange) => !unlike.some((difference) => isSameField(difference, change));
     checked = undo = mine.filter((change) => isRecorded(change) || isOurs(change));
   } catch (error) {

@@ -1,4 +1,5 @@
 import { isSameScope, type ConfigScope } from '../harness/scope.ts';
+import { changedMeanwhile } from '../overrides/agreement.ts';
 import { holdBack } from '../overrides/pairs.ts';
 import { readForChange, switchBlocked } from '../overrides/connector-change.ts';
 import { readEveryScope } from '../overrides/scope-configuration.ts';
@@ -41,7 +42,7 @@ export async function snapshot({ runId }: SnapshotEvent, { runtime, signal }: Ta
   const { changes, held } = holdBack(planned.changes, (change) => {
     const overrides = before.find((scope) => isSameScope(scope, change))?.overrides ?? {};
     const now = own(overrides, change.field) ?? null;
-    return now === change.from ? undefined : 'was changed by someone else during the run';
+    return now === change.from ? undefined : changedMeanwhile;
   });
   const { accountId } = harness;
   const takenAt = new Date().toISOString();

@@ -9,7 +9,14 @@ import { isPresent } from '../images/images.ts';
 import { shownAddress } from '../overrides/connector-change.ts';
 import { type ImageConnector, readImageConnector } from '../overrides/image-connector.ts';
 import { isOurs } from '../overrides/override.ts';
-import { describeDifference, waitForAgreement, writeOverrides } from '../overrides/agreement.ts';
+import {
+  changedMeanwhile,
+  describeDifference,
+  type Difference,
+  waitForAgreement,
+  writeOverrides,
+} from '../overrides/agreement.ts';
+import { isSameField } from '../overrides/apply-changes.ts';
 import type { ConfigResult, FieldChange, IncompleteImage, Plan } from '../state/documents.ts';
 import { type Look, noteLooks } from '../state/looks.ts';
 import { overridesInUse } from '../overrides/overrides-in-use.ts';
@@ -56,7 +63,7 @@ export async function verify({ runId }: { runId: string }, run: TaskRun): Promis
 
 /**
  * Returns the differences of the configuration. After a write: changes that do not show, even when written once more.
- * For `verify`: the changes that sync would write.
+ * A value that somebody else set since is left alone, and recorded. For `verify`: the changes that sync would write.
  */
 async function configDifferences(
   plan: Plan,
@@ -68,12 +75,29 @@ async function configDifferences(
     if (plan.action !== 'verify' || !plan.modifyDefault) return [];
     return changes.map((change) => describeDifference({ ...change, now: change.from }));
   }
-  const written = results.filter(({ status }) => status !== 'rejected');
-  const lost = await waitForAgreement(written, run);
+  const written = results.filter(({ status }) => status === 'updated' || status === 'reset');
+  const differences = await waitForAgreement(written, run);
+  const taken = differences.filter((difference) => isTaken(difference, plan));
+  if (taken.length > 0) await run.runtime.run(plan.runId).config.put(results.map((row) => leftTo(taken, row)));
+  const lost = differences.filter((difference) => !taken.includes(difference));
   if (lost.length === 0) return [];
   // Harness has no lock: another writer may have saved a document that it read before this run's write.
   await writeOverrides(plan.runId, lost, run);
-  return (await waitForAgreement(written, run)).map(describeDifference);
+  const kept = written.filter((row) => !taken.some((difference) => isSameField(difference, row)));
+  return (await waitForAgreement(kept, run)).map(describeDifference);
+}
+
+/**
+ * Returns whether somebody else set the value: it is not that of before, which a lost write leaves, and not at our
+ * registry. A part of the written value was never set by anyone: Harness must have cut it.
+ */
+function isTaken({ from, to, now }: Difference<ConfigResult>, { registry }: Plan): boolean {
+  return now !== null && now !== from && !isOurs(now, registry) && !to?.includes(now);
+}
+
+function leftTo(taken: readonly Difference<ConfigResult>[], row: ConfigResult): ConfigResult {
+  const now = taken.find((difference) => isSameField(difference, row))?.now;
+  return now === undefined ? row : { ...row, from: now, to: now, status: 'unchanged', reason: changedMeanwhile };
 }
 
 /** Returns the difference when the connector does not have the address that the run wrote, or `verify` expects. */

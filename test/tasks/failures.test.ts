@@ -171,6 +171,31 @@ describe('Harness', () => {
     expect(factory.writes()[1]?.fields).toEqual(['cacheS3Tag']);
   });
 
+  it.each([
+    ['succeeds', false],
+    ['is rolled back', true],
+  ])('leaves a value that somebody set after the switch, when the run %s', async (_case, fails) => {
+    await startWith();
+    const theirs = 'registry.corp.example/hotfix/cache:7';
+    factory.store.onPut = (key) => {
+      const account = factory.harness.state[factory.harness.accountId];
+      if (!key.endsWith('/config.json') || !account) return;
+      account.ci.K8['cacheS3Tag'] = theirs;
+      if (fails) pullThrough(factory.harness, 'https://other.example/docker');
+      factory.store.onPut = () => undefined;
+    };
+    const report = await factory.sync();
+    expect(report.error?.name).toBe(fails ? 'VerificationFailed' : undefined);
+    expect(factory.overrides()['cacheS3Tag']).toBe(theirs);
+    expect(factory.overrides()['addonTag']).toBe(fails ? undefined : factory.copyOf('harness/ci-addon:1.18.22'));
+    expect(report.config.find(({ field }) => field === 'cacheS3Tag')).toMatchObject({
+      from: theirs,
+      to: theirs,
+      status: 'unchanged',
+      reason: 'was changed by someone else during the run',
+    });
+  });
+
   it('rolls everything back when Harness loses an update twice', async () => {
     await startWith();
     factory.harness.quirks.loseWrites = 2;

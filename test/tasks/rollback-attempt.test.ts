@@ -133,6 +133,24 @@ describe('a rollback', () => {
     expect(stage.overrides()).toEqual({ gitCloneTag: 'git:1' });
   });
 
+  it('leaves what verify left to somebody else, unless the value of the run shows after all', async () => {
+    const left = ({ image: _, ...row }: FieldChange, value: string): ConfigResult => ({
+      ...row,
+      from: value,
+      to: value,
+      status: 'unchanged',
+    });
+    await switched({
+      changes: [addon, git, cache],
+      rows: [left(addon, 'theirs:9'), left(git, 'theirs:9'), updated(cache)],
+    });
+    stage.overrides()['addonTag'] = 'theirs:9';
+    expect(await attempt()).toEqual({ status: 'rolled-back' });
+    expect(stage.overrides()).toEqual({ addonTag: 'theirs:9', gitCloneTag: 'git:1', cacheS3Tag: 'cache:1' });
+    const rows = await stage.documents.config.get();
+    expect(rows.map(({ status }) => status)).toEqual(['unchanged', 'unchanged', 'rolled-back']);
+  });
+
   it('waits for an old value that shows late', async () => {
     await switched();
     const overrides = { ...stage.overrides() };

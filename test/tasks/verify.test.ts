@@ -127,6 +127,7 @@ async function seenWhole(): Promise<string[]> {
 
 const look = (documents: Documents, prepare?: Prepare) =>
   check({ ...documents, plan: { action: 'verify', ...documents.plan } }, prepare);
+const recorded = () => factory.task((_, { runtime }) => runtime.run(runId).config.get(), undefined);
 const verified = () => factory.store.get(`runs/${runId}/verified.json`);
 const asked = (path: string) => factory.harness.requests.filter((request) => request.path.includes(path));
 
@@ -159,12 +160,53 @@ describe('verification after a switch', () => {
   it('fails when a second write does not help either, and reports the values of Harness', async () => {
     state().ci.K8 = { cacheS3Tag: 'other/a:1' };
     factory.harness.quirks.loseWrites = 9;
-    expect((await check({ results: [written('cacheS3Tag', target('x/a:1'))] })).error).toMatchObject({
+    const results = [{ ...written('cacheS3Tag', target('x/a:1')), from: 'other/a:1' }];
+    expect((await check({ results })).error).toMatchObject({
       name: 'VerificationFailed',
       message: `1 difference: ci K8 cacheS3Tag is other/a:1, not ${target('x/a:1')}`,
       hint: expect.stringContaining('something else may manage the same fields'),
     });
     expect(await verified()).toBeUndefined();
+  });
+
+  it('leaves a value that somebody else set after the write, and records that', async () => {
+    const theirs = 'registry.corp.example/hotfix/cache:7';
+    state().ci.K8 = { a: theirs, b: 'theirs/b:2', cacheS3Tag: 'before/c:1', d: target('x/d:1') };
+    const results = [
+      written('a', target('x/a:1')),
+      written('b', null, 'reset'),
+      { ...written('cacheS3Tag', target('x/c:1')), from: 'before/c:1' },
+      written('d', target('x/d:1')),
+    ];
+    expect((await check({ results })).error).toBeUndefined();
+    expect(factory.writes().map(({ fields }) => fields)).toEqual([['cacheS3Tag']]);
+    expect(state().ci.K8).toMatchObject({ a: theirs, b: 'theirs/b:2', cacheS3Tag: target('x/c:1') });
+    const row = { ...k8, status: 'unchanged', reason: 'was changed by someone else during the run' };
+    expect(await recorded()).toEqual([
+      { ...row, field: 'a', from: theirs, to: theirs },
+      { ...row, field: 'b', from: 'theirs/b:2', to: 'theirs/b:2' },
+      ...results.slice(2),
+    ]);
+  });
+
+  it('does not look at a field again that it left to somebody else', async () => {
+    state().ci.K8 = { cacheS3Tag: 'theirs/a:3' };
+    const results = [{ ...written('cacheS3Tag', 'theirs/a:2', 'unchanged'), from: 'theirs/a:2' }];
+    expect((await check({ results })).error).toBeUndefined();
+    expect(factory.writes()).toEqual([]);
+    expect(await recorded()).toEqual(results);
+  });
+
+  it.each([
+    ['no override', undefined],
+    ['another image at our registry', () => target('x/a:0')],
+    ['a part of what was written', () => 'x/a:1'],
+  ])('takes %s for no value of somebody else, and writes once more', async (_case, now) => {
+    state().ci.K8 = now ? { cacheS3Tag: now() } : {};
+    const results = [{ ...written('cacheS3Tag', target('x/a:1')), from: 'before/a:1' }];
+    expect((await check({ results })).error).toBeUndefined();
+    expect(state().ci.K8).toEqual({ cacheS3Tag: target('x/a:1') });
+    expect(await recorded()).toEqual(results);
   });
 
   it('looks for the copies that the run made and switched to, and for no others', async () => {
