@@ -1,11 +1,12 @@
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { inParallel } from '../async/in-parallel.ts';
+import { FactoryError } from '../errors.ts';
 import { isMismatch, verifiedStream } from '../oci/copy/verified-stream.ts';
 import { release } from '../http/release.ts';
 import { folderFiles } from '../oci/layout/folder-files.ts';
 import { blobPath } from '../oci/layout/layout.ts';
-import { readSmall } from '../oci/layout/layout-files.ts';
+import { type LayoutFiles, readSmall } from '../oci/layout/layout-files.ts';
 import type { Source } from '../oci/registry/source.ts';
 import type { Descriptor } from '../oci/spec/manifest.ts';
 import { bundleFiles } from './bundle-files.ts';
@@ -27,8 +28,9 @@ export interface WrittenFolder {
 }
 
 /**
- * Writes a bundle as a folder. Blobs that are there are not read again, so an interrupted export goes on, and a second
- * one adds what is new. `index.json` comes last. What only the bundle before needed is deleted then.
+ * Writes a bundle as a folder. Blobs that are there with the right bytes are not fetched again, so an interrupted export
+ * goes on, and a second one adds what is new and mends what is damaged. `index.json` comes last. What only the bundle
+ * before needed is deleted then.
  */
 export async function writeFolder(
   plan: BundlePlan,
@@ -44,12 +46,12 @@ export async function writeFolder(
   try {
     for (const algorithm of new Set(document.blobs.map(([digest]) => dirname(blobPath(digest)))))
       await mkdir(join(folder, algorithm), { recursive: true });
-    await inParallel([...plan.manifests], blobsInFlight, signal, async ([digest, { bytes }]) => {
-      if ((await files.size(blobPath(digest))) !== bytes.length)
+    await inParallel([...plan.manifests], blobsInFlight, signal, async ([digest, { bytes, mediaType }], each) => {
+      if (!(await isRight(files, { digest, mediaType, size: bytes.length }, each)))
         await replaceFile(join(folder, blobPath(digest)), bytes);
     });
     await inParallel([...plan.blobs.values()], blobsInFlight, signal, async ({ blob, sources }, each) => {
-      if ((await files.size(blobPath(blob.digest))) === blob.size) return onBytes?.(blob.size);
+      if (await isRight(files, blob, each)) return onBytes?.(blob.size);
       const store = () => storeBlob(join(folder, blobPath(blob.digest)), { blob, sources }, each);
       // One wrong transfer is cured by another.
       await store().catch((error: unknown) => (isMismatch(error) ? store() : Promise.reject(error)));
@@ -70,6 +72,19 @@ export async function writeFolder(
   }
   await writeCompanions(folder, document, companions);
   return { document, blobsRead };
+}
+
+/** Returns whether a blob is there with the right bytes. What cannot be read is written again. */
+async function isRight(files: LayoutFiles, blob: Descriptor, signal: AbortSignal): Promise<boolean> {
+  const path = blobPath(blob.digest);
+  try {
+    if ((await files.size(path)) !== blob.size) return false;
+    for await (const piece of verifiedStream(files.read(path, 0, signal), blob)) release(piece);
+    return true;
+  } catch (error) {
+    if (error instanceof FactoryError) return false;
+    throw error;
+  }
 }
 
 /** Stores a blob under its name when its digest is verified. */
@@ -94,7 +109,14 @@ async function storeBlob(
 async function findDocument(folder: string): Promise<BundleDocument | undefined> {
   const files = folderFiles(folder);
   if ((await files.size('bundle.json')) === undefined) return undefined;
-  return parseDocument(await readSmall(files, 'bundle.json', documentLimit), files.placeOf('bundle.json'));
+  try {
+    return parseDocument(await readSmall(files, 'bundle.json', documentLimit), files.placeOf('bundle.json'));
+  } catch (error) {
+    const isDamaged = error instanceof FactoryError && error.name === 'BundleInvalid';
+    // In a folder that is no layout, it may be a file of somebody else.
+    if (isDamaged && (await files.size('oci-layout')) !== undefined) return undefined;
+    throw error;
+  }
 }
 
 async function deleteUnused(folder: string, before: BundleDocument | undefined, now: BundleDocument): Promise<void> {

@@ -1,10 +1,12 @@
 import { execFile } from 'node:child_process';
-import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from '@jest/globals';
 import { verifyBundle } from '../../functions/bundle/verify-bundle.ts';
 import { writeFolder } from '../../functions/bundle/write-folder.ts';
+import { blobPath } from '../../functions/oci/layout/layout.ts';
+import type { Digest } from '../../functions/oci/spec/digest.ts';
 import { count } from '../oci/connect.ts';
 import { folder, planSamples, registry, samples, useSamples } from './sample-bundle.ts';
 
@@ -71,6 +73,30 @@ describe('an export to a folder', () => {
     await writeFolder(fewer, target);
     await run('sha256sum', ['-c', 'replaced.sha256'], { cwd: folder });
     expect((await verifyBundle({ folder: target })).damages).toEqual([]);
+  });
+
+  it('writes a blob, a manifest and a document again whose bytes are wrong, and no other blob', async () => {
+    const target = join(folder, 'damaged');
+    const plan = await planSamples();
+    const { document } = await writeFolder(plan, target);
+    const blobs = [...plan.blobs.values()].filter(({ blob }) => blob.size > 0);
+    const damaged = [blobs.at(0)?.blob.digest, blobs.at(-1)?.blob.digest, [...plan.manifests.keys()].at(0)];
+    for (const file of [...damaged.map((digest) => blobPath(digest as Digest)), 'bundle.json']) {
+      const bytes = await readFile(join(target, file));
+      bytes.writeUInt8(bytes.readUInt8(bytes.length - 5) ^ 1, bytes.length - 5);
+      await writeFile(join(target, file), bytes);
+    }
+    expect((await writeFolder(plan, target)).blobsRead).toBe(2);
+    expect(await verifyBundle({ folder: target })).toMatchObject({ damages: [], document });
+    await run('sha256sum', ['-c', 'damaged.sha256'], { cwd: folder });
+  });
+
+  it('leaves a bundle.json alone that is not of an image layout', async () => {
+    const target = join(folder, 'foreign');
+    await mkdir(target);
+    await writeFile(join(target, 'bundle.json'), '{"mine": true}');
+    await expect(writeFolder(await planSamples(), target)).rejects.toMatchObject({ name: 'BundleInvalid' });
+    expect(await readdir(target)).toEqual(['bundle.json']);
   });
 
   it('writes a blob again that has another size', async () => {
