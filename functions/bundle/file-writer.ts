@@ -159,12 +159,16 @@ export function writeFailure(place: string, error: unknown): unknown {
   return new FactoryError('StoreFailed', `cannot write the bundle to ${place}: ${code}`, { hint, cause: error });
 }
 
-/** Returns whether all bytes before a position are there. Files that have their names already are taken back. */
+/**
+ * Returns whether all bytes before a position are there. At the end, files that have their names already are taken back.
+ * Before it, such a file is of another bundle.
+ */
 async function hasAll(folder: string, files: readonly Slice[], position: number): Promise<boolean> {
+  const isEnd = position === files.at(-1)?.end;
   for (const { name, start, end } of files.filter((slice) => slice.start < position)) {
     const path = join(folder, name);
     const size = await sizeOf(path + unfinished);
-    if (size === undefined && (await sizeOf(path)) === end - start) await rename(path, path + unfinished);
+    if (size === undefined && isEnd && (await sizeOf(path)) === end - start) await rename(path, path + unfinished);
     else if (size === undefined || size < Math.min(end, position) - start) return false;
   }
   return true;

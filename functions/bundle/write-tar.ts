@@ -145,9 +145,7 @@ async function write(writing: Writing, journalled: Journal): Promise<number> {
         at += fits.length;
         writing.onBytes?.(fits.length);
         rest = rest.subarray(fits.length);
-        // The end is recorded too, where it can be: the names that follow may be interrupted.
-        const isEnd = at === tar.size;
-        if (isEnd ? unit === undefined : at % every === 0)
+        if (at < tar.size && at % every === 0)
           await journals.record(writer, { position: at, ...sums.state(), blob: stream.hash?.save?.() });
       }
     }
@@ -155,6 +153,10 @@ async function write(writing: Writing, journalled: Journal): Promise<number> {
     await writer.flush();
     // From here on every byte is durable. A bundle of before would not match the files beside it.
     await carrier.removeOld?.();
+    // The end is recorded too, where it can be: the names that follow may be interrupted. Files that have theirs then are
+    // of this bundle, as the one of before is gone.
+    if (unit === undefined) await journals.record(writer, { position: at, ...sums.state() });
+    await journals.settled();
     await writeCompanions(writing, companions, sums.all());
     await writer.complete();
     await carrier.companions?.remove('part.json');

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { readdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { beforeAll, describe, expect, it } from '@jest/globals';
@@ -199,6 +199,34 @@ describe('an export that was killed after its last byte', () => {
     expect(count(registry, 'GET', /\/blobs\//)).toBe(0);
     const source = await fileSource(path);
     expect((await verifyBundle(source, { companions: source.companions })).damages).toEqual([]);
+  });
+});
+
+describe('an export that was killed beside a complete bundle of the same images', () => {
+  const later = { createdAt: '2027-01-01T00:00:00.000Z' };
+  const damagesOf = async (path: string) => {
+    const source = await fileSource(path);
+    return (await verifyBundle(source, { companions: source.companions })).damages;
+  };
+
+  it.each(['halfway', 'at its last byte'])('never takes that bundle for its own data: killed %s', async (moment) => {
+    const path = join(folder, `beside-${++number}.tar`);
+    const carrier = fileCarrier(path);
+    const before = await writeTar(await planSamples(), carrier);
+    let seen = 0;
+    const stop = (bytes: number) => {
+      if ((seen += bytes) > before.size / 2 && moment === 'halfway') throw new Error('killed');
+    };
+    const dying = { ...carrier, removeOld: () => Promise.reject(new Error('killed')) };
+    const options = { onBytes: stop, checkpointBytes: 500_000 };
+    await expect(writeTar(await planSamples(later), dying, options)).rejects.toThrow('killed');
+    // Somebody needs the space.
+    await rm(`${path}.partial`);
+    await expect(writeTar(await planSamples(later), dying)).rejects.toThrow('killed');
+    expect(await damagesOf(path)).toEqual([]);
+    await rm(`${path}.partial`);
+    expect((await writeTar(await planSamples(later), carrier)).resumedAt).toBe(0);
+    expect(await damagesOf(path)).toEqual([]);
   });
 });
 
