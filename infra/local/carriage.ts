@@ -10,10 +10,10 @@ import { noBundle } from '../../functions/settings/bundle-address.ts';
 import { formatNeeds, parseImageList } from '../../functions/settings/needs.ts';
 import { render } from '../../functions/settings/problems.ts';
 import { decodeText, TextError } from '../../functions/text/plain-text.ts';
-import type { RunDocuments } from '../../functions/state/run-documents.ts';
+import type { Document, RunDocuments } from '../../functions/state/run-documents.ts';
 import { reasonOf } from './file-failure.ts';
 import type { LostParts } from './lost-parts.ts';
-import { writeReportFile } from './report-files.ts';
+import { prepareReportFile, writeReportFile } from './report-files.ts';
 
 /** The options of the commands that carry images between networks. */
 export interface CarriageOptions {
@@ -127,25 +127,40 @@ async function lostPartsOf(options: CarriageOptions, signal: AbortSignal): Promi
   return findLostParts({ to, plan, document, parts, partSize }, signal);
 }
 
-/** Writes the files that the options name, after the run. Throws `InvalidInput`. */
-export async function writeCarriage(documents: RunDocuments, options: CarriageOptions): Promise<void> {
-  const { needs, receipt, out } = options;
-  const needed = await documents.needs.find();
-  const text = needed && formatNeeds(needed);
-  if (needs !== undefined && text !== undefined) await writeText(needs, '--needs', text);
-  if (out !== undefined && text !== undefined) await writeText(join(out, 'needs.json'), '--out', text);
-  if (receipt === undefined) return;
-  const received = await documents.receipt.find();
-  // A run that failed verified nothing.
-  if (received) await writeText(receipt, '--receipt', formatReceipt(received));
+/** Tests that the files that the options name can be written after the run. Throws `InvalidInput`. */
+export async function prepareCarriage({ needs, receipt }: CarriageOptions): Promise<void> {
+  if (needs !== undefined) await prepareReportFile('--needs', needs);
+  if (receipt !== undefined) await prepareReportFile('--receipt', receipt);
 }
 
-async function writeText(path: string, option: string, text: string): Promise<void> {
-  const failure = await writeReportFile(dirname(path), basename(path), () => text);
-  if (failure === undefined) return;
-  throw new FactoryError('InvalidInput', `${option}: ${failure}`, {
-    hint: `Name a file in a folder that exists and can be written with ${option}, and run the command again.`,
-  });
+/** Writes the files that the options name. Returns failures as warnings: the run is over, and its outcome stays. */
+export async function writeCarriage(documents: RunDocuments, options: CarriageOptions): Promise<string[]> {
+  const { needs, receipt, out } = options;
+  const written = await Promise.all([
+    writeFound('--needs', needs, documents.needs, formatNeeds),
+    writeFound('--out', out === undefined ? undefined : join(out, 'needs.json'), documents.needs, formatNeeds),
+    writeFound('--receipt', receipt, documents.receipt, formatReceipt),
+  ]);
+  return written.filter((warning) => warning !== undefined);
+}
+
+/** Writes a document of the run to the file of an option. Returns a failure as a warning. */
+async function writeFound<T>(
+  option: string,
+  path: string | undefined,
+  document: Document<T>,
+  format: (found: T) => string,
+): Promise<string | undefined> {
+  if (path === undefined) return undefined;
+  try {
+    const found = await document.find();
+    // A run that failed may have learned or verified nothing.
+    if (found === undefined) return undefined;
+    const failure = await writeReportFile(dirname(path), basename(path), () => format(found));
+    return failure && `${option}: ${failure}; ${document.location} has the same`;
+  } catch (error) {
+    return `${option}: cannot write ${path}: ${FactoryError.from(error).message}`;
+  }
 }
 
 /** The maximum size of a list, or of a bundle.json, in bytes. The list of Harness's own release has 260 lines. */

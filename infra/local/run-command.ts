@@ -7,7 +7,7 @@ import { parseExecutionInput } from '../../functions/settings/execution-input.ts
 import type { Plan, Report } from '../../functions/state/documents.ts';
 import { type PlannedImages, plannedImages } from '../../functions/state/planned-images.ts';
 import { printableJson } from '../../functions/text/printable.ts';
-import { type CarriageOptions, bundlesFor, inputOf, writeCarriage } from './carriage.ts';
+import { type CarriageOptions, bundlesFor, inputOf, prepareCarriage, writeCarriage } from './carriage.ts';
 import { codeOf, exit, failed, tell } from './command-end.ts';
 import { readInput } from './input.ts';
 import { onInterruption } from './interruptions.ts';
@@ -64,10 +64,11 @@ export async function runCommand(action: string, options: Options, environment: 
     if (options.run !== undefined) input['restore_run'] = options.run;
     // The plan task parses both again. Report bad input here, before anything starts.
     const configuration = configurationFor(input, environment);
-    // Report a state that cannot be written before copying or switching anything.
+    // Report places that cannot be written before copying or switching anything.
     const { store, lock } = await openState(state);
     await store.prepare();
     if (options.out !== undefined) await prepareReportFolder(options.out);
+    await prepareCarriage(options);
     // Load the engine only now: bad input and --help do not need it.
     const [{ createLocalRuntime }, { run }] = await Promise.all([import('./local-runtime.ts'), import('./run.ts')]);
     const runtime = createLocalRuntime(configuration, environment, {
@@ -87,7 +88,7 @@ export async function runCommand(action: string, options: Options, environment: 
         confirm: ask ? (plan) => confirmed(plan, signal, screenOf(process.stderr, options.color)) : undefined,
       });
       progress.stop();
-      await writeCarriage(runtime.run(report.runId), options);
+      addWarnings(report, await writeCarriage(runtime.run(report.runId), options));
       await deliver(report, { ...options, stateOptions: stateOptions(options, environment) }, store);
       return report.status === 'FAILED' ? codeOf(report.error?.name) : exit.success;
     } finally {
@@ -160,8 +161,10 @@ async function deliver(
       'report.html': () => pageBesideReport(report, stateOptions),
     };
     const written = Object.entries(files).map(([name, text]) => writeReportFile(out, name, text));
-    const warnings = (await Promise.all(written)).filter((warning) => warning !== undefined);
-    if (warnings.length > 0) report.warnings = [...(report.warnings ?? []), ...warnings];
+    addWarnings(
+      report,
+      (await Promise.all(written)).filter((warning) => warning !== undefined),
+    );
   }
   if (list !== undefined && report.status === 'FAILED') process.stderr.write(await summary(process.stderr));
   else if (list !== undefined) await tell(`${plannedImages(report)[list]}\n`);
@@ -172,4 +175,8 @@ async function deliver(
       json ? document() : await summary(process.stdout),
       `; the report is ${store.locate(`runs/${report.runId}/report.json`)}`,
     );
+}
+
+function addWarnings(report: Report, warnings: readonly string[]): void {
+  if (warnings.length > 0) report.warnings = [...(report.warnings ?? []), ...warnings];
 }

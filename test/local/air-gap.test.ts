@@ -1,10 +1,11 @@
 import { execFile } from 'node:child_process';
-import { open, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdirSync } from 'node:fs';
+import { mkdir, open, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Report } from '../../functions/state/documents.ts';
-import type { Receipt } from '../../functions/bundle/receipt.ts';
+import { parseBase, type Receipt } from '../../functions/bundle/receipt.ts';
 import { pushSamples } from '../../infra/local/embedded/sample-images.ts';
 import { type CommandResult, startSetting } from './factory-command.ts';
 
@@ -130,6 +131,41 @@ describe('an air gap', () => {
     expect(JSON.parse(await readFile(pathOf('reports/needs.json'), 'utf8'))).toMatchObject({
       images: [{ image: 'harness/ci-addon:1.18.27' }],
     });
+  });
+});
+
+describe('files that a run leaves for the other side', () => {
+  it.each([
+    ['nodir/receipt.json', /--receipt: cannot write nodir\/receipt\.json: no such file or directory \(ENOENT\)/],
+    ['folder', /--receipt: cannot write folder: it is a folder/],
+    ['file/receipt.json', /--receipt: cannot write file\/receipt\.json: not a directory \(ENOTDIR\)/],
+  ])('refuse the receipt %s before the first write', async (receipt, message) => {
+    await mkdir(pathOf('folder'));
+    await writeFile(pathOf('file'), '');
+    await exportAndShut();
+    setting.harness.requests.length = 0;
+    const result = await hosted(['import', '--from', 'harness.tar', '--receipt', receipt, '--json']);
+    expect(result).toMatchObject({ code: 2, stdout: expect.stringMatching(message) });
+    expect(setting.harness.requests).toEqual([]);
+    expect(setting.target.requests).toEqual([]);
+  });
+
+  it('cause only a warning after the run, which names where the receipt is', async () => {
+    await exportAndShut();
+    // A folder in the place of the file, which the look before the run does not see.
+    const when = { printed: /switching Harness/, act: () => mkdirSync(pathOf('receipt.json')) };
+    const args = ['import', '--from', 'harness.tar', '--receipt', 'receipt.json', '--json', '--out', 'reports'];
+    const result = await setting.hosted(args, inside, when);
+    expect(result).toMatchObject({ code: 0 });
+    const report = reportOf(result);
+    expect(report).toMatchObject({ status: 'SUCCEEDED', harness: 'switched' });
+    const pattern = /^--receipt: cannot write receipt\.json: .+ \(E[A-Z]+\); (\S+) has the same$/;
+    expect(report.warnings).toContainEqual(expect.stringMatching(pattern));
+    expect(JSON.parse(await readFile(pathOf('reports/report.json'), 'utf8'))).toEqual(report);
+    const [, place = ''] =
+      report.warnings?.flatMap((warning) => [pattern.exec(warning) ?? []]).find(([all]) => all) ?? [];
+    const { base } = parseBase(await readFile(place), place);
+    expect(base).toEqual({ id: report.bundle?.id, kind: 'receipt' });
   });
 });
 
