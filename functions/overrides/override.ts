@@ -1,4 +1,11 @@
-import { type ImageName, isInside, parseImageName, type RegistryLocation } from '../oci/spec/reference.ts';
+import {
+  formatReference,
+  type ImageName,
+  isInside,
+  parseImageName,
+  type RegistryLocation,
+  relocate,
+} from '../oci/spec/reference.ts';
 import { namesOfImage } from '../settings/secured-names.ts';
 import { officialLocations } from '../settings/official-sources.ts';
 
@@ -15,6 +22,12 @@ export function parseOverride(value: string): ImageName | undefined {
 export function isOurs(value: string, registry: RegistryLocation): boolean {
   const image = parseOverride(value);
   return image !== undefined && isInside(image, registry);
+}
+
+/** Returns the copy that an override without a registry names; `undefined` for any other override. */
+export function relativeCopy(value: string, registry: RegistryLocation): string | undefined {
+  const image = parseOverride(value);
+  return image && image.registry === undefined ? formatReference(relocate(image, registry)) : undefined;
 }
 
 /** Returns whether an override names the copy of an official repository at a location, which may have other images. */

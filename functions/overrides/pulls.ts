@@ -1,5 +1,5 @@
 import { resolveImage } from '../harness/image-resolution.ts';
-import { isSameScope } from '../harness/scope.ts';
+import { type ConfigScope, isSameScope } from '../harness/scope.ts';
 import { formatReference } from '../oci/spec/reference.ts';
 import type { FieldChange } from '../state/documents.ts';
 import { own } from '../text/own.ts';
@@ -16,6 +16,11 @@ export interface ResolvedImage {
   fields: string[];
   /** The official image, when a field has no override. */
   official?: string;
+}
+
+/** Returns the name of a field in `fields`: `ci K8 addonTag`. */
+export function nameOfField({ module, infrastructureType, field }: ConfigScope & { field: string }): string {
+  return `${module} ${infrastructureType} ${field}`;
 }
 
 /**
@@ -40,7 +45,7 @@ export function resolveFields(
       const tagged = name && (name.tag ?? name.digest) === undefined ? { ...name, tag: 'latest' } : name;
       const reference = tagged ? formatReference({ ...tagged, registry: tagged.registry ?? 'docker.io' }) : value;
       const row = found.get(reference) ?? { reference, resolved: tagged !== undefined, fields: [] };
-      row.fields.push(`${module} ${infrastructureType} ${field}`);
+      row.fields.push(nameOfField({ module, infrastructureType, field }));
       if (override === null || override === undefined) row.official = value;
       found.set(reference, row);
     }

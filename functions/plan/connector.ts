@@ -8,7 +8,7 @@ import { formatLocation, formatReference, type RegistryLocation, relocate } from
 import { shownAddress } from '../overrides/connector-change.ts';
 import { type ImageConnector, readImageConnector } from '../overrides/image-connector.ts';
 import { isOurs, parseOverride } from '../overrides/override.ts';
-import { type ResolvedImage, resolveFields } from '../overrides/pulls.ts';
+import { nameOfField, type ResolvedImage, resolveFields } from '../overrides/pulls.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { copiesImages } from '../settings/input-schema.ts';
 import type { RunSettings } from '../settings/run-settings.ts';
@@ -103,7 +103,8 @@ export async function checkConnector(
   function warningsOf(connector: ImageConnector, all: readonly Pull[]): string[] {
     // Verify lists these among the differences.
     const moved = action === 'verify' ? [] : misresolved(connector, scopes, planned, registry);
-    return [...moved, ...missingWarnings(connector, withoutOverride(all), addressOf(registry, runtime), settings)];
+    const missing = missingWarnings(connector, withoutOverride(all), addressOf(registry, runtime), settings);
+    return [...moved, ...missing, ...(action === 'restore' ? restoredWarnings(all, planned) : [])];
   }
 
   /** Returns the missing images of fields without an override that pods use and that no copy of this run brings. */
@@ -292,6 +293,16 @@ function missingWarnings(
   return [
     `${missing.length} ${images} without an override would be pulled from ${formatLocation(registry)}, where ${they} not exist: ${namesOf(missing)}. Leave no field of ${them} out, or copy ${them} with extra_images.`,
   ];
+}
+
+/** Returns a warning when pods would miss what a restore writes back. It need not be a copy: the user may have set it. */
+function restoredWarnings(all: readonly Pull[], changes: readonly FieldChange[]): string[] {
+  const written = new Set(changes.flatMap((change) => (change.to === null ? [] : nameOfField(change))));
+  const missing = all.filter(
+    ({ status, fields }) => status === 'missing' && fields.some((field) => written.has(field)),
+  );
+  if (missing.length === 0) return [];
+  return [`pods would not find what the restore writes back: ${namesOf(missing)}`];
 }
 
 /** Returns a warning when pods get no credentials for our registry from the connector. */

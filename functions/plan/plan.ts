@@ -18,7 +18,7 @@ import { blobMounting } from './blob-mounting.ts';
 import { planChecks } from './checks.ts';
 import { checkConnector, type Planned, readConnector } from './connector.ts';
 import { findDefaultsAhead } from './defaults-ahead.ts';
-import { asWritten, withCopiesNamed } from './relative-values.ts';
+import { asWritten, withCopiesNamed, withImages } from './relative-values.ts';
 import { leaveFirstSwitch } from './first-switch.ts';
 import { pairWarnings } from './pair-warnings.ts';
 import { reachWarnings } from './reach.ts';
@@ -72,7 +72,12 @@ export async function plan({ runId, input }: PlanEvent, run: TaskRun): Promise<P
   const scopes = await Promise.all(wanted.map((scope) => readScope(scope, run)));
   const named = await withCopiesNamed(scopes, settings, runtime);
   const decision: Decision = snapshot
-    ? { images: [], waves: [], warnings: [], ...restoreChanges(scopes, snapshot) }
+    ? {
+        images: [],
+        waves: [],
+        warnings: [],
+        ...(await withImages(restoreChanges(scopes, snapshot), settings, runtime)),
+      }
     : carries
       ? await decideImport(carries.bundle, settings, named, { runId, ...run })
       : await decide(settings, named, startedAt, run);

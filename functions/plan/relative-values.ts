@@ -1,6 +1,6 @@
 import { isSameScope } from '../harness/scope.ts';
-import { formatReference, type RegistryLocation, relocate } from '../oci/spec/reference.ts';
-import { parseOverride } from '../overrides/override.ts';
+import type { RegistryLocation } from '../oci/spec/reference.ts';
+import { relativeCopy } from '../overrides/override.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { RunSettings } from '../settings/run-settings.ts';
 import type { FieldChange } from '../state/documents.ts';
@@ -10,37 +10,55 @@ import { own } from '../text/own.ts';
 import type { Changes } from './changes.ts';
 import type { ScopeConfiguration } from '../overrides/scope-configuration.ts';
 
-/**
- * Returns the scopes with the name of the copy in place of each override without a registry that is the factory's. Such
- * a value does not show whose it is: it is the factory's when a run of this account wrote it, or, with
- * `override_values: relative`, when the inventory has the copy.
- */
+type Form = Pick<RunSettings, 'registry' | 'overrideValues'>;
+
+/** Returns the scopes with the name of the copy in place of each override without a registry that is the factory's. */
 export async function withCopiesNamed(
   scopes: readonly ScopeConfiguration[],
-  { registry, overrideValues }: Pick<RunSettings, 'registry' | 'overrideValues'>,
+  settings: Form,
   runtime: Runtime,
 ): Promise<ScopeConfiguration[]> {
-  const values = scopes.flatMap(({ overrides }) => Object.values(overrides));
-  const relative = new Map(values.flatMap((value) => copyOf(value, registry) ?? []));
-  if (relative.size === 0) return [...scopes];
-  const written = await readWrittenValues(runtime.store, (await runtime.harness()).accountId);
-  const inventory = overrideValues === 'relative' ? await readInventory(runtime.store) : {};
-  const named = (value: string): string => {
-    const copy = relative.get(value);
-    if (copy === undefined) return value;
-    return written.has(value) || Object.hasOwn(inventory, copy) ? copy : value;
-  };
+  const copies = await copiesOf(
+    scopes.flatMap(({ overrides }) => Object.values(overrides)),
+    settings,
+    runtime,
+  );
+  const named = (value: string) => copies.get(value) ?? value;
   return scopes.map((scope) => ({
     ...scope,
     overrides: Object.fromEntries(Object.entries(scope.overrides).map(([field, value]) => [field, named(value)])),
   }));
 }
 
-/** Returns a value without a registry and the copy that it names, as an entry of a map. */
-function copyOf(value: string, registry: RegistryLocation): [string, string][] | undefined {
-  const image = parseOverride(value);
-  if (!image || image.registry !== undefined) return undefined;
-  return [[value, formatReference(relocate(image, registry))]];
+/** Returns the changes of a restore with the image of each value without a registry that is the factory's. */
+export async function withImages({ changes, kept }: Changes, settings: Form, runtime: Runtime): Promise<Changes> {
+  const copies = await copiesOf(
+    changes.flatMap(({ to }) => to ?? []),
+    settings,
+    runtime,
+  );
+  const isCopy = (to: string | null): to is string => to !== null && copies.has(to);
+  return { changes: changes.map((change) => (isCopy(change.to) ? { ...change, image: change.to } : change)), kept };
+}
+
+/**
+ * Returns the values without a registry that are the factory's, with the copies that they name. Such a value does not
+ * show whose it is: it is the factory's when a run of this account wrote it, or, with `override_values: relative`, when
+ * the inventory has the copy.
+ */
+async function copiesOf(
+  values: readonly string[],
+  { registry, overrideValues }: Form,
+  runtime: Runtime,
+): Promise<Map<string, string>> {
+  const relative = values.flatMap((value): [string, string][] => {
+    const copy = relativeCopy(value, registry);
+    return copy === undefined ? [] : [[value, copy]];
+  });
+  if (relative.length === 0) return new Map();
+  const written = await readWrittenValues(runtime.store, (await runtime.harness()).accountId);
+  const inventory = overrideValues === 'relative' ? await readInventory(runtime.store) : {};
+  return new Map(relative.filter(([value, copy]) => written.has(value) || Object.hasOwn(inventory, copy)));
 }
 
 /**
@@ -50,7 +68,7 @@ function copyOf(value: string, registry: RegistryLocation): [string, string][] |
 export function asWritten(
   { changes, kept }: Changes,
   scopes: readonly ScopeConfiguration[],
-  { registry, overrideValues }: Pick<RunSettings, 'registry' | 'overrideValues'>,
+  { registry, overrideValues }: Form,
 ): Changes {
   const current = (row: Omit<FieldChange, 'from' | 'to' | 'image'>) =>
     own(scopes.find((scope) => isSameScope(scope, row))?.overrides ?? {}, row.field) ?? null;

@@ -2,16 +2,10 @@ import { FactoryError } from '../errors.ts';
 import type { Digest } from '../oci/spec/digest.ts';
 import { inParallel } from '../async/in-parallel.ts';
 import { resolveTag } from '../oci/registry/manifests.ts';
-import {
-  formatReference,
-  parseReference,
-  type RegistryLocation,
-  relocate,
-  tagOrDigest,
-} from '../oci/spec/reference.ts';
+import { formatReference, parseReference, tagOrDigest } from '../oci/spec/reference.ts';
 import type { FieldChange, Plan } from '../state/documents.ts';
 import { type Look, noteLooks } from '../state/looks.ts';
-import { isOurs, parseOverride } from '../overrides/override.ts';
+import { isOurs, relativeCopy } from '../overrides/override.ts';
 import { Wholeness } from '../images/wholeness.ts';
 import type { TaskRun } from '../runtime/task-run.ts';
 
@@ -71,7 +65,9 @@ function targetsOf(
   const planned = new Map(images.flatMap((image) => (image.held ? [] : [[image.image, image]])));
   const targets = new Map<string, Target>();
   for (const { to, image = '' } of changes) {
-    const copy = to === null ? undefined : copyNamed(to, image, registry);
+    if (to === null) continue;
+    // A value without a registry stands for a copy when an image must be there for it.
+    const copy = isOurs(to, registry) ? to : image === '' ? undefined : relativeCopy(to, registry);
     if (copy === undefined) continue;
     const known = planned.get(image);
     // An image from the customer's template had no digest when it was planned.
@@ -84,13 +80,6 @@ function targetsOf(
     targets.set(reference, { name: reference, digest: known?.digest, confirmed: false });
   }
   return [...targets.values()];
-}
-
-/** Returns the copy that a value stands for. A value without a registry stands for one when the run copies its image. */
-function copyNamed(value: string, image: string, registry: RegistryLocation): string | undefined {
-  if (isOurs(value, registry)) return value;
-  const name = image === '' ? undefined : parseOverride(value);
-  return name && name.registry === undefined ? formatReference(relocate(name, registry)) : undefined;
 }
 
 async function faultsOf(

@@ -109,6 +109,65 @@ describe('override_values: relative', () => {
     expect(factory.overrides()).toEqual({ cacheS3Tag: factory.copyOf(cache) });
   });
 
+  describe('the restore of a value that a run wrote', () => {
+    const old = 'plugins/cache:1';
+
+    /** Switches from version 1 to version 2, loses the copy of version 1, and restores what was before version 2. */
+    async function restoreLost(input: object) {
+      const runs: string[] = [];
+      for (const image of [old, 'plugins/cache:2']) {
+        factory.publish([image]);
+        factory.harness.setDefault('ci', 'K8', 'cacheS3Tag', image);
+        runs.push((await factory.sync(input)).runId);
+      }
+      factory.target.storage.deleteManifest('mirror/plugins/cache', factory.arrived(old) ?? '');
+      return factory.run('restore', { restore_run: runs[1] });
+    }
+
+    it.each([choice, relative])('does not happen without its image, in either form: %j', async (input) => {
+      const report = await restoreLost(input);
+      expect(report.error).toMatchObject({
+        name: 'ImagesIncomplete',
+        message: expect.stringContaining(`${factory.copyOf(old)} does not exist`),
+      });
+      expect(Object.values(factory.overrides())).toEqual([expect.stringMatching(/plugins\/cache:2$/)]);
+    });
+
+    it('does not happen through a connector for the registry without the prefix', async () => {
+      await factory.sync(relative);
+      const { runId } = await factory.run('reset');
+      pullThrough(factory.harness, `http://${factory.target.host}`);
+      const report = await factory.run('restore', { restore_run: runId });
+      expect(report.error?.name).toBe('SwitchBlocked');
+      expect(factory.overrides()).toEqual({});
+    });
+
+    it('does not happen when its image is incomplete', async () => {
+      await factory.sync(relative);
+      const { runId } = await factory.run('reset');
+      const { storage } = factory.target;
+      for (const blob of storage.blobs('mirror/plugins/cache')) storage.deleteBlob('mirror/plugins/cache', blob);
+      const report = await factory.run('restore', { restore_run: runId });
+      expect(report.error?.message).toContain(`${factory.copyOf(cache)} lacks blob`);
+      expect(factory.overrides()).toEqual({});
+    });
+  });
+
+  it('restores a value of the user, and warns when pods would not find its image', async () => {
+    set({ cacheS3Tag: 'plugins/cache:1' });
+    const { runId } = await factory.sync(relative);
+    const report = await factory.run('restore', { restore_run: runId });
+    expect(report.error).toBeUndefined();
+    expect(ownWarnings(report)).toEqual([
+      `pods would not find what the restore writes back: ${factory.copyOf('plugins/cache:1')}`,
+    ]);
+    expect(factory.overrides()).toEqual({ cacheS3Tag: 'plugins/cache:1' });
+    factory.publish(['plugins/cache:1']);
+    await factory.sync({ modify_default: false, extra_images: ['plugins/cache:1'], include_fields: [] });
+    const again = await factory.sync(relative);
+    expect(ownWarnings(await factory.run('restore', { restore_run: again.runId }))).toEqual([]);
+  });
+
   it('repairs a copy that a value without a registry names', async () => {
     await factory.sync(relative);
     const digest = factory.arrived(cache) ?? '';
