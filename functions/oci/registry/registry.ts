@@ -273,14 +273,13 @@ export class Registry {
 
   async #accept(request: RegistryRequest, { response, host, authorization }: Answer): Promise<Response> {
     if (host === this.#exchange.origin.host) this.#observe(response);
-    const isPage =
-      isPageType(response.header('content-type')) && response.header('docker-content-digest') === undefined;
-    if (request.expect.includes(response.status) && !(isPage && isContent(response))) return response;
+    const page = isPage(response);
+    if (request.expect.includes(response.status) && !(page && isContent(response))) return response;
     const isRedirected = host !== this.#exchange.url(request.target).host;
-    const storage = isRedirected && !isPage;
+    const storage = isRedirected && !page;
     const party = storage ? `its storage host ${host}` : host === this.#exchange.origin.host ? undefined : host;
     const failure = await failureOf(this.name, request, response, { party, authorization });
-    if (isPage) throw failure;
+    if (page) throw failure;
     throw storage ? storageRefusal(failure, host) : await this.#withheld(failure, request, host);
   }
 
@@ -329,6 +328,16 @@ function storageRefusal(failure: RegistryFailure, host: string): RegistryFailure
     code: failure.code,
     transient: true,
   });
+}
+
+/** Returns whether a response is for a browser, such as a login page. */
+function isPage(response: Response): boolean {
+  if (!isPageType(response.header('content-type')) || response.header('docker-content-digest') !== undefined)
+    return false;
+  // Quay gives this type to empty responses too (endpoints/v2/blob.py): 202 and 204. An empty 200 may be that of a
+  // captive portal, or a page in response to HEAD.
+  const isEmpty = response.status === 204 || response.header('content-length') === '0';
+  return !(isEmpty && isContent(response) && response.status !== 200);
 }
 
 /** Returns whether a response should have the requested content. */

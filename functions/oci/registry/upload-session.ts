@@ -121,9 +121,11 @@ export async function uploadProgress(
         cause,
       }),
   });
-  const [, last] = /^(?:bytes=)?0-(\d{1,15})$/.exec(response.header('range') ?? '') ?? [];
-  if (response.status === 404 || last === undefined) return undefined;
-  return { received: Number(last) + 1, location: nextLocation(repository, response, location) };
+  const [, exclusive, end] = /^(bytes=)?0-(\d{1,15})$/.exec(response.header('range') ?? '') ?? [];
+  if (response.status === 404 || end === undefined) return undefined;
+  // Quay reports N bytes as `bytes=0-N` (endpoints/v2/blob.py, `fetch_existing_upload`), others as `0-(N-1)`.
+  const received = exclusive === undefined ? Number(end) + 1 : Number(end);
+  return { received, location: nextLocation(repository, response, location) };
 }
 
 const cancelTimeoutMs = 5_000;

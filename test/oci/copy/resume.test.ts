@@ -7,6 +7,7 @@ import { Repository } from '../../../functions/oci/registry/repository.ts';
 import type { Source } from '../../../functions/oci/registry/source.ts';
 import { resumableHash } from '../../../functions/oci/copy/resumable-hash.ts';
 import { type Profile, profileOf } from '../../../functions/oci/registry/profile.ts';
+import { profile } from '../../../infra/local/embedded/registry/profiles.ts';
 import { startRegistry } from '../../../infra/local/embedded/registry/server.ts';
 import { ByteClock, call, type CallOptions, callUntilDone, pausedCall, type PausedCall } from './calls.ts';
 import { connect, copy, count, errorOf, expectWhole, received } from '../connect.ts';
@@ -238,6 +239,17 @@ describe('a resumed upload', () => {
     await rest(before);
     expect(received(to)).toBe(oneSize - more);
   });
+
+  it.each([profileOf('quay.io'), {}])(
+    'sends only what is missing to Quay, whose range has no last byte',
+    async (known) => {
+      Object.assign(to.quirks, profile('quay'));
+      const quay = () => destination({ ...known, chunkBytes: part });
+      await rest(await half(quay()), quay());
+      expect(received(to)).toBe(oneSize);
+      expect(to.requests.filter(({ status }) => status === 416)).toEqual([]);
+    },
+  );
 
   it('only completes the upload where the registry has all bytes', async () => {
     const before = await half();

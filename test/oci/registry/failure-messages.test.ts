@@ -225,6 +225,14 @@ describe('a web page in place of the registry', () => {
     });
   });
 
+  it.each<[string, () => Promise<Error & { [key: string]: unknown }>]>([
+    ['a push', push],
+    ['a look at a blob', () => errorOf(hasBlob(repository, blob))],
+  ])('fails %s after an empty page', async (_, work) => {
+    answer(200, '', html);
+    expect(await work()).toMatchObject({ name: 'RegistryFailed', message: expect.stringContaining('a web page') });
+  });
+
   it('quotes the title of the page', async () => {
     answer(200, page, html);
     expect((await pull()).message).toContain('HTTP 200 (a web page, "Sign in & go on")');

@@ -39,7 +39,10 @@ export async function continueUpload(context: Context, exchange: Exchange, name:
   }
   switch (exchange.method) {
     case 'GET':
-      return await exchange.reply(204, progress(context, exchange, upload));
+      return await exchange.reply(204, {
+        ...progress(context, exchange, upload),
+        ...(quirks.exclusiveRange && { range: `bytes=0-${upload.size}` }),
+      });
     case 'DELETE':
       uploads.end(upload);
       return await exchange.reply(204);

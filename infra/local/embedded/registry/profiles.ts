@@ -120,8 +120,16 @@ const profiles = {
     auth: 'basic',
     quirks: { requireContentLengthOnManifestPut: true, maxManifestBytes: 10 * MiB, absoluteLocation: true },
   },
-  // ggcr#1193
-  quay: { auth: 'bearer', quirks: { mountRequiresFrom: true, redirectBlobs: { expiresSeconds: 600 } } },
+  // ggcr#1193; quay/quay: endpoints/v2/blob.py
+  quay: {
+    auth: 'bearer',
+    quirks: {
+      mountRequiresFrom: true,
+      redirectBlobs: { expiresSeconds: 600 },
+      defaultType: 'text/html; charset=utf-8',
+      exclusiveRange: true,
+    },
+  },
   zot: { auth: 'basic', quirks: {} },
 } as const satisfies Record<string, Profile>;
 

@@ -24,6 +24,8 @@ export interface Quirks {
   frozenRange?: boolean;
   /** GET of an upload answers 404. [ECR Public] */
   uploadStatusNotFound?: boolean;
+  /** GET of an upload answers with `bytes=0-N` for N bytes. [Quay] */
+  exclusiveRange?: boolean;
   /** An upload is forgotten that many milliseconds after it began. [GHCR: 10 minutes] */
   uploadLifetimeMs?: number;
   /** PUT with a body right after POST answers 404. [old Artifactory] */
@@ -131,6 +133,8 @@ export interface Quirks {
   };
   /** Pause before each answer, in milliseconds. */
   latencyMs?: number;
+  /** `Content-Type` of answers that have none of their own. [Quay: `text/html`, the default of Flask] */
+  defaultType?: string;
   /** Text of a `Warning: 299` header on every answer. */
   warning?: string;
 }

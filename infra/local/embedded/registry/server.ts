@@ -114,6 +114,7 @@ export class Registry {
       return await this.tokens.handle(exchange);
     }
     exchange.answerHeaders['docker-distribution-api-version'] = 'registry/2.0';
+    if (this.quirks.defaultType !== undefined) exchange.answerHeaders['content-type'] = this.quirks.defaultType;
     if (this.quirks.warning !== undefined) exchange.answerHeaders.warning = `299 - "${this.quirks.warning}"`;
     if (this.quirks.jfrogVersion !== undefined) exchange.answerHeaders['x-jfrog-version'] = this.quirks.jfrogVersion;
     if (/^\/v2\/?$/.test(path)) {
