@@ -15,9 +15,10 @@ import {
 } from '../oci/spec/reference.ts';
 import { RegistryFailure } from '../oci/registry/registry-failure.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-import type { Plan } from '../state/documents.ts';
+import type { Plan, UnusedImage } from '../state/documents.ts';
 import { parseOverride } from '../overrides/override.ts';
 import { readFirstSeen, ripeAt } from '../state/first-seen.ts';
+import { imagesOfLastRuns } from '../state/last-runs.ts';
 import { type RunDocuments, runsAmong } from '../state/run-documents.ts';
 import type { TaskRun } from '../runtime/task-run.ts';
 
@@ -33,18 +34,28 @@ export interface UsedImage {
 }
 
 /**
- * Returns the images of a plan, and of the plans of runs that have not ended: accounts that share the state run at the
- * same time. The digest of an image that BUILD_PUSH_TEMPLATE built is in the result of the copy.
+ * Returns the images of a plan, of the plans of runs that have not ended, and those that the last runs that have ended
+ * kept for pods without an override: accounts that share the state run at the same time. The digest of an image that
+ * BUILD_PUSH_TEMPLATE built is in the result of the copy.
  */
-export async function plannedImages(plan: Omit<Plan, 'unused'>, runtime: Runtime): Promise<UsedImage[]> {
+export async function plannedImages(
+  plan: Omit<Plan, 'unused'>,
+  keepVersions: number,
+  runtime: Runtime,
+): Promise<UsedImage[]> {
   const keys = await runtime.store.list('runs/');
   const ended = new Set(runsAmong(keys, ['report.json']));
-  const others = runsAmong(keys, ['plan.json']).filter((runId) => runId !== plan.runId && !ended.has(runId));
-  const plans = await Promise.all(others.map((runId) => runtime.run(runId).plan.find()));
+  const others = runsAmong(keys, ['plan.json']).filter((runId) => runId !== plan.runId);
+  const { running = [], past = [] } = Object.groupBy(others, (runId) => (ended.has(runId) ? 'past' : 'running'));
+  const plans = await Promise.all(running.map((runId) => runtime.run(runId).plan.find()));
   const atWork = [plan, ...plans.filter((other) => other !== undefined)];
   const images = await Promise.all(atWork.map((each) => imagesOf(each, runtime.run(each.runId))));
   const waiting = await waitingImages(plan.registry, runtime);
-  return [...images.flat(), ...waiting].filter(({ reference }) => isInside(reference, plan.registry));
+  const last = await imagesOfLastRuns(runtime.store, past, keepVersions, new Date());
+  return [
+    ...[...images.flat(), ...waiting].filter(({ reference }) => isInside(reference, plan.registry)),
+    ...imagesNamed([...last], plan.registry),
+  ];
 }
 
 /**
@@ -104,16 +115,20 @@ export interface ProtectedDigests {
 }
 
 /**
- * Returns the digests that used images have and lead to, by the path of their repository. `known` holds the digests of
- * copies by name. A tag that does not exist yet protects the digest that it will have.
+ * Returns the digests that used images have and lead to, by the path of their repository, for the repositories of
+ * `copies`. `known` holds the digests of copies by name. A tag that does not exist yet protects the digest that it will
+ * have.
  */
 export async function protectedDigests(
+  copies: readonly UnusedImage[],
   used: readonly UsedImage[],
   known: Readonly<Record<string, Digest>>,
   { runtime, signal }: TaskRun,
 ): Promise<Map<string, ProtectedDigests>> {
   const found = new Map<string, ProtectedDigests>();
-  await inParallel(used, lookupsInFlight, signal, async (image, lookup) => {
+  const repositories = new Set(copies.map(({ reference }) => parseImageName(reference).repository));
+  const besides = used.filter(({ reference }) => repositories.has(reference.repository));
+  await inParallel(besides, lookupsInFlight, signal, async (image, lookup) => {
     const { reference, source } = image;
     const repository = runtime.repository(reference);
     const tag = reference.digest === undefined ? (reference.tag ?? 'latest') : undefined;

@@ -6,6 +6,7 @@ import type { TaskRun } from '../runtime/task-run.ts';
 import type { RunSettings } from '../settings/run-settings.ts';
 import { formatExtraImage } from '../settings/extra-image.ts';
 import type { NeededImage } from '../state/documents.ts';
+import { markUnnamed } from './extra-images.ts';
 import { findAbsent, leftOut } from './absent-blobs.ts';
 import { bundleIncomplete } from './bundle-incomplete.ts';
 import { nameInBundle } from '../settings/bundle-names.ts';
@@ -35,7 +36,7 @@ export async function decideImport(
   const references = bundle.document.images.map(({ image }) => parseReference(image));
   checkTargetNames(references, settings.registry);
   const found = await planBundled(bundle, { ...settings, keys }, run);
-  const copies = await planWithAbsent(found, bundle, run);
+  const copies = await planWithAbsent(markUnnamed(found, fields), bundle, run);
   const wanted = syncChanges(fields, scopes, { ...settings, soaking: new Map(), heldTags: new Set(), ripe: new Map() });
   const carried = new Set(found.map(({ planned }) => planned.image));
   const isLacking = (image: string | undefined): image is string => image !== undefined && !carried.has(image);

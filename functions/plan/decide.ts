@@ -10,7 +10,7 @@ import type { RunSettings } from '../settings/run-settings.ts';
 import type { FieldChange, NeededImage, SoakingVersion } from '../state/documents.ts';
 import { readInventory } from '../state/inventory.ts';
 import { type Changes, resetChanges, syncChanges } from './changes.ts';
-import { findExtras, missingWarnings, withoutMissing } from './extra-images.ts';
+import { findExtras, markUnnamed, missingWarnings, withoutMissing } from './extra-images.ts';
 import { type ImagePlan, planCopies, planImages } from './images.ts';
 import { checkTargetNames } from './limits.ts';
 import { leftConnectorWarnings } from './managed-connector.ts';
@@ -98,7 +98,7 @@ export async function decide(
     ({ planned: { status, target } }) => status === 'copy' || isKept(formatReference(target), scopes, left),
   );
   return {
-    ...planCopies([...found, ...soak.found, ...held]),
+    ...planCopies([...markUnnamed(found, fields), ...soak.found, ...held]),
     ...changes,
     ...(soak.versions.length > 0 && { soaking: soak.versions }),
     warnings: [

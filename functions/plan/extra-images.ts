@@ -11,6 +11,7 @@ import { isSecured, namesOfImage, saasName, securedName } from '../settings/secu
 import { globMatcher } from '../text/glob.ts';
 import { own } from '../text/own.ts';
 import { candidatesOf, type Found } from './images.ts';
+import type { SelectedField } from './selection.ts';
 import type { ScopeConfiguration } from '../overrides/scope-configuration.ts';
 import type { TaskRun } from '../runtime/task-run.ts';
 
@@ -188,6 +189,14 @@ function refuseRanges(problems: readonly Problem[], allowed: boolean): string[] 
     hint: 'Correct the ranges, or set allow_unmatched: true to leave these images out.',
     problems: problems.toSorted((a, b) => (a.path < b.path ? -1 : 1)),
   });
+}
+
+/** Marks the images that no field names. A prune keeps them as long as runs list them. */
+export function markUnnamed(found: readonly Found[], fields: readonly SelectedField[]): Found[] {
+  const named = new Set(fields.map(({ image }) => formatReference(image)));
+  return found.map((each) =>
+    named.has(each.planned.image) ? each : { ...each, planned: { ...each.planned, unnamed: true } },
+  );
 }
 
 /** Notes the choice of each range. Leaves out listed images that no source has, except those `required` elsewhere. */

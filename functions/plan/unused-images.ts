@@ -31,13 +31,13 @@ export async function findUnusedImages(
     // Through a connector for the registry, fields without an override use copies too.
     ...(plan.pulls ?? []).flatMap(({ reference, status }) => (status === 'present' ? reference : [])),
   ];
-  const used = [...(await plannedImages(plan, runtime)), ...imagesNamed(values, plan.registry)];
+  const used = [...(await plannedImages(plan, keepVersions, runtime)), ...imagesNamed(values, plan.registry)];
   const names = new Set(used.flatMap(namesOf));
   const candidates = Object.entries(inventory)
     .filter(([reference]) => !names.has(reference) && isOurs(reference, plan.registry))
     .map(([reference, digest]) => ({ reference, digest }));
   if (candidates.length === 0) return [];
-  const inUse = await protectedDigests(used, inventory, run);
+  const inUse = await protectedDigests(candidates, used, inventory, run);
   const { deletesTags } = runtime.registry(plan.registry.registry).profile;
   return candidates.filter(({ reference, digest }) => {
     const { repository, tag } = parseImageName(reference);

@@ -22,10 +22,10 @@ export async function prune({ runId }: { runId: string }, run: TaskRun): Promise
   if (plan.unused.length === 0) return { deleted: 0 };
   // Check again: the plan may be hours old, and other accounts may use the same copies.
   const overrides = await overridesInUse([], run);
-  const used = [...(await plannedImages(plan, runtime)), ...imagesNamed(overrides, plan.registry)];
+  const used = [...(await plannedImages(plan, 1, runtime)), ...imagesNamed(overrides, plan.registry)];
   const names = new Set(used.flatMap(namesOf));
-  const inUse = await protectedDigests(used, await readInventory(runtime.store), run);
   const unused = plan.unused.filter(({ reference }) => !names.has(reference));
+  const inUse = await protectedDigests(unused, used, await readInventory(runtime.store), run);
   const rows: UnusedImage[] = [];
   const byRepository = Map.groupBy(unused, ({ reference }) => parseImageName(reference).repository);
   for (const [name, copies] of byRepository) {

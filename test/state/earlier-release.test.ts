@@ -74,6 +74,8 @@ describe('the state of release 0.1.0', () => {
     // No field leads to the copy through the connector any more.
     for (const infra of ['K8', 'VM'] as const)
       factory.harness.setDefault('ci', infra, 'securityTag', 'harness/sto-plugin:2');
+    // Nor did a run of the last 90 days list it.
+    await rewrite('"startedAt": "2026', '"startedAt": "2025');
     const report = await factory.sync({ ...choice, prune: true, keep_versions: 1 });
     expect(report.unused).toMatchObject([{ reference: unused, status: 'deleted' }]);
     expect(factory.target.storage.resolve('mirror/harness/sto-plugin', 'latest')).toBeUndefined();

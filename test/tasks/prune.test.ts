@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Images } from '../../infra/local/embedded/harness-api/state.ts';
 import { prune } from '../../functions/prune/prune.ts';
@@ -5,6 +6,9 @@ import type { Digest } from '../../functions/oci/spec/digest.ts';
 import type { Plan, Report } from '../../functions/state/documents.ts';
 import { indexOf } from '../oci/stored-images.ts';
 import { type Factory, ownWarnings, startFactory, statuses } from './factory.ts';
+import { useTemporaryFolders } from '../temporary-folder.ts';
+
+const temporaryFolder = useTemporaryFolders();
 
 const cache = (version: string) => `plugins/cache:${version}`;
 /** One image and one field, to keep runs short. */
@@ -39,6 +43,14 @@ async function runAtWork(version: string): Promise<void> {
   const digest = digestAt(version);
   const images = [{ image: cache(version), target: factory.copyOf(cache(version)), digest, status: 'current' }];
   await factory.store.put('runs/other/plan.json', Buffer.from(JSON.stringify({ ...plan, runId: 'other', images })));
+}
+
+/** Makes a run one of 91 days ago: it no longer counts among the last ones. */
+async function longAgo({ runId }: Report): Promise<void> {
+  const key = `runs/${runId}/plan.json`;
+  const plan = await factory.document<Plan>(key);
+  const startedAt = new Date(Date.now() - 91 * 86_400_000).toISOString();
+  await factory.store.put(key, Buffer.from(JSON.stringify({ ...plan, startedAt })));
 }
 
 const repository = 'mirror/plugins/cache';
@@ -196,6 +208,93 @@ describe('copies that nothing uses', () => {
     expect(ownWarnings(report)).toEqual([expect.stringMatching(/^prune stopped: /)]);
     expect(factory.overrides()).toEqual({ cacheS3Tag: factory.copyOf(cache('4')) });
   });
+});
+
+describe('images that no field names', () => {
+  const scanner = (version: string) => `harness/aqua-trivy-job-runner:${version}`;
+  const nightly = { ...choice, extra_images: [scanner('1.0.0')] };
+  const byHand = { ...choice, prune: true, keep_versions: 1 };
+  const scanners = () => factory.target.storage.tags('mirror/harness/aqua-trivy-job-runner').toSorted();
+  beforeEach(() => {
+    factory.publish([scanner('1.0.0')]);
+  });
+
+  it('stay while a run of the last 90 days listed them, no matter how many later runs did not', async () => {
+    const listed = await factory.sync(nightly);
+    for (let run = 0; run < 3; run++) expect((await factory.sync(byHand)).unused).toBeUndefined();
+    expect(scanners()).toEqual(['1.0.0']);
+    await longAgo(listed);
+    expect(outcomes(await factory.sync(byHand))).toEqual({ '1.0.0': 'deleted' });
+  });
+
+  it('stay when the run that listed them copied them and failed', async () => {
+    factory.harness.quirks.loseWrites = 9;
+    expect((await factory.sync(nightly)).status).toBe('FAILED');
+    factory.harness.quirks.loseWrites = 0;
+    await factory.sync(byHand);
+    expect(scanners()).toEqual(['1.0.0']);
+  });
+
+  it('stay in keep_versions versions of each range', async () => {
+    const range = { ...choice, extra_images: [scanner('^1')] };
+    for (const version of ['1.0.0', '1.0.1', '1.0.2']) {
+      factory.publish([scanner(version)]);
+      for (let night = 0; night < 2; night++) await factory.sync(range);
+    }
+    await factory.sync({ ...byHand, keep_versions: 2 });
+    expect(scanners()).toEqual(['1.0.1', '1.0.2']);
+  });
+
+  it('do not stay because a plan or a verification listed them', async () => {
+    await longAgo(await factory.sync(nightly));
+    for (const action of ['plan', 'verify']) await factory.run(action, nightly);
+    expect(outcomes(await factory.sync(byHand))).toEqual({ '1.0.0': 'deleted' });
+  });
+
+  it('stay when a run of another account lists them between plan and prune', async () => {
+    const listed = await factory.sync(nightly);
+    const [planKey, reportKey] = ['plan', 'report'].map((name) => `runs/${listed.runId}/${name}.json`);
+    const plan = await factory.document<Plan>(planKey ?? '');
+    await longAgo(listed);
+    factory.store.onPut = async (key) => {
+      if (!key.endsWith('/plan.json') || key.startsWith('runs/other/')) return;
+      factory.store.onPut = () => undefined;
+      const other = { ...plan, runId: 'other', accountId: 'another' };
+      await factory.store.put('runs/other/plan.json', Buffer.from(JSON.stringify(other)));
+      await factory.store.put('runs/other/report.json', (await factory.store.get(reportKey ?? '')) ?? Buffer.from(''));
+    };
+    await factory.sync(byHand);
+    expect(scanners()).toEqual(['1.0.0']);
+  });
+
+  it('stay when an import brought them', async () => {
+    const bundle = join(temporaryFolder('pruned-bundle'), 'harness.tar');
+    await factory.run('export', { ...nightly, bundle });
+    expect((await factory.run('import', { ...choice, bundle })).status).toBe('SUCCEEDED');
+    await factory.sync(byHand);
+    expect(scanners()).toEqual(['1.0.0']);
+  });
+});
+
+it('keeps copies that a run listed for fields and left to connectors of stages', async () => {
+  factory.publish([cache('1')]);
+  factory.harness.setDefault('ci', 'VM', 'cacheS3Tag', cache('1'));
+  const [connector] = factory.harness.state[factory.harness.accountId]?.connectors ?? [];
+  Object.assign(connector?.spec ?? {}, { dockerRegistryUrl: 'https://index.docker.io' });
+  await factory.sync({ ...choice, infrastructure_type: 'VM', modify_default: false });
+  await releases(['2', '3', '4', '5']);
+  expect(tags()).toEqual(['1', '3', '4', '5']);
+});
+
+it('keeps copies that fields of another scope use through the connector, as the last run of that scope found', async () => {
+  const { registry } = factory;
+  const [connector] = factory.harness.state[factory.harness.accountId]?.connectors ?? [];
+  Object.assign(connector?.spec ?? {}, { dockerRegistryUrl: `http://${registry}` });
+  factory.publish([cache('1')]);
+  factory.harness.setDefault('ci', 'VM', 'cacheS3Tag', cache('1'));
+  await factory.sync({ ...choice, infrastructure_type: 'VM', modify_default: false });
+  await releases(['2', '3', '4', '5']);
+  expect(tags()).toEqual(['1', '3', '4', '5']);
 });
 
 describe('a digest that several images share', () => {
@@ -356,7 +455,7 @@ describe('a registry that deletes in its own way', () => {
     if (!child) throw new TypeError();
     const report = await releases(['1', '2', '3', '4', '5'], async () => {
       factory.source.storage.putImage('plugins/cache', 'over', indexOf([child]));
-      await factory.sync({ ...choice, extra_images: [cache('over')] });
+      await longAgo(await factory.sync({ ...choice, extra_images: [cache('over')] }));
     });
     expect(calls.map(([, , reference]) => reference)).toEqual(['over', '1', '2'].map(digestAt));
     expect(outcomes(report)).toEqual({ over: 'deleted', 1: 'deleted', 2: 'kept' });

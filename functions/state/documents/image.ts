@@ -37,6 +37,8 @@ const imageOfRun = z.object({
   missing: z.array(piece).readonly().exactOptional(),
   /** The fields that need the image, in an export. */
   fields: fieldsOfImage.exactOptional(),
+  /** Set when no field names the image: the input, a set or a bundle lists it, or Harness derives its name. */
+  unnamed: z.literal(true).exactOptional(),
   /** Set when an override names the image and the run switches nothing to it: a failure is a warning. */
   held: z.literal(true).exactOptional(),
 });

@@ -162,11 +162,11 @@ export const keyMeanings: Record<InputKey, KeyMeaning> = {
   },
   prune: {
     meaning:
-      'With `sync`: remove overrides of fields that Harness dropped, and copies that neither Harness nor the last runs use. What a used image or a tag of yours refers to is kept. Do not use it for a prefix that a factory with another state shares.',
+      'With `sync`: remove overrides of fields that Harness dropped, and copies that neither Harness nor the last runs use. What a used image or a tag of yours refers to is kept. An image that no field names [stays for 90 days](troubleshooting.md#copies-that-were-kept) after the last `sync` or `import` that lists it. Do not use it for a prefix that a factory with another state shares.',
   },
   keep_versions: {
     meaning:
-      'With `prune`: the runs whose versions are kept, the last ones that wrote to each module and infrastructure type.',
+      'With `prune`: the runs whose versions are kept, the last ones that wrote to each module and infrastructure type; and the versions of each range of `extra_images` and `extra_sets`.',
   },
   soak_days: {
     meaning:
