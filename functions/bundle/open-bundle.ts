@@ -42,18 +42,44 @@ export async function openBundle(place: BundlePlace, signal?: AbortSignal): Prom
 }
 
 async function openTar(reader: RangeReader, signal?: AbortSignal): Promise<Bundle> {
+  let size: number | undefined;
   try {
     const head = await readDocument(reader, signal);
     if (!head) return await openForeign(await tarFiles(reader, signal), signal);
     const document = parseDocument(head.bytes, `${placeAt(reader, head.start)}, bundle.json`);
     const plan = planBundleTar(document);
+    ({ size } = plan);
     await checkHead(reader, document, plan, signal);
     const files = plannedFiles(reader, plan);
     return await checked({ document, files, tar: { reader, plan } }, signal);
   } catch (error) {
     await reader.close();
-    throw error;
+    const isInvalid = error instanceof FactoryError && error.name === 'BundleInvalid';
+    throw (isInvalid && size !== reader.size && wrongParts(reader, size)) || error;
   }
+}
+
+/**
+ * Names the parts that have another size than most, if they do not make `size` bytes together. Leaves the last one out,
+ * which has what the others leave. Returns `undefined` where all others have one size.
+ */
+function wrongParts({ parts = [], size: found }: RangeReader, size?: number): FactoryError | undefined {
+  const others = parts.slice(0, -1);
+  // Of two parts, each says that the other is wrong.
+  if (others.length === 1 && size !== undefined) {
+    const names = parts.map(({ name }) => name).join(' or ');
+    const what = `one was cut or grew: together they have ${found} bytes, not ${size}; sha256sum -c says which`;
+    return layoutInvalid(names, what);
+  }
+  const sizes = others.map((part) => part.size);
+  // The last part has a vote too.
+  const left = ((size ?? 0) - (parts.at(-1)?.size ?? 0)) / others.length;
+  const votes = Map.groupBy([...sizes, ...(sizes.includes(left) ? [left] : [])], (each) => each);
+  const [[expected] = []] = [...votes].toSorted(([a, one], [b, other]) => other.length - one.length || b - a);
+  const wrong = others.filter((part) => part.size !== expected);
+  if (wrong.length === 0) return undefined;
+  const names = wrong.map((part) => `${part.name} (${part.size} bytes)`).join(', ');
+  return layoutInvalid(names, `it was cut or grew: all parts but the last have ${expected} bytes`);
 }
 
 async function openFolder(folder: string, signal?: AbortSignal): Promise<Bundle> {

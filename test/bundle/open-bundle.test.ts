@@ -1,4 +1,4 @@
-import { copyFile, cp, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { copyFile, cp, mkdir, readFile, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { planBundleTar } from '../../functions/bundle/bundle-files.ts';
@@ -188,6 +188,43 @@ describe('a verification', () => {
     expect(named).toEqual(others.slice(0, 2).map(({ name }) => name));
     expect(damages.filter(({ reason }) => reason.includes('its sum is not'))).not.toEqual([]);
     expect(damages.every(({ part }) => part.includes('parts.tar.0'))).toBe(true);
+  });
+
+  describe('of parts', () => {
+    type Resize = (size: number) => number;
+    const cut: Resize = (size) => size - 100_000;
+    const grown: Resize = (size) => size + 512;
+    const cases: readonly [what: string, count: number, changes: Readonly<Record<number, Resize>>, named: number[]][] =
+      [
+        ['a middle one that was cut', 4, { 2: cut }, [2]],
+        ['a middle one that grew', 4, { 3: grown }, [3]],
+        ['the first, cut within the document', 4, { 1: () => 700 }, [1]],
+        ['two that were cut', 5, { 2: cut, 3: (size) => size - 2 }, [2, 3]],
+        ['one of three that was cut', 3, { 2: cut }, [2]],
+        ['one of three that grew', 3, { 1: grown }, [1]],
+        ['both of two, of which one was cut', 2, { 1: cut }, [1, 2]],
+        ['the last that was cut', 4, { 4: cut }, [4]],
+        ['the last that grew', 4, { 4: grown }, [4]],
+      ];
+
+    it.each(cases)('names %s', async (what, count, changes, named) => {
+      const target = join(folder, `${what}.tar`);
+      const partBytes = Math.ceil(bytes.length / count);
+      await writeTar(await planSamples(), fileCarrier(target, { partBytes }));
+      for (const [number, change] of Object.entries(changes)) {
+        const file = `${target}.00${number}`;
+        await truncate(file, change((await stat(file)).size));
+      }
+      const { damages } = await verifyBundle(await fileSource(target));
+      expect(damages).toHaveLength(1);
+      const { reason = '' } = damages[0] ?? {};
+      expect([...reason.matchAll(/\.tar\.00(\d)/g)].map(([, number]) => Number(number))).toEqual(named);
+      // A wrong part comes with its bytes and those of the others.
+      const [first = 0] = named;
+      const change = changes[first];
+      if (change && first < count && count > 2)
+        expect(reason).toMatch(RegExp(`00${first} \\(${change(partBytes)} bytes\\).* have ${partBytes} bytes`));
+    });
   });
 
   it('names a part that is missing', async () => {
