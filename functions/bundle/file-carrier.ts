@@ -37,7 +37,7 @@ export function fileCarrier(path: string, { partBytes }: { partBytes?: number | 
       if (partBytes === undefined) await rm(path, { force: true });
       await companions.remove('sig');
     },
-    createPart: (slice) => FileWriter.open(folder, [slice], slice.start),
+    createPart: async (slice) => FileWriter.ofPart(folder, slice),
   };
 }
 

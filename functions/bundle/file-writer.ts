@@ -1,4 +1,4 @@
-import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
+import { type FileHandle, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { FactoryError } from '../errors.ts';
 import { openFile } from '../oci/layout/file-reader.ts';
@@ -37,6 +37,11 @@ export class FileWriter implements RangeWriter {
     const isThere = position > 0 && (await hasAll(folder, files, position));
     if (!isThere) await removeUnfinished(folder, files);
     return new FileWriter(folder, files, isThere ? position : 0);
+  }
+
+  /** Opens one part, to be written alone. */
+  static ofPart(folder: string, slice: Slice): FileWriter {
+    return new FileWriter(folder, [slice], slice.start);
   }
 
   get position(): number {
@@ -174,8 +179,17 @@ async function hasAll(folder: string, files: readonly Slice[], position: number)
   return true;
 }
 
-async function removeUnfinished(folder: string, files: readonly Slice[]): Promise<void> {
-  await Promise.all(files.map(({ name }) => rm(join(folder, name + unfinished), { force: true })));
+/** Returns what an export of a tar left unfinished, perhaps in parts of another size. */
+export async function unfinishedFiles(folder: string, tar: string): Promise<string[]> {
+  const files = await readdir(folder).catch(() => []);
+  return files
+    .filter((file) => file.startsWith(`${tar}.`) && /^(?:\.\d{3,})?\.partial$/.test(file.slice(tar.length)))
+    .map((file) => join(folder, file));
+}
+
+async function removeUnfinished(folder: string, [first]: readonly Slice[]): Promise<void> {
+  const tar = (first?.name ?? '').replace(/\.\d{3,}$/, '');
+  await Promise.all((await unfinishedFiles(folder, tar)).map((path) => rm(path, { force: true })));
 }
 
 async function sizeOf(path: string): Promise<number | undefined> {

@@ -247,6 +247,11 @@ async function findJournal({ companions }: TarCarrier): Promise<Journal | undefi
   }
 }
 
+/** Returns whether an interrupted export wrote all bytes of a tar. Its files may have their names already. */
+export async function isWritten(carrier: TarCarrier, size: number): Promise<boolean> {
+  return (await findJournal(carrier))?.position === size;
+}
+
 /** Writes what lies beside a bundle. `sums` are those of the tar. They come last, with those of the other files. */
 export async function writeCompanions(
   { carrier: { companions }, files, document }: Pick<Writing, 'carrier' | 'files' | 'document'>,

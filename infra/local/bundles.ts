@@ -1,10 +1,11 @@
-import { readdir, stat, statfs } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { stat, statfs } from 'node:fs/promises';
+import { basename, dirname } from 'node:path';
 import prettyBytes from 'pretty-bytes';
 import { planBundleTar } from '../../functions/bundle/bundle-files.ts';
 import { type BundleAddress, type Companions, parseBundleAddress } from '../../functions/bundle/carrier.ts';
 import { type BundleDocument, encodeDocument } from '../../functions/bundle/document.ts';
 import { fileCarrier, fileCompanions, fileSource } from '../../functions/bundle/file-carrier.ts';
+import { unfinishedFiles } from '../../functions/bundle/file-writer.ts';
 import { type Bundle, type BundlePlace, openBundle } from '../../functions/bundle/open-bundle.ts';
 import type { BundlePlan } from '../../functions/bundle/plan-bundle.ts';
 import type { Base } from '../../functions/bundle/receipt.ts';
@@ -14,8 +15,10 @@ import { streamCarrier } from '../../functions/bundle/stream-carrier.ts';
 import { verifyBundle } from '../../functions/bundle/verify-bundle.ts';
 import { writeFolder } from '../../functions/bundle/write-folder.ts';
 import { writeParts } from '../../functions/bundle/write-parts.ts';
-import { writeTar } from '../../functions/bundle/write-tar.ts';
+import { isWritten, writeTar } from '../../functions/bundle/write-tar.ts';
 import { FactoryError } from '../../functions/errors.ts';
+import { folderFiles } from '../../functions/oci/layout/folder-files.ts';
+import { blobPath } from '../../functions/oci/layout/layout.ts';
 import type { Bundles } from '../../functions/runtime/bundles.ts';
 import { reasonOf } from './file-failure.ts';
 import type { LostParts } from './lost-parts.ts';
@@ -80,8 +83,9 @@ export class LocalBundles implements Bundles {
       accompany: async (document: BundleDocument) => this.#accompany(document, options.signal),
     };
     if (place.kind === 'tar') {
-      await this.#checkSpace(place.path, size - (await bytesOf(dirname(place.path), basename(place.path))));
-      return writeTar(plan, fileCarrier(place.path, this.#options), writing);
+      const carrier = fileCarrier(place.path, this.#options);
+      if (!(await isWritten(carrier, size))) await this.#checkSpace(place.path, size - (await bytesBegun(place.path)));
+      return writeTar(plan, carrier, writing);
     }
     this.#refuseParts();
     if (place.kind === 's3') {
@@ -92,7 +96,7 @@ export class LocalBundles implements Bundles {
       options.onNote('standard output: a stream has no parts, and an interrupted export of it cannot be resumed');
       return withReason(() => writeTar(plan, streamCarrier('standard output', process.stdout), writing));
     }
-    await this.#checkSpace(place.path, plan.document.totals.bytes - (await bytesBelow(place.path)));
+    await this.#checkSpace(place.path, plan.document.totals.bytes - (await bytesThere(plan.document, place.path)));
     const { document } = await writeFolder(plan, place.path, writing);
     return { document, size: document.totals.bytes, resumedAt: 0 };
   }
@@ -189,20 +193,21 @@ async function nearestFolder(folder: string): Promise<string> {
   return found || dirname(folder) === folder ? folder : nearestFolder(dirname(folder));
 }
 
-/** Returns the bytes of an interrupted export that are there already. A complete tar stays until the new one is written. */
-async function bytesOf(folder: string, name: string): Promise<number> {
-  const files = await readdir(folder).catch(() => []);
-  return sizeOf(files.filter((file) => file.startsWith(`${name}.`)).map((file) => join(folder, file)));
+/**
+ * Returns the bytes of an interrupted export to a tar, which the next one continues, or deletes before it writes. A complete
+ * tar stays until the new one is written.
+ */
+async function bytesBegun(path: string): Promise<number> {
+  const paths = await unfinishedFiles(dirname(path), basename(path));
+  const found = await Promise.all(paths.map((each) => stat(each).catch(() => undefined)));
+  return found.reduce((sum, file) => sum + (file?.size ?? 0), 0);
 }
 
-async function bytesBelow(folder: string): Promise<number> {
-  const entries = await readdir(folder, { recursive: true }).catch(() => []);
-  return sizeOf(entries.map((entry) => join(folder, entry)));
-}
-
-async function sizeOf(paths: readonly string[]): Promise<number> {
-  const found = await Promise.all(paths.map((path) => stat(path).catch(() => undefined)));
-  return found.reduce((sum, each) => sum + (each?.isFile() ? each.size : 0), 0);
+/** Returns the bytes of a bundle that a folder has already. */
+async function bytesThere({ blobs }: BundleDocument, folder: string): Promise<number> {
+  const files = folderFiles(folder);
+  const sizes = await Promise.all(blobs.map(([digest]) => files.size(blobPath(digest)).catch(() => undefined)));
+  return blobs.reduce((sum, [, size], index) => sum + (sizes[index] === size ? size : 0), 0);
 }
 
 /** Names the failure of a stream whose reader ended early. */
