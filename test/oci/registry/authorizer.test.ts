@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Credentials } from '../../../functions/oci/registry/auth/credentials.ts';
-import { getManifest, resolveTag } from '../../../functions/oci/registry/manifests.ts';
+import { deleteManifest, deleteTag, getManifest, resolveTag } from '../../../functions/oci/registry/manifests.ts';
 import { connect, copy, errorOf, everything, expectWhole } from '../connect.ts';
 import { always, reading } from '../providers.ts';
 import { ada, bearer, image, name, repository, start, users, useGuardedRegistries } from './guarded-registry.ts';
@@ -137,6 +137,18 @@ describe('Bearer authentication', () => {
     await copy(new Repository(client, name), '1', destination, { onProgress });
     expect(expired).toBeGreaterThan(2);
     expectWhole(registry, 'mirror', image);
+  });
+
+  it('deletes where the token service does not know the action, as at Quay', async () => {
+    const registry = await bearer({ deletesByPush: true });
+    const source = repository(registry.host, ada);
+    expect(await deleteTag(source, '1')).toBe(true);
+    await deleteManifest(source, image.digest);
+    expect(registry.storage.manifest(name, image.digest)).toBeUndefined();
+    expect(registry.tokens.requests.map(({ scopes, status }) => [scopes, status])).toEqual([
+      [[`repository:${name}:delete`, `repository:${name}:pull,push`], 400],
+      [[`repository:${name}:pull,push`], 200],
+    ]);
   });
 
   it('exchanges an identity token', async () => {

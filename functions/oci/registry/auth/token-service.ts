@@ -91,6 +91,9 @@ export class TokenService {
     } catch (error) {
       throw this.#unreachable(error);
     }
+    const others = scopes.filter((scope) => !scope.endsWith(':delete'));
+    // Quay refuses a request with the action `delete`, and accepts a DELETE by the right to push (v2auth.py, manifest.py).
+    if (response.status === 400 && others.length < scopes.length) return this.token(credentials, others);
     const { value, malformed, life = defaultTokenLife } = response.status === 200 ? parseTokenResponse(body) : {};
     if (value === undefined) {
       const secrets = credentials ? secretsOf(credentials) : [];

@@ -139,7 +139,8 @@ export class Registry {
       }
       if (this.quirks.silentRefusal !== undefined && exchange.header('authorization') === undefined)
         throw new RegistryError(this.quirks.silentRefusal, 'DENIED', 'access forbidden');
-      const needed = neededAccess(exchange.method, name, exchange.url.searchParams);
+      const byPush = this.#auth.kind === 'bearer' && this.#auth.deletesByPush && exchange.method === 'DELETE';
+      const needed = neededAccess(byPush ? 'PUT' : exchange.method, name, exchange.url.searchParams);
       authorize(this.#auth, this.tokens, exchange, needed);
       return await route.handle(this.#context, exchange, name, rest);
     }

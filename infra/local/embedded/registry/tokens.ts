@@ -67,16 +67,18 @@ export class Tokens {
     const credentials = basicCredentials(exchange.header('authorization'));
     const scopes = query.getAll('scope').flatMap(separate);
     const known = credentials ? isKnown(this.#options.users, credentials) : true;
+    const undecodable = this.#options.deletesByPush && scopes.flatMap(parseScope).some(({ action }) => action === 'delete');
+    const status = known ? (undecodable ? 400 : 200) : 401;
     const request: TokenRequest = {
       method: 'GET',
       user: credentials?.user,
       grantType: 'get',
       service: query.get('service') ?? undefined,
       scopes,
-      status: known ? 200 : 401,
+      status,
     };
     this.requests.push(request);
-    if (!known) return await this.#refuse(exchange, 401);
+    if (status !== 200) return await this.#refuse(exchange, status);
     const { token, times } = this.#issue(request.user, scopes);
     const offline = request.user !== undefined && query.get('offline_token') === 'true';
     const refresh = offline ? { refresh_token: this.identityToken(request.user ?? '') } : {};

@@ -26,6 +26,8 @@ export interface BearerAuth {
   announceExpiry?: boolean;
   /** Seconds by which the server's clock is ahead; seen in `issued_at`. */
   clockSkewSeconds?: number;
+  /** The action `delete` is unknown: scopes with it answer 400, and DELETE needs pull and push. Default false. [Quay] */
+  deletesByPush?: boolean;
   /** The scopes that count when a request has several. Default: all. [GitLab: last] */
   honouredScopes?: 'all' | 'first' | 'last';
   /** Narrows what a user (`undefined`: anyone) is granted. */
