@@ -291,7 +291,7 @@ export class Registry {
         hint: `Correct the external address in the settings of ${this.name}: it redirects to ${host}.`,
       });
     }
-    const withheldFrom = await this.#authorizer.withheldFrom(request.repository, request.writes);
+    const withheldFrom = await this.#authorizer.withheldFrom(request);
     if (withheldFrom === undefined) return failure;
     return failure.because(
       `the configured credentials were withheld from the token service ${withheldFrom.host}`,

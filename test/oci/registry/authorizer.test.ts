@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Credentials } from '../../../functions/oci/registry/auth/credentials.ts';
 import { deleteManifest, deleteTag, getManifest, resolveTag } from '../../../functions/oci/registry/manifests.ts';
+import type { Digest } from '../../../functions/oci/spec/digest.ts';
 import { connect, copy, errorOf, everything, expectWhole } from '../connect.ts';
 import { always, reading } from '../providers.ts';
 import { ada, bearer, image, name, repository, start, users, useGuardedRegistries } from './guarded-registry.ts';
@@ -143,7 +144,7 @@ describe('Bearer authentication', () => {
     const registry = await bearer({ deletesByPush: true });
     const source = repository(registry.host, ada);
     expect(await deleteTag(source, '1')).toBe(true);
-    await deleteManifest(source, image.digest);
+    await deleteManifest(source, image.digest as Digest);
     expect(registry.storage.manifest(name, image.digest)).toBeUndefined();
     expect(registry.tokens.requests.map(({ scopes, status }) => [scopes, status])).toEqual([
       [[`repository:${name}:delete`, `repository:${name}:pull,push`], 400],

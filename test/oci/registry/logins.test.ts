@@ -1,6 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import type { CredentialProvider, Credentials, Login } from '../../../functions/oci/registry/auth/credentials.ts';
 import { getManifest, putManifest, resolveTag } from '../../../functions/oci/registry/manifests.ts';
+import { cancelUpload, startUpload } from '../../../functions/oci/registry/upload-session.ts';
+import { digestOf } from '../../../functions/oci/spec/digest.ts';
 import { Repository } from '../../../functions/oci/registry/repository.ts';
 import { parseManifest } from '../../../functions/oci/spec/manifest.ts';
 import type { Registry as EmbeddedRegistry } from '../../../infra/local/embedded/registry/server.ts';
@@ -12,6 +14,7 @@ useGuardedRegistries();
 const eve: Credentials = { username: 'eve', password: 'gone-s3cret' };
 const bob: Credentials = { username: 'bob', password: 'b0b' };
 const users = { ada: 'horse', bob: 'b0b' };
+const digest = digestOf(Buffer.from('a blob'));
 const manifest = parseManifest(image.bytes, image.mediaType);
 
 interface Attempt {
@@ -131,6 +134,42 @@ describe('several logins for a registry', () => {
     const { source } = logIn(registry, { old: eve, reader: bob });
     await resolveTag(source, '1');
     expect(await errorOf(putManifest(source, '2', manifest))).toMatchObject({ name: 'RegistryForbidden', status: 403 });
+  });
+
+  describe('a request with more rights than a push', () => {
+    const cancel = async (there: Repository) => {
+      const session = await startUpload(there, digest, undefined);
+      if (session !== 'mounted') await cancelUpload(there, session.location);
+    };
+    const mount = async (there: Repository) => void (await startUpload(there, digest, 'harness/hidden'));
+    const pushers = () =>
+      bearer({ users, allows: (user, { name: at, action }) => user === 'ada' && at === name && action !== 'delete' });
+
+    it.each([
+      ['a deletion', 'another login', cancel, bob],
+      ['a deletion', 'an empty entry', cancel, undefined],
+      ['a mount', 'another login', mount, bob],
+      ['a mount', 'an empty entry', mount, undefined],
+    ])('leaves pushes their login when %s is refused, with %s', async (_, __, work, second) => {
+      const registry = await pushers();
+      const { source } = logIn(registry, { first: ada, second });
+      await putManifest(source, '2', manifest);
+      let isOver = false;
+      const working = work(source).finally(() => (isOver = true));
+      while (!isOver) await putManifest(source, '2', manifest);
+      await working;
+      expect(registry.tokens.requests.filter(({ scopes }) => scopes.length === 1)).toEqual([
+        expect.objectContaining({ user: 'ada', scopes: [`repository:${name}:pull,push`], status: 200 }),
+      ]);
+    });
+
+    it('ends at the last login with credentials, before an empty entry', async () => {
+      const registry = await pushers();
+      const { source, notes } = logIn(registry, { helper: ada, entry: undefined });
+      await cancel(source);
+      expect(new Set(registry.tokens.requests.map(({ user }) => user))).toEqual(new Set(['ada']));
+      expect(notes).toEqual([]);
+    });
   });
 
   it('shares one refusal among concurrent requests', async () => {

@@ -3,7 +3,7 @@ import { redacted } from '../../../http/redact.ts';
 import { parseChallenges } from './challenge.ts';
 import { basic, type CredentialProvider } from './credentials.ts';
 import { type KnownLogin, Logins } from './logins.ts';
-import type { Scope } from './scope.ts';
+import type { Access, Scope } from './scope.ts';
 import { isRefusal, type Token, TokenService, type TokenServiceOptions } from './token-service.ts';
 
 type Method = { kind: 'none' } | { kind: 'basic' } | { kind: 'bearer'; service: TokenService };
@@ -87,11 +87,11 @@ export class Authorizer {
   }
 
   /** Returns the token service from which configured credentials were withheld, if any. */
-  async withheldFrom(repository: string, writes: boolean): Promise<TokenService | undefined> {
+  async withheldFrom(access: Access): Promise<TokenService | undefined> {
     if (this.#method.kind !== 'bearer' || this.mayLogIn) return undefined;
     const { service } = this.#method;
     // A failure of the provider is not the reason of the refusal that led here.
-    const course = await this.logins.of(repository, writes).catch(() => undefined);
+    const course = await this.logins.of(access).catch(() => undefined);
     return (await course?.holdsCredentials()) ? service : undefined;
   }
 

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { keepPassword, keepSecret } from '../../../text/secrets.ts';
 import type { CredentialProvider, Credentials, Login } from './credentials.ts';
+import type { Access } from './scope.ts';
 
 /** Time after which credentials are read again, in milliseconds: they may have been renewed or corrected. */
 const loginLifeMs = 600_000;
@@ -77,17 +78,14 @@ export class Course {
     return this.#logins[this.#index];
   }
 
-  get isAtLast(): boolean {
-    return this.#index >= this.#logins.length - 1;
-  }
-
   advance(): void {
     this.#index++;
   }
 
-  /** Returns whether any login has credentials. A login that cannot be read has none. */
-  async holdsCredentials(): Promise<boolean> {
-    const held = await Promise.all(this.#logins.map((login) => login.credentials().catch(() => undefined)));
+  /** Returns whether any login, or any that follows `last`, has credentials. A login that cannot be read has none. */
+  async holdsCredentials(last?: KnownLogin): Promise<boolean> {
+    const logins = this.#logins.slice(last ? this.#logins.indexOf(last) + 1 : 0);
+    const held = await Promise.all(logins.map((login) => login.credentials().catch(() => undefined)));
     return held.some((credentials) => credentials !== undefined);
   }
 
@@ -111,24 +109,27 @@ export class Logins {
     this.#provider = provider;
   }
 
-  /** The course of a repository. Reading and writing have one each: a login may be allowed one and not the other. */
-  async of(repository: string, writes: boolean): Promise<Course> {
-    const key = `${repository} ${writes}`;
+  /**
+   * The course of a repository and set of scopes: a login may be allowed to read and not to write, or to push and not to
+   * delete or mount.
+   */
+  async of(access: Access): Promise<Course> {
+    const key = keyOf(access);
     const known = this.#courses.get(key);
     const course = await known;
     if (course && !course.isOver) return course;
     // Another request may have started a new one meanwhile.
     if (this.#courses.get(key) === known) {
-      const starting = this.#start(repository);
+      const starting = this.#start(access.repository);
       this.#courses.set(key, starting);
       starting.catch(() => this.#courses.delete(key));
     }
-    return this.of(repository, writes);
+    return this.of(access);
   }
 
-  /** Lets the next request of a repository start with its first login, whose credentials are read again. */
-  restart(repository: string, writes: boolean): void {
-    this.#courses.delete(`${repository} ${writes}`);
+  /** Lets the next request with this access start with the first login, whose credentials are read again. */
+  restart(access: Access): void {
+    this.#courses.delete(keyOf(access));
     const logins = [...this.#known.values()];
     // An accepted login shows that its source is right.
     this.#refused ||= logins.every(({ standing }) => standing !== 'accepted');
@@ -152,4 +153,8 @@ export class Logins {
     if (!known) this.#known.set(login.name, (known = new KnownLogin(login)));
     return known;
   }
+}
+
+function keyOf({ repository, writes, scopes }: Access): string {
+  return [repository, writes, ...scopes].join(' ');
 }

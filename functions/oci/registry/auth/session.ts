@@ -1,15 +1,8 @@
 import type { RegistryFailure } from '../registry-failure.ts';
 import type { Authorizer } from './authorizer.ts';
 import type { Course, KnownLogin } from './logins.ts';
-import type { Scope } from './scope.ts';
+import type { Access } from './scope.ts';
 import { isRefusal } from './token-service.ts';
-
-export interface Access {
-  readonly repository: string;
-  readonly writes: boolean;
-  readonly scopes: readonly Scope[];
-  readonly signal?: AbortSignal | undefined;
-}
 
 /** The response of a registry that refused a login. */
 export interface Refusal {
@@ -27,13 +20,13 @@ export class Session {
   /** The login of the last header. */
   #login: KnownLogin | undefined;
   readonly #authorizer: Authorizer;
-  readonly #access: Access;
+  readonly #access: Access & { readonly signal?: AbortSignal | undefined };
   readonly #renewed = new Set<KnownLogin | undefined>();
   /** True after the registry refused the request without credentials. */
   #refusedAnonymous = false;
   #course: Course | undefined;
 
-  constructor(authorizer: Authorizer, access: Access) {
+  constructor(authorizer: Authorizer, access: Access & { readonly signal?: AbortSignal | undefined }) {
     this.#authorizer = authorizer;
     this.#access = access;
   }
@@ -43,8 +36,7 @@ export class Session {
     const { isChallenged, mayLogIn } = this.#authorizer;
     if (!isChallenged) return undefined;
     if (!mayLogIn) return this.#header(undefined);
-    const { repository, writes } = this.#access;
-    const course = (this.#course ??= await this.#authorizer.logins.of(repository, writes));
+    const course = (this.#course ??= await this.#authorizer.logins.of(this.#access));
     for (;;) {
       const login = (this.#login = course.current);
       try {
@@ -115,7 +107,7 @@ export class Session {
   async #leave(course: Course, login: KnownLogin, status: number, failure: () => Promise<unknown>): Promise<boolean> {
     if (login.standing === 'untried') login.standing = 'refused';
     // What others may not do, and what changes something, is not tried without credentials.
-    const isEnd = course.isAtLast && (status === 403 || this.#access.writes);
+    const isEnd = (status === 403 || this.#access.writes) && !(await course.holdsCredentials(login));
     // Another request may have advanced already.
     if (course.current !== login) return course.current !== undefined || !isEnd;
     if (isEnd) return false;
@@ -127,7 +119,7 @@ export class Session {
   }
 
   #end(course: Course): unknown {
-    this.#authorizer.logins.restart(this.#access.repository, this.#access.writes);
+    this.#authorizer.logins.restart(this.#access);
     return course.failure;
   }
 }

@@ -67,7 +67,8 @@ export class Tokens {
     const credentials = basicCredentials(exchange.header('authorization'));
     const scopes = query.getAll('scope').flatMap(separate);
     const known = credentials ? isKnown(this.#options.users, credentials) : true;
-    const undecodable = this.#options.deletesByPush && scopes.flatMap(parseScope).some(({ action }) => action === 'delete');
+    const undecodable =
+      this.#options.deletesByPush && scopes.flatMap(parseScope).some(({ action }) => action === 'delete');
     const status = known ? (undecodable ? 400 : 200) : 401;
     const request: TokenRequest = {
       method: 'GET',
