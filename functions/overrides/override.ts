@@ -30,6 +30,20 @@ export function relativeCopy(value: string, registry: RegistryLocation): string 
   return image && image.registry === undefined ? formatReference(relocate(image, registry)) : undefined;
 }
 
+/**
+ * Returns the image at our registry that an override stands for: itself, or the copy that it names without a registry,
+ * when `copies` has that.
+ */
+export function imageAtOurs(
+  value: string,
+  registry: RegistryLocation,
+  copies: ReadonlySet<string>,
+): string | undefined {
+  if (isOurs(value, registry)) return value;
+  const copy = relativeCopy(value, registry);
+  return copy !== undefined && copies.has(copy) ? copy : undefined;
+}
+
 /** Returns whether an override names the copy of an official repository at a location, which may have other images. */
 export function namesCopy(value: string, official: string, { registry, prefix }: RegistryLocation): boolean {
   const image = parseOverride(value);

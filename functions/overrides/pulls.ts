@@ -1,6 +1,6 @@
-import { resolveImage } from '../harness/image-resolution.ts';
+import { connectorRegistry, resolveImage } from '../harness/image-resolution.ts';
 import { type ConfigScope, isSameScope } from '../harness/scope.ts';
-import { formatReference } from '../oci/spec/reference.ts';
+import { formatReference, type RegistryLocation } from '../oci/spec/reference.ts';
 import type { FieldChange } from '../state/documents.ts';
 import { own } from '../text/own.ts';
 import { parseOverride } from './override.ts';
@@ -21,6 +21,23 @@ export interface ResolvedImage {
 /** Returns the name of a field in `fields`: `ci K8 addonTag`. */
 export function nameOfField({ module, infrastructureType, field }: ConfigScope & { field: string }): string {
   return `${module} ${infrastructureType} ${field}`;
+}
+
+/**
+ * Returns what Harness would pull through a connector in place of the image at our registry that a value stands for;
+ * `undefined` when it pulls that image. A value without a registry is as good as Harness's own names through a connector
+ * for another registry. Through one for our registry with another path, no image is there.
+ */
+export function pulledInstead(
+  value: string,
+  image: string,
+  url: string,
+  { registry }: RegistryLocation,
+): string | undefined {
+  const pulled = resolveImage(value, url);
+  if (pulled === image) return undefined;
+  const isElsewhere = value !== image && pulled !== undefined && connectorRegistry(url) !== registry;
+  return isElsewhere ? undefined : (pulled ?? 'nothing');
 }
 
 /**

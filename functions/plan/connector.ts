@@ -4,11 +4,11 @@ import { isWindowsOnly } from '../harness/windows-fields.ts';
 import { findPulls } from '../images/pulls.ts';
 import { isLoopback } from '../http/host-patterns.ts';
 import { isPresent } from '../images/images.ts';
-import { formatLocation, formatReference, type RegistryLocation, relocate } from '../oci/spec/reference.ts';
+import { formatLocation, formatReference, type RegistryLocation } from '../oci/spec/reference.ts';
 import { shownAddress } from '../overrides/connector-change.ts';
 import { type ImageConnector, readImageConnector } from '../overrides/image-connector.ts';
-import { isOurs, parseOverride } from '../overrides/override.ts';
-import { nameOfField, type ResolvedImage, resolveFields } from '../overrides/pulls.ts';
+import { imageAtOurs, isOurs, relativeCopy } from '../overrides/override.ts';
+import { nameOfField, pulledInstead, type ResolvedImage, resolveFields } from '../overrides/pulls.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { copiesImages } from '../settings/input-schema.ts';
 import type { RunSettings } from '../settings/run-settings.ts';
@@ -36,6 +36,8 @@ export interface Planned {
   changes: readonly FieldChange[];
   scopes: readonly ScopeConfiguration[];
   images: readonly PlannedImage[];
+  /** The references at our registry that overrides name, with or without the registry. */
+  inUse: readonly string[];
 }
 
 interface ConnectorCheck {
@@ -55,7 +57,7 @@ interface ConnectorCheck {
  */
 export async function checkConnector(
   found: ConnectorRead,
-  { changes, scopes, images }: Planned,
+  { changes, scopes, images, inUse }: Planned,
   settings: RunSettings,
   { runtime, signal }: TaskRun,
 ): Promise<ConnectorCheck> {
@@ -83,9 +85,7 @@ export async function checkConnector(
   };
   const url = dockerAddress(found);
   const relative = switches ? relativeCopies(changes, registry) : new Map<string, string>();
-  const reason =
-    (written.length > 0 ? obstacle(found, written) : undefined) ??
-    (relative.size > 0 ? relativeObstacle(found, relative, registry) : undefined);
+  const reason = obstacle(found, new Map([...written.map((value) => [value, value] as const), ...relative]), registry);
   const planned = switches && reason === undefined ? changes : [];
   const pulls = await look(resolveFields(scopes, planned, url));
   if (reason === undefined) {
@@ -102,7 +102,7 @@ export async function checkConnector(
 
   function warningsOf(connector: ImageConnector, all: readonly Pull[]): string[] {
     // Verify lists these among the differences.
-    const moved = action === 'verify' ? [] : misresolved(connector, scopes, planned, registry);
+    const moved = action === 'verify' ? [] : misresolved(connector, { changes: planned, scopes, inUse }, registry);
     const missing = missingWarnings(connector, withoutOverride(all), addressOf(registry, runtime), settings);
     return [...moved, ...missing, ...(action === 'restore' ? restoredWarnings(all, planned) : [])];
   }
@@ -141,20 +141,26 @@ export function statusesOf(
   return new Map(images.map((image) => [formatReference(image.target), statusOf(image)]));
 }
 
-/** Returns the reason why Harness would not pull what the run writes. */
-function obstacle(found: ImageConnector, written: readonly string[]): string | undefined {
+/** Returns the reason why Harness would not pull the images that the written values stand for. */
+function obstacle(
+  found: ImageConnector,
+  written: ReadonlyMap<string, string>,
+  registry: RegistryLocation,
+): string | undefined {
   const { reference, named, connector } = found;
   const url = dockerAddress(found);
   if (url === undefined) {
-    if (!named) return undefined;
+    // A value without a registry is as good as Harness's own names then.
+    if (!named || ![...written].some(([value, image]) => value === image)) return undefined;
     return connector ? `connector ${reference} is of type ${connector.type}` : `connector ${reference} does not exist`;
   }
   const place = shownAddress(url);
-  for (const value of written) {
-    const pulled = resolveImage(value, url);
-    if (pulled === undefined) return `Harness cannot read the address of connector ${reference}, "${place}"`;
-    if (pulled !== value)
-      return `through connector ${reference} (${place}) Harness would pull ${pulled} instead of ${value}`;
+  for (const [value, image] of written) {
+    const pulled = pulledInstead(value, image, url, registry);
+    if (pulled === undefined) continue;
+    return connectorRegistry(url) === undefined
+      ? `Harness cannot read the address of connector ${reference}, "${place}"`
+      : `through connector ${reference} (${place}) Harness would pull ${pulled} instead of ${image}`;
   }
   return undefined;
 }
@@ -163,33 +169,10 @@ function obstacle(found: ImageConnector, written: readonly string[]): string | u
 function relativeCopies(changes: readonly FieldChange[], registry: RegistryLocation): Map<string, string> {
   return new Map(
     changes.flatMap(({ to, image }): [string, string][] => {
-      const name = to === null || image === undefined ? undefined : parseOverride(to);
-      return to === null || name?.registry !== undefined || !name
-        ? []
-        : [[to, formatReference(relocate(name, registry))]];
+      const copy = to === null || image === undefined ? undefined : relativeCopy(to, registry);
+      return to === null || copy === undefined ? [] : [[to, copy]];
     }),
   );
-}
-
-/**
- * Returns the reason why values without a registry would break pods. Through a connector for another registry, they are
- * as good as Harness's own names; through one for our registry with another path, no image is there.
- */
-function relativeObstacle(
-  found: ImageConnector,
-  copies: ReadonlyMap<string, string>,
-  { registry }: RegistryLocation,
-): string | undefined {
-  const url = dockerAddress(found);
-  if (url === undefined) return undefined;
-  for (const [value, copy] of copies) {
-    const pulled = resolveImage(value, url);
-    if (pulled === undefined)
-      return `Harness cannot read the address of connector ${found.reference}, "${shownAddress(url)}"`;
-    if (pulled !== copy && connectorRegistry(url) === registry)
-      return `through connector ${found.reference} (${shownAddress(url)}) Harness would pull ${pulled} instead of ${copy}`;
-  }
-  return undefined;
 }
 
 /** Returns a warning when values without a registry lead to another registry than ours. */
@@ -256,19 +239,22 @@ export function lastStep({ action }: RunSettings): string {
 /** Returns a warning when overrides at our registry, which this run leaves as they are, are not used as written. */
 function misresolved(
   found: ImageConnector,
-  scopes: readonly ScopeConfiguration[],
-  changes: readonly FieldChange[],
+  { changes, scopes, inUse }: Omit<Planned, 'images'>,
   registry: RegistryLocation,
 ): string[] {
   const url = dockerAddress(found);
   if (url === undefined) return [];
   const changed = new Set(changes.map(({ from }) => from));
-  const values = scopes.flatMap(({ overrides }) => Object.values(overrides)).filter((value) => isOurs(value, registry));
-  const value = values.find((each) => !changed.has(each) && resolveImage(each, url) !== each);
-  if (value === undefined) return [];
-  return [
-    `through connector ${found.reference} (${shownAddress(url)}) Harness pulls ${resolveImage(value, url) ?? 'nothing'} instead of ${value}`,
-  ];
+  const copies = new Set(inUse);
+  for (const value of scopes.flatMap(({ overrides }) => Object.values(overrides))) {
+    const image = changed.has(value) ? undefined : imageAtOurs(value, registry, copies);
+    const pulled = image === undefined ? undefined : pulledInstead(value, image, url, registry);
+    if (pulled !== undefined)
+      return [
+        `through connector ${found.reference} (${shownAddress(url)}) Harness pulls ${pulled} instead of ${image}`,
+      ];
+  }
+  return [];
 }
 
 /** Returns a warning when images without an override are not where the connector makes Harness look for them. */

@@ -94,7 +94,8 @@ export async function plan({ runId, input }: PlanEvent, run: TaskRun): Promise<P
   const first =
     scheduled && mayAwait ? leaveFirstSwitch(accepted.changes, named, { ...settings, startCommand }) : undefined;
   if (first) accepted.changes = first.changes;
-  const planned = { changes: accepted.changes, scopes, images };
+  const inUse = referencesAtOurs(named, settings);
+  const planned = { changes: accepted.changes, scopes, images, inUse };
   const found = await connector;
   // A schedule leaves the connector to the person who switches first.
   const managed =
@@ -123,7 +124,7 @@ export async function plan({ runId, input }: PlanEvent, run: TaskRun): Promise<P
     images,
     changes,
     kept,
-    inUse: referencesAtOurs(named, settings),
+    inUse,
     unused: [],
     ...(decision.soaking && { soaking: decision.soaking }),
     ...((await ahead).length > 0 && { ahead: await ahead }),

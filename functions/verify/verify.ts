@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ErrorName, FactoryError } from '../errors.ts';
-import { resolveImage } from '../harness/image-resolution.ts';
 import type { Digest } from '../oci/spec/digest.ts';
 import { inParallel } from '../async/in-parallel.ts';
 import { formatReference, parseReference, tagOrDigest } from '../oci/spec/reference.ts';
@@ -8,7 +7,8 @@ import { resolveTag } from '../oci/registry/manifests.ts';
 import { isPresent } from '../images/images.ts';
 import { shownAddress } from '../overrides/connector-change.ts';
 import { type ImageConnector, readImageConnector } from '../overrides/image-connector.ts';
-import { isOurs } from '../overrides/override.ts';
+import { imageAtOurs, isOurs, relativeCopy } from '../overrides/override.ts';
+import { pulledInstead } from '../overrides/pulls.ts';
 import {
   changedMeanwhile,
   describeDifference,
@@ -49,7 +49,7 @@ export async function verify({ runId }: { runId: string }, run: TaskRun): Promis
   const moved = await movedConnector(plan, run);
   const [config, misresolved, missing, lost] = await Promise.all([
     configDifferences(plan, changes, results, run),
-    misresolvedImages(overridesAtOurs(plan, results), run),
+    misresolvedImages(plan, results, run),
     missingImages(plan, changes, run),
     plan.action === 'import' ? checkImported(plan, run) : [],
   ]);
@@ -119,8 +119,13 @@ async function movedConnector({ action, connector }: Plan, { runtime, signal }: 
 }
 
 /** Returns the values that Harness would replace by another image, through the connector as it is now. */
-async function misresolvedImages(values: readonly string[], { runtime, signal }: TaskRun): Promise<string[]> {
-  if (values.length === 0) return [];
+async function misresolvedImages(
+  plan: Plan,
+  results: readonly ConfigResult[] | undefined,
+  { runtime, signal }: TaskRun,
+): Promise<string[]> {
+  const values = overridesAtOurs(plan, results);
+  if (values.size === 0) return [];
   let found: ImageConnector;
   try {
     found = await readImageConnector({ runtime, signal });
@@ -134,20 +139,25 @@ async function misresolvedImages(values: readonly string[], { runtime, signal }:
   const { reference, named, connector } = found;
   // Without a Docker connector Harness uses images as written.
   const url = connector?.type === 'DockerRegistry' ? connector.dockerRegistryUrl : undefined;
-  if (url === undefined) return named ? [`connector ${reference} is no longer a Docker registry connector`] : [];
-  return values.flatMap((value) => {
-    const pulled = resolveImage(value, url);
-    return pulled === value
-      ? []
-      : `Harness would pull ${pulled ?? 'nothing'} instead of ${value}, through ${reference}`;
+  if (url === undefined) {
+    // A value without a registry is as good as Harness's own names then.
+    const isNeeded = named && [...values].some(([value, image]) => value === image);
+    return isNeeded ? [`connector ${reference} is no longer a Docker registry connector`] : [];
+  }
+  return [...values].flatMap(([value, image]) => {
+    const pulled = pulledInstead(value, image, url, plan.registry);
+    return pulled === undefined ? [] : `Harness would pull ${pulled} instead of ${image}, through ${reference}`;
   });
 }
 
-/** Returns the values at our registry: for `verify` the current ones, for other runs those that the run wrote. */
+/**
+ * Returns the values at our registry, with the images that they stand for: for `verify` the current ones, for other runs
+ * those that the run wrote.
+ */
 function overridesAtOurs(
-  { action, changes, kept, registry, connector }: Plan,
+  { action, changes, kept, inUse = [], registry, connector }: Plan,
   results: readonly ConfigResult[] = [],
-): string[] {
+): Map<string, string> {
   // A field that Harness refused to change must work through the new address of the connector too.
   const refused = results.flatMap(({ status, from }) =>
     connector && status === 'rejected' && from !== null ? from : [],
@@ -156,8 +166,15 @@ function overridesAtOurs(
     action === 'verify'
       ? [...kept.map(({ value }) => value), ...changes.map(({ from }) => from)]
       : results.flatMap(({ status, to }) => (status === 'rejected' ? [] : to));
-  const ours = values.filter((value) => value !== null).filter((value) => isOurs(value, registry));
-  return [...new Set([...ours, ...refused])];
+  const written = changes.flatMap(({ to, image }) =>
+    to === null || image === undefined ? [] : (relativeCopy(to, registry) ?? []),
+  );
+  const copies = new Set(action === 'verify' ? inUse : written);
+  const ours = values.flatMap((value): [string, string][] => {
+    const image = value === null ? undefined : imageAtOurs(value, registry, copies);
+    return value === null || image === undefined ? [] : [[value, image]];
+  });
+  return new Map([...ours, ...refused.map((value) => [value, value] as const)]);
 }
 
 /** Returns the images that the registry lacks, or serves under another digest than the official image's. */

@@ -29,6 +29,7 @@ async function warningsOf(auth: string, environment: Record<string, string> = {}
     changes: [{ ...field, field: 'addonTag', from: null, to: formatReference(target), image }],
     scopes: [{ ...field, defaults: { addonTag: image }, overrides: {} }],
     images: [{ image, target, status: 'current' as const, digest: digestOf(Buffer.from('manifest')) }],
+    inUse: [],
   };
   const { warnings, blocked } = await factory.task(
     async (event, run) => checkConnector(await readConnector(run), event, settings, run),

@@ -168,6 +168,68 @@ describe('override_values: relative', () => {
     expect(ownWarnings(await factory.run('restore', { restore_run: again.runId }))).toEqual([]);
   });
 
+  describe('a connector that loses its prefix after the plan', () => {
+    const loseAt = (document: string) => {
+      factory.store.onPut = (key) => {
+        if (key.endsWith(`/${document}.json`)) pullThrough(factory.harness, `http://${factory.target.host}`);
+      };
+    };
+    const wrong = () =>
+      `Harness would pull ${factory.target.host}/${cache} instead of ${factory.copyOf(cache)}, through account.harnessImage`;
+
+    it.each([['sync'], ['restore']])('fails the verification of a %s, which is rolled back', async (action) => {
+      let input: object = relative;
+      if (action === 'restore') {
+        await factory.sync(relative);
+        input = { restore_run: (await factory.run('reset')).runId };
+      }
+      loseAt('plan');
+      const report = await factory.run(action, input);
+      expect(report.error).toMatchObject({
+        name: 'VerificationFailed',
+        message: expect.stringContaining(wrong()),
+      });
+      expect(factory.overrides()).toEqual({});
+    });
+
+    it('shows as a difference in verify, and as a warning of the next sync', async () => {
+      await factory.sync(relative);
+      pullThrough(factory.harness, `http://${factory.target.host}`);
+      expect((await factory.run('verify', relative)).error).toMatchObject({
+        name: 'DriftFound',
+        message: expect.stringContaining(wrong()),
+      });
+      expect((await factory.sync(relative)).warnings).toContainEqual(
+        `through connector account.harnessImage (http://${factory.target.host}) Harness pulls ${factory.target.host}/${cache} instead of ${factory.copyOf(cache)}`,
+      );
+    });
+
+    it('does not concern values of the user, or a connector for another registry', async () => {
+      set({ addonTag: 'acme/addon:1' });
+      await factory.sync(relative);
+      pullThrough(factory.harness, 'https://index.docker.io/v2/');
+      expect((await factory.run('verify', relative)).error).toBeUndefined();
+      pullThrough(factory.harness, `http://${factory.target.host}`);
+      expect((await factory.run('verify', relative)).error?.message).not.toContain('acme');
+    });
+
+    it('fails the verification when Harness cannot read the address', async () => {
+      factory.store.onPut = (key) => {
+        if (key.endsWith('/plan.json')) pullThrough(factory.harness, 'nowhere');
+      };
+      expect((await factory.sync(relative)).error?.message).toContain(
+        `Harness would pull nothing instead of ${factory.copyOf(cache)}`,
+      );
+    });
+  });
+
+  it('switches with a configured connector that does not exist: Harness uses the names as written', async () => {
+    await factory.close();
+    factory = await startFactory({ environment: { CONTAINER_REGISTRY_CONNECTOR: 'account.none' } });
+    expect((await factory.sync(relative)).error).toBeUndefined();
+    expect((await factory.run('verify', relative)).error).toBeUndefined();
+  });
+
   it('repairs a copy that a value without a registry names', async () => {
     await factory.sync(relative);
     const digest = factory.arrived(cache) ?? '';
