@@ -62,7 +62,7 @@ export async function checkConnector(
   { runtime, signal }: TaskRun,
 ): Promise<ConnectorCheck> {
   const { registry, action } = settings;
-  const switches = action === 'restore' || (settings.modifyDefault && action !== 'verify');
+  const switches = action === 'reset' || action === 'restore' || (settings.modifyDefault && action !== 'verify');
   // A restore writes back the images of Harness or of the user: a wrong connector must not block it.
   const written = switches ? changes.flatMap(({ to }) => (to !== null && isOurs(to, registry) ? [to] : [])) : [];
   if (found instanceof FactoryError) {
@@ -104,6 +104,7 @@ export async function checkConnector(
     // Verify lists these among the differences.
     const moved = action === 'verify' ? [] : misresolved(connector, { changes: planned, scopes, inUse }, registry);
     const missing = missingWarnings(connector, withoutOverride(all), addressOf(registry, runtime), settings);
+    if (action === 'reset') return [...moved, ...missing, ...unknownWarnings(all)];
     return [...moved, ...missing, ...(action === 'restore' ? restoredWarnings(all, planned) : [])];
   }
 
@@ -112,11 +113,34 @@ export async function checkConnector(
     return all.filter(
       ({ reference, official, status, fields }) =>
         official !== undefined &&
-        (status === 'missing' || status === 'unknown') &&
+        (status === 'missing' || (status === 'unknown' && action !== 'reset')) &&
         !known.has(reference) &&
         reference !== official &&
         fields.some(isUsed),
     );
+  }
+}
+
+/** Maximum time of the check of a reset, in milliseconds. */
+const resetCheckMs = 20_000;
+
+/**
+ * Resolves the images that pods pull after a reset, and looks for those at our registry. A reset is first aid: no
+ * failure of this check ends it, and none delays it for long.
+ */
+export async function checkReset(
+  planned: Planned,
+  settings: RunSettings,
+  { runtime, signal }: TaskRun,
+): Promise<ConnectorCheck> {
+  const timeout = AbortSignal.timeout(resetCheckMs);
+  const limited = { runtime, signal: signal ? AbortSignal.any([signal, timeout]) : timeout };
+  try {
+    return await checkConnector(await readConnector(limited), planned, settings, limited);
+  } catch (error) {
+    signal?.throwIfAborted();
+    const reason = timeout.aborted ? `no result after ${resetCheckMs / 1_000} s` : FactoryError.from(error).message;
+    return { warnings: [`what pods pull after the reset could not be checked: ${reason}`] };
   }
 }
 
@@ -276,8 +300,12 @@ function missingWarnings(
   }
   if (missing.length === 0) return [];
   const [images, they, them] = missing.length === 1 ? ['image', 'it does', 'it'] : ['images', 'they do', 'them'];
+  const cure =
+    action === 'reset'
+      ? `Copy ${them} with sync, or give connector ${found.reference} an address that has ${them}.`
+      : `Leave no field of ${them} out, or copy ${them} with extra_images.`;
   return [
-    `${missing.length} ${images} without an override would be pulled from ${formatLocation(registry)}, where ${they} not exist: ${namesOf(missing)}. Leave no field of ${them} out, or copy ${them} with extra_images.`,
+    `${missing.length} ${images} without an override would be pulled from ${formatLocation(registry)}, where ${they} not exist: ${namesOf(missing)}. ${cure}`,
   ];
 }
 
@@ -289,6 +317,13 @@ function restoredWarnings(all: readonly Pull[], changes: readonly FieldChange[])
   );
   if (missing.length === 0) return [];
   return [`pods would not find what the restore writes back: ${namesOf(missing)}`];
+}
+
+/** Returns a warning when a reset cannot tell whether pods will find their images. */
+function unknownWarnings(all: readonly Pull[]): string[] {
+  const unknown = all.filter(({ status }) => status === 'unknown');
+  if (unknown.length === 0) return [];
+  return [`images that pods pull after the reset could not be looked up at the registry: ${namesOf(unknown)}`];
 }
 
 /** Returns a warning when pods get no credentials for our registry from the connector. */

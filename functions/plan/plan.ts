@@ -16,7 +16,7 @@ import type { TaskRun } from '../runtime/task-run.ts';
 import { restoreChanges } from './changes.ts';
 import { blobMounting } from './blob-mounting.ts';
 import { planChecks } from './checks.ts';
-import { checkConnector, type Planned, readConnector } from './connector.ts';
+import { checkConnector, checkReset, type Planned, readConnector } from './connector.ts';
 import { findDefaultsAhead } from './defaults-ahead.ts';
 import { asWritten, withCopiesNamed, withImages } from './relative-values.ts';
 import { leaveFirstSwitch } from './first-switch.ts';
@@ -101,7 +101,10 @@ export async function plan({ runId, input }: PlanEvent, run: TaskRun): Promise<P
   const managed =
     first?.isDone === false ? { warnings: [] } : await planConnector(found, planned, settings, snapshot, run);
   const view = managed.blocked ? { ...planned, changes: [] } : planned;
-  const check = found && (await checkConnector(afterChange(found, managed, settings), view, settings, run));
+  const check =
+    settings.action === 'reset'
+      ? await checkReset(planned, settings, run)
+      : found && (await checkConnector(afterChange(found, managed, settings), view, settings, run));
   const blocked = managed.blocked ?? check?.blocked;
   const pulls = managed.pulls ?? check?.pulls;
   const change = blocked ? undefined : managed.change;

@@ -1,9 +1,9 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import type { AccountState } from '../../infra/local/embedded/harness-api/state.ts';
-import type { Snapshot } from '../../functions/state/documents.ts';
+import type { Report, Snapshot } from '../../functions/state/documents.ts';
 import { anonymous } from '../../functions/oci/registry/auth/credentials.ts';
 import { Runtime } from '../../functions/runtime/runtime.ts';
-import { type Factory, startFactory, statuses } from './factory.ts';
+import { type Factory, pullThrough, startFactory, statuses } from './factory.ts';
 
 describe('reset and restore', () => {
   let factory: Factory;
@@ -19,7 +19,7 @@ describe('reset and restore', () => {
   }
 
   describe('reset', () => {
-    it('gives Harness its own images back in one batch per scope, and touches no registry', async () => {
+    it('gives Harness its own images back in one batch per scope, and changes nothing at the registry', async () => {
       await factory.sync({ infrastructure_type: ['K8', 'VM'] });
       factory.harness.requests.length = 0;
       factory.target.requests.length = 0;
@@ -32,7 +32,7 @@ describe('reset and restore', () => {
         'reset-config ci K8',
         'reset-config ci VM',
       ]);
-      expect(factory.target.requests).toEqual([]);
+      expect(new Set(factory.target.requests.map(({ method }) => method))).toEqual(new Set(['HEAD']));
     });
 
     it('resets one infrastructure type, and leaves the other alone', async () => {
@@ -84,6 +84,90 @@ describe('reset and restore', () => {
       const report = await factory.run('reset');
       expect(report.error).toMatchObject({ name: 'VerificationFailed', message: expect.stringContaining('not unset') });
       expect(factory.overrides()).toEqual(value);
+    });
+  });
+
+  describe('what pods pull after a reset', () => {
+    const choice = { include_fields: ['gitCloneTag', 'cacheS3Tag'] };
+    const pinned = { ...choice, pins: { 'harness/drone-git': '1.6.0' } };
+    const official = 'harness/drone-git:1.7.25-rootless';
+    beforeEach(async () => {
+      factory.publish(['harness/drone-git:1.6.0-rootless']);
+      expect((await factory.sync(pinned)).error).toBeUndefined();
+    });
+    const fieldsOf = (report: Report, status: string) =>
+      report.pulls?.flatMap((row) => (row.status === status ? row.fields : []));
+
+    it("lists the images, and warns of Harness's own that are not there", async () => {
+      const report = await factory.run('reset');
+      expect(report.status).toBe('SUCCEEDED');
+      expect(factory.overrides()).toEqual({});
+      expect(report.pulls).toContainEqual({
+        reference: factory.copyOf(official),
+        official,
+        status: 'missing',
+        fields: ['ci K8 gitCloneTag'],
+      });
+      expect(fieldsOf(report, 'present')).toContain('ci K8 cacheS3Tag');
+      expect(report.warnings).toEqual([
+        expect.stringMatching(
+          /images without an override would be pulled from .*\/mirror, where they do not exist: .*drone-git:1\.7\.25-rootless.*\. Copy them with sync, or give connector account\.harnessImage an address that has them\.$/,
+        ),
+      ]);
+    });
+
+    it('warns through a connector for the registry without the prefix', async () => {
+      pullThrough(factory.harness, `http://${factory.target.host}`);
+      const report = await factory.run('reset');
+      expect(report.warnings).toEqual([expect.stringContaining(`where these do not exist: `)]);
+    });
+
+    it('looks nothing up at the registry when pods pull from another one', async () => {
+      pullThrough(factory.harness, 'https://index.docker.io/v2/');
+      factory.target.requests.length = 0;
+      const report = await factory.run('reset');
+      expect(report.warnings).toBeUndefined();
+      expect(new Set(report.pulls?.map(({ status }) => status))).toEqual(new Set(['elsewhere']));
+      expect(factory.target.requests).toEqual([]);
+    });
+
+    it.each<[string, () => void, string]>([
+      [
+        'the registry refuses lookups',
+        () => factory.target.faults.add({ match: { times: 1_000 }, act: { status: 403 } }),
+        'could not be looked up at the registry: ',
+      ],
+      [
+        'the registry does not respond',
+        () => {
+          factory.target.faults.add({ match: { times: 1_000 }, act: 'stall' });
+          const timeout = AbortSignal.timeout.bind(AbortSignal);
+          jest.spyOn(AbortSignal, 'timeout').mockImplementation((ms) => timeout(ms === 20_000 ? 50 : ms));
+        },
+        'what pods pull after the reset could not be checked: no result after 20 s',
+      ],
+      [
+        'Harness does not show the connector',
+        () => (factory.harness.quirks.failNext = [{ count: 99, status: 403, path: '/connectors' }]),
+        "the connector of Harness's images could not be checked: ",
+      ],
+      [
+        'Harness fails to show the connector',
+        () => (factory.harness.quirks.failNext = [{ count: 99, status: 500, path: '/connectors' }]),
+        "the connector of Harness's images could not be checked: ",
+      ],
+      [
+        'Harness cannot read the address of the connector',
+        () => pullThrough(factory.harness, 'nowhere'),
+        'could not be looked up at the registry: ',
+      ],
+    ])('resets all the same when %s', async (_situation, act, warning) => {
+      act();
+      const report = await factory.run('reset');
+      jest.restoreAllMocks();
+      expect(report.status).toBe('SUCCEEDED');
+      expect(factory.overrides()).toEqual({});
+      expect(report.warnings).toEqual([expect.stringContaining(warning)]);
     });
   });
 
