@@ -3,7 +3,7 @@ import { FactoryError } from '../errors.ts';
 import { Deadline, Paused } from '../oci/copy/deadline.ts';
 import { isDigest } from '../oci/spec/digest.ts';
 import { resolveTag } from '../oci/registry/manifests.ts';
-import { formatReference } from '../oci/spec/reference.ts';
+import { formatReference, type Reference } from '../oci/spec/reference.ts';
 import { recordBuilt } from '../state/built-images.ts';
 import type { CopiedImage, CopyResult, Plan } from '../state/documents.ts';
 import type { TaskRun } from '../runtime/task-run.ts';
@@ -11,6 +11,8 @@ import { ensureRepository } from './repository.ts';
 
 /** The response of BUILD_PUSH_TEMPLATE; see docs/templates.md. */
 const answer = z.object({ digest: z.string().refine(isDigest, 'sha256:<64 hex>') });
+
+const longestTag = 128;
 
 /** Maximum duration of a build. */
 export const deadlineMs = 2 * 3_600_000;
@@ -60,8 +62,9 @@ async function bring(
   signal?: AbortSignal,
 ): Promise<CopyResult | undefined> {
   const { image, sourceDigest } = planned;
-  const target = formatReference(planned.target);
-  const { tag } = planned.target;
+  const pushed = builtPlace(planned);
+  const target = formatReference(pushed);
+  const { tag } = pushed;
   const { buildPushTemplate: template } = runtime.configuration;
   if (template === undefined) throw failed(planned, 'is no longer set');
   if (tag === undefined || sourceDigest === undefined)
@@ -76,8 +79,15 @@ async function bring(
   const arrived = await resolveTag(runtime.repository(planned.target), tag, { signal });
   if (arrived !== digest)
     throw failed(planned, `reported that it pushed ${digest}; ${target} is ${arrived ?? 'absent'}`);
-  await recordBuilt(runtime.store, target, { template, source: sourceDigest, built: digest });
+  await recordBuilt(runtime.store, formatReference(planned.target), { template, source: sourceDigest, built: digest });
   return { status: 'copied', digest, bytesTransferred: 0, bytesSkipped: 0 };
+}
+
+/** Returns the name to push a build to. A template pushes tags only, so a tag that waits for a scan has a second one. */
+function builtPlace({ target, afterScan }: CopiedImage): Reference {
+  const suffix = '.unscanned';
+  if (!afterScan || target.tag === undefined) return target;
+  return { ...target, tag: `${target.tag.slice(0, longestTag - suffix.length)}${suffix}` };
 }
 
 function failed({ image }: CopiedImage, what: string): FactoryError {

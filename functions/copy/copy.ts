@@ -3,12 +3,11 @@ import { copyImage, counting } from '../oci/copy/copy-image.ts';
 import { copyReferrers } from '../oci/copy/copy-referrers.ts';
 import { Deadline, Paused } from '../oci/copy/deadline.ts';
 import type { Digest } from '../oci/spec/digest.ts';
-import { resolveTag } from '../oci/registry/manifests.ts';
 import type { Source } from '../oci/registry/source.ts';
 import { profileOf } from '../oci/registry/profile.ts';
 import { formatReference, type Reference } from '../oci/spec/reference.ts';
 import type { Registry } from '../oci/registry/registry.ts';
-import { manifestReader, readImage } from '../images/images.ts';
+import { manifestReader, placeOf, readImage } from '../images/images.ts';
 import { sumCounts } from '../runtime/registry-counts.ts';
 import { isFailureOf, sourceNote } from '../images/source-failure.ts';
 import { checkpointOf } from '../state/checkpoints.ts';
@@ -16,9 +15,11 @@ import type { CopiedImage, CopyResult, CopyState, Plan } from '../state/document
 import { describePieces, unrepaired } from '../images/pieces.ts';
 import { type Root, Wholeness } from '../images/wholeness.ts';
 import type { TaskRun } from '../runtime/task-run.ts';
+import { checkArrival } from './arrival.ts';
 import { build } from './build.ts';
 import { bundleSource } from './bundle-source.ts';
 import { newCopyState, noteCall } from './copy-state.ts';
+import { moveTags, type MoveTagsEvent } from './move-tags.ts';
 import { ensureRepository, pushFailure } from './repository.ts';
 
 export interface CopyEvent {
@@ -36,9 +37,10 @@ export interface CopyTaskResult {
 /**
  * Copies one image of the plan, as far as possible before the deadline. A failed image is a result, not an error of the
  * task: the gate decides what it means once all copies have ended. Throws only when the result cannot be stored: the
- * workflow keeps nothing but the name of an error.
+ * workflow keeps nothing but the name of an error. Called with `tags`, it moves these instead.
  */
-export async function copy(event: CopyEvent, run: TaskRun): Promise<CopyTaskResult> {
+export async function copy(event: CopyEvent | MoveTagsEvent, run: TaskRun): Promise<CopyTaskResult> {
+  if ('tags' in event) return moveTags(event, run);
   try {
     return await copyOnce(event, run);
   } catch (thrown) {
@@ -176,7 +178,8 @@ async function copyPlanned(
   source: Source,
   { runtime, signal, deadline = Deadline.never }: TaskRun,
 ): Promise<CopyResult> {
-  const { target, digest } = planned;
+  const { digest } = planned;
+  const target = placeOf(planned);
   const destination = runtime.repository(target);
   const root = await runtime.manifests.through(digest, () => source.manifest(digest, signal));
   const image = await readImage(root, source, { runtime, signal });
@@ -268,22 +271,4 @@ async function checkRepair(
 function adaptMounts(registry: Registry, { mounts }: Plan): void {
   if (mounts === 'off') registry.adapt({ mount: 'never' }, `${registry.name} does not mount blobs`);
   else registry.adapt({ mount: profileOf(registry.name).mount }, `${registry.name} mounts blobs again`);
-}
-
-/** Checks that the registry resolves the tag to the pushed digest. */
-async function checkArrival(
-  destination: Parameters<typeof resolveTag>[0],
-  target: Reference,
-  digest: Digest,
-  signal?: AbortSignal,
-): Promise<void> {
-  const arrived = await resolveTag(destination, target.tag ?? digest, { signal });
-  if (arrived === digest) return;
-  throw new FactoryError(
-    'DigestMismatch',
-    `${target.registry}/${target.repository}:${target.tag} is ${arrived ?? 'absent'} after ${digest} was pushed`,
-    {
-      hint: 'Give the factory its own prefix: something else pushes to the same tag, or the registry rewrites manifests.',
-    },
-  );
 }

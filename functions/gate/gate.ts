@@ -1,7 +1,7 @@
 import { type ErrorDocument, FactoryError } from '../errors.ts';
 import { holdBack } from '../overrides/pairs.ts';
 import { parseErrorCause, type WorkflowError } from '../workflow-error.ts';
-import type { CopyResult, Plan } from '../state/documents.ts';
+import type { CopyResult, FieldChange, Plan } from '../state/documents.ts';
 import type { RunDocuments } from '../state/run-documents.ts';
 import type { TaskRun } from '../runtime/task-run.ts';
 
@@ -19,6 +19,9 @@ interface CopyOutcome {
 
 export interface GateResult {
   route: 'configure' | 'verify';
+  /** The images whose tag the switch needs, and the others that get their tag after it: indexes into the plan's images. */
+  tags?: number[];
+  keptTags?: number[];
 }
 
 /**
@@ -42,7 +45,8 @@ export async function gate({ runId, copies }: GateEvent, { runtime }: TaskRun): 
   if (plan.scan) {
     const { images } = (await documents.scans.find()) ?? { images: [] };
     const passed = new Set(images.flatMap(({ image, result }) => (result.status === 'passed' ? image : [])));
-    for (const { image } of plan.changes) {
+    const moved = plan.images.filter((planned) => planned.status === 'copy' && planned.afterScan);
+    for (const { image } of [...plan.changes, ...moved]) {
       if (image !== undefined && !passed.has(image) && !failed.has(image)) failed.set(image, 'did not pass its scan');
     }
   }
@@ -53,7 +57,23 @@ export async function gate({ runId, copies }: GateEvent, { runtime }: TaskRun): 
     return failure && `${image} ${failure}`;
   });
   await documents.changes.put(divided);
-  return { route: (divided.changes.length > 0 || plan.connector) && plan.modifyDefault ? 'configure' : 'verify' };
+  const route = (divided.changes.length > 0 || plan.connector) && plan.modifyDefault ? 'configure' : 'verify';
+  return { route, ...tagsToMove(plan, failed, route === 'configure' ? divided.changes : []) };
+}
+
+/** Returns the images that passed their scan and whose tag moves. A run that will fail moves none. */
+function tagsToMove(
+  { images, blocked }: Plan,
+  failed: ReadonlyMap<string, string>,
+  changes: readonly FieldChange[],
+): Omit<GateResult, 'route'> {
+  if (blocked) return {};
+  const isNeeded = (index: number) => changes.some(({ image }) => image === images[index]?.image);
+  const all = images.flatMap((planned, index) =>
+    planned.status === 'copy' && planned.afterScan && !failed.has(planned.image) ? [index] : [],
+  );
+  const [tags, keptTags] = [all.filter(isNeeded), all.filter((index) => !isNeeded(index))];
+  return { ...(tags.length > 0 && { tags }), ...(keptTags.length > 0 && { keptTags }) };
 }
 
 /** Returns whether the copy succeeded. A copy without a result has failed, and this writes the failure. */

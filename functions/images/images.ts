@@ -3,12 +3,21 @@ import type { Digest } from '../oci/spec/digest.ts';
 import { type Image, loadImage } from '../oci/spec/image.ts';
 import type { Manifest } from '../oci/spec/manifest.ts';
 import type { Source } from '../oci/registry/source.ts';
-import type { PlannedImage } from '../state/documents.ts';
+import { type Reference } from '../oci/spec/reference.ts';
+import type { CopyResult, PlannedImage } from '../state/documents.ts';
 import type { TaskRun } from '../runtime/task-run.ts';
 
 /** Returns whether the target had the image when the run was planned. */
 export function isPresent(image: PlannedImage): boolean {
   return image.status === 'current' || (image.status === 'copy' && image.present === true);
+}
+
+/** Returns where the copy of an image is: under its tag, or under its digest alone until its tag may move. */
+export function placeOf(planned: PlannedImage, result?: CopyResult): Reference {
+  const { target } = planned;
+  const digest = result?.digest ?? planned.digest;
+  const isWaiting = planned.status === 'copy' && planned.afterScan && !result?.tagged;
+  return isWaiting && digest !== undefined ? { ...target, tag: undefined, digest } : target;
 }
 
 /** Reads an image from its root manifest, through the cache. */

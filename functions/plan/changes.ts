@@ -22,6 +22,8 @@ export interface SyncSettings extends Owners {
   ripe: ReadonlyMap<SelectedField, RipeVersion>;
   /** Soaking images whose tag at the registry still points at another image. */
   heldTags: ReadonlySet<string>;
+  /** Images that get their tag, which is in use, only after their scan. */
+  unscanned?: ReadonlySet<string> | undefined;
   /** Globs on fields that the factory does not change. */
   excludeFields: readonly string[];
 }
@@ -47,6 +49,8 @@ export function syncChanges(
     } else if (override === to && settings.heldTags.has(key)) {
       const reason = `${key} was moved; the new one soaks until ${settings.soaking.get(key)}`;
       kept.push({ ...row, value: override, reason });
+    } else if (override === to && !ripe && settings.unscanned?.has(key)) {
+      kept.push({ ...row, value: override, image: key, reason: `${key} was moved; its tag moves after its scan` });
     } else if (override === to) {
       kept.push({ ...row, value: override, ...(ripe ? { reason: waiting(selected) } : { image: key }) });
     } else {

@@ -12,11 +12,12 @@ import { bundleIncomplete } from './bundle-incomplete.ts';
 import { nameInBundle } from '../settings/bundle-names.ts';
 import { planBundled } from './bundled-images.ts';
 import { syncChanges } from './changes.ts';
-import type { Decision } from './decide.ts';
+import { type Decision, referencesAtOurs } from './decide.ts';
 import { type Found, type ImagePlan, planCopies } from './images.ts';
 import { checkTargetNames } from './limits.ts';
 import { type SelectedField, selectFields, unlistedImages } from './selection.ts';
 import { refuseUnmatched, unmatchedNames } from './unmatched.ts';
+import { keepUnscannedTags } from './unscanned-tags.ts';
 
 /**
  * Decides what an import does with the images of a bundle. A field is switched when the bundle holds the image that
@@ -36,8 +37,10 @@ export async function decideImport(
   const references = bundle.document.images.map(({ image }) => parseReference(image));
   checkTargetNames(references, settings.registry);
   const found = await planBundled(bundle, { ...settings, keys }, run);
+  const unscanned = settings.scan && (await keepUnscannedTags(found, referencesAtOurs(scopes, settings), run));
   const copies = await planWithAbsent(markUnnamed(found, fields), bundle, run);
-  const wanted = syncChanges(fields, scopes, { ...settings, soaking: new Map(), heldTags: new Set(), ripe: new Map() });
+  const nothing = { soaking: new Map(), heldTags: new Set<string>(), ripe: new Map() };
+  const wanted = syncChanges(fields, scopes, { ...settings, ...nothing, unscanned });
   const carried = new Set(found.map(({ planned }) => planned.image));
   const isLacking = (image: string | undefined): image is string => image !== undefined && !carried.has(image);
   const { changes, held } = holdBack(wanted.changes, ({ image }) =>

@@ -18,6 +18,7 @@ import { planRepairs } from './repairs.ts';
 import { fieldFilter, selectFields, unlistedImages } from './selection.ts';
 import { skippedSources } from './skipped-sources.ts';
 import { holdTags, planSoak } from './soak.ts';
+import { keepUnscannedTags } from './unscanned-tags.ts';
 import { refuseUnmatched, unmatchedNames, unmatchedPlatforms } from './unmatched.ts';
 
 /** The images and the changes of a run, by the configuration of Harness and by the registries. */
@@ -84,10 +85,12 @@ export async function decide(
   warnings.push(...refuseUnmatched(unmatched, settings.allowUnmatched));
   const soak = await planSoak(fields, found, { ...settings, read, inventory, now }, run);
   const heldTags = await holdTags(found, soak, settings.referrers, run);
-  const changes = syncChanges(fields, scopes, { ...settings, ...soak, heldTags });
+  const named = referencesAtOurs(scopes, settings);
+  const unscanned = settings.scan && read ? await keepUnscannedTags([...found, ...soak.found], named, run) : undefined;
+  const changes = syncChanges(fields, scopes, { ...settings, ...soak, heldTags, unscanned });
   const switched = new Set(settings.modifyDefault ? changes.changes.flatMap(({ image }) => image ?? []) : []);
   const moved = new Set(soak.found.map(({ planned: { target } }) => formatReference(target)));
-  const inUse = referencesAtOurs(scopes, settings).filter((reference) => !moved.has(reference));
+  const inUse = named.filter((reference) => !moved.has(reference));
   // Verify looks below every image itself, and lists the missing pieces among the differences.
   const repairs = read
     ? await planRepairs(found, { ...settings, now, switched, inUse, inventory }, run)

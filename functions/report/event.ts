@@ -8,6 +8,7 @@ export interface ReportEvent {
     error?: WorkflowError;
     rollbackError?: WorkflowError;
     pruneError?: WorkflowError;
+    tagsError?: WorkflowError;
     input?: unknown;
     /** Further warnings; not from the workflow. */
     warnings?: string[];

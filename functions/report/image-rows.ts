@@ -1,3 +1,4 @@
+import { placeOf } from '../images/images.ts';
 import { formatReference } from '../oci/spec/reference.ts';
 import type { CopyResult, ImageResult, Plan, PlannedImage } from '../state/documents.ts';
 
@@ -9,7 +10,7 @@ export function imageResult(plan: Plan, planned: PlannedImage, result: CopyResul
     image: planned.image,
     ...(planned.requested !== undefined && { requested: planned.requested }),
     source: sourceOf(plan, planned),
-    target: formatReference(planned.target),
+    target: formatReference(result ? placeOf(planned, result) : planned.target),
     digest: planned.digest ?? null,
   };
   if (planned.status === 'failed')
@@ -17,7 +18,7 @@ export function imageResult(plan: Plan, planned: PlannedImage, result: CopyResul
   if (planned.status === 'current')
     return { ...row, status: 'skipped', bytesTransferred: 0, bytesSkipped: planned.size ?? 0 };
   if (result) {
-    const { warnings: _warnings, registries: _registries, endedAt, ...outcome } = result;
+    const { warnings: _warnings, registries: _registries, tagged: _tagged, endedAt, ...outcome } = result;
     const { startedAt } = outcome;
     const took = startedAt !== undefined && endedAt !== undefined && Date.parse(endedAt) - Date.parse(startedAt);
     const status = outcome.status === 'copied' && plan.action === 'import' ? 'imported' : outcome.status;

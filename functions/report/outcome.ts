@@ -39,6 +39,7 @@ export async function outcomeOf(
     ...heldFailures(plan, images),
     ...(scans?.warnings ?? []),
     ...(state.warnings ?? []),
+    ...(state.tagsError ? [`not all tags were moved: ${parseErrorCause(state.tagsError).message}`] : []),
     ...(state.pruneError ? [`prune stopped: ${parseErrorCause(state.pruneError).message}`] : []),
   ].map(redacted);
   const connector = plan.connector && connectorResult(plan, plan.connector, await documents.connector.find());

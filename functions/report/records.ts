@@ -1,4 +1,4 @@
-import { isPresent } from '../images/images.ts';
+import { isPresent, placeOf } from '../images/images.ts';
 import { formatReference } from '../oci/spec/reference.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { CopyResult, PlannedImage } from '../state/documents.ts';
@@ -13,7 +13,7 @@ export function recordInventory(
 ): Promise<void> {
   return changeInventory(store, (inventory) => {
     copies.forEach((planned, index) => {
-      const target = formatReference(planned.target);
+      const target = formatReference(placeOf(planned, results[index]));
       const digest = results[index]?.digest ?? planned.digest;
       // An image that was present may belong to somebody else, unless an earlier run copied it.
       const isCopied = results[index]?.status === 'copied' && !isPresent(planned);
@@ -30,10 +30,11 @@ export function recordLooks(
   results: readonly (CopyResult | undefined)[],
   { store }: Runtime,
 ): Promise<void> {
-  const looks = copies.flatMap(({ target, digest: planned }, index): Look[] => {
-    const { status, digest = planned } = results[index] ?? {};
+  const looks = copies.flatMap((planned, index): Look[] => {
+    const { status, digest = planned.digest } = results[index] ?? {};
     const isCopied = status === 'copied' || status === 'repaired';
-    return isCopied && digest !== undefined ? [{ reference: formatReference(target), digest, whole: true }] : [];
+    const reference = formatReference(placeOf(planned, results[index]));
+    return isCopied && digest !== undefined ? [{ reference, digest, whole: true }] : [];
   });
   return noteLooks(store, looks, new Date());
 }

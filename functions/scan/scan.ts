@@ -3,6 +3,7 @@ import { FactoryError } from '../errors.ts';
 import { Deadline, Paused } from '../oci/copy/deadline.ts';
 import type { Digest } from '../oci/spec/digest.ts';
 import type { ScanAnswer } from '../oci/registry/image-scans.ts';
+import { placeOf } from '../images/images.ts';
 import { inParallel } from '../async/in-parallel.ts';
 import { getManifest } from '../oci/registry/manifests.ts';
 import { formatReference, parseReference } from '../oci/spec/reference.ts';
@@ -29,7 +30,7 @@ const minuteMs = 60_000;
 const shortestPauseSeconds = 15;
 
 /**
- * Looks once at the scans of all images that Harness will be switched to. A failed or late scan is a result: the gate
+ * Looks once at the scans of all images that Harness will be switched to, and of those that a tag moves to. A failed or late scan is a result: the gate
  * decides what it means for the run.
  */
 export async function scan({ runId }: { runId: string }, run: TaskRun): Promise<ScanTaskResult> {
@@ -73,12 +74,17 @@ function describeWait(waiting: readonly Row[]): { subject: string; reason: strin
   };
 }
 
-/** Lists the images to judge: those that the run switches to and that are at the registry, even from an earlier run. */
+/**
+ * Lists the images to judge: those at the registry, even from an earlier run, that the run switches to, or to which it
+ * moves a tag.
+ */
 async function begin(plan: Plan, { allow }: ScanSettings, runtime: Runtime): Promise<Scans> {
   const switched = new Set(plan.changes.map(({ image }) => image));
   const rows = await Promise.all(
-    plan.images.map(async ({ image, target, digest, status }, index): Promise<Row[]> => {
-      if (!switched.has(image) || status === 'failed') return [];
+    plan.images.map(async (planned, index): Promise<Row[]> => {
+      const { image, digest, status } = planned;
+      const isWanted = switched.has(image) || (status === 'copy' && planned.afterScan);
+      if (!isWanted || status === 'failed') return [];
       const copied = status === 'copy' ? await runtime.run(plan.runId).copyResult(index).find() : undefined;
       const arrived = status === 'current' || (copied && copied.status !== 'failed');
       const there = copied?.digest ?? digest;
@@ -86,7 +92,7 @@ async function begin(plan: Plan, { allow }: ScanSettings, runtime: Runtime): Pro
       return [
         {
           image,
-          target: formatReference(target),
+          target: formatReference(placeOf(planned, copied)),
           digest: there,
           result: { status: 'pending', detail: 'not checked yet' },
         },

@@ -1,7 +1,7 @@
 import { inParallel } from '../async/in-parallel.ts';
 import { receiptSchema } from '../bundle/receipt.ts';
 import { describePieces } from '../images/pieces.ts';
-import { isPresent, readImage } from '../images/images.ts';
+import { isPresent, placeOf, readImage } from '../images/images.ts';
 import { Wholeness } from '../images/wholeness.ts';
 import type { Digest } from '../oci/spec/digest.ts';
 import { formatReference, type Reference, tagOrDigest } from '../oci/spec/reference.ts';
@@ -23,7 +23,8 @@ export async function checkImported(plan: Plan, run: TaskRun): Promise<string[]>
   const differences: string[] = [];
   const received = new Map<string, { reference: Reference; digests: Set<Digest> }>();
   await inParallel([...plan.images.entries()], imagesInFlight, signal, async ([index, planned], lookup) => {
-    const { target, digest } = planned;
+    const { digest } = planned;
+    const target = placeOf(planned);
     // The gate has decided what a failed image means.
     if (digest === undefined || (await hasFailed(planned, index))) return;
     const name = formatReference(target);

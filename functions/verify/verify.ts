@@ -4,7 +4,7 @@ import type { Digest } from '../oci/spec/digest.ts';
 import { inParallel } from '../async/in-parallel.ts';
 import { formatReference, parseReference, tagOrDigest } from '../oci/spec/reference.ts';
 import { resolveTag } from '../oci/registry/manifests.ts';
-import { isPresent } from '../images/images.ts';
+import { isPresent, placeOf } from '../images/images.ts';
 import { shownAddress } from '../overrides/connector-change.ts';
 import { type ImageConnector, readImageConnector } from '../overrides/image-connector.ts';
 import { imageAtOurs, isOurs, relativeCopy } from '../overrides/override.ts';
@@ -181,10 +181,12 @@ function overridesAtOurs(
 async function missingImages(plan: Plan, changes: readonly FieldChange[], run: TaskRun): Promise<string[]> {
   if (plan.action === 'verify') return [...absentImages(plan), ...(await incompleteImages(plan, run))];
   // The plan looked up the images that were current. Only copies of this run are looked up here.
-  const copied = plan.images.filter(
-    ({ status, image }) => status === 'copy' && changes.some((change) => change.image === image),
-  );
-  const expected = new Map(copied.map(({ target, digest }) => [formatReference(target), digest]));
+  const expected = new Map<string, Digest | undefined>();
+  for (const [index, planned] of plan.images.entries()) {
+    if (planned.status !== 'copy' || !changes.some(({ image }) => image === planned.image)) continue;
+    const result = planned.afterScan && (await run.runtime.run(plan.runId).copyResult(index).find());
+    expected.set(formatReference(placeOf(planned, result)), planned.digest);
+  }
   return missingTargets(expected, run);
 }
 

@@ -122,6 +122,15 @@ describe('sync', () => {
     });
   });
 
+  it('explains that a tag waits for a scan', () => {
+    const row = { ...k8, field: 'cacheS3Tag', value: ours('plugins/cache:latest'), image: 'plugins/cache:latest' };
+    const fields = [field(row.field, row.image, row.value)];
+    expect(syncChanges(fields, [], { ...sync, unscanned: new Set([row.image]) })).toEqual({
+      changes: [],
+      kept: [{ ...row, reason: 'plugins/cache:latest was moved; its tag moves after its scan' }],
+    });
+  });
+
   it('waits with the counterpart of one that soaks, in the same scope only', () => {
     const soaking = new Map([['harness/ci-addon:2', '2026-02-01']]);
     const fields = [

@@ -162,6 +162,34 @@ describe('the gate of a run that waits for scans', () => {
     expect(await decide({ changes: [change('goneTag', null)], scan })).toMatchObject({ changes: ['goneTag'] });
   });
 
+  describe('and moves tags', () => {
+    const images = ['a', 'b', 'c', 'd'].map((name) => image(`${name}:1`, 'copy', { afterScan: true }));
+    const results = { 0: copied, 1: copied, 2: copied, 3: refused };
+    const lenient = { images, scan, onPartialFailure: 'update-succeeded' as const };
+    const tagsOf = async (plan: Partial<Plan>) => {
+      await scanned({ 'a:1': 'passed', 'b:1': 'passed', 'c:1': 'failed', 'd:1': 'passed' });
+      await decide(plan, results);
+      const { route: _, ...tags } = await gate({ runId, copies: [] }, { runtime: stage.runtime, signal: undefined });
+      return tags;
+    };
+
+    it('moves those that fields are switched to first, and none of an image that failed', async () => {
+      expect(await tagsOf({ ...lenient, changes: fields('a', 'c', 'd') })).toEqual({ tags: [0], keptTags: [1] });
+    });
+
+    it('moves all later when no field is switched', async () => {
+      expect(await tagsOf({ ...lenient, changes: fields('a'), modifyDefault: false })).toEqual({ keptTags: [0, 1] });
+    });
+
+    it('moves none when an image fails', async () => {
+      await expect(tagsOf({ images: images.slice(0, 3), scan })).rejects.toThrow('did not pass its scan: c:1');
+    });
+
+    it('moves none when the switch is blocked: the run will fail', async () => {
+      expect(await tagsOf({ ...lenient, blocked: { reason: 'the connector', steps: [] } })).toEqual({});
+    });
+  });
+
   it('does not read scans when the run waits for none', async () => {
     await scanned({ 'current:1': 'failed' });
     expect((await decide({ images: kinds.slice(0, 1), changes: fields('current') })).route).toBe('configure');

@@ -143,6 +143,50 @@ const branches: Branch[] = [
     outcome: succeeded,
   },
   {
+    does: 'a scan gate that lets tags move: those of the switch before it, the others after it',
+    script: {
+      Plan: planned({ scan: true, waves: [[4, 6, 7]], prune: true }),
+      Gate: () => ({ route: 'configure', tags: [4], keptTags: [6, 7] }),
+    },
+    calls: [
+      'Plan',
+      'Copy 4',
+      'Copy 6',
+      'Copy 7',
+      'Scan',
+      'Gate',
+      'Copy tags 4',
+      'Snapshot',
+      'UpdateConfig',
+      'Verify',
+      'Copy tags 6, 7',
+      'Prune',
+      'Report',
+    ],
+    outcome: succeeded,
+  },
+  {
+    does: 'a switch that fails: the other tags do not move',
+    script: {
+      Plan: planned({ scan: true }),
+      Gate: () => ({ route: 'configure', keptTags: [6] }),
+      Verify: failing('VerificationFailed'),
+    },
+    calls: ['Plan', 'Scan', 'Gate', 'Snapshot', 'UpdateConfig', 'Verify', 'Rollback', 'Report'],
+    outcome: failed('VerificationFailed'),
+  },
+  {
+    does: 'tags that cannot be moved: the run goes on, and the report has the error',
+    script: {
+      Plan: planned({ scan: true }),
+      Copy: failing('StoreFailed'),
+      Gate: () => ({ route: 'verify', tags: [4], keptTags: [6] }),
+      Report: ({ state }) => ({ status: 'SUCCEEDED', tagsError: (state as Record<string, object>)['tagsError'] }),
+    },
+    calls: ['Plan', 'Scan', 'Gate', 'Copy tags 4', 'Verify', 'Copy tags 6', 'Report'],
+    outcome: { status: 'SUCCEEDED', output: { tagsError: { Error: 'StoreFailed' } } },
+  },
+  {
     does: 'a scan task that dies: the run ends before the snapshot',
     script: { Plan: planned({ scan: true }), Scan: failing('StoreFailed') },
     calls: ['Plan', 'Scan', 'Report'],
@@ -412,7 +456,10 @@ function comparable(value: unknown): unknown {
 }
 
 function names({ calls }: Observation): string[] {
-  return calls.map(({ name, payload }) => (name === 'Copy' ? `Copy ${(payload as { image: number }).image}` : name));
+  return calls.map(({ name, payload }) => {
+    const { image, tags } = payload as { image?: number; tags?: number[] };
+    return name === 'Copy' ? `Copy ${tags ? `tags ${tags.join(', ')}` : image}` : name;
+  });
 }
 
 /** Copies that end in pairs only, so that an engine which ran one at a time would never end. */

@@ -9,6 +9,8 @@ export const copyResult = z.object({
   status: z.enum(['copied', 'repaired', 'skipped', 'failed']),
   /** The digest at the target of an image that BUILD_PUSH_TEMPLATE built. */
   digest: digest.exactOptional(),
+  /** Set when the tag moved to the image, which had to pass its scan first. */
+  tagged: z.literal(true).exactOptional(),
   /** The source, when it is not the one in the plan. */
   source: text.exactOptional(),
   bytesTransferred: number,

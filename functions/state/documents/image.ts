@@ -57,6 +57,8 @@ const copiedImage = imageOfRun.extend({
   source: reference,
   /** Set when the target has the image, and the run looks for its referrers only. */
   present: z.literal(true).exactOptional(),
+  /** Set when something may use its tag, which moves to the image only after its scan. */
+  afterScan: z.literal(true).exactOptional(),
   /** Bytes of all blobs, and of the blobs that no other image of this run has. */
   size: number.exactOptional(),
   uniqueSize: number.exactOptional(),

@@ -174,7 +174,7 @@ export const keyMeanings: Record<InputKey, KeyMeaning> = {
   },
   wait_for_scan: {
     meaning:
-      'Switch only to images that passed their [scan](ecr.md#scans). Needs a registry at ECR, or `GATHER_SCAN_TEMPLATE`.',
+      'Switch only to images that passed their [scan](ecr.md#scans), and move a tag in use only then. Needs a registry at ECR, or `GATHER_SCAN_TEMPLATE`.',
   },
   scan_fail_on: {
     setting: 'scan.failOn',
