@@ -216,6 +216,11 @@ describe('the error', () => {
     expect(document).toMatchObject({ status: 'SUCCEEDED', warnings: ['first', 'prune stopped: no'] });
   });
 
+  it('reports as a warning that tags could not be moved', async () => {
+    const document = await reported({}, { tagsError: caught('StoreFailed', 'no') });
+    expect(document).toMatchObject({ status: 'SUCCEEDED', warnings: ['not all tags were moved: no'] });
+  });
+
   it('reports an error before the plan alone, with the requested action', async () => {
     const state = { error: caught('InvalidInput'), input: { action: 'reset' } };
     const document = await report({ runId: 'early', state }, { runtime, signal: undefined });
