@@ -6,10 +6,13 @@ import { formatReceipt, parseBase } from '../../functions/bundle/receipt.ts';
 import type { Bundles } from '../../functions/runtime/bundles.ts';
 import { FactoryError } from '../../functions/errors.ts';
 import { nameAtSource } from '../../functions/settings/bundle-names.ts';
-import { noBundle } from '../../functions/settings/bundle-address.ts';
+import { noBundle, stream } from '../../functions/settings/bundle-address.ts';
+import { carriesBundle, usesHarness } from '../../functions/settings/carriage.ts';
+import type { Configuration } from '../../functions/settings/configuration.ts';
 import { formatNeeds, parseImageList } from '../../functions/settings/needs.ts';
 import { render } from '../../functions/settings/problems.ts';
 import { decodeText, TextError } from '../../functions/text/plain-text.ts';
+import type { Report } from '../../functions/state/documents.ts';
 import type { Document, RunDocuments } from '../../functions/state/run-documents.ts';
 import { reasonOf } from './file-failure.ts';
 import type { LostParts } from './lost-parts.ts';
@@ -105,6 +108,32 @@ export async function inputOf(options: CarriageOptions, signal: AbortSignal): Pr
   };
 }
 
+/** Refuses options that the run would ignore. Throws `InvalidInput`. */
+export function refuseIdleOptions(
+  { verifyKey, sign, needs }: CarriageOptions,
+  input: Readonly<Record<string, unknown>>,
+  configuration: Configuration,
+): void {
+  const refuse = (message: string, hint: string) => {
+    throw new FactoryError('InvalidInput', message, { hint });
+  };
+  if (verifyKey !== undefined && !carriesBundle(input))
+    refuse(
+      '--verify-key checks the signature of a bundle, and no bundle is named',
+      'Name the bundle with --from, or leave --verify-key out.',
+    );
+  if (sign !== undefined && input['bundle'] === stream)
+    refuse(
+      '--sign writes a file beside the bundle, and nothing is beside standard output',
+      'Name a file NAME.tar with --to, and carry NAME.sig with it; or leave --sign out.',
+    );
+  if (needs !== undefined && !usesHarness(input, configuration))
+    refuse(
+      '--needs writes the images that Harness needs, and HARNESS_API_KEY is missing',
+      'Set HARNESS_API_KEY, or leave --needs out.',
+    );
+}
+
 /** Reads the document that `--plan` names. Throws `InvalidInput`, `BundleInvalid`. */
 async function readPlan({ plan, parts }: CarriageOptions, signal: AbortSignal): Promise<BundleDocument | undefined> {
   if (plan === undefined && parts === undefined) return undefined;
@@ -134,30 +163,38 @@ export async function prepareCarriage({ needs, receipt }: CarriageOptions): Prom
 }
 
 /** Writes the files that the options name. Returns failures as warnings: the run is over, and its outcome stays. */
-export async function writeCarriage(documents: RunDocuments, options: CarriageOptions): Promise<string[]> {
-  const { needs, receipt, out } = options;
+export async function writeCarriage(
+  documents: RunDocuments,
+  { status }: Pick<Report, 'status'>,
+  { needs, receipt, out }: CarriageOptions,
+): Promise<string[]> {
+  // A plan stores no list where the bundle has everything. A list of before must not stay.
+  const nothing = status === 'SUCCEEDED' ? { images: [] } : undefined;
   const written = await Promise.all([
-    writeFound('--needs', needs, documents.needs, formatNeeds),
+    writeFound('--needs', needs, documents.needs, formatNeeds, nothing),
     writeFound('--out', out === undefined ? undefined : join(out, 'needs.json'), documents.needs, formatNeeds),
     writeFound('--receipt', receipt, documents.receipt, formatReceipt),
   ]);
   return written.filter((warning) => warning !== undefined);
 }
 
-/** Writes a document of the run to the file of an option. Returns a failure as a warning. */
-async function writeFound<T>(
+/** Writes a document of the run, or else `absent`, to the file of an option. Returns a failure as a warning. */
+async function writeFound<T extends U, U>(
   option: string,
   path: string | undefined,
   document: Document<T>,
-  format: (found: T) => string,
+  format: (found: U) => string,
+  absent?: U,
 ): Promise<string | undefined> {
   if (path === undefined) return undefined;
   try {
-    const found = await document.find();
+    const stored = await document.find();
+    const found = stored ?? absent;
     // A run that failed may have learned or verified nothing.
     if (found === undefined) return undefined;
     const failure = await writeReportFile(dirname(path), basename(path), () => format(found));
-    return failure && `${option}: ${failure}; ${document.location} has the same`;
+    const place = stored ? `; ${document.location} has the same` : '';
+    return failure && `${option}: ${failure}${place}`;
   } catch (error) {
     return `${option}: cannot write ${path}: ${FactoryError.from(error).message}`;
   }

@@ -7,7 +7,14 @@ import { parseExecutionInput } from '../../functions/settings/execution-input.ts
 import type { Plan, Report } from '../../functions/state/documents.ts';
 import { type PlannedImages, plannedImages } from '../../functions/state/planned-images.ts';
 import { printableJson } from '../../functions/text/printable.ts';
-import { type CarriageOptions, bundlesFor, inputOf, prepareCarriage, writeCarriage } from './carriage.ts';
+import {
+  type CarriageOptions,
+  bundlesFor,
+  inputOf,
+  prepareCarriage,
+  refuseIdleOptions,
+  writeCarriage,
+} from './carriage.ts';
 import { codeOf, exit, failed, tell } from './command-end.ts';
 import { readInput } from './input.ts';
 import { onInterruption } from './interruptions.ts';
@@ -64,6 +71,7 @@ export async function runCommand(action: string, options: Options, environment: 
     if (options.run !== undefined) input['restore_run'] = options.run;
     // The plan task parses both again. Report bad input here, before anything starts.
     const configuration = configurationFor(input, environment);
+    refuseIdleOptions(options, input, configuration);
     // Report places that cannot be written before copying or switching anything.
     const { store, lock } = await openState(state);
     await store.prepare();
@@ -88,7 +96,7 @@ export async function runCommand(action: string, options: Options, environment: 
         confirm: ask ? (plan) => confirmed(plan, signal, screenOf(process.stderr, options.color)) : undefined,
       });
       progress.stop();
-      addWarnings(report, await writeCarriage(runtime.run(report.runId), options));
+      addWarnings(report, await writeCarriage(runtime.run(report.runId), report, options));
       await deliver(report, { ...options, stateOptions: stateOptions(options, environment) }, store);
       return report.status === 'FAILED' ? codeOf(report.error?.name) : exit.success;
     } finally {

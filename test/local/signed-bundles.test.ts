@@ -2,6 +2,7 @@ import { generateKeyPairSync, type KeyPairSyncResult } from 'node:crypto';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { needsSchema } from '../../functions/settings/needs.ts';
 import { startSetting } from './factory-command.ts';
 
 let setting: Awaited<ReturnType<typeof startSetting>>;
@@ -100,5 +101,40 @@ describe('keys of signatures', () => {
     const result = await hosted(...args);
     expect(result).toMatchObject({ code: 2, stderr: expect.stringContaining(message) });
     await expect(readFile(pathOf('x.tar'))).rejects.toThrow('ENOENT');
+  });
+});
+
+describe('options that would do nothing', () => {
+  it.each([
+    [
+      ['verify', '--verify-key', 'missing.pem'],
+      '--verify-key checks the signature of a bundle, and no bundle is named',
+    ],
+    [['plan', '--verify-key', 'pub.pem'], '--verify-key checks the signature of a bundle, and no bundle is named'],
+    [['plan', '--verify-key', 'pub.pem', '--needs', 'n.json'], '--verify-key checks the signature of a bundle'],
+    [['export', '--to', '-', '--sign', 'key.pem'], '--sign writes a file beside the bundle'],
+  ])('%j is refused before anything starts', async (args, message) => {
+    setting.harness.requests.length = 0;
+    expect(await hosted(...args)).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining(message) });
+    expect(setting.harness.requests).toEqual([]);
+  });
+
+  it('the key is used where the input names the bundle', async () => {
+    expect(await hosted('export', '--to', 'harness.tar')).toMatchObject({ code: 0 });
+    await writeFile(pathOf('input.json'), '{"bundle": "harness.tar"}');
+    const result = await hosted('verify', '--input', 'input.json', '--verify-key', 'pub.pem');
+    expect(result).toMatchObject({ code: 1, stdout: expect.stringContaining('SignatureInvalid') });
+  });
+
+  it('--needs is refused without Harness, and lists nothing where the bundle has everything', async () => {
+    expect(await hosted('export', '--to', 'harness.tar')).toMatchObject({ code: 0 });
+    await writeFile(pathOf('needs.json'), 'of an earlier plan');
+    const plan = ['plan', '--from', 'harness.tar', '--needs', 'needs.json'];
+    expect(await setting.hosted(plan, { HARNESS_API_KEY: '' })).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('--needs writes the images that Harness needs, and HARNESS_API_KEY is missing'),
+    });
+    expect(await hosted(...plan)).toMatchObject({ code: 0 });
+    expect(JSON.parse(await readFile(pathOf('needs.json'), 'utf8'))).toEqual({ schema: needsSchema, images: [] });
   });
 });
