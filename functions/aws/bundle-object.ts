@@ -1,5 +1,5 @@
 import { DeleteObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
-import type { Companion, Companions, TarCarrier, TarSource } from '../bundle/carrier.ts';
+import { type Companion, type Companions, namesake, type TarCarrier, type TarSource } from '../bundle/carrier.ts';
 import { planBundleTar } from '../bundle/bundle-files.ts';
 import { parseDocument } from '../bundle/document.ts';
 import type { BundlePlan } from '../bundle/plan-bundle.ts';
@@ -32,6 +32,9 @@ export async function writeObject(plan: BundlePlan, object: BucketObject, option
   // Each part is recorded: no interruption loses more than one.
   const writing = { ...options, checkpointBytes: 1 };
   const bytes = await carrier.companions.read('bundle.json');
+  const stem = object.key.replace(/\.tar$/, '');
+  const other = object.beside(object.key === stem ? `${stem}.tar` : stem);
+  if (bytes && (await other.exists(options.signal))) throw namesake(object.name, other.name, object.beside(stem).name);
   const document = bytes && parseDocument(bytes, `the copy of bundle.json beside ${object.name}`);
   if (document?.id !== plan.document.id || !(await object.exists(options.signal)))
     return writeTar(plan, carrier, writing);

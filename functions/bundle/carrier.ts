@@ -1,3 +1,4 @@
+import { FactoryError } from '../errors.ts';
 import type { RangeReader, RangeWriter } from '../oci/layout/ranges.ts';
 import { TextSyntaxError } from '../text/text-syntax-error.ts';
 
@@ -46,6 +47,14 @@ export interface Companions {
   write(companion: Companion, bytes: Uint8Array): Promise<void>;
   /** Succeeds when there is no such file. */
   remove(companion: Companion): Promise<void>;
+}
+
+/** Returns the error for two bundles whose small files would have the same names: those of `stem`. */
+export function namesake(place: string, other: string, stem: string): FactoryError {
+  const message = `${place} would replace the files beside the bundle ${other}: both have ${stem}.sha256`;
+  return new FactoryError('InvalidInput', message, {
+    hint: `Give the new bundle another name, or move ${other} with the files ${stem}.* away.`,
+  });
 }
 
 /** One file of a tar that may be cut into parts. */

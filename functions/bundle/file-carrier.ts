@@ -3,7 +3,7 @@ import { basename, dirname, join } from 'node:path';
 import { FactoryError } from '../errors.ts';
 import { openFile } from '../oci/layout/file-reader.ts';
 import { joinRanges, type RangeReader } from '../oci/layout/ranges.ts';
-import type { Companions, Slice, TarCarrier, TarSource } from './carrier.ts';
+import { type Companions, namesake, type Slice, type TarCarrier, type TarSource } from './carrier.ts';
 import { FileWriter, replaceFile, unfinished, writeFailure } from './file-writer.ts';
 
 const partNumber = /^\.(\d{3,})$/;
@@ -20,11 +20,8 @@ export function fileCarrier(path: string, { partBytes }: { partBytes?: number | 
     slices,
     async create(size, position) {
       const files = slices(size);
-      try {
-        await mkdir(folder, { recursive: true });
-      } catch (error) {
-        throw writeFailure(folder, error);
-      }
+      await refuseNamesake(path);
+      await makeFolder(folder);
       const names = new Set(files.map((slice) => slice.name));
       const stale = (await filesOf(path)).filter((file) =>
         position === 0 ? file !== name || partBytes !== undefined : !names.has(file),
@@ -118,6 +115,27 @@ function staleFiles(folder: string, files: readonly string[]): FactoryError {
   return new FactoryError('BundleInvalid', `the folder has files of another bundle: ${shown.join(', ')}${more}`, {
     hint: 'Delete or move them: parts of two bundles would be joined.',
   });
+}
+
+/**
+ * Refuses a tar `PATH.tar` where the folder `PATH` holds a bundle, and the other way round: the small files beside both
+ * have the same names. Throws `InvalidInput`.
+ */
+export async function refuseNamesake(path: string): Promise<void> {
+  const place = join(dirname(path), basename(path));
+  const stem = place.replace(/\.tar$/, '');
+  const tars = stem === place ? (await filesOf(`${place}.tar`)).map((file) => join(dirname(path), file)) : [];
+  const isFolder = stem !== place && (await stat(join(stem, 'bundle.json')).catch(() => undefined)) !== undefined;
+  const [other] = isFolder ? [stem] : tars;
+  if (other !== undefined) throw namesake(place, other, stem);
+}
+
+async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true });
+  } catch (error) {
+    throw writeFailure(folder, error);
+  }
 }
 
 /** Returns the small files beside `PATH.tar`, or beside the folder `PATH`. */

@@ -12,7 +12,7 @@ import type { Descriptor } from '../oci/spec/manifest.ts';
 import { bundleFiles } from './bundle-files.ts';
 import type { Companion } from './carrier.ts';
 import { bundleDocument, type BundleDocument, documentLimit, encodeDocument, parseDocument } from './document.ts';
-import { fileCompanions } from './file-carrier.ts';
+import { fileCompanions, refuseNamesake } from './file-carrier.ts';
 import { sumOf } from './file-sums.ts';
 import { replaceFile, unfinished, writeFailure } from './file-writer.ts';
 import type { BundlePlan } from './plan-bundle.ts';
@@ -37,6 +37,7 @@ export async function writeFolder(
   folder: string,
   { accompany, onBytes, signal }: Pick<TarWriting, 'accompany' | 'onBytes' | 'signal'> = {},
 ): Promise<WrittenFolder> {
+  await refuseNamesake(folder);
   const files = folderFiles(folder);
   const before = await findDocument(folder);
   const { createdAt, factory } = before?.id === plan.document.id ? before : plan.document;

@@ -155,4 +155,14 @@ const MiB = 1024 * 1024;
       message: 's3://bundles/whole.tar exists, and a bundle never replaces another',
     });
   });
+
+  it('keeps the objects beside it when another is exported to its name without .tar', async () => {
+    const sums = await s3.stored('whole.sha256');
+    const other = await planSamples({}, ['plugins/docker:21']);
+    await expect(writeObject(other, s3.object('whole'), {})).rejects.toMatchObject({
+      name: 'InvalidInput',
+      message: expect.stringContaining('the bundle s3://bundles/whole.tar'),
+    });
+    expect(await s3.stored('whole.sha256')).toEqual(sums);
+  });
 });

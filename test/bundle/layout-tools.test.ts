@@ -39,7 +39,7 @@ const run = async (argv: readonly string[] = []) => promisify(execFile)(argv[0] 
 const officialName = (reference: string) => `docker.io/${reference}`;
 const placeOf = (kind: LayoutPlace['kind'], name: string): LayoutPlace => ({
   kind,
-  path: join(folder, kind === 'tar' ? `${name}.tar` : name),
+  path: join(folder, kind === 'tar' ? `${name}-in-one.tar` : name),
 });
 
 let target: EmbeddedRegistry;

@@ -1,5 +1,5 @@
 import { generateKeyPairSync, type KeyPairSyncResult } from 'node:crypto';
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { needsSchema } from '../../functions/settings/needs.ts';
@@ -89,6 +89,21 @@ describe('an export without a key', () => {
     expect(await hosted('export', '--to', 'harness', '--sign', 'key.pem')).toMatchObject({ code: 0 });
     expect(await hosted('export', '--to', 'harness')).toMatchObject({ code: 0 });
     expect(await hosted('verify', '--from', 'harness', '--verify-key', 'pub.pem')).toMatchObject({ code: 0 });
+  });
+});
+
+describe('two bundles whose files beside them have the same names', () => {
+  it.each([
+    ['a folder', 'harness', 'a tar', 'harness.tar', []],
+    ['a tar', 'harness.tar', 'a folder', 'harness', []],
+    ['a folder', 'harness/', 'the parts of a tar', 'harness.tar', ['--part-size', '1MiB']],
+  ])('an export to %s %s is refused beside %s, which stays whole', async (_, place, __, first, options) => {
+    expect(await hosted('export', '--to', first, '--sign', 'key.pem', ...options)).toMatchObject({ code: 0 });
+    const before = await readdir(setting.folder);
+    const refused = await hosted('export', '--to', place);
+    expect(refused).toMatchObject({ code: 2, stdout: expect.stringMatching(`beside the bundle ${first}(\\.001)?:`) });
+    expect(await readdir(setting.folder)).toEqual(before);
+    expect(await hosted('verify', '--from', first, '--verify-key', 'pub.pem')).toMatchObject({ code: 0 });
   });
 });
 
