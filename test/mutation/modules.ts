@@ -14,6 +14,7 @@ const reportSuites = [
  */
 export const modules: Readonly<Record<string, readonly string[]>> = {
   'functions/plan/unused-images.ts': ['test/plan/unused-images'],
+  'functions/state/last-runs.ts': ['test/state/last-runs'],
   'functions/prune/prune.ts': ['test/prune/prune.test', 'test/tasks/prune.test'],
   'functions/prune/repository-deletions.ts': ['test/prune/repository-deletions'],
   'functions/gate/gate.ts': ['test/tasks/gate'],
