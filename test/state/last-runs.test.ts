@@ -35,7 +35,7 @@ async function kept(keepVersions = 1): Promise<string[]> {
 describe('images of the last runs', () => {
   it('are those that no field names, each until 90 days after the last run that lists it', async () => {
     await ran(90, { images: [planned('a:1', { unnamed: true })] });
-    await ran(90.01, { images: [planned('a:2', { unnamed: true })] });
+    await ran(90 + 1 / 86_400_000, { images: [planned('a:2', { unnamed: true })] });
     await ran(1, { images: [planned('b:1', { unnamed: true })] });
     await ran(0, { images: [planned('b:2', { unnamed: true })] });
     expect(await kept()).toEqual(['a:1', 'b:1', 'b:2']);
