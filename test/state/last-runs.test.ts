@@ -33,7 +33,7 @@ async function kept(keepVersions = 1): Promise<string[]> {
 }
 
 describe('images of the last runs', () => {
-  it('are those that no field names, each until 90 days after the last run that lists it', async () => {
+  it('include each that no field names, until 90 days after the last run that lists it', async () => {
     await ran(90, { images: [planned('a:1', { unnamed: true })] });
     await ran(90 + 1 / 86_400_000, { images: [planned('a:2', { unnamed: true })] });
     await ran(1, { images: [planned('b:1', { unnamed: true })] });
@@ -41,7 +41,7 @@ describe('images of the last runs', () => {
     expect(await kept()).toEqual(['a:1', 'b:1', 'b:2']);
   });
 
-  it('are the newest versions of each range, and of each field', async () => {
+  it('include the newest versions of each range, and of each field', async () => {
     for (const version of [2, 4, 1, 3]) {
       const ofRange = planned(`email:${version}`, { unnamed: true, requested: 'email:*' });
       const field = { ...k8, field: 'cacheS3Tag', image: `cache:${version}` };
@@ -63,13 +63,13 @@ describe('images of the last runs', () => {
     expect(await kept(2)).toEqual(['email:1', 'email:2']);
   });
 
-  it('are all versions that one run lists for one use', async () => {
+  it('include all versions that one run lists for one use', async () => {
     const range = { unnamed: true, requested: 'email:*' };
     await ran(1, { images: [planned('email:1', range), planned('email:2', range)] });
     expect(await kept(1)).toEqual(['email:1', 'email:2']);
   });
 
-  it('are those that pods pull through the connector, of each field', async () => {
+  it('include what pods pull through the connector, for each field', async () => {
     const pulls = (image: string, ...fields: string[]): Partial<Plan> => ({
       pulls: [{ reference: copyOf(image), status: 'present', fields }],
     });
@@ -80,7 +80,7 @@ describe('images of the last runs', () => {
     expect(await kept()).toEqual(['cache:2', 'cache:3']);
   });
 
-  it('are those of each account, and of runs without one', async () => {
+  it('include those of each account, and of runs without one', async () => {
     const range = { unnamed: true, requested: 'email:*' } as const;
     await ran(3, { images: [planned('email:1', range)], accountId: 'b' });
     await ran(2, { images: [planned('email:2', range)], action: 'import', withoutHarness: true });
@@ -92,7 +92,7 @@ describe('images of the last runs', () => {
     expect(await kept()).toEqual(['email:1', 'email:2', 'email:3']);
   });
 
-  it('are none of runs that copy nothing, of fields left alone, and of runs whose plan is gone', async () => {
+  it('include none of runs that copy nothing, of fields left alone, and of runs whose plan is gone', async () => {
     for (const action of ['plan', 'verify', 'reset'] as const)
       await ran(1, { action, images: [planned('a:1', { unnamed: true })] });
     await ran(1, {
