@@ -1,8 +1,8 @@
-import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { FactoryError } from '../errors.ts';
 import { openFile } from '../oci/layout/file-reader.ts';
-import { joinRanges, type RangeReader } from '../oci/layout/ranges.ts';
+import { joinRanges, type RangeReader, readRange } from '../oci/layout/ranges.ts';
 import { type Companions, namesake, type Slice, type TarCarrier, type TarSource } from './carrier.ts';
 import { FileWriter, replaceFile, unfinished, writeFailure } from './file-writer.ts';
 
@@ -56,11 +56,11 @@ async function open(folder: string, name: string, parts: readonly string[]): Pro
     });
   }
   const names = parts.length > 0 ? parts : [name];
-  const readers = await Promise.all(names.map((part) => openFile(join(folder, part)))).catch((cause: unknown) => {
-    const isAbsent = (cause as NodeJS.ErrnoException).code === 'ENOENT';
-    throw new FactoryError('BundleInvalid', isAbsent ? `there is no bundle ${path}` : `${path} cannot be read`, {
+  const readers = await Promise.all(names.map((part) => openFile(join(folder, part)))).catch((error: Error) => {
+    if (Object(error.cause).code !== 'ENOENT') throw error;
+    throw new FactoryError('BundleInvalid', `there is no bundle ${path}`, {
       hint: 'Check the path. A bundle in parts is named without the number: NAME.tar.',
-      cause,
+      cause: error,
     });
   });
   return readers.length === 1 && readers[0] ? readers[0] : joinRanges(path, readers);
@@ -144,14 +144,17 @@ export function fileCompanions(path: string): Companions {
   const pathOf = (companion: string) => `${stem}.${companion}`;
   return {
     async read(companion) {
-      const found = await stat(pathOf(companion)).catch(() => undefined);
-      if (!found) return undefined;
-      if (found.size > companionLimit) {
-        throw new FactoryError('BundleInvalid', `${pathOf(companion)} is larger than ${companionLimit} bytes`, {
+      const path = pathOf(companion);
+      if (!(await stat(path).catch(() => undefined))) return undefined;
+      const file = await openFile(path);
+      try {
+        if (file.size <= companionLimit) return await readRange(file, 0, file.size);
+        throw new FactoryError('BundleInvalid', `${path} is larger than ${companionLimit} bytes`, {
           hint: 'Carry the bundle again: it was damaged or altered on the way.',
         });
+      } finally {
+        await file.close();
       }
-      return readFile(pathOf(companion));
     },
     async write(companion, bytes) {
       await mkdir(dirname(path), { recursive: true });

@@ -2,7 +2,7 @@ import { inParallel } from '../async/in-parallel.ts';
 import { FactoryError } from '../errors.ts';
 import { folderFiles } from '../oci/layout/folder-files.ts';
 import { blobPath, Layout } from '../oci/layout/layout.ts';
-import { type LayoutFiles, layoutInvalid, readSmall } from '../oci/layout/layout-files.ts';
+import { isLayoutInvalid, type LayoutFiles, layoutInvalid, readSmall } from '../oci/layout/layout-files.ts';
 import { type RangeReader, readRange } from '../oci/layout/ranges.ts';
 import { cutOff, placeAt, plannedFiles, tarFiles } from '../oci/layout/tar-files.ts';
 import { blockBytes, decodeHeader, encodeHeader, paddingOf, type TarHeader } from '../oci/layout/tar-header.ts';
@@ -54,8 +54,7 @@ async function openTar(reader: RangeReader, signal?: AbortSignal): Promise<Bundl
     return await checked({ document, files, tar: { reader, plan } }, signal);
   } catch (error) {
     await reader.close();
-    const isInvalid = error instanceof FactoryError && error.name === 'BundleInvalid';
-    throw (isInvalid && size !== reader.size && wrongParts(reader, size)) || error;
+    throw (isLayoutInvalid(error) && size !== reader.size && wrongParts(reader, size)) || error;
   }
 }
 

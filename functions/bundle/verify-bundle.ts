@@ -1,6 +1,7 @@
 import { FactoryError } from '../errors.ts';
 import { release } from '../http/release.ts';
 import { blobPath } from '../oci/layout/layout.ts';
+import { isLayoutInvalid } from '../oci/layout/layout-files.ts';
 import { partAt, type RangeReader } from '../oci/layout/ranges.ts';
 import { checkAround } from '../oci/layout/tar-files.ts';
 import { entryAt, type PlannedTar } from '../oci/layout/tar-plan.ts';
@@ -73,8 +74,10 @@ export async function verifyBundle(place: BundlePlace, options: VerifyOptions = 
   try {
     await options.onOpen?.(bundle);
     const { document, documentBytes, tar } = bundle;
-    const damages = tar ? await verifyTar(tar, document, options) : await verifyFiles(bundle, options);
-    damages.push(...(await verifyCompanions(bundle, options)));
+    const beside = new Map<Companion, Damage>();
+    const all = { ...options, ...(options.companions && { companions: recorded(options.companions, bundle, beside) }) };
+    const damages = tar ? await verifyTar(tar, document, all) : await verifyFiles(bundle, all);
+    damages.push(...(await verifyCompanions(bundle, all)), ...beside.values());
     return { document, ...(documentBytes && { documentBytes }), damages };
   } finally {
     await bundle.close();
@@ -104,6 +107,15 @@ async function verifyTar(
       release(piece);
     }
   };
+  /** Goes on after what cannot be read: the sum of its file is wrong then. */
+  const skip = async (end: number) => {
+    for (const zeros = Buffer.alloc(skippedBytes); at < end;) {
+      const piece = zeros.subarray(0, end - at);
+      at += piece.length;
+      await sums.update(piece);
+      onBytes?.(piece.length);
+    }
+  };
   try {
     for (const entry of plan.entries.slice(entryAt(plan, at))) {
       const digest = digests.get(entry.name);
@@ -116,19 +128,27 @@ async function verifyTar(
         if (damages.every((known) => known.entry !== entry.name))
           damages.push({ part: partAt(reader, entry.start), entry: entry.name, ...(digest && { digest }), reason });
       };
-      await read(entry.end, (piece) => {
-        const content = checkAround(entry, at, piece);
-        if (content) blob.update(content);
-        else damage(`it is not the planned entry at byte ${entry.start}`);
-      });
+      await recording(damage, () =>
+        read(entry.end, (piece) => {
+          const content = checkAround(entry, at, piece);
+          if (content) blob.update(content);
+          else damage(`it is not the planned entry at byte ${entry.start}`);
+        }),
+      );
+      await skip(entry.end);
       hash = undefined;
       if (digest !== undefined && blob.digest() !== digest) damage('its bytes have another digest');
     }
     const end = plan.entries.at(-1)?.end ?? 0;
-    await read(plan.size, (piece) => {
-      if (piece.every((byte) => byte === 0) || damages.some(({ entry }) => entry === undefined)) return;
-      damages.push({ part: partAt(reader, end), reason: 'the tar does not end with zeros' });
-    });
+    const damage = (reason: string) => {
+      if (damages.every(({ entry }) => entry !== undefined)) damages.push({ part: partAt(reader, end), reason });
+    };
+    await recording(damage, () =>
+      read(plan.size, (piece) => {
+        if (piece.some((byte) => byte !== 0)) damage('the tar does not end with zeros');
+      }),
+    );
+    await skip(plan.size);
   } catch (error) {
     resumption?.keep({ dataVersion, position: at, ...sums.state(), blob: hash?.save?.(), damages });
     throw error;
@@ -144,6 +164,34 @@ async function verifyTar(
       });
   }
   return damages;
+}
+
+const skippedBytes = 128 * 1024;
+
+/** Does some reading. What is damaged, or cannot be read, is recorded. */
+async function recording(damage: (reason: string) => unknown, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (!isLayoutInvalid(error)) throw error;
+    damage(error.message);
+  }
+}
+
+/** Reads the files beside a bundle. One that cannot be read is recorded in `damages`, and is as if it were not there. */
+function recorded(
+  { read }: Pick<Companions, 'read'>,
+  { files }: Bundle,
+  damages: Map<Companion, Damage>,
+): Pick<Companions, 'read'> {
+  return {
+    async read(companion) {
+      let bytes: Uint8Array | undefined;
+      const damage = (reason: string) => damages.set(companion, { part: `${files.name} (.${companion})`, reason });
+      await recording(damage, async () => void (bytes = await read(companion)));
+      return bytes;
+    },
+  };
 }
 
 /** Returns the files of a reader, as the file of sums names them. */
@@ -164,19 +212,18 @@ async function verifyFiles({ document, files }: Bundle, { onBytes, signal }: Ver
   const damages: Damage[] = [];
   for (const [digest, size] of document.blobs) {
     const entry = blobPath(digest);
-    const damage = (reason: string) => damages.push({ part: files.name, entry, digest, reason });
-    const found = await files.size(entry);
-    if (found !== size) {
-      damage(found === undefined ? 'it is missing' : `it has ${found} of ${size} bytes`);
-      continue;
-    }
-    const hash = hasher(digest);
-    for await (const piece of files.read(entry, 0, signal)) {
-      hash.update(piece);
-      onBytes?.(piece.length);
-      release(piece);
-    }
-    if (finishDigest(hash, digest) !== digest) damage('its bytes have another digest');
+    const damage = (reason: string) => void damages.push({ part: files.name, entry, digest, reason });
+    await recording(damage, async () => {
+      const found = await files.size(entry);
+      if (found !== size) return damage(found === undefined ? 'it is missing' : `it has ${found} of ${size} bytes`);
+      const hash = hasher(digest);
+      for await (const piece of files.read(entry, 0, signal)) {
+        hash.update(piece);
+        onBytes?.(piece.length);
+        release(piece);
+      }
+      if (finishDigest(hash, digest) !== digest) damage('its bytes have another digest');
+    });
   }
   return damages;
 }

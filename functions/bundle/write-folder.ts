@@ -1,12 +1,11 @@
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { inParallel } from '../async/in-parallel.ts';
-import { FactoryError } from '../errors.ts';
 import { isMismatch, verifiedStream } from '../oci/copy/verified-stream.ts';
 import { release } from '../http/release.ts';
 import { folderFiles } from '../oci/layout/folder-files.ts';
 import { blobPath } from '../oci/layout/layout.ts';
-import { type LayoutFiles, readSmall } from '../oci/layout/layout-files.ts';
+import { isLayoutInvalid, type LayoutFiles, readSmall } from '../oci/layout/layout-files.ts';
 import type { Source } from '../oci/registry/source.ts';
 import type { Descriptor } from '../oci/spec/manifest.ts';
 import { bundleFiles } from './bundle-files.ts';
@@ -83,7 +82,7 @@ async function isRight(files: LayoutFiles, blob: Descriptor, signal: AbortSignal
     for await (const piece of verifiedStream(files.read(path, 0, signal), blob)) release(piece);
     return true;
   } catch (error) {
-    if (error instanceof FactoryError) return false;
+    if (isMismatch(error) || isLayoutInvalid(error)) return false;
     throw error;
   }
 }
@@ -113,9 +112,8 @@ async function findDocument(folder: string): Promise<BundleDocument | undefined>
   try {
     return parseDocument(await readSmall(files, 'bundle.json', documentLimit), files.placeOf('bundle.json'));
   } catch (error) {
-    const isDamaged = error instanceof FactoryError && error.name === 'BundleInvalid';
     // In a folder that is no layout, it may be a file of somebody else.
-    if (isDamaged && (await files.size('oci-layout')) !== undefined) return undefined;
+    if (isLayoutInvalid(error) && (await files.size('oci-layout')) !== undefined) return undefined;
     throw error;
   }
 }

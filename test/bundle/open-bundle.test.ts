@@ -1,5 +1,7 @@
 import { copyFile, cp, mkdir, readFile, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { planBundleTar } from '../../functions/bundle/bundle-files.ts';
 import type { BundleDocument } from '../../functions/bundle/document.ts';
@@ -10,6 +12,7 @@ import { writeTar } from '../../functions/bundle/write-tar.ts';
 import { copyImage } from '../../functions/oci/copy/copy-image.ts';
 import { copyReferrers } from '../../functions/oci/copy/copy-referrers.ts';
 import { BlobLedger } from '../../functions/oci/copy/blob-ledger.ts';
+import { unreadable } from '../../functions/oci/layout/layout-files.ts';
 import type { RangeReader } from '../../functions/oci/layout/ranges.ts';
 import type { PlannedEntry } from '../../functions/oci/layout/tar-plan.ts';
 import { listReferrers } from '../../functions/oci/registry/referrers.ts';
@@ -21,6 +24,7 @@ import { connect, count, errorOf, expectWhole } from '../oci/connect.ts';
 import { folder, planSamples, samples, signature, useSamples } from './sample-bundle.ts';
 
 useSamples();
+const run = promisify(execFile);
 let path: string;
 let bytes: Buffer;
 let document: BundleDocument;
@@ -227,9 +231,53 @@ describe('a verification', () => {
     });
   });
 
+  it('names what cannot be read, with its byte, and goes on', async () => {
+    const [bad, worse] = entries.filter(({ name, size }) => name.startsWith('blobs/') && size > 30_000);
+    const at = (bad?.content ?? 0) + 200;
+    const flippedLater = flipped((worse?.content ?? 0) + 9);
+    const reader: RangeReader = {
+      ...inMemory(flippedLater),
+      async *read(start, end) {
+        yield flippedLater.subarray(start, start <= at && at < end ? at : end);
+        if (start <= at && at < end)
+          throw unreadable(`any.tar, byte ${at}`, Object.assign(new Error(), { code: 'EIO' }));
+      },
+    };
+    let seen = 0;
+    const { companions } = await fileSource(await altered('sick', flippedLater));
+    const { damages } = await verifyBundle({ reader }, { companions, onBytes: (count) => (seen += count) });
+    expect(damages.map(({ entry, reason }) => [entry, reason])).toEqual([
+      [bad?.name, `any.tar, byte ${at}: it cannot be read (EIO)`],
+      [worse?.name, 'its bytes have another digest'],
+      [undefined, 'the file of sums does not list it'],
+    ]);
+    expect(seen).toBe(bytes.length);
+  });
+
+  it('names a file beside the bundle that cannot be read', async () => {
+    const target = await altered('folder-beside', bytes);
+    await rm(join(folder, 'folder-beside.sha256'));
+    await mkdir(join(folder, 'folder-beside.sha256'));
+    const { reader, companions } = await fileSource(target);
+    const { damages } = await verifyBundle({ reader }, { companions });
+    expect(damages.map(({ part, reason }) => `${part} ${reason}`)).toEqual([
+      expect.stringMatching(/\.sha256\) .*it is not a regular file/),
+    ]);
+  });
+
   it('names a part that is missing', async () => {
     await rm(join(folder, 'parts.tar.003'));
     await expect(fileSource(join(folder, 'parts.tar'))).rejects.toThrow('parts.tar: part 3 is missing');
+  });
+
+  it.each([
+    ['a folder', (place: string) => mkdir(place)],
+    ['a pipe', (place: string) => run('mkfifo', [place])],
+  ])('refuses %s in place of a tar at once', async (what, make) => {
+    const place = join(folder, `${what}.tar`);
+    await make(place);
+    const error = await errorOf(fileSource(place));
+    expect([error.name, error.message]).toEqual(['BundleInvalid', `${place}: it is not a regular file`]);
   });
 
   it('reports a bundle that is not there', async () => {
@@ -267,17 +315,26 @@ describe('a folder', () => {
     expect(new Set(damages.map(({ entry }) => entry))).toEqual(new Set([one, two, three]));
   });
 
+  it('names each file that is none, and goes on', async () => {
+    const target = await untar('irregular');
+    const [one, two] = entries.filter(({ name, size }) => name.startsWith('blobs/') && size > 30_000);
+    for (const { name = '' } of [one, two].map((entry) => ({ name: join(target, entry?.name ?? '') }))) {
+      await rm(name);
+      await mkdir(name);
+    }
+    const { damages } = await verifyBundle({ folder: target });
+    expect(damages.map(({ entry }) => entry)).toEqual([one?.name, two?.name]);
+    expect(damages[0]?.reason).toContain('it is not a regular file');
+  });
+
   it('refuses a link in place of a file', async () => {
     const target = await untar('linked');
     const blob = join(target, entries.at(-1)?.name ?? '');
     await cp(blob, join(folder, 'elsewhere'));
     await rm(blob);
     await symlink(join(folder, 'elsewhere'), blob);
-    const { document: found, damages } = await verifyBundle({ folder: target }).catch((error: unknown) => ({
-      document: undefined,
-      damages: [String(error)],
-    }));
-    expect(found).toBeUndefined();
+    const { damages } = await verifyBundle({ folder: target });
+    expect(damages).toHaveLength(1);
     expect(JSON.stringify(damages)).toContain('it is not a regular file');
   });
 });

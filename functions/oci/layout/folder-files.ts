@@ -1,7 +1,7 @@
 import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openFile } from './file-reader.ts';
-import { type LayoutFiles, layoutInvalid } from './layout-files.ts';
+import { type LayoutFiles, layoutInvalid, unreadable } from './layout-files.ts';
 
 /** Returns the files of a layout in a folder. Paths come from checked digests, so that none leads out of it. */
 export function folderFiles(folder: string): LayoutFiles {
@@ -13,7 +13,7 @@ export function folderFiles(folder: string): LayoutFiles {
     async size(path) {
       const found = await lstat(pathOf(path)).catch((error: NodeJS.ErrnoException) => {
         if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined;
-        throw layoutInvalid(pathOf(path), `it cannot be read (${error.code})`, error);
+        throw unreadable(pathOf(path), error);
       });
       // A link could lead anywhere, and a pipe would never end.
       if (found && !found.isFile()) throw layoutInvalid(pathOf(path), 'it is not a regular file');

@@ -23,6 +23,22 @@ export function layoutInvalid(place: string, what: string, cause?: unknown): Fac
   });
 }
 
+export function isLayoutInvalid(error: unknown): error is FactoryError {
+  return error instanceof FactoryError && error.name === 'BundleInvalid';
+}
+
+/** Returns the error for a file that the file system does not give. */
+export function unreadable(place: string, cause: NodeJS.ErrnoException): FactoryError {
+  const isDenied = cause.code === 'EACCES' || cause.code === 'EPERM';
+  const what = isDenied ? 'this user may not read it' : 'it cannot be read';
+  return new FactoryError('BundleInvalid', `${place}: ${what} (${cause.code})`, {
+    hint: isDenied
+      ? 'Let this user read it.'
+      : 'Check the disk or the medium. If it is damaged, use another copy of the file.',
+    cause,
+  });
+}
+
 /** Reads a small file into memory. Throws `BundleInvalid` when it is missing or larger than `limit` bytes. */
 export async function readSmall(
   files: LayoutFiles,

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { openFile } from '../../../functions/oci/layout/file-reader.ts';
+import { unreadable } from '../../../functions/oci/layout/layout-files.ts';
 import { joinRanges, partAt, type RangeReader, readRange } from '../../../functions/oci/layout/ranges.ts';
 
 let folder: string;
@@ -51,5 +52,29 @@ describe('a file', () => {
     await truncate(reader.name, 2);
     expect((await readRange(reader, 0, 6)).toString()).toBe('ab');
     await reader.close();
+  });
+
+  // The memory of a process has a page at 0 that nothing can read.
+  const onLinux = process.platform === 'linux' ? it : it.skip;
+  onLinux('names the byte that its disk does not give', async () => {
+    const reader = await openFile('/proc/self/mem');
+    const reading = async () => {
+      for await (const piece of reader.read(0, 8)) throw new Error(`${piece.length} bytes were read`);
+    };
+    await expect(reading()).rejects.toMatchObject({
+      name: 'BundleInvalid',
+      message: '/proc/self/mem, byte 0: it cannot be read (EIO)',
+      hint: expect.stringContaining('use another copy'),
+    });
+    await reader.close();
+  });
+
+  it('names what this user may not read', () => {
+    const { message, hint } = unreadable('harness.tar', Object.assign(new Error('no'), { code: 'EACCES' }));
+    expect([message, hint]).toEqual(['harness.tar: this user may not read it (EACCES)', 'Let this user read it.']);
+  });
+
+  it('refuses what is not a regular file', async () => {
+    await expect(openFile(folder)).rejects.toThrow(`${folder}: it is not a regular file`);
   });
 });
