@@ -34,7 +34,10 @@ export function fileCarrier(path: string, { partBytes }: { partBytes?: number | 
       if (partBytes === undefined) await rm(path, { force: true });
       await companions.remove('sig');
     },
-    createPart: async (slice) => FileWriter.ofPart(folder, slice),
+    async createPart(slice) {
+      await makeFolder(folder);
+      return FileWriter.ofPart(folder, slice);
+    },
   };
 }
 

@@ -20,6 +20,8 @@ export function bundleAddress(text: string): string {
       throw new TextSyntaxError("it is not s3://BUCKET/KEY, with a key of letters, digits and _ . - ! ' ( )");
     return text;
   }
+  if (/\.tar\.\d{3,}$/.test(text))
+    throw new TextSyntaxError('it is one part of a bundle: name the bundle without the number, NAME.tar');
   if (/^[a-z][a-z\d+.-]+:\/\//i.test(text)) throw new TextSyntaxError('only s3:// is supported');
   return text;
 }

@@ -1,4 +1,5 @@
 import { FactoryError } from '../../functions/errors.ts';
+import { stream } from '../../functions/settings/bundle-address.ts';
 import { printableJson } from '../../functions/text/printable.ts';
 import { onInterruption } from './interruptions.ts';
 import { print } from './output.ts';
@@ -9,6 +10,8 @@ export const exit = { success: 0, failure: 1, badInput: 2 };
 interface Output {
   /** One JSON document in place of text, for errors too. */
   json?: boolean;
+  /** The place of a bundle: with `-`, standard output carries it, and nothing else. */
+  to?: string;
 }
 
 /** Does work that a signal interrupts. A second signal ends the process. Returns the exit code. */
@@ -39,13 +42,20 @@ export async function tell(text: string, elsewhere = ''): Promise<void> {
 }
 
 /** Prints a failure as JSON where that was asked for, and returns the exit code. Else throws it, to be printed as text. */
-export async function failed(action: string, error: unknown, { json }: Output, signal: AbortSignal): Promise<number> {
+export async function failed(
+  action: string,
+  error: unknown,
+  { json, to }: Output,
+  signal: AbortSignal,
+): Promise<number> {
   const failure =
     signal.aborted && !(error instanceof FactoryError)
       ? new FactoryError('Interrupted', 'the command was interrupted', { hint: 'Run the command again.' })
       : FactoryError.from(error);
   if (!json) throw failure;
-  await tell(`${printableJson({ status: 'FAILED', action, error: failure })}\n`);
+  const text = `${printableJson({ status: 'FAILED', action, error: failure })}\n`;
+  if (to === stream) process.stderr.write(text);
+  else await tell(text);
   return codeOf(failure.name);
 }
 

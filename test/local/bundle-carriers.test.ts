@@ -91,6 +91,17 @@ describe('a bundle in a folder', () => {
 });
 
 describe('a bundle in a tar', () => {
+  it.each([
+    ['verify', '--from'],
+    ['import', '--from'],
+    ['export', '--to'],
+  ])('%s %s refuses the name of one part, and tells that of the bundle', async (action, option) => {
+    const result = await outside(action, option, 'h.tar.001');
+    expect(result).toMatchObject({ code: 2, stderr: expect.stringContaining('"h.tar.001"') });
+    expect(result.stderr).toContain('it is one part of a bundle: name the bundle without the number, NAME.tar');
+    expect(await readdir(setting.folder)).not.toContain('h.tar.001');
+  });
+
   it('an export prints its size and the bytes of each platform before the first byte is read', async () => {
     let blobs: number | undefined;
     const when = { printed: /Bundle harness\.tar: .*linux\/amd64/, act: () => (blobs = blobsRead()) };
@@ -108,6 +119,12 @@ describe('a bundle in a tar', () => {
 });
 
 describe('a bundle in a stream', () => {
+  it.each([['--input'], ['--images']])('no error gets into the stream, not even as JSON (%s)', async (option) => {
+    const result = await outside('export', '--to', '-', '--json', option, 'missing');
+    expect(result).toMatchObject({ code: 2, stdout: '' });
+    expect(JSON.parse(result.stderr)).toMatchObject({ status: 'FAILED', error: { name: 'InvalidInput' } });
+  });
+
   it('a stream comes with one sentence that it has no parts and cannot be resumed', async () => {
     const file = await open(pathOf('streamed.tar'), 'w');
     const result = await setting

@@ -82,8 +82,7 @@ describe('export --plan --parts', () => {
     expect(await files()).toEqual(parts);
   });
 
-  it('writes a part to another folder, and reads only the blobs that it holds', async () => {
-    await mkdir(pathOf('usb'));
+  it('writes a part to another folder, which it makes, and reads only the blobs that it holds', async () => {
     const all = blobsRead().length;
     const result = await hosted('export', '--plan', 'cut.bundle.json', '--parts', '3', '--to', 'usb/cut.tar');
     expect(result).toMatchObject({ code: 0 });

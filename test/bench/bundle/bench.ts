@@ -137,7 +137,7 @@ async function piecesOf(store: string): Promise<Map<Digest, number>> {
 
 function placeIn(folder: string, work: Work, name = 'bundle'): LayoutPlace {
   return work === 'export-folder' || work === 'export-again' || work === 'import-folder'
-    ? { kind: 'folder', path: join(folder, name) }
+    ? { kind: 'folder', path: join(folder, `${name}-folder`) }
     : { kind: 'tar', path: join(folder, `${name}.tar`) };
 }
 
