@@ -157,10 +157,10 @@ export function writeFailure(place: string, error: unknown): unknown {
   if (code === undefined) return error;
   const hints: Readonly<Record<string, string>> = {
     EFBIG: 'The file system holds no file of this size: write parts with --part-size 4000MB.',
-    ENOSPC: 'Free some space, or write to another disk, and run the same command: it continues where it was.',
+    ENOSPC: 'Free some space, or write to another disk, and run the same command: it keeps what was written.',
   };
   const hint =
-    hints[code] ?? 'Check the folder and its permissions, and run the same command: it continues where it was.';
+    hints[code] ?? 'Check the folder and its permissions, and run the same command: it keeps what was written.';
   return new FactoryError('StoreFailed', `cannot write the bundle to ${place}: ${code}`, { hint, cause: error });
 }
 
