@@ -30,8 +30,8 @@ const minuteMs = 60_000;
 const shortestPauseSeconds = 15;
 
 /**
- * Looks once at the scans of all images that Harness will be switched to, and of those that a tag moves to. A failed or late scan is a result: the gate
- * decides what it means for the run.
+ * Looks once at the scans of all images that Harness will be switched to, and of those that a tag moves to. A failed or
+ * late scan is a result: the gate decides what it means for the run.
  */
 export async function scan({ runId }: { runId: string }, run: TaskRun): Promise<ScanTaskResult> {
   const { runtime } = run;
