@@ -3,7 +3,8 @@ import { FactoryError } from '../errors.ts';
 import { Deadline, Paused } from '../oci/copy/deadline.ts';
 import { isDigest } from '../oci/spec/digest.ts';
 import { resolveTag } from '../oci/registry/manifests.ts';
-import { formatReference, type Reference } from '../oci/spec/reference.ts';
+import { builtPlace } from '../images/images.ts';
+import { formatReference } from '../oci/spec/reference.ts';
 import { recordBuilt } from '../state/built-images.ts';
 import type { CopiedImage, CopyResult, Plan } from '../state/documents.ts';
 import type { TaskRun } from '../runtime/task-run.ts';
@@ -11,8 +12,6 @@ import { ensureRepository } from './repository.ts';
 
 /** The response of BUILD_PUSH_TEMPLATE; see docs/templates.md. */
 const answer = z.object({ digest: z.string().refine(isDigest, 'sha256:<64 hex>') });
-
-const longestTag = 128;
 
 /** Maximum duration of a build. */
 export const deadlineMs = 2 * 3_600_000;
@@ -81,13 +80,6 @@ async function bring(
     throw failed(planned, `reported that it pushed ${digest}; ${target} is ${arrived ?? 'absent'}`);
   await recordBuilt(runtime.store, formatReference(planned.target), { template, source: sourceDigest, built: digest });
   return { status: 'copied', digest, bytesTransferred: 0, bytesSkipped: 0 };
-}
-
-/** Returns the name to push a build to. A template pushes tags only, so a tag that waits for a scan has a second one. */
-function builtPlace({ target, afterScan }: CopiedImage): Reference {
-  const suffix = '.unscanned';
-  if (!afterScan || target.tag === undefined) return target;
-  return { ...target, tag: `${target.tag.slice(0, longestTag - suffix.length)}${suffix}` };
 }
 
 function failed({ image }: CopiedImage, what: string): FactoryError {

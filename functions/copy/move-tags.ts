@@ -25,10 +25,14 @@ export async function moveTags(
 ): Promise<{ status: 'copied'; waitSeconds: 0 }> {
   const plan = await runtime.plan(runId);
   await runtime.lock.renew(runId);
+  // The copies have ended, so that no other process pushes manifests.
+  runtime.registry(plan.registry.registry).shareOf(1);
   await inParallel(tags, tagsInFlight, signal, async (index, each) => {
     const document = runtime.run(runId).copyResult(index);
     const [planned, result] = [plan.images[index], await document.get()];
     if (!planned) throw new RangeError(`the plan of run ${runId} has no image ${index}`);
+    // An earlier attempt of this task moved it.
+    if (result.tagged) return;
     const moved = await move(planned, result, { runtime, signal: each });
     const registries = sumCounts([...(result.registries ?? []), ...runtime.takeCounts()]);
     await document.put({ ...result, ...moved, registries });

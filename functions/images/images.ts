@@ -4,7 +4,7 @@ import { type Image, loadImage } from '../oci/spec/image.ts';
 import type { Manifest } from '../oci/spec/manifest.ts';
 import type { Source } from '../oci/registry/source.ts';
 import { type Reference } from '../oci/spec/reference.ts';
-import type { CopyResult, PlannedImage } from '../state/documents.ts';
+import type { CopiedImage, CopyResult, PlannedImage } from '../state/documents.ts';
 import type { TaskRun } from '../runtime/task-run.ts';
 
 /** Returns whether the target had the image when the run was planned. */
@@ -18,6 +18,15 @@ export function placeOf(planned: PlannedImage, result?: CopyResult): Reference {
   const digest = result?.digest ?? planned.digest;
   const isWaiting = planned.status === 'copy' && planned.afterScan && !result?.tagged;
   return isWaiting && digest !== undefined ? { ...target, tag: undefined, digest } : target;
+}
+
+const longestTag = 128;
+
+/** Returns the name to push a build to. A template pushes tags only, so a tag that waits for a scan has a second one. */
+export function builtPlace({ target, afterScan }: Pick<CopiedImage, 'target' | 'afterScan'>): Reference {
+  const suffix = '.unscanned';
+  if (!afterScan || target.tag === undefined) return target;
+  return { ...target, tag: `${target.tag.slice(0, longestTag - suffix.length)}${suffix}` };
 }
 
 /** Reads an image from its root manifest, through the cache. */

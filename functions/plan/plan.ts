@@ -138,7 +138,7 @@ export async function plan({ runId, input }: PlanEvent, run: TaskRun): Promise<P
     ...(first?.awaiting && { awaiting: first.awaiting }),
   };
   if (withHarness && (settings.action === 'plan' || settings.action === 'verify' || settings.prune)) {
-    Object.assign(document, await lookForUnused(document, settings.keepVersions, scopes, run));
+    Object.assign(document, await lookForUnused(document, settings, scopes, run));
   }
   document.registries = runtime.takeCounts();
   const documents = runtime.run(runId);
@@ -215,7 +215,7 @@ function routeOf({ action }: RunSettings, writes: boolean): PlanResult['route'] 
  */
 async function lookForUnused(
   document: Plan,
-  keepVersions: number,
+  { keepVersions, prune }: Pick<RunSettings, 'keepVersions' | 'prune'>,
   scopes: readonly ScopeConfiguration[],
   run: TaskRun,
 ): Promise<Pick<Plan, 'unused' | 'warnings'>> {
@@ -224,7 +224,8 @@ async function lookForUnused(
     return { unused: await findUnusedImages(document, keepVersions, scopes, run), warnings };
   } catch (error) {
     run.signal?.throwIfAborted();
-    if (!(error instanceof FactoryError) || error.name === 'StoreFailed') throw error;
+    // What a prune deletes must be known for certain.
+    if (!(error instanceof FactoryError) || (error.name === 'StoreFailed' && prune)) throw error;
     return { unused: [], warnings: [...warnings, `could not look for unused copies: ${error.message}`] };
   }
 }

@@ -1,4 +1,4 @@
-import { isPresent, placeOf } from '../images/images.ts';
+import { builtPlace, isPresent, placeOf } from '../images/images.ts';
 import { formatReference } from '../oci/spec/reference.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { CopyResult, PlannedImage } from '../state/documents.ts';
@@ -20,6 +20,9 @@ export function recordInventory(
       const ours = isCopied || Object.hasOwn(inventory, target);
       const there = planned.status === 'current' || (results[index] && results[index].status !== 'failed');
       if (ours && there && digest) inventory[target] = digest;
+      // The second tag of a build, which would keep its image from a prune.
+      const isBuilt = isCopied && planned.status === 'copy' && planned.digest === undefined;
+      if (isBuilt && digest) inventory[formatReference(builtPlace(planned))] = digest;
     });
   });
 }

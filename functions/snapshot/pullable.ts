@@ -7,6 +7,7 @@ import type { FieldChange, Plan } from '../state/documents.ts';
 import { type Look, noteLooks } from '../state/looks.ts';
 import { isOurs, relativeCopy } from '../overrides/override.ts';
 import { Wholeness } from '../images/wholeness.ts';
+import type { Runtime } from '../runtime/runtime.ts';
 import type { TaskRun } from '../runtime/task-run.ts';
 
 const imagesAtOnce = 16; // Survives mutation: the number of parallel requests decides the speed alone.
@@ -41,7 +42,8 @@ export async function checkPullable(
   const missing: string[] = [];
   const incomplete: Look[] = [];
   const wholeness = new Wholeness(runtime);
-  await inParallel(targetsOf(plan, changes), imagesAtOnce, signal, async (target, lookup) => {
+  const built = await builtDigests(plan, runtime);
+  await inParallel(targetsOf(plan, changes, built), imagesAtOnce, signal, async (target, lookup) => {
     const faults = await faultsOf(target, wholeness, { runtime, signal: lookup });
     if (faults.length === 0) return;
     missing.push(...faults);
@@ -54,12 +56,25 @@ export async function checkPullable(
 }
 
 /**
+ * Returns the digests of images that the customer's template built and whose tag moves after the scan, by their names.
+ * The tag may still have the image of before.
+ */
+async function builtDigests({ runId, images }: Plan, runtime: Runtime): Promise<Map<string, Digest | undefined>> {
+  const found = images.map(async (planned, index): Promise<[string, Digest | undefined][]> => {
+    if (planned.status !== 'copy' || !planned.afterScan || planned.digest !== undefined) return [];
+    return [[planned.image, (await runtime.run(runId).copyResult(index).find())?.digest]];
+  });
+  return new Map((await Promise.all(found)).flat());
+}
+
+/**
  * Returns the images at our registry that the run will write, and with a change of the connector all that pods then
  * pull.
  */
 function targetsOf(
   { images, registry, startedAt, connector, pulls = [] }: Plan,
   changes: readonly FieldChange[],
+  built: ReadonlyMap<string, Digest | undefined>,
 ): Target[] {
   const isFresh = Date.now() < Date.parse(startedAt) + confirmedMs;
   const planned = new Map(images.flatMap((image) => (image.held ? [] : [[image.image, image]])));
@@ -72,7 +87,7 @@ function targetsOf(
     const known = planned.get(image);
     // An image from the customer's template had no digest when it was planned.
     const confirmed = isFresh && known?.status === 'copy' && !known.present && known.digest !== undefined;
-    targets.set(copy, { name: copy, digest: known?.digest, confirmed });
+    targets.set(copy, { name: copy, digest: known?.digest ?? built.get(image), confirmed });
   }
   for (const { reference, status } of connector ? pulls : []) {
     if (status === 'elsewhere' || targets.has(reference)) continue;

@@ -46,12 +46,16 @@ export async function imagesOfLastRuns(
 function usesOf({ accountId = '', images, changes, kept, pulls = [] }: Plan): Uses {
   const fields = Map.groupBy([...changes, ...kept], ({ image }) => image);
   const uses: Uses = [
-    ...images.flatMap(({ image, requested = image, target, unnamed }): Uses => {
+    ...images.flatMap(({ status, image, requested = image, target, unnamed }): Uses => {
+      if (status === 'failed') return [];
       const rows = fields.get(image) ?? [];
       const users = rows.map(({ module, infrastructureType, field }) => `${module} ${infrastructureType} ${field}`);
       return [...users, ...(unnamed ? [requested] : [])].map((use) => [use, formatReference(target)]);
     }),
-    ...pulls.flatMap(({ fields: users, reference }) => users.map((field): Uses[number] => [field, reference])),
+    ...pulls.flatMap(({ fields: users, reference, status }) =>
+      // What pods pull from another registry is no version that is kept here.
+      status === 'elsewhere' ? [] : users.map((field): Uses[number] => [field, reference]),
+    ),
   ];
   return uses.map(([use, image]) => [`${accountId} ${use}`, image]);
 }

@@ -50,7 +50,7 @@ export async function verify({ runId }: { runId: string }, run: TaskRun): Promis
   const [config, misresolved, missing, lost] = await Promise.all([
     configDifferences(plan, changes, results, run),
     misresolvedImages(plan, results, run),
-    missingImages(plan, changes, run),
+    missingImages(plan, changes, results !== undefined, run),
     plan.action === 'import' ? checkImported(plan, run) : [],
   ]);
   const ofHarness = [...moved, ...config, ...misresolved];
@@ -89,10 +89,11 @@ async function configDifferences(
 
 /**
  * Returns whether somebody else set the value: it is not that of before, which a lost write leaves, and not at our
- * registry. A part of the written value was never set by anyone: Harness must have cut it.
+ * registry. The start or the end of the written value was never set by anyone: Harness must have cut it.
  */
 function isTaken({ from, to, now }: Difference<ConfigResult>, { registry }: Plan): boolean {
-  return now !== null && now !== from && !isOurs(now, registry) && !to?.includes(now);
+  if (now === null || now === from || isOurs(now, registry)) return false;
+  return !to?.startsWith(now) && !to?.endsWith(now);
 }
 
 function leftTo(taken: readonly Difference<ConfigResult>[], row: ConfigResult): ConfigResult {
@@ -178,14 +179,21 @@ function overridesAtOurs(
 }
 
 /** Returns the images that the registry lacks, or serves under another digest than the official image's. */
-async function missingImages(plan: Plan, changes: readonly FieldChange[], run: TaskRun): Promise<string[]> {
+async function missingImages(
+  plan: Plan,
+  changes: readonly FieldChange[],
+  isSwitched: boolean,
+  run: TaskRun,
+): Promise<string[]> {
   if (plan.action === 'verify') return [...absentImages(plan), ...(await incompleteImages(plan, run))];
   // The plan looked up the images that were current. Only copies of this run are looked up here.
   const expected = new Map<string, Digest | undefined>();
   for (const [index, planned] of plan.images.entries()) {
     if (planned.status !== 'copy' || !changes.some(({ image }) => image === planned.image)) continue;
-    const result = planned.afterScan && (await run.runtime.run(plan.runId).copyResult(index).find());
-    expected.set(formatReference(placeOf(planned, result)), planned.digest);
+    const result = planned.afterScan ? await run.runtime.run(plan.runId).copyResult(index).find() : undefined;
+    // The tags of a switch have moved before it.
+    const place = isSwitched ? planned.target : placeOf(planned, result);
+    expected.set(formatReference(place), planned.digest ?? result?.digest);
   }
   return missingTargets(expected, run);
 }

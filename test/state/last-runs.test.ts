@@ -80,6 +80,29 @@ describe('images of the last runs', () => {
     expect(await kept()).toEqual(['cache:2', 'cache:3']);
   });
 
+  it('take no name at another registry, and no image that failed, for a version', async () => {
+    for (const version of [1, 2, 3]) {
+      const field = {
+        ...k8,
+        field: 'cacheS3Tag',
+        image: `cache:${version}`,
+        from: null,
+        to: copyOf(`cache:${version}`),
+      };
+      await ran(10 - version, {
+        images: [planned(field.image)],
+        changes: [field],
+        pulls: [{ reference: `docker.io/harness/${field.image}`, status: 'elsewhere', fields: ['ci K8 cacheS3Tag'] }],
+      });
+    }
+    const error = { name: 'ImageNotFound', message: 'it is gone', hint: 'Wait.' };
+    await ran(1, {
+      images: [planned('cache:4', { status: 'failed', error })],
+      changes: [{ ...k8, field: 'cacheS3Tag', image: 'cache:4', from: null, to: copyOf('cache:4') }],
+    });
+    expect(await kept(2)).toEqual(['cache:2', 'cache:3']);
+  });
+
   it('include those of each account, and of runs without one', async () => {
     const range = { unnamed: true, requested: 'email:*' } as const;
     await ran(3, { images: [planned('email:1', range)], accountId: 'b' });

@@ -149,14 +149,32 @@ describe('a tag in use that moves, with wait_for_scan', () => {
     expect(factory.arrived(latest)).toBe(factory.official(latest));
   });
 
+  /** Builds an image of its own with each call, and pushes it. */
+  const build = (target: string, number: number) => {
+    const image = storedImage([Buffer.from(`build ${number}`)]);
+    const [repository = '', tag = ''] = target.slice(target.indexOf('/') + 1).split(':');
+    factory.target.storage.putImage(repository, tag, image);
+    return image.digest;
+  };
+
+  it('ends a run that would switch to a built image when the registry refuses the move', async () => {
+    let builds = 0;
+    const { sync } = await scanning({}, ({ input: { target } }) => ({ digest: build(target, ++builds) }));
+    await sync({ modify_default: false });
+    const before = factory.arrived(latest);
+    factory.target.quirks.immutableTags = {};
+    factory.publish([latest], { revision: 1 });
+    expect(await sync()).toMatchObject({ status: 'FAILED', error: { name: 'ImagesIncomplete' }, harness: 'unchanged' });
+    expect(factory.arrived(latest)).toBe(before);
+    expect(await copies()).toHaveProperty([`${factory.copyOf(latest)}.unscanned`]);
+  });
+
   it('keeps its image while a template builds the new one under another tag', async () => {
     let builds = 0;
     const targets: string[] = [];
     const { refused, sync } = await scanning({}, ({ input: { target } }) => {
       targets.push(target);
-      const { digest, ...image } = storedImage([Buffer.from(`build ${++builds}`)]);
-      const [repository = '', tag = ''] = target.slice(target.indexOf('/') + 1).split(':');
-      factory.target.storage.putImage(repository, tag, { digest, ...image });
+      const digest = build(target, ++builds);
       if (builds > 2) refused.add(digest);
       return { digest };
     });

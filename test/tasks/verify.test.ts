@@ -189,6 +189,13 @@ describe('verification after a switch', () => {
     ]);
   });
 
+  it('leaves a value that is a part of the written one, but neither its start nor its end', async () => {
+    state().ci.K8 = { cacheS3Tag: 'x/a:1' };
+    const results = [{ ...written('cacheS3Tag', target('x/a:10')), from: 'before/a:1' }];
+    expect((await check({ results })).error).toBeUndefined();
+    expect(state().ci.K8).toEqual({ cacheS3Tag: 'x/a:1' });
+  });
+
   it('does not look at a field again that it left to somebody else', async () => {
     state().ci.K8 = { cacheS3Tag: 'theirs/a:3' };
     const results = [{ ...written('cacheS3Tag', 'theirs/a:2', 'unchanged'), from: 'theirs/a:2' }];
@@ -200,7 +207,7 @@ describe('verification after a switch', () => {
   it.each([
     ['no override', undefined],
     ['another image at our registry', () => target('x/a:0')],
-    ['a part of what was written', () => 'x/a:1'],
+    ['the end of what was written', () => 'x/a:1'],
   ])('takes %s for no value of somebody else, and writes once more', async (_case, now) => {
     state().ci.K8 = now ? { cacheS3Tag: now() } : {};
     const results = [{ ...written('cacheS3Tag', target('x/a:1')), from: 'before/a:1' }];
