@@ -67,7 +67,7 @@ function wrongParts({ parts = [], size: found }: RangeReader, size?: number): Fa
   // Of two parts, each says that the other is wrong.
   if (others.length === 1 && size !== undefined) {
     const names = parts.map(({ name }) => name).join(' or ');
-    const what = `one was cut or grew: together they have ${found} bytes, not ${size}; sha256sum -c says which`;
+    const what = `one of them has the wrong size: together they have ${found} bytes, not ${size}; sha256sum -c tells which`;
     return layoutInvalid(names, what);
   }
   const sizes = others.map((part) => part.size);

@@ -50,7 +50,12 @@ export function syncChanges(
       const reason = `${key} was moved; the new one soaks until ${settings.soaking.get(key)}`;
       kept.push({ ...row, value: override, reason });
     } else if (override === to && !ripe && settings.unscanned?.has(key)) {
-      kept.push({ ...row, value: override, image: key, reason: `${key} was moved; its tag moves after its scan` });
+      kept.push({
+        ...row,
+        value: override,
+        image: key,
+        reason: `${key} has a new image; the tag gets it after its scan`,
+      });
     } else if (override === to) {
       kept.push({ ...row, value: override, ...(ripe ? { reason: waiting(selected) } : { image: key }) });
     } else {

@@ -57,7 +57,7 @@ export async function checkPullable(
 
 /**
  * Returns the digests of images that the customer's template built and whose tag moves after the scan, by their names.
- * The tag may still have the image of before.
+ * The tag may still have the earlier image.
  */
 async function builtDigests({ runId, images }: Plan, runtime: Runtime): Promise<Map<string, Digest | undefined>> {
   const found = images.map(async (planned, index): Promise<[string, Digest | undefined][]> => {

@@ -127,7 +127,7 @@ describe('sync', () => {
     const fields = [field(row.field, row.image, row.value)];
     expect(syncChanges(fields, [], { ...sync, unscanned: new Set([row.image]) })).toEqual({
       changes: [],
-      kept: [{ ...row, reason: 'plugins/cache:latest was moved; its tag moves after its scan' }],
+      kept: [{ ...row, reason: 'plugins/cache:latest has a new image; the tag gets it after its scan' }],
     });
   });
 

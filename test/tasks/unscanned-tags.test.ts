@@ -67,7 +67,7 @@ describe('a tag in use that moves, with wait_for_scan', () => {
     refused.clear();
     const passed = await sync();
     expect(passed.status).toBe('SUCCEEDED');
-    expect(reasonsOf(passed)['securityTag']).toBe(`${latest} was moved; its tag moves after its scan`);
+    expect(reasonsOf(passed)['securityTag']).toBe(`${latest} has a new image; the tag gets it after its scan`);
     expect(rowOf(passed)).toMatchObject({ target: factory.copyOf(latest), scan: { status: 'passed' } });
     expect(rowOf(passed)).not.toHaveProperty('tagged');
     expect(factory.arrived(latest)).toBe(moved);

@@ -166,7 +166,7 @@ export const keyMeanings: Record<InputKey, KeyMeaning> = {
   },
   keep_versions: {
     meaning:
-      'With `prune`: the runs whose versions are kept, the last ones that wrote to each module and infrastructure type; and the versions of each range of `extra_images` and `extra_sets`.',
+      'With `prune`: the number of runs whose versions are kept, counted for each module and infrastructure type. Also the number of versions kept of each field, and of each range of `extra_images` and `extra_sets`.',
   },
   soak_days: {
     meaning:
