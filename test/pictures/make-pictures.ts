@@ -46,6 +46,7 @@ export async function makePictures(folder: string): Promise<void> {
 
   /** Runs the command on a terminal, and returns the page of its run. */
   async function factory(name: string, exitCode = 0, terminal = new Terminal(96)): Promise<string> {
+    const before = await runs();
     const code = await runOn(terminal, {
       shown: `factory ${name}`,
       program: process.execPath,
@@ -54,8 +55,13 @@ export async function makePictures(folder: string): Promise<void> {
       answer: { question: /Continue\?.*\] /, text: 'y\n' },
     });
     if (code !== exitCode) throw new Error(`factory ${name} ended with ${code}:\n${textOn(terminal)}`);
-    const runs = (await readdir(join(state, 'runs'))).toSorted();
-    return join(state, 'runs', runs.at(-1) ?? '', 'report.html');
+    // Ids of runs in the same second are in no order.
+    const made = (await runs()).find((run) => !before.includes(run)) ?? '';
+    return join(state, 'runs', made, 'report.html');
+  }
+
+  function runs(): Promise<string[]> {
+    return readdir(join(state, 'runs')).catch(() => []);
   }
 
   function publish(images: Readonly<Record<string, string>>): void {
