@@ -5,8 +5,8 @@ import type { Plan } from './documents.ts';
 import type { ObjectStore } from './object-store.ts';
 import { RunDocuments } from './run-documents.ts';
 
-/** The runs whose plans are read at the same time. */
-const readsAtOnce = 20; // Survives mutation: the number of parallel reads decides the speed alone.
+/** The runs whose plans are read at the same time. A plan of 500 images takes several MiB of memory to read. */
+const readsAtOnce = 8; // Survives mutation: the number of parallel reads decides the speed alone.
 const dayMs = 86_400_000;
 /** Days for which a run counts. A bucket keeps its documents as long. */
 const countedDays = 90;
