@@ -3,7 +3,7 @@ import type { Digest } from '../oci/spec/digest.ts';
 import { type Image, loadImage } from '../oci/spec/image.ts';
 import type { Manifest } from '../oci/spec/manifest.ts';
 import type { Source } from '../oci/registry/source.ts';
-import { type Reference } from '../oci/spec/reference.ts';
+import type { Reference } from '../oci/spec/reference.ts';
 import type { CopiedImage, CopyResult, PlannedImage } from '../state/documents.ts';
 import type { TaskRun } from '../runtime/task-run.ts';
 
