@@ -16,7 +16,7 @@ import { runningHash, type RunningHash } from './running-hash.ts';
 /** Blobs up to this size are held in memory, so that many can be read at once. In bytes. */
 const smallBlob = 8 * 1024 * 1024;
 /** Bounds of what is read ahead. */
-const ahead = { bytes: 16 * 1024 * 1024, requests: 16 };
+const ahead = { bytes: 12 * 1024 * 1024, requests: 16 };
 
 interface Continuation {
   readonly begun: RunningHash | undefined;

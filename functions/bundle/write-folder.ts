@@ -14,11 +14,14 @@ import { bundleDocument, type BundleDocument, documentLimit, encodeDocument, par
 import { fileCompanions, refuseNamesake } from './file-carrier.ts';
 import { sumOf } from './file-sums.ts';
 import { replaceFile, unfinished, writeFailure } from './file-writer.ts';
-import type { BundlePlan } from './plan-bundle.ts';
+import type { BundlePlan, Origin } from './plan-bundle.ts';
 import { readFrom } from './read-from.ts';
 import type { TarWriting } from './write-tar.ts';
 
-const blobsInFlight = 16;
+/** Blobs up to this size take as long as their request. In bytes. */
+const smallBlob = 1024 * 1024;
+/** Each large blob holds several buffers in memory. */
+const atOnce = { small: 16, large: 6 };
 
 export interface WrittenFolder {
   readonly document: BundleDocument;
@@ -46,18 +49,23 @@ export async function writeFolder(
   try {
     for (const algorithm of new Set(document.blobs.map(([digest]) => dirname(blobPath(digest)))))
       await mkdir(join(folder, algorithm), { recursive: true });
-    await inParallel([...plan.manifests], blobsInFlight, signal, async ([digest, { bytes, mediaType }], each) => {
+    await inParallel([...plan.manifests], atOnce.small, signal, async ([digest, { bytes, mediaType }], each) => {
       if (!(await isRight(files, { digest, mediaType, size: bytes.length }, each)))
         await replaceFile(join(folder, blobPath(digest)), bytes);
     });
-    await inParallel([...plan.blobs.values()], blobsInFlight, signal, async ({ blob, sources }, each) => {
+    const provide = async ({ blob, sources }: Origin, each: AbortSignal) => {
       if (await isRight(files, blob, each)) return onBytes?.(blob.size);
       const store = () => storeBlob(join(folder, blobPath(blob.digest)), { blob, sources }, each);
       // One wrong transfer is cured by another.
       await store().catch((error: unknown) => (isMismatch(error) ? store() : Promise.reject(error)));
       blobsRead++;
       onBytes?.(blob.size);
-    });
+    };
+    const { small = [], large = [] } = Object.groupBy(plan.blobs.values(), ({ blob }) =>
+      blob.size <= smallBlob ? 'small' : 'large',
+    );
+    await inParallel(small, atOnce.small, signal, provide);
+    await inParallel(large, atOnce.large, signal, provide);
     const own = [...bundleFiles(document)].toSorted(
       ([a], [b]) => Number(a === 'index.json') - Number(b === 'index.json'),
     );

@@ -67,6 +67,17 @@ export async function toBundle(
   return { name, root, sources: [source], sourceName: 'dockerhub', roles: [] };
 }
 
+/** Returns the same source, whose blobs are read by `blob`. */
+export function withBlobs(source: Source, blob: Source['blob']): Source {
+  return {
+    registry: source.registry,
+    manifest: (reference, signal) => source.manifest(reference, signal),
+    digestOf: (reference, options) => source.digestOf(reference, options),
+    referrers: (subject, options) => source.referrers(subject, options),
+    blob,
+  };
+}
+
 /** Plans a bundle of some samples, by default of all. */
 export async function planSamples(
   more: Partial<BundleOrder> = {},

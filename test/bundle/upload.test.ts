@@ -5,7 +5,7 @@ import { planBundle } from '../../functions/bundle/plan-bundle.ts';
 import { verifyBundle } from '../../functions/bundle/verify-bundle.ts';
 import { writeTar } from '../../functions/bundle/write-tar.ts';
 import type { Source } from '../../functions/oci/registry/source.ts';
-import { folder, joined, planSamples, samples, toBundle, useSamples } from './sample-bundle.ts';
+import { folder, joined, planSamples, samples, toBundle, useSamples, withBlobs } from './sample-bundle.ts';
 import { MemoryCarrier } from './memory-carrier.ts';
 
 useSamples();
@@ -21,12 +21,8 @@ beforeAll(async () => {
 async function watchedPlan({ spoil, times = 1 }: { spoil?: (size: number) => boolean; times?: number } = {}) {
   const read = { bytes: 0 };
   const spoiled = new Map<string, number>();
-  const wrap = (source: Source): Source => ({
-    registry: source.registry,
-    manifest: (reference, signal) => source.manifest(reference, signal),
-    digestOf: (reference, options) => source.digestOf(reference, options),
-    referrers: (subject, options) => source.referrers(subject, options),
-    async *blob(blob, options) {
+  const wrap = (source: Source) =>
+    withBlobs(source, async function* (blob, options) {
       const before = spoiled.get(blob.digest) ?? 0;
       const wrong = (spoil?.(blob.size) ?? false) && before < times;
       if (wrong) spoiled.set(blob.digest, before + 1);
@@ -34,8 +30,7 @@ async function watchedPlan({ spoil, times = 1 }: { spoil?: (size: number) => boo
         read.bytes += piece.length;
         yield wrong ? Buffer.from(piece).fill(0) : piece;
       }
-    },
-  });
+    });
   const images = await Promise.all(Object.keys(samples).map((reference) => toBundle(reference, wrap)));
   const { document, ...plan } = await planBundle({
     images,

@@ -8,7 +8,8 @@ import { writeFolder } from '../../functions/bundle/write-folder.ts';
 import { blobPath } from '../../functions/oci/layout/layout.ts';
 import type { Digest } from '../../functions/oci/spec/digest.ts';
 import { count } from '../oci/connect.ts';
-import { folder, planSamples, registry, samples, useSamples } from './sample-bundle.ts';
+import { storedImage } from '../oci/stored-images.ts';
+import { folder, planSamples, registry, samples, toBundle, useSamples, withBlobs } from './sample-bundle.ts';
 
 useSamples();
 const run = promisify(execFile);
@@ -106,5 +107,29 @@ describe('an export to a folder', () => {
     const [digest] = [...plan.blobs.keys()];
     await rm(join(target, 'blobs', (digest ?? '').replace(':', '/')));
     expect((await writeFolder(plan, target)).blobsRead).toBe(1);
+  });
+
+  it.each([
+    ['16 small blobs', 1024, 16],
+    // Each holds several buffers.
+    ['6 large ones', 1024 * 1024 + 1, 6],
+  ])('reads at most %s at once', async (_, size, limit) => {
+    const layers = Array.from({ length: 20 }, (__, i) => Buffer.alloc(size, `layer ${i}`));
+    registry.storage.putImage('plugins/layers', `${limit}`, storedImage(layers));
+    let reading = 0;
+    let most = 0;
+    const full = Promise.withResolvers<void>();
+    const image = await toBundle(`plugins/layers:${limit}`, (source) =>
+      withBlobs(source, async function* (blob, options) {
+        const isLayer = blob.size === size;
+        most = Math.max(most, isLayer ? ++reading : 0);
+        if (reading === limit) full.resolve();
+        if (isLayer) await full.promise;
+        yield* source.blob(blob, options);
+        if (isLayer) reading--;
+      }),
+    );
+    await writeFolder(await planSamples({ images: [image] }, []), join(folder, `layers-${limit}`));
+    expect(most).toBe(limit);
   });
 });
