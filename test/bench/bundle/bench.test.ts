@@ -4,12 +4,12 @@ import { program } from '../registry.ts';
 import { benchBundles } from './bench.ts';
 import { verdicts } from './gates.ts';
 import { tableOf } from './table.ts';
-import type { BundleMeasurement, BundleRow, Work } from './works.ts';
+import { bestPeer, type BundleMeasurement, type BundleRow, type Work } from './works.ts';
 
 const present = available(program);
 
 (present ? it : it.skip)(
-  `the benchmark of bundles measures the library at every work${present ? '' : ` (not on PATH: ${program})`}`,
+  `the benchmark of bundles measures the library at every work, and the floor${present ? '' : ` (not on PATH: ${program})`}`,
   async () => {
     const works = [
       'export-folder',
@@ -25,15 +25,21 @@ const present = available(program);
       rtts: [1],
       repeat: 1,
       scale: 0.001,
-      peers: ['engine'],
+      peers: ['engine', 'floor'],
       plain: true,
       trial: true,
     });
-    expect(result.rows.map(({ work, failure }) => [work, failure])).toEqual(works.map((work) => [work, undefined]));
+    const library = result.rows.filter(({ family }) => family === 'engine');
+    expect(library.map(({ work }) => work)).toEqual(works);
+    expect(result.rows.map(({ failure }) => failure)).toEqual([undefined, ...works.map(() => undefined)]);
     // As the study has it: 192 manifests and blobs of 31 images.
     expect(result.contents.A).toMatchObject({ images: 31, manifests: 39, blobs: 153 });
-    const blobs = result.rows.map(({ measurement }) => measurement?.blobs);
+    const blobs = library.map(({ measurement }) => measurement?.blobs);
     expect(blobs).toEqual([153, 0, 153, 0, 153, 153]);
+    const floor = result.rows.find(({ family }) => family === 'floor');
+    expect(floor).toMatchObject({ work: 'export-folder', measurement: { blobs: 153, requests: 192 } });
+    // Nobody uses it, so it is no peer.
+    expect(bestPeer(result.rows, floor as BundleRow)).toBeUndefined();
     const sent = result.rows.find(({ work }) => work === 'import-tar')?.measurement?.bytesOut;
     expect(sent).toBe(result.contents.A?.blobBytes);
     const table = tableOf(result);

@@ -10,7 +10,7 @@ import type { BundleJob, Contender, Work } from './works.ts';
 const exports = ['export-folder', 'export-again', 'export-tar', 'export-delta'] as const;
 const imports = ['import-folder', 'import-tar'] as const;
 
-/** The factory: the whole command, and its library alone. */
+/** The factory: the whole command, and its library alone. Then the least that an export takes in Node.js. */
 export function factory(folder: string): Contender[] {
   return [
     {
@@ -49,6 +49,13 @@ export function factory(folder: string): Contender[] {
       note: 'the library of bundles, without plan, state and command line',
       works: [...exports, ...imports],
       ...program(join(import.meta.dirname, 'engine.ts'), join(folder, 'bundle-engine.mjs')),
+    },
+    {
+      name: 'floor (undici)',
+      family: 'floor',
+      note: 'each manifest and blob: GET, SHA-256 and a file, and nothing else',
+      works: ['export-folder'],
+      ...program(join(import.meta.dirname, 'floor.ts'), join(folder, 'bundle-floor.mjs')),
     },
   ];
 }

@@ -16,7 +16,7 @@ interface Options extends CommonOptions {
 
 const setNames = Object.keys(sets) as SetName[];
 const workNames = Object.keys(works) as Work[];
-const families = [...new Set(['ours', 'engine', ...bundlePeers.map(({ family }) => family)])];
+const families = [...new Set(['ours', 'engine', 'floor', ...bundlePeers.map(({ family }) => family)])];
 
 /** Runs the benchmark of bundles. Takes the arguments after its name. */
 export async function main(argv: readonly string[], signal: AbortSignal): Promise<void> {

@@ -78,10 +78,14 @@ export function isFactory(family: string): boolean {
   return family === 'ours' || family === 'engine';
 }
 
+function isPeer(family: string): boolean {
+  return !isFactory(family) && family !== 'floor';
+}
+
 /** Returns the wall time of the fastest peer at the same work, in milliseconds. */
 export function bestPeer(rows: readonly BundleRow[], { set, work, rttMs }: BundleRow): number | undefined {
   const walls = rows
-    .filter((row) => row.set === set && row.work === work && row.rttMs === rttMs && !isFactory(row.family))
+    .filter((row) => row.set === set && row.work === work && row.rttMs === rttMs && isPeer(row.family))
     .flatMap(({ measurement }) => measurement?.wallMs ?? []);
   return walls.length === 0 ? undefined : Math.min(...walls);
 }
