@@ -18,9 +18,9 @@ import type { BundlePlan, Origin } from './plan-bundle.ts';
 import { readFrom } from './read-from.ts';
 import type { TarWriting } from './write-tar.ts';
 
-/** Blobs up to this size take as long as their request. In bytes. */
+/** For blobs up to this size, the round trip takes most of the time. In bytes. */
 const smallBlob = 1024 * 1024;
-/** Each large blob holds several buffers in memory. */
+/** The number of blobs that are read at once. A large one holds several buffers in memory. */
 const atOnce = { small: 16, large: 6 };
 
 export interface WrittenFolder {
